@@ -1,0 +1,1 @@
+"""What can be expected: one typed model per check, a module per system."""

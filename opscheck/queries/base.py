@@ -1,0 +1,44 @@
+"""What a query is: frozen, hashable, serialisable, and typed by its answer."""
+
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Generic, TypeVar, get_args
+
+A = TypeVar("A")
+
+
+@dataclass(frozen=True)
+class Permission:
+    """Something that a query must be allowed to do. Each system has its own subclass."""
+
+
+@dataclass(frozen=True)
+class Query(Generic[A]):
+    """
+    One question to one target. Subclass it with `@dataclass(frozen=True)` and its answer's type:
+    `class ListPods(Query[PodList], name="kubernetes.pods")`.
+
+    Two equal queries are asked once. `target` is the target's name in the policy, so that a query never holds
+    a secret. The answer type must be something msgspec can write to JSON and read back.
+    """
+
+    target: str
+
+    name: ClassVar[str] = ""
+    answer: ClassVar[Any] = None
+    known: ClassVar[dict[str, type["Query[Any]"]]] = {}
+
+    def __init_subclass__(cls, name: str = "", **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if name:
+            cls.name = name
+            cls.answer = get_args(cls.__orig_bases__[0])[0]  # type: ignore[attr-defined]  # every generic has it
+            cls.known[name] = cls
+
+    def permissions(self) -> tuple[Permission, ...]:
+        """What the target must allow for this to be answered."""
+        return ()
+
+    def text(self) -> str:
+        """The question as a person would ask it, for `opscheck explain` and for errors."""
+        asked = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "target"}
+        return f"{self.name}({', '.join(f'{name}={value!r}' for name, value in asked.items())})"

@@ -1,0 +1,66 @@
+"""What came back: the answer to a query, or the reason why there is none."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+
+class ProblemKind(StrEnum):
+    """Why there is no answer."""
+
+    UNREACHABLE = "unreachable"
+    """Nothing is there: refused, no such name, no route, a TLS handshake that failed, a closed connection."""
+    LATE = "late"
+    """No answer before the deadline."""
+    DENIED = "denied"
+    """It answered that this identity may not ask, or is not known."""
+    UNSUPPORTED = "unsupported"
+    """It does not have what was asked for: an API that is not installed, a version that is too old."""
+    UNREADABLE = "unreadable"
+    """It answered something that is no answer: HTML, half a JSON document, an error of its own."""
+    UNSUPPLIED = "unsupplied"
+    """It was not asked: the snapshot does not hold this query, or the run ended before."""
+    BROKEN = "broken"
+    """opscheck itself failed; the text says where."""
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    Why a query has no answer, and what a person can do about it.
+
+    `target_down` says that it concerns the whole target and not this one question.
+    """
+
+    kind: ProblemKind
+    text: str
+    advice: str = ""
+    target_down: bool = False
+    waited_s: float | None = None
+
+
+class ProbeError(Exception):
+    """Raised by a probe instead of an answer."""
+
+    def __init__(self, kind: ProblemKind, text: str, advice: str = "", *, target_down: bool = False) -> None:
+        super().__init__(text)
+        self.problem = Problem(kind=kind, text=text, advice=advice, target_down=target_down)
+
+
+class Observation(msgspec.Struct, frozen=True, kw_only=True):
+    """The timestamped answer to one query, or the problem that stands in its place; never both."""
+
+    taken_at: datetime
+    duration_s: float
+    answer: Any = None
+    problem: Problem | None = None
+
+
+class CouldNotObserve(Exception):  # noqa: N818 - it is no error of the check that meets it
+    """Raised by `observe` when a query has no answer; the plugin turns it into `unknown` (or `violated`)."""
+
+    def __init__(self, query: Any, problem: Problem) -> None:
+        super().__init__(problem.text)
+        self.query = query
+        self.problem = problem

@@ -1,0 +1,100 @@
+"""Secrets: what they are, and how they are kept out of everything that opscheck prints or writes."""
+
+import base64
+import json
+import re
+from collections.abc import Iterable
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from xml.sax.saxutils import escape
+
+HIDDEN = "***"
+
+_SHORTEST = 4  # a shorter text says nothing and would tear every output apart
+_ANYWHERE = 8  # from this length on it is hidden inside longer words too
+_SECRET_WORDS = ("password", "passwd", "pwd", "token", "secret", "key", "auth", "signature", "credential")
+_LIBPQ_PASSWORD = re.compile(r"(?:^|\s)(?:password|sslpassword)\s*=\s*('(?:\\.|[^'])*'|\S+)")
+
+
+class Secrets:
+    """
+    The secrets of one run, each with the word that stands for it in output.
+
+    A value from the environment shows as the reference it came from (`${API_TOKEN}`), so that a command which
+    is copied from a report still works where the variable is set; a credential inside one shows as `***`.
+    """
+
+    def __init__(self) -> None:
+        self._shown_as: dict[str, str] = {}
+        self._pattern: re.Pattern[str] | None = None
+
+    def add(self, value: str, shown_as: str = HIDDEN) -> None:
+        """Hide `value`, and each credential inside it when it is a URL or a libpq string."""
+        for credential in credentials(value):
+            self._hide(credential, HIDDEN)
+        self._hide(value, shown_as)
+
+    def clean(self, text: str) -> str:
+        """`text` with every secret replaced, as written and as quoted by URL, JSON, XML and Python."""
+        if not self._shown_as:
+            return text
+        if self._pattern is None:
+            self._pattern = re.compile(
+                "|".join(_matcher(word) for word in sorted(self._shown_as, key=len, reverse=True))
+            )
+        return self._pattern.sub(lambda match: self._shown_as[match.group()], text)
+
+    def clean_value(self, value: object) -> object:
+        """A JSON-like value with every text in it cleaned, keys too."""
+        if isinstance(value, str):
+            return self.clean(value)
+        if isinstance(value, dict):
+            return {self.clean_value(key): self.clean_value(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.clean_value(item) for item in value]
+        return value
+
+    def _hide(self, value: str, shown_as: str) -> None:
+        for spelling in _spellings(value):
+            if len(spelling) >= _SHORTEST and spelling != shown_as:
+                self._shown_as.setdefault(spelling, shown_as)
+        self._pattern = None
+
+
+def credentials(value: str) -> Iterable[str]:
+    """The passwords and tokens inside a URL or a libpq connection string."""
+    yield from (match.strip("'") for match in _LIBPQ_PASSWORD.findall(value))
+    if "://" not in value:
+        return
+    try:
+        url = urlsplit(value)
+        user, password = unquote(url.username or ""), unquote(url.password or "")
+    except ValueError:
+        return
+    if password:
+        yield from (password, url.password or "")
+        # What an HTTP client sends for user:password@.
+        yield base64.b64encode(f"{user}:{password}".encode()).decode()
+    for name, item in parse_qsl(url.query):
+        if any(word in name.lower() for word in _SECRET_WORDS):
+            yield item
+
+
+def _spellings(value: str) -> set[str]:
+    python = repr(value)[1:-1]
+    return {
+        value,
+        quote(value),
+        quote(value, safe=""),
+        json.dumps(value)[1:-1],
+        json.dumps(value, ensure_ascii=False)[1:-1],
+        escape(value),
+        escape(value, {'"': "&quot;", "'": "&#x27;"}),
+        escape(value, {'"': "&#34;", "'": "&#39;"}),
+        python,
+        repr(python)[1:-1],
+    }
+
+
+def _matcher(word: str) -> str:
+    literal = re.escape(word)
+    return literal if len(word) >= _ANYWHERE else rf"(?<![A-Za-z0-9]){literal}(?![A-Za-z0-9])"

@@ -1,0 +1,188 @@
+"""The kinds of system that opscheck can reach, and what a policy says of each."""
+
+from typing import Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, SecretStr, ValidationInfo
+from pydantic_core import PydanticCustomError, core_schema
+
+from opscheck.units import Count, Duration
+
+
+class Target(BaseModel):
+    """
+    One system that can be reached. Subclass it with `kind="…"` to add a kind.
+
+    In an expectation a target is written as its name; validation looks the name up.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, use_attribute_docstrings=True)
+
+    kinds: ClassVar[dict[str, type["Target"]]] = {}
+
+    name: str = Field(default="", exclude=True, repr=False)
+    """The target's name in the policy; never written inside the target itself."""
+    kind: str
+    """What kind of system this is."""
+    timeout: Duration | None = None
+    """How long one question to this target may take, where an expectation says nothing else."""
+    concurrency: Count = Field(default=16, ge=1)
+    """How many questions this target is asked at the same time."""
+
+    def __init_subclass__(cls, kind: str = "", **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if kind:
+            cls.kinds[kind] = cls
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, kind: str = "", **options: Any) -> None:
+        """Pydantic hands the class keywords over a second time; there is nothing left to do."""
+
+    @classmethod
+    def own_kinds(cls) -> list[str]:
+        """The kinds, as a policy writes them, that are this class or come from it."""
+        return sorted(kind for kind, known in cls.kinds.items() if issubclass(known, cls))
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.with_info_before_validator_function(cls._look_up, handler(source))
+
+    @classmethod
+    def _look_up(cls, value: object, info: ValidationInfo) -> object:
+        targets = (info.context or {}).get("targets")
+        if not isinstance(value, str) or targets is None:
+            return value
+        if value not in targets:
+            raise PydanticCustomError("unknown_target", "the name of a target", {"known": sorted(targets)})
+        if not isinstance(targets[value], cls):
+            raise PydanticCustomError(
+                "wrong_kind",
+                "a target of kind {kinds}; {name} is of kind {kind}",
+                {"kinds": " or ".join(cls.own_kinds()), "name": value, "kind": targets[value].kind},
+            )
+        return targets[value]
+
+    @property
+    def address(self) -> str:
+        """Where the target is, without any credential; what a person needs to find it."""
+        return self.name
+
+    def facts(self) -> dict[str, str]:
+        """What a remediation command may name of this target; nothing here is secret."""
+        return {}
+
+    def named(self, name: str) -> Self:
+        """The same target under its name in the policy."""
+        return self.model_copy(update={"name": name})
+
+
+class HttpTarget(Target, kind="http"):
+    """An HTTP or HTTPS API."""
+
+    base_url: SecretStr
+    """Where paths start, such as https://api.example.com."""
+    headers: dict[str, SecretStr] = {}
+    """Sent with every request."""
+    ca_file: str | None = None
+    """PEM file of the authorities to trust instead of the system's."""
+    client_certificate: str | None = None
+    """PEM file with a client certificate and its key."""
+
+    @property
+    def address(self) -> str:
+        """The base URL without credentials."""
+        return without_credentials(self.base_url.get_secret_value())
+
+    def facts(self) -> dict[str, str]:
+        """Its `base_url`, without credentials."""
+        return {"base_url": self.address}
+
+
+class KubernetesTarget(Target, kind="kubernetes"):
+    """A Kubernetes cluster, reached as kubectl reaches it: kubeconfig, or the pod's own service account."""
+
+    namespace: str = "default"
+    """The namespace that expectations look at where they name none."""
+    context: str | None = None
+    """The kubeconfig context that must be used; the current one by default."""
+    kubeconfig: str | None = None
+    """The kubeconfig file; $KUBECONFIG or ~/.kube/config by default, else the pod's service account."""
+
+    @property
+    def address(self) -> str:
+        """Context and namespace."""
+        return f"{self.context or 'current context'}, namespace {self.namespace}"
+
+    def facts(self) -> dict[str, str]:
+        """Its `namespace`, and the `context` where the policy names one."""
+        return {"namespace": self.namespace} | ({"context": self.context} if self.context else {})
+
+
+class PostgresTarget(Target, kind="postgres"):
+    """A PostgreSQL database. One connection serves the whole run."""
+
+    dsn: SecretStr
+    """A libpq connection string or URL."""
+    concurrency: Count = Field(default=1, ge=1, le=1)
+    """Always one question at a time: opscheck must not be the one that fills the connections."""
+
+    @property
+    def address(self) -> str:
+        """Host, port and database."""
+        return without_credentials(self.dsn.get_secret_value())
+
+
+class RedisTarget(Target, kind="redis"):
+    """A Redis or Valkey server."""
+
+    url: SecretStr
+    """redis://, rediss:// (TLS) or unix:// with user and password where needed."""
+    ca_file: str | None = None
+    """PEM file of the authorities to trust instead of the system's."""
+
+    @property
+    def address(self) -> str:
+        """Host, port and database number."""
+        return without_credentials(self.url.get_secret_value())
+
+
+class HostTarget(Target, kind="host"):
+    """A machine, container or pod whose commands answer; any testinfra host."""
+
+    uri: SecretStr
+    """A testinfra address: local://, ssh://user@host, docker://name, kubectl://pod?namespace=name."""
+    concurrency: Count = Field(default=4, ge=1)
+    """How many commands run there at the same time."""
+
+    @property
+    def address(self) -> str:
+        """The testinfra address without credentials."""
+        return without_credentials(self.uri.get_secret_value())
+
+
+class S3Target(Target, kind="s3"):
+    """A bucket in S3 or a store that speaks its protocol; credentials come the way boto3 finds them."""
+
+    bucket: str
+    """The bucket's name."""
+    endpoint_url: str | None = None
+    """Where the store is, when it is not AWS."""
+    region: str | None = None
+    """The store's region."""
+
+    @property
+    def address(self) -> str:
+        """The bucket as a URL."""
+        return f"s3://{self.bucket}"
+
+    def facts(self) -> dict[str, str]:
+        """Its `bucket`."""
+        return {"bucket": self.bucket}
+
+
+def without_credentials(url: str) -> str:
+    """A URL or libpq string without user, password and query; only scheme, host, port and path are left."""
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        words = [word for word in url.split() if word.partition("=")[0] in {"host", "port", "dbname"}]
+        return " ".join(words)
+    return f"{scheme}://{rest.partition('?')[0].rpartition('@')[2]}"

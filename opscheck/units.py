@@ -1,0 +1,305 @@
+"""The quantities a policy speaks in: durations, percentages, byte sizes, and limits graded by severity."""
+
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+from itertools import pairwise
+from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar, cast, get_args
+
+from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import PydanticCustomError, core_schema
+
+
+class Severity(StrEnum):
+    """How bad a violation is: P0 is the worst."""
+
+    P0 = "P0"
+    P1 = "P1"
+    P2 = "P2"
+    P3 = "P3"
+
+    def reaches(self, gate: "Severity") -> bool:
+        """True when this severity is as bad as `gate`, or worse."""
+        return self.value <= gate.value
+
+
+def worst(severities: "list[Severity]") -> Severity | None:
+    """The worst of these severities, None of none."""
+    return min(severities, default=None)
+
+
+class Quantity(float):
+    """A number with a unit, written as text in a policy. Its value is in the base unit `unit`."""
+
+    unit: ClassVar[str]
+    noun: ClassVar[str]
+    pattern: ClassVar[str]
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `text`. Raises ValueError when it is not such a quantity."""
+        raise NotImplementedError(cls)  # pragma: no cover
+
+    @classmethod
+    def _validate(cls, value: object) -> Self:
+        if isinstance(value, cls):
+            return value
+        if isinstance(value, str):
+            try:
+                return cls.parse(value.strip())
+            except ValueError:
+                pass
+        raise PydanticCustomError("quantity", cls.noun)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            cls._validate, serialization=core_schema.to_string_ser_schema()
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {"type": "string", "pattern": cls.pattern, "description": cls.noun}
+
+
+_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
+
+
+class Duration(Quantity):
+    """A length of time in seconds, written `90s`, `15m`, `1h30m` or `30d`."""
+
+    unit = "s"
+    noun = "a duration with its unit (ms, s, m, h, d, w), such as 15m, 24h or 30d"
+    pattern = r"^(\d+(\.\d+)?(ms|s|m|h|d|w))+$"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `1h30m`. Raises ValueError."""
+        if not re.match(cls.pattern, text):
+            raise ValueError(text)
+        return cls(sum(float(number) * _SECONDS[unit] for number, unit in _DURATION_PART.findall(text)))
+
+    def __str__(self) -> str:
+        return format_duration(float(self))
+
+
+class Percentage(Quantity):
+    """A share in percent, written `75%`; its value is 75.0."""
+
+    unit = "%"
+    noun = "a percentage such as 75%"
+    pattern = r"^\d+(\.\d+)?%$"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `75%`. Raises ValueError."""
+        if not re.match(cls.pattern, text):
+            raise ValueError(text)
+        return cls(text[:-1])
+
+    def __str__(self) -> str:
+        return f"{float(self):.4g}%"
+
+
+_BYTES = {"B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_BYTES |= {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
+
+
+class ByteSize(Quantity):
+    """A number of bytes, written `20GB` (powers of ten) or `512MiB` (powers of two)."""
+
+    unit = "B"
+    noun = "a byte size with its unit (B, KB, MB, GB, TB, KiB, MiB, GiB, TiB), such as 20GB or 512MiB"
+    pattern = r"^\d+(\.\d+)?(B|[kK]B|MB|GB|TB|KiB|MiB|GiB|TiB)$"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `512MiB`. Raises ValueError."""
+        if not re.match(cls.pattern, text):
+            raise ValueError(text)
+        number, unit = re.match(r"([\d.]+)(\w+)", text).groups()  # type: ignore[union-attr]  # it just matched
+        return cls(float(number) * _BYTES[unit])
+
+    def __str__(self) -> str:
+        return format_bytes(float(self))
+
+
+def format_duration(seconds: float) -> str:
+    """Seconds as a person says them: `250ms`, `5s`, `1h30m`, `12d`."""
+    if seconds < 0:
+        return "-" + format_duration(-seconds)
+    if 0 < seconds < 1:
+        return f"{seconds * 1000:.3g}ms"
+    if seconds < 60:  # noqa: PLR2004 - a minute
+        return f"{seconds:.3g}s"
+    parts: list[str] = []
+    left = round(seconds)
+    for unit in ("d", "h", "m", "s"):
+        count, left = divmod(left, int(_SECONDS[unit]))
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts[:2])
+
+
+def format_bytes(size: float) -> str:
+    """Bytes in the largest unit of powers of ten that keeps a digit before the point."""
+    for unit in ("TB", "GB", "MB", "KB"):
+        if abs(size) >= _BYTES[unit]:
+            return f"{size / _BYTES[unit]:.3g}{unit}"
+    return f"{size:.0f}B"
+
+
+def format_value(value: float | str, unit: str = "") -> str:
+    """A number in its unit as a person reads it: `91.2%`, `250ms`, `3 pods`."""
+    if isinstance(value, str):
+        return value
+    if unit == Duration.unit:
+        return format_duration(float(value))
+    if unit == ByteSize.unit:
+        return format_bytes(float(value))
+    number = f"{value:.4g}" if abs(value) < 10**6 and value != int(value) else f"{value:.0f}"
+    return f"{number}%" if unit == Percentage.unit else f"{number} {unit}".rstrip()
+
+
+def _whole_number(value: object) -> object:
+    # A boolean is an int to Python, and "3" is what an environment variable gives.
+    if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
+        raise PydanticCustomError("count", "a whole number, such as 5")
+    return value
+
+
+Count = Annotated[int, Field(ge=0), BeforeValidator(_whole_number)]
+"""A whole number that is not negative."""
+
+
+T = TypeVar("T", bound=float)
+
+_PLAIN, _GRADED = "plain", "graded"
+
+
+class Graded(Generic[T]):
+    """
+    A limit on one number: it may be as large as the limit, and no larger.
+
+    Written with a severity per step, `{P2: 75%, P0: 90%}`, or as one plain value, which then takes the
+    expectation's own `severity`. `steps` runs from the mildest severity to the worst.
+    """
+
+    words: ClassVar[str] = "at most"
+    _worse: ClassVar[str] = "larger"
+
+    def __init__(self, steps: tuple[tuple[Severity, T], ...] = (), plain: T | None = None) -> None:
+        self.steps = steps
+        self.plain = plain
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and isinstance(other, Graded) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def _key(self) -> tuple[object, ...]:
+        return self.steps, self.plain
+
+    def breaks(self, observed: float, limit: T) -> bool:
+        """True when `observed` violates `limit`."""
+        return observed > limit
+
+    def severity(self, observed: float) -> Severity | None:
+        """The worst severity whose limit `observed` violates; None when it keeps them all."""
+        return worst([severity for severity, limit in self.steps if self.breaks(observed, limit)])
+
+    def limit(self, observed: float) -> T:
+        """The limit to name beside `observed`: the worst one it violates, else the first it would."""
+        broken = [limit for _, limit in self.steps if self.breaks(observed, limit)]
+        return broken[-1] if broken else self.steps[0][1]
+
+    def margin(self, observed: float) -> float:
+        """How far `observed` is on the right side of its limit; negative when it is violated."""
+        return float(self.limit(observed)) - observed
+
+    def with_severity(self, severity: Severity) -> Self:
+        """The same limit with its plain value graded."""
+        return self if self.plain is None else type(self)(steps=((severity, self.plain),))
+
+    def __str__(self) -> str:
+        if self.plain is not None:
+            return str(self.plain)
+        return ", ".join(f"{severity} {self.words} {_text(limit)}" for severity, limit in self.steps)
+
+    @classmethod
+    def _from_plain(cls, value: T) -> Self:
+        return cls(plain=value)
+
+    @classmethod
+    def _from_steps(cls, steps: Mapping[Severity, T]) -> Self:
+        if not steps:
+            raise PydanticCustomError("graded_empty", "a limit for at least one severity, such as {{P2: …}}")
+        ordered = tuple(sorted(steps.items(), reverse=True))
+        limit = cls(steps=ordered)
+        for (milder, low), (graver, high) in pairwise(ordered):
+            if not limit.breaks(float(high), low):
+                raise PydanticCustomError(
+                    "graded_order",
+                    "limits that grow with the severity: {graver} ({high}) must be {worse} than {milder} ({low})",
+                    {
+                        "graver": graver.value,
+                        "high": _text(high),
+                        "worse": cls._worse,
+                        "milder": milder.value,
+                        "low": _text(low),
+                    },
+                )
+        return limit
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        inner = handler.generate_schema(get_args(source)[0])
+        steps = core_schema.dict_schema(handler.generate_schema(Severity), inner)
+        return core_schema.tagged_union_schema(
+            {
+                _PLAIN: core_schema.no_info_after_validator_function(cls._from_plain, inner),
+                _GRADED: core_schema.no_info_after_validator_function(cls._from_steps, steps),
+            },
+            discriminator=lambda value: _GRADED if isinstance(value, Mapping) else _PLAIN,
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        value = handler(cast("dict[str, Any]", schema)["choices"][_PLAIN])
+        return {
+            "anyOf": [
+                value,
+                {
+                    "type": "object",
+                    "properties": {severity.value: value for severity in Severity},
+                    "additionalProperties": False,
+                    "minProperties": 1,
+                    "description": f"{cls.words} this, by severity",
+                },
+            ]
+        }
+
+
+class GradedMinimum(Graded[T]):
+    """A limit on one number that may not become smaller: `{P3: 30d, P1: 7d}`."""
+
+    words: ClassVar[str] = "at least"
+    _worse: ClassVar[str] = "smaller"
+
+    def breaks(self, observed: float, limit: T) -> bool:
+        """True when `observed` violates `limit`."""
+        return observed < limit
+
+    def margin(self, observed: float) -> float:
+        """How far `observed` is on the right side of its limit; negative when it is violated."""
+        return observed - float(self.limit(observed))
+
+
+def _text(value: float) -> str:
+    return str(value) if isinstance(value, Quantity) else format_value(value)
