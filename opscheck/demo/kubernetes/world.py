@@ -1,0 +1,146 @@
+"""The state of the cluster: objects and log lines. Plain dicts, changed by whoever holds them."""
+
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from opscheck.demo.kubernetes.resources import BUILT_IN, Resource
+
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """One line a container wrote, and when."""
+
+    at: datetime
+    text: str
+
+
+@dataclass(frozen=True)
+class LogSource:
+    """Which container wrote; `previous` is the one that ran before the last restart."""
+
+    namespace: str
+    pod: str
+    container: str
+    previous: bool = False
+
+
+class World:
+    """
+    What the API server stores.
+
+    Objects find their place by `apiVersion` and `kind`; `serve` adds custom resources, `withdraw` takes a
+    whole group away. Change an object inside `with world.changing():` while a server shows it.
+    """
+
+    def __init__(self, *objects: Object, version: str = "v1.34.1") -> None:
+        self.version = version
+        self.lock = threading.RLock()
+        self.resource_version = 1000
+        self._resources = {(resource.group, resource.kind): resource for resource in BUILT_IN}
+        self._stored: dict[Resource, dict[tuple[str, str], Object]] = {}
+        self._logs: dict[LogSource, list[LogLine]] = {}
+        self.add(*objects)
+
+    @property
+    def resources(self) -> tuple[Resource, ...]:
+        """Everything served."""
+        return tuple(self._resources.values())
+
+    def serve(self, resource: Resource) -> None:
+        """Serve one more kind, as a CustomResourceDefinition does."""
+        with self.changing():
+            self._resources[resource.group, resource.kind] = resource
+
+    def withdraw(self, group: str) -> None:
+        """Stop serving a group, as a cluster without metrics-server does not serve metrics.k8s.io."""
+        with self.changing():
+            self._resources = {key: value for key, value in self._resources.items() if key[0] != group}
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Hold the servers' readers off; the resource version grows."""
+        with self.lock:
+            yield
+            self.resource_version += 1
+
+    def add(self, *objects: Object) -> None:
+        """Store these, over older ones of the same kind, namespace and name. KeyError: kind not served."""
+        with self.changing():
+            for item in objects:
+                self._kind_of(item)[_key(item)] = item
+
+    def remove(self, kind: str, name: str, namespace: str = "") -> None:
+        """Delete one object. KeyError when there is none."""
+        with self.changing():
+            del self._shelf(kind)[namespace, name]
+
+    def get(self, kind: str, name: str, namespace: str = "") -> Object:
+        """The stored object itself, not a copy. KeyError when there is none."""
+        return self._shelf(kind)[namespace, name]
+
+    def one(self, resource: Resource, name: str, namespace: str = "") -> Object:
+        """The same by its resource."""
+        return self._stored.get(resource, {})[namespace, name]
+
+    def select(self, resource: Resource, namespace: str | None = None) -> list[Object]:
+        """The objects of a kind (None: in every namespace), in the order of etcd's keys."""
+        stored = self._stored.get(resource, {})
+        return [stored[key] for key in sorted(stored) if namespace is None or key[0] == namespace]
+
+    def log(
+        self,
+        pod: str,
+        *lines: LogLine | str,
+        namespace: str = "default",
+        container: str = "app",
+        previous: bool = False,
+    ) -> None:
+        """Append to what a container wrote. A bare string is written now; lines stay in order of time."""
+        source = LogSource(namespace, pod, container, previous)
+        written = [line if isinstance(line, LogLine) else LogLine(datetime.now(UTC), line) for line in lines]
+        with self.changing():
+            kept = self._logs.setdefault(source, [])
+            kept.extend(written)
+            kept.sort(key=lambda line: line.at)
+
+    def logged(self, source: LogSource) -> list[LogLine]:
+        """What a container wrote, oldest first."""
+        return list(self._logs.get(source, ()))
+
+    def clear_log(self, pod: str, namespace: str = "default") -> None:
+        """Forget what a pod's containers wrote."""
+        with self.changing():
+            self._logs = {
+                source: lines
+                for source, lines in self._logs.items()
+                if (source.namespace, source.pod) != (namespace, pod)
+            }
+
+    def find(self, group: str, version: str, plural: str) -> Resource | None:
+        """The resource under this path, or None."""
+        wanted = (group, version, plural)
+        return next((r for r in self.resources if (r.group, r.version, r.plural) == wanted), None)
+
+    def _kind_of(self, item: Object) -> dict[tuple[str, str], Object]:
+        group = item["apiVersion"].rpartition("/")[0]
+        return self._stored.setdefault(self._resources[group, item["kind"]], {})
+
+    def _shelf(self, kind: str) -> dict[tuple[str, str], Object]:
+        resource = next(resource for resource in self.resources if resource.kind == kind)
+        return self._stored.setdefault(resource, {})
+
+
+def _key(item: Object) -> tuple[str, str]:
+    metadata = item["metadata"]
+    return metadata.get("namespace", ""), metadata["name"]
+
+
+def names(items: Iterable[Object]) -> list[str]:
+    """The names of objects, in their order."""
+    return [item["metadata"]["name"] for item in items]
