@@ -1,0 +1,119 @@
+"""The application's own HTTPS API, as far as the morning routine asks it."""
+
+import json
+import threading
+from dataclasses import asdict, dataclass, replace
+from types import TracebackType
+from typing import Any, Self
+
+from opscheck.demo.credentials import token as new_token
+from opscheck.demo.serving import Exchange, LoopbackServer, Request, Response, Tls
+
+
+@dataclass(frozen=True)
+class SystemMetrics:
+    """What `/v1/metrics` reports as `system_metrics`. The error rate is a share, the response time in ms."""
+
+    active_workflows: int = 42
+    queue_depth: int = 7
+    error_rate: float = 0.002
+    average_response_time: float = 183.0
+
+
+@dataclass(frozen=True)
+class Health:
+    """What `/v1/health` answers: an HTTP status and the `status` of its body."""
+
+    code: int = 200
+    status: str = "ok"
+
+
+class DemoApi:
+    """
+    The API, from the moment it is made until `close`; every path wants the bearer token.
+
+    Its state is `health` and `metrics`: assign another one and the next answer shows it.
+    """
+
+    def __init__(self, *, token: str | None = None, tls: Tls | None = None) -> None:
+        self.token = token or new_token()
+        self._lock = threading.Lock()
+        self._health = Health()
+        self._metrics = SystemMetrics()
+        self._server = LoopbackServer(self._answer, tls=tls)
+
+    @property
+    def url(self) -> str:
+        """Where it listens, without a slash at the end."""
+        return self._server.url
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        return self._server.port
+
+    @property
+    def requests(self) -> tuple[Request, ...]:
+        """Every request so far."""
+        return self._server.requests
+
+    @property
+    def health(self) -> Health:
+        """What it says about itself."""
+        with self._lock:
+            return self._health
+
+    @health.setter
+    def health(self, health: Health) -> None:
+        with self._lock:
+            self._health = health
+
+    @property
+    def metrics(self) -> SystemMetrics:
+        """What it measures."""
+        with self._lock:
+            return self._metrics
+
+    def measure(self, **changes: float) -> None:
+        """Change some metrics by name, such as `active_workflows=5000`."""
+        with self._lock:
+            self._metrics = replace(self._metrics, **changes)  # type: ignore[arg-type]  # fields are int or float
+
+    def close(self) -> None:
+        """Stop. May be called twice."""
+        self._server.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _answer(self, exchange: Exchange) -> None:
+        exchange.send(self._respond(exchange.request))
+
+    def _respond(self, request: Request) -> Response:
+        if request.token != self.token:
+            return _json({"error": "unauthorized"}, 401, **{"WWW-Authenticate": "Bearer"})
+        if request.method not in {"GET", "HEAD"}:
+            return _json({"error": "method not allowed"}, 405, Allow="GET, HEAD")
+        match request.path:
+            case "/v1/health":
+                return _json({"status": self.health.status}, self.health.code)
+            case "/v1/metrics":
+                return _json({"system_metrics": asdict(self.metrics)})
+            case "/v1/orchestration/workflows":
+                return _json({"workflows": self._workflows(request.query.get("status"))})
+        return _json({"error": "not found"}, 404)
+
+    def _workflows(self, status: str | None) -> list[dict[str, str]]:
+        running = self.metrics.active_workflows
+        listed = [{"id": f"wf-{number:05d}", "status": "running"} for number in range(int(running))]
+        done = [{"id": "wf-done-00001", "status": "completed"}]
+        return [workflow for workflow in listed + done if status in {None, workflow["status"]}]
+
+
+def _json(body: dict[str, Any], code: int = 200, **headers: str) -> Response:
+    return Response(code, json.dumps(body).encode(), headers=headers)

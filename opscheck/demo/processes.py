@@ -1,0 +1,122 @@
+"""A server program: started on a free port, waited for with a deadline, stopped by its own handle."""
+
+import os
+import pwd
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+FOLDER_PREFIX = "opscheck-demo-"
+_POLL = 0.02
+_STOPPING_TAKES_AT_MOST = 5.0
+_LINES_OF_LOG = 12
+
+
+class ServerFailed(RuntimeError):  # noqa: N818 -- a statement reads better in a message than a noun
+    """A server did not start, or did not do what it was asked; the message says which and what it logged."""
+
+
+class ServerProcess:
+    """
+    One child process that serves.
+
+    It has a session of its own: a Ctrl-C at the terminal reaches us alone, and we decide in which order
+    things end. `user` is the system user it runs as; what it prints goes to `log`.
+    """
+
+    def __init__(self, name: str, command: Sequence[str | Path], log: Path, *, user: str | None = None) -> None:
+        self.name = name
+        self._log = log
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(  # noqa: S603 -- the caller chose the program
+                [str(part) for part in command],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=log.parent,
+                start_new_session=True,
+                user=user,
+                group=group_of(user),
+                extra_groups=[] if user else None,
+            )
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.poll() is None
+
+    def wait_until(self, ready: Callable[[], bool], *, within: float = 20.0) -> None:
+        """Wait until `ready` says so. Raises ServerFailed when the process ends first or time is up."""
+        deadline = time.monotonic() + within
+        while not ready():
+            if not self.running:
+                raise ServerFailed(f"{self.name} ended with {self._process.returncode}:\n{self.log_tail()}")
+            if time.monotonic() > deadline:
+                raise ServerFailed(f"{self.name} did not answer within {within:g} s:\n{self.log_tail()}")
+            time.sleep(_POLL)
+
+    def stop(self, how: signal.Signals = signal.SIGTERM, *, within: float = _STOPPING_TAKES_AT_MOST) -> None:
+        """Ask it to end with a signal, and kill it when it has not ended in time. May be called twice."""
+        if self.running:
+            self._process.send_signal(how)
+        try:
+            self._process.wait(within)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait(_STOPPING_TAKES_AT_MOST)
+
+    def log_tail(self) -> str:
+        """The last lines it printed."""
+        return "\n".join(self._log.read_text(errors="replace").splitlines()[-_LINES_OF_LOG:])
+
+
+def group_of(user: str | None) -> int | None:
+    """The number of a system user's own group; None stays None."""
+    return pwd.getpwnam(user).pw_gid if user else None
+
+
+def folder() -> "tempfile.TemporaryDirectory[str]":
+    """A temporary folder that other users may pass through but not list."""
+    made = tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX, dir=_reachable_parent())
+    Path(made.name).chmod(0o711)
+    return made
+
+
+def _reachable_parent() -> str | None:
+    """Where temporary folders go; as root a place that an unprivileged user can get to as well."""
+    usual = tempfile.gettempdir()
+    if os.geteuid() != 0 or reachable(Path(usual)):
+        return usual
+    return next((place for place in ("/tmp", "/var/tmp") if reachable(Path(place))), usual)  # noqa: S108 -- mkdtemp follows
+
+
+def reachable(path: Path) -> bool:
+    """Whether any user can get to this path: each folder on the way may be passed by others."""
+    found = path.resolve()
+    return all(place.stat().st_mode & 0o001 for place in (found, *found.parents))
+
+
+def free_port() -> int:
+    """A TCP port on 127.0.0.1 that nobody uses right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def accepts(port: int) -> bool:
+    """Whether something accepts connections on this port of 127.0.0.1."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1.0).close()
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,118 @@
+"""An S3 server: moto, in a process of its own, because its buckets are global to a process."""
+
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from opscheck.demo.credentials import token
+from opscheck.demo.processes import ServerFailed, ServerProcess, folder, free_port
+
+BUCKET = "integration-deployment-backups"
+REGION = "us-east-1"
+_ATTEMPTS = 3
+_STARTING_TAKES_AT_MOST = 60.0
+
+
+class S3:
+    """
+    An S3 server on 127.0.0.1 and a free port, gone after `close`, with one bucket and last night's backup.
+
+    It takes any credentials; these are random. Raises ServerFailed.
+    """
+
+    def __init__(self, bucket: str = BUCKET) -> None:
+        self.bucket = bucket
+        self.access_key, self.secret_key = "AKIADEMO", token()
+        self._folder = folder()
+        self._process: ServerProcess | None = None
+        try:
+            self._start_somewhere()
+            self.put(bucket)
+            self.put(f"{bucket}/{_backup_name()}", b"\x1f\x8b" + b"not really a dump" * 64)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def url(self) -> str:
+        """The endpoint."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of the server, or None when it does not run."""
+        return self._process.pid if self._process and self._process.running else None
+
+    @property
+    def variables(self) -> Mapping[str, str]:
+        """What an AWS client reads from the environment."""
+        return {
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_ACCESS_KEY_ID": self.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.secret_key,
+            "AWS_DEFAULT_REGION": REGION,
+        }
+
+    def put(self, path: str, body: bytes = b"") -> None:
+        """Make a bucket (`name`) or an object (`name/key`)."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            connection.request("PUT", f"/{path}", body, {"Authorization": self._authorization()})
+            status = connection.getresponse().status
+        finally:
+            connection.close()
+        if status != 200:  # noqa: PLR2004 -- OK
+            raise ServerFailed(f"the S3 server answered {status} to PUT /{path}")
+
+    def close(self) -> None:
+        """Stop the server and delete its folder. May be called twice."""
+        if self._process is not None:
+            self._process.stop()
+        self._folder.cleanup()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _start_somewhere(self) -> None:
+        """Start on a free port; somebody may take it first, so try again with another."""
+        for attempt in range(1, _ATTEMPTS + 1):
+            self.port = free_port()
+            command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)]
+            self._process = ServerProcess("moto", command, Path(self._folder.name) / "log")
+            try:
+                self._process.wait_until(self._answers, within=_STARTING_TAKES_AT_MOST)
+            except ServerFailed:
+                self._process.stop()
+                if attempt == _ATTEMPTS:
+                    raise
+            else:
+                return
+
+    def _answers(self) -> bool:
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            connection.request("GET", "/moto-api/data.json")
+            return connection.getresponse().status == 200  # noqa: PLR2004 -- OK
+        except (OSError, HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    def _authorization(self) -> str:
+        """Moto reads the service from a signature's scope and does not verify the signature."""
+        scope = f"{self.access_key}/{datetime.now(UTC):%Y%m%d}/{REGION}/s3/aws4_request"
+        return f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=unsigned"
+
+
+def _backup_name() -> str:
+    last_night = (datetime.now(UTC) - timedelta(days=1)).replace(hour=2, minute=0, second=0)
+    return f"database/backup-{last_night:%Y%m%d-%H%M%S}.sql.gz"
