@@ -10,6 +10,11 @@ A = TypeVar("A")
 class Permission:
     """Something that a query must be allowed to do. Each system has its own subclass."""
 
+    def text(self) -> str:
+        """The permission in one line, for `opscheck explain`."""
+        values = [str(getattr(self, field.name)) for field in fields(self) if getattr(self, field.name) is not None]
+        return " ".join(values)
+
 
 @dataclass(frozen=True)
 class Query(Generic[A]):

@@ -1,0 +1,280 @@
+"""The command line: a thin face over the rest, and the one place that turns exceptions into exit codes."""
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from opscheck import __version__
+from opscheck.verdicts import ExitCode
+
+EXIT_CODES = """\b
+Exit codes:
+   0  the gate is open
+   1  the gate is closed: a violation at or above --fail-on
+   2  interrupted
+   3  internal error
+   4  bad policy or wrong usage; no target was touched
+  20  nothing at the gate is violated, but something there could not be observed
+  21  the run cannot be trusted: nothing was checked, or a verdict is missing
+"""
+
+_DEFAULT_POLICY = Path("opscheck.yaml")
+
+CHECKS = click.argument("checks", nargs=-1, type=click.Path(exists=True, path_type=Path))
+CHECKS_OPTION = click.option(
+    "--checks",
+    "checks",
+    multiple=True,
+    type=click.Path(exists=True, path_type=Path),
+    help="A folder with checks of your own; the bundled ones are always known.",
+)
+POLICY_OPTION = click.option(
+    "-p",
+    "--policy",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="The policy file. Default: opscheck.yaml in this folder.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}, epilog=EXIT_CODES)
+@click.version_option(__version__, prog_name="opscheck")
+def cli() -> None:
+    """
+    Judge a running system by a policy file.
+
+    A policy says what should be true of which target, and how bad it is when it is not. opscheck looks, judges,
+    and tells for each violation by when somebody must answer, who is called, and what to type.
+
+    \b
+    Start here:
+      opscheck demo                          a running system, judged healthy and then broken
+      opscheck validate production.yaml      every error in a policy, no target touched
+      opscheck run -p production.yaml        the main job
+    """  # noqa: D301 - \b is click's word for "do not rewrap"
+
+
+@cli.command(epilog=EXIT_CODES)
+@POLICY_OPTION
+@click.option("--tag", "tags", multiple=True, metavar="TAG", help="Only expectations with this tag; repeatable.")
+@click.option("--only", multiple=True, metavar="GLOB", help="Only expectations whose id matches; repeatable.")
+@click.option(
+    "--fail-on",
+    default="P3",
+    show_default=True,
+    metavar="P0|P1|P2|P3|never",
+    help="The severity from which a violation closes the gate.",
+)
+@click.option("--json", "record", metavar="FILE", help="Write the run record (opscheck.run/v1).")
+@click.option("--junit", metavar="FILE", help="Write JUnit XML, for Jenkins, GitLab and the like.")
+@click.option("--save", metavar="FILE", help="Write every observation to a snapshot file.")
+@click.option("--from", "snapshot", metavar="FILE", help="Judge a snapshot file; no target is touched.")
+@click.option("--timeout", default="2m", show_default=True, help="How long gathering may take.")
+@click.option("--concurrency", default=64, show_default=True, help="How many queries are asked at the same time.")
+@click.option("-v", "--verbose", is_flag=True, help="Show the expectations that passed too.")
+@CHECKS
+def run(  # noqa: PLR0913, PLR0917 - one per option
+    policy: Path | None,
+    tags: Sequence[str],
+    only: Sequence[str],
+    fail_on: str,
+    record: str | None,
+    junit: str | None,
+    save: str | None,
+    snapshot: str | None,
+    timeout: str,
+    concurrency: int,
+    verbose: bool,
+    checks: Sequence[Path],
+) -> int:
+    """
+    Judge the targets of a policy; the exit code is the verdict.
+
+    CHECKS are files or folders with checks of your own, beside the bundled ones.
+
+    The same as plain pytest, with all that pytest can do:
+
+    \b
+      pytest checks --policy=production.yaml --fail-on=P1 --run-json=run.json --junit-xml=junit.xml -k postgres
+    """  # noqa: D301 - \b is click's word for "do not rewrap"
+    from opscheck.running.launching import Launch, launch  # noqa: PLC0415 - pytest is not needed for --help
+
+    options = [f"--tag={tag}" for tag in tags] + [f"--only={glob}" for glob in only] + [f"--fail-on={fail_on}"]
+    files = {"--run-json": record, "--junit-xml": junit, "--save": save, "--from": snapshot}
+    options += [f"{option}={file}" for option, file in files.items() if file]
+    options += [f"--run-timeout={timeout}", f"--run-concurrency={concurrency}"]
+    return launch(Launch(_policy(policy), checks, options, verbose=verbose))
+
+
+@cli.command()
+@click.argument("policies", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="POLICY...")
+@CHECKS_OPTION
+def validate(policies: Sequence[Path], checks: Sequence[Path]) -> int:
+    """
+    Report every error in policy files; no target is touched.
+
+    Environment variables without a default must be set. A waiver that has expired is an error here; in a run it is
+    announced, and waives nothing.
+    """
+    from opscheck.describing import validated  # noqa: PLC0415 - loads pydantic
+
+    worst = ExitCode.OPEN
+    for policy in policies:
+        errors, text = validated(policy, checks, datetime.now(UTC).date())
+        click.echo(text, err=errors)
+        worst = ExitCode.USAGE if errors else worst
+    return worst
+
+
+@cli.command("list")
+@click.argument("policy", required=False, type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
+@CHECKS_OPTION
+def list_(policy: Path | None, as_json: bool, checks: Sequence[Path]) -> int:
+    """Show what a policy expects: id, severities, check, target, title."""
+    from opscheck import describing  # noqa: PLC0415 - loads pydantic
+
+    described = describing.read(_policy(policy), checks)
+    click.echo(describing.listed_json(described) if as_json else describing.listed(described))
+    return ExitCode.OPEN
+
+
+@cli.command()
+@click.argument("id_", metavar="ID")
+@POLICY_OPTION
+@CHECKS_OPTION
+def explain(id_: str, policy: Path | None, checks: Sequence[Path]) -> int:
+    """Show one expectation in full: claim, limits, queries, permissions, remediation, where it stands."""
+    from opscheck import describing  # noqa: PLC0415 - loads pydantic
+
+    click.echo(describing.explained(describing.read(_policy(policy), checks), id_))
+    return ExitCode.OPEN
+
+
+@cli.command()
+@click.option("--run", "of_run", is_flag=True, help="The schema of run records instead.")
+@CHECKS
+def schema(of_run: bool, checks: Sequence[Path]) -> int:
+    """
+    Print the JSON Schema of policy files, with every check's fields and texts.
+
+    CHECKS are folders with checks of your own, whose fields are then part of it. Editors complete from it:
+
+    \b
+      opscheck schema > opscheck.schema.json
+      # yaml-language-server: $schema=opscheck.schema.json
+    """  # noqa: D301 - \b is click's word for "do not rewrap"
+    from opscheck import describing  # noqa: PLC0415 - loads pydantic
+
+    printed = describing.run_schema() if of_run else describing.policy_schema(checks)
+    click.echo(json.dumps(printed, indent=2, ensure_ascii=False))
+    return ExitCode.OPEN
+
+
+@cli.command()
+@click.argument("policy", required=False, type=click.Path(path_type=Path))
+@CHECKS_OPTION
+def permissions(policy: Path | None, checks: Sequence[Path]) -> int:
+    """
+    Print the least that a policy's queries need, ready to apply.
+
+    RBAC for Kubernetes, a role and grants for PostgreSQL, an ACL user for Redis.
+    """
+    from opscheck import describing  # noqa: PLC0415 - loads pydantic
+
+    click.echo(describing.permissions(describing.read(_policy(policy), checks)))
+    return ExitCode.OPEN
+
+
+@cli.command()
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN.json...")
+@click.option("--junit", required=True, metavar="FILE", help="The JUnit XML file to write; - for standard output.")
+def report(runs: Sequence[Path], junit: str) -> int:
+    """
+    Make one JUnit file of one or several run records, without running anything.
+
+    Each environment becomes one test suite; records of the same environment are shards of one run.
+    """
+    from opscheck.reports.junit import write  # noqa: PLC0415 - loads junit-xml
+    from opscheck.reports.read import read_run  # noqa: PLC0415
+
+    records = [read_run(path) for path in runs]
+    with click.open_file(junit, "w", encoding="utf-8") as stream:
+        write(records, stream)
+    return ExitCode.OPEN
+
+
+@cli.command()
+@click.option(
+    "--break", "faults", multiple=True, metavar="FAULT", help="What to break; repeatable. Default: everything."
+)
+@click.option("--faults", "list_faults", is_flag=True, help="List what can be broken, and end.")
+@click.option("--hold", is_flag=True, help="Keep the environment up until Ctrl-C, to play with.")
+@click.option(
+    "--output", default="opscheck-demo", show_default=True, type=click.Path(path_type=Path), help="Where results go."
+)
+def demo(faults: Sequence[str], list_faults: bool, hold: bool, output: Path) -> int:
+    """
+    Start a small system of real servers and judge it, healthy and then broken.
+
+    PostgreSQL, Redis, an S3 store, an HTTPS API and a Kubernetes API start on free loopback ports from pip packages
+    alone (opscheck[demo]), and are gone when it ends.
+    """
+    from opscheck.demo.show import faults_text, show  # noqa: PLC0415 - starts importing servers
+
+    if list_faults:
+        click.echo(faults_text())
+        return ExitCode.OPEN
+    return show(faults=faults, hold=hold, output=output, write=click.echo)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command and end the process with its exit code."""
+    sys.exit(exit_code(arguments))
+
+
+def exit_code(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code; every exception that a command raises ends here."""
+    try:
+        return int(cli.main(args=None if arguments is None else list(arguments), standalone_mode=False) or 0)
+    except click.ClickException as error:
+        click.echo(f"opscheck: {error.format_message()} (try --help)", err=True)
+        return ExitCode.USAGE
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("opscheck: interrupted", err=True)
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:  # somebody piped us into `head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.OPEN
+    except Exception as error:  # noqa: BLE001 - the one place where whatever went wrong becomes an exit code
+        return _explain_failure(error)
+
+
+def _explain_failure(error: Exception) -> int:
+    from opscheck.errors import UserError  # noqa: PLC0415
+
+    if isinstance(error, UserError):
+        click.echo(str(error), err=True)
+        return ExitCode.USAGE
+    if os.environ.get("OPSCHECK_DEBUG"):
+        traceback.print_exception(error)
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{Path(frame.filename).name}:{frame.lineno}"
+    click.echo(f"opscheck: internal error: {type(error).__name__} at {place}: {error}", err=True)
+    click.echo("Set OPSCHECK_DEBUG=1 to see the traceback; it may contain secrets.", err=True)
+    return ExitCode.INTERNAL_ERROR
+
+
+def _policy(given: Path | None) -> Path:
+    if given is not None:
+        return given
+    if not _DEFAULT_POLICY.exists():
+        raise click.UsageError(f"no policy: name one with -p FILE, or write {_DEFAULT_POLICY}")
+    return _DEFAULT_POLICY

@@ -1,0 +1,1 @@
+"""Collecting, apart from judging: the plan, the concurrency, the deadlines, and the snapshot."""

@@ -1,0 +1,44 @@
+"""What a check calls `observe`: gathered answers first, and the target itself for what was not gathered."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, TypeVar
+
+from opscheck.queries.base import Query
+from opscheck.queries.observation import CouldNotObserve, Observation
+
+A = TypeVar("A")
+
+
+class Observing:
+    """`observe` for one check: it remembers which observations the verdict stands on."""
+
+    def __init__(
+        self,
+        gathered: Mapping[Query[Any], Observation],
+        fetch: Callable[[Query[Any]], Observation],
+        now: datetime,
+    ) -> None:
+        self._gathered = gathered
+        self._fetch = fetch
+        self.now = now
+        self.used: list[Observation] = []
+
+    def __call__(self, query: Query[A]) -> A:
+        """The answer to `query`. Raises CouldNotObserve when there is none."""
+        observation = self._gathered.get(query) or self._fetch(query)
+        self.used.append(observation)
+        if observation.problem is not None:
+            raise CouldNotObserve(query, observation.problem)
+        answer: A = observation.answer
+        return answer
+
+    @property
+    def observed_at(self) -> datetime | None:
+        """When the oldest observation that was used was taken."""
+        return min((observation.taken_at for observation in self.used), default=None)
+
+    @property
+    def duration_s(self) -> float:
+        """How long the slowest query took."""
+        return max((observation.duration_s for observation in self.used), default=0.0)

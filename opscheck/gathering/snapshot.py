@@ -1,0 +1,105 @@
+"""Snapshot files: what was observed, to be judged later, elsewhere, or again with another policy."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from opscheck.errors import UserError
+from opscheck.files import write_whole
+from opscheck.queries.base import Query
+from opscheck.queries.observation import Observation, Problem, ProblemKind
+from opscheck.redaction import Secrets
+
+SNAPSHOT_SCHEMA = "opscheck.snapshot/v1"
+
+
+class SnapshotError(UserError):
+    """A snapshot file that cannot be judged; the text says what to do."""
+
+
+class _Entry(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    query: dict[str, Any]
+    observation: Any
+
+
+class _File(msgspec.Struct, frozen=True, kw_only=True):
+    schema: str
+    taken_at: datetime
+    environment: str
+    observations: list[_Entry]
+
+
+class Snapshot:
+    """The observations of an earlier run, found again by their queries."""
+
+    def __init__(self, file: _File, secrets: Secrets) -> None:
+        self.taken_at = file.taken_at
+        self.environment = file.environment
+        self._secrets = secrets
+        self._entries = {_key(entry.name, entry.query): entry.observation for entry in file.observations}
+
+    def get(self, query: Query[Any]) -> Observation | None:
+        """The observation of `query`, None when the snapshot does not hold it."""
+        raw = self._entries.get(_cleaned_key(query, self._secrets))
+        if raw is None:
+            return None
+        observation = msgspec.convert(raw, Observation)
+        if observation.problem is not None:
+            return observation
+        return msgspec.structs.replace(observation, answer=msgspec.convert(observation.answer, query.answer))
+
+    def find(self, query: Query[Any]) -> Observation:
+        """The observation of `query`; a problem says so when the snapshot does not hold it."""
+        if (observation := self.get(query)) is not None:
+            return observation
+        text = f"the snapshot of {self.taken_at:%Y-%m-%d %H:%M} UTC does not hold {query.text()}"
+        advice = "take a new one with --save and this policy"
+        problem = Problem(kind=ProblemKind.UNSUPPLIED, text=text, advice=advice)
+        return Observation(taken_at=self.taken_at, duration_s=0.0, problem=problem)
+
+
+def write_snapshot(
+    path: Path,
+    observations: Mapping[Query[Any], Observation],
+    *,
+    taken_at: datetime,
+    environment: str,
+    secrets: Secrets,
+) -> None:
+    """Write every observation, without any secret, readable by its owner alone. Raises OSError."""
+    entries = [
+        _Entry(name=query.name, query=asdict(query), observation=observation)
+        for query, observation in observations.items()
+    ]
+    file = _File(schema=SNAPSHOT_SCHEMA, taken_at=taken_at, environment=environment, observations=entries)
+    # Text by text and not as one: a port number that came from the environment stays a number.
+    cleaned = secrets.clean_value(msgspec.to_builtins(file))
+    write_whole(path, msgspec.json.encode(cleaned), mode=0o600)
+
+
+def read_snapshot(path: Path, secrets: Secrets) -> Snapshot:
+    """Read a snapshot file. Raises SnapshotError."""
+    try:
+        file = msgspec.json.decode(path.read_bytes(), type=_File)
+    except OSError as error:
+        raise SnapshotError(f"{path}: the snapshot cannot be read: {error.strerror}") from error
+    except msgspec.MsgspecError as error:
+        raise SnapshotError(f"{path}: this is no snapshot that --save wrote: {error}") from error
+    if file.schema != SNAPSHOT_SCHEMA:
+        raise SnapshotError(f"{path}: expected {SNAPSHOT_SCHEMA}, got {file.schema}; take a new one with --save")
+    return Snapshot(file, secrets)
+
+
+def _key(name: str, fields: object) -> str:
+    return f"{name} {json.dumps(fields, sort_keys=True)}"
+
+
+def _cleaned_key(query: Query[Any], secrets: Secrets) -> str:
+    # The file was cleaned, so a query that holds a value from the environment is found under its cleaned form.
+    return _key(query.name, secrets.clean_value(msgspec.to_builtins(asdict(query))))

@@ -1,0 +1,103 @@
+"""Collection: which functions are checks, which entries of the policy each of them judges, and what is selected."""
+
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opscheck.expectations.base import Expectation
+from opscheck.policy.errors import PolicyError
+from opscheck.policy.loading import Draft
+from opscheck.policy.models import Policy
+from opscheck.running.binding import Check, bound_check
+from opscheck.running.keys import EXPECTATION
+from opscheck.running.settings import Settings
+from opscheck.suite import bundled
+
+
+class Collector:
+    """Turns checks and policy entries into items: exactly one per expectation."""
+
+    def __init__(self, draft: Draft, settings: Settings, today: date) -> None:
+        self._draft = draft
+        self._settings = settings
+        self._today = today
+        self._bundled = bundled("checks")
+        self._systems = {name.partition(".")[0] for name in draft.check_names()}
+        self.checks: dict[str, Check] = {}
+
+    def ignores(self, path: Path) -> bool:
+        """True for a folder of bundled checks that this policy does not use."""
+        return path.parent == self._bundled and path.is_dir() and path.name not in self._systems
+
+    def check_of(self, function: Any) -> Check | None:
+        """The check that `function` is. Raises UsageError when another one judges the same kind already."""
+        check = bound_check(function)
+        if check is None:
+            return None
+        known = self.checks.setdefault(check.kind.check_name, check)
+        if (known.file, known.line) != (check.file, check.line):
+            raise pytest.UsageError(
+                f"two checks judge {check.kind.check_name}: {known.file}:{known.line} and {check.file}:{check.line}; "
+                "collect only one of them"
+            )
+        return check
+
+    def entries(self, check: Check) -> list[Expectation]:
+        """The policy's expectations that `check` judges, valid ones only; what is wrong comes out in `finish`."""
+        return self._draft.entries(check.kind)
+
+    def finish(self) -> Policy:
+        """The whole policy. Raises UsageError with everything that is wrong with it."""
+        try:
+            return self._draft.finish(today=self._today)
+        except PolicyError as error:
+            raise pytest.UsageError(str(error)) from None
+
+    def arrange(self, items: list[pytest.Item], policy: Policy, config: pytest.Config) -> None:
+        """Put the items in policy order, mark them with their tags, and leave out what is not selected."""
+        found = {item.stash[EXPECTATION].id: item for item in items if EXPECTATION in item.stash}
+        self._refuse_idle_selectors(policy)
+        self._refuse_unjudged(policy, found, config)
+        ours = [found[expectation.id] for expectation in policy.expectations if expectation.id in found]
+        for item in ours:
+            for tag in item.stash[EXPECTATION].tags:
+                item.add_marker(tag)
+        chosen = [item for item in ours if self._settings.selects(item.stash[EXPECTATION])]
+        left_out = [item for item in ours if item not in set(chosen)]
+        if left_out:
+            config.hook.pytest_deselected(items=left_out)
+        items[:] = chosen + [item for item in items if EXPECTATION not in item.stash]
+
+    def _refuse_idle_selectors(self, policy: Policy) -> None:
+        if idle := self._settings.idle_selectors(policy.expectations):
+            raise pytest.UsageError("\n".join(idle))
+
+    def _refuse_unjudged(self, policy: Policy, found: dict[str, pytest.Item], config: pytest.Config) -> None:
+        unjudged = [one for one in policy.expectations if one.id not in found]
+        if not unjudged or _chosen_by_node(config):
+            return
+        names = ", ".join(f"{one.id} ({one.check})" for one in unjudged)
+        raise pytest.UsageError(
+            f"{self._settings.policy}: no check that was collected judges {names}; "
+            "name the folder with their checks too, or choose expectations with --only, --tag, -k or -m"
+        )
+
+
+def parametrize(metafunc: pytest.Metafunc, check: Check, entries: Sequence[Expectation]) -> None:
+    """One item per expectation, named by its id."""
+    metafunc.parametrize(check.argument, entries, ids=[entry.id for entry in entries])
+
+
+def expectation_of(item: pytest.Item, check: Check) -> Expectation | None:
+    """The expectation that `item` was parametrised with."""
+    callspec = getattr(item, "callspec", None)
+    value = callspec.params.get(check.argument) if callspec else None
+    return value if isinstance(value, Expectation) else None
+
+
+def _chosen_by_node(config: pytest.Config) -> bool:
+    """True when the caller named single items, or asked for those that failed last: that is a selection."""
+    return any("::" in argument for argument in config.args) or bool(config.getoption("lf", default=False))

@@ -1,0 +1,77 @@
+"""From a judgement to the result that every report shows: waivers, guidance, source, and no secret."""
+
+from datetime import datetime
+
+import msgspec
+
+from opscheck.expectations.base import Expectation
+from opscheck.guidance.advice import advise
+from opscheck.policy.models import Policy, Waiver
+from opscheck.record import Finding, Result, Verdict, WaiverNote
+from opscheck.verdicts import Gate, Judgement
+
+
+def compose(  # noqa: PLR0913 - all that one result is made of, by name
+    policy: Policy,
+    expectation: Expectation,
+    judgement: Judgement,
+    *,
+    gate: Gate,
+    claim: str,
+    now: datetime,
+    observed_at: datetime | None,
+    duration_s: float,
+) -> Result:
+    """The result of one expectation, as it will stand in every report."""
+    waiver = policy.waivers.get(expectation.id)
+    verdict = _waived(judgement.verdict, waiver, now)
+    result = Result(
+        id=expectation.id,
+        check=expectation.check,
+        title=expectation.title or claim,
+        target=expectation.system.name if expectation.system else None,
+        tags=expectation.tags,
+        owner=expectation.owner,
+        severity=judgement.severity,
+        verdict=verdict,
+        advisory=verdict in {Verdict.VIOLATED, Verdict.UNKNOWN} and not gate.closes(judgement.severity),
+        summary=judgement.summary,
+        measurements=judgement.measurements,
+        findings=tuple(_advised(finding, expectation, policy, now) for finding in judgement.findings),
+        waiver=_note(waiver, now),
+        blocked_by=judgement.blocked_by,
+        observed_at=observed_at,
+        duration_s=duration_s,
+        source=policy.source(expectation.id),
+    )
+    return msgspec.convert(policy.secrets.clean_value(msgspec.to_builtins(result)), Result)
+
+
+def _waived(verdict: Verdict, waiver: Waiver | None, now: datetime) -> Verdict:
+    # What could not be observed is not waived: nobody knows what it would hide.
+    if verdict is Verdict.VIOLATED and waiver is not None and not waiver.expired(now.date()):
+        return Verdict.WAIVED
+    return verdict
+
+
+def _note(waiver: Waiver | None, now: datetime) -> WaiverNote | None:
+    if waiver is None:
+        return None
+    return WaiverNote(
+        reason=waiver.reason,
+        owner=waiver.owner,
+        expires=waiver.expires.isoformat(),
+        expired=waiver.expired(now.date()),
+    )
+
+
+def _advised(finding: Finding, expectation: Expectation, policy: Policy, now: datetime) -> Finding:
+    return advise(
+        finding,
+        expectation,
+        environment=policy.environment,
+        levels=policy.severities,
+        escalation=policy.escalation,
+        now=now,
+        secrets=policy.secrets,
+    )

@@ -1,0 +1,48 @@
+"""The end of a run: its record, its exit code, its files."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from opscheck.files import write_whole
+from opscheck.policy.models import Policy
+from opscheck.record import GateNote, PolicyNote, Result, Run, encode
+from opscheck.verdicts import ExitCode, Gate, count
+
+
+def record(  # noqa: PLR0913 - all that a record is made of, by name
+    policy: Policy,
+    gate: Gate,
+    selected: Iterable[str],
+    results: Mapping[str, Result],
+    *,
+    started_at: datetime,
+    observed_at: datetime,
+    stopped: ExitCode | None,
+    strangers_failed: bool,
+) -> Run:
+    """The record of a run. `stopped` is why it ended early; `strangers_failed` that tests beside the checks failed."""
+    chosen = set(selected)
+    reported = tuple(results[one.id] for one in policy.expectations if one.id in results and one.id in chosen)
+    counts = count(len(chosen), reported)
+    exit_code = stopped or gate.exit_code(reported, counts)
+    if exit_code in {ExitCode.OPEN, ExitCode.UNKNOWN} and strangers_failed:
+        exit_code = ExitCode.CLOSED
+    finished_at = datetime.now(UTC)
+    return Run(
+        environment=policy.secrets.clean(policy.environment),
+        policy=PolicyNote(path=str(policy.path), sha256=policy.sha256),
+        started_at=started_at,
+        finished_at=finished_at,
+        duration_s=round((finished_at - started_at).total_seconds(), 3),
+        observed_at=observed_at,
+        gate=GateNote(fail_on=str(gate), open=exit_code is ExitCode.OPEN, exit_code=int(exit_code)),
+        counts=counts,
+        notices=tuple(policy.secrets.clean(notice) for notice in policy.notices),
+        results=reported,
+    )
+
+
+def write_record(path: Path, run: Run) -> None:
+    """Write `run.json`. Raises OSError."""
+    write_whole(path, encode(run))

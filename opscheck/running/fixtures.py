@@ -1,0 +1,19 @@
+"""What a check is given besides its expectation. Registered only while a policy is judged."""
+
+import pytest
+
+from opscheck.gathering.observing import Observing
+from opscheck.judging import Findings
+from opscheck.running.keys import FINDINGS, OBSERVING
+
+
+@pytest.fixture(name="observe")
+def _observe(request: pytest.FixtureRequest) -> Observing:
+    """Answers a query: `observe(query)`; `observe.now` is the time that everything is judged at."""
+    return request.node.stash[OBSERVING]
+
+
+@pytest.fixture(name="findings")
+def _findings(request: pytest.FixtureRequest) -> Findings:
+    """Takes down measurements and findings: `measure`, `grade` and `add`."""
+    return request.node.stash[FINDINGS]

@@ -1,0 +1,316 @@
+"""The pytest hooks of a run that has a policy, in the order in which pytest calls them."""
+
+import logging
+from collections.abc import Generator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opscheck.gathering.snapshot import Snapshot, SnapshotError, read_snapshot
+from opscheck.judging import Findings
+from opscheck.policy.errors import PolicyError
+from opscheck.policy.kinds import import_bundled
+from opscheck.policy.loading import Draft, read_policy
+from opscheck.policy.models import Policy
+from opscheck.queries.observation import CouldNotObserve
+from opscheck.record import Result, Run
+from opscheck.redaction import Secrets
+from opscheck.running import fixtures
+from opscheck.running.binding import Check
+from opscheck.running.collecting import Collector, expectation_of, parametrize
+from opscheck.running.composing import compose
+from opscheck.running.finishing import record, write_record
+from opscheck.running.keys import EXPECTATION, FINDINGS, OBSERVING
+from opscheck.running.presenting import clean, present, result_of
+from opscheck.running.settings import Settings, read_settings
+from opscheck.running.state import Observations
+from opscheck.running.terminal import Terminal
+from opscheck.running.workers import Handover, hand_over, is_controller, is_worker, receive
+from opscheck.verdicts import (
+    ExitCode,
+    Judgement,
+    assertion_failed,
+    check_broke,
+    does_not_apply,
+    not_observed,
+    passed_or_violated,
+)
+
+_STOPPED = {pytest.ExitCode.INTERRUPTED: ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR: ExitCode.INTERNAL_ERROR}
+
+
+def activate(config: pytest.Config, policy: Path) -> None:
+    """Read the policy and take over the run. Raises pytest.UsageError with everything that is wrong."""
+    settings = read_settings(config, policy)
+    import_bundled()
+    try:
+        draft = read_policy(policy, keep_unset=settings.snapshot is not None)
+        snapshot = read_snapshot(settings.snapshot, draft.secrets) if settings.snapshot else None
+        if not draft.unknown_checks():
+            draft.finish(today=_today(snapshot))  # nothing is collected for a policy that is wrong
+    except (PolicyError, SnapshotError) as error:
+        raise pytest.UsageError(str(error)) from None
+    run = RunHooks(config, settings, draft, snapshot)
+    config.pluginmanager.register(fixtures, "opscheck-fixtures")
+    config.pluginmanager.register(run, "opscheck-run")
+
+
+class RunHooks:
+    """One run: its policy, what was observed, and the result of each expectation."""
+
+    def __init__(self, config: pytest.Config, settings: Settings, draft: Draft, snapshot: Snapshot | None) -> None:
+        self._config = config
+        self._settings = settings
+        self._draft = draft
+        self._snapshot = snapshot
+        self._secrets: Secrets = draft.secrets
+        self._collector = Collector(draft, settings, _today(snapshot))
+        self._policy: Policy | None = None
+        self._observations: Observations | None = None
+        self._handover: Handover | None = None
+        self._selected: list[str] = []
+        self._results: dict[str, Result] = {}
+        self._strangers_failed = False
+        self._started_at = datetime.now(UTC)
+        self._terminal = Terminal(config)
+        self._run: Run | None = None
+        self._log_records = logging.getLogRecordFactory()
+        logging.setLogRecordFactory(self._clean_log_record)
+
+    # -- start ---------------------------------------------------------------------------------------------------
+
+    def pytest_report_header(self) -> str:
+        """Say what is judged, and from what."""
+        source = f", snapshot {self._settings.snapshot}" if self._settings.snapshot else ""
+        return f"opscheck: {self._settings.policy}, fails on {self._settings.gate}{source}"
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """
+        Under xdist, collect and gather here, before any worker starts.
+
+        The controller collects nothing by itself; but only here can every query be asked once for all workers.
+        """
+        if not is_controller(self._config):
+            return
+        session.perform_collect()
+        if session.testsfailed:
+            raise session.Interrupted(f"{session.testsfailed} errors during collection")
+        self._gather(session)
+        self._handover = hand_over(self._state)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Tell a worker where the observations are (xdist, in the controller)."""
+        if self._handover is not None:
+            node.workerinput["opscheck"] = self._handover.for_worker()
+
+    # -- collection ----------------------------------------------------------------------------------------------
+
+    def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
+        """Leave out bundled checks that this policy does not use."""
+        return True if self._collector.ignores(collection_path) else None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_pycollect_makeitem(
+        self, collector: pytest.Module | pytest.Class, name: str, obj: object
+    ) -> list[pytest.Item] | None:
+        """Make no item of a check for which the policy has no entry."""
+        if not (callable(obj) and hasattr(obj, "__code__") and collector.istestfunction(obj, name)):
+            return None
+        check = self._collector.check_of(obj)
+        return [] if check is not None and not self._collector.entries(check) else None
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Make one item per entry of the policy."""
+        check = self._collector.check_of(metafunc.function)
+        if check is not None:
+            parametrize(metafunc, check, self._collector.entries(check))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        """Refuse a policy that is wrong or not judged in full, then select."""
+        for item in items:
+            check = self._check_of(item)
+            expectation = expectation_of(item, check) if check else None
+            if expectation is not None:
+                item.stash[EXPECTATION] = expectation
+        self._policy = self._collector.finish()
+        for tag in sorted({tag for one in self._policy.expectations for tag in one.tags}):
+            config.addinivalue_line("markers", f"{tag}: expectations tagged {tag}")
+        self._collector.arrange(items, self._policy, config)
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Take down what was selected: each of these must end with one verdict."""
+        self._selected = [item.stash[EXPECTATION].id for item in session.items if EXPECTATION in item.stash]
+
+    # -- gathering and judging -----------------------------------------------------------------------------------
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
+        """Ask every query before the first check runs."""
+        if is_worker(self._config):
+            receive(self._config, self._new_state())
+        elif not (self._config.option.collectonly or session.testsfailed or is_controller(self._config)):
+            self._gather(session)
+        try:
+            return (yield)
+        finally:
+            if self._observations is not None:
+                self._observations.close()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Give the check its `observe` and `findings`, or skip what does not apply here."""
+        expectation = item.stash.get(EXPECTATION, None)
+        if expectation is None:
+            return
+        item.stash[OBSERVING] = self._state.observing(expectation)
+        item.stash[FINDINGS] = Findings(expectation)
+        if expectation.skip is not None:
+            pytest.skip(expectation.skip)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Turn what a check did into its result."""
+        report = yield
+        clean(report, self._secrets)
+        judged = call.when == "call" or (call.when == "setup" and not report.passed)
+        if judged and EXPECTATION in item.stash and not _stops(call):
+            self._present(item, call, report)
+        return report
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_make_collect_report(self) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+        """Keep secrets out of collection errors too."""
+        report = yield
+        clean(report, self._secrets)
+        return report
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take down a result; under xdist this is where the controller gets it."""
+        result = result_of(report)
+        if result is not None:
+            self._results[result.id] = result
+        elif report.failed:
+            self._strangers_failed = True
+
+    # -- end -----------------------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Close the gate or leave it open, and write the record."""
+        if is_worker(self._config) or self._config.option.collectonly or exitstatus == pytest.ExitCode.USAGE_ERROR:
+            return
+        if self._handover is not None:
+            self._handover.remove()
+        if self._policy is None or self._observations is None:
+            return
+        self._run = record(
+            self._policy,
+            self._settings.gate,
+            self._selected,
+            self._results,
+            started_at=self._started_at,
+            observed_at=self._observations.now,
+            stopped=_STOPPED.get(pytest.ExitCode(exitstatus)),
+            strangers_failed=self._strangers_failed,
+        )
+        session.exitstatus = self._run.gate.exit_code
+        if self._settings.record is not None:
+            write_record(self._settings.record, self._run)
+
+    def pytest_terminal_summary(self) -> None:
+        """Show what was found, worst first."""
+        if self._run is not None:
+            self._terminal.summary(self._run)
+
+    def pytest_unconfigure(self) -> None:
+        """Give the logging module back as it was."""
+        logging.setLogRecordFactory(self._log_records)
+
+    # -- parts ---------------------------------------------------------------------------------------------------
+
+    @property
+    def _state(self) -> Observations:
+        return self._observations or self._new_state()
+
+    def _new_state(self) -> Observations:
+        assert self._policy is not None  # noqa: S101 - collection has finished it
+        self._observations = Observations(self._policy, self._settings, self._snapshot)
+        return self._observations
+
+    def _gather(self, session: pytest.Session) -> None:
+        selected = [item.stash[EXPECTATION] for item in session.items if EXPECTATION in item.stash]
+        state = self._new_state()
+        with self._terminal.progress() as progress:
+            state.gather(selected, progress)
+        state.save(self._settings)
+
+    def _check_of(self, item: pytest.Item) -> Check | None:
+        function = getattr(item, "function", None)
+        return self._collector.check_of(function) if function else None
+
+    def _present(self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
+        expectation, observing = item.stash[EXPECTATION], item.stash[OBSERVING]
+        check = self._check_of(item)
+        assert self._policy is not None  # noqa: S101 - collection has finished it
+        assert check is not None  # noqa: S101 - or the item would have no expectation
+        judgement = self._judge(item, call, check)
+        result = compose(
+            self._policy,
+            expectation,
+            judgement,
+            gate=self._settings.gate,
+            claim=check.claim,
+            now=observing.now,
+            observed_at=observing.observed_at,
+            duration_s=observing.duration_s,
+        )
+        present(report, item, result, _traceback(call, report))
+
+    def _judge(self, item: pytest.Item, call: pytest.CallInfo[None], check: Check) -> Judgement:
+        expectation, findings = item.stash[EXPECTATION], item.stash[FINDINGS]
+        if call.excinfo is None:
+            return passed_or_violated(findings)
+        error = call.excinfo.value
+        if isinstance(error, CouldNotObserve):
+            carrier = self._state.carriers.get(error.query.target)
+            return not_observed(expectation, error, findings, carrier)
+        if isinstance(error, pytest.skip.Exception):
+            return does_not_apply(str(error.msg))
+        if isinstance(error, AssertionError | pytest.fail.Exception):
+            return assertion_failed(expectation, _first_line(error), check.claim, findings)
+        place = call.excinfo.traceback[-1]
+        return check_broke(expectation, error, f"{Path(place.path).name}:{place.lineno + 1}", findings)
+
+    def _clean_log_record(self, *arguments: Any, **options: Any) -> logging.LogRecord:
+        made = self._log_records(*arguments, **options)
+        made.msg, made.args = self._secrets.clean(made.getMessage()), ()
+        return made
+
+
+def _today(snapshot: Snapshot | None) -> Any:
+    return (snapshot.taken_at if snapshot else datetime.now(UTC)).date()
+
+
+def _stops(call: pytest.CallInfo[None]) -> bool:
+    """True when this is no outcome of a check but the end of the session."""
+    return call.excinfo is not None and isinstance(
+        call.excinfo.value, KeyboardInterrupt | SystemExit | pytest.exit.Exception
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _traceback(call: pytest.CallInfo[None], report: pytest.TestReport) -> str:
+    """The traceback that helps to mend a check: of a plain assert, or of a check that itself failed."""
+    if call.excinfo is None or isinstance(call.excinfo.value, CouldNotObserve | pytest.skip.Exception):
+        return ""
+    return report.longreprtext

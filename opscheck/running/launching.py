@@ -1,0 +1,101 @@
+"""Starting pytest for `opscheck run`, and looking for checks without running any."""
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from opscheck.errors import UserError
+from opscheck.running.binding import Check, bound_check
+from opscheck.running.presenting import result_of
+from opscheck.suite import bundled
+
+_OWN_CONFIG = Path(__file__).with_name("run.ini")
+
+
+class DiscoveryError(UserError):
+    """Check modules that cannot be imported; the text is pytest's own."""
+
+
+@dataclass(frozen=True)
+class Launch:
+    """What `opscheck run` asks of pytest."""
+
+    policy: Path
+    checks: Sequence[Path] = ()
+    options: Sequence[str] = ()
+    verbose: bool = False
+
+    def arguments(self) -> list[str]:
+        """The command line for pytest. Every option is written with `=`, or pytest takes its value for a test path."""
+        # Quieter than -q: the summary of the run is all that is shown.
+        words = [*_base(), "-qq", "--tb=no", "-rN", f"--policy={self.policy}", *self.options]
+        if self.verbose:
+            words.append("--run-verbose")
+        return [*words, *(str(path) for path in _with_bundled(self.checks))]
+
+
+def launch(wanted: Launch) -> int:
+    """Run pytest in this process and return its exit code."""
+    return int(pytest.main(wanted.arguments(), plugins=[_NoProgressLetters()]))
+
+
+def discover(folders: Iterable[Path] = ()) -> dict[str, Check]:
+    """
+    Import the bundled checks and those in `folders`; return them by the name of what they judge.
+
+    The kinds of expectation they define are known to policies from then on. Raises DiscoveryError.
+    """
+    finder = _Finder()
+    words = [*_base(), "-p", "no:terminal", "--collect-only", *(str(path) for path in _with_bundled(list(folders)))]
+    pytest.main(words, plugins=[finder])
+    if finder.errors:
+        raise DiscoveryError("\n".join(finder.errors))
+    return finder.checks
+
+
+def _base() -> list[str]:
+    return [
+        f"--config-file={_OWN_CONFIG}",
+        f"--rootdir={os.getcwd()}",  # noqa: PTH109 - the folder as the shell names it, links and all
+        "--import-mode=importlib",
+        "-pno:cacheprovider",
+        "--no-header",
+    ]
+
+
+def _with_bundled(folders: Sequence[Path]) -> list[Path]:
+    suite = bundled("checks")
+    inside = any(folder.resolve().is_relative_to(suite) for folder in folders)
+    return list(folders) if inside else [suite, *folders]
+
+
+@dataclass
+class _Finder:
+    """Takes down checks instead of making items of them."""
+
+    checks: dict[str, Check] = field(default_factory=dict)
+    errors: list[str] = field(default_factory=list)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_pycollect_makeitem(self, obj: object) -> list[pytest.Item] | None:
+        check = bound_check(obj) if callable(obj) and hasattr(obj, "__code__") else None
+        if check is not None:
+            self.checks[check.kind.check_name] = check
+        return None if isinstance(obj, type) else []
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self.errors.append(report.longreprtext)
+
+
+class _NoProgressLetters:
+    """Keeps pytest's row of dots away; the summary says it better."""
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
+        if not isinstance(report, pytest.TestReport) or result_of(report) is None:
+            return None
+        return ("xfailed" if hasattr(report, "wasxfail") else report.outcome), "", ""

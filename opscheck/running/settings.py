@@ -1,0 +1,90 @@
+"""What the command line says about one run."""
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import pytest
+
+from opscheck.expectations.base import Expectation
+from opscheck.units import Duration
+from opscheck.verdicts import Gate
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The options of one run, read and checked once."""
+
+    policy: Path
+    gate: Gate
+    tags: tuple[str, ...]
+    only: tuple[str, ...]
+    record: Path | None
+    save: Path | None
+    snapshot: Path | None
+    timeout: Duration
+    concurrency: int
+
+    def selects(self, expectation: Expectation) -> bool:
+        """True when `--tag` and `--only` let this expectation through."""
+        tagged = not self.tags or any(tag in expectation.tags for tag in self.tags)
+        named = not self.only or any(fnmatchcase(expectation.id, glob) for glob in self.only)
+        return tagged and named
+
+    def idle_selectors(self, expectations: tuple[Expectation, ...]) -> list[str]:
+        """The selectors that match nothing: each is a typing error, or a check that silently went away."""
+        tags = {tag for expectation in expectations for tag in expectation.tags}
+        idle = [
+            f"--tag {tag}: no expectation has this tag; there are {_listed(tags)}"
+            for tag in self.tags
+            if tag not in tags
+        ]
+        ids = [expectation.id for expectation in expectations]
+        return idle + [
+            f"--only {glob}: no expectation has such an id; there are {_listed(ids)}"
+            for glob in self.only
+            if not any(fnmatchcase(name, glob) for name in ids)
+        ]
+
+
+def read_settings(config: pytest.Config, policy: Path) -> Settings:
+    """Read the options. Raises pytest.UsageError, one line for each that is wrong."""
+    return Settings(
+        policy=policy,
+        gate=_gate(config.getoption("opscheck_fail_on")),
+        tags=tuple(config.getoption("opscheck_tags")),
+        only=tuple(config.getoption("opscheck_only")),
+        record=_path(config.getoption("opscheck_json")),
+        save=_path(config.getoption("opscheck_save")),
+        snapshot=_path(config.getoption("opscheck_from")),
+        timeout=_duration(config.getoption("opscheck_timeout")),
+        concurrency=_at_least_one(config.getoption("opscheck_concurrency")),
+    )
+
+
+def _gate(text: str) -> Gate:
+    try:
+        return Gate.parse(text)
+    except ValueError:
+        raise pytest.UsageError(f"--fail-on: expected P0, P1, P2, P3 or never, got {text}") from None
+
+
+def _duration(text: str) -> Duration:
+    try:
+        return Duration.parse(text)
+    except ValueError:
+        raise pytest.UsageError(f"--run-timeout: expected {Duration.noun}, got {text}") from None
+
+
+def _at_least_one(number: int) -> int:
+    if number < 1:
+        raise pytest.UsageError(f"--run-concurrency: expected 1 or more, got {number}")
+    return number
+
+
+def _path(text: str | None) -> Path | None:
+    return Path(text) if text else None
+
+
+def _listed(words: set[str] | list[str]) -> str:
+    return ", ".join(sorted(words)) or "none"

@@ -1,0 +1,92 @@
+"""What one run knows: its policy, what was observed, and which result each expectation got."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from opscheck.expectations.base import Expectation
+from opscheck.gathering.gatherer import Gatherer, Progress
+from opscheck.gathering.observing import Observing
+from opscheck.gathering.plan import Asked, plan, timeout_of
+from opscheck.gathering.snapshot import Snapshot, write_snapshot
+from opscheck.policy.models import Policy
+from opscheck.queries.base import Query
+from opscheck.queries.observation import Observation
+from opscheck.running.settings import Settings
+from opscheck.verdicts import carriers
+
+
+class Observations:
+    """Every observation of a run, wherever it comes from: the targets, a snapshot, or another process."""
+
+    def __init__(self, policy: Policy, settings: Settings, snapshot: Snapshot | None) -> None:
+        self._policy = policy
+        self._settings = settings
+        self._snapshot = snapshot
+        self._gathered: dict[Query[Any], Observation] = {}
+        self._gatherer: Gatherer | None = None
+        self.handed_over: Snapshot | None = None
+        """Observations that another process of this run has taken."""
+        self.now = snapshot.taken_at if snapshot else datetime.now(UTC)
+        self.carriers: dict[str, str] = {}
+
+    def gather(self, selected: Iterable[Expectation], progress: Progress | None) -> None:
+        """Ask everything that the selected expectations name, and find out who stands for each outage."""
+        selected = list(selected)
+        asked = plan(selected, self._policy.default_timeout)
+        if self._snapshot is None:
+            self._gathered = self._open().gather(asked, progress)
+            self.now = datetime.now(UTC)
+        else:
+            self._gathered = {one.query: self._snapshot.find(one.query) for one in asked}
+        self.carriers = carriers(self._missing(selected))
+
+    def observing(self, expectation: Expectation) -> Observing:
+        """`observe` for one check."""
+        timeout = timeout_of(expectation, self._policy.default_timeout)
+        return Observing(self._gathered, lambda query: self._fetch(query, timeout), self.now)
+
+    def save(self, settings: Settings) -> None:
+        """Write the snapshot where `--save` says. Raises OSError."""
+        if settings.save is not None:
+            write_snapshot(
+                settings.save,
+                self._gathered,
+                taken_at=self.now,
+                environment=self._policy.environment,
+                secrets=self._policy.secrets,
+            )
+
+    def everything(self) -> Mapping[Query[Any], Observation]:
+        """All that was observed so far."""
+        return self._gathered
+
+    def close(self) -> None:
+        """Let go of the targets."""
+        if self._gatherer is not None:
+            self._gatherer.close()
+
+    def _fetch(self, query: Query[Any], timeout_s: float) -> Observation:
+        observation = self.handed_over.get(query) if self.handed_over else None
+        if observation is None and self._snapshot is not None:
+            observation = self._snapshot.find(query)
+        if observation is None:
+            observation = self._open().gather([Asked(query, timeout_s)])[query]
+        self._gathered[query] = observation
+        return observation
+
+    def _open(self) -> Gatherer:
+        if self._gatherer is None:
+            self._gatherer = Gatherer(
+                self._policy.targets,
+                concurrency=self._settings.concurrency,
+                deadline_s=float(self._settings.timeout),
+            )
+        return self._gatherer
+
+    def _missing(self, selected: list[Expectation]) -> Iterable[tuple[Expectation, str, Any]]:
+        for expectation in selected:
+            for query in expectation.queries() if expectation.skip is None else ():
+                problem = self._gathered[query].problem
+                if problem is not None and problem.target_down:
+                    yield expectation, query.target, problem

@@ -1,0 +1,43 @@
+"""What a run shows on the terminal besides pytest's own lines."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from opscheck.gathering.gatherer import Progress
+from opscheck.record import Run
+from opscheck.reports.terminal import summary
+
+
+class Terminal:
+    """pytest's terminal, where there is one."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    @contextmanager
+    def progress(self) -> Generator[Progress | None]:
+        """A line that counts the answers while gathering, on a terminal only."""
+        reporter = self._reporter()
+        if reporter is None or not reporter.isatty:
+            yield None
+            return
+        yield lambda done, total: reporter.rewrite(f"gathering {done}/{total}", erase=True)
+        reporter.rewrite("", erase=True)
+
+    def summary(self, run: Run) -> None:
+        """The findings, worst first."""
+        reporter = self._reporter()
+        if reporter is None:
+            return
+        writer = self._config.get_terminal_writer()
+        verbose = reporter.verbosity > 0 or self._config.getoption("opscheck_verbose")
+        text = summary(run, width=writer.fullwidth, colour=writer.hasmarkup, verbose=verbose)
+        reporter.ensure_newline()
+        reporter.write(text if text.endswith("\n") else f"{text}\n")
+
+    def _reporter(self) -> Any:
+        # The reporter's class is public in name only; it may also be absent (-p no:terminal).
+        return self._config.pluginmanager.get_plugin("terminalreporter")

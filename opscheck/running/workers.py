@@ -1,0 +1,62 @@
+"""Several processes (pytest-xdist): the controller gathers once, and hands the observations to its workers."""
+
+import shutil
+import tempfile
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opscheck.gathering.snapshot import read_snapshot, write_snapshot
+from opscheck.redaction import Secrets
+from opscheck.running.state import Observations
+
+
+@dataclass(frozen=True)
+class Handover:
+    """What a worker needs to judge as the controller would; the file is private and lives as long as the run."""
+
+    folder: Path
+    now: datetime
+    carriers: dict[str, str]
+
+    @property
+    def file(self) -> Path:
+        """The observations, secrets included."""
+        return self.folder / "observations.json"
+
+    def for_worker(self) -> dict[str, Any]:
+        """The same as builtins, which is all that xdist carries."""
+        return {"file": str(self.file), "now": self.now.isoformat(), "carriers": self.carriers}
+
+    def remove(self) -> None:
+        """Delete the file; every worker has read it or will never need it."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def is_worker(config: pytest.Config) -> bool:
+    """True in a process that xdist started."""
+    return hasattr(config, "workerinput")
+
+
+def is_controller(config: pytest.Config) -> bool:
+    """True in the process that distributes items over workers."""
+    return config.pluginmanager.hasplugin("dsession")
+
+
+def hand_over(state: Observations) -> Handover:
+    """Write the observations down for the workers."""
+    handover = Handover(Path(tempfile.mkdtemp(prefix="opscheck-")), state.now, state.carriers)
+    # Nothing is hidden here: a worker must judge exactly what was observed.
+    write_snapshot(handover.file, state.everything(), taken_at=state.now, environment="", secrets=Secrets())
+    return handover
+
+
+def receive(config: pytest.Config, state: Observations) -> None:
+    """Take the observations over, in a worker."""
+    given = config.workerinput["opscheck"]  # type: ignore[attr-defined]  # xdist puts it there
+    state.handed_over = read_snapshot(Path(given["file"]), Secrets())
+    state.now = datetime.fromisoformat(given["now"])
+    state.carriers = given["carriers"]

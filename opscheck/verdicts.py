@@ -1,0 +1,193 @@
+"""What becomes of a judgement: verdicts, the gate, and the exit codes."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Self
+
+from opscheck.expectations.base import Expectation
+from opscheck.judging import Findings
+from opscheck.queries.observation import CouldNotObserve, Problem
+from opscheck.record import Counts, Finding, Measurement, Result, Verdict
+from opscheck.units import Severity, format_value, worst
+
+
+class ExitCode(IntEnum):
+    """How every command of opscheck ends; 0 to 4 mean to pytest what they mean here."""
+
+    OPEN = 0
+    """The gate is open."""
+    CLOSED = 1
+    """A violation at or above the gate."""
+    INTERRUPTED = 2
+    """Somebody stopped the run."""
+    INTERNAL_ERROR = 3
+    """opscheck itself failed."""
+    USAGE = 4
+    """A bad policy or wrong usage; no target was touched."""
+    UNKNOWN = 20
+    """Nothing at the gate is violated, but something at the gate could not be observed."""
+    UNTRUSTED = 21
+    """Nothing was checked, or not everything that was selected has a verdict."""
+
+
+@dataclass(frozen=True)
+class Gate:
+    """The severity from which a violation closes the run; None closes nothing."""
+
+    fail_on: Severity | None = Severity.P3
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `P1` or `never`. Raises ValueError."""
+        return cls(None) if text == "never" else cls(Severity(text))
+
+    def __str__(self) -> str:
+        return self.fail_on or "never"
+
+    def closes(self, severity: Severity | None) -> bool:
+        """True when a violation of this severity closes the run."""
+        return self.fail_on is not None and severity is not None and severity.reaches(self.fail_on)
+
+    def exit_code(self, results: Iterable[Result], counts: Counts) -> ExitCode:
+        """What the run decides. A proven violation outweighs whatever else is wrong with the run."""
+        at_gate = {result.verdict for result in results if self.closes(result.severity)}
+        if Verdict.VIOLATED in at_gate:
+            return ExitCode.CLOSED
+        if counts.declared == 0 or counts.declared != counts.reported:
+            return ExitCode.UNTRUSTED
+        return ExitCode.UNKNOWN if Verdict.UNKNOWN in at_gate else ExitCode.OPEN
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What one check concluded, before the policy adds waivers and guidance."""
+
+    verdict: Verdict
+    severity: Severity | None
+    summary: str
+    findings: tuple[Finding, ...] = ()
+    measurements: tuple[Measurement, ...] = ()
+    blocked_by: str | None = None
+
+
+def passed_or_violated(findings: Findings) -> Judgement:
+    """The judgement of a check that ran to its end."""
+    measurements = tuple(findings.measurements)
+    violations = tuple(sorted(findings.violations, key=lambda finding: finding.severity))
+    if not violations:
+        return Judgement(Verdict.PASSED, None, _measured(measurements), (), measurements)
+    return Judgement(
+        Verdict.VIOLATED,
+        worst([finding.severity for finding in violations]),
+        _found(violations),
+        violations,
+        measurements,
+    )
+
+
+def not_observed(
+    expectation: Expectation, missing: CouldNotObserve, findings: Findings, carrier: str | None
+) -> Judgement:
+    """The judgement of a check that got no answer; `carrier` is the expectation that stands for the outage."""
+    problem = missing.problem
+    if problem.target_down and carrier not in {None, expectation.id}:
+        return _unknown(expectation, f"blocked by {carrier}: {problem.text}", findings, blocked_by=carrier)
+    severity = expectation.no_answer(problem)
+    if severity is None:
+        return _unknown(expectation, explained(problem), findings)
+    system = expectation.system
+    findings.violations.append(
+        Finding(
+            subject=system.address if system else expectation.id,
+            severity=severity,
+            observed=problem.text,
+            expected="an answer",
+            evidence=(problem.advice,) if problem.advice else (),
+        )
+    )
+    return passed_or_violated(findings)
+
+
+def assertion_failed(expectation: Expectation, text: str, claim: str, findings: Findings) -> Judgement:
+    """The judgement of a check whose plain `assert` failed: one finding."""
+    subject = expectation.system.name if expectation.system else expectation.id
+    findings.add(subject=subject, observed=text, expected=claim)
+    return passed_or_violated(findings)
+
+
+def check_broke(expectation: Expectation, error: BaseException, where: str, findings: Findings) -> Judgement:
+    """The judgement of a check that itself failed: it could not look."""
+    return _unknown(expectation, f"the check itself failed: {type(error).__name__}: {error} ({where})", findings)
+
+
+def does_not_apply(reason: str) -> Judgement:
+    """The judgement of an expectation that does not apply here."""
+    return Judgement(Verdict.SKIPPED, None, reason)
+
+
+def explained(problem: Problem) -> str:
+    """A problem in one line: what happened, and what to do."""
+    return f"{problem.text}; {problem.advice}" if problem.advice else problem.text
+
+
+def carriers(missing: Iterable[tuple[Expectation, str, Problem]]) -> dict[str, str]:
+    """
+    Who stands for each outage: target name to expectation id.
+
+    `missing` are, in policy order, the expectations that met a target that is down. The first one for which the
+    missing answer is itself a violation carries it, else simply the first.
+    """
+    chosen: dict[str, str] = {}
+    proven: set[str] = set()
+    for expectation, target, problem in missing:
+        proves = expectation.no_answer(problem) is not None
+        if target not in chosen or (proves and target not in proven):
+            chosen[target] = expectation.id
+        if proves:
+            proven.add(target)
+    return chosen
+
+
+def count(declared: int, results: Iterable[Result]) -> Counts:
+    """How many of the selected expectations were reported, and with which verdict."""
+    verdicts = [result.verdict for result in results]
+    return Counts(
+        declared=declared,
+        reported=len(verdicts),
+        passed=verdicts.count(Verdict.PASSED),
+        violated=verdicts.count(Verdict.VIOLATED),
+        unknown=verdicts.count(Verdict.UNKNOWN),
+        waived=verdicts.count(Verdict.WAIVED),
+        skipped=verdicts.count(Verdict.SKIPPED),
+    )
+
+
+def _unknown(expectation: Expectation, text: str, findings: Findings, blocked_by: str | None = None) -> Judgement:
+    # What was found before the answer went missing is still true.
+    if findings.violations:
+        return passed_or_violated(findings)
+    return Judgement(
+        Verdict.UNKNOWN,
+        expectation.ungraded_severity,
+        text,
+        measurements=tuple(findings.measurements),
+        blocked_by=blocked_by,
+    )
+
+
+def _measured(measurements: tuple[Measurement, ...]) -> str:
+    return ", ".join(_one_measured(measurement) for measurement in measurements[:2])
+
+
+def _one_measured(measurement: Measurement) -> str:
+    text = f"{measurement.name} {format_value(measurement.value, measurement.unit)}"
+    if measurement.limit is None:
+        return text
+    return f"{text} (limit {format_value(measurement.limit, measurement.unit)})"
+
+
+def _found(violations: tuple[Finding, ...]) -> str:
+    first = violations[0]
+    more = f", and {len(violations) - 1} more" if len(violations) > 1 else ""
+    return f"{first.subject}: {first.observed}, expected {first.expected}{more}"
