@@ -32,7 +32,7 @@ class DemoApi:
     """
     The API, from the moment it is made until `close`; every path wants the bearer token.
 
-    Its state is `health` and `metrics`: assign another one and the next answer shows it.
+    `say` and `measure` change its state; the next answer shows it.
     """
 
     def __init__(self, *, token: str | None = None, tls: Tls | None = None) -> None:
@@ -63,10 +63,10 @@ class DemoApi:
         with self._lock:
             return self._health
 
-    @health.setter
-    def health(self, health: Health) -> None:
+    def say(self, code: int, status: str) -> None:
+        """Change what it says about itself."""
         with self._lock:
-            self._health = health
+            self._health = Health(code, status)
 
     @property
     def metrics(self) -> SystemMetrics:

@@ -56,13 +56,9 @@ class ServerProcess:
 
     def wait_until(self, ready: Callable[[], bool], *, within: float = 20.0) -> None:
         """Wait until `ready` says so. Raises ServerFailed when the process ends first or time is up."""
-        deadline = time.monotonic() + within
-        while not ready():
-            if not self.running:
-                raise ServerFailed(f"{self.name} ended with {self._process.returncode}:\n{self.log_tail()}")
-            if time.monotonic() > deadline:
-                raise ServerFailed(f"{self.name} did not answer within {within:g} s:\n{self.log_tail()}")
-            time.sleep(_POLL)
+        wait_until(lambda: not self.running or ready(), within, f"{self.name} does not answer", self.log_tail)
+        if not self.running:
+            raise ServerFailed(f"{self.name} ended with {self._process.returncode}:\n{self.log_tail()}")
 
     def stop(self, how: signal.Signals = signal.SIGTERM, *, within: float = _STOPPING_TAKES_AT_MOST) -> None:
         """Ask it to end with a signal, and kill it when it has not ended in time. May be called twice."""
@@ -77,6 +73,15 @@ class ServerProcess:
     def log_tail(self) -> str:
         """The last lines it printed."""
         return "\n".join(self._log.read_text(errors="replace").splitlines()[-_LINES_OF_LOG:])
+
+
+def wait_until(holds: Callable[[], bool], within: float, otherwise: str, evidence: Callable[[], str] = str) -> None:
+    """Wait until something holds. After `within` seconds raises ServerFailed: `otherwise`, and the evidence."""
+    deadline = time.monotonic() + within
+    while not holds():
+        if time.monotonic() > deadline:
+            raise ServerFailed(f"{otherwise} (waited {within:g} s)\n{evidence()}".rstrip())
+        time.sleep(_POLL)
 
 
 def group_of(user: str | None) -> int | None:

@@ -76,9 +76,9 @@ class World:
                 self._kind_of(item)[_key(item)] = item
 
     def remove(self, kind: str, name: str, namespace: str = "") -> None:
-        """Delete one object. KeyError when there is none."""
+        """Delete one object, if it is there."""
         with self.changing():
-            del self._shelf(kind)[namespace, name]
+            self._shelf(kind).pop((namespace, name), None)
 
     def get(self, kind: str, name: str, namespace: str = "") -> Object:
         """The stored object itself, not a copy. KeyError when there is none."""

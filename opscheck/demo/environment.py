@@ -1,0 +1,158 @@
+"""The whole embedded environment: every system the morning routine looks at, real and of its own."""
+
+import os
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self, TypeVar
+
+from opscheck.demo import certificates, cluster, mounts
+from opscheck.demo.api import DemoApi
+from opscheck.demo.faults import FAULTS, fault
+from opscheck.demo.kubernetes import KubernetesApi, World
+from opscheck.demo.postgres import PostgreSQL
+from opscheck.demo.processes import folder
+from opscheck.demo.redis import Redis
+from opscheck.demo.s3 import S3
+
+__all__ = ["FAULTS", "Environment"]
+
+
+class _Closable(Protocol):
+    def close(self) -> None: ...
+
+
+Server = TypeVar("Server", bound=_Closable)
+
+
+class Environment:
+    """
+    Started by `with`, gone after it: no process, no port, no folder stays, whatever happens inside.
+
+    progress: called with one line for each part that runs. postgres_version: 16 or 18.
+    `variables` is what `policies/daily.yaml` reads from the environment. Raises ServerFailed.
+    """
+
+    api: DemoApi
+    kubernetes: KubernetesApi
+    postgres: PostgreSQL
+    redis: Redis
+    s3: S3
+
+    def __init__(
+        self, progress: Callable[[str], None] = lambda _line: None, *, postgres_version: int | None = None
+    ) -> None:
+        self._progress = progress
+        self._postgres_version = postgres_version
+        self._open = ExitStack()
+        self._speaking = threading.Lock()
+        self.variables: Mapping[str, str] = {}
+
+    @property
+    def world(self) -> World:
+        """The cluster's state."""
+        return self.kubernetes.world
+
+    @property
+    def processes(self) -> Mapping[str, int]:
+        """The servers that run as programs, and their process ids."""
+        found = {"PostgreSQL": self.postgres.pid, "redis-server": self.redis.pid, "S3": self.s3.pid}
+        return {name: pid for name, pid in found.items() if pid is not None}
+
+    def break_(self, name: str) -> None:
+        """Break something of FAULTS, and return when it is broken. ValueError: no such fault."""
+        fault(name).break_(self)
+
+    def repair(self, name: str) -> None:
+        """Mend what `break_` broke."""
+        fault(name).repair(self)
+
+    def close(self) -> None:
+        """Stop everything, the last started first. May be called twice."""
+        self._open.close()
+
+    def __enter__(self) -> Self:
+        try:
+            self._start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _start(self) -> None:
+        # Leaving the pool waits for its threads, so that whatever they started is known and can be closed.
+        with ThreadPoolExecutor(max_workers=4) as pool:
+            starting = [
+                pool.submit(start)
+                for start in (self._start_s3, self._start_postgres, self._start_redis, self._start_apis)
+            ]
+            for started in as_completed(starting):
+                started.result()
+        self.variables = self._variables()
+
+    def _start_s3(self) -> None:
+        self.s3 = self._keep(S3())
+        self._say("S3", self.s3.port)
+
+    def _start_postgres(self) -> None:
+        self.postgres = self._keep(PostgreSQL(self._postgres_version))
+        self._say(f"PostgreSQL {self.postgres.version}", self.postgres.port)
+
+    def _start_redis(self) -> None:
+        self.redis = self._keep(Redis())
+        self._say(f"Redis {self.redis.version}", self.redis.port)
+
+    def _start_apis(self) -> None:
+        self._tls = certificates.issue()
+        self.kubernetes = self._keep(KubernetesApi(cluster.build(), tls=self._tls))
+        self._keep(cluster.MetricsServer(self.world))
+        self._say(f"Kubernetes API {self.world.version}", self.kubernetes.port)
+        self.api = self._keep(DemoApi(tls=self._tls))
+        self._say("HTTPS API", self.api.port)
+
+    def _keep(self, server: Server) -> Server:
+        self._open.callback(server.close)
+        return server
+
+    def _say(self, name: str, port: int) -> None:
+        with self._speaking:
+            self._progress(f"{name} on 127.0.0.1:{port}")
+
+    def _variables(self) -> dict[str, str]:
+        home = self._keep(_Home()).path
+        past = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
+        around_proxies = ",".join(filter(None, (past, "127.0.0.1", "localhost")))
+        return {
+            "API_URL": self.api.url,
+            "API_TOKEN": self.api.token,
+            "DATABASE_URL": self.postgres.dsn(),
+            "REDIS_URL": self.redis.url,
+            "KUBECONFIG": str(self.kubernetes.kubeconfig(home / "kubeconfig", namespace=cluster.NAMESPACE)),
+            "NAMESPACE": cluster.NAMESPACE,
+            "APPLICATION": cluster.APPLICATION,
+            **self.s3.variables,
+            "SSL_CERT_FILE": str(certificates.write_bundle(home / "authorities.pem", self._tls.authority)),
+            "DATABASE_HOST": "local://",
+            "DATABASE_MOUNT": mounts.roomiest_mount(),
+            "NO_PROXY": around_proxies,
+            "no_proxy": around_proxies,
+        }
+
+
+class _Home:
+    """The folder of the environment's own files."""
+
+    def __init__(self) -> None:
+        self._folder = folder()
+        self.path = Path(self._folder.name)
+
+    def close(self) -> None:
+        self._folder.cleanup()
