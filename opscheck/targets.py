@@ -93,8 +93,8 @@ class HttpTarget(Target, kind="http"):
         return without_credentials(self.base_url.get_secret_value())
 
     def facts(self) -> dict[str, str]:
-        """Its `base_url`, without credentials."""
-        return {"base_url": self.address}
+        """Its `base_url`, without credentials, ready for a path that starts with a slash."""
+        return {"base_url": self.address.rstrip("/")}
 
 
 class KubernetesTarget(Target, kind="kubernetes"):
@@ -143,6 +143,10 @@ class RedisTarget(Target, kind="redis"):
     def address(self) -> str:
         """Host, port and database number."""
         return without_credentials(self.url.get_secret_value())
+
+    def facts(self) -> dict[str, str]:
+        """Its `url`, without credentials."""
+        return {"url": self.address}
 
 
 class HostTarget(Target, kind="host"):
