@@ -1,0 +1,62 @@
+# Every target installs what it needs into .venv; nothing else on the machine is touched.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN     = $(VENV)/bin
+READY   = $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e ".[demo,xdist]" --group dev
+	@touch $(READY)
+
+.PHONY: install
+install: $(READY) ## Install opscheck and all it needs into .venv
+
+.PHONY: demo
+demo: $(READY) ## Judge a running system of real servers, healthy and then broken
+	$(BIN)/opscheck demo
+
+.PHONY: test
+test: $(READY) ## Run the tests, with coverage
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -n 2 --dist loadfile
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report --skip-covered --show-missing > .coverage-report.txt; tail -n 1 .coverage-report.txt
+
+.PHONY: lint
+lint: $(READY) ## Lint, check formatting, and hold the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+.PHONY: types
+types: $(READY) ## Check types, strictly
+	$(BIN)/mypy opscheck checks examples benchmarks
+
+.PHONY: format
+format: $(READY) ## Format the code and mend what the linter can
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+.PHONY: bench
+bench: $(READY) ## Measure, and write benchmarks/RESULTS.md
+	$(BIN)/python benchmarks/run.py
+
+.PHONY: lock
+lock: $(READY) ## Choose the newest versions that fit together, and pin them in constraints.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header --all-extras --group dev --output-file constraints.txt --upgrade pyproject.toml
+	echo "uv==$$($(BIN)/uv --version | cut -d' ' -f2)" >> constraints.txt
+
+.PHONY: check
+check: test lint types ## All that must pass before a commit
+
+.PHONY: clean
+clean: ## Remove what was installed and built
+	rm -rf $(VENV) build dist opscheck-demo .mypy_cache .ruff_cache .pytest_cache .coverage*

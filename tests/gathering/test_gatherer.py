@@ -1,0 +1,231 @@
+"""Every distinct query is asked once, at its deadline at the latest there is an observation, and a dead target costs one time-out."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from opscheck.expectations.base import Expectation
+from opscheck.gathering.gatherer import Gatherer
+from opscheck.gathering.plan import Asked, plan
+from opscheck.queries.base import Query
+from opscheck.queries.observation import Observation, ProbeError, ProblemKind
+from opscheck.targets import Target
+from opscheck.testing import expect
+from opscheck.units import Duration
+
+
+class Place(Target, kind="test-place"):
+    """A target that these tests answer for."""
+
+
+@dataclass(frozen=True)
+class Number(Query[int], name="test.number"):
+    """Asks for a number."""
+
+    number: int = 0
+
+
+class Numbers(Expectation, check="test.numbers"):
+    """The numbers are right."""
+
+    target: Place
+    ask: tuple[int, ...] = (1,)
+
+    def queries(self) -> list[Number]:
+        """One query per number."""
+        return [Number(target=self.target.name, number=number) for number in self.ask]
+
+
+class Recorder:
+    """A probe whose answers a test chooses; it writes down what it was asked, and how much at the same time."""
+
+    def __init__(self, answer: Callable[[Number], Any] = lambda query: query.number) -> None:
+        self._answer = answer
+        self._lock = threading.Lock()
+        self._busy = 0
+        self.asked: list[Number] = []
+        self.opened = 0
+        self.most_at_once = 0
+        self.refuses: ProbeError | None = None
+
+    def open_session(self, target: Place, timeout_s: float) -> "Recorder":
+        self.opened += 1
+        if self.refuses:
+            raise self.refuses
+        return self
+
+    def ask(self, query: Number, timeout_s: float) -> Any:
+        with self._lock:
+            self.asked.append(query)
+            self._busy += 1
+            self.most_at_once = max(self.most_at_once, self._busy)
+        try:
+            return self._answer(query)
+        finally:
+            with self._lock:
+                self._busy -= 1
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+@pytest.fixture(name="stuck")
+def _stuck():
+    """A wait that outlives every deadline of a test, and ends with the test."""
+    released = threading.Event()
+    yield released.wait
+    released.set()
+
+
+def gather(probe: Recorder, numbers: range | list[int], *, timeout_s: float = 5.0, **options: Any) -> list[Observation]:
+    concurrency = options.pop("per_target", 16)
+    target = Place(kind="test-place", concurrency=concurrency).named("place")
+    gatherer = Gatherer({"place": target}, probes=lambda kind: probe, **options)
+    asked = [Asked(Number(target="place", number=number), timeout_s) for number in numbers]
+    observations = gatherer.gather(asked)
+    return [observations[one.query] for one in asked]
+
+
+def test_a_distinct_query_is_asked_once_however_many_expectations_name_it():
+    target = Place(kind="test-place")
+    expectations = [expect(Numbers, target, severity="P1", ask=[1, 2]) for _ in range(50)]
+
+    asked = plan(expectations, Duration(5))
+
+    assert [1, 2] == [one.query.number for one in asked]
+
+
+def test_a_query_may_take_as_long_as_the_most_patient_expectation_allows():
+    target = Place(kind="test-place")
+    expectations = [expect(Numbers, target, severity="P1", timeout=timeout) for timeout in ("1s", "9s", "3s")]
+
+    (asked,) = plan(expectations, Duration(5))
+
+    assert 9.0 == asked.timeout_s
+
+
+def test_an_expectation_that_does_not_apply_asks_nothing():
+    expectation = expect(Numbers, Place(kind="test-place"), severity="P1", skip="there is no such system here")
+
+    assert [] == plan([expectation], Duration(5))
+
+
+def test_answers_arrive_with_their_time_and_duration():
+    (observation,) = gather(Recorder(), [7])
+
+    assert 7 == observation.answer
+    assert observation.problem is None
+    assert observation.taken_at.tzinfo is not None
+    assert 0 <= observation.duration_s < 5
+
+
+def test_no_more_queries_run_at_once_than_the_target_allows():
+    probe = Recorder(lambda query: time.sleep(0.01))
+
+    gather(probe, range(40), per_target=3)
+
+    assert 3 == probe.most_at_once
+    assert 40 == len(probe.asked)
+
+
+def test_no_more_queries_run_at_once_than_the_run_allows():
+    probe = Recorder(lambda query: time.sleep(0.01))
+
+    gather(probe, range(40), per_target=16, concurrency=5)
+
+    assert 5 == probe.most_at_once
+
+
+def test_a_late_query_is_unknown_and_says_how_long_it_was_waited_for(stuck):
+    (observation,) = gather(Recorder(lambda query: stuck()), [1], timeout_s=0.2)
+
+    assert observation.problem is not None
+    assert ProblemKind.LATE == observation.problem.kind
+    assert "no answer in 0.2 s" == observation.problem.text
+
+
+def test_one_slow_query_among_answers_does_not_take_the_target_down(stuck):
+    observations = gather(
+        Recorder(lambda query: stuck() if query.number == 0 else query.number), range(5), timeout_s=0.3
+    )
+
+    assert observations[0].problem is not None
+    assert not observations[0].problem.target_down
+    assert [1, 2, 3, 4] == [observation.answer for observation in observations[1:]]
+
+
+def test_a_silent_target_under_fifty_queries_costs_one_time_out(stuck):
+    probe = Recorder(lambda query: stuck())
+    started = time.monotonic()
+
+    observations = gather(probe, range(50), timeout_s=0.5)
+    waited = time.monotonic() - started
+
+    assert all(observation.problem and observation.problem.target_down for observation in observations)
+    assert 16 == len(probe.asked)
+    # Two time-outs would be a second; this tells one from two and measures nothing.
+    assert waited < 0.95
+
+
+def test_a_target_that_refuses_is_contacted_once_and_asked_nothing():
+    probe = Recorder()
+    probe.refuses = ProbeError(ProblemKind.UNREACHABLE, "connection refused by 127.0.0.1:1", target_down=True)
+
+    observations = gather(probe, range(50))
+
+    assert 1 == probe.opened
+    assert [] == probe.asked
+    assert {"connection refused by 127.0.0.1:1"} == {
+        observation.problem.text for observation in observations if observation.problem
+    }
+
+
+def test_whatever_a_probe_raises_is_an_observation_that_says_where():
+    def fail(query: Number) -> int:
+        raise KeyError("no such column")
+
+    (observation,) = gather(Recorder(fail), [1])
+
+    assert observation.problem is not None
+    assert ProblemKind.BROKEN == observation.problem.kind
+    assert "KeyError: 'no such column' (test_gatherer.py:" in observation.problem.text
+
+
+def test_when_the_runs_time_is_over_every_query_still_has_an_observation(stuck):
+    observations = gather(Recorder(lambda query: stuck()), range(40), timeout_s=60, deadline_s=0.3)
+
+    texts = {observation.problem.text for observation in observations if observation.problem}
+    assert {"no answer when the run's time of 300ms was over", "not asked: the run's time of 300ms was over"} == texts
+
+
+def test_an_answer_that_comes_after_its_deadline_is_not_taken():
+    probe = Recorder(lambda query: time.sleep(0.15 if query.number == 0 else 0.3))
+
+    observations = gather(probe, [0, 1], timeout_s=0.1, per_target=2)
+
+    assert all(observation.problem is not None for observation in observations)
+
+
+def test_progress_counts_up_to_the_number_of_queries():
+    seen: list[tuple[int, int]] = []
+    gatherer = Gatherer({"place": Place(kind="test-place").named("place")}, probes=lambda kind: Recorder())
+
+    gatherer.gather(
+        [Asked(Number(target="place", number=number), 5) for number in range(3)], lambda *step: seen.append(step)
+    )
+
+    assert (3, 3) == seen[-1]
+    assert seen == sorted(seen)
+
+
+def test_a_target_without_a_probe_is_reported_and_not_passed_over():
+    gatherer = Gatherer({"place": Place(kind="test-place").named("place")})
+
+    (observation,) = gatherer.gather([Asked(Number(target="place", number=1), 5)]).values()
+
+    assert observation.problem is not None
+    assert "no probe reads targets of kind test-place" in observation.problem.text
