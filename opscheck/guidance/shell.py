@@ -40,23 +40,24 @@ class Place:
         return self.words[-1:] == ("--",)
 
     @property
-    def is_joined(self) -> bool:
-        r"""True when `\` or `$name` touches the value: the shell would read the two as one."""
-        return self.quotes is not Quotes.SINGLE and bool(_JOINED.search(self.word))
+    def joined(self) -> str:
+        r"""The `\` or `$name` that touches the value, so that both are one word to the shell; empty if none."""
+        found = None if self.quotes is Quotes.SINGLE else _JOINED.search(self.word)
+        return found.group() if found else ""
 
     @property
     def is_run(self) -> bool:
         """True when the value would be what is run, and no argument of it."""
-        if self.quotes is Quotes.NESTED:
-            return bool((_SUBSTITUTES if "<<" in self.word else _OPENS_COMMAND).search(self.word))
-        if _ASSIGNMENT.match(self.word):
-            return False
-        previous = self.words[-1:]
-        if previous and (previous[0] in _RUNNING_OPTIONS or (previous[0] == "--" and _EXEC & set(self.words))):
+        if self.quotes is Quotes.NESTED and (_SUBSTITUTES if _BODY.search(self.word) else _OPENS).search(self.word):
             return True
-        if previous and _PROGRAM_OPTION.match(previous[0]) and self._programs & (_INTERPRETERS | _JOINING):
+        if _ASSIGNMENT.match(self.word) or self.word.startswith("#"):
+            return False
+        before = " ".join(self.words)
+        if _RUNS_NEXT.search(before):
+            return True
+        if _PROGRAM_OPTION.search(before) and self._programs & (_INTERPRETERS | _JOINING):
             return self.starts_word
-        return all(_ASSIGNMENT.match(word) or word in _LEADING for word in self._without_options())
+        return not _BODY.search(self.word) and all(_LEADS.fullmatch(word) for word in self._before_command())
 
     @property
     def is_read_again(self) -> bool:
@@ -70,38 +71,38 @@ class Place:
     def _programs(self) -> set[str]:
         return {part.rpartition("/")[2] for word in (*self.words, self.word) for part in word.split()}
 
-    def _without_options(self) -> tuple[str, ...]:
-        wrapped = any(word in _LEADING for word in self.words)
-        return tuple(word for word in self.words if not (wrapped and word.startswith("-")))
+    def _before_command(self) -> list[str]:
+        words = _REDIRECTION.sub(" ", " ".join(self.words)).split()
+        wrapped = any(word in _WRAPPERS for word in words)
+        return [word for word in words if not (word in _WRAPPERS or (wrapped and word.startswith("-")))]
 
 
+_CONTINUATION = re.compile(r"((?<!\\)(?:\\\\)*)\\\n")
 _JOINED = re.compile(r"(?<!\\)(\\\\)*\\$|\$\w*$")
-_OPENS_COMMAND = re.compile(r"(^|[;|&(`\n])\s*$")
+_OPENS = re.compile(r"(^|[;|&(`\n])\s*$")
+_BODY = re.compile(r"<<.*\n", re.DOTALL)
 _SUBSTITUTES = re.compile(r"(\$\(|`)\s*$")  # all that runs inside a here-document
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*\+?=")
-_PROGRAM_OPTION = re.compile(r"-[A-Za-z]*[ce]$|--command$|--eval$|--execute$")
-_RUNNING_OPTIONS = {"-exec", "-execdir", "-ok", "-okdir"}
-_EXEC = {"exec", "run", "debug"}
-_LEADING = {
-    "sudo",
-    "doas",
-    "env",
-    "exec",
-    "command",
-    "builtin",
-    "nohup",
-    "nice",
-    "time",
-    "source",
-    ".",
-    "trap",
-    "alias",
-}
-_LEADING |= {"!", "{", "if", "then", "else", "elif", "do", "while", "until"}
+_REDIRECTION = re.compile(r"(?:^|(?<=\s))\d*[<>][<>&|]*\s*\S+")
+# What may stand before the command's own name; a variable may be unset, and then the next word is the name.
+_LEADS = re.compile(r"[A-Za-z_]\w*\+?=.*|(?:\$\w+|\$\{\w+\})+", re.DOTALL)
+_PROGRAM_OPTION = re.compile(r"(^|\s)(-[A-Za-z]*[ce]|--command|--eval|--execute)$")
+_RUNS_NEXT = re.compile(
+    r"(^|\s)(-exec|-execdir|-ok|-okdir|(exec|run|debug)\s(.*\s)?--|ssh(\s+-\S+(\s+\d+)?)*\s+[^-\s]\S*)$"
+)
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+# The word behind one of these is a command again.
+_WRAPPERS = _names("sudo doas env exec command builtin nohup nice time source . trap alias eval xargs watch parallel")
+_WRAPPERS |= _names("! { } if then else elif do while until")
 # These make one text of all their arguments and have it read by a shell, or take a program as an argument.
-_JOINING = {"eval", "ssh", "su", "runuser", "watch", "parallel", "awk", "gawk", "mawk", "sed", "jq", "yq"}
-_INTERPRETERS = {"sh", "bash", "dash", "ash", "zsh", "ksh", "python", "python3", "perl", "ruby", "node"}
-_INTERPRETERS |= {"psql", "mysql", "mariadb", "sqlite3", "mongosh"}
+_JOINING = _names("eval ssh su runuser watch parallel awk gawk mawk sed jq yq")
+# These read a program from one argument, behind an option such as -c.
+_INTERPRETERS = _names("sh bash dash ash zsh ksh python python3 perl ruby node psql mysql mariadb sqlite3 mongosh")
 
 _PARTS = {
     Quotes.NONE: re.compile(
@@ -118,6 +119,7 @@ _PARTS = {
 
 def place_after(text: str) -> Place:
     """Where a value stands that follows `text`, the beginning of a shell command."""
+    text = _CONTINUATION.sub(r"\1", text)
     quotes, at, word, words = Quotes.NONE, 0, 0, list[str]()
     while at < len(text):
         part = _PARTS[quotes].match(text, at)

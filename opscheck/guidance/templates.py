@@ -98,8 +98,8 @@ def _places(command: str) -> Iterator[tuple[re.Match[str], Place]]:
 
 
 def _misplaced(placeholder: str, place: Place) -> str | None:
-    if place.is_joined:
-        return f"`{place.word[-8:]}{placeholder}` is one word to the shell; write a variable as ${{NAME}}, and no `\\`"
+    if place.joined:
+        return f"`{place.joined}{placeholder}` is one word to the shell; write a variable as ${{NAME}}, and no `\\`"
     if place.is_run:
         return f"`{placeholder}` would be what is run; only arguments may come from a placeholder"
     return None
