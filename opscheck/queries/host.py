@@ -1,0 +1,48 @@
+"""Questions to a machine, container or pod, and the shapes of their answers."""
+
+from dataclasses import dataclass
+
+import msgspec
+
+from opscheck.queries.base import Query
+
+
+class Inodes(msgspec.Struct, frozen=True, kw_only=True):
+    """How many files a filesystem holds, and how many more it can."""
+
+    used: int
+    free: int
+
+
+class Filesystem(msgspec.Struct, frozen=True, kw_only=True):
+    """One mounted filesystem, as df sees it. Sizes are in bytes."""
+
+    mounted_on: str
+    source: str
+    """The device, or what stands for it."""
+    type: str
+    """ext4, xfs, nfs4, …; empty where the host does not say."""
+    read_only: bool
+    size: int
+    """With the part that only root may use."""
+    used: int
+    available: int
+    """What is left for everybody but root; smaller than `size - used` where root has a reserve."""
+    inodes: Inodes | None
+    """None where the filesystem makes them as it needs them (btrfs, vfat, many network filesystems)."""
+
+
+class DiskAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The filesystem that holds a path."""
+
+    path: str
+    """The path with its symbolic links resolved."""
+    filesystem: Filesystem | None
+    """None when there is nothing at that path."""
+
+
+@dataclass(frozen=True)
+class DiskUse(Query[DiskAnswer], name="host.disk"):
+    """How full the filesystem is that holds `mount`."""
+
+    mount: str
