@@ -13,7 +13,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg.rows import TupleRow
 
 from opscheck.queries.observation import ProbeError, ProblemKind
-from opscheck.queries.postgres import Refusal, RefusedBy
+from opscheck.queries.postgres import Refusal, RefusedBy, identifier
 
 Connection: TypeAlias = psycopg.Connection[TupleRow]
 
@@ -139,8 +139,3 @@ def _no_server(message: str, *, needs_password: bool) -> ProbeError:
     if needs_password:
         return ProbeError(ProblemKind.DENIED, text, "put the role's password into the dsn", target_down=True)
     return ProbeError(ProblemKind.UNREACHABLE, text, target_down=True)
-
-
-def identifier(name: str) -> str:
-    """A name as SQL writes it, quoted only where it must be."""
-    return name if re.fullmatch(r"[a-z_][a-z0-9_]*", name) else '"' + name.replace('"', '""') + '"'

@@ -8,6 +8,11 @@ import msgspec
 from opscheck.queries.base import Permission, Query
 
 
+def identifier(name: str) -> str:
+    """A name as SQL takes it, whatever is in it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
 @dataclass(frozen=True)
 class RoleGrant(Permission):
     """Membership in one of PostgreSQL's predefined roles."""
@@ -15,7 +20,11 @@ class RoleGrant(Permission):
     role: str
     """The predefined role, such as pg_monitor."""
     reason: str
-    """What is hidden without it."""
+    """Why it is needed."""
+
+    def text(self) -> str:
+        """The grant and its reason."""
+        return f"GRANT {self.role}: {self.reason}"
 
 
 class RefusedBy(StrEnum):
@@ -110,4 +119,4 @@ class Sessions(Query[SessionsAnswer], name="postgres.sessions"):
 
     def permissions(self) -> tuple[Permission, ...]:
         """The sessions of other roles are hidden without `pg_monitor`."""
-        return (RoleGrant(role="pg_monitor", reason="see the sessions of other roles"),)
+        return (RoleGrant(role="pg_monitor", reason="the sessions of other roles are hidden without it"),)

@@ -1,0 +1,1 @@
+"""The bundled suite: one folder per system, one module per concern."""

@@ -1,0 +1,1 @@
+"""What answers mean: pure functions from what was observed to what a check judges, a module per system."""
