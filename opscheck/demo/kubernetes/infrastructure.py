@@ -1,5 +1,6 @@
 """The cluster's other objects: nodes, namespaces, workloads, events, and what metrics-server measures."""
 
+import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -56,7 +57,11 @@ def node(  # noqa: PLR0913 -- a node has many faces; all but the name have a def
                 {"type": "Hostname", "address": name},
             ],
             "nodeInfo": {
+                "machineID": uuid.uuid5(uuid.NAMESPACE_URL, name).hex,
+                "systemUUID": str(uuid.uuid5(uuid.NAMESPACE_URL, name)),
+                "bootID": str(uuid.uuid5(uuid.NAMESPACE_URL, f"{name}/boot")),
                 "kubeletVersion": version,
+                "kubeProxyVersion": version,
                 "containerRuntimeVersion": "containerd://2.0.5",
                 "kernelVersion": "6.8.0-64-generic",
                 "operatingSystem": "linux",

@@ -147,7 +147,11 @@ def pod(  # noqa: PLR0913 -- a pod has many faces; all but the name have a defau
 
 def many_pods(count: int, namespace: str = "default", *, padding: int = 0, **options: Any) -> list[Object]:
     """So many pods, `load-00000` and on; `options` are those of `pod`."""
-    return [pod(f"load-{number:05d}", namespace, padding=padding, **options) for number in range(count)]
+    found = [pod(f"load-{number:05d}", namespace, **options) for number in range(count)]
+    managed = padded(dict(found[0]), padding)["metadata"].get("managedFields") if found else None
+    for item in found if managed else ():
+        item["metadata"]["managedFields"] = managed  # the same for all: nobody changes it
+    return found
 
 
 def padded(item: Object, size: int) -> Object:

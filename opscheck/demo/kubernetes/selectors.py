@@ -8,7 +8,7 @@ Object = dict[str, Any]
 Matches = Callable[[Object], bool]
 
 _SET = re.compile(r"^(?P<key>\S+)\s+(?P<op>in|notin)\s*\((?P<values>[^()]*)\)$")
-_COMPARED = re.compile(r"^(?P<key>[^\s=!<>]+)\s*(?P<op>==|!=|=|<|>)\s*(?P<value>[^\s=!<>]*)$")
+_COMPARED = re.compile(r"^(?P<key>[^\s=!<>]+)\s*(?P<op>==|!=|=|<|>)\s*(?P<value>[-A-Za-z0-9_.]*)$")
 _KEY = re.compile(r"^(?P<not>!?)\s*(?P<key>[A-Za-z0-9]([-A-Za-z0-9_./]*[A-Za-z0-9])?)$")
 _FIELD = re.compile(r"^(?P<key>[^=!]+)(?P<op>==|!=|=)(?P<value>[^=!]*)$")
 

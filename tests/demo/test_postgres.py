@@ -1,0 +1,77 @@
+"""PostgreSQL from a wheel."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from opscheck.demo.postgres import PostgreSQL, installed_versions
+from opscheck.demo.processes import ServerFailed, accepts
+
+
+def test_two_versions_are_installed_and_the_newest_is_first():
+    assert [18, 16] == list(installed_versions())
+
+
+@pytest.mark.parametrize("version", [16, 18])
+def test_it_is_a_real_server_of_the_version_asked_for(version):
+    with PostgreSQL(version) as server, psycopg.connect(server.dsn()) as connection:
+        found = connection.info.server_version // 10000
+        (user, database) = connection.execute("SELECT current_user, current_database()").fetchone()
+
+    assert version == found
+    assert server.version.startswith(str(version))
+    assert ("opscheck", "integration_db") == (user, database)
+
+
+@pytest.fixture(name="server", scope="module")
+def _server() -> Iterator[PostgreSQL]:
+    with PostgreSQL(max_connections=12, work_mem="8MB") as server:
+        yield server
+
+
+def test_a_wrong_password_is_refused(server):
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        psycopg.connect(host="127.0.0.1", port=server.port, user="app", password="wrong", dbname="integration_db")
+
+
+def test_when_a_client_holds_every_connection_only_the_monitoring_role_gets_in(server):
+    held = server.fill_connections()
+
+    with pytest.raises(psycopg.OperationalError, match="slots"):
+        psycopg.connect(server.dsn("app"))
+    with psycopg.connect(server.dsn()) as connection:
+        counted = connection.execute("SELECT count(*) FROM pg_stat_activity WHERE usename = 'app'").fetchone()
+
+    assert server.usable_connections == held == counted[0]
+
+    server.release_connections()
+    psycopg.connect(server.dsn("app")).close()
+
+
+def test_settings_are_the_servers_own(server):
+    with psycopg.connect(server.dsn()) as connection:
+        assert ("8MB",) == connection.execute("SHOW work_mem").fetchone()
+
+
+def test_afterwards_nothing_is_left():
+    with PostgreSQL() as server:
+        pid, port, home = server.pid, server.port, Path(server._folder.name)
+        assert home.is_dir()
+
+    assert not home.exists()
+    assert not accepts(port)
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_a_server_that_cannot_start_says_what_it_logged_and_leaves_nothing(monkeypatch, tmp_path):
+    tmp_path.chmod(0o711)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    with pytest.raises(ServerFailed, match="no_such_setting"):
+        PostgreSQL(no_such_setting="1")
+
+    assert [] == list(tmp_path.iterdir())

@@ -1,0 +1,62 @@
+"""Redis from a wheel."""
+
+import os
+from pathlib import Path
+
+import pytest
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from opscheck.demo.processes import ServerFailed, accepts
+from opscheck.demo.redis import Redis
+
+NEVER = Retry(NoBackoff(), 0)
+
+
+def test_it_is_a_real_server_with_a_password():
+    with Redis() as server, redis.Redis.from_url(server.url) as client:
+        assert client.ping()
+        assert server.version == client.info("server")["redis_version"]
+        with (
+            redis.Redis(port=server.port, password="wrong", retry=NEVER) as stranger,
+            pytest.raises(redis.AuthenticationError),
+        ):
+            stranger.ping()
+
+
+def test_it_keeps_nothing():
+    with Redis() as server, redis.Redis.from_url(server.url) as client:
+        assert {"save": "", "appendonly": "no"} == client.config_get("save") | client.config_get("appendonly")
+
+
+def test_stopped_it_refuses_and_started_it_is_back_on_its_port():
+    with Redis() as server:
+        server.stop()
+
+        assert not accepts(server.port)
+        assert server.pid is None
+
+        server.start()
+
+        with redis.Redis.from_url(server.url) as client:
+            assert client.ping()
+
+
+def test_settings_are_the_servers_own():
+    with Redis(maxclients="50") as server, redis.Redis.from_url(server.url) as client:
+        assert {"maxclients": "50"} == client.config_get("maxclients")
+
+
+def test_afterwards_nothing_is_left():
+    with Redis() as server:
+        pid, home = server.pid, Path(server._folder.name)
+
+    assert not home.exists()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_a_server_that_cannot_start_says_what_it_logged():
+    with pytest.raises(ServerFailed, match="no-such-setting"):
+        Redis(**{"no-such-setting": "1"})

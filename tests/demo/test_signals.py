@@ -1,0 +1,38 @@
+"""Ending in order."""
+
+import os
+import signal
+
+import pytest
+
+from opscheck.demo.signals import ENDINGS, Ended, ending_in_order
+
+
+@pytest.mark.parametrize("number", ENDINGS)
+def test_the_first_signal_ends_and_the_next_does_not_disturb(number):
+    before = {each: signal.getsignal(each) for each in ENDINGS}
+    cleaned_up = []
+
+    def interrupted() -> None:
+        with ending_in_order():
+            try:
+                os.kill(os.getpid(), number)
+                signal.pause()
+            finally:
+                os.kill(os.getpid(), number)
+                cleaned_up.append(number)
+
+    with pytest.raises(Ended, match=number.name):
+        interrupted()
+
+    assert [number] == cleaned_up
+    assert before == {each: signal.getsignal(each) for each in ENDINGS}
+
+
+def test_what_is_ignored_stays_ignored(monkeypatch):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with ending_in_order():
+            os.kill(os.getpid(), signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
