@@ -44,6 +44,22 @@ def _version(program: Path) -> str:
     return printed.stdout.split()[-1]
 
 
+def _copy_programs(programs: Path, to: Path) -> Path:
+    """Copy an installation with the libraries that lie beside its package, as auditwheel links them."""
+    package = programs.parent
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.is_dir():
+        shutil.copytree(libraries, to / libraries.name)
+    return shutil.copytree(programs, to / package.name / programs.name, symlinks=True)
+
+
+def _give(place: Path, user: str) -> None:
+    """Make a system user the owner of a folder and of everything in it."""
+    owner = pwd.getpwnam(user)
+    for found in (place, *place.rglob("*")):
+        os.chown(found, owner.pw_uid, owner.pw_gid, follow_symlinks=False)
+
+
 class PostgreSQL:
     """
     A cluster of its own in a temporary folder, on 127.0.0.1 and a free port, gone after `close`.
@@ -121,17 +137,14 @@ class PostgreSQL:
         return Path(self._folder.name)
 
     def _prepare(self) -> None:
-        if self._user is not None:
-            found = pwd.getpwnam(self._user)
-            os.chown(self._home, found.pw_uid, found.pw_gid)
-            if not reachable(self._programs / "bin" / "postgres"):
-                # The environment lies in root's home. Opening that for everybody is not ours to do.
-                self._programs = shutil.copytree(self._programs, self._home / "programs")
         secret = self._home / "superuser"
+        secret.touch(mode=0o600)
         secret.write_text(self._passwords[_SUPERUSER])
         if self._user is not None:
-            os.chown(secret, found.pw_uid, found.pw_gid)
-        secret.chmod(0o600)
+            if not reachable(self._programs / "bin" / "postgres"):
+                # They lie in root's home, say. Opening that for everybody is not ours to do.
+                self._programs = _copy_programs(self._programs, self._home / "programs")
+            _give(self._home, self._user)
         self._initdb(secret)
         secret.unlink()
 

