@@ -1,0 +1,1 @@
+"""One writer per format, all fed with the same run record."""

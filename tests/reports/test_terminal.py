@@ -1,0 +1,166 @@
+"""The terminal summary, held to text files that a person has read."""
+
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+import sample_runs as sample
+from hypothesis import given
+from hypothesis import strategies as st
+
+from opscheck.record import Counts, Result, Verdict
+from opscheck.reports.terminal import summary
+from opscheck.reports.text import width_of
+from opscheck.units import Severity
+
+EXPECTED = Path(__file__).parent / "expected"
+
+SUMMARIES = {
+    "everything-100": (sample.EVERYTHING, 100, False),
+    "everything-60": (sample.EVERYTHING, 60, False),
+    "everything-verbose-100": (sample.EVERYTHING, 100, True),
+    "all-well-100": (sample.ALL_WELL, 100, False),
+    "all-well-verbose-60": (sample.ALL_WELL, 60, True),
+    "only-unknown-100": (sample.ONLY_UNKNOWN, 100, False),
+    "nothing-100": (sample.NOTHING, 100, False),
+    "many-100": (sample.MANY, 100, False),
+    "hostile-60": (sample.HOSTILE, 60, False),
+}
+
+
+@pytest.mark.parametrize("name", SUMMARIES)
+def test_the_summary_is_the_one_that_was_reviewed(name):
+    run, width, verbose = SUMMARIES[name]
+
+    assert (EXPECTED / f"{name}.txt").read_text() == summary(run, width=width, colour=False, verbose=verbose)
+
+
+@pytest.mark.parametrize("name", SUMMARIES)
+def test_colour_adds_styles_and_changes_no_text(name):
+    run, width, verbose = SUMMARIES[name]
+    coloured = summary(run, width=width, colour=True, verbose=verbose)
+
+    assert "\x1b[" in coloured
+    assert summary(run, width=width, colour=False, verbose=verbose) == re.sub(r"\x1b\[[0-9;]*m", "", coloured)
+
+
+@pytest.mark.parametrize("run", [sample.EVERYTHING, sample.HOSTILE, sample.MANY])
+@pytest.mark.parametrize("width", [40, 60, 80, 200])
+def test_only_commands_and_addresses_are_wider_than_the_terminal(run, width):
+    text = summary(run, width=width, colour=False, verbose=True)
+    wide = [line for line in text.splitlines() if width_of(line) > width]
+
+    assert [] == [line for line in wide if not line.startswith(("    ", "  runbook", "  policy"))]
+
+
+def test_nothing_from_a_target_steers_the_terminal():
+    text = summary(sample.HOSTILE, width=100, colour=False, verbose=True)
+
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b\u202e]", text)
+
+
+@given(
+    st.lists(st.sampled_from(["a", "b", "c", "d", None]), min_size=4, max_size=4),
+    st.lists(st.sampled_from(list(Severity)), min_size=4, max_size=4),
+)
+def test_whatever_blocks_what_nothing_that_is_unknown_is_left_out(blockers, severities):
+    results = [
+        Result(id=f"id-{name}", check="x.y", title="", verdict=Verdict.UNKNOWN, severity=severity, blocked_by=blocker)
+        for name, severity, blocker in zip(
+            "abcd", severities, [f"id-{one}" if one else None for one in blockers], strict=True
+        )
+    ]
+    text = summary(sample.run_of(*results, fail_on="never"), width=100, colour=False)
+
+    assert {"id-a", "id-b", "id-c", "id-d"} == set(re.findall(r"id-[abcd]", text))
+
+
+def test_an_outage_stands_where_the_worst_of_what_it_hides_belongs():
+    text = summary(sample.EVERYTHING, width=100, colour=False)
+
+    assert re.findall(r"^(P\d  \w+  [\w-]+)", text, re.MULTILINE) == [
+        "P0  VIOLATED  pods",
+        "P0  VIOLATED  connections",
+        "P1  VIOLATED  backup-age",
+        "P2  UNKNOWN  replica-connections",
+        "P3  VIOLATED  errors",
+    ]
+    assert "  blocks    replica-lag (P1), replica-slots\n" in text
+
+
+def test_every_command_stands_alone_on_its_line():
+    lines = summary(sample.EVERYTHING, width=60, colour=False).splitlines()
+    commands = {
+        command
+        for result in sample.EVERYTHING.results
+        for finding in result.findings
+        for command in finding.remediation.commands
+    }
+
+    assert {f"    {command}" for command in commands} <= set(lines)
+
+
+def test_times_count_from_when_it_was_observed():
+    old = sample.NOW - timedelta(days=3)
+    run = msgspec.structs.replace(sample.ONLY_UNKNOWN, observed_at=old)
+
+    assert "Judged from a snapshot of 2026-02-26 03:12 UTC, 2d23h before this run.\n" in summary(
+        run, width=100, colour=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("run", "line"),
+    [
+        (sample.run_of(*sample.PASSED), "gate open, exit 0: nothing is violated or unknown"),
+        (
+            sample.run_of(*sample.PASSED, sample.ERRORS, fail_on="P1"),
+            "gate open, exit 0: nothing at P1 or worse is violated or unknown; 1 below the gate",
+        ),
+        (
+            sample.run_of(msgspec.structs.replace(sample.PODS, advisory=True), fail_on="never"),
+            "gate open, exit 0: nothing closes it (fails on: never)",
+        ),
+        (
+            sample.run_of(sample.PODS, fail_on="P0", exit_code=1),
+            "gate closed, exit 1: violated at P0: pods (P0)",
+        ),
+        (sample.run_of(*sample.PASSED, exit_code=1), "gate closed, exit 1: a test that judges no expectation failed"),
+        (sample.run_of(*sample.PASSED, exit_code=2), "gate closed, exit 2: the run was interrupted"),
+        (sample.run_of(*sample.PASSED, exit_code=3), "gate closed, exit 3: opscheck itself failed"),
+        (
+            sample.run_of(*sample.PASSED, exit_code=21, counts=Counts(declared=5, reported=3, passed=3)),
+            "gate closed, exit 21: 2 of 5 expectations have no verdict",
+        ),
+        (sample.run_of(exit_code=5), "gate closed, exit 5: pytest ended with 5"),
+        (
+            sample.run_of(
+                *(
+                    msgspec.structs.replace(sample.REPLICA, id=f"unknown-{number}", severity=Severity.P1)
+                    for number in range(8)
+                ),
+                exit_code=20,
+            ),
+            (
+                "gate closed, exit 20: could not be observed: unknown-0 (P1), unknown-1 (P1), unknown-2 (P1), "
+                "unknown-3 (P1), unknown-4 (P1), unknown-5 (P1) and 2 more"
+            ),
+        ),
+    ],
+)
+def test_the_last_line_says_whether_the_gate_is_open_and_why(run, line):
+    assert line == summary(run, width=200, colour=False).splitlines()[-1]
+
+
+def test_expectations_without_a_verdict_are_counted():
+    run = sample.run_of(*sample.PASSED, exit_code=21, counts=Counts(declared=5, reported=3, passed=3))
+
+    assert "5 expectations, only 3 reported: 3 passed, in 5.32s\n" in summary(run, width=100, colour=False)
+
+
+def test_an_expectation_that_an_absent_one_blocks_is_shown_itself():
+    text = summary(sample.run_of(sample.BLOCKED[0], exit_code=20), width=100, colour=False)
+
+    assert "P1  UNKNOWN  replica-lag: The replica follows\n  reason    blocked by replica-connections:" in text

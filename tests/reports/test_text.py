@@ -1,0 +1,66 @@
+"""Text for a terminal."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from opscheck.reports.text import command_lines, cut, distance, lines_of, moment, one_line, padded, width_of, wrapped
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+
+def test_a_wide_character_takes_two_columns_and_a_combining_one_none():
+    assert 4 == width_of("日本")
+    assert 1 == width_of("e\u0301")
+    assert "日本  " == padded("日本", 6)
+
+
+def test_a_cut_text_says_that_some_is_missing():
+    assert "abcd" == cut("abcd", 4)
+    assert "abc…" == cut("abcde", 4)
+    assert "日…" == cut("日本語", 4)
+
+
+def test_prose_is_broken_between_words():
+    assert ["one two", "three"] == wrapped("one two three", 8)
+
+
+def test_a_word_wider_than_a_line_is_broken_inside():
+    assert ["see", "aaaa", "aaaa", "aa"] == wrapped("see aaaaaaaaaa", 4)
+
+
+@given(st.text(st.characters(exclude_categories=("C", "Z", "M")), max_size=60), st.integers(2, 20))
+def test_no_line_is_wider_than_asked_and_nothing_is_lost(text, width):
+    lines = wrapped(text, width)
+
+    assert all(width_of(line) <= width for line in lines)
+    assert text == "".join(lines)
+    assert width_of(cut(text, width)) <= width
+
+
+@given(st.text())
+def test_nothing_steers_the_terminal(text):
+    shown = one_line(text) + "".join(lines_of(text))
+
+    assert not any(character in shown for character in "\n\r\x1b\x07\x00\u202e\u200b\u2066\x9b")
+
+
+def test_what_would_steer_a_terminal_is_written_out():
+    assert r"\x1b[31mred\u202e" == one_line("\x1b[31mred\u202e")
+    assert ["a", r"\x1b[2Jb"] == lines_of("a\n\n\x1b[2Jb\n")
+
+
+def test_a_command_keeps_its_lines_and_tabs():
+    assert ["cat <<-E", "\ta  b", r"\x07", "E"] == command_lines("cat <<-E\n\ta  b\n\x07\nE\n")
+
+
+def test_a_time_of_another_day_shows_its_date():
+    assert "09:47 UTC" == moment(datetime(2026, 3, 1, 9, 47, tzinfo=UTC), NOW)
+    assert "2026-02-28 09:47 UTC" == moment(datetime(2026, 2, 28, 9, 47, tzinfo=UTC), NOW)
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(0, "now"), (900, "in 15m"), (-7980, "2h13m ago"), (-0.2, "now")])
+def test_how_far_a_time_is(seconds, said):
+    assert said == distance(NOW + timedelta(seconds=seconds), NOW)
