@@ -74,9 +74,8 @@ def _data_stores() -> Iterator[Object]:
 
 def _finished_job() -> Object:
     labels = {"job-name": "database-backup-29401320"}
-    finished = pod("database-backup-29401320-x7k2m", NAMESPACE, labels=labels, phase="Succeeded")
-    finished["metadata"]["ownerReferences"][0] |= {"kind": "Job", "apiVersion": "batch/v1"}
-    return finished
+    name = "database-backup-29401320-x7k2m"
+    return pod(name, NAMESPACE, labels=labels, phase="Succeeded", owner="Job/database-backup-29401320")
 
 
 def _backup_schedule() -> Object:

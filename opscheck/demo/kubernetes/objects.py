@@ -117,13 +117,17 @@ def pod(  # noqa: PLR0913 -- a pod has many faces; all but the name have a defau
         "restartCount": restarts,
         "started": phase == "Running" and waiting is None,
     }
+    if waiting is not None and ended is None:  # it never ran
+        statuses[0] |= {"imageID": "", "containerID": ""}
     found: Object = {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": metadata(
             name, namespace, created=born, labels=labels, owner=_replica_set(name) if owner == "" else owner
         ),
-        "spec": _pod_spec(containers, image, resources, node),
+        "spec": _pod_spec(containers, image, resources, node)
+        # One that restarts always does not end by itself.
+        | ({"restartPolicy": "Never"} if phase == "Succeeded" else {}),
         "status": {
             "phase": phase,
             "conditions": _conditions(phase, is_ready, born, since or started, containers),
