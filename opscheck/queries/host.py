@@ -8,10 +8,15 @@ from opscheck.queries.base import Query
 
 
 class Inodes(msgspec.Struct, frozen=True, kw_only=True):
-    """How many files a filesystem holds, and how many more it can."""
+    """How many files a filesystem holds, and how many more it can; both 0 where it makes inodes as it needs them."""
 
     used: int
     free: int
+
+    @property
+    def limited(self) -> bool:
+        """False for btrfs, vfat and many network filesystems: they cannot run out of inodes."""
+        return self.used + self.free > 0
 
 
 class Filesystem(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,7 +34,7 @@ class Filesystem(msgspec.Struct, frozen=True, kw_only=True):
     available: int
     """What is left for everybody but root; smaller than `size - used` where root has a reserve."""
     inodes: Inodes | None
-    """None where the filesystem makes them as it needs them (btrfs, vfat, many network filesystems)."""
+    """None where the host has no command that tells."""
 
 
 class DiskAnswer(msgspec.Struct, frozen=True, kw_only=True):

@@ -147,15 +147,15 @@ def _database(occupancy: Occupancy, share: Share, *, asked_for: bool = True) -> 
 
 
 def _share(occupancy: Occupancy, subject: str, share: Share, holders: tuple[Holder, ...], *, asked_for: bool) -> Slots:
-    own = share.limit is not None
     usable = occupancy.usable if share.limit is None else share.limit
+    whose = "the server's limit, it has none of its own" if share.limit is None else "its own limit"
     return Slots(
         subject=subject,
         used=share.used,
         usable=usable,
         # The server may be full before a limit is.
         free=max(0, min(usable - share.used, _free(occupancy))),
-        detail=f"{share.used} of {usable}, {'its own limit' if own else 'the limit of the server, it has none of its own'}",
+        detail=f"{share.used} of {usable}, {whose}",
         holders=holders,
         asked_for=asked_for,
     )

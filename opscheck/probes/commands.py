@@ -1,0 +1,106 @@
+"""Running a command line on this machine so that it ends: in time, with all its children, and with bounded output."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from selectors import EVENT_READ, DefaultSelector
+from time import monotonic
+
+MOST_OUTPUT = 1_000_000
+"""Bytes. Whoever sends more is not answering a question of ours."""
+
+_GLANCE_S = 0.1
+_REAPING_S = 1.0
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A command that has ended by itself."""
+
+    status: int
+    stdout: bytes
+    stderr: bytes
+
+
+class CommandStopped(Exception):  # noqa: N818 - not always an error of the command
+    """It was killed: it took too long, or said too much."""
+
+    def __init__(self, text: str, stdout: bytes, *, late: bool) -> None:
+        super().__init__(text)
+        self.stdout = stdout
+        """What it had said until then."""
+        self.late = late
+
+
+def run_locally(command: str, deadline: float) -> Finished:
+    """
+    Have `sh` run `command`, until `deadline` on the monotonic clock. Raises CommandStopped.
+
+    It reads nothing and has no terminal, so that ssh fails instead of asking for a password.
+    """
+    with _started(command) as process:
+        output = _Output(process)
+        output.read(deadline)
+        return Finished(process.wait(), bytes(output.stdout), bytes(output.stderr))
+
+
+@contextmanager
+def _started(command: str) -> Iterator["subprocess.Popen[bytes]"]:
+    pipe, nothing = subprocess.PIPE, subprocess.DEVNULL
+    shell = ["/bin/sh", "-c", command]
+    # A session of its own, so that what it started ends with it.
+    process = subprocess.Popen(shell, stdin=nothing, stdout=pipe, stderr=pipe, start_new_session=True)  # noqa: S603 - the caller has quoted it
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            # A process in uninterruptible sleep (a dead NFS server) does not even die; nobody waits for it.
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_REAPING_S)
+        for stream in (process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
+
+
+class _Output:
+    """What a process says, read as it comes."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+        self._process = process
+        self.stdout = bytearray()
+        self.stderr = bytearray()
+
+    def read(self, deadline: float) -> None:
+        """Read until the process has ended. Raises CommandStopped."""
+        with DefaultSelector() as selector:
+            selector.register(self._process.stdout, EVENT_READ, self.stdout)  # type: ignore[arg-type]  # it is a pipe
+            selector.register(self._process.stderr, EVENT_READ, self.stderr)  # type: ignore[arg-type]  # it is a pipe
+            while selector.get_map():
+                ready = selector.select(max(0.0, min(deadline - monotonic(), _GLANCE_S)))
+                # A child that was left behind, such as the master of ssh's ControlPersist, keeps the pipe open.
+                if not ready and self._process.poll() is not None:
+                    return
+                if monotonic() >= deadline:
+                    raise CommandStopped("it did not end in time", bytes(self.stdout), late=True)
+                for key, _ in ready:
+                    self._take(selector, key.fd, key.data)
+        self._await_end(deadline)
+
+    def _take(self, selector: DefaultSelector, source: int, into: bytearray) -> None:
+        piece = os.read(source, 65536)
+        if not piece:
+            selector.unregister(source)
+        into += piece
+        if len(into) > MOST_OUTPUT:
+            raise CommandStopped(f"it wrote more than {MOST_OUTPUT} bytes", bytes(self.stdout), late=False)
+
+    def _await_end(self, deadline: float) -> None:
+        try:
+            self._process.wait(max(0.0, deadline - monotonic()))
+        except subprocess.TimeoutExpired:
+            raise CommandStopped("it did not end in time", bytes(self.stdout), late=True) from None
