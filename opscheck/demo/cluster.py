@@ -64,12 +64,10 @@ def _application() -> Iterator[Object]:
 
 
 def _data_stores() -> Iterator[Object]:
-    for name, limit in (("postgres-0", "4Gi"), ("redis-0", "1Gi")):
-        kind = name.partition("-")[0]
-        options = {"labels": {"app": kind}, "owner": f"StatefulSet/{kind}", "containers": (kind,)}
-        yield pod(name, NAMESPACE, limits={"memory": limit}, **options)  # type: ignore[arg-type]  # options differ in type
-        usage = {kind: ("60m", "300Mi")}
-        yield pod_metrics(name, NAMESPACE, labels={"app": kind}, **usage)  # type: ignore[arg-type]  # names of containers
+    for kind, limit in (("postgres", "4Gi"), ("redis", "1Gi")):
+        name, labels, owner = f"{kind}-0", {"app": kind}, f"StatefulSet/{kind}"
+        yield pod(name, NAMESPACE, labels=labels, owner=owner, limits={"memory": limit})
+        yield pod_metrics(name, NAMESPACE, labels=labels, app=("60m", "300Mi"))
 
 
 def _finished_job() -> Object:
