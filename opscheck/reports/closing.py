@@ -15,7 +15,7 @@ def closing(run: Run, page: Page) -> list[str]:
     """What is nearest to its limit, the counts, and the gate with its reason and exit code."""
     style = Style.GOOD if run.gate.open else Style.WORST
     state = "open" if run.gate.open else "closed"
-    gate = page.prose(f"gate {state}, exit {run.gate.exit_code}: {_reason(run)}")
+    gate = page.prose(f"gate {state}, exit {run.gate.exit_code}: {reason(run)}")
     return [
         *_nearest(run.results, page),
         *page.prose(f"{_counted(run.counts)}, in {format_duration(run.duration_s)}"),
@@ -41,7 +41,8 @@ def _counted(counts: Counts) -> str:
     return f"{checked}: {', '.join(parts)}" if parts else checked
 
 
-def _reason(run: Run) -> str:
+def reason(run: Run) -> str:
+    """Why the gate is open or closed."""
     reasons = {
         ExitCode.OPEN: _open_reason(run),
         ExitCode.CLOSED: _closed_reason(run),

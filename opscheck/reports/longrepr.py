@@ -1,0 +1,67 @@
+"""One expectation as plain text: what pytest shows in FAILURES, and what stands inside a JUnit failure."""
+
+from collections.abc import Iterator
+
+from opscheck.record import Finding, Result
+from opscheck.reports.text import command_lines, lines_of, one_line
+from opscheck.reports.times import timestamp
+
+_FINDINGS_SHOWN = 20
+
+
+def failure_text(result: Result, most: int | None = _FINDINGS_SHOWN) -> str:
+    """
+    What is wrong with one expectation, and what to do, without colour; a few lines for each of `most` findings.
+
+    Times are absolute: the text is read long after the run. What several findings say alike stands with the first.
+    """
+    shown = result.findings[:most]
+    said: set[str] = set()
+    lines = [headline(result)]
+    for finding in shown:
+        advice = [line for line in _advice(finding) if line not in said]
+        said.update(advice)
+        lines += ["", *_finding(finding), *advice]
+    if left := len(result.findings) - len(shown):
+        lines += ["", f"and {left} more findings, in the run record"]
+    if not shown:
+        lines += ["", one_line(result.summary)]
+    return "\n".join([*lines, "", *_where(result)])
+
+
+def headline(result: Result) -> str:
+    """`P0 violated: connections: Connections stay under the limit`."""
+    severity = f"{result.severity} " if result.severity else ""
+    return one_line(f"{severity}{result.verdict}: {result.id}: {result.title}")
+
+
+def finding_line(finding: Finding) -> str:
+    """`shop: connections used 95.9% (93 of 97), expected at most 90%`."""
+    return one_line(f"{finding.subject}: {finding.observed}, expected {finding.expected}")
+
+
+def _finding(finding: Finding) -> Iterator[str]:
+    since = f" (since {timestamp(finding.since)})" if finding.since else ""
+    yield f"{finding.severity} {finding_line(finding)}{since}"
+    for text in finding.evidence:
+        yield from (f"  | {line}" for line in lines_of(text))
+
+
+def _advice(finding: Finding) -> Iterator[str]:
+    if finding.respond_by:
+        yield f"  respond by {timestamp(finding.respond_by)}"
+    if finding.escalate:
+        calls = ", ".join(f"{one_line(call.notify)} at {timestamp(call.at)}" for call in finding.escalate)
+        yield f"  call {calls}"
+    if finding.remediation.summary:
+        yield f"  {one_line(finding.remediation.summary)}"
+    for command in finding.remediation.commands:
+        yield "\n".join(f"    {line}" for line in command_lines(command))
+    if finding.remediation.runbook:
+        yield f"  {one_line(finding.remediation.runbook)}"
+
+
+def _where(result: Result) -> list[str]:
+    on = f" on {result.target}" if result.target else ""
+    at = f", {result.source.file}:{result.source.line}" if result.source else ""
+    return [one_line(f"{result.check}{on}{at}")]

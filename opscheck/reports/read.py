@@ -1,0 +1,44 @@
+"""Reading a run record back."""
+
+from pathlib import Path
+
+import msgspec
+
+from opscheck.errors import UserError
+from opscheck.record import RUN_SCHEMA, Run
+
+
+class ReportError(UserError):
+    """A run record that cannot be read, or records that cannot stand in one report."""
+
+
+class _Kind(msgspec.Struct):
+    """The one field that says what a file is."""
+
+    schema: str = ""
+
+
+def read_run(path: Path) -> Run:
+    """The run in the file at `path`. Raises ReportError, which names the file and what to do."""
+    content = _content(path)
+    try:
+        kind = msgspec.json.decode(content, type=_Kind).schema
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ReportError(f"{path}: not a run record: {error}; `opscheck run --json FILE` writes one") from None
+    if kind != RUN_SCHEMA:
+        raise ReportError(f"{path}: its `schema` is {kind or 'missing'}; this opscheck reads {RUN_SCHEMA}")
+    try:
+        return msgspec.json.decode(content, type=Run)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ReportError(f"{path}: says that it is {RUN_SCHEMA}, and is not: {error}") from None
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise ReportError(f"{path}: no such file; `opscheck run --json {path}` writes it") from None
+    except IsADirectoryError:
+        raise ReportError(f"{path}: is a directory; name the run record in it") from None
+    except OSError as error:
+        raise ReportError(f"{path}: cannot be read: {error.strerror}") from None
