@@ -46,6 +46,27 @@ class Metadata(_Object, frozen=True):
     owner_references: tuple[Owner, ...] | None = None
 
 
+class _Named(_Object, frozen=True):
+    """An object that has a name."""
+
+    metadata: Metadata | None = None
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return (self.metadata and self.metadata.name) or ""
+
+    @property
+    def namespace(self) -> str:
+        """The namespace it is in; empty for an object of the cluster."""
+        return (self.metadata and self.metadata.namespace) or ""
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Its labels."""
+        return (self.metadata.labels if self.metadata else None) or {}
+
+
 class Resources(_Object, frozen=True):
     """What a container or a pod may use."""
 
@@ -141,10 +162,9 @@ class PodStatus(_Object, frozen=True):
     init_container_statuses: tuple[ContainerStatus, ...] | None = None
 
 
-class Pod(_Object, frozen=True):
+class Pod(_Named, frozen=True):
     """A pod."""
 
-    metadata: Metadata | None = None
     spec: PodSpec | None = None
     status: PodStatus | None = None
 
@@ -156,10 +176,9 @@ class NodeStatus(_Object, frozen=True):
     conditions: tuple[Condition, ...] | None = None
 
 
-class Node(_Object, frozen=True):
+class Node(_Named, frozen=True):
     """A node."""
 
-    metadata: Metadata | None = None
     status: NodeStatus | None = None
 
 
@@ -170,18 +189,16 @@ class ContainerUsage(_Object, frozen=True):
     usage: Quantities | None = None
 
 
-class PodUsage(_Object, frozen=True):
+class PodUsage(_Named, frozen=True):
     """What the containers of one pod used when metrics-server looked last."""
 
-    metadata: Metadata | None = None
     timestamp: Timestamp | None = None
     containers: tuple[ContainerUsage, ...] | None = None
 
 
-class NodeUsage(_Object, frozen=True):
+class NodeUsage(_Named, frozen=True):
     """What a node used when metrics-server looked last."""
 
-    metadata: Metadata | None = None
     timestamp: Timestamp | None = None
     usage: Quantities | None = None
 

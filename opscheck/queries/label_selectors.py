@@ -43,9 +43,9 @@ class LabelSelector:
 
     requirements: tuple[Requirement, ...] = ()
 
-    def matches(self, labels: Mapping[str, str] | None) -> bool:
+    def matches(self, labels: Mapping[str, str]) -> bool:
         """True when an object with these labels is selected."""
-        return all(requirement.holds(labels or {}) for requirement in self.requirements)
+        return all(requirement.holds(labels) for requirement in self.requirements)
 
     @property
     def keys(self) -> tuple[str, ...]:

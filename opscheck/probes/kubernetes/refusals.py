@@ -1,0 +1,116 @@
+"""What it means when an API server says no, in words for the person who can change it."""
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from opscheck.masking import mask_secrets
+from opscheck.probes.kubernetes.access import Access
+from opscheck.queries.kubernetes import KubernetesRule
+from opscheck.queries.observation import ProbeError, ProblemKind
+
+if TYPE_CHECKING:
+    from opscheck.probes.kubernetes.client import Ask, Reply
+
+METRICS = "metrics.k8s.io"
+
+_UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _TOO_MANY, _UNAVAILABLE = 401, 403, 404, 429, 503
+_LONGEST = 300
+
+
+class _Details(msgspec.Struct, frozen=True, rename="camel"):
+    retry_after_seconds: float | None = None
+
+
+class _ListMetadata(msgspec.Struct, frozen=True):
+    continue_: str | None = msgspec.field(name="continue", default=None)
+
+
+class Status(msgspec.Struct, frozen=True):
+    """The `Status` object that an API server refuses with."""
+
+    kind: str = ""
+    message: str | None = None
+    reason: str | None = None
+    metadata: _ListMetadata | None = None
+    details: _Details | None = None
+
+    @property
+    def continue_token(self) -> str | None:
+        """Where a list that expired can go on."""
+        return (self.metadata and self.metadata.continue_) or None
+
+
+_decode_status = msgspec.json.Decoder(Status).decode
+
+
+def status_of(reply: "Reply") -> Status:
+    """What the body says; an empty Status where it is none, as from a proxy."""
+    try:
+        found = _decode_status(reply.body)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return Status()
+    return found if found.kind == "Status" else Status()
+
+
+def message_of(reply: "Reply") -> str:
+    """The server's own words, in one line, without secrets."""
+    content_type = reply.headers.get("content-type", "")
+    if "html" in content_type:
+        return "an HTML page, as from a proxy"
+    text = status_of(reply).message or reply.body[: 4 * _LONGEST].decode("utf-8", "replace")
+    return mask_secrets(" ".join(text.split()))[:_LONGEST]
+
+
+def retry_after(reply: "Reply") -> float | None:
+    """How long the server asks to wait; None when it does not ask for that."""
+    header = reply.headers.get("retry-after", "")
+    details = status_of(reply).details
+    if header.isdigit():
+        return float(header)
+    if details and details.retry_after_seconds is not None:
+        return max(0.0, details.retry_after_seconds)
+    return 1.0 if reply.status == _TOO_MANY else None
+
+
+def refusal(ask: "Ask", reply: "Reply", access: Access, place: str) -> ProbeError:
+    """The problem that an answer other than 200 stands for."""
+    if reply.status == _UNAUTHORIZED:
+        text = f"{place} does not know the client (401); it authenticated with {access.identity}"
+        return ProbeError(ProblemKind.DENIED, text, access.advice)
+    if reply.status == _FORBIDDEN:
+        return _forbidden(ask, reply, access)
+    if ask.rule and ask.rule.api_group == METRICS and reply.status in {_NOT_FOUND, _UNAVAILABLE}:
+        return _no_metrics(reply)
+    if reply.status == _NOT_FOUND:
+        return ProbeError(
+            ProblemKind.UNSUPPORTED, f"{place} does not serve {ask.path} (404)", "is its version too old?"
+        )
+    if 300 <= reply.status < 400:  # noqa: PLR2004 - the redirects
+        text = f"{place} redirects {ask.text} to {reply.headers.get('location', 'nowhere').partition('?')[0]}"
+        return ProbeError(ProblemKind.UNREADABLE, text, "the kubeconfig's `server` should be the API server itself")
+    text = f"{place} answered {ask.text} with {reply.status}: {message_of(reply) or 'nothing more'}"
+    return ProbeError(ProblemKind.UNREADABLE, text, "see the API server's own log and its load")
+
+
+def _forbidden(ask: "Ask", reply: "Reply", access: Access) -> ProbeError:
+    said = message_of(reply) or "forbidden"
+    if ask.rule is None:
+        return ProbeError(ProblemKind.DENIED, f"{ask.text} is forbidden (403): {said}")
+    text = f"{access.identity} may not {ask.rule.text()} (403): {said}"
+    return ProbeError(ProblemKind.DENIED, text, f"grant {grant(ask.rule)}; `opscheck permissions` prints the role")
+
+
+def grant(rule: KubernetesRule) -> str:
+    """The RBAC rule that allows it, as it is written in a role."""
+    where = f"a Role in namespace {rule.namespace}" if rule.namespace else "a ClusterRole"
+    return f'{{apiGroups: ["{rule.api_group}"], resources: ["{rule.resource}"], verbs: ["{rule.verb}"]}} with {where}'
+
+
+def _no_metrics(reply: "Reply") -> ProbeError:
+    if reply.status == _NOT_FOUND:
+        text, advice = f"the cluster does not serve {METRICS} (404)", "install metrics-server"
+    else:
+        text = f"the cluster's {METRICS} does not answer (503): {message_of(reply)}"
+        advice = "see why metrics-server is down: kubectl get apiservice v1beta1.metrics.k8s.io"
+    return ProbeError(ProblemKind.UNSUPPORTED, text, advice)
