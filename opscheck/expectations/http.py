@@ -1,6 +1,5 @@
 """What can be expected of an HTTP API."""
 
-import math
 import re
 from collections.abc import Iterable
 from enum import StrEnum
@@ -208,7 +207,7 @@ class HttpResponse(HttpExpectation, check="http.response"):
     status: Statuses | None = None
     """The status, or several that are all right; any 2xx by default."""
     headers: dict[str, TextRule] = Field(default={})
-    """Headers of the answer by name, each a text it must equal or {contains: …} or {matches: …}."""
+    """Headers of the answer by name, each a text it must equal or {contains: …} or {matches: …}; secrets are masked."""
     json_values: tuple[JsonExpectation, ...] = Field(default=(), alias="json")
     """What must stand in a JSON body: a path each, with one operator and its value."""
     body: TextRule | None = None
@@ -303,8 +302,3 @@ class HttpValue(HttpExpectation, check="http.value"):
     """The smallest number that is all right."""
     unit: str = ""
     """The number's unit: s, %, B, or a word for what is counted."""
-
-
-def is_number(value: object) -> bool:
-    """True for a number that can be compared; not for a boolean, which is an int to Python."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

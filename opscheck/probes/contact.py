@@ -178,7 +178,7 @@ def _tls(error: ssl.SSLError, place: str) -> tuple[str, str]:
 
 def _bad_file(field: str, path: str | None, error: OSError, content: str) -> ProbeError:
     if isinstance(error, ssl.SSLError):
-        text = f"the target's {field} {path} does not hold {content} that can be used ({getattr(error, 'reason', None) or 'no PEM'})"
+        text = f"the target's {field} {path} does not hold {content} that can be used ({error.reason or 'no PEM'})"
     else:
         text = f"the target's {field} {path} cannot be read: {error.strerror}"
     return ProbeError(ProblemKind.UNSUPPORTED, text, f"{field} is a PEM file with {content}", target_down=True)
