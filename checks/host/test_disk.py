@@ -19,7 +19,6 @@ def test_the_disk_has_room(expectation: HostDisk, observe: Observe, findings: Fi
             subject=expectation.mount,
             observed=what_is_there(answer),
             expected="a mount point" if expectation.mount_point else "a path that exists",
-            facts=facts(answer.filesystem),
         )
         return
     for room in rooms(expectation, disk):

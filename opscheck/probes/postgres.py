@@ -35,7 +35,7 @@ _CONNECTION_LOST = ("08", "57P", TOO_MANY_CONNECTIONS)
 # In the transaction alone: what SET leaves on a session would, behind a pooler, befall whoever gets that server
 # process next, and a read-only application is an outage.
 _LIMITS = """
-    SELECT set_config('statement_timeout', %(ms)s, true), set_config('lock_timeout', %(ms)s, true),
+    SELECT set_config('statement_timeout', %(ms)s, true), set_config('lock_timeout', %(lock_ms)s, true),
            set_config('idle_in_transaction_session_timeout', %(ms)s, true), set_config('jit', 'off', true)
 """
 
@@ -181,7 +181,7 @@ def _transaction(connection: Connection, deadline: float) -> Iterator[None]:
     milliseconds = int(max(1.0, (deadline - monotonic()) * 1000 * _SERVER_SHARE))
     connection.execute("BEGIN READ ONLY")
     try:
-        connection.execute(_LIMITS, {"ms": str(milliseconds)})
+        connection.execute(_LIMITS, {"ms": str(milliseconds), "lock_ms": str(milliseconds // 2 or 1)})
         yield
     finally:
         if not connection.closed:
@@ -211,9 +211,11 @@ def _problem(error: psycopg.Error, timeout_s: float) -> ProbeError:
     sqlstate = error.sqlstate or ""
     text = error.diag.message_primary or " ".join(str(error).split())
     if sqlstate == _CANCELLED:
-        return ProbeError(ProblemKind.LATE, f"the server ended the query, which took most of {timeout_s:g} s: {text}")
+        return ProbeError(
+            ProblemKind.LATE, f"the query had no answer in {timeout_s:g} s, so the server ended it: {text}"
+        )
     if sqlstate == _LOCK_NOT_AVAILABLE:
-        return ProbeError(ProblemKind.LATE, f"the server waited for a lock for most of {timeout_s:g} s: {text}")
+        return ProbeError(ProblemKind.LATE, f"the query waited for a lock until it had to give up: {text}")
     if sqlstate == _PERMISSION_DENIED:
         return ProbeError(ProblemKind.DENIED, text)
     if not sqlstate or sqlstate.startswith(_CONNECTION_LOST):

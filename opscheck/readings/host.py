@@ -67,10 +67,8 @@ def evidence(disk: Filesystem) -> list[str]:
     return [f"{what} is mounted on {disk.mounted_on}" + (", read-only" if disk.read_only else "")]
 
 
-def facts(disk: Filesystem | None) -> dict[str, str]:
+def facts(disk: Filesystem) -> dict[str, str]:
     """What remediation commands may name."""
-    if disk is None:
-        return {}
     known = {"source": disk.source, "filesystem": disk.type, "mounted_on": disk.mounted_on}
     return {name: value for name, value in known.items() if value}
 
