@@ -64,8 +64,8 @@ class Place:
         """True when another language reads the text after the shell: an inner shell, SQL, awk."""
         if self.quotes is Quotes.NESTED or self._programs & _JOINING:
             return True
-        whole_word = self.quotes is Quotes.NONE and self.starts_word
-        return bool(self._programs & _INTERPRETERS) and not whole_word
+        own_argument = self.starts_word or bool(_NAMED.fullmatch(self.word.replace('"', "").replace("'", "")))
+        return bool(self._programs & _INTERPRETERS) and not own_argument
 
     @property
     def _programs(self) -> set[str]:
@@ -73,8 +73,8 @@ class Place:
 
     def _before_command(self) -> list[str]:
         words = _REDIRECTION.sub(" ", " ".join(self.words)).split()
-        wrapped = any(word in _WRAPPERS for word in words)
-        return [word for word in words if not (word in _WRAPPERS or (wrapped and word.startswith("-")))]
+        wrappers = [word for word in words if word.rpartition("/")[2] in _WRAPPERS]
+        return [word for word in words if word not in wrappers and not (wrappers and word.startswith("-"))]
 
 
 _CONTINUATION = re.compile(r"((?<!\\)(?:\\\\)*)\\\n")
@@ -86,6 +86,7 @@ _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*\+?=")
 _REDIRECTION = re.compile(r"(?:^|(?<=\s))\d*[<>][<>&|]*\s*\S+")
 # What may stand before the command's own name; a variable may be unset, and then the next word is the name.
 _LEADS = re.compile(r"[A-Za-z_]\w*\+?=.*|(?:\$\w+|\$\{\w+\})+", re.DOTALL)
+_NAMED = re.compile(r"(?!--(command|eval|execute)=)-{0,2}[A-Za-z_][\w-]*=")
 _PROGRAM_OPTION = re.compile(r"(^|\s)(-[A-Za-z]*[ce]|--command|--eval|--execute)$")
 _RUNS_NEXT = re.compile(
     r"(^|\s)(-exec|-execdir|-ok|-okdir|(exec|run|debug)\s(.*\s)?--|ssh(\s+-\S+(\s+\d+)?)*\s+[^-\s]\S*)$"
@@ -142,7 +143,7 @@ def _toggled(quotes: Quotes, mark: str) -> Quotes:
 
 
 def _unquoted(word: str) -> list[str]:
-    bare = re.sub("['\"]", "", word)
+    bare = re.sub(r"['\"\\]", "", word)
     return [bare] if bare else []
 
 

@@ -7,7 +7,7 @@ There is no one schema. What is written here is what these readers take in: Jenk
 
 from collections.abc import Sequence
 from itertools import groupby
-from typing import TextIO
+from typing import IO
 
 from opscheck.record import Run
 from opscheck.reports.properties import properties
@@ -15,7 +15,7 @@ from opscheck.reports.properties import properties
 __all__ = ["properties", "write"]
 
 
-def write(runs: Sequence[Run], stream: TextIO) -> None:
+def write(runs: Sequence[Run], stream: IO[str]) -> None:
     """
     Write `runs` to `stream`, which must encode as UTF-8: a suite per environment, a case per expectation.
 

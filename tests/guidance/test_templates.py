@@ -128,6 +128,8 @@ def test_a_dash_is_data_behind_two_dashes_and_inside_a_word():
         "kubectl exec web-1 -- bash -c \"cat '{{ x }}'\"",
         "ssh db1 cat {{ x }}",
         "psql -c \"select '{{ x }}'\"",
+        "mysql --execute='select {{ x }}'",
+        "psql --command={{ x }}",
         "echo $(cat {{ x }})",
     ],
 )
@@ -138,6 +140,8 @@ def test_where_a_second_language_reads_the_text_only_plain_values_go(template):
 
 def test_an_argument_of_its_own_reaches_an_interpreter_quoted():
     assert "psql -U 'o'\\''neil'" == render("psql -U {{ user }}", {"user": "o'neil"})
+    assert "psql -v name='o'\\''neil'" == render("psql -v name={{ user }}", {"user": "o'neil"})
+    assert 'psql -h "o\'neil"' == render('psql -h "{{ user }}"', {"user": "o'neil"})
 
 
 def test_a_command_whose_fact_is_missing_is_left_out():
