@@ -1,0 +1,128 @@
+"""Measuring whole processes from outside: wall time, processor time and peak memory."""
+
+import os
+import statistics
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_TAKES_AT_MOST_S = 600.0
+
+# Whatever changes how Python, pytest or an HTTP client behaves does not reach a measured process.
+_STRANGERS = ("PYTEST", "PYTHON", "COV", "OPSCHECK", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "KUBE")
+
+
+class BenchmarkError(Exception):
+    """A measured process did not do what it was measured for."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """One process to measure."""
+
+    words: Sequence[str]
+    folder: Path
+    variables: Mapping[str, str]
+
+    def text(self) -> str:
+        """As a person would type it."""
+        return " ".join([*(f"{name}={value}" for name, value in self.variables.items()), *self.words])
+
+
+@dataclass(frozen=True)
+class Took:
+    """What one process took."""
+
+    wall_s: float
+    processor_s: float
+    peak_bytes: int
+    exit_code: int
+    output: str
+
+
+@dataclass(frozen=True)
+class Median:
+    """What a process takes: medians over several runs, except for the peak, which is the highest."""
+
+    wall_s: float
+    processor_s: float
+    peak_bytes: int
+    runs: int
+
+
+def run(command: Command) -> Took:
+    """
+    Run a process to its end. Raises BenchmarkError when it takes ten minutes.
+
+    Its peak is never below the memory that this process had when it started it: the kernel counts from the fork
+    on. So whatever measures must stay small, and generates no data itself.
+    """
+    with tempfile.TemporaryFile() as output:
+        started = time.perf_counter()
+        process = subprocess.Popen(
+            command.words,
+            cwd=command.folder,
+            env=_clean_environment() | dict(command.variables),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        end = threading.Timer(_TAKES_AT_MOST_S, process.kill)
+        end.start()
+        try:
+            _, status, usage = os.wait4(process.pid, 0)
+            wall_s = time.perf_counter() - started
+        finally:
+            end.cancel()
+        process.returncode = os.waitstatus_to_exitcode(status)
+        output.seek(0)
+        text = output.read().decode("utf-8", "replace")
+    processor_s = usage.ru_utime + usage.ru_stime
+    return Took(wall_s, processor_s, usage.ru_maxrss * 1024, process.returncode, text)  # Linux counts in KiB
+
+
+def run_well(command: Command, *, exit_code: int = 0, says: str = "") -> Took:
+    """The same, for a process that must end with `exit_code` and say something. Raises BenchmarkError."""
+    took = run(command)
+    if took.exit_code != exit_code or says not in took.output:
+        wanted = f"exit code {exit_code}" + (f" and {says!r}" if says else "")
+        tail = "\n".join(took.output.splitlines()[-25:])
+        raise BenchmarkError(f"{command.text()}\n  expected {wanted}, got exit code {took.exit_code}:\n{tail}")
+    return took
+
+
+def medians(runs: int, *measured: Callable[[], Took]) -> list[Median]:
+    """
+    Run each of these once to warm up and then `runs` times, in turns, so that a busy machine is busy for all.
+
+    `measured` are functions that run one process and raise BenchmarkError when it went wrong.
+    """
+    for warm_up in measured:
+        warm_up()
+    taken: list[list[Took]] = [[] for _ in measured]
+    for _ in range(runs):
+        for mine, measure in zip(taken, measured, strict=True):
+            mine.append(measure())
+    return [_median(one) for one in taken]
+
+
+def once(measured: Callable[[], Took]) -> Median:
+    """One run without a warm-up, of something that takes long and whose start does not matter."""
+    return _median([measured()])
+
+
+def _median(taken: Sequence[Took]) -> Median:
+    return Median(
+        statistics.median(took.wall_s for took in taken),
+        statistics.median(took.processor_s for took in taken),
+        max(took.peak_bytes for took in taken),
+        len(taken),
+    )
+
+
+def _clean_environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.upper().startswith(_STRANGERS)}

@@ -1,0 +1,21 @@
+"""What is measured: one module per row of the table of aims."""
+
+from collections.abc import Callable, Iterable
+
+from table import Line
+
+from rows import dead_target, engine, namespace, one, pods, slow_http, stranger
+
+Row = Callable[[int], Iterable[Line]]
+"""Measures and tells; the argument is how often a short process is run."""
+
+ROWS: dict[str, Row] = {
+    "http-100": slow_http.hundred,
+    "http-1000": slow_http.thousand,
+    "namespace": namespace.requests,
+    "pods": pods.five_thousand,
+    "engine": engine.per_expectation,
+    "one": one.whole_process,
+    "dead-target": dead_target.one_timeout,
+    "stranger": stranger.untouched,
+}

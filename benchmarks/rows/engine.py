@@ -1,0 +1,82 @@
+"""What an expectation costs beyond its query: thousands of a check that asks nothing."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from measure import Median, Took, medians
+from table import Line, megabytes, seconds, times
+from workspace import Workspace, workspace
+
+_ONE, _FEW, _MANY = 1, 1_000, 10_000
+_AIM_EACH_S, _AIM_BYTES = 0.001, 300_000_000
+_STILL_LINEAR = 1.25
+
+
+@dataclass(frozen=True)
+class _Growth:
+    """The same process with one, a thousand and ten thousand."""
+
+    one: Median
+    few: Median
+    many: Median
+
+    @property
+    def early(self) -> float:
+        """Seconds for each of the first thousand, without starting the process."""
+        return (self.few.wall_s - self.one.wall_s) / (_FEW - _ONE)
+
+    @property
+    def late(self) -> float:
+        """Seconds for each of the other nine thousand."""
+        return (self.many.wall_s - self.few.wall_s) / (_MANY - _FEW)
+
+
+def per_expectation(runs: int) -> Iterable[Line]:
+    """Beside as many tests of plain pytest that compare two numbers."""
+    runs = max(1, runs // 2)  # these take long
+    with workspace() as place:
+        measured = medians(
+            runs,
+            *(lambda count=count: _opscheck(place, count) for count in (_ONE, _FEW, _MANY)),
+            *(lambda count=count: _pytest(place, count) for count in (_ONE, _FEW, _MANY)),
+        )
+    ours, plain = _Growth(*measured[:3]), _Growth(*measured[3:])
+    for count, each, whole, their_each, theirs in (
+        (_FEW, ours.early, ours.few, plain.early, plain.few),
+        (_MANY, ours.late, ours.many, plain.late, plain.many),
+    ):
+        yield Line(
+            what=f"engine: {count:,} expectations without queries",
+            opscheck=f"{each * 1000:.2f} ms each, {seconds(whole.wall_s)} whole process",
+            beside=(f"pytest alone: {their_each * 1000:.2f} ms each, {seconds(theirs.wall_s)} whole process",),
+            ratio=(f"{times(each / their_each)} each",),
+            aim="≤ 1 ms each",
+            met=each <= _AIM_EACH_S,
+        )
+    yield Line(
+        what=f"engine: time from {_FEW:,} to {_MANY:,} grows linearly",
+        opscheck=f"{times(ours.late / ours.early)} the time each",
+        beside=(f"pytest alone: {times(plain.late / plain.early)}",),
+        aim=f"linear: ≤ {_STILL_LINEAR} x",
+        met=ours.late <= _STILL_LINEAR * ours.early,
+    )
+    yield Line(
+        what=f"engine: peak memory of {_MANY:,} expectations",
+        opscheck=megabytes(ours.many.peak_bytes),
+        beside=(f"pytest alone: {megabytes(plain.many.peak_bytes)}",),
+        ratio=(times(ours.many.peak_bytes / plain.many.peak_bytes),),
+        aim=f"≤ {megabytes(_AIM_BYTES)}",
+        met=ours.many.peak_bytes <= _AIM_BYTES,
+    )
+
+
+def _opscheck(place: Workspace, count: int) -> Took:
+    entries = [{"id": f"trivial-{number}", "check": "bench.trivial", "most": {"P2": 1}} for number in range(count)]
+    check = place.borrowed("checks/test_trivial.py")
+    return place.opscheck(
+        place.policy(f"trivial-{count}", {}, entries), check, counts={"declared": count, "passed": count}
+    )
+
+
+def _pytest(place: Workspace, count: int) -> Took:
+    return place.pytest("nothing.py", says=f"{count} passed", count=count)

@@ -1,0 +1,96 @@
+"""Many HTTP expectations on an API that takes its time."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from measure import Median, Took, medians, once
+from servers import serving
+from table import Line, seconds, times
+from workspace import Workspace, workspace
+
+_WIDE = 64
+
+
+@dataclass(frozen=True)
+class _Load:
+    """So many expectations, each answered so late."""
+
+    count: int
+    delay_s: float
+    aim_s: float
+
+    @property
+    def name(self) -> str:
+        return f"{self.count:,} HTTP expectations of {seconds(self.delay_s)}"
+
+
+def hundred(runs: int) -> Iterable[Line]:
+    """100 that take 100 ms each, beside pytest with httpx, testinfra with curl, and a bare pool of threads."""
+    load = _Load(100, 0.1, 0.8)
+    with workspace() as place, serving("slow_http", str(load.delay_s)) as api:
+        alternatives = {
+            "64 threads of httpx alone": medians(runs, lambda: _threads(place, api.url, load))[0],
+            "pytest with httpx, serial": once(lambda: _plain(place, api.url, load)),
+            "testinfra with curl": once(lambda: _testinfra(place, api.url, load)),
+        }
+        yield from _lines(place, api.url, load, alternatives, runs)
+
+
+def thousand(runs: int) -> Iterable[Line]:
+    """1,000 that take 50 ms each, beside pytest with httpx and a bare pool of threads."""
+    load = _Load(1000, 0.05, 3.0)
+    with workspace() as place, serving("slow_http", str(load.delay_s)) as api:
+        alternatives = {
+            "64 threads of httpx alone": medians(runs, lambda: _threads(place, api.url, load))[0],
+            "pytest with httpx, serial": once(lambda: _plain(place, api.url, load)),
+        }
+        yield from _lines(place, api.url, load, alternatives, runs)
+
+
+def _lines(place: Workspace, url: str, load: _Load, alternatives: dict[str, Median], runs: int) -> Iterable[Line]:
+    wide, default = medians(
+        runs,
+        lambda: _opscheck(place, url, load, {"concurrency": _WIDE}),
+        lambda: _opscheck(place, url, load, {}),
+    )
+    beside = tuple(f"{name}: {seconds(one.wall_s)}" for name, one in alternatives.items())
+    for bound, median in ((f"target's `concurrency: {_WIDE}`", wide), ("default `concurrency`", default)):
+        yield Line(
+            what=f"{load.name}, {bound}",
+            opscheck=seconds(median.wall_s),
+            beside=beside,
+            ratio=tuple(times(one.wall_s / median.wall_s) for one in alternatives.values()),
+            aim=f"≤ {load.aim_s:g} s, whole process",
+            met=median.wall_s <= load.aim_s,
+        )
+
+
+def _opscheck(place: Workspace, url: str, load: _Load, bound: dict[str, int]) -> Took:
+    target = {"kind": "http", "base_url": url, **bound}
+    expectations = [
+        {
+            "id": f"item-{number}",
+            "check": "http.response",
+            "target": "api",
+            "path": f"/items/{number}",
+            "status": 200,
+            "json": [{"path": "status", "equals": "ok"}],
+            "severity": "P1",
+        }
+        for number in range(load.count)
+    ]
+    policy = place.policy("wide" if bound else "default", {"api": target}, expectations)
+    return place.opscheck(policy, counts={"declared": load.count, "passed": load.count})
+
+
+def _plain(place: Workspace, url: str, load: _Load) -> Took:
+    return place.pytest("plain_http.py", says=f"{load.count} passed", url=url, count=load.count)
+
+
+def _testinfra(place: Workspace, url: str, load: _Load) -> Took:
+    says = f"{load.count} passed"
+    return place.pytest("testinfra_http.py", "testinfra.plugin", says=says, url=url, count=load.count)
+
+
+def _threads(place: Workspace, url: str, load: _Load) -> Took:
+    return place.script("threads.py", says=f"{load.count} passed", url=url, count=load.count)

@@ -1,0 +1,74 @@
+"""
+Measure opscheck beside its alternatives, on this machine and in one run: `python benchmarks/run.py`.
+
+Prints each row as it is measured. A run of all rows writes benchmarks/RESULTS.md.
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from machine import described
+from measure import BenchmarkError
+from rows import ROWS
+from table import Line, markdown, plain
+
+_RESULTS = Path(__file__).with_name("RESULTS.md")
+_RUNS, _QUICK_RUNS = 5, 1
+
+
+def main() -> int:
+    """Measure what is asked for; 1 when a row could not be measured."""
+    options = _options()
+    if options.list:
+        print("\n".join(f"{name:12} {(row.__doc__ or '').splitlines()[0]}" for name, row in ROWS.items()))
+        return 0
+    chosen = options.only or list(ROWS)
+    lines: list[Line] = []
+    failed = [name for name in chosen if not _measured(name, _QUICK_RUNS if options.quick else _RUNS, lines)]
+    if not failed and not options.only:
+        _RESULTS.write_text(_page(lines, quick=options.quick))
+        print(f"\nwritten to {_RESULTS}")
+    return 1 if failed else 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Measure opscheck beside its alternatives.")
+    parser.add_argument("--only", action="append", choices=list(ROWS), metavar="NAME", help="this row; repeatable")
+    parser.add_argument("--quick", action="store_true", help="fewer repetitions")
+    parser.add_argument("--list", action="store_true", help="list the rows")
+    return parser.parse_args()
+
+
+def _measured(name: str, runs: int, lines: list[Line]) -> bool:
+    """Measure one row, print it, and add it to `lines`; False when something went wrong."""
+    started = time.monotonic()
+    print(f"{name} …", flush=True)
+    try:
+        for line in ROWS[name](runs):
+            lines.append(line)
+            print(plain(line), flush=True)
+    except BenchmarkError as error:
+        print(f"  NOT MEASURED: {error}", file=sys.stderr, flush=True)
+        return False
+    print(f"  ({time.monotonic() - started:.0f} s)", flush=True)
+    return True
+
+
+def _page(lines: list[Line], *, quick: bool) -> str:
+    command = "python benchmarks/run.py" + (" --quick" if quick else "")
+    return f"""# Benchmarks
+
+Everything on one machine in one run, each process measured from outside as a whole: wall time as the median of
+several runs in turns, memory as the highest peak.
+Times depend on the machine, and on what else it does; the ratios are what to compare.
+
+`make bench` prints this page, that is `{command}`.
+
+{markdown(lines)}
+{described()}"""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

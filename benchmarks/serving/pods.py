@@ -1,0 +1,75 @@
+"""
+A Kubernetes API whose pages of pods lie ready: `python pods.py 5000 6900 KUBECONFIG`.
+
+The arguments are how many pods, how many bytes each has, and the kubeconfig to write. Each page is encoded when it
+is asked for the first time; after a warm-up the server only sends bytes.
+"""
+
+import gzip
+import json
+import sys
+from collections import Counter
+from functools import cache
+from pathlib import Path
+
+from control import attend
+
+from opscheck.demo.kubernetes import KubernetesApi, Object, World, many_pods
+from opscheck.demo.kubernetes.scripts import Honest
+from opscheck.demo.serving import Exchange, Response
+
+NAMESPACE = "load"
+_PATH = f"/api/v1/namespaces/{NAMESPACE}/pods"
+_LEVEL = 1  # what the real API server compresses with
+
+
+class Pages:
+    """Every pod, cut into pages of any size."""
+
+    def __init__(self, pods: list[Object]) -> None:
+        self._pods = pods
+        self.sent: Counter[str] = Counter()
+        self.page = cache(self._encode)
+
+    def script(self, exchange: Exchange, _honest: Honest) -> None:
+        """Answer one LIST with bytes that lie ready."""
+        query = exchange.request.query
+        zipped = "gzip" in exchange.request.headers.get("accept-encoding", "")
+        self.sent["gzip" if zipped else "plain"] += 1
+        exchange.write(self.page(int(query.get("continue") or 0), int(query.get("limit") or 0), zipped))
+
+    @property
+    def total_bytes(self) -> int:
+        """How large all pods are as JSON, in pages of 500."""
+        return sum(len(self._body(start, 500)) for start in range(0, len(self._pods), 500))
+
+    def _encode(self, start: int, limit: int, zipped: bool) -> bytes:
+        body = self._body(start, limit)
+        if not zipped:
+            return Response(body=body).head() + body
+        small = gzip.compress(body, _LEVEL)
+        return Response(body=small, headers={"Content-Encoding": "gzip"}).head() + small
+
+    def _body(self, start: int, limit: int) -> bytes:
+        end = start + limit if limit else len(self._pods)
+        listed = {"resourceVersion": "1000"}
+        if end < len(self._pods):
+            listed["continue"] = str(end)
+        items = [{key: pod[key] for key in ("metadata", "spec", "status")} for pod in self._pods[start:end]]
+        page = {"kind": "PodList", "apiVersion": "v1", "metadata": listed, "items": items}
+        return json.dumps(page, separators=(",", ":")).encode()
+
+
+def main(count: int, size: int, kubeconfig: Path) -> None:
+    """Serve until the benchmark lets go."""
+    pods = many_pods(count, NAMESPACE, padding=size, containers=("app", "proxy"), labels={"app": "load"})
+    pages = Pages(pods)
+    with KubernetesApi(World()) as api:
+        api.answer(_PATH, pages.script)
+        api.kubeconfig(kubeconfig, namespace=NAMESPACE)
+        place = {"url": api.url, "token": api.token, "path": _PATH, "bytes": pages.total_bytes}
+        attend(place, {"encodings": lambda: dict(pages.sent), "requests": lambda: len(api.requests)})
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))
