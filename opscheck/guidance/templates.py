@@ -1,9 +1,10 @@
 """Remediation commands: shell text in which `{{ name }}` stands for a value that is quoted for its place."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from difflib import get_close_matches
 from enum import Enum
+from functools import lru_cache
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -42,7 +43,7 @@ def render(command: str, facts: Mapping[str, str], secrets: Secrets | None = Non
     that starts with a dash would be taken as an option, or text that a second language reads (`sh -c '…'`,
     `ssh`, SQL) would get anything but plain characters.
     """
-    if malformed(command):
+    if _faults(command):
         return None
     rendered, end = "", 0
     for match, place in _places(command):
@@ -57,15 +58,7 @@ def render(command: str, facts: Mapping[str, str], secrets: Secrets | None = Non
 
 def malformed(command: str) -> list[str]:
     """What is wrong with how `command` is written, a sentence for each fault; empty when it can be rendered."""
-    texts = _PLACEHOLDER.sub("\0", command)
-    faults = [
-        f"`{opened}` is no placeholder; a placeholder is one name, such as {{{{ subject }}}}, and `{{{{` itself is "
-        "written {''{"
-        for opened in _OPENED.findall(texts)
-    ]
-    return [fault.replace("\0", "…") for fault in faults] + [
-        fault for match, place in _places(command) if (fault := _misplaced(match[0], place))
-    ]
+    return list(_faults(command))
 
 
 def unknown_names(command: str, expectation: Expectation) -> list[tuple[str, str | None]]:
@@ -92,9 +85,24 @@ def expectation_facts(expectation: Expectation) -> dict[str, str]:
     }
 
 
-def _places(command: str) -> Iterator[tuple[re.Match[str], Place]]:
-    for match in _PLACEHOLDER.finditer(command):
-        yield match, place_after(_PLACEHOLDER.sub(_STAND_IN, command[: match.start()]))
+@lru_cache(maxsize=1024)  # the same few commands are rendered for every finding
+def _places(command: str) -> tuple[tuple[re.Match[str], Place], ...]:
+    return tuple(
+        (match, place_after(_PLACEHOLDER.sub(_STAND_IN, command[: match.start()])))
+        for match in _PLACEHOLDER.finditer(command)
+    )
+
+
+@lru_cache(maxsize=1024)
+def _faults(command: str) -> tuple[str, ...]:
+    left = _PLACEHOLDER.sub("…", command)
+    unread = [
+        f"`{opened}` is no placeholder; a placeholder is one name, such as {{{{ subject }}}}, and `{{{{` itself is "
+        "written {''{"
+        for opened in _OPENED.findall(left)
+    ]
+    misplaced = [fault for match, place in _places(command) if (fault := _misplaced(match[0], place))]
+    return (*unread, *misplaced)
 
 
 def _misplaced(placeholder: str, place: Place) -> str | None:

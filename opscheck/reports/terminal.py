@@ -47,10 +47,11 @@ def _carried(results: Sequence[Result]) -> list[tuple[Result, list[Result]]]:
     broken = [one for one in results if one.verdict in {Verdict.VIOLATED, Verdict.UNKNOWN}]
     # Only what nothing blocks can carry others; so no result is folded away under one that is itself folded away.
     carriers = {one.id for one in broken if one.blocked_by is None}
-    folded = [one for one in broken if one.blocked_by in carriers]
+    folded: dict[str | None, list[Result]] = {carrier: [] for carrier in carriers}
     own = [one for one in broken if one.blocked_by not in carriers]
-    blocks = [(one, [other for other in folded if other.blocked_by == one.id]) for one in own]
-    return sorted(blocks, key=_urgency)
+    for one in broken:
+        folded.get(one.blocked_by, []).append(one)
+    return sorted([(one, folded.get(one.id, [])) for one in own], key=_urgency)
 
 
 def _urgency(block: tuple[Result, list[Result]]) -> tuple[str, bool]:
