@@ -43,6 +43,9 @@ def render(command: str, facts: Mapping[str, str], secrets: Secrets | None = Non
     that starts with a dash would be taken as an option, or text that a second language reads (`sh -c '…'`,
     `ssh`, SQL) would get anything but plain characters.
     """
+    # A policy may write "${DATABASE_URL}" in a command, and has its value here by now. The quotes in that value will
+    # not be in what a person copies, so they must not count when the place of another value is told.
+    command = secrets.clean(command) if secrets else command
     if _faults(command):
         return None
     rendered, end = "", 0

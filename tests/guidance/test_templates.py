@@ -190,6 +190,12 @@ def test_a_secret_that_quoting_would_change_is_found_all_the_same(secrets):
     assert 'echo "${ODD}"' == render("echo {{ x }}", {"x": "it's $HOME"}, secrets)
 
 
+def test_the_quotes_of_a_secret_in_the_template_itself_do_not_count(secrets):
+    secrets.add('pass"word', "${PASSWORD}")
+
+    assert "login \"${PASSWORD}\" ';reboot;'" == render('login "pass"word" {{ x }}', {"x": ";reboot;"}, secrets)
+
+
 def test_a_secret_with_a_reference_inside_is_found_all_the_same(secrets):
     assert "two" not in render("echo {{ x }}", {"x": "one${two"}, secrets)
 
