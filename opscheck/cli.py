@@ -1,5 +1,6 @@
 """The command line: a thin face over the rest, and the one place that turns exceptions into exit codes."""
 
+import io
 import json
 import os
 import sys
@@ -78,7 +79,7 @@ def cli() -> None:
 @click.option("--from", "snapshot", metavar="FILE", help="Judge a snapshot file; no target is touched.")
 @click.option("--timeout", default="2m", show_default=True, help="How long gathering may take.")
 @click.option("--concurrency", default=64, show_default=True, help="How many queries are asked at the same time.")
-@click.option("-v", "--verbose", is_flag=True, help="Show the expectations that passed too.")
+@click.option("-v", "--verbose", is_flag=True, help="Show what passed too, and every finding and line of evidence.")
 @CHECKS
 def run(  # noqa: PLR0913, PLR0917 - one per option
     policy: Path | None,
@@ -202,12 +203,16 @@ def report(runs: Sequence[Path], junit: str) -> int:
 
     Each environment becomes one test suite; records of the same environment are shards of one run.
     """
+    from opscheck.files import write_whole  # noqa: PLC0415
     from opscheck.reports.junit import write  # noqa: PLC0415 - loads junit-xml
     from opscheck.reports.read import read_run  # noqa: PLC0415
 
-    records = [read_run(path) for path in runs]
-    with click.open_file(junit, "w", encoding="utf-8") as stream:
-        write(records, stream)
+    rendered = io.StringIO()
+    write([read_run(path) for path in runs], rendered)
+    if junit == "-":
+        click.echo(rendered.getvalue(), nl=False)
+    else:
+        write_whole(Path(junit), rendered.getvalue().encode())
     return ExitCode.OPEN
 
 

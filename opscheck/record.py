@@ -97,6 +97,12 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     summary: Annotated[str, Meta(description="One line a person can act on.")] = ""
     measurements: tuple[Measurement, ...] = ()
     findings: tuple[Finding, ...] = ()
+    respond_by: Annotated[
+        datetime | None,
+        Meta(description="By when somebody must have answered: its worst finding, or that it is unknown."),
+    ] = None
+    escalate: Annotated[tuple[Call, ...], Meta(description="Who is called for it, and when.")] = ()
+    runbook: Annotated[str | None, Meta(description="Where the long answer stands.")] = None
     waiver: WaiverNote | None = None
     blocked_by: Annotated[
         str | None, Meta(description="The expectation that carries the outage this one suffers from.")

@@ -1,8 +1,9 @@
 """The terminal summary: what is broken, how bad, since when, who must act by when, and what to type; worst first."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
-from opscheck.record import Finding, Result, Run, Verdict, WaiverNote
+from opscheck.record import Call, Finding, Result, Run, Verdict, WaiverNote
 from opscheck.reports.closing import closing, measured
 from opscheck.reports.page import Page, Style
 from opscheck.reports.text import cut, distance, moment, one_line, padded, width_of
@@ -78,6 +79,8 @@ def _block(result: Result, blocked: Sequence[Result], run: Run, page: Page, *, v
         lines += _findings(result, page, verbose=verbose)
     else:
         lines += page.field("reason", result.summary, most=_VALUE_LINES)
+        lines += _respond(result.respond_by, page) + _call(result.escalate, page)
+        lines += page.address("runbook", result.runbook) if result.runbook else []
     if result.waiver:
         lines += page.field("waiver", _waiver(result.waiver))
     if blocked:
@@ -132,22 +135,28 @@ def _guidance(finding: Finding, worst: Finding | None, page: Page) -> list[str]:
     """By when to answer, who is called and what to do, as far as the worst finding does not say the same."""
     lines: list[str] = []
     if finding.respond_by and (worst is None or finding.respond_by != worst.respond_by):
-        answer = f"by {moment(finding.respond_by, page.now)}, {distance(finding.respond_by, page.now)}"
-        lines += page.field("respond", answer, style=Style.STRONG)
+        lines += _respond(finding.respond_by, page)
     if finding.escalate and (worst is None or finding.escalate != worst.escalate):
-        lines += page.field("call", _calls(finding, page))
+        lines += _call(finding.escalate, page)
     if finding.remediation.summary and (worst is None or finding.remediation.summary != worst.remediation.summary):
         lines += page.field("do", finding.remediation.summary)
     return lines
 
 
-def _calls(finding: Finding, page: Page) -> str:
+def _respond(by: datetime | None, page: Page) -> list[str]:
+    """By when somebody must answer."""
+    if by is None:
+        return []
+    return page.field("respond", f"by {moment(by, page.now)}, {distance(by, page.now)}", style=Style.STRONG)
+
+
+def _call(escalate: Sequence[Call], page: Page) -> list[str]:
     """Who is called now, and who is next."""
-    called = [call.notify for call in finding.escalate if call.at <= page.now]
-    coming = [call for call in finding.escalate if call.at > page.now]
+    called = [call.notify for call in escalate if call.at <= page.now]
+    coming = [call for call in escalate if call.at > page.now]
     said = [f"{' and '.join(called)} now"] if called else []
     said += [f"{one.notify} at {moment(one.at, page.now)} ({distance(one.at, page.now)})" for one in coming[:1]]
-    return ", then ".join(said)
+    return page.field("call", ", then ".join(said)) if said else []
 
 
 def _runbook(finding: Finding, page: Page) -> list[str]:

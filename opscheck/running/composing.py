@@ -24,6 +24,9 @@ def compose(  # noqa: PLR0913 - all that one result is made of, by name
 ) -> Result:
     """The result of one expectation, as it will stand in every report."""
     waiver = policy.waivers.get(expectation.id)
+    findings = tuple(_advised(finding, expectation, policy, now, claim) for finding in judgement.findings)
+    worst = findings[0] if findings else _advised(_unknown(expectation, judgement), expectation, policy, now, claim)
+    urgent = judgement.severity is not None and judgement.blocked_by is None
     verdict = _waived(judgement.verdict, waiver, now)
     result = Result(
         id=expectation.id,
@@ -37,7 +40,10 @@ def compose(  # noqa: PLR0913 - all that one result is made of, by name
         advisory=verdict in {Verdict.VIOLATED, Verdict.UNKNOWN} and not gate.closes(judgement.severity),
         summary=judgement.summary,
         measurements=judgement.measurements,
-        findings=tuple(_advised(finding, expectation, policy, now) for finding in judgement.findings),
+        findings=findings,
+        respond_by=worst.respond_by if urgent else None,
+        escalate=worst.escalate if urgent else (),
+        runbook=expectation.runbook,
         waiver=_note(waiver, now),
         blocked_by=judgement.blocked_by,
         observed_at=observed_at,
@@ -54,6 +60,12 @@ def _waived(verdict: Verdict, waiver: Waiver | None, now: datetime) -> Verdict:
     return verdict
 
 
+def _unknown(expectation: Expectation, judgement: Judgement) -> Finding:
+    """What could not be observed, as a finding: somebody must answer it as soon as the violation it may hide."""
+    severity = judgement.severity or expectation.ungraded_severity
+    return Finding(subject=expectation.id, severity=severity, observed=judgement.summary, expected="an answer")
+
+
 def _note(waiver: Waiver | None, now: datetime) -> WaiverNote | None:
     if waiver is None:
         return None
@@ -65,7 +77,7 @@ def _note(waiver: Waiver | None, now: datetime) -> WaiverNote | None:
     )
 
 
-def _advised(finding: Finding, expectation: Expectation, policy: Policy, now: datetime) -> Finding:
+def _advised(finding: Finding, expectation: Expectation, policy: Policy, now: datetime, claim: str) -> Finding:
     return advise(
         finding,
         expectation,
@@ -74,4 +86,5 @@ def _advised(finding: Finding, expectation: Expectation, policy: Policy, now: da
         escalation=policy.escalation,
         now=now,
         secrets=policy.secrets,
+        claim=claim,
     )

@@ -7,8 +7,8 @@ import pytest
 
 from opscheck.record import Result, Verdict
 from opscheck.redaction import Secrets
-from opscheck.reports.junit import properties
 from opscheck.reports.longrepr import failure_text
+from opscheck.reports.properties import properties
 
 RESULT_ATTRIBUTE = "opscheck_result"
 
