@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, final
 
 import msgspec
 from msgspec import Meta
@@ -21,10 +21,12 @@ class _Object(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, ren
     Part of an API object: the fields that are read, under the names of the API, and no other.
 
     Whatever may be missing may also be null, for some writers send null. Collections are tuples, and `gc=False`
-    spares the cyclic garbage collector thousands of objects that can hold no cycle.
+    spares the cyclic garbage collector thousands of objects that can hold no cycle. The classes are final, so that
+    `status and status.phase` is what it looks like to a type checker too.
     """
 
 
+@final
 class Owner(_Object, frozen=True):
     """One entry of `ownerReferences`."""
 
@@ -33,6 +35,7 @@ class Owner(_Object, frozen=True):
     controller: bool | None = None
 
 
+@final
 class Metadata(_Object, frozen=True):
     """What every object says of itself."""
 
@@ -67,12 +70,14 @@ class _Named(_Object, frozen=True):
         return (self.metadata.labels if self.metadata else None) or {}
 
 
+@final
 class Resources(_Object, frozen=True):
     """What a container or a pod may use."""
 
     limits: Quantities | None = None
 
 
+@final
 class Container(_Object, frozen=True):
     """One container of a pod's spec."""
 
@@ -82,6 +87,7 @@ class Container(_Object, frozen=True):
     resources: Resources | None = None
 
 
+@final
 class PodSpec(_Object, frozen=True):
     """What was asked for."""
 
@@ -93,6 +99,7 @@ class PodSpec(_Object, frozen=True):
     """Limits for the pod as a whole (Kubernetes 1.32 and later)."""
 
 
+@final
 class Waiting(_Object, frozen=True):
     """Why a container does not run yet, or not again."""
 
@@ -100,12 +107,14 @@ class Waiting(_Object, frozen=True):
     message: str | None = None
 
 
+@final
 class Running(_Object, frozen=True):
     """Since when a container runs."""
 
     started_at: Timestamp | None = None
 
 
+@final
 class Terminated(_Object, frozen=True):
     """How a container ended."""
 
@@ -117,6 +126,7 @@ class Terminated(_Object, frozen=True):
     finished_at: Timestamp | None = None
 
 
+@final
 class ContainerState(_Object, frozen=True):
     """Waiting, running or terminated; at most one is set."""
 
@@ -125,6 +135,7 @@ class ContainerState(_Object, frozen=True):
     terminated: Terminated | None = None
 
 
+@final
 class ContainerStatus(_Object, frozen=True):
     """What the kubelet reports of one container."""
 
@@ -140,6 +151,7 @@ class ContainerStatus(_Object, frozen=True):
     """What is in force. After a resize in place it differs from the spec."""
 
 
+@final
 class Condition(_Object, frozen=True):
     """One entry of `status.conditions`."""
 
@@ -150,6 +162,7 @@ class Condition(_Object, frozen=True):
     last_transition_time: Timestamp | None = None
 
 
+@final
 class PodStatus(_Object, frozen=True):
     """What became of it."""
 
@@ -162,6 +175,7 @@ class PodStatus(_Object, frozen=True):
     init_container_statuses: tuple[ContainerStatus, ...] | None = None
 
 
+@final
 class Pod(_Named, frozen=True):
     """A pod."""
 
@@ -169,6 +183,7 @@ class Pod(_Named, frozen=True):
     status: PodStatus | None = None
 
 
+@final
 class NodeStatus(_Object, frozen=True):
     """What a node has and how it is."""
 
@@ -176,12 +191,14 @@ class NodeStatus(_Object, frozen=True):
     conditions: tuple[Condition, ...] | None = None
 
 
+@final
 class Node(_Named, frozen=True):
     """A node."""
 
     status: NodeStatus | None = None
 
 
+@final
 class ContainerUsage(_Object, frozen=True):
     """What one container uses."""
 
@@ -189,6 +206,7 @@ class ContainerUsage(_Object, frozen=True):
     usage: Quantities | None = None
 
 
+@final
 class PodUsage(_Named, frozen=True):
     """What the containers of one pod used when metrics-server looked last."""
 
@@ -196,6 +214,7 @@ class PodUsage(_Named, frozen=True):
     containers: tuple[ContainerUsage, ...] | None = None
 
 
+@final
 class NodeUsage(_Named, frozen=True):
     """What a node used when metrics-server looked last."""
 

@@ -1,0 +1,43 @@
+"""The logs of a cluster's pods."""
+
+from opscheck import Findings, Observe
+from opscheck.expectations.kubernetes import LogLines
+from opscheck.queries.observation import CouldNotObserve
+from opscheck.readings.kubernetes_logs import (
+    cut_logs,
+    evidence,
+    facts,
+    first_match,
+    matching_lines,
+    read_logs,
+    unjudged,
+)
+from opscheck.units import format_duration
+
+
+def test_few_lines_match(expectation: LogLines, observe: Observe, findings: Findings) -> None:
+    """
+    Few lines of the selected pods' logs match the pattern.
+
+    An application tells its own troubles first, long before somebody complains; a message that comes by the
+    hundred is one cause, and the most frequent one names it.
+    """
+    query = expectation.logs()
+    logs = observe(query)
+    if logs.pods_selected:
+        findings.grade(
+            "matching lines",
+            matching_lines(logs),
+            expectation.lines,
+            unit="lines",
+            subject=expectation.selected,
+            detail=f"in {format_duration(expectation.window)}, {logs.pods_selected} pods",
+            since=first_match(logs),
+            evidence=evidence(expectation, logs),
+            facts=facts(expectation, logs),
+        )
+        findings.measure("lines read", sum(log.lines for log in read_logs(logs)), unit="lines")
+    if cut := cut_logs(logs):
+        findings.measure("logs read in part", len(cut), unit="logs")
+    if (problem := unjudged(expectation, logs)) is not None:
+        raise CouldNotObserve(query, problem)

@@ -1,0 +1,45 @@
+"""The pods of a cluster."""
+
+from opscheck import Findings, Observe
+from opscheck.expectations.kubernetes import PodsHealthy
+from opscheck.readings.kubernetes_findings import facts, most_restarts, observed, subject, too_few_facts, troubles
+from opscheck.readings.kubernetes_selection import Selection, seen_instead, select_pods
+
+
+def test_the_pods_are_well(expectation: PodsHealthy, observe: Observe, findings: Findings) -> None:
+    """
+    Every selected pod runs and is ready, or is complete by design, and there are enough of them.
+
+    A pod that crashes, cannot start or is not ready serves nobody, and its work falls on the others; when the last
+    one goes, so does the application.
+    """
+    selection = select_pods(expectation, observe(expectation.pods()).items)
+    count_pods(expectation, selection, findings)
+    for trouble in troubles(expectation, selection, observe.now):
+        findings.add(
+            subject=subject(expectation, trouble),
+            observed=observed(trouble),
+            expected=trouble.expected,
+            since=trouble.since,
+            evidence=trouble.evidence,
+            facts=facts(expectation.target, trouble),
+        )
+    if expectation.restarts is not None:
+        name, count = most_restarts(selection, expectation.restarts.within, observe.now)
+        limit = expectation.restarts.at_most
+        findings.measure("restarts", count, unit="restarts", subject=name, limit=limit, margin=limit - count)
+
+
+def count_pods(expectation: PodsHealthy, selection: Selection, findings: Findings) -> None:
+    """Hold the number of pods to what there must be."""
+    count, least = len(selection.counted), expectation.min_matches
+    findings.measure("pods", count, unit="pods", subject=expectation.selected, limit=least, margin=count - least)
+    findings.measure("ready pods", selection.ready, unit="pods", subject=expectation.selected)
+    if count < least:
+        findings.add(
+            subject=expectation.selected,
+            observed=f"{count} {'pod' if count == 1 else 'pods'}",
+            expected=f"at least {least}",
+            evidence=seen_instead(expectation, selection),
+            facts=too_few_facts(expectation),
+        )

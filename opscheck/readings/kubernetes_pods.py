@@ -1,0 +1,315 @@
+"""What is wrong with a pod, told from the pod alone and the time."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import Enum, auto
+
+from opscheck.queries.kubernetes import Condition, Pod
+from opscheck.queries.kubernetes_owners import is_of_job, top_owner
+from opscheck.readings.kubernetes_containers import (
+    OUT_OF_MEMORY,
+    Reported,
+    cannot_start,
+    containers,
+    crashes_in_a_loop,
+    described_end,
+    message,
+)
+from opscheck.units import format_duration
+
+TOMBSTONE_COUNTS_FOR = timedelta(hours=1)
+"""A failed pod whose controller has replaced it stays until it is collected, days later; it is news this long."""
+
+
+class Kind(Enum):
+    """What sort of trouble; each has its own remedy."""
+
+    CRASH = auto()
+    CANNOT_START = auto()
+    UNSCHEDULED = auto()
+    UNREADY = auto()
+    NODE_LOST = auto()
+    STUCK = auto()
+    TOMBSTONE = auto()
+    RESTARTS = auto()
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What is wrong with one pod."""
+
+    kind: Kind
+    pod: Pod
+    observed: str
+    expected: str
+    since: datetime | None = None
+    container: Reported | None = None
+    evidence: tuple[str, ...] = ()
+
+    @property
+    def out_of_memory(self) -> bool:
+        """True when the container was killed at its memory limit."""
+        ended = self.container and self.container.last_end
+        return bool(ended) and ended.reason == OUT_OF_MEMORY  # type: ignore[union-attr]  # there is one
+
+
+def trouble_of(pod: Pod, now: datetime, grace: float) -> Trouble | None:
+    """
+    What is wrong with `pod`, None when it is well, is done, or is still within its `grace` seconds.
+
+    Restarts are apart: how many are too many is a limit of its own.
+    """
+    return next(_troubles(pod, now, timedelta(seconds=grace)), None)
+
+
+def _troubles(pod: Pod, now: datetime, grace: timedelta) -> Iterator[Trouble]:
+    if is_terminating(pod):
+        # A pod that goes is allowed to be anything but there for ever.
+        yield from _stuck(pod, now, grace)
+    elif phase(pod) == "Succeeded":
+        # Before any look at its containers: a sidecar that was killed at the end leaves an exit code behind.
+        return
+    elif phase(pod) == "Failed":
+        yield from _failed(pod, now)
+    elif _node_is_lost(pod):
+        yield from _lost(pod, now, grace)
+    elif _is_unscheduled(pod):
+        yield from _unscheduled(pod, now, grace)
+    else:
+        for container in containers(pod):
+            yield from _in_container(container, pod, now, grace)
+        yield from _unready(pod, now, grace)
+
+
+def phase(pod: Pod) -> str:
+    """Pending, Running, Succeeded, Failed or Unknown."""
+    return (pod.status and pod.status.phase) or "Pending"
+
+
+def is_terminating(pod: Pod) -> bool:
+    """True once somebody has deleted it."""
+    return bool(pod.metadata and pod.metadata.deletion_timestamp)
+
+
+def is_ready(pod: Pod) -> bool:
+    """True when it takes part in serving."""
+    ready = condition(pod, "Ready")
+    return ready is not None and ready.status == "True" and not is_terminating(pod)
+
+
+def condition(pod: Pod, kind: str) -> Condition | None:
+    """The condition of that type."""
+    return next((found for found in (pod.status and pod.status.conditions) or () if found.type == kind), None)
+
+
+def _born(pod: Pod) -> datetime | None:
+    return pod.metadata and pod.metadata.creation_timestamp
+
+
+def _started(pod: Pod) -> datetime | None:
+    return (pod.status and pod.status.start_time) or _born(pod)
+
+
+def _longer_than(since: datetime | None, now: datetime, grace: timedelta) -> bool:
+    # What has no time is not given the benefit of one.
+    return since is None or now - since > grace
+
+
+def _for(since: datetime | None, now: datetime) -> str:
+    return f" for {format_duration((now - since).total_seconds())}" if since else ""
+
+
+def _stuck(pod: Pod, now: datetime, grace: timedelta) -> Iterator[Trouble]:
+    # deletionTimestamp is when the grace period ends, not when somebody deleted the pod.
+    deadline = pod.metadata and pod.metadata.deletion_timestamp
+    if deadline is None or now - deadline <= grace:
+        return
+    held = (pod.metadata and pod.metadata.finalizers) or ()
+    evidence = [f"finalizers: {', '.join(held)}"] if held else []
+    lost = _node_is_lost(pod)
+    if lost:
+        evidence.append(f"its node {_node(pod)} does not report, so nobody can confirm that it stopped")
+    late = format_duration((now - deadline).total_seconds())
+    yield Trouble(
+        Kind.NODE_LOST if lost else Kind.STUCK,
+        pod,
+        f"still there {late} after its deletion was due",
+        "gone once it is deleted",
+        deadline,
+        evidence=tuple(evidence),
+    )
+
+
+def _failed(pod: Pod, now: datetime) -> Iterator[Trouble]:
+    # The pods of a job fail one after the other until one succeeds: whether that is bad is the job's to say.
+    if is_of_job(pod):
+        return
+    at = _failed_at(pod)
+    if top_owner(pod) and at is not None and now - at > TOMBSTONE_COUNTS_FOR:
+        return
+    ended = next((container for container in containers(pod) if _ended_badly(container)), None)
+    reason = (pod.status and pod.status.reason) or "Failed"
+    said = message(pod.status and pod.status.message)
+    told = f": container {ended.name}, {described_end(ended, now)}" if ended else ""
+    yield Trouble(
+        Kind.TOMBSTONE,
+        pod,
+        f"{reason}{told}",
+        "running and ready, or complete",
+        at,
+        ended,
+        (said,) if said else (),
+    )
+
+
+def _ended_badly(container: Reported) -> bool:
+    return bool(container.state.terminated and container.state.terminated.exit_code)
+
+
+def _failed_at(pod: Pod) -> datetime | None:
+    ends = [container.state.terminated for container in containers(pod)]
+    times = [ended.finished_at for ended in ends if ended and ended.finished_at]
+    moved = condition(pod, "DisruptionTarget") or condition(pod, "Ready")
+    return max(times, default=None) or (moved and moved.last_transition_time) or _started(pod)
+
+
+def _node_is_lost(pod: Pod) -> bool:
+    return phase(pod) == "Unknown" or bool(pod.status and pod.status.reason == "NodeLost")
+
+
+def _node(pod: Pod) -> str:
+    return (pod.spec and pod.spec.node_name) or ""
+
+
+def _lost(pod: Pod, now: datetime, grace: timedelta) -> Iterator[Trouble]:
+    ready = condition(pod, "Ready")
+    since = (ready and ready.last_transition_time) or _started(pod)
+    if _longer_than(since, now, grace):
+        yield Trouble(
+            Kind.NODE_LOST,
+            pod,
+            f"unknown{_for(since, now)}: its node {_node(pod)} does not report",
+            "on a node that reports",
+            since,
+        )
+
+
+def _is_unscheduled(pod: Pod) -> bool:
+    scheduled = condition(pod, "PodScheduled")
+    if scheduled is not None:
+        return scheduled.status == "False"
+    return phase(pod) == "Pending" and not _node(pod)
+
+
+def _unscheduled(pod: Pod, now: datetime, grace: timedelta) -> Iterator[Trouble]:
+    scheduled = condition(pod, "PodScheduled")
+    if scheduled is not None and scheduled.reason == "SchedulingGated":
+        return  # somebody holds it back on purpose, such as a queue
+    since = (scheduled and scheduled.last_transition_time) or _born(pod)
+    if _longer_than(since, now, grace):
+        said = message(scheduled.message) if scheduled else "no scheduler has looked at it"
+        reason = (scheduled and scheduled.reason) or "Pending"
+        yield Trouble(
+            Kind.UNSCHEDULED,
+            pod,
+            f"on no node{_for(since, now)} ({reason})",
+            "scheduled on a node",
+            since,
+            evidence=(said,) if said else (),
+        )
+
+
+def _in_container(container: Reported, pod: Pod, now: datetime, grace: timedelta) -> Iterator[Trouble]:
+    if crashes_in_a_loop(container, now):
+        yield from _crashes(container, pod, now, grace)
+    elif cannot_start(container.waiting_reason):
+        since = _not_ready_since(pod)
+        if _longer_than(since, now, grace):
+            waiting = container.state.waiting
+            said = message(waiting and waiting.message)
+            yield Trouble(
+                Kind.CANNOT_START,
+                pod,
+                f"container {container.name} cannot start{_for(since, now)}: {container.waiting_reason}",
+                "running and ready",
+                since,
+                container,
+                (said,) if said else (),
+            )
+
+
+def _crashes(container: Reported, pod: Pod, now: datetime, grace: timedelta) -> Iterator[Trouble]:
+    # While a pod starts, its containers may crash until what they wait for is there.
+    if not _longer_than(_started(pod), now, grace):
+        return
+    ended = container.last_end
+    evidence = (message(ended and ended.message), message(container.state.waiting and container.state.waiting.message))
+    yield Trouble(
+        Kind.CRASH,
+        pod,
+        f"container {container.name} crashes in a loop: {described_end(container, now)}, {container.restarts} restarts",
+        "running and ready",
+        (ended and ended.finished_at) or _not_ready_since(pod),
+        container,
+        tuple(line for line in evidence if line),
+    )
+
+
+def _not_ready_since(pod: Pod) -> datetime | None:
+    ready = condition(pod, "Ready")
+    if ready is not None and ready.status != "True" and ready.last_transition_time:
+        return ready.last_transition_time
+    return _started(pod)
+
+
+def _unready(pod: Pod, now: datetime, grace: timedelta) -> Iterator[Trouble]:
+    # A pod of a job works and need not serve; when it does not get on, the job's own deadline says so.
+    if is_ready(pod) or is_of_job(pod):
+        return
+    since = _not_ready_since(pod)
+    if not _longer_than(since, now, grace):
+        return
+    ready = condition(pod, "Ready")
+    behind = next((container for container in containers(pod) if _holds_up(container)), None)
+    told = [f"container {behind.name} {_how(behind)}"] if behind else []
+    told += [message(ready.message)] if ready and ready.reason == "ReadinessGatesNotReady" else []
+    yield Trouble(
+        Kind.UNREADY,
+        pod,
+        f"not ready{_for(since, now)}" + (f": {'; '.join(told)}" if told else ""),
+        "running and ready",
+        since,
+        behind,
+        tuple(line for line in (message(ready and ready.message),) if line),
+    )
+
+
+def _holds_up(container: Reported) -> bool:
+    if container.init:
+        ended = container.state.terminated
+        return ended is None or bool(ended.exit_code)
+    return not container.status.ready
+
+
+def _how(container: Reported) -> str:
+    if container.waiting_reason:
+        return f"waits ({container.waiting_reason})"
+    if container.state.running is None:
+        return "does not run"
+    if container.init:
+        return "is an init container that still runs"
+    return "runs, but its startup probe fails" if container.status.started is False else "runs, but is not ready"
+
+
+def as_one(troubles: tuple[Trouble, ...]) -> Trouble:
+    """Many pods of one owner with the same trouble, told as one: the first pod's, with the others named."""
+    first = troubles[0]
+    names = ", ".join(trouble.pod.name for trouble in troubles[:10])
+    more = f" and {len(troubles) - 10} more" if len(troubles) > 10 else ""  # noqa: PLR2004 - the ten that are named
+    return replace(
+        first,
+        observed=f"{len(troubles)} pods; the first: {first.observed}",
+        since=min((trouble.since for trouble in troubles if trouble.since), default=None),
+        evidence=(f"pods: {names}{more}", *first.evidence),
+    )

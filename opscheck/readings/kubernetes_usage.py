@@ -1,0 +1,243 @@
+"""What nodes and pods use of what they have, and which of them could not be judged."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from fractions import Fraction
+
+from opscheck.expectations.kubernetes import UsageWithinLimits
+from opscheck.queries.kubernetes import Node, NodeUsage, Pod, PodUsage
+from opscheck.queries.kubernetes_owners import top_owner
+from opscheck.queries.label_selectors import parse_selector
+from opscheck.queries.observation import Problem, ProblemKind
+from opscheck.readings.kubernetes_containers import Reported, containers
+from opscheck.readings.kubernetes_pods import is_terminating, phase
+from opscheck.readings.quantities import doubled, parse_quantity
+from opscheck.units import format_duration
+
+YOUNG = timedelta(minutes=2)
+"""metrics-server looks every 15 to 60 seconds and needs two looks; before that, to have no metrics is normal."""
+STALE = timedelta(minutes=10)
+_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Share:
+    """How much of one resource a node or pod uses."""
+
+    subject: str
+    resource: str
+    percent: float
+    detail: str
+    """The two numbers, and the container where it is one."""
+    facts: Mapping[str, str]
+
+
+@dataclass
+class Usage:
+    """All that could be judged, and what could not."""
+
+    shares: list[Share] = field(default_factory=list)
+    missing: dict[str, str] = field(default_factory=dict)
+    """Node or pod, and why its usage is not known though it should be."""
+    passed_over: dict[str, str] = field(default_factory=dict)
+    """Node or pod, and why nothing was to be expected of it."""
+    unlimited: dict[str, list[str]] = field(default_factory=dict)
+    """Resource, and the pods without a limit for it."""
+
+    def fullest(self, resource: str) -> list[Share]:
+        """The shares of one resource, largest first."""
+        shares = [share for share in self.shares if share.resource == resource]
+        return sorted(shares, key=lambda share: (-share.percent, share.subject))
+
+
+def resources(expectation: UsageWithinLimits) -> list[str]:
+    """The resources that the expectation limits."""
+    return [name for name in ("cpu", "memory") if getattr(expectation, name) is not None]
+
+
+def node_usage(
+    expectation: UsageWithinLimits, nodes: Iterable[Node], measured: Iterable[NodeUsage], now: datetime
+) -> Usage:
+    """Usage against what each node can give to pods."""
+    usage, selector = Usage(), parse_selector(expectation.selector)
+    by_name = {found.name: found for found in measured}
+    for node in sorted(nodes, key=lambda node: node.name):
+        if not selector.matches(node.labels):
+            continue
+        found = by_name.get(node.name)
+        reason = _not_measured(found and found.timestamp, now)
+        if found is None or reason:
+            # What is wrong with a node that is not ready is not its usage.
+            excuse = _young(node.metadata and node.metadata.creation_timestamp, now) or _not_ready(node)
+            _record_missing(usage, node.name, excuse, reason)
+            continue
+        for resource in resources(expectation):
+            allocatable = ((node.status and node.status.allocatable) or {}).get(resource)
+            facts = {"node": node.name, "full_node": node.name}
+            share = _share(node.name, resource, (found.usage or {}).get(resource), allocatable, facts)
+            if isinstance(share, Share):
+                usage.shares.append(share)
+            else:
+                usage.missing[node.name] = share
+    return usage
+
+
+def _not_ready(node: Node) -> str:
+    ready = next((found for found in (node.status and node.status.conditions) or () if found.type == "Ready"), None)
+    return "" if ready is not None and ready.status == "True" else "not ready"
+
+
+def pod_usage(
+    expectation: UsageWithinLimits, pods: Iterable[Pod], measured: Iterable[PodUsage], now: datetime
+) -> Usage:
+    """Usage of each pod, and of each of its containers, against the limits."""
+    usage, selector = Usage(), parse_selector(expectation.selector)
+    by_name = {(found.namespace, found.name): found for found in measured}
+    for pod in sorted(pods, key=lambda pod: (pod.namespace, pod.name)):
+        if not selector.matches(pod.labels):
+            continue
+        found = by_name.get((pod.namespace, pod.name))
+        name = pod.name if expectation.listed_namespace else f"{pod.namespace}/{pod.name}"
+        excuse = "" if phase(pod) == "Running" and not is_terminating(pod) else f"not running ({phase(pod)})"
+        reason = _not_measured(found and found.timestamp, now)
+        if excuse or found is None or reason:
+            _record_missing(usage, name, excuse or _young(_running_since(pod), now), reason)
+            continue
+        for resource in resources(expectation):
+            _judge_pod(usage, name, pod, found, resource)
+    return usage
+
+
+def _judge_pod(usage: Usage, name: str, pod: Pod, found: PodUsage, resource: str) -> None:
+    shares = list(_pod_shares(name, pod, found, resource))
+    judged = [share for share in shares if isinstance(share, Share)]
+    faults = [share for share in shares if isinstance(share, str)]
+    if faults:
+        usage.missing[name] = faults[0]
+    elif judged:
+        usage.shares.append(max(judged, key=lambda share: share.percent))
+    else:
+        usage.unlimited.setdefault(resource, []).append(name)
+
+
+def _pod_shares(name: str, pod: Pod, found: PodUsage, resource: str) -> Iterator[Share | str]:
+    """Each container that has a limit, and the pod as a whole where it or all of its containers have one."""
+    used = {one.name: (one.usage or {}).get(resource) for one in found.containers or ()}
+    if not used:
+        yield "its metrics name no container"
+        return
+    measured = [container for container in containers(pod) if container.name in used]
+    limits = [_or_none(container.limit(resource)) for container in measured]
+    for container, limit in zip(measured, limits, strict=True):
+        if limit is not None:
+            share = _share(name, resource, used[container.name], limit, _facts(pod, resource, container))
+            yield share if isinstance(share, str) else _in_container(share, container)
+    whole = _or_none(((pod.spec and pod.spec.resources and pod.spec.resources.limits) or {}).get(resource))
+    if whole is not None or (len(measured) > 1 and None not in limits):
+        yield _share(name, resource, list(used.values()), whole or limits, _facts(pod, resource))
+
+
+def _or_none(limit: str | None) -> str | None:
+    # A limit of 0 is none: the cgroup gets no quota.
+    try:
+        return limit if limit is not None and parse_quantity(limit) else None
+    except ValueError:
+        return limit  # said where it is divided by
+
+
+def _in_container(share: Share, container: Reported) -> Share:
+    return Share(
+        share.subject, share.resource, share.percent, f"{share.detail}, container {container.name}", share.facts
+    )
+
+
+def _facts(pod: Pod, resource: str, container: Reported | None = None) -> dict[str, str]:
+    known = {"pod": pod.name, "hungry": pod.name, "owner": top_owner(pod)}
+    known["node"] = (pod.spec and pod.spec.node_name) or ""
+    if container is not None:
+        known["container"] = container.name
+    limit = container.memory_limit if container is not None else None
+    if resource == "memory" and limit and known["owner"]:
+        known |= {"memory_owner": known["owner"], "doubled_memory": doubled(limit) or ""}
+    return {name: value for name, value in known.items() if value}
+
+
+_Amount = str | None | list[str | None]
+
+
+def _share(subject: str, resource: str, used: _Amount, limit: _Amount, facts: Mapping[str, str]) -> Share | str:
+    """The share, or why there is none."""
+    try:
+        in_use, has = _total(used), _total(limit)
+    except ValueError as error:
+        return str(error)
+    if in_use is None or has is None:
+        return f"no {resource} {'usage' if in_use is None else 'limit'} is reported"
+    if has <= 0:
+        return f"it has no {resource} at all"
+    detail = f"{_readable(in_use, resource)} of {_readable(has, resource)}"
+    return Share(subject, resource, float(in_use / has * 100), detail, facts)
+
+
+def _total(amount: _Amount) -> Fraction | None:
+    amounts = amount if isinstance(amount, list) else [amount]
+    if not amounts or None in amounts:
+        return None
+    return sum((parse_quantity(one) for one in amounts if one is not None), Fraction(0))
+
+
+def _readable(amount: Fraction, resource: str) -> str:
+    return f"{float(amount):.3g} cores" if resource == "cpu" else f"{float(amount / 2**20):.0f}Mi"
+
+
+def _not_measured(at: datetime | None, now: datetime) -> str:
+    if at is None:
+        return "it has no metrics"
+    return f"its metrics are {format_duration((now - at).total_seconds())} old" if now - at > STALE else ""
+
+
+def _young(since: datetime | None, now: datetime) -> str:
+    return "started just now" if since is not None and now - since < YOUNG else ""
+
+
+def _running_since(pod: Pod) -> datetime | None:
+    # metrics-server leaves a pod out as long as one of its containers has just been restarted.
+    starts = [container.state.running for container in containers(pod)]
+    return max((start.started_at for start in starts if start and start.started_at), default=None) or (
+        pod.status and pod.status.start_time
+    )
+
+
+def _record_missing(usage: Usage, name: str, excuse: str, reason: str) -> None:
+    if excuse:
+        usage.passed_over[name] = excuse
+    else:
+        usage.missing[name] = reason
+
+
+def unjudged(expectation: UsageWithinLimits, usage: Usage) -> Problem | None:
+    """Why this cannot be called kept, where something that should be judged was not."""
+    if usage.missing:
+        return _problem(f"no usage of {_listed(usage.missing)}", "see the log of metrics-server")
+    for resource in resources(expectation):
+        if usage.fullest(resource):
+            continue
+        if usage.unlimited.get(resource):
+            advice = f"set {resource} limits on its containers, or leave `{resource}` out of the expectation"
+            return _problem(f"none of the selected pods has a {resource} limit", advice)
+        if usage.passed_over:
+            return _problem(f"there was nothing to measure: {_listed(usage.passed_over)}", "look again in two minutes")
+        what = expectation.selected if expectation.of == "pods" else expectation.selector or "any name"
+        return _problem(f"there are no {expectation.of} that match {what}", "correct the selector or the namespace")
+    return None
+
+
+def _problem(text: str, advice: str) -> Problem:
+    return Problem(kind=ProblemKind.UNSUPPORTED, text=text, advice=advice)
+
+
+def _listed(reasons: Mapping[str, str]) -> str:
+    named = [f"{name} ({why})" for name, why in sorted(reasons.items())[:_NAMED]]
+    more = f" and {len(reasons) - _NAMED} more" if len(reasons) > _NAMED else ""
+    return ", ".join(named) + more
