@@ -1,0 +1,114 @@
+"""What must hold between the parts of a policy: ids, waivers, severities, who is called, and what to type."""
+
+from collections.abc import Sequence as Entries
+from datetime import date
+
+from opscheck.expectations.base import Expectation
+from opscheck.guidance.templates import malformed, unknown_names
+from opscheck.policy.collecting import Issues
+from opscheck.policy.models import PolicyFile, Waiver
+from opscheck.policy.nodes import Mapping, Node, Sequence, shown_text, text_of, walk
+from opscheck.policy.suggestions import did_you_mean
+from opscheck.units import Severity
+
+_SOON_DAYS = 14
+
+
+def check_severities(issues: Issues) -> None:
+    """Every severity is in the table; a layer could have taken one away."""
+    table = issues.root.items.get("severities")
+    if isinstance(table, Mapping) and (missing := [one.value for one in Severity if one.value not in table.items]):
+        issues.at(table, ("severities",), f"expected an entry for {', '.join(missing)} too")
+
+
+def check_environment(issues: Issues) -> None:
+    """The policy says which system it is about."""
+    if "environment" not in issues.root.items:
+        issues.at(issues.root, (), "the key `environment` is missing", hint="such as `environment: production`")
+
+
+def check_ids(issues: Issues) -> None:
+    """Every expectation has an id of its own."""
+    first: dict[str, Node] = {}
+    for index, node in _named(issues.root, "expectations"):
+        name = text_of(node)
+        if name in first:
+            place = first[name].place
+            rule = f"expected an id of its own; {shown_text(name)} stands at {place.file}:{place.line} already"
+            issues.at(node, ("expectations", index), rule)
+        elif name is not None:
+            first[name] = node
+
+
+def check_waivers(issues: Issues, sections: PolicyFile, today: date, *, strict: bool) -> None:
+    """Each waiver is of one expectation, once. With `strict`, none may be over."""
+    ids = [name for _, node in _named(issues.root, "expectations") if (name := text_of(node)) is not None]
+    seen: set[str] = set()
+    for index, node in _named(issues.root, "waivers"):
+        name, path = text_of(node), ("waivers", index)
+        if name is None:
+            continue
+        if name not in ids:
+            issues.at(node, path, "expected the id of an expectation", node.shown, did_you_mean(name, ids, "there are"))
+        elif name in seen:
+            issues.at(node, path, "expected one waiver for each expectation; this is the second")
+        seen.add(name)
+    for index, waiver in enumerate(sections.waivers if strict else ()):
+        if waiver.expired(today):
+            _refuse_expired(issues, index, waiver)
+
+
+def waiver_notices(waivers: Entries[Waiver], today: date) -> tuple[str, ...]:
+    """A sentence for each waiver that is over, or will be within 14 days."""
+    return tuple(notice for waiver in waivers if (notice := _notice(waiver, today)))
+
+
+def check_escalation(issues: Issues, sections: PolicyFile) -> None:
+    """A rule for one expectation names one that exists."""
+    ids = [name for _, node in _named(issues.root, "expectations") if (name := text_of(node)) is not None]
+    for index, rule in enumerate(sections.escalation):
+        if rule.match.id is not None and rule.match.id not in ids:
+            hint = did_you_mean(rule.match.id, ids, "there are")
+            path = ("escalation", index, "match", "id")
+            issues.at(walk(issues.root, path)[0], path, "expected the id of an expectation", rule.match.id, hint)
+
+
+def check_commands(issues: Issues, index: int, expectation: Expectation) -> None:
+    """Remediation commands name only what a finding can know, and can be written safely."""
+    commands = expectation.remediation.commands if expectation.remediation else ()
+    for number, command in enumerate(commands):
+        path = ("expectations", index, "remediation", "commands", number)
+        node = walk(issues.root, path)[0]
+        for fault in malformed(command):
+            issues.at(node, path, fault)
+        for name, meant in unknown_names(command, expectation):
+            hint = f"did you mean {{{{ {meant} }}}}?" if meant else None
+            issues.at(node, path, f"no finding of {expectation.check} knows {{{{ {name} }}}}", hint=hint)
+
+
+def _refuse_expired(issues: Issues, index: int, waiver: Waiver) -> None:
+    path = ("waivers", index, "expires")
+    rule = "expected a day that is not over; the waiver does not count any more"
+    issues.at(walk(issues.root, path)[0], path, rule, waiver.expires.isoformat(), "renew it, or take the waiver out")
+
+
+def _notice(waiver: Waiver, today: date) -> str | None:
+    because = f"({waiver.owner}: {waiver.reason})"
+    left = (waiver.expires - today).days
+    if left < 0:
+        return f"the waiver of {waiver.id} expired on {waiver.expires} and does not count any more {because}"
+    if left > _SOON_DAYS:
+        return None
+    when = "today" if left == 0 else "tomorrow" if left == 1 else f"in {left} days"
+    return f"the waiver of {waiver.id} expires {when}, on {waiver.expires} {because}"
+
+
+def _named(root: Mapping, section: str) -> list[tuple[int, Node]]:
+    """The ids in a list, with their index."""
+    entries = root.items.get(section)
+    items = entries.items if isinstance(entries, Sequence) else []
+    return [
+        (index, item.items["id"])
+        for index, item in enumerate(items)
+        if isinstance(item, Mapping) and "id" in item.items
+    ]

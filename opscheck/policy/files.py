@@ -1,0 +1,92 @@
+"""Opening a policy file: a bounded number of bytes, UTF-8, and a plain reason where that fails."""
+
+import codecs
+import os
+import stat
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from yaml.reader import Reader
+
+from opscheck.policy.errors import Issue, PolicyError
+from opscheck.policy.nodes import Source
+from opscheck.units import format_bytes
+
+MAX_BYTES = 10 * 2**20
+
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+class CannotOpenError(Exception):
+    """There are no bytes to read; the text says why."""
+
+
+@dataclass(frozen=True)
+class TextFile:
+    """A file that was read."""
+
+    source: Source
+    content: bytes
+
+
+def read_text(path: Path, shown: str) -> TextFile:
+    """
+    The text of a policy file. `shown` names it in errors.
+
+    Raises CannotOpenError when it cannot be opened, PolicyError when what it holds is no text or is too long.
+    """
+    content = _read(path, shown)
+    text = _decoded(content, shown).removeprefix("\ufeff")
+    source = Source(shown, text)
+    # The parser would find it too, but says only at which byte.
+    if odd := Reader.NON_PRINTABLE.search(text):
+        rule = f"expected text that can be printed; this is the control character U+{ord(odd.group()):04X}"
+        raise PolicyError([Issue(*source.place(odd.start()), "", rule)])
+    return TextFile(source, content)
+
+
+def _read(path: Path, shown: str) -> bytes:
+    try:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise CannotOpenError("expected a file; this is a directory")
+        _refuse_too_large(status.st_size, shown)
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise CannotOpenError(f"no such file{_near(path)}") from None
+    except PermissionError:
+        reason = f"no permission to read it; give the user with id {os.geteuid()} the right to"
+        raise CannotOpenError(reason) from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in its name
+        raise CannotOpenError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    _refuse_too_large(len(content), shown)  # a pipe has no size before it is read
+    return content
+
+
+def _refuse_too_large(size: int, shown: str) -> None:
+    if size > MAX_BYTES:
+        rule = f"expected a file of at most {MAX_BYTES // 2**20}MiB"
+        raise PolicyError([Issue(shown, 0, 0, "", rule, format_bytes(size))])
+
+
+def _near(path: Path) -> str:
+    try:
+        names = [one.name for one in path.parent.iterdir() if one.suffix in {".yaml", ".yml"}]
+    except OSError:
+        return ""
+    near = get_close_matches(path.name, names, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _decoded(content: bytes, shown: str) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        start = content.rfind(b"\n", 0, error.start) + 1
+        line = content.count(b"\n", 0, error.start) + 1
+        column = len(content[start : error.start].decode()) + 1
+        rule = f"expected UTF-8; the byte 0x{content[error.start]:02X} at offset {error.start} is not"
+        hint = "save the file as UTF-8" + (", it is UTF-16" if content.startswith(_UTF_16) else "")
+        raise PolicyError([Issue(shown, line, column, "", rule, hint=hint)]) from None

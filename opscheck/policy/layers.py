@@ -1,0 +1,203 @@
+"""Layering: a policy and the files it extends, read and merged into one document."""
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from opscheck.policy.document import Document, read_document
+from opscheck.policy.errors import Issue, PolicyError
+from opscheck.policy.files import CannotOpenError
+from opscheck.policy.nodes import Mapping, Node, Scalar, Sequence, text_of
+from opscheck.policy.variables import Variables, public_names
+
+BUNDLED = "opscheck:"
+ROOT = BUNDLED + "base.yaml"
+VERSION = 1
+
+_BY_ID = frozenset({"expectations", "waivers"})
+
+Expand = Callable[[list[str]], Variables]
+"""Makes what replaces the variables in one file's `extends`, given the file's public variables."""
+
+
+@dataclass(frozen=True)
+class Layers:
+    """A policy with all that it extends."""
+
+    root: Mapping
+    sha256: str
+    """Of the policy file and, in the order in which they are named, of all that it extends."""
+    issues: tuple[Issue, ...]
+
+
+def read_layers(path: Path, expand: Expand) -> Layers:
+    """
+    Read a policy and what it extends, and merge them: mappings key by key, lists replaced.
+
+    The entries of `expectations` and `waivers` merge by id. Each file is merged once, after all that it extends;
+    the shipped base comes before everything. Raises PolicyError when a file cannot be read.
+    """
+    reading = _Reading(expand)
+    reading.start(path)
+    if reading.incomplete:
+        # What an absent layer would have said is not known: nothing else can be judged.
+        raise PolicyError(reading.issues)
+    content = b"".join(document.content for document in reading.named.values())
+    return Layers(_merge_all(reading.merged), hashlib.sha256(content).hexdigest(), tuple(reading.issues))
+
+
+@dataclass
+class _Reading:
+    expand: Expand
+    merged: list[Document] = field(default_factory=list)
+    named: dict[str, Document] = field(default_factory=dict)
+    issues: list[Issue] = field(default_factory=list)
+    incomplete: bool = False
+    _documents: dict[str, Document] = field(default_factory=dict)
+    _open: dict[str, str] = field(default_factory=dict)
+
+    def start(self, path: Path) -> None:
+        root, shown = _bundled_path(ROOT), str(path)
+        if os.path.realpath(root) != os.path.realpath(path):
+            self.merged.append(self._read(root, ROOT))
+        try:
+            self._visit(path, shown)
+        except CannotOpenError as error:
+            raise PolicyError([Issue(shown, 0, 0, "", str(error))]) from None
+        except PolicyError as error:
+            raise PolicyError([*self.issues, *error.issues]) from None
+
+    def _visit(self, path: Path, shown: str) -> None:
+        real = os.path.realpath(path)
+        known = self._documents.get(real)
+        document = known or self._read(path, shown)
+        self.named[real] = document
+        self._open[real] = shown
+        for mention in _mentions(document.root):
+            self._extend(mention, document.root, path, shown)
+        del self._open[real]
+        if known is None:
+            self.merged.append(document)
+
+    def _read(self, path: Path, shown: str) -> Document:
+        document = read_document(path, shown)
+        self._documents[os.path.realpath(path)] = document
+        self.issues += [*document.issues, *_version_issues(document.root)]
+        return document
+
+    def _extend(self, mention: Node, root: Mapping, path: Path, shown: str) -> None:
+        expanded = self.expand(public_names(root)).expand(text_of(mention) or "")
+        if expanded.faults:
+            self._refuse(mention, expanded.faults[0].rule, hint=expanded.faults[0].hint)
+            return
+        if expanded.unset:
+            self._refuse(mention, f"the variable {expanded.unset[0]} is not set")
+            return
+        if not expanded.value or "\0" in expanded.value:
+            self._refuse(mention, "expected the name of a file", mention.shown)
+            return
+        target, name = _resolved(expanded.value, path), _resolved(expanded.written, Path(shown))
+        real = os.path.realpath(target)
+        if real in self._open:
+            files = [*list(self._open.values())[list(self._open).index(real) :], self._open[real]]
+            self._refuse(mention, f"expected files that do not extend each other in a circle: {' -> '.join(files)}")
+        elif real not in self.named:
+            try:
+                self._visit(target, expanded.written if expanded.written.startswith(BUNDLED) else str(name))
+            except CannotOpenError as error:
+                self._refuse(mention, f"{expanded.written}: {error}")
+
+    def _refuse(self, mention: Node, rule: str, value: str | None = None, hint: str | None = None) -> None:
+        self.incomplete = True
+        self.issues.append(Issue(*mention.place, "extends", rule, value, hint))
+
+
+def _mentions(root: Mapping) -> list[Node]:
+    extends = root.items.get("extends")
+    if extends is None:
+        return []
+    return extends.items if isinstance(extends, Sequence) else [extends]
+
+
+def _resolved(name: str, mentioned_by: Path) -> Path:
+    return _bundled_path(name) if name.startswith(BUNDLED) else mentioned_by.parent / name
+
+
+def _bundled_path(name: str) -> Path:
+    from opscheck.suite import bundled  # noqa: PLC0415
+
+    return bundled("policies") / name.removeprefix(BUNDLED)
+
+
+def _version_issues(root: Mapping) -> list[Issue]:
+    version = root.items.get("version")
+    if version is None:
+        rule = "the key `version` is missing"
+        return [Issue(*root.place, "", rule, hint=f"write `version: {VERSION}`")]
+    if isinstance(version, Scalar) and version.value == VERSION and not isinstance(version.value, bool):
+        return []
+    rule = f"expected {VERSION}, the version of the policy language that this opscheck reads"
+    return [Issue(*version.place, "version", rule, version.shown)]
+
+
+# -- merging ---------------------------------------------------------------------------------------------------------
+
+
+def _merge_all(documents: list[Document]) -> Mapping:
+    root = documents[0].root
+    for document in documents[1:]:
+        root = _merge_documents(root, document.root)
+    return msgspec.structs.replace(root, items={key: root.items[key] for key in root.items if key != "extends"})
+
+
+def _merge_documents(base: Mapping, overlay: Mapping) -> Mapping:
+    items = dict(base.items)
+    for key, value in overlay.items.items():
+        below = items.get(key)
+        if key in _BY_ID and isinstance(below, Sequence) and isinstance(value, Sequence):
+            items[key] = _merge_by_id(below, value)
+        elif below is not None:
+            items[key] = _merge(below, value)
+        else:
+            items[key] = value
+    return msgspec.structs.replace(overlay, items=items)
+
+
+def _merge_by_id(base: Sequence, overlay: Sequence) -> Sequence:
+    """An entry of the overlay merges into the base's first entry of its id, and keeps that one's place."""
+    items = list(base.items)
+    places = {name: index for index, item in reversed(list(enumerate(items))) if (name := _id(item)) is not None}
+    for entry in overlay.items:
+        # A second entry of the same id in one file finds no place left, and is found to be one too many later.
+        index = places.pop(_id(entry) or "", None)
+        below = None if index is None else items[index]
+        if index is None or not isinstance(below, Mapping):
+            items.append(entry)
+        else:
+            merged = _merge(below, entry)
+            items[index] = msgspec.structs.replace(merged, source=below.source, at=below.at, key_at=below.key_at)
+    return msgspec.structs.replace(overlay, items=items)
+
+
+def _id(entry: Node) -> str | None:
+    return text_of(entry.items.get("id")) if isinstance(entry, Mapping) else None
+
+
+def _merge(base: Node, overlay: Node) -> Node:
+    """`overlay` over `base`. A null in a mapping takes away what the base says there."""
+    if not isinstance(base, Mapping) or not isinstance(overlay, Mapping):
+        return overlay
+    items = dict(base.items)
+    for key, value in overlay.items.items():
+        below = items.get(key)
+        if below is None:
+            items[key] = value
+        elif isinstance(value, Scalar) and value.value is None:
+            del items[key]
+        else:
+            items[key] = _merge(below, value)
+    return msgspec.structs.replace(overlay, items=items)

@@ -1,0 +1,51 @@
+"""The targets of a policy, each validated as its kind."""
+
+from opscheck.policy.collecting import Issues
+from opscheck.policy.nodes import Mapping, text_of
+from opscheck.policy.secrecy import register_secrets
+from opscheck.policy.suggestions import did_you_mean
+from opscheck.policy.validating import validated
+from opscheck.redaction import Secrets
+from opscheck.targets import Target
+
+
+class Targets:
+    """The policy's targets. A kind may become known late, with the module of a team's own checks."""
+
+    def __init__(self, issues: Issues, secrets: Secrets) -> None:
+        self._issues = issues
+        self._secrets = secrets
+        section = issues.root.items.get("targets")
+        nodes = section.items if isinstance(section, Mapping) else {}
+        self._open = {name: node for name, node in nodes.items() if isinstance(node, Mapping)}
+        self.names = frozenset(nodes)
+        self._known: dict[str, Target] = {}
+
+    def known(self) -> dict[str, Target]:
+        """Every target that is valid, by its name."""
+        for name, node in list(self._open.items()):
+            kind = Target.kinds.get(text_of(node.items.get("kind")) or "")
+            if kind is not None:
+                del self._open[name]
+                self._validate(name, node, kind)
+        return self._known
+
+    def refuse_unknown_kinds(self, issues: Issues) -> None:
+        """Add to `issues` the targets whose kind nobody has defined."""
+        for name, node in self._open.items():
+            kind = node.items.get("kind")
+            if kind is None:
+                issues.at(node, ("targets", name), "the key `kind` is missing", hint=_kinds(""))
+            else:
+                word = text_of(kind) or ""
+                issues.at(kind, ("targets", name, "kind"), "unknown kind of target", kind.shown, _kinds(word))
+
+    def _validate(self, name: str, node: Mapping, kind: type[Target]) -> None:
+        target = validated(kind, node, ("targets", name), self._issues)
+        if target is not None:
+            register_secrets(target, node, self._secrets)
+            self._known[name] = target.named(name)
+
+
+def _kinds(word: str) -> str | None:
+    return did_you_mean(word, sorted(Target.kinds), "there are")

@@ -1,0 +1,156 @@
+"""`${NAME}` and `${NAME:-default}` in policies: replaced from the environment, and kept secret after that."""
+
+import re
+from collections.abc import Mapping as Environment
+from collections.abc import Sequence as Names
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+
+import msgspec
+
+from opscheck.policy.errors import Issue
+from opscheck.policy.nodes import Mapping, Node, Scalar, Sequence, path_text
+from opscheck.redaction import Secrets
+
+NAME_PATTERN = r"[A-Za-z_][A-Za-z0-9_]*"
+
+_REFERENCE = re.compile(
+    rf"(?P<escaped>\$\$\{{)|\$\{{(?P<name>{NAME_PATTERN})(?::-(?P<default>[^}}]*))?\}}|(?P<malformed>\$\{{)"
+)
+_SHELL_TEXT = "remediation"
+_AS_WRITTEN = frozenset({"version", "public_variables"})
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong with one reference."""
+
+    rule: str
+    hint: str
+
+
+@dataclass
+class Expanded:
+    """A text with its references replaced."""
+
+    value: str = ""
+    written: str = ""
+    """The same with `${NAME}` in place of each secret."""
+    unset: list[str] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+
+    def add(self, value: str, written: str | None = None) -> None:
+        """Append a piece."""
+        self.value += value
+        self.written += value if written is None else written
+
+
+class Variables:
+    """
+    Replaces references in one policy, and makes each value that comes from the environment known as a secret.
+
+    `public` are the names whose values may be shown. With `keep_unset` a variable that is not set stays as it is
+    written; else it is a fault. An empty variable counts as one that is not set: that is what a missing secret
+    looks like in most CI systems, and an empty address is a valid one to some clients.
+    """
+
+    def __init__(
+        self, environ: Environment[str, str], secrets: Secrets, public: Names[str], *, keep_unset: bool
+    ) -> None:
+        self._environ = environ
+        self._secrets = secrets
+        self._public = frozenset(public)
+        self._keep_unset = keep_unset
+
+    def expand(self, text: str) -> Expanded:
+        """`text` with its references replaced; what is wrong with them stands in `faults`."""
+        expanded, end = Expanded(), 0
+        for reference in _REFERENCE.finditer(text):
+            expanded.add(text[end : reference.start()])
+            self._replace(reference, expanded)
+            end = reference.end()
+        expanded.add(text[end:])
+        return expanded
+
+    def _replace(self, reference: re.Match[str], expanded: Expanded) -> None:
+        name, default = reference["name"], reference["default"]
+        if reference["escaped"]:
+            expanded.add("${", "$${")
+        elif reference["malformed"] or "${" in (default or ""):
+            hint = "a `${` that is meant literally is written $${"
+            expanded.faults.append(Fault("expected ${NAME} or ${NAME:-default}", hint))
+        elif value := self._environ.get(name):
+            self._take(name, value, expanded)
+        elif default is not None:
+            expanded.add(default)
+        elif self._keep_unset:
+            expanded.unset.append(name)
+            expanded.add(reference.group())
+        else:
+            expanded.faults.append(self._unset(name))
+
+    def _take(self, name: str, value: str, expanded: Expanded) -> None:
+        if name in self._public:
+            expanded.add(value)
+        else:
+            self._secrets.add(value, f"${{{name}}}")
+            expanded.add(value, f"${{{name}}}")
+
+    def _unset(self, name: str) -> Fault:
+        if name in self._environ:
+            return Fault(f"the variable {name} is empty", f"set it, or write ${{{name}:-}} where empty is right")
+        near = get_close_matches(name, self._environ, n=1, cutoff=0.8)
+        if near:
+            return Fault(f"the variable {name} is not set", f"did you mean {near[0]}?")
+        return Fault(f"the variable {name} is not set", f"set it, or give a default: ${{{name}:-...}}")
+
+
+def public_names(root: Mapping) -> list[str]:
+    """The names in a policy's `public_variables`."""
+    names = root.items.get("public_variables")
+    items = names.items if isinstance(names, Sequence) else []
+    return [item.value for item in items if isinstance(item, Scalar) and isinstance(item.value, str)]
+
+
+def replaced(root: Mapping, variables: Variables) -> tuple[Mapping, list[Issue]]:
+    """`root` with every reference replaced, and what is wrong with them. Remediation is the shell's own text."""
+    replacing = _Replacing(root, variables)
+    items = {
+        key: item if key in _AS_WRITTEN else replacing.node(item, (key,), key == "expectations")
+        for key, item in root.items.items()
+    }
+    return msgspec.structs.replace(root, items=items), replacing.issues
+
+
+class _Replacing:
+    def __init__(self, root: Mapping, variables: Variables) -> None:
+        self._root = root
+        self._variables = variables
+        self.issues: list[Issue] = []
+
+    def node(self, node: Node, path: tuple[str | int, ...], in_expectations: bool) -> Node:
+        if isinstance(node, Scalar):
+            return self._scalar(node, path) if isinstance(node.value, str) and "${" in node.value else node
+        if isinstance(node, Sequence):
+            items = [self.node(item, (*path, index), in_expectations) for index, item in enumerate(node.items)]
+            same = all(map(_is, items, node.items))
+            return node if same else msgspec.structs.replace(node, items=items)
+        shell_text = _SHELL_TEXT if in_expectations and len(path) == 2 else None  # noqa: PLR2004 - an entry of the list
+        mapping = {
+            key: item if key == shell_text else self.node(item, (*path, key), in_expectations)
+            for key, item in node.items.items()
+        }
+        same = all(map(_is, mapping.values(), node.items.values()))
+        return node if same else msgspec.structs.replace(node, items=mapping)
+
+    def _scalar(self, node: Scalar, path: tuple[str | int, ...]) -> Scalar:
+        expanded = self._variables.expand(node.value)
+        place, where = node.place, path_text(self._root, path)
+        self.issues += [Issue(*place, where, fault.rule, hint=fault.hint) for fault in expanded.faults]
+        return msgspec.structs.replace(
+            node, value=expanded.value, written=expanded.written, unset=tuple(expanded.unset)
+        )
+
+
+def _is(left: object, right: object) -> bool:
+    return left is right
