@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -53,18 +54,25 @@ def _started(command: str) -> Iterator["subprocess.Popen[bytes]"]:
     shell = ["/bin/sh", "-c", command]
     # A session of its own, so that what it started ends with it.
     process = subprocess.Popen(shell, stdin=nothing, stdout=pipe, stderr=pipe, start_new_session=True)  # noqa: S603 - the caller has quoted it
+    # Also runs at the end of the program, when this thread has been given up.
+    kill = weakref.finalize(process, _kill, process.pid)
     try:
         yield process
     finally:
         if process.poll() is None:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            kill()
             # A process in uninterruptible sleep (a dead NFS server) does not even die; nobody waits for it.
             with suppress(subprocess.TimeoutExpired):
                 process.wait(_REAPING_S)
+        kill.detach()
         for stream in (process.stdout, process.stderr):
             if stream is not None:
                 stream.close()
+
+
+def _kill(session: int) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(session, signal.SIGKILL)
 
 
 class _Output:

@@ -2,6 +2,8 @@
 
 import os
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 from time import monotonic
 
@@ -48,6 +50,23 @@ def test_a_command_that_takes_too_long_is_killed_with_its_children(tmp_path):
 
     assert (True, b"so far\n") == (late.late, late.stdout)
     wait_until(lambda: not running(int(pid.read_text())), 10, "the child still runs")
+
+
+def test_a_command_does_not_outlive_the_program_that_gave_it_up(tmp_path):
+    pid = tmp_path / "pid"
+    program = f"""
+import threading, time
+from pathlib import Path
+from opscheck.probes.commands import run_locally
+
+command = "sleep 60 & echo $! > {pid}.new; mv {pid}.new {pid}; wait"
+threading.Thread(target=run_locally, args=(command, time.monotonic() + 60), daemon=True).start()
+while not Path("{pid}").exists():
+    time.sleep(0.01)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=30)
+
+    wait_until(lambda: not running(int(pid.read_text())), 10, "the command still runs")
 
 
 def test_a_command_that_closes_its_outputs_and_stays_is_killed_too():
