@@ -29,15 +29,14 @@ def test_few_lines_match(expectation: LogLines, observe: Observe, findings: Find
             "matching lines",
             matching_lines(logs),
             expectation.lines,
-            unit="lines",
             subject=expectation.selected,
             detail=f"in {format_duration(expectation.window)}, {logs.pods_selected} pods",
             since=first_match(logs),
             evidence=evidence(expectation, logs),
             facts=facts(expectation, logs),
         )
-        findings.measure("lines read", sum(log.lines for log in read_logs(logs)), unit="lines")
+        findings.measure("lines read", sum(log.lines for log in read_logs(logs)))
     if cut := cut_logs(logs):
-        findings.measure("logs read in part", len(cut), unit="logs")
+        findings.measure("logs read in part", len(cut))
     if (problem := unjudged(expectation, logs)) is not None:
         raise CouldNotObserve(query, problem)

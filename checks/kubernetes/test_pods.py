@@ -27,14 +27,14 @@ def test_the_pods_are_well(expectation: PodsHealthy, observe: Observe, findings:
     if expectation.restarts is not None:
         name, count = most_restarts(selection, expectation.restarts.within, observe.now)
         limit = expectation.restarts.at_most
-        findings.measure("restarts", count, unit="restarts", subject=name, limit=limit, margin=limit - count)
+        findings.measure("restarts", count, subject=name, limit=limit, margin=limit - count)
 
 
 def count_pods(expectation: PodsHealthy, selection: Selection, findings: Findings) -> None:
     """Hold the number of pods to what there must be."""
     count, least = len(selection.counted), expectation.min_matches
-    findings.measure("pods", count, unit="pods", subject=expectation.selected, limit=least, margin=count - least)
-    findings.measure("ready pods", selection.ready, unit="pods", subject=expectation.selected)
+    findings.measure("pods", count, subject=expectation.selected, limit=least, margin=count - least)
+    findings.measure("ready pods", selection.ready, subject=expectation.selected)
     if count < least:
         findings.add(
             subject=expectation.selected,

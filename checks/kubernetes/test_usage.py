@@ -33,6 +33,6 @@ def grade_usage(expectation: UsageWithinLimits, usage: Usage, findings: Findings
                     resource, share.percent, limit, unit="%", subject=share.subject, detail=share.detail, facts=facts
                 )
         if without := usage.unlimited.get(resource):
-            findings.measure(f"pods without a {resource} limit", len(without), unit="pods")
+            findings.measure(f"pods without a {resource} limit", len(without))
     if usage.passed_over:
-        findings.measure(f"{expectation.of} not measured yet", len(usage.passed_over), unit=expectation.of)
+        findings.measure(f"{expectation.of} not measured yet", len(usage.passed_over))

@@ -188,7 +188,6 @@ class UsageWithinLimits(_InNamespace, check="kubernetes.usage"):
         summary="See what uses it, then raise the limit, spread the load, or add a node",
         commands=_kubectl(
             "describe node {{ full_node }}",
-            "get pods -A -o wide --field-selector=spec.nodeName={{ full_node }}",
             "top pods -A --sort-by=memory  # which of them are on {{ full_node }}?",
             "top pod {{ hungry }} --containers",
             "set resources {{ memory_owner }} -c {{ container }} --limits=memory={{ doubled_memory }}",
@@ -229,13 +228,17 @@ class LogLines(_InNamespace, check="kubernetes.logs"):
         "since": "the window, as kubectl reads it",
         "logged_selector": "the selector",
         "logged_by": "the pod with the most matching lines",
+        "exact_pattern": "the pattern, where capitals matter",
+        "caseless_pattern": "the pattern, where they do not",
+        "rollout": "that pod's owner, where it is one that rolls out",
     }
     default_remediation = Remediation(
         summary="Read the lines around the most frequent message, and mend what it names",
         commands=_kubectl(
-            "logs {{ logged_by }} -c {{ container }} --since={{ since }} --timestamps | tail -n 100",
+            "logs {{ logged_by }} -c {{ container }} --since={{ since }} | grep -E -- {{ exact_pattern }} | tail",
+            "logs {{ logged_by }} -c {{ container }} --since={{ since }} | grep -iE -- {{ caseless_pattern }} | tail",
             "logs -l {{ logged_selector }} --all-containers --prefix --tail=-1 --since={{ since }} | tail -n 100",
-            "rollout history {{ owner }}",
+            "rollout history {{ rollout }}",
         ),
     )
 

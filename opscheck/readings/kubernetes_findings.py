@@ -16,7 +16,8 @@ from opscheck.units import format_duration
 MOST_ALIKE = 5
 """More pods than this of one owner with the same trouble are one finding: one rollout went wrong, not fifty pods."""
 
-_ROLLED_OUT = ("deployment/", "statefulset/", "daemonset/")
+ROLLED_OUT = ("deployment/", "statefulset/", "daemonset/")
+"""Owners that `kubectl rollout` knows."""
 
 
 def troubles(expectation: PodsHealthy, selection: Selection, now: datetime) -> tuple[Trouble, ...]:
@@ -114,7 +115,7 @@ def facts(target: KubernetesTarget, trouble: Trouble) -> dict[str, str]:
 
 def _remedies(trouble: Trouble) -> Iterator[tuple[str, str]]:
     pod, owner = trouble.pod.name, top_owner(trouble.pod)
-    rolled_out = owner.startswith(_ROLLED_OUT)
+    rolled_out = owner.startswith(ROLLED_OUT)
     match trouble.kind:
         case Kind.CRASH | Kind.RESTARTS:
             yield "crashed", pod

@@ -6,7 +6,7 @@ from datetime import datetime
 from opscheck.expectations.kubernetes import LogLines
 from opscheck.queries.kubernetes_logs import ContainerLog, LogMatches
 from opscheck.queries.observation import Problem, ProblemKind
-from opscheck.readings.kubernetes_findings import place_facts
+from opscheck.readings.kubernetes_findings import ROLLED_OUT, place_facts
 from opscheck.units import format_bytes, format_duration
 
 _NAMED = 5
@@ -63,16 +63,18 @@ def _more(count: int) -> str:
 
 def facts(expectation: LogLines, logs: LogMatches) -> dict[str, str]:
     """What commands may name: the loudest pod, and the selection as kubectl reads it."""
-    known = {"since": f"{round(expectation.window)}s"}
+    seconds = round(expectation.window)
+    known = {"since": f"{seconds}s" if seconds % 3600 else f"{seconds // 3600}h"}
+    known["caseless_pattern" if expectation.ignore_case else "exact_pattern"] = expectation.pattern
     if expectation.selector and expectation.listed_namespace:
         known["logged_selector"] = expectation.selector
     loudest = min((log for log in logs.containers if log.matches), key=_loudest_first, default=None)
     if loudest is None:
         return known | place_facts(expectation.target, expectation.listed_namespace)
     known |= {"pod": loudest.pod, "logged_by": loudest.pod, "container": loudest.container}
-    return (
-        known | ({"owner": loudest.owner} if loudest.owner else {}) | place_facts(expectation.target, loudest.namespace)
-    )
+    known |= {"owner": loudest.owner} if loudest.owner else {}
+    known |= {"rollout": loudest.owner} if loudest.owner.startswith(ROLLED_OUT) else {}
+    return known | place_facts(expectation.target, loudest.namespace)
 
 
 def unjudged(expectation: LogLines, logs: LogMatches) -> Problem | None:

@@ -99,7 +99,7 @@ def pod_usage(
             continue
         found = by_name.get((pod.namespace, pod.name))
         name = pod.name if expectation.listed_namespace else f"{pod.namespace}/{pod.name}"
-        excuse = "" if phase(pod) == "Running" and not is_terminating(pod) else f"not running ({phase(pod)})"
+        excuse = _not_running(pod)
         reason = _not_measured(found and found.timestamp, now)
         if excuse or found is None or reason:
             _record_missing(usage, name, excuse or _young(_running_since(pod), now), reason)
@@ -107,6 +107,14 @@ def pod_usage(
         for resource in resources(expectation):
             _judge_pod(usage, name, pod, found, resource)
     return usage
+
+
+def _not_running(pod: Pod) -> str:
+    if phase(pod) != "Running" or is_terminating(pod):
+        return "terminating" if is_terminating(pod) else phase(pod)
+    # metrics-server leaves a pod out when one of its containers does not run.
+    idle = [one for one in containers(pod) if not (one.init or one.state.running)]
+    return f"container {idle[0].name} does not run" if idle else ""
 
 
 def _judge_pod(usage: Usage, name: str, pod: Pod, found: PodUsage, resource: str) -> None:
