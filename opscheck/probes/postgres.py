@@ -29,6 +29,7 @@ _OLDEST_VERSION = 120000
 _HOLDERS = 20
 
 _CANCELLED, _LOCK_NOT_AVAILABLE, _PERMISSION_DENIED = "57014", "55P03", "42501"
+_POOLER = "08P01"  # PgBouncer's only code
 _UNKNOWN_TO_SERVER = "42"  # syntax, columns and functions that this version does not have
 _CONNECTION_LOST = ("08", "57P", TOO_MANY_CONNECTIONS)
 
@@ -218,6 +219,9 @@ def _problem(error: psycopg.Error, timeout_s: float) -> ProbeError:
         return ProbeError(ProblemKind.LATE, f"the query waited for a lock until it had to give up: {text}")
     if sqlstate == _PERMISSION_DENIED:
         return ProbeError(ProblemKind.DENIED, text)
+    if sqlstate == _POOLER:
+        advice = "name the server itself in the dsn, or a pool in session or transaction mode"
+        return ProbeError(ProblemKind.UNREADABLE, f"a pooler is in the way: {text}", advice)
     if not sqlstate or sqlstate.startswith(_CONNECTION_LOST):
         return ProbeError(ProblemKind.UNREACHABLE, text, target_down=True)
     kind = ProblemKind.UNSUPPORTED if sqlstate.startswith(_UNKNOWN_TO_SERVER) else ProblemKind.UNREADABLE

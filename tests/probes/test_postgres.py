@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from opscheck import PostgresTarget, Query
-from opscheck.probes.postgres import PostgresSession, open_session
+from opscheck.probes.postgres import PostgresSession, _problem, open_session
 from opscheck.queries.observation import ProbeError, Problem, ProblemKind
 from opscheck.queries.postgres import Holder, Occupancy, Refusal, RefusedBy, Sessions, SessionsAnswer, Share
 
@@ -252,3 +252,19 @@ def test_a_server_that_stops_during_the_run_is_unreachable(own_server, session):
 
     assert (ProblemKind.UNREACHABLE, True) == (problem.kind, problem.target_down)
     assert "Connection refused" in problem.text
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (psycopg.errors.InsufficientPrivilege, ProblemKind.DENIED),
+        (psycopg.errors.UndefinedColumn, ProblemKind.UNSUPPORTED),
+        (psycopg.errors.DivisionByZero, ProblemKind.UNREADABLE),
+        (psycopg.errors.QueryCanceled, ProblemKind.LATE),
+        (psycopg.errors.AdminShutdown, ProblemKind.UNREACHABLE),
+        (psycopg.errors.ConnectionFailure, ProblemKind.UNREACHABLE),
+        (psycopg.errors.ProtocolViolation, ProblemKind.UNREADABLE),  # PgBouncer: no transactions in statement mode
+    ],
+)
+def test_an_error_is_known_by_its_code(error, kind):
+    assert kind == _problem(error("eine Meldung"), 5).problem.kind

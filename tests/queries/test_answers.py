@@ -1,0 +1,46 @@
+"""Answers survive a snapshot: written as JSON and read back they are the same."""
+
+import msgspec
+import pytest
+
+from opscheck.queries.host import DiskAnswer, DiskUse, Filesystem, Inodes
+from opscheck.queries.postgres import Holder, Occupancy, Refusal, RefusedBy, Sessions, SessionsAnswer, Share
+
+OCCUPANCY = Occupancy(
+    role="opscheck",
+    is_superuser=False,
+    can_see_all=True,
+    server_version=180004,
+    max_connections=100,
+    superuser_reserved=3,
+    reserved=2,
+    used=1,
+    invisible=0,
+    roles=(Share(name="app", used=1, limit=5),),
+    databases=(Share(name="shop", used=1, limit=None),),
+    holders=(Holder(application="a", role="app", database="shop", client="::1", state="idle", count=1),),
+)
+REFUSAL = Refusal(text="désolé", by=RefusedBy.ROLE, role="app", database="shop")
+DISK = Filesystem(
+    mounted_on="/data",
+    source="/dev/sdb",
+    type="ext4",
+    read_only=True,
+    size=3,
+    used=1,
+    available=1,
+    inodes=Inodes(used=1, free=1),
+)
+
+
+@pytest.mark.parametrize(
+    ("query", "answer"),
+    [
+        (Sessions("database"), SessionsAnswer(occupancy=OCCUPANCY)),
+        (Sessions("database", role="app"), SessionsAnswer(refusal=REFUSAL)),
+        (DiskUse("host", mount="/data"), DiskAnswer(path="/data", filesystem=DISK)),
+        (DiskUse("host", mount="/data"), DiskAnswer(path="/data", filesystem=None)),
+    ],
+)
+def test_an_answer_is_the_same_after_a_snapshot(query, answer):
+    assert answer == msgspec.json.decode(msgspec.json.encode(answer), type=query.answer)
