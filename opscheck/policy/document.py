@@ -15,7 +15,6 @@ import yaml
 from yaml.events import (
     AliasEvent,
     DocumentStartEvent,
-    Event,
     MappingEndEvent,
     MappingStartEvent,
     ScalarEvent,
@@ -116,7 +115,7 @@ class _Composer:
 
     # -- events ------------------------------------------------------------------------------------------------------
 
-    def _events(self) -> Iterator[Event]:
+    def _events(self) -> Iterator[Any]:
         try:
             while self._loader.check_event():
                 yield self._loader.get_event()

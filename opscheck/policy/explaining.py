@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails, core_schema
 from opscheck.policy.errors import Issue
 from opscheck.policy.nodes import Mapping as MappingNode
 from opscheck.policy.nodes import Node, Path, Place, Scalar, path_text, shown_text, walk
-from opscheck.policy.secrecy import secret_keys
+from opscheck.policy.secrecy import secret_fields
 from opscheck.policy.suggestions import did_you_mean, nearest, with_unit
 from opscheck.targets import Target
 
@@ -145,7 +145,7 @@ class Explainer:
 
     def _is_secret(self, fault: _Fault) -> bool:
         return fault.kind != "extra_forbidden" and bool(
-            secret_keys(self.model).intersection(fault.path[len(self.start) : len(self.start) + 1])
+            set(secret_fields(self.model)).intersection(fault.path[len(self.start) : len(self.start) + 1])
         )
 
     def _model_at(self, location: tuple[str | int, ...]) -> type[BaseModel]:

@@ -47,12 +47,11 @@ def validated(  # noqa: PLR0913 - what an entry is read with, by name
 
 def _refuse_empty(model: type[BaseModel], node: MappingNode, path: Path, issues: Issues) -> set[str]:
     """The keys without a value: a limit whose steps are commented out must not vanish unnoticed."""
+    empty = {key for key, item in node.items.items() if isinstance(item, Scalar) and item.value is None}
+    if not empty:
+        return empty
     fields = known_fields(model)
-    empty = {
-        key
-        for key, item in node.items.items()
-        if isinstance(item, Scalar) and item.value is None and key in fields and fields[key].annotation is not Any
-    }
+    empty = {key for key in empty if key in fields and fields[key].annotation is not Any}
     for key in sorted(empty):
         rule = "expected a value; a key with nothing to say is left out"
         issues.at(node.items[key], (*path, key), rule, "nothing")
