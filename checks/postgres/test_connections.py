@@ -7,7 +7,7 @@ from opscheck.readings.postgres import connection_slots, refusal, refused_subjec
 
 def test_clients_can_connect(expectation: PostgresConnections, observe: Observe, findings: Findings) -> None:
     """
-    Clients can connect: the connections they hold stay under what the server lets them have.
+    Clients can still connect.
 
     At the limit every new connection is refused, and with it each request that needs one; an application that leaks
     connections takes all others down with it. The server's limit comes before max_connections, as some are reserved.

@@ -35,7 +35,7 @@ class HostDisk(Expectation, check="host.disk"):
         "mounted_on": "where the filesystem that holds the path is mounted",
     }
     default_remediation = Remediation(
-        summary="On that host: see what grew, remove or rotate it, or enlarge the disk",
+        summary="On that host: see whether the disk is mounted and what grew; remove or rotate that, or enlarge it",
         commands=(
             "df -h {{ mount }}; df -i {{ mount }}",
             "du -xk {{ mounted_on }} | sort -n | tail -20",

@@ -45,8 +45,8 @@ class PostgresConnections(Expectation, check="postgres.connections"):
     }
     default_remediation = Remediation(
         summary=(
-            "Find the client that leaks connections and restart it, or lower its pool's size; "
-            "a superuser can still connect when others are refused"
+            "Find the client that holds too many connections and restart it, or lower its pool's size; "
+            "when clients are refused, a superuser still gets in"
         ),
         commands=(_SHOW_HOLDERS, _END_IDLE),
     )
