@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Self
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, SecretStr, ValidationInfo
 from pydantic_core import PydanticCustomError, core_schema
 
-from opscheck.units import Count, Duration
+from opscheck.units import Duration, PositiveCount
 
 
 class Target(BaseModel):
@@ -25,7 +25,7 @@ class Target(BaseModel):
     """What kind of system this is."""
     timeout: Duration | None = None
     """How long one question to this target may take, where an expectation says nothing else."""
-    concurrency: Count = Field(default=16, ge=1)
+    concurrency: PositiveCount = 16
     """How many questions this target is asked at the same time."""
 
     def __init_subclass__(cls, kind: str = "", **options: Any) -> None:
@@ -122,7 +122,7 @@ class PostgresTarget(Target, kind="postgres"):
 
     dsn: SecretStr
     """A libpq connection string or URL."""
-    concurrency: Count = Field(default=1, ge=1, le=1)
+    concurrency: PositiveCount = Field(default=1, le=1)
     """Always one question at a time: opscheck must not be the one that fills the connections."""
 
     @property
@@ -154,7 +154,7 @@ class HostTarget(Target, kind="host"):
 
     uri: SecretStr
     """A testinfra address: local://, ssh://user@host, docker://name, kubectl://pod?namespace=name."""
-    concurrency: Count = Field(default=4, ge=1)
+    concurrency: PositiveCount = 4
     """How many commands run there at the same time."""
 
     @property

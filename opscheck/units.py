@@ -1,5 +1,6 @@
 """The quantities a policy speaks in: durations, percentages, byte sizes, and limits graded by severity."""
 
+import math
 import re
 from collections.abc import Mapping
 from enum import StrEnum
@@ -34,6 +35,13 @@ class Quantity(float):
     unit: ClassVar[str]
     noun: ClassVar[str]
     pattern: ClassVar[str]
+
+    def __new__(cls, value: float | str) -> Self:
+        """Make one. Raises ValueError for what is not finite, which a few hundred digits are not."""
+        quantity = super().__new__(cls, value)
+        if not math.isfinite(quantity):
+            raise ValueError(value)
+        return quantity
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -101,7 +109,7 @@ class Percentage(Quantity):
         return cls(text[:-1])
 
     def __str__(self) -> str:
-        return f"{float(self):.4g}%"
+        return format_value(float(self), self.unit)
 
 
 _BYTES = {"B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
@@ -131,7 +139,11 @@ def format_duration(seconds: float) -> str:
     """Seconds as a person says them: `250ms`, `5s`, `1h30m`, `12d`."""
     if seconds < 0:
         return "-" + format_duration(-seconds)
-    if 0 < seconds < 1:
+    if math.isinf(seconds):
+        return "endless"
+    if seconds < 0.0000001:  # noqa: PLR2004 - nothing that is measured here is so short
+        return "0s"
+    if seconds < 0.9995:  # noqa: PLR2004 - from there on it rounds to 1s
         return f"{seconds * 1000:.3g}ms"
     if seconds < 60:  # noqa: PLR2004 - a minute
         return f"{seconds:.3g}s"
@@ -148,7 +160,8 @@ def format_bytes(size: float) -> str:
     """Bytes in the largest unit of powers of ten that keeps a digit before the point."""
     for unit in ("TB", "GB", "MB", "KB"):
         if abs(size) >= _BYTES[unit]:
-            return f"{size / _BYTES[unit]:.3g}{unit}"
+            number = size / _BYTES[unit]
+            return f"{number:.3g}{unit}" if abs(number) < 100 else f"{number:.0f}{unit}"  # noqa: PLR2004 - three digits
     return f"{size:.0f}B"
 
 
@@ -160,7 +173,7 @@ def format_value(value: float | str, unit: str = "") -> str:
         return format_duration(float(value))
     if unit == ByteSize.unit:
         return format_bytes(float(value))
-    number = f"{value:.4g}" if abs(value) < 10**6 and value != int(value) else f"{value:.0f}"
+    number = f"{value:.4g}" if abs(value) < 1000 else f"{value:.0f}"  # noqa: PLR2004 - four digits
     return f"{number}%" if unit == Percentage.unit else f"{number} {unit}".rstrip()
 
 
@@ -173,6 +186,10 @@ def _whole_number(value: object) -> object:
 
 Count = Annotated[int, Field(ge=0), BeforeValidator(_whole_number)]
 """A whole number that is not negative."""
+
+# Not Count with Field(ge=1): of two lower bounds pydantic keeps the first.
+PositiveCount = Annotated[int, Field(ge=1), BeforeValidator(_whole_number)]
+"""A whole number of at least one."""
 
 
 T = TypeVar("T", bound=float)
@@ -232,12 +249,15 @@ class Graded(Generic[T]):
 
     @classmethod
     def _from_plain(cls, value: T) -> Self:
+        _refuse_endless(value)
         return cls(plain=value)
 
     @classmethod
     def _from_steps(cls, steps: Mapping[Severity, T]) -> Self:
         if not steps:
             raise PydanticCustomError("graded_empty", "a limit for at least one severity, such as {{P2: …}}")
+        for value in steps.values():
+            _refuse_endless(value)
         ordered = tuple(sorted(steps.items(), reverse=True))
         limit = cls(steps=ordered)
         for (milder, low), (graver, high) in pairwise(ordered):
@@ -299,6 +319,16 @@ class GradedMinimum(Graded[T]):
     def margin(self, observed: float) -> float:
         """How far `observed` is on the right side of its limit; negative when it is violated."""
         return observed - float(self.limit(observed))
+
+
+def _refuse_endless(value: float) -> None:
+    # Nothing is larger than an endless limit, and nothing compares with one that is no number.
+    try:
+        finite = math.isfinite(value)
+    except OverflowError:
+        finite = False
+    if not finite:
+        raise PydanticCustomError("limit_endless", "a finite number")
 
 
 def _text(value: float) -> str:
