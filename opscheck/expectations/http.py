@@ -23,7 +23,7 @@ from opscheck.queries.base import Query
 from opscheck.queries.http import DEFAULT_MAX_BODY, HttpRequest
 from opscheck.queries.observation import Problem, ProblemKind
 from opscheck.targets import HttpTarget
-from opscheck.units import ByteSize, Count, Duration, Graded, GradedMinimum, Severity
+from opscheck.units import ByteSize, Duration, Graded, GradedMinimum, PositiveCount, Severity
 
 SAMPLES_FOR_P95 = 20
 """The nearest-rank 95th percentile of fewer samples is their maximum."""
@@ -212,7 +212,7 @@ class HttpResponse(HttpExpectation, check="http.response"):
     """What must stand in a JSON body: a path each, with one operator and its value."""
     body: TextRule | None = None
     """What the body must be as text: {contains: …} or {matches: …}; a plain text must equal all of it."""
-    samples: Count = Field(default=1, ge=1, le=100)
+    samples: PositiveCount = Field(default=1, le=100)
     """How many times the request is made, one after the other; each must have the right status."""
     latency: Graded[Duration] | None = None
     """How long the answer may take, from opening the connection to the last byte of the body."""

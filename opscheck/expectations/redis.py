@@ -10,7 +10,7 @@ from opscheck.queries.base import Query
 from opscheck.queries.observation import Problem, ProblemKind
 from opscheck.queries.redis import RedisPing
 from opscheck.targets import RedisTarget
-from opscheck.units import Count, Duration, Graded, Severity
+from opscheck.units import Duration, Graded, PositiveCount, Severity
 
 
 class RedisPong(Expectation, check="redis.ping"):
@@ -50,7 +50,7 @@ class RedisPong(Expectation, check="redis.ping"):
     """The server."""
     latency: Graded[Duration] | None = None
     """How long a PING may take on an open connection; the median of the samples."""
-    samples: Count = Field(default=5, ge=1, le=100)
+    samples: PositiveCount = Field(default=5, le=100)
     """How many PINGs are sent, one after the other."""
 
     def ping(self) -> RedisPing:

@@ -1,5 +1,6 @@
 """What can be asked of a Redis or Valkey server."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -15,6 +16,12 @@ class AclCommand(Permission):
     command: str
 
 
+def acl_rule(user: str, commands: Iterable[str]) -> str:
+    """What an administrator types so that `user` may run these commands and nothing else; no keys, no channels."""
+    allowed = " ".join(f"+{command}" for command in sorted(set(commands)))
+    return f"ACL SETUSER {user} on >PASSWORD resetkeys resetchannels -@all {allowed}".rstrip()
+
+
 class Refusal(StrEnum):
     """Why a server that is there does not say PONG."""
 
@@ -23,7 +30,7 @@ class Refusal(StrEnum):
     MISCONF = "MISCONF"
     """Its last snapshot failed, so it takes no writes."""
     MASTERDOWN = "MASTERDOWN"
-    """It is a replica that has lost its primary, and may not serve stale data."""
+    """It is a replica that has lost its primary, and may not serve stale data. Before Redis 7 it says PONG."""
     CLUSTERDOWN = "CLUSTERDOWN"
     """Its cluster does not serve."""
     BUSY = "BUSY"

@@ -106,6 +106,11 @@ def test_a_header_rule_is_a_text_or_one_operator():
     assert "headers.a.matches" == refused(headers={"a": {"matches": "("}})[0]
 
 
+@pytest.mark.parametrize("samples", [0, -1, 101, True, 2.5])
+def test_samples_are_a_whole_number_within_reason(samples):
+    assert "samples" == refused(samples=samples)[0]
+
+
 def test_a_p95_of_few_samples_is_refused():
     assert "p95 needs `samples: 20`" in refused(samples=19, latency_of="p95")[1]
     assert 20 == response(samples=20, latency_of="p95").samples

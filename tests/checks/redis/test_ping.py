@@ -1,0 +1,134 @@
+"""redis.ping against real servers: healthy, slow, and refusing in each way."""
+
+import subprocess
+
+import pytest
+
+from checks.redis import test_ping
+from opscheck import Findings, RedisTarget, Severity
+from opscheck.demo.redis import Redis, program
+from opscheck.expectations.redis import RedisPong
+from opscheck.guidance.templates import render
+from opscheck.probes.redis import open_session
+from opscheck.queries.redis import PingAnswer, Refusal
+from opscheck.record import Finding
+from opscheck.testing import expect, judge
+from tests.servers.redis import blocked_by_a_script, failing_snapshots, full_of_clients, loading
+
+TARGET = RedisTarget(kind="redis", url="redis://:geheim@cache.example:6379/0")
+
+
+@pytest.fixture(name="redis", scope="module")
+def _redis():
+    with Redis() as server:
+        yield server
+
+
+def judged(server: Redis | PingAnswer, **fields) -> Findings:
+    target = TARGET if isinstance(server, PingAnswer) else RedisTarget(kind="redis", url=server.url)
+    expectation = expect(RedisPong, target, **{"severity": "P0", "latency": {"P2": "4s", "P1": "5s"}} | fields)
+    return judge(test_ping.test_the_server_says_pong, expectation, lambda query: _answer(server, target, query))
+
+
+def _answer(server, target, query):
+    return server if isinstance(server, PingAnswer) else open_session(target, 20).ask(query, 20)
+
+
+def commands(finding: Finding) -> list[str]:
+    """The commands that its facts complete, beside the one that every finding has."""
+    rendered = [render(command, finding.facts) for command in RedisPong.default_remediation.commands]
+    return [command for command in rendered if command]
+
+
+def test_a_healthy_server_passes_with_its_latency(redis):
+    findings = judged(redis)
+
+    assert [] == findings.violations
+    (latency,) = findings.measurements
+    assert ("latency", "s", 4.0) == (latency.name, latency.unit, latency.limit)
+    assert f"redis://127.0.0.1:{redis.port}/0" == latency.subject
+
+
+def test_the_latency_is_measured_without_a_limit_too(redis):
+    (latency,) = judged(redis, latency=None).measurements
+
+    assert latency.limit is None
+
+
+def test_a_slow_server_is_graded():
+    (finding,) = judged(
+        PingAnswer(connect_s=0.5, pings_s=(3.0, 0.25, 0.2, 0.3)), latency={"P2": "50ms", "P1": "500ms"}
+    ).violations
+
+    assert (Severity.P2, "at most 50ms") == (finding.severity, finding.expected)
+    assert "latency 250ms (median of 3, connecting took 500ms)" == finding.observed
+    assert "redis-cli -u redis://cache.example:6379/0 slowlog get 10" in commands(finding)
+
+
+def expect_refusal(findings: Findings, word: str, observed: str) -> None:
+    (finding,) = findings.violations
+    assert (observed, "PONG", Severity.P0) == (finding.observed, finding.expected, finding.severity)
+    assert finding.evidence[0].startswith(word)
+    assert findings.measurements
+
+
+def test_a_server_that_loads(redis):
+    with loading(redis):
+        findings = judged(redis)
+
+    expect_refusal(findings, "LOADING", "it is loading its data set from disk")
+
+
+def test_a_server_without_its_disk(tmp_path):
+    with Redis() as redis, failing_snapshots(redis, tmp_path / "gone"):
+        findings = judged(redis)
+
+    expect_refusal(findings, "MISCONF", "it takes no writes, because its last snapshot failed")
+
+
+def test_a_server_that_a_script_blocks():
+    with Redis() as redis, blocked_by_a_script(redis):
+        findings = judged(redis)
+
+    expect_refusal(findings, "BUSY", "a script blocks it")
+
+
+def test_a_server_with_too_many_clients():
+    with Redis() as redis, full_of_clients(redis):
+        findings = judged(redis)
+
+    expect_refusal(findings, "ERR max number of clients", "it has as many clients as it may have")
+
+
+@pytest.mark.parametrize("refusal", Refusal)
+def test_each_refusal_has_its_own_words_and_commands(refusal):
+    (finding,) = judged(PingAnswer(refusal=refusal, error=f"{refusal} …", connect_s=0.1)).violations
+    others = {
+        command
+        for other in Refusal
+        if other is not refusal
+        for command in commands(judged(PingAnswer(refusal=other, connect_s=0.1)).violations[0])
+    }
+
+    assert "redis://cache.example:6379/0" == finding.subject
+    assert refusal is Refusal.OTHER or commands(finding)
+    assert not others & set(commands(finding))
+    assert "geheim" not in str(finding)
+
+
+def test_the_commands_are_ones_that_redis_cli_runs(tmp_path):
+    with Redis() as redis, failing_snapshots(redis, tmp_path / "gone"):
+        (finding,) = judged(redis).violations
+        environment = {"REDISCLI_AUTH": redis._password, "PATH": f"{program().parent}:/usr/bin:/bin"}
+        status, folder, snapshot = [typed(command, environment) for command in commands(finding)]
+
+    assert "rdb_last_bgsave_status:err" in status
+    assert folder.startswith("dir\n")
+    assert "Background saving started" in snapshot
+
+
+def typed(command: str, environment: dict[str, str]) -> str:
+    done = subprocess.run(  # noqa: S602 - a person types it into a shell
+        command, shell=True, env=environment, capture_output=True, text=True, timeout=10, check=True
+    )
+    return done.stdout

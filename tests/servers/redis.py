@@ -1,0 +1,138 @@
+"""What tests do to real Redis servers, and servers that say whatever a test wants them to."""
+
+import shutil
+import socket
+import socketserver
+import ssl
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Self
+
+from opscheck.demo.processes import wait_until
+from opscheck.demo.redis import Redis, _command
+
+
+class ScriptedServer:
+    """Remembers what it was told, and says what the test wants. `on_connect` is said before anything is heard."""
+
+    def __init__(
+        self, replies: Sequence[bytes], *, on_connect: bytes = b"", drip_s: float = 0, tls: ssl.SSLContext | None = None
+    ) -> None:
+        self.heard: list[bytes] = []
+        self._closing = threading.Event()
+        server = self
+
+        class Handler(socketserver.BaseRequestHandler):
+            def handle(self) -> None:
+                try:
+                    connection = tls.wrap_socket(self.request, server_side=True) if tls else self.request
+                    connection.settimeout(10)
+                    server._talk(connection, replies, on_connect, drip_s)
+                    if tls:
+                        connection.close()
+                except OSError:
+                    return
+
+        class Server(socketserver.ThreadingTCPServer):
+            daemon_threads = True
+            allow_reuse_address = True
+
+        self._server = Server(("127.0.0.1", 0), Handler)
+        self.port: int = self._server.server_address[1]
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        self._thread.start()
+
+    def _talk(self, connection, replies: Sequence[bytes], on_connect: bytes, drip_s: float) -> None:
+        if on_connect:
+            connection.sendall(on_connect)
+        for reply in replies:
+            heard = connection.recv(65536)
+            if not heard:
+                return
+            self.heard.append(heard)
+            for piece in [bytes([byte]) for byte in reply] if drip_s else [reply]:
+                connection.sendall(piece)
+                if self._closing.wait(drip_s):
+                    return
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closing.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(5)
+
+
+def say(server: Redis, *words: str) -> str:
+    """Type a command as the administrator, and read what the server says."""
+    return server._say(*words)
+
+
+def set_config(server: Redis, **settings: str) -> None:
+    """CONFIG SET, each of them."""
+    for name, value in settings.items():
+        assert "+OK\r\n+OK" in say(server, "CONFIG", "SET", name.replace("_", "-"), value)
+
+
+def eventually(holds: Callable[[], bool], otherwise: str) -> None:
+    """Wait until something holds."""
+    wait_until(holds, 20, otherwise)
+
+
+@contextmanager
+def said_and_not_awaited(server: Redis, *words: str) -> Iterator[None]:
+    """A client that types a command and waits for its reply for as long as this lasts."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
+        connection.sendall(_command("AUTH", server._password) + _command(*words))
+        yield
+
+
+@contextmanager
+def loading(server: Redis) -> Iterator[None]:
+    """Has it load a data set that takes some seconds. It listens after every 2 MB of it."""
+    set_config(server, rdbcompression="no", key_load_delay="200")
+    say(server, "DEBUG", "POPULATE", "20000", "key", "1000")
+    with said_and_not_awaited(server, "DEBUG", "RELOAD"):
+        eventually(lambda: "LOADING" in say(server, "PING"), "it does not load")
+        yield
+
+
+@contextmanager
+def failing_snapshots(server: Redis, folder: Path) -> Iterator[None]:
+    """Takes the disk away under it. Root may write anywhere, so taking the right to write is not enough."""
+    folder.mkdir()
+    set_config(server, dir=str(folder), save="3600 1")
+    shutil.rmtree(folder)
+    say(server, "BGSAVE")
+    eventually(lambda: "rdb_last_bgsave_status:err" in say(server, "INFO", "persistence"), "its snapshot does not fail")
+    yield
+
+
+@contextmanager
+def blocked_by_a_script(server: Redis) -> Iterator[None]:
+    """A script that never ends, until it is killed."""
+    set_config(server, lua_time_limit="10")
+    with said_and_not_awaited(server, "EVAL", "while true do end", "0"):
+        eventually(lambda: "BUSY" in say(server, "PING"), "no script blocks it")
+        yield
+        say(server, "SCRIPT", "KILL")
+
+
+@contextmanager
+def full_of_clients(server: Redis) -> Iterator[None]:
+    """One client, which is all it may have."""
+    set_config(server, maxclients="1")
+    with said_and_not_awaited(server, "PING"):
+        eventually(lambda: "max number of clients" in _greeting(server), "there is still room")
+        yield
+
+
+def _greeting(server: Redis) -> str:
+    """What it says before anybody has spoken, which is nothing while it has room."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=0.2) as connection, suppress(TimeoutError):
+        return connection.recv(4096).decode()
+    return ""
