@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from opscheck import HostTarget, Query
-from opscheck.demo.processes import free_port
+from opscheck.demo.processes import folder, free_port
 from opscheck.probes.host import HostSession, open_session, parse_disk
 from opscheck.queries.host import DiskAnswer, DiskUse, Filesystem, Inodes
 from opscheck.queries.observation import ProbeError, Problem, ProblemKind
@@ -139,20 +139,19 @@ def test_a_path_is_found_whatever_its_name(tmp_path, name):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_a_path_behind_a_closed_folder_is_denied_and_not_missing(tmp_path, monkeypatch):
-    (tmp_path / "closed").mkdir(mode=0o700)
-    (tmp_path / "closed" / "data").mkdir()
-    tmp_path.chmod(0o755)
-    tmp_path.parent.chmod(0o755)
-    tmp_path.parent.parent.chmod(0o755)
-    # The shell that testinfra starts is made one of nobody's.
+def test_a_path_behind_a_closed_folder_is_denied_and_not_missing(monkeypatch):
+    # The shell that is started here is made one of nobody's.
     popen = subprocess.Popen
     monkeypatch.setattr(subprocess, "Popen", lambda *args, **kwargs: popen(*args, user="nobody", **kwargs))
 
-    problem = problem_of(lambda: here().ask(DiskUse("host", mount=f"{tmp_path}/closed/data"), 10))
+    with folder() as place:
+        closed = Path(place) / "closed"
+        closed.mkdir(mode=0o700)
+        (closed / "data").mkdir()
+        problem = problem_of(lambda: here().ask(DiskUse("host", mount=f"{closed}/data"), 10))
 
     assert (ProblemKind.DENIED, False) == (problem.kind, problem.target_down)
-    assert f"{tmp_path}/closed may not be searched" == problem.text
+    assert f"{closed} may not be searched" == problem.text
 
 
 def test_a_mount_that_hangs_is_late_while_the_host_is_not_down(program):

@@ -197,6 +197,23 @@ def test_the_own_limit_of_opscheck_says_nothing_about_another_role(judged, clien
     assert "raise the CONNECTION LIMIT of role app" == problem.advice
 
 
+def test_a_database_that_is_named_is_judged_alone(judged, clients, limit):
+    limit("ROLE app", 4)
+    clients(4)
+    (measured, *_) = judged(database="integration_db", used=GUIDE).measurements
+
+    assert ("database integration_db", 4) == (measured.subject, measured.value)
+
+
+def test_the_limit_of_the_database_that_is_named_is_the_violation(judged, clients, limit):
+    limit("DATABASE integration_db", 1)
+    clients(1)
+    (finding,) = judged(database="integration_db", used=GUIDE).violations
+
+    assert "database integration_db" == finding.subject
+    assert 'refused: too many connections for database "integration_db"' == finding.observed
+
+
 def test_the_suggested_commands_run(server, judged, full):
     (finding,) = judged().violations
     facts = expectation_facts(expect(PostgresConnections, PostgresTarget(kind="postgres", dsn="x"), used=GUIDE))
