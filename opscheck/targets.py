@@ -49,9 +49,9 @@ class Target(BaseModel):
     @classmethod
     def _look_up(cls, value: object, info: ValidationInfo) -> object:
         targets = (info.context or {}).get("targets")
-        if not isinstance(value, str) or targets is None:
+        if targets is None:
             return value
-        if value not in targets:
+        if not isinstance(value, str) or value not in targets:
             raise PydanticCustomError("unknown_target", "the name of a target", {"known": sorted(targets)})
         if not isinstance(targets[value], cls):
             raise PydanticCustomError(

@@ -255,7 +255,7 @@ class Graded(Generic[T]):
     @classmethod
     def _from_steps(cls, steps: Mapping[Severity, T]) -> Self:
         if not steps:
-            raise PydanticCustomError("graded_empty", "a limit for at least one severity, such as {{P2: …}}")
+            raise PydanticCustomError("graded_empty", "a limit for at least one severity, such as {P2: 10}")
         for value in steps.values():
             _refuse_endless(value)
         ordered = tuple(sorted(steps.items(), reverse=True))

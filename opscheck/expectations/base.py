@@ -146,7 +146,7 @@ class Expectation(BaseModel):
         if self.severity is None and plain:
             raise PydanticCustomError(
                 "severity_missing",
-                "`severity` beside the plain limit `{field}`, or a grade for it, such as {{P2: {value}}}",
+                "`severity` beside the plain limit `{field}`, or a grade for it, such as {P2: {value}}",
                 {"field": plain[0], "value": str(limits[plain[0]])},
             )
         if self.severity is None and (self.needs_severity or not limits):
