@@ -49,7 +49,7 @@ class Target(BaseModel):
     @classmethod
     def _look_up(cls, value: object, info: ValidationInfo) -> object:
         targets = (info.context or {}).get("targets")
-        if targets is None:
+        if targets is None or isinstance(value, Target):  # pydantic comes here a second time with what was found
             return value
         if not isinstance(value, str) or value not in targets:
             raise PydanticCustomError("unknown_target", "the name of a target", {"known": sorted(targets)})
