@@ -193,7 +193,7 @@ class HttpResponse(HttpExpectation, check="http.response"):
     """
 
     needs_severity = True
-    fact_names = {"status": "the status of the answer"}  # noqa: RUF012 - declared ClassVar where it comes from
+    fact_names: ClassVar = {"status": "the status of the answer"}
     default_remediation = Remediation(
         summary="Read the answer and the application's log; if something was deployed just before, roll it back",
         commands=(
@@ -288,7 +288,7 @@ class HttpValue(HttpExpectation, check="http.value"):
     """One number in a JSON body stays within its limits: running workflows, queue depth, error rate."""
 
     any_limit_of = ("at_most", "at_least")
-    fact_names = {"status": "the status of the answer"}  # noqa: RUF012 - declared ClassVar where it comes from
+    fact_names: ClassVar = {"status": "the status of the answer"}
     default_remediation = Remediation(
         summary="Find out what moved the number, from the answer and from what changed lately",
         commands=("curl -sS --max-time 10 {{ base_url }}{{ path }}",),

@@ -1,7 +1,7 @@
 """What can be expected of a Redis or Valkey server."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -18,7 +18,7 @@ class RedisPong(Expectation, check="redis.ping"):
 
     needs_severity = True
     # One name for each state: a command that names a state is left out of findings about another one.
-    fact_names = {  # noqa: RUF012 - declared ClassVar where it comes from
+    fact_names: ClassVar = {
         "loading": "the server's URL, while it loads its data set",
         "misconf": "the server's URL, when its last snapshot failed",
         "masterdown": "the server's URL, when it has lost its primary",
