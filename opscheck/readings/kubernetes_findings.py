@@ -82,9 +82,9 @@ def most_restarts(selection: Selection, within: float, now: datetime) -> tuple[s
 
 
 def subject(expectation: PodsHealthy, trouble: Trouble) -> str:
-    """The pod, with its namespace where every one is looked at."""
-    pod = trouble.pod
-    return pod.name if expectation.listed_namespace else f"{pod.namespace}/{pod.name}"
+    """The pod, or the owner of many; with its namespace where every one is looked at."""
+    name = top_owner(trouble.pod) if trouble.pods > 1 else trouble.pod.name
+    return name if expectation.listed_namespace else f"{trouble.pod.namespace}/{name}"
 
 
 def observed(trouble: Trouble) -> str:

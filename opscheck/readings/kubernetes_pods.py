@@ -46,6 +46,8 @@ class Trouble:
     since: datetime | None = None
     container: Reported | None = None
     evidence: tuple[str, ...] = ()
+    pods: int = 1
+    """How many pods of one owner suffer from it; `pod` is the first of them."""
 
     @property
     def out_of_memory(self) -> bool:
@@ -309,6 +311,7 @@ def as_one(troubles: tuple[Trouble, ...]) -> Trouble:
     more = f" and {len(troubles) - 10} more" if len(troubles) > 10 else ""  # noqa: PLR2004 - the ten that are named
     return replace(
         first,
+        pods=len(troubles),
         observed=f"{len(troubles)} pods; the first: {first.observed}",
         since=min((trouble.since for trouble in troubles if trouble.since), default=None),
         evidence=(f"pods: {names}{more}", *first.evidence),

@@ -75,7 +75,7 @@ def node_usage(
         for resource in resources(expectation):
             allocatable = ((node.status and node.status.allocatable) or {}).get(resource)
             facts = {"node": node.name, "full_node": node.name}
-            share = _share(node.name, resource, (found.usage or {}).get(resource), allocatable, facts)
+            share = _share(node.name, resource, [(found.usage or {}).get(resource)], allocatable, facts)
             if isinstance(share, Share):
                 usage.shares.append(share)
             else:
@@ -130,20 +130,22 @@ def _judge_pod(usage: Usage, name: str, pod: Pod, found: PodUsage, resource: str
 
 
 def _pod_shares(name: str, pod: Pod, found: PodUsage, resource: str) -> Iterator[Share | str]:
-    """Each container that has a limit, and the pod as a whole where it or all of its containers have one."""
+    """
+    Each container that has a limit, and the pod as a whole where the pod has one.
+
+    Limits are enforced container by container. The sum over a pod would hide a full one beside an idle one.
+    """
     used = {one.name: (one.usage or {}).get(resource) for one in found.containers or ()}
     if not used:
         yield "its metrics name no container"
-        return
-    measured = [container for container in containers(pod) if container.name in used]
-    limits = [_or_none(container.limit(resource)) for container in measured]
-    for container, limit in zip(measured, limits, strict=True):
-        if limit is not None:
-            share = _share(name, resource, used[container.name], limit, _facts(pod, resource, container))
+    for container in containers(pod):
+        limit = _or_none(container.limit(resource))
+        if limit is not None and container.name in used:
+            share = _share(name, resource, [used[container.name]], limit, _facts(pod, resource, container))
             yield share if isinstance(share, str) else _in_container(share, container)
     whole = _or_none(((pod.spec and pod.spec.resources and pod.spec.resources.limits) or {}).get(resource))
-    if whole is not None or (len(measured) > 1 and None not in limits):
-        yield _share(name, resource, list(used.values()), whole or limits, _facts(pod, resource))
+    if whole is not None:
+        yield _share(name, resource, list(used.values()), whole, _facts(pod, resource))
 
 
 def _or_none(limit: str | None) -> str | None:
@@ -171,13 +173,12 @@ def _facts(pod: Pod, resource: str, container: Reported | None = None) -> dict[s
     return {name: value for name, value in known.items() if value}
 
 
-_Amount = str | None | list[str | None]
-
-
-def _share(subject: str, resource: str, used: _Amount, limit: _Amount, facts: Mapping[str, str]) -> Share | str:
-    """The share, or why there is none."""
+def _share(
+    subject: str, resource: str, used: list[str | None], limit: str | None, facts: Mapping[str, str]
+) -> Share | str:
+    """The share, or why there is none. Of several usages it is that of their sum."""
     try:
-        in_use, has = _total(used), _total(limit)
+        in_use, has = _total(used), _total([limit])
     except ValueError as error:
         return str(error)
     if in_use is None or has is None:
@@ -188,8 +189,7 @@ def _share(subject: str, resource: str, used: _Amount, limit: _Amount, facts: Ma
     return Share(subject, resource, float(in_use / has * 100), detail, facts)
 
 
-def _total(amount: _Amount) -> Fraction | None:
-    amounts = amount if isinstance(amount, list) else [amount]
+def _total(amounts: list[str | None]) -> Fraction | None:
     if not amounts or None in amounts:
         return None
     return sum((parse_quantity(one) for one in amounts if one is not None), Fraction(0))

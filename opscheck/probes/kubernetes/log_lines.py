@@ -92,7 +92,9 @@ class LogScan:
 
     def finish(self, *, cut: bool) -> None:
         """Nothing follows. With `cut` the log does go on, and ends here inside a line, which does not count."""
-        if self._rest and not self._skipping and not (cut and _stamped(self._rest)):
+        # The kubelet's complaint has no time either; the beginning of a time, where a cut left no more, is none.
+        is_half_a_line = cut and (self.seen or _stamped(self._rest) or len(self._rest) <= _STAMP_ENDS_BY)
+        if self._rest and not self._skipping and not is_half_a_line:
             self._line(self._rest)
         self._rest = b""
 
