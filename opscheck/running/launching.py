@@ -59,6 +59,10 @@ def discover(folders: Iterable[Path] = ()) -> dict[str, Check]:
 def _base() -> list[str]:
     return [
         f"--config-file={_OWN_CONFIG}",
+        # As little as a file near the current folder may another plugin that happens to be installed change a run.
+        # PYTEST_PLUGINS still names those that checks of one's own need.
+        "--disable-plugin-autoload",
+        "-popscheck.plugin",
         f"--rootdir={os.getcwd()}",  # noqa: PTH109 - the folder as the shell names it, links and all
         "--import-mode=importlib",
         "-pno:cacheprovider",
