@@ -20,6 +20,7 @@ from opscheck.units import format_duration
 
 _MOST_REDIRECTS = 10
 _REDIRECTS = {301, 302, 303, 307, 308}
+_SHOWN = 200
 _ANSWER_BY = 0.95  # of the time: what is known of an unfinished answer must be told before the query is given up
 
 _HUNG_UP = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError, ssl.SSLEOFError)
@@ -178,7 +179,9 @@ class HttpSession:
             advice = "the application's log may say why it gave up; a proxy or firewall can do it too"
             return ProbeError(ProblemKind.UNREACHABLE, text, advice)
         advice = "is this an https:// address?" if _TLS_ALERT in str(error) else ""
-        return ProbeError(ProblemKind.UNREADABLE, f"{place.readable} did not answer in whole HTTP: {error}", advice)
+        # Its text quotes what came, up to 100 kB of it.
+        text = f"{place.readable} did not answer in whole HTTP: {str(error)[:_SHOWN]}"
+        return ProbeError(ProblemKind.UNREADABLE, text, advice)
 
 
 def _read(response: httpcore.Response, query: HttpRequest, place: Place, *, cold: bool) -> _Reply:

@@ -73,6 +73,16 @@ def test_an_authority_of_ones_own_is_trusted_by_its_file(authority, ca_file):
         assert 200 == ask(server.url, ca_file=str(ca_file)).status
 
 
+def test_connections_with_tls_are_used_again(authority, ca_file):
+    """TLS 1.3 sends tickets after the handshake, which are no sign that the server has hung up."""
+    with serving(authority) as server:
+        session = open_session(HttpTarget(kind="http", base_url=server.url, ca_file=str(ca_file)), 5)
+        samples = session.ask(HttpRequest("api", samples=3), 5).samples
+        session.close()
+
+    assert [True, False, False] == [sample.cold for sample in samples]
+
+
 def test_it_is_trusted_by_ssl_cert_file_too(authority, ca_file, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", str(ca_file))
     with serving(authority) as server:

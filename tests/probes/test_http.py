@@ -473,12 +473,13 @@ def test_a_redirect_to_nowhere_is_the_answer(serve, session, location):
     [
         (b"", "closed the connection without answering"),
         (b"SSH-2.0-OpenSSH_9.2\r\n", "did not answer in whole HTTP"),
+        (b"x" * 90_000 + b"\r\n\r\n", "did not answer in whole HTTP"),
         (b"\x00" * 100, "did not answer in whole HTTP"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort", "did not answer in whole HTTP: peer closed connection"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "did not answer in whole HTTP"),
         (b"HTTP/1.1 200 OK\r\nX: " + b"a" * 200_000, "did not answer in whole HTTP"),
     ],
-    ids=["nothing", "ssh", "zeros", "half a body", "bad chunk", "endless header"],
+    ids=["nothing", "ssh", "long line", "zeros", "half a body", "bad chunk", "endless header"],
 )
 def test_what_is_no_answer_is_said_to_be_none(serve, session, bytes_sent, text):
     def answer(exchange: Exchange) -> None:
@@ -490,6 +491,7 @@ def test_what_is_no_answer_is_said_to_be_none(serve, session, bytes_sent, text):
     problem = problem_of(lambda: one.ask(HttpRequest("api"), 5))
 
     assert text in problem.text
+    assert len(problem.text) < 500
     assert problem.kind in {ProblemKind.UNREADABLE, ProblemKind.UNREACHABLE}
     assert not problem.target_down
 

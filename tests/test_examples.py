@@ -1,0 +1,110 @@
+"""The example of a team's own check: it runs as its README says."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@contextmanager
+def queue(**options: int) -> Iterator[str]:
+    """The example's server; yields its URL."""
+    arguments = [f"--{name}={value}" for name, value in options.items()]
+    process = subprocess.Popen(
+        [sys.executable, "examples/server.py", *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    with process:
+        try:
+            yield process.stdout.readline().strip().removeprefix("export JOBS_URL=")
+        finally:
+            process.terminate()
+
+
+def opscheck(*arguments: str, jobs_url: str = "http://127.0.0.1:1") -> subprocess.CompletedProcess[str]:
+    return python("-m", "opscheck", *arguments, jobs_url=jobs_url)
+
+
+def python(*arguments: str, jobs_url: str = "http://127.0.0.1:1") -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"JOBS_URL": jobs_url, "COLUMNS": "120"}
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+RUN = ("run", "-p", "examples/queue.yaml", "examples/checks")
+
+
+def test_a_queue_that_drains_opens_the_gate():
+    with queue(waiting=12) as url:
+        done = opscheck(*RUN, jobs_url=url)
+
+    assert "2 passed" in done.stdout
+    assert 0 == done.returncode
+
+
+@pytest.mark.parametrize(("waiting", "severity", "exit_code"), [(250, "P3", 0), (2500, "P1", 1)])
+def test_a_queue_that_grows_is_graded(tmp_path, waiting, severity, exit_code):
+    with queue(waiting=waiting) as url:
+        done = opscheck(*RUN, "--fail-on", "P1", "--json", str(tmp_path / "run.json"), jobs_url=url)
+
+    result = json.loads((tmp_path / "run.json").read_text())["results"][0]
+    (finding,) = result["findings"]
+    assert exit_code == done.returncode
+    assert (severity, f"waiting {waiting} jobs (4 workers)") == (finding["severity"], finding["observed"])
+    assert finding["since"]
+    assert "kubectl scale deployment/emails-workers --replicas=8" in finding["remediation"]["commands"]
+
+
+def test_bundled_checks_run_beside_it():
+    with queue(workers=0) as url:
+        done = opscheck(*RUN, jobs_url=url)
+
+    assert "workers is 0" in done.stdout
+    assert 1 == done.returncode
+
+
+def test_a_queue_that_cannot_be_seen_is_not_called_empty():
+    done = opscheck(*RUN, "--fail-on", "P1")
+
+    assert "connection refused" in done.stdout
+    assert "passed" not in done.stdout
+    assert 0 != done.returncode
+
+
+def test_plain_pytest_runs_it_too():
+    with queue() as url:
+        done = python(
+            *("-m", "pytest", "--policy=examples/queue.yaml", "examples/checks", "checks", "-k", "emails", "-q"),
+            jobs_url=url,
+        )
+
+    assert "1 passed" in done.stdout
+    assert 0 == done.returncode
+
+
+def test_its_fields_are_in_the_schema_when_it_is_named():
+    assert "acme.queue_depth" not in opscheck("schema").stdout
+    assert "How many jobs may wait." in opscheck("schema", "examples/checks").stdout
+
+
+def test_its_policy_is_valid():
+    done = opscheck("validate", "examples/queue.yaml", "--checks", "examples/checks")
+
+    assert (0, "") == (done.returncode, done.stderr)
+
+
+def test_the_code_in_its_readme_runs():
+    (snippet,) = re.findall(r"```python\n(.*?)```", (ROOT / "examples/README.md").read_text(), re.DOTALL)
+    program = f"import runpy; exec({snippet!r}, runpy.run_path('examples/checks/test_queue.py'))"
+
+    done = python("-c", program)
+
+    assert (0, "") == (done.returncode, done.stderr)
