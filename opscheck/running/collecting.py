@@ -26,6 +26,7 @@ class Collector:
         self._today = today
         self._bundled = bundled("checks")
         self._systems = {name.partition(".")[0] for name in draft.check_names()}
+        self._conflicts: list[str] = []
         self.checks: dict[str, Check] = {}
 
     def ignores(self, path: Path) -> bool:
@@ -33,13 +34,13 @@ class Collector:
         return path.parent == self._bundled and path.is_dir() and path.name not in self._systems
 
     def check_of(self, function: Any) -> Check | None:
-        """The check that `function` is. Raises UsageError when another one judges the same kind already."""
+        """The check that `function` is, None when it is none."""
         check = bound_check(function)
         if check is None:
             return None
         known = self.checks.setdefault(check.kind.check_name, check)
         if (known.file, known.line) != (check.file, check.line):
-            raise pytest.UsageError(
+            self._conflicts.append(
                 f"two checks judge {check.kind.check_name}: {known.file}:{known.line} and {check.file}:{check.line}; "
                 "collect only one of them"
             )
@@ -49,41 +50,42 @@ class Collector:
         """The policy's expectations that `check` judges, valid ones only; what is wrong comes out in `finish`."""
         return self._draft.entries(check.kind)
 
-    def finish(self) -> Policy:
-        """The whole policy. Raises UsageError with everything that is wrong with it."""
+    def finish(self, items: list[pytest.Item], *, judged_in_full: bool) -> Policy:
+        """
+        The whole policy. Raises UsageError with everything that is wrong with it.
+
+        `judged_in_full` asks for a check for each of its expectations: one that is missing would go unnoticed.
+        """
         try:
-            return self._draft.finish(today=self._today)
+            policy = self._draft.finish(today=self._today)
         except PolicyError as error:
             raise pytest.UsageError(str(error)) from None
+        wrong = [*dict.fromkeys(self._conflicts), *self._settings.idle_selectors(policy.expectations)]
+        if judged_in_full and not wrong:
+            wrong = self._unjudged(policy, set(_by_id(items)))
+        if wrong:
+            raise pytest.UsageError("\n".join(wrong))
+        return policy
 
     def arrange(self, items: list[pytest.Item], policy: Policy, config: pytest.Config) -> None:
         """Put the items in policy order, mark them with their tags, and leave out what is not selected."""
-        found = {item.stash[EXPECTATION].id: item for item in items if EXPECTATION in item.stash}
-        self._refuse_idle_selectors(policy)
-        self._refuse_unjudged(policy, found, config)
+        found = _by_id(items)
         ours = [found[expectation.id] for expectation in policy.expectations if expectation.id in found]
         for item in ours:
             for tag in item.stash[EXPECTATION].tags:
                 item.add_marker(tag)
         chosen = [item for item in ours if self._settings.selects(item.stash[EXPECTATION])]
-        left_out = [item for item in ours if item not in set(chosen)]
+        left_out = [item for item in ours if not self._settings.selects(item.stash[EXPECTATION])]
         if left_out:
             config.hook.pytest_deselected(items=left_out)
         items[:] = chosen + [item for item in items if EXPECTATION not in item.stash]
 
-    def _refuse_idle_selectors(self, policy: Policy) -> None:
-        if idle := self._settings.idle_selectors(policy.expectations):
-            raise pytest.UsageError("\n".join(idle))
-
-    def _refuse_unjudged(self, policy: Policy, found: dict[str, pytest.Item], config: pytest.Config) -> None:
-        unjudged = [one for one in policy.expectations if one.id not in found]
-        if not unjudged or _chosen_by_node(config):
-            return
-        names = ", ".join(f"{one.id} ({one.check})" for one in unjudged)
-        raise pytest.UsageError(
-            f"{self._settings.policy}: no check that was collected judges {names}; "
-            "name the folder with their checks too, or choose expectations with --only, --tag, -k or -m"
-        )
+    def _unjudged(self, policy: Policy, found: set[str]) -> list[str]:
+        missing = [f"{one.id} ({one.check})" for one in policy.expectations if one.id not in found]
+        if not missing:
+            return []
+        text = f"{self._settings.policy}: no check that was collected judges {', '.join(missing)}"
+        return [f"{text}; name the folder with their checks too, or choose with --only, --tag, -k or -m"]
 
 
 def parametrize(metafunc: pytest.Metafunc, check: Check, entries: Sequence[Expectation]) -> None:
@@ -98,6 +100,10 @@ def expectation_of(item: pytest.Item, check: Check) -> Expectation | None:
     return value if isinstance(value, Expectation) else None
 
 
-def _chosen_by_node(config: pytest.Config) -> bool:
+def chosen_by_node(config: pytest.Config) -> bool:
     """True when the caller named single items, or asked for those that failed last: that is a selection."""
     return any("::" in argument for argument in config.args) or bool(config.getoption("lf", default=False))
+
+
+def _by_id(items: list[pytest.Item]) -> dict[str, pytest.Item]:
+    return {item.stash[EXPECTATION].id: item for item in items if EXPECTATION in item.stash}

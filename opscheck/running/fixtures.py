@@ -10,10 +10,12 @@ from opscheck.running.keys import FINDINGS, OBSERVING
 @pytest.fixture(name="observe")
 def _observe(request: pytest.FixtureRequest) -> Observing:
     """Answers a query: `observe(query)`; `observe.now` is the time that everything is judged at."""
-    return request.node.stash[OBSERVING]
+    observing: Observing = request.node.stash[OBSERVING]
+    return observing
 
 
 @pytest.fixture(name="findings")
 def _findings(request: pytest.FixtureRequest) -> Findings:
     """Takes down measurements and findings: `measure`, `grade` and `add`."""
-    return request.node.stash[FINDINGS]
+    findings: Findings = request.node.stash[FINDINGS]
+    return findings

@@ -19,7 +19,7 @@ from opscheck.record import Result, Run
 from opscheck.redaction import Secrets
 from opscheck.running import fixtures
 from opscheck.running.binding import Check
-from opscheck.running.collecting import Collector, expectation_of, parametrize
+from opscheck.running.collecting import Collector, chosen_by_node, expectation_of, parametrize
 from opscheck.running.composing import compose
 from opscheck.running.finishing import record, write_record
 from opscheck.running.keys import EXPECTATION, FINDINGS, OBSERVING
@@ -76,6 +76,7 @@ class RunHooks:
         self._started_at = datetime.now(UTC)
         self._terminal = Terminal(config)
         self._run: Run | None = None
+        self._session: pytest.Session
         self._log_records = logging.getLogRecordFactory()
         logging.setLogRecordFactory(self._clean_log_record)
 
@@ -86,20 +87,21 @@ class RunHooks:
         source = f", snapshot {self._settings.snapshot}" if self._settings.snapshot else ""
         return f"opscheck: {self._settings.policy}, fails on {self._settings.gate}{source}"
 
-    @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self, session: pytest.Session) -> None:
-        """
-        Under xdist, collect and gather here, before any worker starts.
+        """Keep the session for the hooks that are not given it."""
+        self._session = session
 
-        The controller collects nothing by itself; but only here can every query be asked once for all workers.
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_setupnodes(self) -> None:
         """
-        if not is_controller(self._config):
-            return
-        session.perform_collect()
-        if session.testsfailed:
-            raise session.Interrupted(f"{session.testsfailed} errors during collection")
-        self._gather(session)
-        self._handover = hand_over(self._state)
+        Under xdist, collect and gather in the controller, before any worker starts.
+
+        The controller collects nothing by itself; but only there can every query be asked once for all workers.
+        """
+        self._session.perform_collect()
+        if not self._session.testsfailed:
+            self._gather(self._session)
+            self._handover = hand_over(self._state)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -130,14 +132,18 @@ class RunHooks:
             parametrize(metafunc, check, self._collector.entries(check))
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+    def pytest_collection_modifyitems(
+        self, session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
+    ) -> None:
         """Refuse a policy that is wrong or not judged in full, then select."""
         for item in items:
             check = self._check_of(item)
             expectation = expectation_of(item, check) if check else None
             if expectation is not None:
                 item.stash[EXPECTATION] = expectation
-        self._policy = self._collector.finish()
+        self._policy = self._collector.finish(
+            items, judged_in_full=not session.testsfailed and not chosen_by_node(config)
+        )
         for tag in sorted({tag for one in self._policy.expectations for tag in one.tags}):
             config.addinivalue_line("markers", f"{tag}: expectations tagged {tag}")
         self._collector.arrange(items, self._policy, config)
@@ -152,8 +158,12 @@ class RunHooks:
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         """Ask every query before the first check runs."""
         if is_worker(self._config):
-            receive(self._config, self._new_state())
-        elif not (self._config.option.collectonly or session.testsfailed or is_controller(self._config)):
+            if not session.testsfailed:
+                receive(self._config, self._new_state())
+        elif is_controller(self._config):
+            if session.testsfailed:  # xdist would go on without the checks that could not be imported
+                raise session.Interrupted(f"{session.testsfailed} errors during collection")
+        elif not (self._config.option.collectonly or session.testsfailed):
             self._gather(session)
         try:
             return (yield)

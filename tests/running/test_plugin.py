@@ -36,13 +36,9 @@ def test_a_graded_violation_has_the_severity_of_its_step_a_deadline_and_somebody
     (finding,) = result["findings"]
     assert "P2" == result["severity"] == finding["severity"]
     assert ("tank", "level 7 m", "at most 5 m") == (finding["subject"], finding["observed"], finding["expected"])
-    assert finding["respond_by"] > outcome_time(result)
-    assert finding["escalate"]
-    assert {"file": "policy.yaml", "line": 5} == result["source"]
-
-
-def outcome_time(result):
-    return result["findings"][0]["escalate"][0]["at"]
+    assert finding["respond_by"] > finding["escalate"][0]["at"]
+    assert ["On-call Engineer", "Engineering Manager"] == [call["notify"] for call in finding["escalate"]]
+    assert {"file": "policy.yaml", "line": 6} == result["source"]
 
 
 def test_below_the_gate_a_violation_is_reported_and_does_not_fail(project):
@@ -126,7 +122,7 @@ def test_one_item_can_be_named_by_its_node_id(project):
 def test_two_checks_for_one_kind_are_an_error(project):
     project.policy(LEVELS)
     project.check(
-        "test_other.py",
+        "test_zone.py",
         """
         from opscheck import Expectation
 
@@ -135,7 +131,7 @@ def test_two_checks_for_one_kind_are_an_error(project):
     """,
     )
 
-    outcome = project.judge("checks/test_tank.py", "checks/test_other.py")
+    outcome = project.judge("checks/test_tank.py", "checks/test_zone.py")
 
     assert 4 == outcome.ret
     assert "two checks judge tank.level" in outcome.out
