@@ -42,7 +42,7 @@ def check_ids(issues: Issues) -> None:
 
 def check_waivers(issues: Issues, sections: PolicyFile, today: date, *, strict: bool) -> None:
     """Each waiver is of one expectation, once. With `strict`, none may be over."""
-    ids = [name for _, node in _named(issues.root, "expectations") if (name := text_of(node)) is not None]
+    ids = _ids(issues.root)
     seen: set[str] = set()
     for index, node in _named(issues.root, "waivers"):
         name, path = text_of(node), ("waivers", index)
@@ -63,14 +63,16 @@ def waiver_notices(waivers: Entries[Waiver], today: date) -> tuple[str, ...]:
     return tuple(notice for waiver in waivers if (notice := _notice(waiver, today)))
 
 
-def check_escalation(issues: Issues, sections: PolicyFile) -> None:
+def check_escalation(issues: Issues) -> None:
     """A rule for one expectation names one that exists."""
-    ids = [name for _, node in _named(issues.root, "expectations") if (name := text_of(node)) is not None]
-    for index, rule in enumerate(sections.escalation):
-        if rule.match.id is not None and rule.match.id not in ids:
-            hint = did_you_mean(rule.match.id, ids, "there are")
-            path = ("escalation", index, "match", "id")
-            issues.at(walk(issues.root, path)[0], path, "expected the id of an expectation", rule.match.id, hint)
+    ids = _ids(issues.root)
+    rules = issues.root.items.get("escalation")
+    for index in range(len(rules.items) if isinstance(rules, Sequence) else 0):
+        node, path = walk(issues.root, ("escalation", index, "match", "id"))
+        name = text_of(node) if path[-1] == "id" else None
+        if name is not None and name not in ids:
+            hint = did_you_mean(name, ids, "there are")
+            issues.at(node, path, "expected the id of an expectation", node.shown, hint)
 
 
 def check_commands(issues: Issues, index: int, expectation: Expectation) -> None:
@@ -101,6 +103,10 @@ def _notice(waiver: Waiver, today: date) -> str | None:
         return None
     when = "today" if left == 0 else "tomorrow" if left == 1 else f"in {left} days"
     return f"the waiver of {waiver.id} expires {when}, on {waiver.expires} {because}"
+
+
+def _ids(root: Mapping) -> list[str]:
+    return [name for _, node in _named(root, "expectations") if (name := text_of(node)) is not None]
 
 
 def _named(root: Mapping, section: str) -> list[tuple[int, Node]]:

@@ -25,7 +25,7 @@ from yamlcore import CCoreLoader
 
 from opscheck.policy.errors import Issue, PolicyError
 from opscheck.policy.files import read_text
-from opscheck.policy.nodes import Mapping, Node, Scalar, Sequence, Source, shown_text
+from opscheck.policy.nodes import Mapping, Node, Scalar, Sequence, Source, shown_text, text_of
 
 MAX_DEPTH = 40
 MAX_ALIASED = 10_000
@@ -75,6 +75,10 @@ class _Open:
     height: int = 1
     dropped: bool = False
     """True while the value comes whose key cannot be kept."""
+
+    @property
+    def id(self) -> str | None:
+        return text_of(self.node.items.get("id")) if isinstance(self.node, Mapping) else None
 
 
 @dataclass(frozen=True)
@@ -128,7 +132,7 @@ class _Composer:
         mark = error.problem_mark or error.context_mark
         index = 0 if mark is None else mark.index
         if self.source.text[index : index + 1] == "\t":
-            return self._issue(index, "YAML is indented with spaces; this is a tab")
+            return self._issue(index, "expected spaces; YAML is not indented with tabs")
         context = f" {error.context}" if error.context else ""
         if mark and error.context_mark and error.context_mark.line != mark.line:
             context += f" that starts at line {error.context_mark.line + 1}"
@@ -247,17 +251,27 @@ class _Composer:
             return text
         # Not finite, or beyond what a limit can be compared with: such a limit could never be broken.
         if isinstance(value, int | float) and not -_LARGEST < value < _LARGEST:
-            self.issues.append(self._issue(at, "expected a finite number of at most 63 bits", shown_text(text)))
+            self.issues.append(self._issue(at, "expected a finite number below 2^63", text))
             return 0
         return value
 
     # -- issues ------------------------------------------------------------------------------------------------------
 
     def _issue(self, at: int, rule: str, value: str | None = None, hint: str | None = None) -> Issue:
-        return Issue(*self.source.place(at), "", rule, value, hint)
+        return Issue(*self.source.place(at), self._path(), rule, value, hint)
+
+    def _path(self) -> str:
+        """Where in the document the parser is."""
+        text = ""
+        for one, inner in zip(self._open, [*self._open[1:], None], strict=True):
+            if isinstance(one.node, Sequence):
+                text += f"[{(inner and inner.id) or len(one.node.items)}]"
+            elif one.key is not None:
+                text += f".{one.key}" if text else one.key
+        return text
 
     def _refuse(self, at: int, rule: str, value: str | None = None) -> NoReturn:
-        raise PolicyError([*self.issues, self._issue(at, rule, value)])
+        raise PolicyError([*self.issues, Issue(*self.source.place(at), "", rule, value)])
 
 
 def _shown_tag(tag: str) -> str:

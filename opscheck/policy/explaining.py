@@ -11,9 +11,9 @@ from pydantic_core import ErrorDetails, core_schema
 
 from opscheck.policy.errors import Issue
 from opscheck.policy.nodes import Mapping as MappingNode
-from opscheck.policy.nodes import Node, Path, Place, Scalar, path_text, shown_text, walk
+from opscheck.policy.nodes import Node, Path, Place, Scalar, Sequence, path_text, shown_text, walk
 from opscheck.policy.secrecy import secret_fields
-from opscheck.policy.suggestions import did_you_mean, nearest, with_unit
+from opscheck.policy.suggestions import did_you_mean, nearest_choice, with_unit
 from opscheck.targets import Target
 
 _KEY = "[key]"
@@ -91,7 +91,8 @@ class Explainer:
         self, error: ValidationError, told_already: Callable[[ErrorDetails], bool] = lambda _: False
     ) -> list[Issue]:
         """An issue for each thing that `error` names, but those that `told_already` accepts."""
-        faults = [self._fault(details) for details in error.errors(include_url=False) if not told_already(details)]
+        found = (self._fault(details) for details in error.errors(include_url=False) if not told_already(details))
+        faults = [fault for fault in found if not _counts_only_valid_items(fault)]
         by_path: dict[tuple[Path, Place], list[_Fault]] = {}
         for fault in faults:
             by_path.setdefault((fault.path, fault.place), []).append(fault)
@@ -177,6 +178,15 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from _models_in(part)
 
 
+def _counts_only_valid_items(fault: _Fault) -> bool:
+    # A list that is long enough counts as too short when an item is wrong, which is told where that stands.
+    return (
+        fault.kind == "too_short"
+        and isinstance(fault.node, Sequence)
+        and len(fault.node.items) >= fault.context["min_length"]
+    )
+
+
 def _value(fault: _Fault) -> str | None:
     node, kind = fault.node, fault.kind
     if kind in {"missing", "extra_forbidden"}:
@@ -196,7 +206,7 @@ def _hint(fault: _Fault) -> str | None:
     if kind == "unknown_target":
         return did_you_mean(str(given), fault.context["known"], "there are")
     if kind in {"enum", "literal_error"}:
-        near = nearest(str(given), _QUOTED.findall(fault.context["expected"]))
+        near = nearest_choice(str(given), _QUOTED.findall(fault.context["expected"]))
         return f"did you mean {near}?" if near else None
     if not isinstance(node, Scalar) or node.value is None:
         return None

@@ -1,7 +1,6 @@
 """Opening a policy file: a bounded number of bytes, UTF-8, and a plain reason where that fails."""
 
 import codecs
-import os
 import stat
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -57,8 +56,7 @@ def _read(path: Path, shown: str) -> bytes:
     except FileNotFoundError:
         raise CannotOpenError(f"no such file{_near(path)}") from None
     except PermissionError:
-        reason = f"no permission to read it; give the user with id {os.geteuid()} the right to"
-        raise CannotOpenError(reason) from None
+        raise CannotOpenError("no permission to read it; let the user who runs opscheck read it") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in its name
         raise CannotOpenError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
     _refuse_too_large(len(content), shown)  # a pipe has no size before it is read

@@ -27,7 +27,7 @@ from opscheck.policy.models import Policy, PolicyFile
 from opscheck.policy.nodes import Mapping as MappingNode
 from opscheck.policy.nodes import Sequence, plain, text_of
 from opscheck.policy.secrecy import register_secrets
-from opscheck.policy.suggestions import did_you_mean
+from opscheck.policy.suggestions import nearest
 from opscheck.policy.targets import Targets
 from opscheck.policy.validating import validated
 from opscheck.policy.variables import Variables, public_names, replaced
@@ -126,11 +126,11 @@ class Draft:
         made = {index: one for kind in kinds for index, one in self._by_index(kind).items()}
         targets = self._targets.known()
         # What is asked only now may be asked again, with more kinds known: it stays out of what is kept.
-        issues = Issues(self._issues.root, list(self._issues.found))
+        issues = self._issues.copy()
         self._targets.refuse_unknown_kinds(issues)
         self._refuse_unknown_checks(issues)
         check_waivers(issues, self._sections, today, strict=strict)
-        check_escalation(issues, self._sections)
+        check_escalation(issues)
         issues.raise_any(self.secrets)
         return self._policy(targets, tuple(made[index] for index in sorted(made)), today)
 
@@ -162,7 +162,8 @@ class Draft:
 
         def told_already(details: ErrorDetails) -> bool:
             """The target is there, and what is wrong with it is told where it stands."""
-            return details["type"] == "unknown_target" and details["input"] in self._targets.names
+            given = details["input"]
+            return details["type"] == "unknown_target" and isinstance(given, str) and given in self._targets.names
 
         made = validated(
             kind,
@@ -186,9 +187,7 @@ class Draft:
             elif entry.check is None:
                 issues.at(node, (*entry.path, "check"), "expected the name of a check", node.shown)
             elif entry.check not in Expectation.kinds:
-                near = did_you_mean(entry.check, sorted(Expectation.kinds), "known are")
-                hint = f"{near or ''} a check of your own is known once the folder that holds it is named too"
-                issues.at(node, (*entry.path, "check"), "unknown check", node.shown, hint.strip())
+                issues.at(node, (*entry.path, "check"), "unknown check", node.shown, _known_checks(entry.check))
 
 
 def _read_sections(issues: Issues) -> PolicyFile:
@@ -197,7 +196,7 @@ def _read_sections(issues: Issues) -> PolicyFile:
     try:
         return PolicyFile.model_validate(values)
     except ValidationError as error:
-        issues.found += Explainer(issues.root, (), PolicyFile).issues(error)
+        issues.add(Explainer(issues.root, (), PolicyFile).issues(error))
         wrong = {details["loc"][0] for details in error.errors(include_context=False, include_input=False)}
         return PolicyFile.model_validate({key: value for key, value in values.items() if key not in wrong})
 
@@ -216,6 +215,14 @@ def _first_of_each_id(made: Iterable[tuple[int, Expectation]]) -> dict[int, Expe
     for index, one in made:
         by_id.setdefault(one.id, (index, one))
     return dict(by_id.values())
+
+
+def _known_checks(name: str) -> str:
+    near = nearest(name, Expectation.kinds)
+    if near is not None:
+        return f"did you mean {near}?"
+    known = ", ".join(sorted(Expectation.kinds))
+    return f"known are {known}; a check of your own is known once the folder that holds it is named too"
 
 
 def _source(node: MappingNode) -> Source:

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from opscheck.units import ByteSize, Duration, Percentage, Quantity
 
 _MOST = 30
+_SEVERITY_NAMES = {"critical": "P0", "high": "P1", "medium": "P2", "low": "P3"}
 _NUMBER_AND_UNIT = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z%]*)", re.ASCII)
 
 # Units as people spell them, in small letters. A number without one gets the unit behind the empty spelling.
@@ -35,6 +36,13 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     by_lower = {one.lower(): one for one in known}
     near = get_close_matches(word.lower(), by_lower, n=1)
     return by_lower[near[0]] if near else None
+
+
+def nearest_choice(word: str, choices: Iterable[str]) -> str | None:
+    """The choice that `word` was probably meant to be; a severity may be called by its usual name."""
+    known = list(choices)
+    usual = _SEVERITY_NAMES.get(word.lower())
+    return usual if usual in known else nearest(word, known)
 
 
 def did_you_mean(word: str, known: Iterable[str], otherwise: str) -> str | None:

@@ -34,8 +34,9 @@ def validated(  # noqa: PLR0913 - what an entry is read with, by name
     try:
         made = model.model_validate({**(defaults or {}), **values}, context=dict(context or {}))
     except ValidationError as error:
-        issues.found += Explainer(issues.root, path, model).issues(
-            error, lambda details: told_already(details) or details["loc"][:1] in {(key,) for key in empty}
+        explainer = Explainer(issues.root, path, model)
+        issues.add(
+            explainer.issues(error, lambda one: told_already(one) or one["loc"][:1] in {(key,) for key in empty})
         )
         return None
     except Exception as error:  # noqa: BLE001 - a team's own validator may raise anything; it is their policy's error
@@ -53,6 +54,6 @@ def _refuse_empty(model: type[BaseModel], node: MappingNode, path: Path, issues:
     fields = known_fields(model)
     empty = {key for key in empty if key in fields and fields[key].annotation is not Any}
     for key in sorted(empty):
-        rule = "expected a value; a key with nothing to say is left out"
-        issues.at(node.items[key], (*path, key), rule, "nothing")
+        hint = "leave the key out where there is nothing to say"
+        issues.at(node.items[key], (*path, key), "expected a value", "nothing", hint)
     return empty

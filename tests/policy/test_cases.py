@@ -1,0 +1,116 @@
+"""
+What users read when a policy is wrong: a case for each mistake, with the text that it must give.
+
+A new case is a file in `cases/` and its text beside it. Cases that cannot be files are made here.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from opscheck.policy.errors import PolicyError
+from opscheck.policy.loading import read_policy
+
+CASES = Path(__file__).with_name("cases")
+NAMES = sorted(path.stem for path in CASES.glob("*.yaml"))
+NOBODY = 65534
+
+
+def told(path: Path, today: date = date(2026, 3, 1)) -> str:
+    """What is said of a policy, with a newline at its end."""
+    with pytest.raises(PolicyError) as error:
+        read_policy(path, environ={}).finish(today=today, strict=True)
+    return f"{error.value}\n"
+
+
+def expected(name: str) -> str:
+    return (CASES / f"{name}.txt").read_text(encoding="utf-8")
+
+
+@pytest.fixture(autouse=True)
+def among_the_cases(monkeypatch):
+    # Errors name a file as it was given.
+    monkeypatch.chdir(CASES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_broken_policy_says_what_is_wrong_where(name):
+    assert expected(name) == told(Path(f"{name}.yaml"))
+
+
+def test_every_expected_text_has_its_case():
+    made = {"directory", "missing-file", "no-permission", "not-utf-8", "too-large", "utf-16", "control-character"}
+
+    assert sorted({*NAMES, *made}) == sorted(path.stem for path in CASES.glob("*.txt"))
+
+
+def test_20_mb_are_refused_before_they_are_read(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with Path("too-large.yaml").open("wb") as file:
+        file.truncate(20_000_000)
+
+    assert expected("too-large") == told(Path("too-large.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("not-utf-8", b"version: 1\nenvironment: Z\xfcrich\n"),
+        ("utf-16", "version: 1\n".encode("utf-16")),
+        ("control-character", b"version: 1\nenvironment: prod\x1b[2J\n"),
+    ],
+)
+def test_what_is_no_text_is_refused_at_its_place(name, content, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path(f"{name}.yaml").write_bytes(content)
+
+    assert expected(name) == told(Path(f"{name}.yaml"))
+
+
+def test_a_directory_is_no_policy():
+    assert expected("directory") == told(Path("layers"))
+
+
+def test_a_missing_file_is_told_with_the_name_that_was_meant():
+    assert expected("missing-file") == told(Path("duplicate-kye.yaml"))
+
+
+def test_a_file_that_may_not_be_read_is_told(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tmp_path.chmod(0o755)
+    Path("no-permission.yaml").write_text("version: 1\n", encoding="utf-8")
+    Path("no-permission.yaml").chmod(0)
+
+    with as_nobody():
+        text = told(Path("no-permission.yaml"))
+
+    assert expected("no-permission") == text
+
+
+def test_the_command_says_the_same_of_every_case_and_ends_with_4():
+    opscheck = Path(sys.executable).with_name("opscheck")
+    command = [opscheck, "validate", *(f"{name}.yaml" for name in NAMES)]
+
+    run = subprocess.run(command, cwd=CASES, capture_output=True, text=True, check=False, timeout=60)
+
+    assert (4, "") == (run.returncode, run.stdout)
+    assert "".join(map(expected, NAMES)) == run.stderr
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """Without root's right to read everything."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
