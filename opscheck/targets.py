@@ -67,7 +67,11 @@ class Target(BaseModel):
         return self.name
 
     def facts(self) -> dict[str, str]:
-        """What a remediation command may name of this target; nothing here is secret."""
+        """
+        What a remediation command may name of this target.
+
+        Secrets may be among it: where a command is rendered, they become the references they came from.
+        """
         return {}
 
     def named(self, name: str) -> Self:
@@ -130,6 +134,10 @@ class PostgresTarget(Target, kind="postgres"):
         """Host, port and database."""
         return without_credentials(self.dsn.get_secret_value())
 
+    def facts(self) -> dict[str, str]:
+        """Its `dsn`, so that a command reaches the server as opscheck did."""
+        return {"dsn": self.dsn.get_secret_value()}
+
 
 class RedisTarget(Target, kind="redis"):
     """A Redis or Valkey server."""
@@ -145,8 +153,8 @@ class RedisTarget(Target, kind="redis"):
         return without_credentials(self.url.get_secret_value())
 
     def facts(self) -> dict[str, str]:
-        """Its `url`, without credentials."""
-        return {"url": self.address}
+        """Its `url`, so that a command reaches the server as opscheck did."""
+        return {"url": self.url.get_secret_value()}
 
 
 class HostTarget(Target, kind="host"):

@@ -12,7 +12,7 @@ from opscheck.targets import PostgresTarget
 from opscheck.units import Severity
 
 _SHOW_HOLDERS = (
-    'psql "$DATABASE_URL" -c "select application_name, usename, client_addr, state, count(*), '
+    'psql {{ dsn }} -c "select application_name, usename, client_addr, state, count(*), '
     "max(now() - state_change) as longest from pg_stat_activity where backend_type = 'client backend' "
     'group by 1, 2, 3, 4 order by 5 desc"'
 )
@@ -20,7 +20,7 @@ _SHOW_HOLDERS = (
 _END_IDLE = (
     "echo \"select pg_terminate_backend(pid) from pg_stat_activity where application_name = :'application' "
     "and state = 'idle' and state_change < now() - interval '10 minutes'\" "
-    '| psql "$DATABASE_URL" -v application={{ application }}'
+    '| psql {{ dsn }} -v application={{ application }}'
 )
 
 

@@ -216,16 +216,20 @@ def test_the_limit_of_the_database_that_is_named_is_the_violation(judged, client
 
 def test_the_suggested_commands_run(server, judged, full):
     (finding,) = judged().violations
-    facts = expectation_facts(expect(PostgresConnections, PostgresTarget(kind="postgres", dsn="x"), used=GUIDE))
+    target = PostgresTarget(kind="postgres", dsn=server.dsn("postgres"))
+    facts = expectation_facts(expect(PostgresConnections, target, used=GUIDE))
+    secrets = Secrets()
+    secrets.add(server.dsn("postgres"), "${DATABASE_URL}")  # as the policy reader does with a variable's value
     programs = next(iter(installed_versions().values())) / "bin"
     environment = {"PATH": f"{programs}:{os.environ['PATH']}", "DATABASE_URL": server.dsn("postgres")}
-    commands = [render(one, facts | finding.facts) for one in PostgresConnections.default_remediation.commands]
+    commands = [render(one, facts | finding.facts, secrets) for one in PostgresConnections.default_remediation.commands]
 
     shown, ended = (
         subprocess.run(["sh", "-ec", str(one)], env=environment, check=True, capture_output=True, text=True, timeout=30)
         for one in commands
     )
 
+    assert all('psql "${DATABASE_URL}"' in str(one) for one in commands)
     assert "leaking-worker" in shown.stdout
     assert "(0 rows)" in ended.stdout  # none has been idle for ten minutes
     assert "" == shown.stderr + ended.stderr

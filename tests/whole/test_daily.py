@@ -1,0 +1,127 @@
+"""The shipped daily policy on real servers: healthy, broken, silent, from a snapshot, and without a secret."""
+
+import socket
+from contextlib import ExitStack, contextmanager
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+
+@contextmanager
+def dropping_packets():
+    """A port on which connections are neither taken nor refused: its backlog is full."""
+    with ExitStack() as sockets:
+        server = sockets.enter_context(socket.socket())
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        for _ in range(4):
+            client = sockets.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(server.getsockname())
+        yield server.getsockname()[1]
+
+
+@contextmanager
+def broken(system, *faults):
+    """The system with faults, repaired afterwards for the next test."""
+    try:
+        for fault in faults:
+            system.environment.break_(fault)
+        yield
+    finally:
+        for fault in faults:
+            system.environment.repair(fault)
+
+
+def test_a_healthy_system_passes_and_every_result_has_a_measurement(system):
+    outcome = system.judge()
+
+    assert 0 == outcome.ret, outcome.out
+    assert {"passed"} == set(outcome.verdicts.values())
+    assert all(result["measurements"] for result in outcome.run["results"])
+    assert len(outcome.run["results"]) >= 8
+
+
+def test_plain_pytest_and_two_workers_give_the_same_verdicts(system):
+    with broken(system, "workflows", "connections"):
+        once = system.judge()
+        plain = system.pytest()
+        two_workers = system.pytest("-n2")
+
+    assert 1 == once.ret == plain.ret == two_workers.ret
+    assert once.verdicts == plain.verdicts == two_workers.verdicts
+    assert once.run["counts"] == plain.run["counts"] == two_workers.run["counts"]
+
+
+def test_full_connections_are_a_p0_finding_with_all_that_a_person_needs(system):
+    with broken(system, "connections"):
+        outcome = system.judge()
+
+    (result,) = [result for result in outcome.run["results"] if result["id"] == "connections"]
+    (finding,) = result["findings"]
+    assert "P0" == finding["severity"]
+    assert "connections used" in finding["observed"]
+    assert finding["respond_by"]
+    assert ["On-call Engineer", "Platform Team", "Engineering Manager"] == [
+        one["notify"] for one in finding["escalate"]
+    ]
+    assert any("psql" in command for command in finding["remediation"]["commands"])
+
+
+def test_a_stopped_cache_closes_the_gate(system):
+    with broken(system, "cache"):
+        outcome = system.judge()
+
+    assert 1 == outcome.ret
+    assert "violated" == outcome.verdicts["cache"]
+
+
+def test_a_database_behind_dropped_packets_costs_one_time_out_and_blocks_its_dependents(system):
+    with dropping_packets() as port:
+        outcome = system.judge(DATABASE_URL=f"postgresql://opscheck:x@127.0.0.1:{port}/db")
+
+    results = {result["id"]: result for result in outcome.run["results"]}
+    assert 20 == outcome.ret
+    assert "no answer in 5 s" == results["connections"]["summary"]
+    assert ("unknown", "connections") == (
+        outcome.verdicts["connections-left"],
+        results["connections-left"]["blocked_by"],
+    )
+    assert outcome.run["duration_s"] < 2 * 5
+
+
+def test_a_snapshot_is_judged_with_every_server_out_of_reach(system):
+    with broken(system, "workflows", "errors"):
+        live = system.judge("--save", "snapshot.json")
+    nowhere = dict.fromkeys(["API_URL", "DATABASE_URL", "REDIS_URL", "KUBECONFIG"], "")
+    nowhere |= {"API_URL": "https://127.0.0.1:1", "DATABASE_URL": "postgresql://127.0.0.1:1/x"}
+    nowhere |= {"REDIS_URL": "redis://127.0.0.1:1", "KUBECONFIG": "/nowhere"}
+
+    again = system.judge("--from", "snapshot.json", **nowhere)
+
+    assert live.verdicts == again.verdicts
+    assert live.ret == again.ret == 1
+    assert live.run["observed_at"] == again.run["observed_at"]
+
+
+@pytest.mark.parametrize("how", ["run", "pytest"])
+def test_no_planted_secret_is_in_anything_that_a_failing_run_prints_or_writes(system, how):
+    variables = system.environment.variables
+    files = ["--save", "snapshot.json"]
+
+    with broken(system, "api", "cache", "errors", "connections"):
+        if how == "run":
+            outcome = system.judge("-v", "--junit", "junit.xml", *files)
+        else:
+            outcome = system.pytest("--showlocals", "-vv", "--junit-xml=junit.xml", "--save=snapshot.json")
+
+    written = [path.read_text() for path in system.folder.iterdir() if path.is_file()]
+    assert 1 == outcome.ret
+    assert 3 == len(written)
+    for secret in secrets_of(variables):
+        assert 0 == sum(text.count(secret) for text in [outcome.out, *written])
+
+
+def secrets_of(variables):
+    passwords = [urlsplit(variables[name]).password for name in ("DATABASE_URL", "REDIS_URL")]
+    return {variables["API_TOKEN"], *passwords, *map(unquote, passwords)}
