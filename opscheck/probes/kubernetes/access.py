@@ -234,5 +234,6 @@ def _first_line(error: Exception) -> str:
         mark = getattr(error, "problem_mark", None)
         return f"it is no YAML{f' (line {mark.line + 1})' if mark else ''}"
     if isinstance(error, ConfigException):
-        return mask_secrets(str(error).partition("\n")[0])
+        # The package names a place in the file by all that the entry holds, tokens and keys too.
+        return mask_secrets(str(error).partition("{")[0].partition("\n")[0].rstrip("/ "))
     return type(error).__name__ if not isinstance(error, ssl.SSLError) else str(error.reason or "no PEM")

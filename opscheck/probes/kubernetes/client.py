@@ -145,6 +145,8 @@ class Client:
             clock = start_clock(deadline.at)
             try:
                 return self._request(url, deadline)
+            except urllib3.exceptions.NewConnectionError as error:  # to urllib3 a refusal is a kind of time-out
+                raise self._failed(error, ask) from error
             except (TimeoutError, urllib3.exceptions.TimeoutError, urllib3.exceptions.EmptyPoolError) as error:
                 raise self.late(deadline) from error
             except urllib3.exceptions.ProtocolError as error:
@@ -163,7 +165,7 @@ class Client:
 
     def _failed(self, error: Exception, ask: Ask) -> ProbeError:
         cause = _innermost(error)
-        if isinstance(cause, ValueError):
+        if isinstance(cause, ValueError) and not isinstance(cause, OSError):  # certificate errors are both
             # Without its text, which would quote a header with a secret.
             text = "a credential of the kubeconfig has characters that no HTTP header may have"
             return ProbeError(ProblemKind.UNSUPPORTED, text, "is there a line break in the token?", target_down=True)

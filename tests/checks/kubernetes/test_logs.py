@@ -251,7 +251,7 @@ def test_a_log_longer_than_was_read_is_unknown(world, judged):
 
     problem = unknown(judged, max_bytes="10KB")
 
-    assert "only 10KB of the log of web-1/app were read" == problem.text
+    assert "only 9.98KB of the log of web-1/app were read" == problem.text
     assert "raise `max_bytes` (now 10KB) or shorten `window` (now 1d)" == problem.advice
 
 

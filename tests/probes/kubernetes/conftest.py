@@ -1,0 +1,49 @@
+"""A small cluster, reached as a policy's target reaches it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from opscheck import KubernetesTarget
+from opscheck.demo.kubernetes import KubernetesApi, World, node, node_metrics, pod, pod_metrics
+from opscheck.probes.kubernetes import KubernetesSession, open_session
+
+
+@pytest.fixture(name="world")
+def _world() -> World:
+    """A node, two pods in `shop` and one in `other`, all measured."""
+    return World(
+        node("node-1"),
+        node_metrics("node-1", "1", "4Gi"),
+        pod("web-1", "shop", labels={"app": "web"}),
+        pod("web-2", "shop", labels={"app": "web"}),
+        pod("api-1", "other", labels={"app": "api"}),
+        pod_metrics("web-1", "shop", app=("100m", "64Mi")),
+    )
+
+
+@pytest.fixture(name="api")
+def _api(world: World) -> Iterator[KubernetesApi]:
+    with KubernetesApi(world) as api:
+        yield api
+
+
+@pytest.fixture(name="opened")
+def _opened(api: KubernetesApi, tmp_path: Path) -> Iterator[Callable[..., KubernetesSession]]:
+    """Open a session; the keywords are those of the target, without any that of the small cluster."""
+    with ExitStack() as stack:
+
+        def opened(timeout_s: float = 5.0, **fields) -> KubernetesSession:
+            given = {"kubeconfig": str(api.kubeconfig(tmp_path / "config")), "namespace": "shop"} | fields
+            session = open_session(KubernetesTarget(kind="kubernetes", **given), timeout_s)
+            stack.callback(session.close)
+            return session
+
+        yield opened
+
+
+@pytest.fixture(name="session")
+def _session(opened) -> KubernetesSession:
+    return opened()
