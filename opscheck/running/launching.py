@@ -9,6 +9,7 @@ import pytest
 
 from opscheck.errors import UserError
 from opscheck.running.binding import Check, bound_check
+from opscheck.running.passages import Passages
 from opscheck.running.presenting import result_of
 from opscheck.suite import bundled
 
@@ -31,7 +32,7 @@ class Launch:
     def arguments(self) -> list[str]:
         """The command line for pytest. Every option is written with `=`, or pytest takes its value for a test path."""
         # Quieter than -q: the summary of the run is all that is shown.
-        words = [*_base(), "-qq", "--tb=no", "-rN", f"--policy={self.policy}", *self.options]
+        words = [*_base(), "--no-header", "-qq", "--tb=no", "-rN", f"--policy={self.policy}", *self.options]
         if self.verbose:
             words.append("--run-verbose")
         return [*words, *(str(path) for path in _with_bundled(self.checks))]
@@ -39,7 +40,8 @@ class Launch:
 
 def launch(wanted: Launch) -> int:
     """Run pytest in this process and return its exit code."""
-    return int(pytest.main(wanted.arguments(), plugins=[_NoProgressLetters()]))
+    plugins = [_NoProgressLetters(), Passages(_with_bundled(wanted.checks))]
+    return int(pytest.main(wanted.arguments(), plugins=plugins))
 
 
 def discover(folders: Iterable[Path] = ()) -> dict[str, Check]:
@@ -49,24 +51,26 @@ def discover(folders: Iterable[Path] = ()) -> dict[str, Check]:
     The kinds of expectation they define are known to policies from then on. Raises DiscoveryError.
     """
     finder = _Finder()
-    words = [*_base(), "-p", "no:terminal", "--collect-only", *(str(path) for path in _with_bundled(list(folders)))]
-    pytest.main(words, plugins=[finder])
-    if finder.errors:
-        raise DiscoveryError("\n".join(finder.errors))
+    places = _with_bundled(list(folders))
+    words = [*_base(), "-p", "no:terminal", "--collect-only", *map(str, places)]
+    ended = pytest.main(words, plugins=[finder, Passages(places)])
+    if finder.errors or ended not in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
+        raise DiscoveryError("\n".join(finder.errors) or f"looking for checks ended with {ended!r}")
     return finder.checks
 
 
 def _base() -> list[str]:
+    here = os.getcwd()  # noqa: PTH109 - the folder as the shell names it, links and all
     return [
         f"--config-file={_OWN_CONFIG}",
         # As little as a file near the current folder may another plugin that happens to be installed change a run.
         # PYTEST_PLUGINS still names those that checks of one's own need.
         "--disable-plugin-autoload",
         "-popscheck.plugin",
-        f"--rootdir={os.getcwd()}",  # noqa: PTH109 - the folder as the shell names it, links and all
+        f"--rootdir={here}",
+        f"--confcutdir={here}",  # no conftest.py above it; pytest would begin at the folder of its configuration
         "--import-mode=importlib",
         "-pno:cacheprovider",
-        "--no-header",
     ]
 
 
@@ -76,7 +80,7 @@ def _with_bundled(folders: Sequence[Path]) -> list[Path]:
     return list(folders) if inside else [suite, *folders]
 
 
-@dataclass
+@dataclass(eq=False)  # pytest keeps its plugins in a set
 class _Finder:
     """Takes down checks instead of making items of them."""
 

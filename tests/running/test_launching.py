@@ -1,0 +1,141 @@
+"""What may and what may not change an `opscheck run`: the files and packages around it."""
+
+import json
+import os
+import subprocess
+import sys
+from textwrap import dedent
+
+import pytest
+
+CHECK = '''
+from opscheck import Expectation
+
+
+class Door(Expectation, check="tank.door"):
+    """The door is shut."""
+
+
+def test_door_is_shut(expectation: Door) -> None:
+    """The door is shut."""
+'''
+
+POLICY = """
+version: 1
+environment: test
+expectations:
+  - {id: door, check: tank.door, severity: P1}
+"""
+
+
+@pytest.fixture(name="folder")
+def _folder(tmp_path):
+    """`here/` to run in, with a policy and `checks/`, beside other things."""
+    checks = tmp_path / "here" / "checks"
+    checks.mkdir(parents=True)
+    (checks / "test_tank.py").write_text(CHECK)
+    (tmp_path / "here" / "policy.yaml").write_text(POLICY)
+    return tmp_path
+
+
+def run(folder, *checks, **variables):
+    """`opscheck run` in `folder/here`: its exit code, its output, and the verdicts of its record."""
+    here = folder / "here"
+    (here / "run.json").unlink(missing_ok=True)
+    command = [sys.executable, "-m", "opscheck", "run", "-p", "policy.yaml", "--json", "run.json", *checks]
+    done = subprocess.run(
+        command, cwd=here, env=os.environ | variables, capture_output=True, text=True, timeout=60, check=False
+    )
+    record = here / "run.json"
+    results = json.loads(record.read_bytes())["results"] if record.exists() else []
+    return done.returncode, done.stdout + done.stderr, {result["id"]: result["verdict"] for result in results}
+
+
+def test_a_folder_of_checks_is_judged(folder):
+    exit_code, output, verdicts = run(folder, "checks")
+
+    assert {"door": "passed"} == verdicts, output
+    assert 0 == exit_code
+
+
+@pytest.mark.parametrize("name", ["../here/checks", "checks/test_tank.py", "checks/../checks/test_tank.py"])
+def test_checks_may_be_named_in_any_way(folder, name):
+    _, output, verdicts = run(folder, name)
+
+    assert {"door": "passed"} == verdicts, output
+
+
+def test_checks_may_lie_in_another_place_than_the_run(folder):
+    (folder / "here" / "checks").rename(folder / "elsewhere")
+
+    _, output, verdicts = run(folder, str(folder / "elsewhere"))
+
+    assert {"door": "passed"} == verdicts, output
+
+
+def test_checks_may_be_reached_over_a_link(folder):
+    (folder / "link").symlink_to(folder / "here" / "checks")
+
+    _, output, verdicts = run(folder, "../link")
+
+    assert {"door": "passed"} == verdicts, output
+
+
+def test_two_folders_of_which_one_holds_the_other_judge_each_check_once(folder):
+    exit_code, output, verdicts = run(folder, ".", "checks")
+
+    assert {"door": "passed"} == verdicts, output
+    assert 0 == exit_code
+
+
+def test_no_conftest_above_the_run_is_loaded(folder):
+    (folder / "conftest.py").write_text("raise SystemExit('loaded')")
+
+    _, output, verdicts = run(folder, "checks")
+
+    assert {"door": "passed"} == verdicts, output
+
+
+def test_a_conftest_of_the_checks_is_loaded(folder):
+    (folder / "here" / "checks" / "conftest.py").write_text("raise SystemExit('loaded')")
+
+    _, output, verdicts = run(folder, "checks")
+
+    assert {} == verdicts
+    assert "loaded" in output
+
+
+def test_no_pytest_configuration_near_the_run_is_read(folder):
+    (folder / "here" / "pytest.ini").write_text("[pytest]\naddopts = --deselect=checks/test_tank.py -k nothing\n")
+
+    _, output, verdicts = run(folder, "checks")
+
+    assert {"door": "passed"} == verdicts, output
+
+
+def test_no_plugin_that_happens_to_be_installed_is_loaded(folder):
+    package = folder / "installed" / "skipper-1.dist-info"
+    package.mkdir(parents=True)
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: skipper\nVersion: 1\n")
+    (package / "entry_points.txt").write_text("[pytest11]\nskipper = skipper\n")
+    skipper = """
+        import pytest
+
+        def pytest_runtest_setup(item):
+            pytest.skip("by a plugin")
+    """
+    (folder / "installed" / "skipper.py").write_text(dedent(skipper))
+
+    _, output, verdicts = run(folder, "checks", PYTHONPATH=str(folder / "installed"))
+
+    assert {"door": "passed"} == verdicts, output
+
+
+def test_a_plugin_that_is_named_is_loaded(folder):
+    (folder / "named.py").write_text("import pytest\n\n\n@pytest.fixture\ndef key():\n    return 'fits'\n")
+    check = CHECK.replace("expectation: Door", "expectation: Door, key") + '    assert key == "fits"\n'
+    (folder / "here" / "checks" / "test_tank.py").write_text(check)
+
+    _, output, verdicts = run(folder, "checks", PYTHONPATH=str(folder), PYTEST_PLUGINS="named")
+
+    assert {"door": "passed"} == verdicts, output
