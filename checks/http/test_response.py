@@ -1,13 +1,9 @@
 """The answers of an HTTP API."""
 
-from math import inf
-
 from opscheck import Findings, Observe
 from opscheck.expectations.http import HttpResponse
-from opscheck.queries.http import Sample
 from opscheck.queries.observation import CouldNotObserve
-from opscheck.readings.http import described, limited_numbers, mismatches, sample_at, unjudged
-from opscheck.units import format_duration
+from opscheck.readings.http import grade_latency, limited_numbers, mismatches, unjudged
 
 
 def test_the_api_answers_as_it_should(expectation: HttpResponse, observe: Observe, findings: Findings) -> None:
@@ -40,20 +36,3 @@ def test_the_api_answers_as_it_should(expectation: HttpResponse, observe: Observ
         )
     if (problem := unjudged(expectation, answer)) is not None:
         raise CouldNotObserve(request, problem)
-
-
-def grade_latency(expectation: HttpResponse, samples: tuple[Sample, ...], findings: Findings) -> None:
-    """Hold the sample that counts to the limit. One without an answer is over every limit."""
-    sample = sample_at(samples, expectation.latency_of)
-    detail = described(samples, expectation.latency_of)
-    limit = expectation.latency
-    if sample.status is not None or limit is None:
-        findings.grade("latency", sample.seconds, limit, unit="s", subject=expectation.subject, detail=detail)
-        return
-    findings.measure("latency", sample.seconds, unit="s", limit=limit.limit(inf), subject=expectation.subject)
-    findings.add(
-        subject=expectation.subject,
-        observed=f"latency: no answer after {format_duration(sample.seconds)} ({detail})",
-        expected=f"{limit.words} {limit.limit(inf)}",
-        severity=limit.severity(inf),
-    )

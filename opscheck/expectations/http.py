@@ -86,6 +86,9 @@ class OneOperator(BaseModel):
         """What the policy says beside the operator."""
         return getattr(self, self.operator)
 
+    def __str__(self) -> str:
+        return ", ".join(f"{name}: {getattr(self, name)}" for name in (*sorted(self.places), self.operator))
+
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
         operators = [name for name in type(self).model_fields if name not in self.places]

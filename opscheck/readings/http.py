@@ -1,4 +1,4 @@
-"""What an HTTP answer says about an expectation: pure functions from answers to mismatches."""
+"""What an HTTP answer says about an expectation: pure functions from answers to mismatches and measurements."""
 
 import math
 import re
@@ -11,6 +11,7 @@ import msgspec
 
 from opscheck.expectations.http import HttpResponse, HttpValue, JsonExpectation, LatencyOf, OneOperator, TextExpectation
 from opscheck.expectations.json_paths import find
+from opscheck.judging import Findings
 from opscheck.queries.http import HttpAnswer, Sample
 from opscheck.queries.observation import Problem, ProblemKind
 from opscheck.units import format_bytes, format_duration
@@ -317,3 +318,20 @@ def described(samples: tuple[Sample, ...], which: LatencyOf) -> str:
         return "on a new connection" if cold else "on an open connection"
     slowest = max(sample.seconds for sample in samples)
     return f"{which} of {len(samples)}, {cold} on a new connection, the slowest {format_duration(slowest)}"
+
+
+def grade_latency(expectation: HttpResponse, samples: tuple[Sample, ...], findings: Findings) -> None:
+    """Hold the sample that counts to the limit. One without an answer is over every limit."""
+    sample = sample_at(samples, expectation.latency_of)
+    detail = described(samples, expectation.latency_of)
+    limit = expectation.latency
+    if sample.status is not None or limit is None:
+        findings.grade("latency", sample.seconds, limit, unit="s", subject=expectation.subject, detail=detail)
+        return
+    findings.measure("latency", sample.seconds, unit="s", limit=limit.limit(math.inf), subject=expectation.subject)
+    findings.add(
+        subject=expectation.subject,
+        observed=f"latency: no answer after {format_duration(sample.seconds)} ({detail})",
+        expected=f"{limit.words} {limit.limit(math.inf)}",
+        severity=limit.severity(math.inf),
+    )

@@ -111,6 +111,13 @@ def test_samples_are_a_whole_number_within_reason(samples):
     assert "samples" == refused(samples=samples)[0]
 
 
+def test_a_rule_reads_like_the_policy():
+    rules = response(json=[{"path": "status", "equals": "ok"}], headers={"a": {"contains": "x"}})
+
+    assert "path: status, equals: ok" == str(rules.json_values[0])
+    assert "contains: x" == str(rules.headers["a"])
+
+
 def test_a_p95_of_few_samples_is_refused():
     assert "p95 needs `samples: 20`" in refused(samples=19, latency_of="p95")[1]
     assert 20 == response(samples=20, latency_of="p95").samples
