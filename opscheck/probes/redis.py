@@ -118,8 +118,8 @@ class RedisSession:
         if not self._place.auth:
             return _Reply()
         reply = conversation.say(*self._place.auth)
-        if reply.refusal is not Refusal.OTHER:
-            return reply
+        if reply.refusal is not Refusal.OTHER or reply.code == "DENIED":
+            return reply  # about the server, and not about who logs in
         # Not in the server's words: "unknown command AUTH, with args beginning with …" quotes the password.
         raise ProbeError(
             ProblemKind.DENIED,

@@ -241,8 +241,9 @@ def test_a_server_that_quotes_the_password_is_not_quoted(scripted):
     assert "geheim" not in problem.text + problem.advice
 
 
-def test_protected_mode(scripted):
-    problem = problem_of(local(scripted(b"-DENIED Redis is running in protected mode because protected ...\r\n")))
+@pytest.mark.parametrize("user", ["", ":pw@"])
+def test_protected_mode(scripted, user):
+    problem = problem_of(local(scripted(b"-DENIED Redis is running in protected mode because protected ...\r\n"), user))
 
     assert ProblemKind.DENIED is problem.kind
     assert "protected mode" in problem.text
