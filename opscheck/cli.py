@@ -181,16 +181,20 @@ def schema(of_run: bool, checks: Sequence[Path]) -> int:
 
 @cli.command()
 @click.argument("policy", required=False, type=click.Path(path_type=Path))
+@click.option("--target", metavar="NAME", help="Only this target's part, to pipe it to kubectl, psql or redis-cli.")
 @CHECKS_OPTION
-def permissions(policy: Path | None, checks: Sequence[Path]) -> int:
+def permissions(policy: Path | None, target: str | None, checks: Sequence[Path]) -> int:
     """
     Print the least that a policy's queries need, ready to apply.
 
     RBAC for Kubernetes, a role and grants for PostgreSQL, an ACL user for Redis.
-    """
+
+    \b
+      opscheck permissions production.yaml --target cluster | kubectl apply -f -
+    """  # noqa: D301 - \b is click's word for "do not rewrap"
     from opscheck import describing  # noqa: PLC0415 - loads pydantic
 
-    click.echo(describing.permissions(describing.read(_policy(policy), checks)))
+    click.echo(describing.permissions(describing.read(_policy(policy), checks), target))
     return ExitCode.OPEN
 
 

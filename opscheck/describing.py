@@ -47,6 +47,7 @@ class Described:
 
 def read(path: Path, folders: Sequence[Path]) -> Described:
     """Read a policy and find its checks; variables need not be set. Raises UserError."""
+    import_bundled()
     checks = discover(folders)
     policy = read_policy(path, keep_unset=True).finish(today=datetime.now(UTC).date())
     return Described(policy, checks)
@@ -67,6 +68,7 @@ def validated(path: Path, folders: Sequence[Path], today: date) -> tuple[bool, s
 
 def policy_schema(folders: Sequence[Path]) -> dict[str, Any]:
     """The JSON Schema of policy files, with the fields of the checks in `folders` too."""
+    import_bundled()
     discover(folders)
     return schema_of_policies()
 
@@ -123,13 +125,21 @@ def explained(described: Described, name: str) -> str:
     return _clean(described, "\n\n".join(section for section in sections if section))
 
 
-def permissions(described: Described) -> str:
-    """What every target must allow, ready to apply, a commented section per target."""
+def permissions(described: Described, only: str | None = None) -> str:
+    """
+    What every target must allow, ready to apply, a commented section per target.
+
+    `only` names one target, whose section can then be piped to kubectl or psql. Raises UserError when there is none.
+    """
+    targets = described.policy.targets
+    if only is not None and only not in targets:
+        raise UserError(f"{described.policy.path}: no target is called {only}; there are {', '.join(sorted(targets))}")
     needed: dict[str, list[Permission]] = {}
     for expectation in described.policy.expectations:
         for query in expectation.queries():
             needed.setdefault(query.target, []).extend(query.permissions())
-    sections = [_rendered(described.policy, name, needed.get(name, [])) for name in described.policy.targets]
+    chosen = [name for name in targets if only in {None, name}]
+    sections = [_rendered(described.policy, name, needed.get(name, [])) for name in chosen]
     return _clean(described, "\n\n".join(sections))
 
 

@@ -1,11 +1,14 @@
 """The kinds of system that opscheck can reach, and what a policy says of each."""
 
+import re
 from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, SecretStr, ValidationInfo
 from pydantic_core import PydanticCustomError, core_schema
 
 from opscheck.units import Duration, PositiveCount
+
+_REFERENCE = re.compile(r"\$\{\w+\}")
 
 
 class Target(BaseModel):
@@ -192,7 +195,13 @@ class S3Target(Target, kind="s3"):
 
 
 def without_credentials(url: str) -> str:
-    """A URL or libpq string without user, password and query; only scheme, host, port and path are left."""
+    """
+    A URL or libpq string without user, password and query; only scheme, host, port and path are left.
+
+    A reference to a variable that is not set, which `opscheck explain` leaves standing, is given back as it is.
+    """
+    if _REFERENCE.fullmatch(url):
+        return url
     scheme, separator, rest = url.partition("://")
     if not separator:
         words = [word for word in url.split() if word.partition("=")[0] in {"host", "port", "dbname"}]

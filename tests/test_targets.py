@@ -19,9 +19,14 @@ def test_a_target_that_may_be_asked_nothing_at_a_time_would_never_answer(kind, f
         kind(**fields, concurrency=0)
 
 
-def test_commands_can_name_a_target_by_its_address_alone():
+def test_commands_can_name_an_api_without_its_credentials():
     api = HttpTarget(kind="http", base_url="https://ops:geheim@api.example.com/")
-    cache = RedisTarget(kind="redis", url="redis://:geheim@cache.example:6379/0")
 
     assert {"base_url": "https://api.example.com"} == api.facts()
-    assert {"url": "redis://cache.example:6379/0"} == cache.facts()
+
+
+def test_commands_can_name_a_data_store_as_opscheck_reaches_it():
+    url = "redis://:geheim@cache.example:6379/0"
+
+    assert {"url": url} == RedisTarget(kind="redis", url=url).facts()
+    assert {"dsn": "dbname=shop"} == PostgresTarget(kind="postgres", dsn="dbname=shop").facts()

@@ -20,7 +20,7 @@ _SHOW_HOLDERS = (
 _END_IDLE = (
     "echo \"select pg_terminate_backend(pid) from pg_stat_activity where application_name = :'application' "
     "and state = 'idle' and state_change < now() - interval '10 minutes'\" "
-    '| psql {{ dsn }} -v application={{ application }}'
+    "| psql {{ dsn }} -v application={{ application }}"
 )
 
 

@@ -17,6 +17,7 @@ from opscheck.judging import Findings
 from opscheck.probes.postgres import open_session
 from opscheck.queries.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.record import Measurement
+from opscheck.redaction import Secrets
 from opscheck.testing import expect, judge
 
 GUIDE = {"P2": "75%", "P0": "90%"}

@@ -1,0 +1,171 @@
+"""The command line: what each command prints, and how it ends."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from opscheck.suite import bundled
+
+DAILY = bundled("policies") / "daily.yaml"
+CASES = Path(__file__).parent / "policy" / "cases"
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+@pytest.fixture(name="opscheck")
+def _opscheck(tmp_path):
+    """Run a command in an empty folder: `opscheck("list", "policy.yaml")` gives its exit code, output and errors."""
+
+    def run(*words, cwd=tmp_path):
+        command = [sys.executable, "-m", "opscheck", *map(str, words)]
+        done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60, check=False)
+        return done.returncode, done.stdout, done.stderr
+
+    return run
+
+
+@pytest.mark.parametrize("command", ["run", "validate", "list", "explain", "schema", "permissions", "report", "demo"])
+def test_every_command_explains_itself(opscheck, command):
+    code, out, _ = opscheck(command, "--help")
+
+    assert 0 == code
+    assert f"opscheck {command}" in out
+    assert len(out.splitlines()) > 6
+
+
+def test_the_exit_codes_stand_in_the_help(opscheck):
+    _, out, _ = opscheck("--help")
+
+    assert "20  nothing at the gate is violated" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["run"], "no policy: name one with -p FILE, or write opscheck.yaml"),
+        (["run", "-p", "gone.yaml"], "gone.yaml"),
+        (["run", "--nonsense"], "No such option"),
+        (["nonsense"], "No such command"),
+        (["explain", "conections", "-p", DAILY], "no expectation has the id conections; did you mean connections?"),
+        (["permissions", DAILY, "--target", "moon"], "no target is called moon; there are api, cache"),
+        (["report", "gone.json", "--junit", "junit.xml"], "gone.json: no such file"),
+        (["report", DAILY, "--junit", "junit.xml"], "not a run record"),
+        (["validate", "gone.yaml"], "gone.yaml"),
+        (["demo", "--break", "moon"], "moon"),
+    ],
+)
+def test_wrong_usage_ends_with_4_and_one_clear_line(opscheck, words, says):
+    code, out, errors = opscheck(*words)
+
+    assert 4 == code
+    assert says in out + errors
+    assert "Traceback" not in out + errors
+    assert len((out + errors).strip().splitlines()) == 1
+
+
+def test_run_finds_opscheck_yaml_in_the_folder(opscheck, tmp_path):
+    (tmp_path / "opscheck.yaml").write_text(
+        "version: 1\nenvironment: here\n"
+        "targets: {machine: {kind: host, uri: 'local://'}}\n"
+        "expectations: [{id: root, check: host.disk, target: machine, mount: /, used: {P0: 99.9%}}]\n"
+    )
+
+    code, out, errors = opscheck("run", "-v")
+
+    assert 0 == code, out + errors
+    assert "root" in out
+
+
+def test_list_shows_each_expectation_with_its_severities(opscheck):
+    code, out, _ = opscheck("list", DAILY)
+
+    assert 0 == code
+    assert "connections       P0,P2     postgres.connections  database  Connections stay under the limit" in out
+
+
+def test_list_as_json_names_the_source_line(opscheck):
+    _, out, _ = opscheck("list", DAILY, "--json")
+
+    first = json.loads(out)[0]
+    assert "api-health" == first["id"]
+    assert str(DAILY) == first["source"]["file"]
+
+
+def test_explain_tells_the_whole_story(opscheck):
+    code, out, _ = opscheck("explain", "connections", "-p", DAILY)
+
+    assert 0 == code
+    for part in (
+        "Claim",
+        "Judged by",
+        "Target",
+        "P0 at most 90%",
+        "postgres.sessions",
+        "pg_monitor",
+        "psql",
+        f"{DAILY}:",
+    ):
+        assert part in out
+    assert "${DATABASE_URL}" in out
+
+
+def test_permissions_of_one_target_can_be_piped(opscheck):
+    code, out, _ = opscheck("permissions", DAILY, "--target", "cache")
+
+    assert 0 == code
+    assert "ACL SETUSER opscheck" in out
+    assert "kind: Role" not in out
+
+
+def test_the_schema_knows_a_teams_own_check_when_its_folder_is_named(opscheck):
+    without, with_ = (json.loads(opscheck("schema", *words)[1]) for words in ([], [EXAMPLES / "checks"]))
+
+    assert "acme.queue_depth" not in json.dumps(without)
+    assert "acme.queue_depth" in json.dumps(with_)
+
+
+def test_the_schema_of_run_records_is_the_published_one(opscheck):
+    published = Path(__file__).parents[1] / "opscheck" / "reports" / "run.v1.schema.json"
+
+    assert json.loads(published.read_text()) == json.loads(opscheck("schema", "--run")[1])
+
+
+def test_validate_counts_what_is_right_and_lists_what_is_wrong(opscheck, tmp_path):
+    good, bad = tmp_path / "good.yaml", tmp_path / "bad.yaml"
+    good.write_text(
+        "version: 1\nenvironment: x\ntargets: {queue: {kind: http, base_url: 'http://q'}}\n"
+        "expectations: [{id: q, check: acme.queue_depth, target: queue, queue: invoices, waiting: {P1: 5}}]\n"
+    )
+    bad.write_text("version: 1\nenvironment: x\nexpectations: [{id: a, check: redis.pong}]\n")
+
+    code, out, errors = opscheck("validate", good, bad, "--checks", EXAMPLES / "checks")
+
+    assert 4 == code
+    assert "no errors" in out
+    assert "bad.yaml:3:" in errors
+
+
+def test_every_broken_case_prints_its_expected_text_and_nothing_else(opscheck):
+    cases = sorted(path.name for path in CASES.glob("*.yaml"))
+
+    code, out, errors = opscheck("validate", *cases, cwd=CASES)
+
+    assert 4 == code
+    assert "" == out
+    assert "".join((CASES / name).with_suffix(".txt").read_text() for name in cases) == errors
+
+
+def test_report_joins_run_records_into_one_junit_file(opscheck, tmp_path):
+    (tmp_path / "opscheck.yaml").write_text(
+        "version: 1\nenvironment: here\n"
+        "targets: {machine: {kind: host, uri: 'local://'}}\n"
+        "expectations: [{id: root, check: host.disk, target: machine, mount: /, used: {P0: 99.9%}}]\n"
+    )
+    opscheck("run", "--json", "run.json")
+
+    code, out, _ = opscheck("report", "run.json", "--junit", "-")
+
+    assert 0 == code
+    assert 'name="opscheck.id" value="root"' in out.replace("'", '"')
