@@ -13,7 +13,7 @@ from opscheck.queries.kubernetes import ListNodes, ListNodeUsage, ListPods, List
 from opscheck.queries.kubernetes_logs import PodLogs
 from opscheck.queries.label_selectors import parse_selector
 from opscheck.targets import KubernetesTarget
-from opscheck.units import ByteSize, Count, Duration, Graded, Percentage
+from opscheck.units import ByteSize, Count, Duration, Graded, Percentage, PositiveCount
 
 EVERY_NAMESPACE = "*"
 
@@ -156,7 +156,7 @@ class PodsHealthy(_InNamespace, check="kubernetes.pods"):
 
     name: str | None = Field(default=None, min_length=1)
     """Only pods whose name matches this, with `*` and `?` as in a file name."""
-    min_matches: Count = Field(default=1, ge=1)
+    min_matches: PositiveCount = 1
     """How many pods must be there at least. Pods that end, failed or completed, and pods of jobs do not count."""
     count_completed: bool = False
     """Let completed pods and the pods of jobs count as matches too, for a selection that is meant to end."""

@@ -114,9 +114,7 @@ class _Reader:
         return Requirement(key, "notin" if operator == "!=" else "in", frozenset({value}))
 
     def _set(self) -> frozenset[str]:
-        self._take("(")
-        if self._next == ")":
-            raise ValueError("expected a value between the parentheses, got none")
+        self._take("(")  # `in ()` is legal too, and means the empty value
         values = {self._element()}
         while self._take(",", ")") == ",":
             values.add(self._element())
