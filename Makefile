@@ -38,7 +38,7 @@ lint: $(READY) ## Lint, check formatting, and hold the direction of imports
 
 .PHONY: types
 types: $(READY) ## Check types, strictly
-	$(BIN)/mypy opscheck checks examples benchmarks
+	$(BIN)/mypy opscheck checks examples benchmarks docs
 
 .PHONY: format
 format: $(READY) ## Format the code and mend what the linter can
@@ -48,6 +48,10 @@ format: $(READY) ## Format the code and mend what the linter can
 .PHONY: bench
 bench: $(READY) ## Measure, and write benchmarks/RESULTS.md
 	$(BIN)/python benchmarks/run.py
+
+.PHONY: picture
+picture: $(READY) ## Draw README's picture of the terminal
+	$(BIN)/python docs/picture.py
 
 .PHONY: lock
 lock: $(READY) ## Choose the newest versions that fit together, and pin them in constraints.txt
