@@ -93,6 +93,15 @@ def containers(pod: Pod) -> Iterator[Reported]:
             yield Reported(container, by_name.get(container.name) or ContainerStatus(), init)
 
 
+def has_restarted(pod: Pod) -> bool:
+    """True when any of its containers has; of thousands of pods few have, and the others are soon judged."""
+    status = pod.status
+    if status is None:
+        return False
+    reports = (*(status.container_statuses or ()), *(status.init_container_statuses or ()))
+    return any(report.restart_count for report in reports)
+
+
 def cannot_start(reason: str) -> bool:
     """True when a container that waits for this reason does not start until somebody acts."""
     if reason == CRASH_LOOP:

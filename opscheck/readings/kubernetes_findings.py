@@ -6,7 +6,7 @@ from datetime import datetime
 from opscheck.expectations.kubernetes import PodsHealthy, RestartLimit
 from opscheck.queries.kubernetes import Pod
 from opscheck.queries.kubernetes_owners import is_of_job, top_owner
-from opscheck.readings.kubernetes_containers import Restarts, containers, described_end, restarts_within
+from opscheck.readings.kubernetes_containers import Restarts, containers, described_end, has_restarted, restarts_within
 from opscheck.readings.kubernetes_pods import Kind, Trouble, as_one, is_terminating, phase, trouble_of
 from opscheck.readings.kubernetes_selection import Selection
 from opscheck.readings.quantities import doubled
@@ -68,7 +68,7 @@ def _restarts_too_often(pod: Pod, limit: RestartLimit | None, now: datetime) -> 
 
 def pod_restarts(pod: Pod, within: float, now: datetime) -> Restarts:
     """The restarts of all containers together, as `kubectl get pods` shows them, inside the window."""
-    if is_terminating(pod) or phase(pod) == "Succeeded" or is_of_job(pod):
+    if not has_restarted(pod) or is_terminating(pod) or phase(pod) == "Succeeded" or is_of_job(pod):
         return Restarts(0, 0)
     each = [restarts_within(container, pod, now, within) for container in containers(pod)]
     return Restarts(sum(one.at_least for one in each), sum(one.at_most for one in each))

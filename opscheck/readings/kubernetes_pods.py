@@ -14,6 +14,7 @@ from opscheck.readings.kubernetes_containers import (
     containers,
     crashes_in_a_loop,
     described_end,
+    has_restarted,
     message,
 )
 from opscheck.units import format_duration
@@ -78,7 +79,7 @@ def _troubles(pod: Pod, now: datetime, grace: timedelta) -> Iterator[Trouble]:
         yield from _lost(pod, now, grace)
     elif _is_unscheduled(pod):
         yield from _unscheduled(pod, now, grace)
-    else:
+    elif not is_ready(pod) or has_restarted(pod):
         for container in containers(pod):
             yield from _in_container(container, pod, now, grace)
         yield from _unready(pod, now, grace)
