@@ -12,6 +12,7 @@ HIDDEN = "***"
 _SHORTEST = 4  # a shorter text says nothing and would tear every output apart
 _ANYWHERE = 8  # from this length on it is hidden inside longer words too
 _SECRET_WORDS = ("password", "passwd", "pwd", "token", "secret", "key", "auth", "signature", "credential")
+_LIBPQ_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _LIBPQ_PASSWORD = re.compile(r"(?:^|\s)(?:password|sslpassword)\s*=\s*('(?:\\.|[^'])*'|\S+)")
 
 
@@ -62,7 +63,9 @@ class Secrets:
 
 def credentials(value: str) -> Iterable[str]:
     """The passwords and tokens inside a URL or a libpq connection string."""
-    yield from (match.strip("'") for match in _LIBPQ_PASSWORD.findall(value))
+    for match in _LIBPQ_PASSWORD.findall(value):
+        written = match.removeprefix("'").removesuffix("'")
+        yield from (written, _LIBPQ_ESCAPE.sub(r"\1", written))
     if "://" not in value:
         return
     try:
@@ -74,6 +77,9 @@ def credentials(value: str) -> Iterable[str]:
         yield from (password, url.password or "")
         # What an HTTP client sends for user:password@.
         yield base64.b64encode(f"{user}:{password}".encode()).decode()
+    elif user and url.scheme in {"http", "https"}:
+        # A token alone before the @, as code hosts and error trackers take it.
+        yield from (user, url.username or "")
     for name, item in parse_qsl(url.query):
         if any(word in name.lower() for word in _SECRET_WORDS):
             yield item
