@@ -100,7 +100,7 @@ Path = tuple[str | int, ...]
 
 def shown_text(text: str) -> str:
     """A text as an error shows it: quoted, on one line, shortened, and without a password in a URL."""
-    for credential in credentials(text):
+    for credential in filter(None, credentials(text)):
         text = text.replace(credential, HIDDEN)
     text = visible(text)
     return f'"{text}"' if len(text) <= _LONGEST else f'"{text[:_LONGEST]}..."'
