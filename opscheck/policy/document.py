@@ -7,6 +7,7 @@ file which nests without end is refused at the first level that is too deep.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -32,6 +33,11 @@ MAX_ALIASED = 10_000
 
 _TAG = "tag:yaml.org,2002:"
 _LARGEST = 2**63
+_MOST_DIGITS = 1000
+_SYNTAX_HINTS = {
+    "mapping values are not allowed in this context": 'a text with ": " in it is written in quotes',
+    "found character that cannot start any token": "a text that begins with it is written in quotes",
+}
 
 
 @dataclass(frozen=True)
@@ -136,7 +142,9 @@ class _Composer:
         context = f" {error.context}" if error.context else ""
         if mark and error.context_mark and error.context_mark.line != mark.line:
             context += f" that starts at line {error.context_mark.line + 1}"
-        return self._issue(index, f"this is not YAML: {error.problem}{context}")
+        return self._issue(
+            index, f"this is not YAML: {error.problem}{context}", hint=_SYNTAX_HINTS.get(error.problem or "")
+        )
 
     def _scalar(self, event: Any) -> None:
         at = event.start_mark.index
@@ -245,13 +253,16 @@ class _Composer:
         if tag == _TAG + "str":
             return text
         try:
-            value = self._loader.construct_object(yaml.ScalarNode(tag, text))
+            # Python refuses to read an integer of more than some thousand digits.
+            long = len(text) > _MOST_DIGITS and tag == _TAG + "int"
+            value = _LARGEST if long else self._loader.construct_object(yaml.ScalarNode(tag, text))
         except (yaml.YAMLError, ValueError, LookupError):
-            self.issues.append(self._issue(at, f"expected a value without the tag {_shown_tag(tag)}", shown_text(text)))
+            rule = f"expected a value without the tag {_shown_tag(tag)}"
+            self.issues.append(self._issue(at, rule, shown_text(text)))
             return text
-        # Not finite, or beyond what a limit can be compared with: such a limit could never be broken.
+        # A limit that is not finite, or that no float holds, could never be broken.
         if isinstance(value, int | float) and not -_LARGEST < value < _LARGEST:
-            self.issues.append(self._issue(at, "expected a finite number below 2^63", text))
+            self.issues.append(self._issue(at, "expected a finite number below 2^63", shown_text(text).strip('"')))
             return 0
         return value
 
@@ -263,7 +274,7 @@ class _Composer:
     def _path(self) -> str:
         """Where in the document the parser is."""
         text = ""
-        for one, inner in zip(self._open, [*self._open[1:], None], strict=True):
+        for one, inner in zip_longest(self._open, self._open[1:]):
             if isinstance(one.node, Sequence):
                 text += f"[{(inner and inner.id) or len(one.node.items)}]"
             elif one.key is not None:

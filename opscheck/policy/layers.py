@@ -120,7 +120,7 @@ def _mentions(root: Mapping) -> list[Node]:
     extends = root.items.get("extends")
     if extends is None:
         return []
-    return extends.items if isinstance(extends, Sequence) else [extends]
+    return extends.items if isinstance(extends, Sequence) and extends.items else [extends]
 
 
 def _resolved(name: str, mentioned_by: Path) -> Path:

@@ -1,0 +1,135 @@
+"""`${NAME}` in policies: where it counts, what it becomes, and how it stays secret."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from opscheck.policy.variables import Variables
+from opscheck.redaction import Secrets
+
+ENVIRON = {"HOST": "db.example.com", "TOKEN": "open-sesame", "EMPTY": ""}
+
+
+def expanded(text, *, public=(), keep_unset=False, environ=ENVIRON):
+    return Variables(environ, Secrets(), public, keep_unset=keep_unset).expand(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("${HOST}", "db.example.com"),
+        ("postgres://${HOST}:5432/${NAME:-app}", "postgres://db.example.com:5432/app"),
+        ("${HOST:-localhost}", "db.example.com"),
+        ("${NAME:-}", ""),
+        ("${EMPTY:-full}", "full"),
+        ("${NAME:-kubectl://postgres-0?namespace=shop}", "kubectl://postgres-0?namespace=shop"),
+        ("$${HOST}", "${HOST}"),
+        ("$$${HOST}", "$${HOST}"),
+        ("$HOST and $(HOST) and 5$", "$HOST and $(HOST) and 5$"),
+        (r"\d+$", r"\d+$"),
+    ],
+)
+def test_references_are_replaced_and_nothing_else(text, value):
+    assert value == expanded(text).value
+    assert not expanded(text).faults
+
+
+@pytest.mark.parametrize(
+    "text", ["${1ST}", "${NAME", "${NAME-default}", "${NAME:?no}", "${}", "${A:-${B}}", "${ HOST }"]
+)
+def test_what_looks_like_a_reference_and_is_none_is_a_fault(text):
+    assert [fault.rule for fault in expanded(text).faults] == ["expected ${NAME} or ${NAME:-default}"]
+
+
+def test_each_variable_that_is_not_set_is_a_fault():
+    assert [fault.rule for fault in expanded("${USER_NAME}@${PLACE}").faults] == [
+        "the variable USER_NAME is not set",
+        "the variable PLACE is not set",
+    ]
+
+
+def test_an_empty_variable_counts_as_not_set_unless_the_policy_says_so():
+    (fault,) = expanded("${EMPTY}").faults
+
+    assert fault.rule == "the variable EMPTY is empty"
+    assert "${EMPTY:-}" in fault.hint
+
+
+def test_a_variable_that_is_set_under_another_spelling_is_named():
+    (fault,) = expanded("${TOKNE}").faults
+
+    assert fault.hint == "did you mean TOKEN?"
+
+
+def test_an_unset_variable_stays_as_it_is_where_nothing_is_asked():
+    kept = expanded("${HOST}/${NAME}", keep_unset=True)
+
+    assert kept.value == "db.example.com/${NAME}"
+    assert kept.unset == ["NAME"]
+    assert not kept.faults
+
+
+def test_a_secret_is_shown_as_its_reference_and_a_public_value_as_itself():
+    text = "https://${HOST}/?token=${TOKEN}&page=${PAGE:-1}"
+
+    assert expanded(text).written == "https://${HOST}/?token=${TOKEN}&page=1"
+    assert expanded(text, public=["HOST"]).written == "https://db.example.com/?token=${TOKEN}&page=1"
+
+
+@given(st.text())
+def test_any_text_can_be_expanded(text):
+    assert expanded(text).value == text or "${" in text
+
+
+# -- in a policy -----------------------------------------------------------------------------------------------------
+
+POLICY = """
+    version: 1
+    environment: "${STAGE}"
+    public_variables: [STAGE]
+    targets:
+      api: {kind: http, base_url: "https://${HOST}", headers: {Authorization: "Bearer ${TOKEN}"}}
+    expectations:
+      - id: api-health
+        check: http.response
+        target: api
+        path: "/${REGION:-eu}/health"
+        severity: P0
+        remediation: {commands: ["curl -H \\"Authorization: $${TOKEN} ${TOKEN}\\" ${UNKNOWN}"]}
+"""
+
+
+def test_remediation_is_left_to_the_shell(load):
+    policy = load(POLICY, {**ENVIRON, "STAGE": "production"})
+
+    assert policy.expectations[0].remediation.commands == ('curl -H "Authorization: $${TOKEN} ${TOKEN}" ${UNKNOWN}',)
+
+
+def test_what_came_from_the_environment_is_secret_everywhere_after(load):
+    policy = load(POLICY, {**ENVIRON, "STAGE": "production"})
+
+    assert policy.environment == "production"
+    assert policy.expectations[0].path == "/eu/health"
+    assert policy.secrets.clean("production open-sesame db.example.com eu") == "production ${TOKEN} ${HOST} eu"
+
+
+def test_a_policy_can_be_read_where_nothing_is_set(load):
+    policy = load(POLICY, keep_unset=True)
+
+    assert policy.environment == "${STAGE}"
+    assert policy.targets["api"].base_url.get_secret_value() == "https://${HOST}"
+
+
+def test_what_must_be_a_number_cannot_be_read_where_it_is_not_set(refusal):
+    text = POLICY + '        timeout: "${TIMEOUT}"\n'
+
+    assert 'got "${TIMEOUT}", and TIMEOUT is not set' in refusal(text, {}, keep_unset=True)
+
+
+def test_a_wrong_value_from_the_environment_is_not_shown(refusal):
+    text = POLICY + '        timeout: "${TIMEOUT}"\n'
+    told = refusal(text, {**ENVIRON, "STAGE": "production", "TIMEOUT": "open-sesame"})
+
+    assert "expectations[api-health].timeout: expected a duration with its unit" in told
+    assert 'got "${TIMEOUT}"' in told
+    assert "open-sesame" not in told
