@@ -9,6 +9,7 @@ from opscheck.readings.kubernetes_logs import (
     facts,
     first_match,
     matching_lines,
+    pods,
     read_logs,
     unjudged,
 )
@@ -30,7 +31,7 @@ def test_few_lines_match(expectation: LogLines, observe: Observe, findings: Find
             matching_lines(logs),
             expectation.lines,
             subject=expectation.selected,
-            detail=f"in {format_duration(expectation.window)}, {logs.pods_selected} pods",
+            detail=f"in {format_duration(expectation.window)}, {pods(logs.pods_selected)}",
             since=first_match(logs),
             evidence=evidence(expectation, logs),
             facts=facts(expectation, logs),

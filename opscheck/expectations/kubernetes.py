@@ -251,7 +251,12 @@ class LogLines(_InNamespace, check="kubernetes.logs"):
     ignore_case: bool = False
     """Let capitals and small letters be the same."""
     window: Window
-    """How far back lines count. Kubernetes keeps only the newest log file of a container, about 10 MiB by default."""
+    """
+    How far back lines count.
+
+    Kubernetes keeps the newest log file of a container, about 10 MiB by default, and that of its run before the last
+    restart; what was written before is gone, and is not counted.
+    """
     lines: Graded[Count]
     """How many lines may match, over all selected pods."""
     container: str | None = Field(default=None, min_length=1)

@@ -40,13 +40,18 @@ def unread_logs(logs: LogMatches) -> list[ContainerLog]:
 def evidence(expectation: LogLines, logs: LogMatches) -> Iterator[str]:
     """The most frequent messages, then who wrote them, then what is not in these numbers."""
     for signature in logs.signatures[:_NAMED]:
-        where = f"{signature.pods} pods" if signature.pods > 1 else "1 pod"
-        yield f"{signature.lines} times in {where}: {signature.sample}"
+        times = f"{signature.lines} times" if signature.lines > 1 else "once"
+        yield f"{times} in {pods(signature.pods)}: {signature.sample}"
     writers = sorted((log for log in logs.containers if log.matches), key=_loudest_first)
     if writers:
         yield f"by {', '.join(f'{_named(log)} ({log.matches})' for log in writers[:_NAMED])}{_more(len(writers))}"
     if (problem := unjudged(expectation, logs)) is not None:
         yield f"at least: {problem.text}"
+
+
+def pods(count: int) -> str:
+    """So many pods, in words."""
+    return "1 pod" if count == 1 else f"{count} pods"
 
 
 def _loudest_first(log: ContainerLog) -> tuple[int, str, str, bool]:

@@ -5,9 +5,10 @@ import os
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import yaml
@@ -202,9 +203,18 @@ def _with_scheme(server: str, configuration: Configuration) -> str:
 
 def _environment_proxy(server: str) -> str | None:
     # The package takes HTTP_PROXY for HTTPS servers too.
-    scheme, _, rest = server.partition("://")
-    host = rest.partition("/")[0]
-    return None if proxy_bypass(host) else getproxies().get(scheme)
+    parts = urlsplit(server)
+    # As client-go does: what runs on this machine is never reached through a proxy.
+    if parts.hostname == "localhost" or _is_loopback(parts.hostname or "") or proxy_bypass(parts.netloc):
+        return None
+    return getproxies().get(parts.scheme)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _tls(configuration: Configuration) -> ssl.SSLContext:

@@ -66,8 +66,17 @@ class _Reader:
         self._matches = compiled(query.pattern, ignore_case=query.ignore_case)
 
     def part(self, read: LogRead, budget: int) -> _Part:
+        """What one log holds. Raises ProbeError when all the others would meet the same."""
         if read.not_started:
             return _Part(read, (), _log(read, (), not_started=read.not_started))
+        try:
+            return self._read(read, budget)
+        except ProbeError as error:
+            if error.problem.kind is not ProblemKind.UNREADABLE:
+                raise
+            return _Part(read, (), _log(read, (), unread=error.problem.text))
+
+    def _read(self, read: LogRead, budget: int) -> _Part:
         # A log that is too long is read from both ends: `limitBytes` keeps the oldest lines of the window, and
         # what happens now is at the other end.
         old = LogScan(self._matches)

@@ -102,7 +102,7 @@ def test_the_most_frequent_message_is_told_first_and_who_wrote_it(world, judged)
 
     assert (
         "10 times in 2 pods: ERROR job 0 failed after 0 ms",
-        "1 times in 1 pod: ERROR out of paper",
+        "once in 1 pod: ERROR out of paper",
         "by web-1/app (9), web-2/app (2)",
     ) == violation.evidence
     assert {"pod": "web-1", "logged_by": "web-1", "container": "app"}.items() <= violation.facts.items()
@@ -232,6 +232,21 @@ def test_what_the_kubelet_writes_in_place_of_a_log_is_no_line_of_it(api, judged)
     api.answer(LOGS, Response(200, gone.encode(), "text/plain"))
 
     assert f"1 of 2 logs could not be read: web-1/app: {gone}" == unknown(judged).text
+
+
+def test_a_log_that_breaks_off_is_one_that_could_not_be_read(api, world, judged):
+    world.log("web-1", *["INFO"] * 20, namespace="shop")
+    api.answer(LOGS, scripts.truncated())
+
+    assert unknown(judged).text.startswith("1 of 2 logs could not be read: web-1/app: the answer to GET")
+
+
+def test_a_pod_that_was_deleted_meanwhile_is_no_pod_any_more(api, world, judged):
+    api.answer(LOGS, statuses.not_found("pods", "", "web-1"))
+
+    world.log("web-2", *["ERROR"] * 11, namespace="shop")
+
+    assert "matching lines 11 (in 1d, 1 pod)" == judged().violations[0].observed
 
 
 def test_what_was_found_counts_though_another_log_could_not_be_read(api, world, judged):

@@ -340,6 +340,17 @@ def test_the_proxy_of_the_kubeconfig_is_used(config):
         assert ["behind-the-proxy"] == asked(path)
 
 
+def test_the_proxy_of_the_environment_is_used_but_not_for_this_machine(config, monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+
+    assert BOTH == asked(config())
+    assert (
+        "the proxy 127.0.0.1:1 does not let through" in refused(config(cluster={"server": "http://far.invalid"})).text
+    )
+    monkeypatch.setenv("no_proxy", "far.invalid")
+    assert "the name far.invalid" in refused(config(cluster={"server": "http://far.invalid"})).text
+
+
 def test_a_proxy_that_is_down_is_told_apart_from_the_cluster(config):
     path = config(cluster={"server": "http://cluster.invalid:6443", "proxy-url": "http://u:hunter2@127.0.0.1:1"})
 
