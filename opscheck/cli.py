@@ -1,7 +1,7 @@
 """The command line: a thin face over the rest, and the one place that turns exceptions into exit codes."""
 
-import io
 import gc
+import io
 import json
 import os
 import sys
