@@ -12,6 +12,7 @@ from opscheck.policy.errors import PolicyError
 from opscheck.policy.kinds import import_bundled
 from opscheck.policy.loading import read_policy
 from opscheck.policy.models import Policy
+from opscheck.targets import Target
 
 TODAY = date(2026, 3, 1)
 
@@ -24,8 +25,9 @@ Write = Callable[..., Path]
 def only_bundled_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Errors list the known checks; those that other tests define are not for here."""
     import_bundled()
-    bundled = {name: kind for name, kind in Expectation.kinds.items() if kind.__module__.startswith("opscheck.")}
-    monkeypatch.setattr(Expectation, "kinds", bundled)
+    for base in (Expectation, Target):
+        bundled = {name: kind for name, kind in base.kinds.items() if kind.__module__.startswith("opscheck.")}
+        monkeypatch.setattr(base, "kinds", bundled)
 
 
 @pytest.fixture
