@@ -9,6 +9,9 @@ from pydantic_core import PydanticCustomError, core_schema
 from opscheck.units import Duration, PositiveCount
 
 _REFERENCE = re.compile(r"\$\{\w+\}")
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)(.*)", re.DOTALL)
+_USER_AND_PASSWORD = re.compile(r"[^:@\[]*:[^@]*[^@0-9][^@]*")
+_LIBPQ_WORD = re.compile(r"(\w+)\s*=\s*('(?:\\.|[^'\\])*'|\S*)", re.DOTALL)
 
 
 class Target(BaseModel):
@@ -202,8 +205,17 @@ def without_credentials(url: str) -> str:
     """
     if _REFERENCE.fullmatch(url):
         return url
-    scheme, separator, rest = url.partition("://")
-    if not separator:
-        words = [word for word in url.split() if word.partition("=")[0] in {"host", "port", "dbname"}]
-        return " ".join(words)
-    return f"{scheme}://{rest.partition('?')[0].rpartition('@')[2]}"
+    parts = _URL.fullmatch(url)
+    if parts is None:
+        words = ((name, value.strip("'")) for name, value in _LIBPQ_WORD.findall(url))
+        return " ".join(f"{name}={_database(value)}" for name, value in words if name in {"host", "port", "dbname"})
+    scheme, authority, rest = parts.groups()
+    if any(_USER_AND_PASSWORD.fullmatch(part) for part in authority.split(",")):  # libpq takes several hosts
+        # The password has a `/` or `?` that is not encoded, and the host is in what looks like a path.
+        authority, rest = "", rest.rpartition("@")[2]
+    return f"{scheme}://{authority.rpartition('@')[2]}{re.split('[?#]', rest)[0]}"
+
+
+def _database(name: str) -> str:
+    # libpq takes a whole connection string as the name of a database.
+    return without_credentials(name) if "=" in name or "://" in name else name

@@ -4,6 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from opscheck import HostTarget, HttpTarget, PostgresTarget, RedisTarget
+from opscheck.targets import without_credentials
 
 
 @pytest.mark.parametrize(
@@ -30,3 +31,28 @@ def test_commands_can_name_a_data_store_as_opscheck_reaches_it():
 
     assert {"url": url} == RedisTarget(kind="redis", url=url).facts()
     assert {"dsn": "dbname=shop"} == PostgresTarget(kind="postgres", dsn="dbname=shop").facts()
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("https://ops:geheim@api.example.com/v1?token=geheim#geheim", "https://api.example.com/v1"),
+        ("https://geheim@api.example.com", "https://api.example.com"),
+        ("https://registry.example.com:8443/v2/@scope", "https://registry.example.com:8443/v2/@scope"),
+        ("postgres://app:ge@heim@db.example.com:5432/shop", "postgres://db.example.com:5432/shop"),
+        ("postgres://app:geheim@one:5432,two:5433/shop", "postgres://one:5432,two:5433/shop"),
+        ("postgres://app:geheim?geheim@db.example.com/shop", "postgres://db.example.com/shop"),
+        ("postgres://app:geheim/geheim@db.example.com/shop", "postgres://db.example.com/shop"),
+        ("host=db.example.com user=app password='geheim host=geheim' dbname=shop", "host=db.example.com dbname=shop"),
+        ("host = db.example.com port = 5432 password = geheim", "host=db.example.com port=5432"),
+        ("password=geheim://geheim host=db.example.com", "host=db.example.com"),
+        ("dbname=postgres://app:geheim@db.example.com/shop", "dbname=postgres://db.example.com/shop"),
+        ("redis://:geheim@[::1]:6379/0", "redis://[::1]:6379/0"),
+        ("unix://:geheim@/run/redis.sock?db=1", "unix:///run/redis.sock"),
+        ("ssh://root:geheim@db.example.com:22", "ssh://db.example.com:22"),
+        ("local://", "local://"),
+        ("${DATABASE_URL}", "${DATABASE_URL}"),
+    ],
+)
+def test_an_address_says_where_a_target_is_and_nothing_of_its_credentials(address, shown):
+    assert shown == without_credentials(address)
