@@ -51,7 +51,7 @@ _NOUNS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "string_pattern_mismatch": lambda context: f"text that matches {context['pattern']}",
 }
 # These say no more than that something of another kind stands there.
-_OTHER_KIND = frozenset(kind for kind in _STANDARD if kind.endswith("_type")) | {"none_required"}
+_OTHER_KIND = frozenset(kind for kind in _STANDARD if kind.endswith(("_type", "_parsing"))) | {"none_required"}
 # Rules of ours about one value; any other is one about a whole entry where a mapping stands.
 _OF_A_VALUE = frozenset({"quantity", "count", "number"})
 

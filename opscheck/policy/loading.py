@@ -22,6 +22,7 @@ from opscheck.policy.checking import (
 from opscheck.policy.collecting import Issues
 from opscheck.policy.errors import PolicyError
 from opscheck.policy.explaining import Explainer
+from opscheck.policy.kinds import import_bundled
 from opscheck.policy.layers import read_layers
 from opscheck.policy.models import Policy, PolicyFile
 from opscheck.policy.nodes import Mapping as MappingNode
@@ -218,6 +219,7 @@ def _first_of_each_id(made: Iterable[tuple[int, Expectation]]) -> dict[int, Expe
 
 
 def _known_checks(name: str) -> str:
+    import_bundled()  # a run knows only what it needs; here anything may have been meant
     near = nearest(name, Expectation.kinds)
     if near is not None:
         return f"did you mean {near}?"
