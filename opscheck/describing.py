@@ -9,6 +9,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from opscheck.errors import UserError
 from opscheck.expectations.base import Expectation
 from opscheck.gathering.plan import timeout_of
@@ -176,8 +178,23 @@ def _limit_lines(expectation: Expectation) -> list[str]:
     if expectation.severity:
         lines.append(f"what has no grade: {expectation.severity}")
     base = set(Expectation.model_fields) | {"target"} | set(expectation.limits())
-    own = {name: getattr(expectation, name) for name in type(expectation).model_fields if name not in base}
-    return lines + [f"{name}: {value}" for name, value in own.items() if value not in (None, (), [], {})]
+    own = {
+        field.alias or name: getattr(expectation, name)
+        for name, field in type(expectation).model_fields.items()
+        if name not in base
+    }
+    return lines + [f"{name}: {_shown(value)}" for name, value in own.items() if value not in (None, (), [], {}, "")]
+
+
+def _shown(value: object) -> str:
+    """A field's value as a person would write it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, BaseModel) and type(value).__str__ is BaseModel.__str__:
+        return ", ".join(f"{name} {_shown(item)}" for name, item in value if item is not None)
+    if isinstance(value, tuple | list):
+        return "; ".join(str(item) for item in value)
+    return str(value)
 
 
 def _query_lines(expectation: Expectation, policy: Policy) -> list[str]:

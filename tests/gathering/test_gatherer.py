@@ -18,8 +18,8 @@ from opscheck.testing import expect
 from opscheck.units import Duration
 
 
-class Place(Target, kind="test-place"):
-    """A target that these tests answer for."""
+class Place(Target):
+    """A target that these tests answer for; no policy can name its kind."""
 
 
 @dataclass(frozen=True)

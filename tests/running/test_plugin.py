@@ -347,3 +347,15 @@ def test_the_plugin_loads_nothing_but_pytest_and_the_standard_library(pytester):
     result = pytester.runpytest_subprocess("-pno:testinfra")
 
     assert 0 == result.ret
+
+
+def test_collecting_a_strangers_project_prints_the_same_with_and_without_the_plugin(pytester):
+    pytester.makepyfile("import pytest\n@pytest.mark.parametrize('n', [1, 2])\ndef test_n(n): pass")
+
+    with_plugin = pytester.runpytest_subprocess("--co", "-q", "--no-summary")
+    without = pytester.runpytest_subprocess("--co", "-q", "--no-summary", "-pno:opscheck")
+
+    def lines(result):
+        return [line.partition(" in ")[0] for line in result.outlines]
+
+    assert lines(without) == lines(with_plugin)
