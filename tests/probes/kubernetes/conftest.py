@@ -5,6 +5,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+import trustme
+import yaml
 
 from opscheck import KubernetesTarget
 from opscheck.demo.kubernetes import KubernetesApi, World, node, node_metrics, pod, pod_metrics
@@ -47,3 +49,32 @@ def _opened(api: KubernetesApi, tmp_path: Path) -> Iterator[Callable[..., Kubern
 @pytest.fixture(name="session")
 def _session(opened) -> KubernetesSession:
     return opened()
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_this_machine(monkeypatch, tmp_path):
+    for name in ("KUBECONFIG", "KUBERNETES_SERVICE_HOST", "HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture(name="authority", scope="module")
+def _authority():
+    return trustme.CA()
+
+
+@pytest.fixture(name="config")
+def _config(api, tmp_path):
+    """Write the small cluster's kubeconfig with changes to its cluster, user and context; return its path."""
+
+    def config(*, server=api, user=None, cluster=None) -> Path:
+        """None in `user` or `cluster` takes a field away."""
+        path = server.kubeconfig(tmp_path / "config")
+        written = yaml.safe_load(path.read_text())
+        for section, entry, changes in (("users", "user", user), ("clusters", "cluster", cluster)):
+            merged = written[section][0][entry] | (changes or {})
+            written[section][0][entry] = {name: value for name, value in merged.items() if value is not None}
+        path.write_text(yaml.safe_dump(written))
+        return path
+
+    return config

@@ -1,0 +1,56 @@
+"""Pods as a cluster reports them at one moment, and what kubernetes.pods says of them then."""
+
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from checks.kubernetes import test_pods
+from opscheck import Findings, KubernetesTarget
+from opscheck.demo.kubernetes import pod
+from opscheck.expectations.kubernetes import PodsHealthy
+from opscheck.guidance.templates import expectation_facts, render
+from opscheck.queries.kubernetes import Pod, PodList
+from opscheck.testing import expect, judge
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+TARGET = KubernetesTarget(kind="kubernetes", namespace="default")
+GRACE = timedelta(minutes=15)
+SECOND = timedelta(seconds=1)
+HEALTHY = {"app": "web"}
+
+
+def ago(**span: float) -> datetime:
+    return NOW - timedelta(**span)
+
+
+def a_pod(name="web-7d4b9c6f5d-2xkqp", **fields):
+    return pod(name, **{"created": ago(days=2), "labels": HEALTHY} | fields)
+
+
+def judged(*pods, target=TARGET, **fields) -> Findings:
+    expectation = expect(PodsHealthy, target, **{"severity": "P0"} | fields)
+    answer = PodList(tuple(msgspec.convert(one, Pod) for one in pods))
+    return judge(test_pods.test_the_pods_are_well, expectation, {expectation.pods(): answer}, NOW)
+
+
+def observed(*pods, **fields) -> list[str]:
+    return [violation.observed for violation in judged(*pods, **fields).violations]
+
+
+def commands(*pods, target=TARGET, **fields) -> list[str]:
+    expectation = expect(PodsHealthy, target, severity="P0", **fields)
+    known = expectation_facts(expectation)
+    return [
+        rendered
+        for violation in judged(*pods, target=target, **fields).violations
+        for command in expectation.default_remediation.commands
+        if (rendered := render(command, known | violation.facts))
+    ]
+
+
+def status_of(item, container="app"):
+    return next(status for status in item["status"]["containerStatuses"] if status["name"] == container)
+
+
+def crashing(**fields):
+    return a_pod(**{"waiting": "CrashLoopBackOff", "restarts": 7, "terminated": ago(minutes=3)} | fields)

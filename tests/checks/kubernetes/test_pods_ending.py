@@ -1,0 +1,107 @@
+"""kubernetes.pods: pods that complete, fail, go, or are lost. Tests are named after the reports they come from."""
+
+from datetime import timedelta
+
+import pytest
+
+from opscheck.demo.kubernetes import termination
+from tests.checks.kubernetes.judging_pods import GRACE, NOW, SECOND, a_pod, ago, crashing, judged, observed, status_of
+
+# Complete, failed, evicted
+
+
+def test_k8sgpt_1581_a_completed_pod_whose_sidecar_was_killed_is_complete():
+    done = a_pod("report-1", phase="Succeeded", containers=("app", "proxy"), owner="Job/report")
+    status_of(done, "proxy")["state"] = {"terminated": termination(ago(minutes=1), 137)}
+
+    assert [] == observed(done, a_pod())
+
+
+def test_popeye_298_the_completed_pod_of_a_cron_job_is_complete():
+    assert [] == observed(a_pod("backup-29401320-x7k2m", phase="Succeeded", owner="Job/backup-29401320"), a_pod())
+
+
+def test_popeye_97_the_failed_pods_of_a_job_are_the_jobs_affair():
+    failed = a_pod("migration-1", phase="Failed", owner="Job/migration", since=ago(minutes=5))
+
+    assert [] == observed(failed, a_pod())
+
+
+def evicted(at, **fields):
+    node_low = "The node was low on resource: memory."
+    return a_pod(
+        "web-1-old", phase="Failed", reason="Evicted", message=node_low, since=at, owner="StatefulSet/web", **fields
+    )
+
+
+def without_containers(item):
+    del item["status"]["containerStatuses"]
+    return item
+
+
+def test_a_fresh_eviction_is_told_with_its_reason():
+    (violation,) = judged(without_containers(evicted(ago(minutes=20))), a_pod()).violations
+
+    assert ("web-1-old", "Evicted; statefulset/web") == (violation.subject, violation.observed)
+    assert ("The node was low on resource: memory.",) == violation.evidence
+    assert ago(minutes=20) == violation.since
+
+
+@pytest.mark.parametrize(("age", "count"), [(timedelta(hours=1) - SECOND, 1), (timedelta(hours=1) + SECOND, 0)])
+def test_the_tombstone_of_a_living_controller_is_old_news_after_an_hour(age, count):
+    assert count == len(observed(without_containers(evicted(NOW - age)), a_pod()))
+
+
+def test_a_failed_pod_that_nobody_replaces_stays_a_violation():
+    failed = a_pod("one-off", phase="Failed", owner=None, since=ago(days=2))
+
+    (text,) = observed(failed, a_pod())
+    assert text.startswith("Failed: container app, exit code 1 (Error)")
+
+
+# Going, gone, lost
+
+
+@pytest.mark.parametrize(("late", "count"), [(GRACE - SECOND, 0), (GRACE + SECOND, 1)])
+def test_helm_charts_661_the_deletion_timestamp_is_when_the_grace_period_ends(late, count):
+    going = a_pod(deleted=NOW - late, grace_seconds=600)
+
+    assert count == len(observed(going, a_pod("web-2")))
+
+
+def test_a_pod_whose_grace_period_has_not_even_ended_is_not_stuck():
+    assert [] == observed(a_pod(deleted=NOW + timedelta(minutes=9), grace_seconds=600), a_pod("web-2"))
+
+
+def test_a_stuck_pod_is_told_with_its_finalizers():
+    stuck = a_pod(deleted=ago(hours=2))
+    stuck["metadata"]["finalizers"] = ["example.com/backup"]
+
+    (violation,) = judged(stuck, a_pod("web-2")).violations
+
+    assert "still there 2h after its deletion was due; deployment/web" == violation.observed
+    assert ("finalizers: example.com/backup",) == violation.evidence
+
+
+def test_a_terminating_pod_is_nothing_else():
+    going = crashing(deleted=ago(minutes=1), ready=False)
+
+    assert [] == observed(going, a_pod("web-2"), restarts={"at_most": 0, "within": "1h"})
+
+
+def test_k8s_72226_of_a_lost_node_the_node_is_named():
+    lost = a_pod(phase="Unknown", node="node-3", ready=False, since=ago(minutes=40), reason="NodeLost")
+
+    (violation,) = judged(lost).violations
+
+    assert "unknown for 40m: its node node-3 does not report; deployment/web" == violation.observed
+    assert "node-3" == violation.facts["lost_node"]
+
+
+def test_k8s_72226_a_pod_that_cannot_go_from_a_lost_node_is_not_to_be_deleted_by_force():
+    lost = a_pod(phase="Unknown", node="node-3", deleted=ago(hours=1))
+
+    (violation,) = judged(lost, a_pod("web-2")).violations
+
+    assert ("its node node-3 does not report, so nobody can confirm that it stopped",) == violation.evidence
+    assert "stuck" not in violation.facts

@@ -1,0 +1,39 @@
+"""Asking a cluster with a kubeconfig of one's own."""
+
+import ssl
+
+import pytest
+
+from opscheck import KubernetesTarget
+from opscheck.demo.kubernetes import Tls
+from opscheck.probes.kubernetes import open_session
+from opscheck.queries.kubernetes import ListPods
+from opscheck.queries.observation import ProbeError, Problem
+
+SHOP = ListPods("cluster", "shop")
+BOTH = ["web-1", "web-2"]
+
+
+def tls(authority, *names, client_authority=None) -> Tls:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(*(names or ("127.0.0.1",))).configure_cert(context)
+    if client_authority is not None:
+        client_authority.configure_trust(context)
+        context.verify_mode = ssl.CERT_REQUIRED
+    return Tls(context, authority.cert_pem.bytes())
+
+
+def asked(path, **fields):
+    """The pods that a session sees with this kubeconfig."""
+    target = KubernetesTarget(kind="kubernetes", namespace="shop", kubeconfig=path and str(path), **fields)
+    session = open_session(target, 5)
+    try:
+        return [item.name for item in session.ask(SHOP, 5).items]
+    finally:
+        session.close()
+
+
+def refused(path, **fields) -> Problem:
+    with pytest.raises(ProbeError) as caught:
+        asked(path, **fields)
+    return caught.value.problem
