@@ -3,9 +3,9 @@
 import json
 import threading
 from dataclasses import asdict, dataclass, replace
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from opscheck.demo.closing import Closing
 from opscheck.demo.credentials import token as new_token
 from opscheck.demo.serving import Exchange, LoopbackServer, Request, Response, Tls
 
@@ -28,7 +28,7 @@ class Health:
     status: str = "ok"
 
 
-class DemoApi:
+class DemoApi(Closing):
     """
     The API, from the moment it is made until `close`; every path wants the bearer token.
 
@@ -82,14 +82,6 @@ class DemoApi:
     def close(self) -> None:
         """Stop. May be called twice."""
         self._server.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _answer(self, exchange: Exchange) -> None:
         exchange.send(self._respond(exchange.request))

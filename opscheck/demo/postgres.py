@@ -8,13 +8,13 @@ import signal
 import subprocess
 from importlib.util import find_spec
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import quote
 
 import psycopg
 from psycopg import sql
 
+from opscheck.demo.closing import Closing
 from opscheck.demo.credentials import password
 from opscheck.demo.processes import ServerFailed, ServerProcess, folder, free_port, group_of, reachable
 
@@ -60,7 +60,7 @@ def _give(place: Path, user: str) -> None:
         os.chown(found, owner.pw_uid, owner.pw_gid, follow_symlinks=False)
 
 
-class PostgreSQL:
+class PostgreSQL(Closing):
     """
     A cluster of its own in a temporary folder, on 127.0.0.1 and a free port, gone after `close`.
 
@@ -123,14 +123,6 @@ class PostgreSQL:
             # SIGINT is the fast shutdown: do not wait for clients, but end cleanly.
             self._process.stop(signal.SIGINT)
         self._folder.cleanup()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def _home(self) -> Path:

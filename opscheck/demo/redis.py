@@ -4,10 +4,9 @@ import contextlib
 import socket
 from importlib.util import find_spec
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 from urllib.parse import quote
 
+from opscheck.demo.closing import Closing
 from opscheck.demo.credentials import password
 from opscheck.demo.processes import ServerFailed, ServerProcess, folder, free_port
 
@@ -22,7 +21,7 @@ def program() -> Path:
     return Path(spec.submodule_search_locations[0]) / "bin" / "redis-server"
 
 
-class Redis:
+class Redis(Closing):
     """
     A Redis with a password that keeps nothing, on 127.0.0.1 and a free port, gone after `close`.
 
@@ -75,14 +74,6 @@ class Redis:
         """Stop, and delete its folder. May be called twice."""
         self.stop()
         self._folder.cleanup()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _start_somewhere(self) -> None:
         """Start on a free port; somebody may take it first, so try again with another."""

@@ -5,9 +5,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
+from opscheck.demo.closing import Closing
 from opscheck.demo.credentials import token
 from opscheck.demo.processes import ServerFailed, ServerProcess, folder, free_port
 
@@ -17,7 +16,7 @@ _ATTEMPTS = 3
 _STARTING_TAKES_AT_MOST = 60.0
 
 
-class S3:
+class S3(Closing):
     """
     An S3 server on 127.0.0.1 and a free port, gone after `close`, with one bucket and last night's backup.
 
@@ -73,14 +72,6 @@ class S3:
         if self._process is not None:
             self._process.stop()
         self._folder.cleanup()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _start_somewhere(self) -> None:
         """Start on a free port; somebody may take it first, so try again with another."""
