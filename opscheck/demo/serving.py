@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
+
+from opscheck.demo.closing import Closing
 
 CLOSING_TAKES_AT_MOST = 5.0
 
@@ -177,7 +178,7 @@ class _Server(ThreadingHTTPServer):
             thread.join(max(0.0, deadline - time.monotonic()))
 
 
-class LoopbackServer:
+class LoopbackServer(Closing):
     """
     Answers HTTP (with `tls` HTTPS) on 127.0.0.1 and a free port, from the moment it is made until `close`.
 
@@ -217,14 +218,6 @@ class LoopbackServer:
         self._thread.join(CLOSING_TAKES_AT_MOST)
         self._server.server_close()
         self._server.hang_up()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _record_and_answer(self, exchange: Exchange) -> None:
         with self._lock:

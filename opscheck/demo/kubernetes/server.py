@@ -6,11 +6,11 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import yaml
 
+from opscheck.demo.closing import Closing
 from opscheck.demo.kubernetes.access import Identity, Rule
 from opscheck.demo.kubernetes.answers import answer
 from opscheck.demo.kubernetes.scripts import Script, expired_continue, respond
@@ -31,7 +31,7 @@ class _Rehearsed:
         return self.left != 0 and request.path.startswith(self.prefix) and self.when(request)
 
 
-class KubernetesApi:
+class KubernetesApi(Closing):
     """
     Serves a World on 127.0.0.1 and a free port, from the moment it is made until `close`.
 
@@ -149,14 +149,6 @@ class KubernetesApi:
     def close(self) -> None:
         """Stop. May be called twice."""
         self._server.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _play(self, exchange: Exchange) -> None:
         def honest() -> Response:
