@@ -123,6 +123,8 @@ class Draft:
 
         Raises PolicyError with everything that is wrong with it.
         """
+        if self.unknown_checks():
+            import_bundled()  # a run knows only what it needs; here anything may have been meant
         kinds = [Expectation.kinds[name] for name in self.check_names() & set(Expectation.kinds)]
         made = {index: one for kind in kinds for index, one in self._by_index(kind).items()}
         targets = self._targets.known()
@@ -219,7 +221,6 @@ def _first_of_each_id(made: Iterable[tuple[int, Expectation]]) -> dict[int, Expe
 
 
 def _known_checks(name: str) -> str:
-    import_bundled()  # a run knows only what it needs; here anything may have been meant
     near = nearest(name, Expectation.kinds)
     if near is not None:
         return f"did you mean {near}?"

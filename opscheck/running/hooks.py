@@ -11,7 +11,7 @@ import pytest
 from opscheck.gathering.snapshot import Snapshot, SnapshotError, read_snapshot
 from opscheck.judging import Findings
 from opscheck.policy.errors import PolicyError
-from opscheck.policy.kinds import import_bundled
+from opscheck.policy.kinds import import_used
 from opscheck.policy.loading import Draft, read_policy
 from opscheck.policy.models import Policy
 from opscheck.queries.observation import CouldNotObserve
@@ -44,9 +44,9 @@ _STOPPED = {pytest.ExitCode.INTERRUPTED: ExitCode.INTERRUPTED, pytest.ExitCode.I
 def activate(config: pytest.Config, policy: Path) -> None:
     """Read the policy and take over the run. Raises pytest.UsageError with everything that is wrong."""
     settings = read_settings(config, policy)
-    import_bundled()
     try:
         draft = read_policy(policy, keep_unset=settings.snapshot is not None)
+        import_used(draft.check_names())
         snapshot = read_snapshot(settings.snapshot, draft.secrets) if settings.snapshot else None
         if not draft.unknown_checks():
             draft.finish(today=_today(snapshot))  # nothing is collected for a policy that is wrong
