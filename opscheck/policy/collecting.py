@@ -19,6 +19,10 @@ class Issues:
         """Add one that stands at a value."""
         self.add([Issue(*node.place, path_text(self.root, path), rule, value, hint)])
 
+    def at_key(self, node: Node, path: Path, rule: str, hint: str | None = None) -> None:
+        """Add one that stands at the key of a value."""
+        self.add([Issue(*node.key_place, path_text(self.root, path), rule, hint=hint)])
+
     def add(self, issues: Iterable[Issue]) -> None:
         """Add some, but those of a value that could not be read."""
         self._found += [issue for issue in issues if _place(issue) not in self._unreadable]

@@ -12,11 +12,13 @@ from opscheck.policy.document import Document, read_document
 from opscheck.policy.errors import Issue, PolicyError
 from opscheck.policy.files import CannotOpenError
 from opscheck.policy.nodes import Mapping, Node, Scalar, Sequence, text_of
-from opscheck.policy.variables import Variables, public_names
+from opscheck.policy.variables import Expanded, Variables, public_names
+from opscheck.suite import bundled
 
 BUNDLED = "opscheck:"
 ROOT = BUNDLED + "base.yaml"
 VERSION = 1
+MAX_LAYERS = 50
 
 _BY_ID = frozenset({"expectations", "waivers"})
 
@@ -90,26 +92,34 @@ class _Reading:
         return document
 
     def _extend(self, mention: Node, root: Mapping, path: Path, shown: str) -> None:
-        expanded = self.expand(public_names(root)).expand(text_of(mention) or "")
-        if expanded.faults:
-            self._refuse(mention, expanded.faults[0].rule, hint=expanded.faults[0].hint)
+        name = self._name(mention, root)
+        if name is None:
             return
-        if expanded.unset:
-            self._refuse(mention, f"the variable {expanded.unset[0]} is not set")
-            return
-        if not expanded.value or "\0" in expanded.value:
-            self._refuse(mention, "expected the name of a file", mention.shown)
-            return
-        target, name = _resolved(expanded.value, path), _resolved(expanded.written, Path(shown))
+        target = _resolved(name.value, path)
         real = os.path.realpath(target)
         if real in self._open:
-            files = [*list(self._open.values())[list(self._open).index(real) :], self._open[real]]
-            self._refuse(mention, f"expected files that do not extend each other in a circle: {' -> '.join(files)}")
+            circle = [*list(self._open.values())[list(self._open).index(real) :], self._open[real]]
+            self._refuse(mention, f"expected files that do not extend each other in a circle: {' -> '.join(circle)}")
+        elif len(self._open) == MAX_LAYERS:
+            self._refuse(mention, f"expected at most {MAX_LAYERS} files that extend each other")
         elif real not in self.named:
             try:
-                self._visit(target, expanded.written if expanded.written.startswith(BUNDLED) else str(name))
+                self._visit(target, _shown(name.written, shown))
             except CannotOpenError as error:
-                self._refuse(mention, f"{expanded.written}: {error}")
+                self._refuse(mention, f"{name.written}: {error}")
+
+    def _name(self, mention: Node, root: Mapping) -> Expanded | None:
+        """The file that `extends` names. None when it names none, and then that is told."""
+        name = self.expand(public_names(root)).expand(text_of(mention) or "")
+        if name.faults:
+            self._refuse(mention, name.faults[0].rule, hint=name.faults[0].hint)
+        elif name.unset:
+            self._refuse(mention, f"the variable {name.unset[0]} is not set")
+        elif not name.value or "\0" in name.value:
+            self._refuse(mention, "expected the name of a file", mention.shown)
+        else:
+            return name
+        return None
 
     def _refuse(self, mention: Node, rule: str, value: str | None = None, hint: str | None = None) -> None:
         self.incomplete = True
@@ -127,9 +137,11 @@ def _resolved(name: str, mentioned_by: Path) -> Path:
     return _bundled_path(name) if name.startswith(BUNDLED) else mentioned_by.parent / name
 
 
-def _bundled_path(name: str) -> Path:
-    from opscheck.suite import bundled  # noqa: PLC0415
+def _shown(name: str, mentioned_by: str) -> str:
+    return name if name.startswith(BUNDLED) else str(Path(mentioned_by).parent / name)
 
+
+def _bundled_path(name: str) -> Path:
     return bundled("policies") / name.removeprefix(BUNDLED)
 
 

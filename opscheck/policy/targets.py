@@ -42,7 +42,10 @@ class Targets:
 
     def _validate(self, name: str, node: Mapping, kind: type[Target]) -> None:
         target = validated(kind, node, ("targets", name), self._issues)
-        if target is not None:
+        if "name" in node.items:
+            hint = f"the name of this target is the key that it stands under, {name}"
+            self._issues.at_key(node.items["name"], ("targets", name, "name"), "unknown key", hint)
+        elif target is not None:
             register_secrets(target, node, self._secrets)
             self._known[name] = target.named(name)
 

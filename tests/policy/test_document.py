@@ -129,6 +129,50 @@ def test_an_entry_is_named_by_its_id(read):
     assert path_text(root, ("expectations", 1, "used")) == "expectations[1].used"
 
 
+# -- what is no plain value -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("a: !acme [1]", "policy.yaml:1:4: a: expected a value without the tag !acme"),
+        (
+            "a: !!timestamp 2026-12-01",
+            'policy.yaml:1:4: a: expected a value without the tag !!timestamp, got "2026-12-01"',
+        ),
+        ("a: !!set {b}", "policy.yaml:1:4: a: expected a value without the tag !!set"),
+    ],
+)
+def test_a_tag_is_an_issue_and_the_rest_is_read(read, text, told):
+    assert [told] == [str(issue) for issue in read(text).issues]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("? [a]\n: b", "policy.yaml:1:3: expected a key that is text"),
+        ("a: &x b\n*x : c", "policy.yaml:2:1: expected a key that is text, got an alias (*x)"),
+        ("a: *x", "policy.yaml:1:4: expected the anchor &x to end before this alias of it"),
+        ("a: b: c", "policy.yaml:1:5: this is not YAML: mapping values are not allowed in this context"),
+        ("a: @b", "policy.yaml:1:4: a: this is not YAML: found character that cannot start any token"),
+        ("%YAML 2.0\n---\na: b", "policy.yaml:1:1: this is not YAML: found incompatible YAML document"),
+        ("- a", "policy.yaml:1:1: expected a mapping with `version: 1`, got a list"),
+        ("text", 'policy.yaml:1:1: expected a mapping with `version: 1`, got "text"'),
+    ],
+)
+def test_what_cannot_be_read_is_refused_at_its_place(refusal, text, told):
+    assert refusal(text).startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("key", "shown"), [("1", "1"), ("true", "true"), ("1.5", "1.5"), ("null", "null"), ("", "nothing")], ids=repr
+)
+def test_a_key_that_is_no_text_is_an_issue(read, key, shown):
+    (issue,) = read(f"? {key}\n: x\nb: y\n").issues
+
+    assert (issue.rule, issue.value) == ("expected a key that is text", shown)
+
+
 # -- bounds ----------------------------------------------------------------------------------------------------------
 
 

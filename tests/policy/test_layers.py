@@ -165,6 +165,21 @@ def test_what_names_no_file_is_refused_at_its_place(refusal, name):
     assert refusal(f"version: 1\nextends: {name}\n").startswith("policy.yaml:2:1")
 
 
+def test_a_reference_that_is_none_is_told_where_it_names_a_layer(refusal):
+    told = refusal("version: 1\nextends: ${REGION.yaml\n")
+
+    assert told.startswith("policy.yaml:2:10: extends: expected ${NAME} or ${NAME:-default}")
+
+
+def test_files_that_extend_each_other_without_end_are_refused(refusal, write):
+    for number in range(60):
+        write(f"version: 1\nextends: {number + 1}.yaml\n", f"{number}.yaml")
+
+    assert refusal("version: 1\nextends: 0.yaml\n") == (
+        "48.yaml:2:10: extends: expected at most 50 files that extend each other"
+    )
+
+
 def test_an_error_names_the_file_where_the_value_stands(refusal, write):
     write(BASE.replace("{P2: 1s, P1: 5s}", "{P2: 1, P1: 5s}"), "base.yaml")
     told = refusal("version: 1\nextends: base.yaml\nexpectations:\n  - {id: cache, latency: {P2: soon}}\n")
