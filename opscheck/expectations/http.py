@@ -17,11 +17,12 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from opscheck.expectations.answering import refutes_answering
 from opscheck.expectations.base import Expectation, Remediation
 from opscheck.expectations.json_paths import JsonPath
 from opscheck.queries.base import Query
 from opscheck.queries.http import DEFAULT_MAX_BODY, HttpRequest
-from opscheck.queries.observation import Problem, ProblemKind
+from opscheck.queries.observation import Problem
 from opscheck.targets import HttpTarget
 from opscheck.units import ByteSize, Duration, Graded, GradedMinimum, PositiveCount, Severity
 
@@ -244,12 +245,7 @@ class HttpResponse(HttpExpectation, check="http.response"):
 
     def no_answer(self, problem: Problem) -> Severity | None:
         """No connection, or something that is no HTTP, proves it; silence does once it exceeds a latency limit."""
-        if problem.kind in {ProblemKind.UNREACHABLE, ProblemKind.UNREADABLE}:
-            return self.severity
-        waited = problem.waited_s if problem.kind is ProblemKind.LATE else None
-        if waited is not None and self.latency is not None and self.latency.severity(waited):
-            return self.severity
-        return None
+        return self.severity if refutes_answering(problem, self.latency) else None
 
     @field_validator("latency_of")
     @classmethod

@@ -5,9 +5,10 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
+from opscheck.expectations.answering import refutes_answering
 from opscheck.expectations.base import Expectation, Remediation
 from opscheck.queries.base import Query
-from opscheck.queries.observation import Problem, ProblemKind
+from opscheck.queries.observation import Problem
 from opscheck.queries.redis import RedisPing
 from opscheck.targets import RedisTarget
 from opscheck.units import Duration, Graded, PositiveCount, Severity
@@ -63,9 +64,4 @@ class RedisPong(Expectation, check="redis.ping"):
 
     def no_answer(self, problem: Problem) -> Severity | None:
         """No connection, or something that is no Redis, proves it; silence does once it exceeds a latency limit."""
-        if problem.kind in {ProblemKind.UNREACHABLE, ProblemKind.UNREADABLE}:
-            return self.severity
-        waited = problem.waited_s if problem.kind is ProblemKind.LATE else None
-        if waited is not None and self.latency is not None and self.latency.severity(waited):
-            return self.severity
-        return None
+        return self.severity if refutes_answering(problem, self.latency) else None
