@@ -126,8 +126,8 @@ def path_text(root: Node, path: Path) -> str:
     for step in path:
         child = _child(node, step)
         if isinstance(step, int):
-            name = text_of(child.items.get("id")) if isinstance(child, Mapping) else None
-            text += f"[{step if name is None else name}]"
+            name = child.items.get("id") if isinstance(child, Mapping) else None
+            text += f"[{name.written if isinstance(name, Scalar) else step}]"
         else:
             text += f".{step}" if text else step
         if child is None:
