@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ class Collector:
         self._systems = {name.partition(".")[0] for name in draft.check_names()}
         self._conflicts: list[str] = []
         self.checks: dict[str, Check] = {}
+        self._bound_check = lru_cache(bound_check)  # one function may run as a thousand items, and each asks twice
 
     def ignores(self, path: Path) -> bool:
         """True for a folder of bundled checks that this policy does not use."""
@@ -35,7 +37,7 @@ class Collector:
 
     def check_of(self, function: Any) -> Check | None:
         """The check that `function` is, None when it is none."""
-        check = bound_check(function)
+        check = self._bound_check(function)
         if check is None:
             return None
         known = self.checks.setdefault(check.kind.check_name, check)

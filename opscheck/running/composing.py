@@ -25,8 +25,10 @@ def compose(  # noqa: PLR0913 - all that one result is made of, by name
     """The result of one expectation, as it will stand in every report."""
     waiver = policy.waivers.get(expectation.id)
     findings = tuple(_advised(finding, expectation, policy, now, claim) for finding in judgement.findings)
-    worst = findings[0] if findings else _advised(_unknown(expectation, judgement), expectation, policy, now, claim)
-    urgent = judgement.severity is not None and judgement.blocked_by is None
+    urgent = None
+    if judgement.severity is not None and judgement.blocked_by is None:
+        unknown = _unknown(expectation, judgement)
+        urgent = findings[0] if findings else _advised(unknown, expectation, policy, now, claim)
     verdict = _waived(judgement.verdict, waiver, now)
     result = Result(
         id=expectation.id,
@@ -41,8 +43,8 @@ def compose(  # noqa: PLR0913 - all that one result is made of, by name
         summary=judgement.summary,
         measurements=judgement.measurements,
         findings=findings,
-        respond_by=worst.respond_by if urgent else None,
-        escalate=worst.escalate if urgent else (),
+        respond_by=urgent.respond_by if urgent else None,
+        escalate=urgent.escalate if urgent else (),
         runbook=expectation.runbook,
         waiver=_note(waiver, now),
         blocked_by=judgement.blocked_by,
