@@ -85,7 +85,7 @@ class Expectation(BaseModel):
     """Where the long answer stands."""
     remediation: Remediation | None = None
     """What to do; the check's own advice by default."""
-    skip: str | None = None
+    skip: Annotated[str, Field(min_length=1)] | None = None
     """Why this does not apply here. It is then reported as skipped, with this reason."""
 
     def __init_subclass__(cls, check: str = "", **options: Any) -> None:

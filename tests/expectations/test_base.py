@@ -170,3 +170,8 @@ def test_a_target_of_another_kind_is_refused_with_both_kinds(page, targets):
 def test_an_expectation_without_a_target_asks_nothing(door):
     assert made(door, severity="P1").system is None
     assert list(made(door, severity="P1").queries()) == []
+
+
+def test_what_is_skipped_says_why(door):
+    assert made(door, severity="P1", skip="no door here").skip == "no door here"
+    assert "at least 1 character" in refusal(door, severity="P1", skip="")
