@@ -135,6 +135,8 @@ class Draft:
         check_waivers(issues, self._sections, today, strict=strict)
         check_escalation(issues)
         issues.raise_any(self.secrets)
+        if len(made) != len(self._entries):
+            raise AssertionError(f"{len(self._entries)} entries became {len(made)} expectations, and no error says why")
         return self._policy(targets, tuple(made[index] for index in sorted(made)), today)
 
     def _policy(self, targets: Mapping[str, Target], expectations: tuple[Expectation, ...], today: date) -> Policy:
@@ -162,12 +164,6 @@ class Draft:
         return self._made[kind]
 
     def _validated(self, entry: _Entry, kind: type[Expectation]) -> Expectation | None:
-
-        def told_already(details: ErrorDetails) -> bool:
-            """The target is there, and what is wrong with it is told where it stands."""
-            given = details["input"]
-            return details["type"] == "unknown_target" and isinstance(given, str) and given in self._targets.names
-
         made = validated(
             kind,
             entry.node,
@@ -175,12 +171,17 @@ class Draft:
             self._issues,
             defaults=self._defaults,
             context={"targets": self._targets.known()},
-            told_already=told_already,
+            told_already=self._names_a_wrong_target,
         )
         if made is not None:
             register_secrets(made, entry.node, self.secrets)
             check_commands(self._issues, entry.index, made)
         return made
+
+    def _names_a_wrong_target(self, details: ErrorDetails) -> bool:
+        """True when the target is there; what is wrong with it is told where it stands."""
+        given = details["input"]
+        return details["type"] == "unknown_target" and isinstance(given, str) and given in self._targets.names
 
     def _refuse_unknown_checks(self, issues: Issues) -> None:
         for entry in self._entries:

@@ -1,15 +1,16 @@
 """`${NAME}` and `${NAME:-default}` in policies: replaced from the environment, and kept secret after that."""
 
 import re
+from collections.abc import Iterable
 from collections.abc import Mapping as Environment
-from collections.abc import Sequence as Names
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from operator import is_
 
 import msgspec
 
 from opscheck.policy.errors import Issue
-from opscheck.policy.nodes import Mapping, Node, Scalar, Sequence, path_text
+from opscheck.policy.nodes import Mapping, Node, Path, Scalar, Sequence, path_text
 from opscheck.redaction import Secrets
 
 NAME_PATTERN = r"[A-Za-z_][A-Za-z0-9_]*"
@@ -17,7 +18,6 @@ NAME_PATTERN = r"[A-Za-z_][A-Za-z0-9_]*"
 _REFERENCE = re.compile(
     rf"(?P<escaped>\$\$\{{)|\$\{{(?P<name>{NAME_PATTERN})(?::-(?P<default>[^}}]*))?\}}|(?P<malformed>\$\{{)"
 )
-_SHELL_TEXT = "remediation"
 _AS_WRITTEN = frozenset({"version", "public_variables"})
 
 
@@ -55,7 +55,7 @@ class Variables:
     """
 
     def __init__(
-        self, environ: Environment[str, str], secrets: Secrets, public: Names[str], *, keep_unset: bool
+        self, environ: Environment[str, str], secrets: Secrets, public: Iterable[str], *, keep_unset: bool
     ) -> None:
         self._environ = environ
         self._secrets = secrets
@@ -115,35 +115,31 @@ def public_names(root: Mapping) -> list[str]:
 def replaced(root: Mapping, variables: Variables) -> tuple[Mapping, list[Issue]]:
     """`root` with every reference replaced, and what is wrong with them. Remediation is the shell's own text."""
     replacing = _Replacing(root, variables)
-    items = {
-        key: item if key in _AS_WRITTEN else replacing.node(item, (key,), key == "expectations")
-        for key, item in root.items.items()
-    }
+    items = {key: item if key in _AS_WRITTEN else replacing.node(item, (key,)) for key, item in root.items.items()}
     return msgspec.structs.replace(root, items=items), replacing.issues
 
 
 class _Replacing:
+    """Makes a document anew where it holds references; what holds none stays the same object."""
+
     def __init__(self, root: Mapping, variables: Variables) -> None:
         self._root = root
         self._variables = variables
         self.issues: list[Issue] = []
 
-    def node(self, node: Node, path: tuple[str | int, ...], in_expectations: bool) -> Node:
+    def node(self, node: Node, path: Path) -> Node:
         if isinstance(node, Scalar):
             return self._scalar(node, path) if isinstance(node.value, str) and "${" in node.value else node
         if isinstance(node, Sequence):
-            items = [self.node(item, (*path, index), in_expectations) for index, item in enumerate(node.items)]
-            same = all(map(_is, items, node.items))
-            return node if same else msgspec.structs.replace(node, items=items)
-        shell_text = _SHELL_TEXT if in_expectations and len(path) == 2 else None  # noqa: PLR2004 - an entry of the list
-        mapping = {
-            key: item if key == shell_text else self.node(item, (*path, key), in_expectations)
-            for key, item in node.items.items()
-        }
-        same = all(map(_is, mapping.values(), node.items.values()))
-        return node if same else msgspec.structs.replace(node, items=mapping)
+            items = [self.node(item, (*path, index)) for index, item in enumerate(node.items)]
+            return node if all(map(is_, items, node.items)) else msgspec.structs.replace(node, items=items)
+        if _is_shell_text(path):
+            return node
+        values = {key: self.node(item, (*path, key)) for key, item in node.items.items()}
+        same = all(map(is_, values.values(), node.items.values()))
+        return node if same else msgspec.structs.replace(node, items=values)
 
-    def _scalar(self, node: Scalar, path: tuple[str | int, ...]) -> Scalar:
+    def _scalar(self, node: Scalar, path: Path) -> Scalar:
         expanded = self._variables.expand(node.value)
         place, where = node.place, path_text(self._root, path)
         self.issues += [Issue(*place, where, fault.rule, hint=fault.hint) for fault in expanded.faults]
@@ -152,5 +148,8 @@ class _Replacing:
         )
 
 
-def _is(left: object, right: object) -> bool:
-    return left is right
+def _is_shell_text(path: Path) -> bool:
+    match path:
+        case ("expectations", int(), "remediation"):
+            return True
+    return False
