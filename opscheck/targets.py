@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, SecretStr, ValidationInfo
 from pydantic_core import PydanticCustomError, core_schema
 
-from opscheck.units import Duration, PositiveCount
+from opscheck.units import PositiveCount, Timeout
 
 _REFERENCE = re.compile(r"\$\{\w+\}")
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)(.*)", re.DOTALL)
@@ -29,7 +29,7 @@ class Target(BaseModel):
     """The target's name in the policy; never written inside the target itself."""
     kind: str
     """What kind of system this is."""
-    timeout: Duration | None = None
+    timeout: Timeout | None = None
     """How long one question to this target may take, where an expectation says nothing else."""
     concurrency: PositiveCount = 16
     """How many questions this target is asked at the same time."""
@@ -174,7 +174,9 @@ class HostTarget(Target, kind="host"):
     @property
     def address(self) -> str:
         """The testinfra address without credentials."""
-        return without_credentials(self.uri.get_secret_value())
+        uri = self.uri.get_secret_value()
+        # A host name alone is an address to testinfra: it is reached by SSH.
+        return without_credentials(uri) if "://" in uri or uri.startswith("${") else uri.rpartition("@")[2]
 
 
 class S3Target(Target, kind="s3"):

@@ -7,7 +7,7 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar, cast, get_args
 
-from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import AfterValidator, BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import PydanticCustomError, core_schema
 
 
@@ -190,6 +190,16 @@ Count = Annotated[int, Field(ge=0), BeforeValidator(_whole_number)]
 # Not Count with Field(ge=1): of two lower bounds pydantic keeps the first.
 PositiveCount = Annotated[int, Field(ge=1), BeforeValidator(_whole_number)]
 """A whole number of at least one."""
+
+
+def _longer_than_nothing(value: "Duration") -> "Duration":
+    if value <= 0:
+        raise PydanticCustomError("no_time", "a duration longer than nothing, such as 5s")
+    return value
+
+
+Timeout = Annotated[Duration, AfterValidator(_longer_than_nothing)]
+"""How long something may take; nothing is ever answered in no time."""
 
 
 T = TypeVar("T", bound=float)

@@ -56,3 +56,8 @@ def test_commands_can_name_a_data_store_as_opscheck_reaches_it():
 )
 def test_an_address_says_where_a_target_is_and_nothing_of_its_credentials(address, shown):
     assert shown == without_credentials(address)
+
+
+def test_a_host_name_alone_is_the_address_of_a_host():
+    assert "web1" == HostTarget(kind="host", uri="ops@web1").address
+    assert "ssh://web1" == HostTarget(kind="host", uri="ssh://ops@web1").address

@@ -15,6 +15,7 @@ from opscheck.units import (
     GradedMinimum,
     Percentage,
     Severity,
+    Timeout,
     format_bytes,
     format_duration,
     format_value,
@@ -293,3 +294,10 @@ def test_a_number_that_breaks_a_graver_step_never_gets_a_milder_severity(steps, 
     broken = [Severity(severity) for severity, value in steps.items() if observed > value]
 
     assert worst(broken) == limit.severity(observed)
+
+
+def test_a_timeout_of_nothing_is_refused_as_nothing_is_answered_in_no_time():
+    with pytest.raises(ValidationError, match="a duration longer than nothing"):
+        TypeAdapter(Timeout).validate_python("0s")
+
+    assert 0.001 == TypeAdapter(Timeout).validate_python("1ms")

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 from opscheck.queries.base import Query
 from opscheck.queries.observation import Problem
 from opscheck.targets import Target
-from opscheck.units import Duration, Graded, Severity, worst
+from opscheck.units import Graded, Severity, Timeout, worst
 
 _ID = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
 
@@ -75,7 +75,7 @@ class Expectation(BaseModel):
     """What is expected, in one sentence; the check's own claim by default."""
     severity: Severity | None = None
     """How bad it is when something without a grade of its own is violated."""
-    timeout: Duration | None = None
+    timeout: Timeout | None = None
     """How long each of its questions may take."""
     tags: tuple[Tag, ...] = ()
     """Words to select it by; each is a pytest mark."""

@@ -15,7 +15,7 @@ from opscheck.policy.variables import NAME_PATTERN
 from opscheck.record import Source
 from opscheck.redaction import Secrets
 from opscheck.targets import Target
-from opscheck.units import Duration, Severity
+from opscheck.units import Duration, Severity, Timeout
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _VARIABLE = re.compile(NAME_PATTERN)
@@ -110,7 +110,7 @@ class Waiver(_Part):
 class Defaults(_Part):
     """What holds for every expectation that says nothing else."""
 
-    timeout: Duration | None = None
+    timeout: Timeout | None = None
     """How long a question may take, where neither the expectation nor its target says so."""
     owner: Text | None = None
     """Who looks after it."""
