@@ -62,7 +62,11 @@ class Collector:
             policy = self._draft.finish(today=self._today)
         except PolicyError as error:
             raise pytest.UsageError(str(error)) from None
-        wrong = [*dict.fromkeys(self._conflicts), *self._settings.idle_selectors(policy.expectations)]
+        wrong = [
+            *dict.fromkeys(self._conflicts),
+            *self._settings.idle_selectors(policy.expectations),
+            *_judged_more_than_once(items),
+        ]
         if judged_in_full and not wrong:
             wrong = self._unjudged(policy, set(_by_id(items)))
         if wrong:
@@ -81,6 +85,11 @@ class Collector:
         if left_out:
             config.hook.pytest_deselected(items=left_out)
         items[:] = chosen + [item for item in items if EXPECTATION not in item.stash]
+
+    def uncollected(self, items: list[pytest.Item], policy: Policy) -> list[str]:
+        """The ids of what is selected and has no item, such as those whose check could not be imported."""
+        found = _by_id(items)
+        return [one.id for one in policy.expectations if one.id not in found and self._settings.selects(one)]
 
     def _unjudged(self, policy: Policy, found: set[str]) -> list[str]:
         missing = [f"{one.id} ({one.check})" for one in policy.expectations if one.id not in found]
@@ -109,3 +118,17 @@ def chosen_by_node(config: pytest.Config) -> bool:
 
 def _by_id(items: list[pytest.Item]) -> dict[str, pytest.Item]:
     return {item.stash[EXPECTATION].id: item for item in items if EXPECTATION in item.stash}
+
+
+def _judged_more_than_once(items: list[pytest.Item]) -> list[str]:
+    """Checks that make several items of one expectation: of several verdicts only one could be reported."""
+    by_id: dict[str, list[str]] = {}
+    for item in items:
+        if EXPECTATION in item.stash:
+            by_id.setdefault(item.stash[EXPECTATION].id, []).append(item.nodeid)
+    return [
+        f"{name} is judged by {len(nodes)} items, and one is expected: {', '.join(nodes)}; "
+        "let the check have no parameters of its own, and collect it once"
+        for name, nodes in by_id.items()
+        if len(nodes) > 1
+    ]

@@ -38,9 +38,16 @@ def record(  # noqa: PLR0913 - all that a record is made of, by name
         observed_at=observed_at,
         gate=GateNote(fail_on=str(gate), open=exit_code is ExitCode.OPEN, exit_code=int(exit_code)),
         counts=counts,
-        notices=tuple(policy.secrets.clean(notice) for notice in policy.notices),
+        notices=tuple(policy.secrets.clean(notice) for notice in [*policy.notices, *_lost(policy, chosen, reported)]),
         results=reported,
     )
+
+
+def _lost(policy: Policy, chosen: set[str], reported: Iterable[Result]) -> list[str]:
+    """A sentence that names what has no verdict."""
+    lost = chosen - {result.id for result in reported}
+    names = ", ".join(one.id for one in policy.expectations if one.id in lost)
+    return [f"no verdict of {names}: the run ended before, or what was to judge it went away"] if lost else []
 
 
 def write_record(path: Path, run: Run) -> None:

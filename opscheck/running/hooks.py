@@ -1,7 +1,7 @@
 """The pytest hooks of a run that has a policy, in the order in which pytest calls them."""
 
 import logging
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,10 @@ from opscheck.verdicts import (
     passed_or_violated,
 )
 
-_STOPPED = {pytest.ExitCode.INTERRUPTED: ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR: ExitCode.INTERNAL_ERROR}
+_STOPPED: dict[int, ExitCode] = {
+    pytest.ExitCode.INTERRUPTED: ExitCode.INTERRUPTED,
+    pytest.ExitCode.INTERNAL_ERROR: ExitCode.INTERNAL_ERROR,
+}
 
 
 def activate(config: pytest.Config, policy: Path) -> None:
@@ -71,6 +74,8 @@ class RunHooks:
         self._observations: Observations | None = None
         self._handover: Handover | None = None
         self._selected: list[str] = []
+        self._uncollected: list[str] = []
+        self._deselected: set[str] = set()
         self._results: dict[str, Result] = {}
         self._strangers_failed = False
         self._started_at = datetime.now(UTC)
@@ -146,11 +151,18 @@ class RunHooks:
         )
         for tag in sorted({tag for one in self._policy.expectations for tag in one.tags}):
             config.addinivalue_line("markers", f"{tag}: expectations tagged {tag}")
+        if session.testsfailed and not chosen_by_node(config):
+            self._uncollected = self._collector.uncollected(items, self._policy)
         self._collector.arrange(items, self._policy, config)
+        self._selected = [item.stash[EXPECTATION].id for item in items if EXPECTATION in item.stash]
 
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Take down what was selected: each of these must end with one verdict."""
-        self._selected = [item.stash[EXPECTATION].id for item in session.items if EXPECTATION in item.stash]
+    def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
+        """Take down what was left out on purpose. An item that goes away in silence was lost."""
+        self._deselected.update(item.stash[EXPECTATION].id for item in items if EXPECTATION in item.stash)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Take down that something could not be collected, where the run goes on all the same."""
+        self._strangers_failed |= report.failed
 
     # -- gathering and judging -----------------------------------------------------------------------------------
 
@@ -223,11 +235,11 @@ class RunHooks:
         self._run = record(
             self._policy,
             self._settings.gate,
-            self._selected,
+            self._declared,
             self._results,
             started_at=self._started_at,
             observed_at=self._observations.now,
-            stopped=_STOPPED.get(pytest.ExitCode(exitstatus)),
+            stopped=_STOPPED.get(exitstatus),
             strangers_failed=self._strangers_failed,
         )
         session.exitstatus = self._run.gate.exit_code
@@ -244,6 +256,11 @@ class RunHooks:
         logging.setLogRecordFactory(self._log_records)
 
     # -- parts ---------------------------------------------------------------------------------------------------
+
+    @property
+    def _declared(self) -> list[str]:
+        """The ids of what was selected: each of these must end with one verdict."""
+        return [name for name in [*self._selected, *self._uncollected] if name not in self._deselected]
 
     @property
     def _state(self) -> Observations:
@@ -310,9 +327,8 @@ def _today(snapshot: Snapshot | None) -> Any:
 
 def _stops(call: pytest.CallInfo[None]) -> bool:
     """True when this is no outcome of a check but the end of the session."""
-    return call.excinfo is not None and isinstance(
-        call.excinfo.value, KeyboardInterrupt | SystemExit | pytest.exit.Exception
-    )
+    # pytest goes on after a SystemExit.
+    return call.excinfo is not None and isinstance(call.excinfo.value, KeyboardInterrupt | pytest.exit.Exception)
 
 
 def _first_line(error: BaseException) -> str:

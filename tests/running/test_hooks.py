@@ -1,0 +1,137 @@
+"""A run never loses an expectation, and never calls one passed that was not judged."""
+
+from textwrap import dedent
+
+import pytest
+
+POLICY = """
+    expectations:
+      - {id: low, check: tank.level, level: 1, at_most: {P2: 5}}
+      - {id: odd, check: tank.odd, severity: P1}
+"""
+
+HEAD = """
+import pytest
+from opscheck import Expectation
+
+
+class Odd(Expectation, check="tank.odd"):
+    '''Nothing is odd.'''
+
+
+"""
+
+
+def judge(project, check, *options, conftest=""):
+    """Run a policy of two expectations; `check` judges the one called odd."""
+    project.policy(POLICY)
+    project.check("test_odd.py", HEAD + dedent(check))
+    project.check("conftest.py", conftest)
+    return project.judge(*options)
+
+
+def declared_and_reported(outcome):
+    """How many expectations the run selected, and how many have a verdict."""
+    return outcome.run["counts"]["declared"], outcome.run["counts"]["reported"]
+
+
+def test_a_check_that_makes_two_items_of_one_expectation_is_an_error(project):
+    outcome = judge(
+        project,
+        """
+        @pytest.mark.parametrize("number", [1, 2])
+        def test_odd(expectation: Odd, number):
+            assert number == 2
+        """,
+    )
+
+    assert 4 == outcome.ret
+    assert "odd is judged by 2 items, and one is expected" in outcome.out
+
+
+def test_a_check_that_two_classes_inherit_is_an_error(project):
+    outcome = judge(
+        project,
+        """
+        class TestOne:
+            number = 1
+
+            def test_odd(self, expectation: Odd):
+                assert self.number == 2
+
+        class TestTwo(TestOne):
+            number = 2
+        """,
+    )
+
+    assert 4 == outcome.ret
+    assert "odd is judged by 2 items" in outcome.out
+
+
+def test_an_item_that_a_conftest_takes_away_in_silence_is_missed(project):
+    outcome = judge(
+        project,
+        "def test_odd(expectation: Odd): assert False",
+        conftest="""
+        def pytest_collection_modifyitems(items):
+            items[:] = [item for item in items if "odd" not in item.name]
+        """,
+    )
+
+    assert 21 == outcome.ret
+    assert (2, 1) == declared_and_reported(outcome)
+    assert "no verdict of odd" in outcome.run["notices"][0]
+
+
+def test_an_item_that_a_conftest_deselects_was_not_selected(project):
+    outcome = judge(
+        project,
+        "def test_odd(expectation: Odd): assert False",
+        conftest="""
+        def pytest_collection_modifyitems(items, config):
+            config.hook.pytest_deselected(items=[item for item in items if "odd" in item.name])
+            items[:] = [item for item in items if "odd" not in item.name]
+        """,
+    )
+
+    assert 0 == outcome.ret
+    assert (1, 1) == declared_and_reported(outcome)
+
+
+def test_going_on_after_a_check_that_cannot_be_imported_misses_its_expectations(plain_project):
+    outcome = judge(
+        plain_project,
+        """
+        import there_is_no_such_module
+
+        def test_odd(expectation: Odd): pass
+        """,
+        "--continue-on-collection-errors",
+    )
+
+    assert 21 == outcome.ret
+    assert (2, 1) == declared_and_reported(outcome)
+
+
+def test_going_on_after_another_module_that_cannot_be_imported_is_no_success(plain_project):
+    plain_project.check("test_wrong.py", "import there_is_no_such_module")
+
+    outcome = judge(plain_project, "def test_odd(expectation: Odd): pass", "--continue-on-collection-errors")
+
+    assert 1 == outcome.ret
+    assert (2, 2) == declared_and_reported(outcome)
+
+
+def test_a_check_that_ends_the_program_is_unknown(project):
+    outcome = judge(project, "def test_odd(expectation: Odd): raise SystemExit(0)")
+
+    assert 20 == outcome.ret
+    assert "the check itself failed: SystemExit: 0" in outcome.result("odd")["summary"]
+
+
+@pytest.mark.parametrize("code", [0, 7])
+def test_a_check_that_ends_the_session_leaves_no_verdict_whatever_exit_code_it_asks_for(plain_project, code):
+    outcome = judge(plain_project, f"def test_odd(expectation: Odd): pytest.exit('enough', returncode={code})")
+
+    assert 21 == outcome.ret
+    assert "no verdict of odd" in outcome.out
