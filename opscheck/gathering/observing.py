@@ -23,13 +23,17 @@ class Observing:
         self._fetch = fetch
         self.now = now
         self.used: list[Observation] = []
+        self.missing: CouldNotObserve | None = None
+        """The first answer that was asked for and not there; a check that passes over it has not looked."""
 
     def __call__(self, query: Query[A]) -> A:
         """The answer to `query`. Raises CouldNotObserve when there is none."""
         observation = self._gathered.get(query) or self._fetch(query)
         self.used.append(observation)
         if observation.problem is not None:
-            raise CouldNotObserve(query, observation.problem)
+            missing = CouldNotObserve(query, observation.problem)
+            self.missing = self.missing or missing
+            raise missing
         answer: A = observation.answer
         return answer
 

@@ -15,7 +15,7 @@ from opscheck.policy.kinds import import_used
 from opscheck.policy.loading import Draft, read_policy
 from opscheck.policy.models import Policy
 from opscheck.queries.observation import CouldNotObserve
-from opscheck.record import Result, Run
+from opscheck.record import Result, Run, Verdict
 from opscheck.redaction import Secrets
 from opscheck.running import fixtures
 from opscheck.running.binding import Check
@@ -42,6 +42,8 @@ _STOPPED: dict[int, ExitCode] = {
     pytest.ExitCode.INTERRUPTED: ExitCode.INTERRUPTED,
     pytest.ExitCode.INTERNAL_ERROR: ExitCode.INTERNAL_ERROR,
 }
+# `return answer.status == 200` where `assert` was meant would pass, with a warning that nobody reads.
+_NO_RETURN = pytest.mark.filterwarnings("error::pytest.PytestReturnNotNoneWarning")
 
 
 def activate(config: pytest.Config, policy: Path) -> None:
@@ -146,6 +148,7 @@ class RunHooks:
             expectation = expectation_of(item, check) if check else None
             if expectation is not None:
                 item.stash[EXPECTATION] = expectation
+                item.add_marker(_NO_RETURN)
         self._policy = self._collector.finish(
             items, judged_in_full=not session.testsfailed and not chosen_by_node(config)
         )
@@ -301,23 +304,37 @@ class RunHooks:
         present(report, item, result, _traceback(call, report))
 
     def _judge(self, item: pytest.Item, call: pytest.CallInfo[None], check: Check) -> Judgement:
+        missing = item.stash[OBSERVING].missing
+        judgement = self._concluded(item, call, check)
+        if missing is not None and judgement.verdict in {Verdict.PASSED, Verdict.SKIPPED}:
+            return self._not_observed(item, missing)
+        return judgement
+
+    def _concluded(self, item: pytest.Item, call: pytest.CallInfo[None], check: Check) -> Judgement:
         expectation, findings = item.stash[EXPECTATION], item.stash[FINDINGS]
         if call.excinfo is None:
             return passed_or_violated(findings)
         error = call.excinfo.value
         if isinstance(error, CouldNotObserve):
-            carrier = self._state.carriers.get(error.query.target)
-            return not_observed(expectation, error, findings, carrier)
+            return self._not_observed(item, error)
         if isinstance(error, pytest.skip.Exception):
             return does_not_apply(str(error.msg))
-        if isinstance(error, AssertionError | pytest.fail.Exception):
+        if call.when == "call" and isinstance(error, AssertionError | pytest.fail.Exception):
             return assertion_failed(expectation, _first_line(error), check.claim, findings)
         place = call.excinfo.traceback[-1]
         return check_broke(expectation, error, f"{Path(place.path).name}:{place.lineno + 1}", findings)
 
+    def _not_observed(self, item: pytest.Item, missing: CouldNotObserve) -> Judgement:
+        carrier = self._state.carriers.get(missing.query.target)
+        return not_observed(item.stash[EXPECTATION], missing, item.stash[FINDINGS], carrier)
+
     def _clean_log_record(self, *arguments: Any, **options: Any) -> logging.LogRecord:
         made = self._log_records(*arguments, **options)
-        made.msg, made.args = self._secrets.clean(made.getMessage()), ()
+        try:
+            message = made.getMessage()
+        except (TypeError, ValueError, KeyError):  # it does not fit its arguments; a client library's slip is no news
+            message = f"{made.msg} {made.args}"
+        made.msg, made.args = self._secrets.clean(message), ()
         return made
 
 

@@ -22,9 +22,9 @@ class Odd(Expectation, check="tank.odd"):
 """
 
 
-def judge(project, check, *options, conftest=""):
+def judge(project, check, *options, conftest="", policy=POLICY):
     """Run a policy of two expectations; `check` judges the one called odd."""
-    project.policy(POLICY)
+    project.policy(policy)
     project.check("test_odd.py", HEAD + dedent(check))
     project.check("conftest.py", conftest)
     return project.judge(*options)
@@ -134,4 +134,71 @@ def test_a_check_that_ends_the_session_leaves_no_verdict_whatever_exit_code_it_a
     outcome = judge(plain_project, f"def test_odd(expectation: Odd): pytest.exit('enough', returncode={code})")
 
     assert 21 == outcome.ret
-    assert "no verdict of odd" in outcome.out
+    assert "no verdict of odd" in outcome.run["notices"][0]
+
+
+MISSING = """
+from opscheck import Observe
+from opscheck.queries.http import HttpRequest
+from opscheck.queries.observation import CouldNotObserve
+
+ASKED = HttpRequest(target="api", path="/")
+
+def test_odd(expectation: Odd, observe: Observe):
+    try:
+        observe(ASKED)
+    except CouldNotObserve:
+        {then}
+"""
+
+API = """
+    targets:
+      api: {kind: http, base_url: "http://127.0.0.1:1"}
+"""
+
+
+@pytest.mark.parametrize("then", ["return", "pytest.skip('there is nothing to see')"])
+def test_a_check_that_passes_over_what_it_could_not_observe_does_not_pass(project, then):
+    outcome = judge(project, MISSING.format(then=then), policy=POLICY + API)
+
+    assert 20 == outcome.ret
+    assert "unknown" == outcome.verdicts["odd"]
+    assert "refused" in outcome.result("odd")["summary"]
+
+
+def test_a_check_that_returns_what_it_should_assert_is_unknown(project):
+    outcome = judge(project, "def test_odd(expectation: Odd): return False")
+
+    assert 20 == outcome.ret
+    assert "did you mean to use `assert` instead of `return`?" in outcome.result("odd")["summary"].lower()
+
+
+@pytest.mark.parametrize("way", ["assert False, 'no database'", "pytest.fail('no database')"])
+def test_a_fixture_that_fails_is_no_violation_but_keeps_the_check_from_looking(project, way):
+    outcome = judge(
+        project,
+        f"""
+        @pytest.fixture
+        def database():
+            {way}
+
+        def test_odd(expectation: Odd, database): pass
+        """,
+    )
+
+    assert 20 == outcome.ret
+    assert "no database" in outcome.result("odd")["summary"]
+
+
+def test_a_log_call_that_does_not_fit_its_arguments_breaks_no_check(project):
+    outcome = judge(
+        project,
+        """
+        import logging
+
+        def test_odd(expectation: Odd):
+            logging.getLogger("client").warning("%d items", "some")
+        """,
+    )
+
+    assert "passed" == outcome.verdicts["odd"]
