@@ -1,15 +1,17 @@
 """Measuring whole processes from outside: wall time, processor time and peak memory."""
 
+import json
 import os
+import signal
 import statistics
 import subprocess
+import sys
 import tempfile
-import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+_METER = Path(__file__).with_name("meter.py")
 _TAKES_AT_MOST_S = 600.0
 
 # Whatever changes how Python, pytest or an HTTP client behaves does not reach a measured process.
@@ -55,34 +57,26 @@ class Median:
 
 
 def run(command: Command) -> Took:
-    """
-    Run a process to its end. Raises BenchmarkError when it takes ten minutes.
-
-    Its peak is never below the memory that this process had when it started it: the kernel counts from the fork
-    on. So whatever measures must stay small, and generates no data itself.
-    """
-    with tempfile.TemporaryFile() as output:
-        started = time.perf_counter()
+    """Run a process to its end. Raises BenchmarkError when it takes ten minutes."""
+    with tempfile.TemporaryFile() as output, tempfile.NamedTemporaryFile() as report:
         process = subprocess.Popen(
-            command.words,
+            [sys.executable, "-I", "-S", str(_METER), report.name, *command.words],
             cwd=command.folder,
             env=_clean_environment() | dict(command.variables),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
+            start_new_session=True,  # so that it can be ended together with what it started
         )
-        end = threading.Timer(_TAKES_AT_MOST_S, process.kill)
-        end.start()
         try:
-            _, status, usage = os.wait4(process.pid, 0)
-            wall_s = time.perf_counter() - started
-        finally:
-            end.cancel()
-        process.returncode = os.waitstatus_to_exitcode(status)
+            process.wait(_TAKES_AT_MOST_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise BenchmarkError(f"{command.text()}\n  did not end in {_TAKES_AT_MOST_S:g} s") from None
         output.seek(0)
         text = output.read().decode("utf-8", "replace")
-    processor_s = usage.ru_utime + usage.ru_stime
-    return Took(wall_s, processor_s, usage.ru_maxrss * 1024, process.returncode, text)  # Linux counts in KiB
+        return Took(output=text, **json.loads(report.read()))
 
 
 def run_well(command: Command, *, exit_code: int = 0, says: str = "") -> Took:

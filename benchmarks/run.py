@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from machine import described
+from machine import described, load
 from measure import BenchmarkError
 from rows import ROWS
 from table import Line, markdown, plain
@@ -26,9 +26,10 @@ def main() -> int:
         return 0
     chosen = options.only or list(ROWS)
     lines: list[Line] = []
+    began_with = load()
     failed = [name for name in chosen if not _measured(name, _QUICK_RUNS if options.quick else _RUNS, lines)]
     if not failed and not options.only:
-        _RESULTS.write_text(_page(lines, quick=options.quick))
+        _RESULTS.write_text(_page(lines, began_with, quick=options.quick))
         print(f"\nwritten to {_RESULTS}")
     return 1 if failed else 0
 
@@ -56,7 +57,7 @@ def _measured(name: str, runs: int, lines: list[Line]) -> bool:
     return True
 
 
-def _page(lines: list[Line], *, quick: bool) -> str:
+def _page(lines: list[Line], began_with: float, *, quick: bool) -> str:
     command = "python benchmarks/run.py" + (" --quick" if quick else "")
     return f"""# Benchmarks
 
@@ -67,7 +68,7 @@ Times depend on the machine, and on what else it does; the ratios are what to co
 `make bench` prints this page, that is `{command}`.
 
 {markdown(lines)}
-{described()}"""
+{described(began_with)}"""
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
 """What a row of the results says, and how it is written: Markdown for the file, the same in plain lines for people."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import zip_longest
 
-_HEAD = ("what", "opscheck", "beside it", "ratio", "aim", "met")
+_HEAD = ("what", "opscheck", "beside it", "opscheck / other", "aim", "met")
 
 
 @dataclass(frozen=True)
@@ -13,14 +15,14 @@ class Line:
     what: str
     opscheck: str
     beside: tuple[str, ...] = ()
-    ratio: tuple[str, ...] = ()
+    ratios: tuple[str, ...] = ()
     aim: str = ""
     met: bool | None = None
 
     def cells(self) -> tuple[str, ...]:
         """Its columns."""
         met = {True: "yes", False: "**no**", None: ""}[self.met]
-        return (self.what, self.opscheck, "<br>".join(self.beside), "<br>".join(self.ratio), self.aim, met)
+        return (self.what, self.opscheck, "<br>".join(self.beside), "<br>".join(self.ratios), self.aim, met)
 
 
 def markdown(lines: Iterable[Line]) -> str:
@@ -33,8 +35,8 @@ def plain(line: Line) -> str:
     """The same for a terminal."""
     met = {True: "met", False: "MISSED", None: "-"}[line.met]
     beside = "".join(
-        f"\n      {text}" + (f"  ({ratio})" if ratio else "")
-        for text, ratio in zip(line.beside, [*line.ratio, *[""] * len(line.beside)], strict=False)
+        f"\n      {text}" + (f"  ({times})" if times else "")
+        for text, times in zip_longest(line.beside, line.ratios, fillvalue="")
     )
     return f"  {line.what}: {line.opscheck}  [{line.aim or 'no aim'}: {met}]{beside}"
 
@@ -49,6 +51,7 @@ def megabytes(value: float) -> str:
     return f"{value / 1e6:.0f} MB"
 
 
-def times(value: float) -> str:
-    """`1.4 x`."""
-    return f"{value:.1f} x" if value < 100 else f"{value:.0f} x"
+def ratio(ours: float, theirs: float) -> str:
+    """Ours as a multiple of theirs, to two digits: `0.062 x`, `1.2 x`, `14 x`."""
+    digits = max(0, 1 - math.floor(math.log10(abs(ours / theirs)))) if ours and theirs else 0
+    return f"{ours / theirs:.{digits}f} x" if theirs else "-"

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from measure import BenchmarkError, Took, medians, once
 from servers import serving
-from table import Line, seconds, times
+from table import Line, ratio, seconds
 from workspace import Workspace, workspace
 
 _COUNT, _TRIED = 50, 2
@@ -22,7 +22,7 @@ def one_timeout(runs: int) -> Iterable[Line]:
         what=f"one dead target under {_COUNT} expectations, time-out {_TIMEOUT_S} s",
         opscheck=f"{seconds(ours.wall_s)}, one finding, {_COUNT - 1} blocked by it",
         beside=(f"pytest with httpx: {each * _COUNT:.0f} s ({seconds(each)} for each of {_TRIED}, computed)",),
-        ratio=(times(each * _COUNT / ours.wall_s),),
+        ratios=(ratio(ours.wall_s, each * _COUNT),),
         aim=f"one time-out ({_TIMEOUT_S} s and the start of a process)",
         met=ours.wall_s <= _TIMEOUT_S + _START_S,
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from measure import Median, Took, medians, once
 from servers import serving
-from table import Line, seconds, times
+from table import Line, ratio, seconds
 from workspace import Workspace, workspace
 
 _WIDE = 64
@@ -21,7 +21,7 @@ class _Load:
 
     @property
     def name(self) -> str:
-        return f"{self.count:,} HTTP expectations of {seconds(self.delay_s)}"
+        return f"{self.count:,} HTTP expectations of {self.delay_s * 1000:.0f} ms"
 
 
 def hundred(runs: int) -> Iterable[Line]:
@@ -59,7 +59,7 @@ def _lines(place: Workspace, url: str, load: _Load, alternatives: dict[str, Medi
             what=f"{load.name}, {bound}",
             opscheck=seconds(median.wall_s),
             beside=beside,
-            ratio=tuple(times(one.wall_s / median.wall_s) for one in alternatives.values()),
+            ratios=tuple(ratio(median.wall_s, one.wall_s) for one in alternatives.values()),
             aim=f"≤ {load.aim_s:g} s, whole process",
             met=median.wall_s <= load.aim_s,
         )

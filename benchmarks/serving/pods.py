@@ -1,14 +1,14 @@
 """
-A Kubernetes API whose pages of pods lie ready: `python pods.py 5000 6900 KUBECONFIG`.
+A Kubernetes API with many pods: `python pods.py 5000 7800 ready KUBECONFIG`.
 
-The arguments are how many pods, how many bytes each has, and the kubeconfig to write. Each page is encoded when it
-is asked for the first time; after a warm-up the server only sends bytes.
+The arguments are how many pods, how many bytes each has, how they are served, and the kubeconfig to write.
+`fresh`: as an API server does, each page is encoded and compressed when it is asked for.
+`ready`: that was done when it was asked for the first time, so that after a warm-up the server only sends bytes.
 """
 
 import gzip
 import json
 import sys
-from collections import Counter
 from functools import cache
 from pathlib import Path
 
@@ -28,14 +28,12 @@ class Pages:
 
     def __init__(self, pods: list[Object]) -> None:
         self._pods = pods
-        self.sent: Counter[str] = Counter()
         self.page = cache(self._encode)
 
     def script(self, exchange: Exchange, _honest: Honest) -> None:
         """Answer one LIST with bytes that lie ready."""
         query = exchange.request.query
         zipped = "gzip" in exchange.request.headers.get("accept-encoding", "")
-        self.sent["gzip" if zipped else "plain"] += 1
         exchange.write(self.page(int(query.get("continue") or 0), int(query.get("limit") or 0), zipped))
 
     @property
@@ -60,16 +58,17 @@ class Pages:
         return json.dumps(page, separators=(",", ":")).encode()
 
 
-def main(count: int, size: int, kubeconfig: Path) -> None:
+def main(count: int, size: int, manner: str, kubeconfig: Path) -> None:
     """Serve until the benchmark lets go."""
     pods = many_pods(count, NAMESPACE, padding=size, containers=("app", "proxy"), labels={"app": "load"})
     pages = Pages(pods)
-    with KubernetesApi(World()) as api:
-        api.answer(_PATH, pages.script)
+    with KubernetesApi(World(*pods)) as api:
+        if manner == "ready":
+            api.answer(_PATH, pages.script)
         api.kubeconfig(kubeconfig, namespace=NAMESPACE)
         place = {"url": api.url, "token": api.token, "path": _PATH, "bytes": pages.total_bytes}
-        attend(place, {"encodings": lambda: dict(pages.sent), "requests": lambda: len(api.requests)})
+        attend(place, {"encodings": lambda: [request.headers.get("accept-encoding", "") for request in api.requests]})
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))
+    main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], Path(sys.argv[4]))
