@@ -1,16 +1,23 @@
 """
-Asks Redis and Valkey servers, in their protocol's second version, which all of them speak.
+Asks Redis and Valkey servers through redis-py, in their protocol's second version, which all of them speak.
 
-PING needs four lines of it. A client library would send commands of its own at every connection (CLIENT SETINFO,
-HELLO), which an access list may refuse; it keeps time per read and not in all; and it takes 0.3 s to import.
+Nothing is said but AUTH and the question: an access list may refuse what a client tells of itself with CLIENT SETINFO
+and HELLO.
 """
 
 import socket
 import ssl
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Self
 from urllib.parse import unquote, urlsplit
+
+from redis import Connection, exceptions
+from redis._parsers import _RESP2Parser
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from opscheck.probes.contact import GRACE_S, dial, late, seconds_left, secure, trust, unreachable
 from opscheck.queries.base import Query
@@ -20,7 +27,7 @@ from opscheck.targets import RedisTarget
 from opscheck.units import format_duration
 
 _PORT = 6379
-_LONGEST_LINE = 65536
+_LONGEST_REPLY = 1 << 20  # bytes; INFO has ten or twenty thousand
 _SHOWN = 200
 _STATES = set(Refusal) - {Refusal.MAX_CLIENTS, Refusal.OTHER}
 _TCP, _TLS, _UNIX = {"redis", "valkey"}, {"rediss", "valkeys"}, {"unix", "redis+unix"}
@@ -31,7 +38,7 @@ def open_session(target: RedisTarget, timeout_s: float) -> "RedisSession":
     place = Place.of(target.url.get_secret_value())
     context = trust(target.ca_file) if place.tls else None
     try:
-        _connect(place, time.monotonic() + timeout_s + GRACE_S).close()
+        _connect(place, None, time.monotonic() + timeout_s + GRACE_S).close()
     except TimeoutError as error:
         raise late(f"no connection to {place} in {format_duration(timeout_s)}", timeout_s, target_down=True) from error
     except OSError as error:
@@ -70,13 +77,6 @@ class Place:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return self.path or f"{host}:{self.port}"
 
-    @property
-    def auth(self) -> tuple[str, ...]:
-        """The command that logs in, empty where nobody has to."""
-        if not self.password:
-            return ()
-        return ("AUTH", self.user, self.password) if self.user else ("AUTH", self.password)
-
 
 class RedisSession:
     """One server for the length of a run. Every question opens a connection of its own."""
@@ -92,7 +92,7 @@ class RedisSession:
         started = time.monotonic()
         try:
             return self._ping(query.samples, started, started + timeout_s + GRACE_S)
-        except TimeoutError as error:
+        except (TimeoutError, exceptions.TimeoutError) as error:
             waited = time.monotonic() - started
             raise late(f"no PONG from {self._place} in {format_duration(waited)}", waited) from error
         except OSError as error:
@@ -108,16 +108,14 @@ class RedisSession:
             connect_s = time.monotonic() - started
             while not reply.error and len(pings) < samples:
                 said = time.monotonic()
-                reply = conversation.say("PING")
+                reply = conversation.ping()
                 if not reply.error:
                     pings.append(time.monotonic() - said)
         self._raise_if_denied(reply)
         return PingAnswer(refusal=reply.refusal, error=reply.error, connect_s=connect_s, pings_s=tuple(pings))
 
     def _log_in(self, conversation: "_Conversation") -> "_Reply":
-        if not self._place.auth:
-            return _Reply()
-        reply = conversation.say(*self._place.auth)
+        reply = conversation.log_in()
         if reply.refusal is not Refusal.OTHER or reply.code == "DENIED":
             return reply  # about the server, and not about who logs in
         # Not in the server's words: "unknown command AUTH, with args beginning with …" quotes the password.
@@ -146,8 +144,9 @@ class RedisSession:
 
 @dataclass(frozen=True)
 class _Reply:
-    """One line from the server; `error` is empty when it is none."""
+    """What the server answered; `error` is empty when it is none."""
 
+    value: Any = None
     error: str = ""
 
     @property
@@ -165,71 +164,161 @@ class _Reply:
         return Refusal(self.code) if self.code in _STATES else Refusal.OTHER
 
 
+class _Parser(_RESP2Parser):
+    """redis-py's parser in Python, so that an answer reads the same whether or not hiredis is installed."""
+
+    @classmethod
+    def parse_error(cls, response: str) -> exceptions.ResponseError:
+        """
+        An error in the server's own words.
+
+        redis-py takes the first word off those that it has a class for, and NOAUTH and WRONGPASS share one.
+        """
+        return exceptions.ResponseError(response)
+
+
+class _TimedSocket:
+    """What redis-py wants of a socket, with one deadline for all of it: redis-py's own time-outs are per read."""
+
+    def __init__(self, connection: socket.socket, deadline: float) -> None:
+        self._connection = connection
+        self._deadline = deadline
+        self.heard = bytearray()
+        """What came since something was last said."""
+
+    def sendall(self, data: bytes) -> None:
+        """Send all of it, unless the server hung up. Raises OSError."""
+        self.heard.clear()
+        self._connection.settimeout(seconds_left(self._deadline))
+        # What a server said before it hung up can still be read: too many clients, a certificate wanted.
+        with suppress(ConnectionError, ssl.SSLEOFError):
+            self._connection.sendall(data)
+
+    def recv(self, size: int) -> bytes:
+        """The next bytes, none at the end. Raises OSError, and InvalidResponse when they do not come to an end."""
+        if len(self.heard) > _LONGEST_REPLY:
+            raise exceptions.InvalidResponse
+        self._connection.settimeout(seconds_left(self._deadline))
+        received = self._connection.recv(size)
+        self.heard += received
+        return received
+
+    def shutdown(self, how: int) -> None:
+        """Hang up. Raises OSError."""
+        self._connection.shutdown(how)
+
+    def close(self) -> None:
+        """Close it; a second time does nothing."""
+        self._connection.close()
+
+
+class _Connection(Connection):
+    """redis-py's, over a socket that is open already, and with nothing said on it that nobody asked for."""
+
+    def __init__(self, place: Place, timed_socket: _TimedSocket) -> None:
+        super().__init__(  # type: ignore[no-untyped-call] # redis-py gives it no types
+            username=place.user if place.password else "",
+            password=place.password,
+            protocol=2,
+            parser_class=_Parser,
+            retry=Retry(NoBackoff(), 0),
+        )
+        # No CLIENT SETINFO. From redis-py 7.2 on this is its driver_info; before, lib_name and lib_version, which as
+        # arguments are deprecated since.
+        self.driver_info = self.lib_name = self.lib_version = None
+        self._timed_socket = timed_socket
+
+    def _connect(self) -> _TimedSocket:
+        return self._timed_socket
+
+
+# The last three are what redis-py's parser runs into where a server's numbers are none, or far too large.
+_GARBLED = (
+    exceptions.InvalidResponse,
+    exceptions.AuthenticationError,  # AUTH was answered, with neither +OK nor an error
+    ValueError,
+    OverflowError,
+    RecursionError,
+)
+
+
 class _Conversation:
-    """A connection on which commands and one-line replies take turns, with one deadline for all of it."""
+    """A connection on which commands and replies take turns, with one deadline for all of it."""
 
     def __init__(self, place: Place, context: ssl.SSLContext | None, deadline: float) -> None:
         self._place = place
-        self._deadline = deadline
-        self._received = b""
-        self._connection: socket.socket = _connect(place, deadline)
-        if context is not None:
-            self._connection = secure(self._connection, context, place.host, deadline)
+        self._socket = _TimedSocket(_connect(place, context, deadline), deadline)
+        self._connection = _Connection(place, self._socket)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._connection.close()
+        self._connection.disconnect()  # type: ignore[no-untyped-call] # redis-py gives it no types
+        self._socket.close()
+
+    def log_in(self) -> _Reply:
+        """Say AUTH, where the target has a password. Raises as `say`."""
+        return self._reply(self._connection.connect)
+
+    def ping(self) -> _Reply:
+        """Say PING. Raises as `say`, and when the reply is neither PONG nor an error."""
+        reply = self.say("PING")
+        if not reply.error and reply.value != b"PONG":
+            raise self._not_redis()
+        return reply
 
     def say(self, *words: str) -> _Reply:
-        """Send a command and read its reply. Raises ProbeError when that is none, and OSError."""
-        hung_up: OSError | None = None
+        """Send a command and read its reply. Raises ProbeError when that is none, and redis-py's TimeoutError."""
+
+        def turn() -> Any:
+            self._connection.send_command(*words)  # type: ignore[no-untyped-call] # redis-py gives it no types
+            return self._connection.read_response()
+
+        return self._reply(turn)
+
+    def _reply(self, turn: Callable[[], Any]) -> _Reply:
         try:
-            self._connection.settimeout(seconds_left(self._deadline))
-            self._connection.sendall(_command(words))
-        except ConnectionError as error:
-            hung_up = error  # what a server said before it hung up can still be read: too many clients
-        line = self._line(hung_up)
-        if line[:1] == b"-":
-            return _Reply(error=line[1:].decode("utf-8", "replace")[:_SHOWN])
-        if line in {b"+PONG", b"+OK"}:
-            return _Reply()
-        shown = line[:_SHOWN].decode("utf-8", "replace")
-        raise ProbeError(
+            return _Reply(value=turn())
+        except exceptions.ResponseError as error:
+            return _Reply(error=str(error)[:_SHOWN] or "-")
+        except _GARBLED as error:
+            raise self._not_redis() from error
+        except exceptions.ConnectionError as error:
+            if isinstance(error.__context__, OSError):
+                raise unreachable(error.__context__, str(self._place)) from error
+            if self._socket.heard:
+                raise self._not_redis() from error
+            raise unreachable(ConnectionResetError(), str(self._place)) from error
+
+    def _not_redis(self) -> ProbeError:
+        said = self._socket.heard.partition(b"\r\n")[0][:_SHOWN].decode("utf-8", "replace")
+        # Not more than a word to somebody who was told a password, and may repeat it.
+        shown = said.partition(" ")[0] if self._place.password else said
+        return ProbeError(
             ProblemKind.UNREADABLE,
             f"{self._place} does not answer as Redis does: {shown!r}",
             "is this the right port?",
         )
 
-    def _line(self, hung_up: OSError | None) -> bytes:
-        while b"\r\n" not in self._received:
-            if len(self._received) > _LONGEST_LINE:
-                break
-            self._connection.settimeout(seconds_left(self._deadline))
-            more = self._connection.recv(4096)
-            if not more and not self._received:
-                raise hung_up or ConnectionResetError
-            if not more:
-                break
-            self._received += more
-        line, _, self._received = self._received.partition(b"\r\n")
-        return line
+
+def _connect(place: Place, context: ssl.SSLContext | None, deadline: float) -> socket.socket:
+    """
+    Reach the server, with TLS where there is a context. Raises OSError.
+
+    redis-py would give each of a name's addresses the whole time, and trust the system's authorities beside `ca_file`.
+    """
+    if place.path:
+        return _connect_to_path(place.path, deadline)
+    connection = dial(place.host, place.port, deadline)
+    return secure(connection, context, place.host, deadline) if context is not None else connection
 
 
-def _command(words: tuple[str, ...]) -> bytes:
-    encoded = [word.encode() for word in words]
-    return b"*%d\r\n" % len(encoded) + b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in encoded)
-
-
-def _connect(place: Place, deadline: float) -> socket.socket:
-    """Raises OSError."""
-    if not place.path:
-        return dial(place.host, place.port, deadline)
+def _connect_to_path(path: str, deadline: float) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX)
     try:
         connection.settimeout(seconds_left(deadline))
-        connection.connect(place.path)
+        connection.connect(path)
     except OSError:
         connection.close()
         raise

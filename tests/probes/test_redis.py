@@ -111,6 +111,35 @@ def test_tls(tmp_path, scripted):
     assert "is signed by an unknown authority" in problem_of(url).text
 
 
+def test_a_server_that_asks_for_a_client_certificate(tmp_path, scripted):
+    """It says so only after the handshake, when something is read."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.configure_trust(context)
+    context.verify_mode = ssl.CERT_REQUIRED
+    server = scripted(PONG, tls=context)
+
+    problem = problem_of(f"rediss://127.0.0.1:{server.port}", ca_file=str(tmp_path / "ca.pem"))
+
+    assert ProblemKind.UNREACHABLE is problem.kind
+    assert "asks for a client certificate" in problem.text
+
+
+def test_a_ca_file_stands_instead_of_the_systems_authorities(tmp_path, scripted, monkeypatch):
+    system, own = trustme.CA(), trustme.CA()
+    system.cert_pem.write_to_path(tmp_path / "system.pem")
+    own.cert_pem.write_to_path(tmp_path / "own.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    system.issue_cert("127.0.0.1").configure_cert(context)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "system.pem"))
+    url = f"rediss://127.0.0.1:{scripted(PONG, tls=context).port}"
+
+    assert ping(url, samples=1).refusal is None
+    assert "unknown authority" in problem_of(url, ca_file=str(tmp_path / "own.pem")).text
+
+
 @pytest.mark.parametrize(
     ("url", "place"),
     [
@@ -197,6 +226,21 @@ def test_what_a_server_says_before_it_hangs_up_is_heard(scripted):
     assert Refusal.MAX_CLIENTS is ping(local(server, ":pw@")).refusal
 
 
+def test_what_a_server_says_before_it_hangs_up_is_heard_on_a_socket_of_unix_too(tmp_path):
+    """There the command cannot even be sent: EPIPE."""
+    path = str(tmp_path / "redis.sock")
+    with Redis(unixsocket=path) as redis, full_of_clients(redis):
+        answer = ping(f"unix://:pw@{path}")
+
+    assert Refusal.MAX_CLIENTS is answer.refusal
+
+
+def test_an_error_without_a_word_is_no_pong(scripted):
+    answer = ping(local(scripted(b"-\r\n")))
+
+    assert (Refusal.OTHER, "-") == (answer.refusal, answer.error)
+
+
 def test_a_server_that_refuses_in_the_middle_refuses(scripted):
     answer = ping(local(scripted(PONG, PONG, b"-LOADING\r\n")))
 
@@ -241,6 +285,18 @@ def test_a_server_that_quotes_the_password_is_not_quoted(scripted):
     assert "geheim" not in problem.text + problem.advice
 
 
+@pytest.mark.parametrize(
+    "reply",
+    [b"-ERR unknown command `AUTH`, with args beginning with: `geheim`", b"*2\r\n$4\r\nAUTH\r\n$6\r\ngeheim\r\n"],
+    ids=["half an error", "an echo"],
+)
+def test_something_else_that_quotes_the_password_is_not_quoted(scripted, reply):
+    problem = problem_of(local(scripted(reply), ":geheim@"))
+
+    assert ProblemKind.UNREADABLE is problem.kind
+    assert "geheim" not in problem.text + problem.advice
+
+
 @pytest.mark.parametrize("user", ["", ":pw@"])
 def test_protected_mode(scripted, user):
     problem = problem_of(local(scripted(b"-DENIED Redis is running in protected mode because protected ...\r\n"), user))
@@ -273,22 +329,39 @@ def test_a_server_that_hangs_up_at_once(scripted):
     assert "closed the connection" in problem.text
 
 
+@pytest.mark.parametrize("user", ["", ":pw@"])
 @pytest.mark.parametrize(
-    "reply", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x15\x03\x01", b"x" * 200_000, b"$4\r\nPONG\r\n", b"+pong"]
+    "reply",
+    [
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        b"\x15\x03\x01",
+        b"x" * 4_000_000,
+        b"+pong",
+        b"+pong\r\n",
+        b"$4\r\nPANG\r\n",
+        b"$-1\r\n",
+        b"*1\r\n+PONG\r\n",
+        b":1\r\n",
+        b":one\r\n",
+        b"$%d\r\n" % 10**30,
+        b"*1\r\n" * 100_000,
+    ],
+    ids=lambda reply: str(reply[:20]),
 )
-def test_something_else_listens(scripted, reply):
-    problem = problem_of(local(scripted(reply)))
+def test_something_else_listens(scripted, reply, user):
+    problem = problem_of(local(scripted(reply), user))
 
     assert ProblemKind.UNREADABLE is problem.kind
     assert "does not answer as Redis does: " in problem.text
     assert len(problem.text) < 1000
 
 
+@pytest.mark.parametrize("user", ["", ":pw@"])
 @pytest.mark.parametrize("drip_s", [0, 0.05], ids=["silent", "dripping"])
-def test_a_server_that_takes_its_time_is_late(scripted, drip_s):
+def test_a_server_that_takes_its_time_is_late(scripted, drip_s, user):
     server = scripted(b"+" + b"P" * 1000 if drip_s else b"", b"", drip_s=drip_s)
 
-    problem = problem_of(local(server), timeout_s=0.2)
+    problem = problem_of(local(server, user), timeout_s=0.2)
 
     assert ProblemKind.LATE is problem.kind
     assert problem.waited_s >= 0.2
