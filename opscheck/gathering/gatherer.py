@@ -92,6 +92,7 @@ class Gatherer:
         """Ask everything and wait until each query has its answer, or the reason why there is none."""
         observations: dict[Query[Any], Observation] = {}
         total = self._enqueue(asked)
+        self._load_probes()
         while len(observations) < total:
             self._start_what_may_start(observations)
             if len(observations) < total:
@@ -119,6 +120,13 @@ class Gatherer:
             self._places[one.query.target].waiting.append(one)
             total += 1
         return total
+
+    def _load_probes(self) -> None:
+        # Before any clock runs: to import a client library can take a second, which is no fault of the target,
+        # and would slow down the answers of others whose time is measured.
+        for kind in {place.target.kind for place in self._places.values() if place.waiting}:
+            with suppress(Exception):  # the first contact meets it again, and tells
+                self._probes(kind)
 
     def _start_what_may_start(self, observations: dict[Query[Any], Observation]) -> None:
         for place in self._places.values():

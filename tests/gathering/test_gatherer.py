@@ -1,4 +1,4 @@
-"""Every distinct query is asked once, at its deadline at the latest there is an observation, and a dead target costs one time-out."""
+"""Every distinct query is asked once and observed by its deadline, and a dead target costs one time-out."""
 
 import threading
 import time
@@ -84,7 +84,7 @@ def _stuck():
 def gather(probe: Recorder, numbers: range | list[int], *, timeout_s: float = 5.0, **options: Any) -> list[Observation]:
     concurrency = options.pop("per_target", 16)
     target = Place(kind="test-place", concurrency=concurrency).named("place")
-    gatherer = Gatherer({"place": target}, probes=lambda kind: probe, **options)
+    gatherer = Gatherer({"place": target}, probes=options.pop("probes", lambda kind: probe), **options)
     asked = [Asked(Number(target="place", number=number), timeout_s) for number in numbers]
     observations = gatherer.gather(asked)
     return [observations[one.query] for one in asked]
@@ -121,6 +121,28 @@ def test_answers_arrive_with_their_time_and_duration():
     assert observation.problem is None
     assert observation.taken_at.tzinfo is not None
     assert 0 <= observation.duration_s < 5
+
+
+def test_loading_a_slow_client_library_is_no_silence_of_the_target():
+    loading = iter([0.3])
+
+    def probes(kind: str) -> Recorder:
+        time.sleep(next(loading, 0.0))  # an import is slow once
+        return Recorder()
+
+    (observation,) = gather(Recorder(), [7], timeout_s=0.2, probes=probes)
+
+    assert 7 == observation.answer
+
+
+def test_a_probe_that_cannot_be_loaded_is_a_problem_and_no_crash():
+    def probes(kind: str) -> Recorder:
+        raise LookupError(f"no probe reads targets of kind {kind}")
+
+    (observation,) = gather(Recorder(), [7], probes=probes)
+
+    assert observation.problem is not None
+    assert "no probe reads targets of kind test-place" in observation.problem.text
 
 
 def test_no_more_queries_run_at_once_than_the_target_allows():
