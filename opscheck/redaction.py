@@ -4,8 +4,16 @@ import base64
 import json
 import re
 from collections.abc import Iterable
+from dataclasses import fields as fields_of
+from dataclasses import is_dataclass, replace
+from enum import Enum
+from typing import TypeVar, cast
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from xml.sax.saxutils import escape
+
+import msgspec
+
+V = TypeVar("V")
 
 HIDDEN = "***"
 
@@ -44,14 +52,28 @@ class Secrets:
             )
         return self._pattern.sub(lambda match: self._shown_as[match.group()], text)
 
-    def clean_value(self, value: object) -> object:
-        """A JSON-like value with every text in it cleaned, keys too."""
-        if isinstance(value, str):
+    def clean_value(self, value: V) -> V:
+        """
+        A value with every text in it cleaned: lists, mappings with their keys, structs, dataclasses.
+
+        What is no free text stays as it is, though a secret may be spelled alike: names of fields, enums, times.
+        """
+        return cast("V", self._cleaned(value))
+
+    def _cleaned(self, value: object) -> object:
+        if isinstance(value, str) and not isinstance(value, Enum):
             return self.clean(value)
         if isinstance(value, dict):
-            return {self.clean_value(key): self.clean_value(item) for key, item in value.items()}
+            return {self._cleaned(key): self._cleaned(item) for key, item in value.items()}
         if isinstance(value, list | tuple):
-            return [self.clean_value(item) for item in value]
+            return type(value)([self._cleaned(item) for item in value])
+        if isinstance(value, msgspec.Struct):
+            fields = {name: self._cleaned(getattr(value, name)) for name in value.__struct_fields__}
+            return msgspec.structs.replace(value, **fields)
+        if is_dataclass(value) and not isinstance(value, type):
+            return replace(
+                value, **{field.name: self._cleaned(getattr(value, field.name)) for field in fields_of(value)}
+            )
         return value
 
     def _hide(self, value: str, shown_as: str) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -30,7 +30,7 @@ class _Entry(msgspec.Struct, frozen=True, kw_only=True):
 
 class _File(msgspec.Struct, frozen=True, kw_only=True):
     schema: str
-    taken_at: datetime
+    taken_at: Annotated[datetime, msgspec.Meta(tz=True)]
     environment: str
     observations: list[_Entry]
 
@@ -49,16 +49,24 @@ class Snapshot:
         raw = self._entries.get(_cleaned_key(query, self._secrets))
         if raw is None:
             return None
-        observation = msgspec.convert(raw, Observation)
-        if observation.problem is not None:
-            return observation
-        return msgspec.structs.replace(observation, answer=msgspec.convert(observation.answer, query.answer))
+        try:
+            observation = msgspec.convert(raw, Observation)
+            if observation.problem is not None:
+                return observation
+            return msgspec.structs.replace(observation, answer=msgspec.convert(observation.answer, query.answer))
+        except msgspec.ValidationError as error:
+            # A file that was edited, or that another version has written.
+            text = f"the snapshot's answer to {query.text()} cannot be read: {error}"
+            return self._without_answer(text)
 
     def find(self, query: Query[Any]) -> Observation:
         """The observation of `query`; a problem says so when the snapshot does not hold it."""
         if (observation := self.get(query)) is not None:
             return observation
         text = f"the snapshot of {self.taken_at:%Y-%m-%d %H:%M} UTC does not hold {query.text()}"
+        return self._without_answer(text)
+
+    def _without_answer(self, text: str) -> Observation:
         advice = "take a new one with --save and this policy"
         problem = Problem(kind=ProblemKind.UNSUPPLIED, text=text, advice=advice)
         return Observation(taken_at=self.taken_at, duration_s=0.0, problem=problem)
@@ -73,14 +81,19 @@ def write_snapshot(
     secrets: Secrets,
 ) -> None:
     """Write every observation, without any secret, readable by its owner alone. Raises OSError."""
+    # Text by text and not as one: a port number that came from the environment stays a number.
     entries = [
-        _Entry(name=query.name, query=asdict(query), observation=observation)
+        _Entry(
+            name=query.name,
+            query=secrets.clean_value(msgspec.to_builtins(asdict(query))),
+            observation=secrets.clean_value(observation),
+        )
         for query, observation in observations.items()
     ]
-    file = _File(schema=SNAPSHOT_SCHEMA, taken_at=taken_at, environment=environment, observations=entries)
-    # Text by text and not as one: a port number that came from the environment stays a number.
-    cleaned = secrets.clean_value(msgspec.to_builtins(file))
-    write_whole(path, msgspec.json.encode(cleaned), mode=0o600)
+    file = _File(
+        schema=SNAPSHOT_SCHEMA, taken_at=taken_at, environment=secrets.clean(environment), observations=entries
+    )
+    write_whole(path, msgspec.json.encode(file), mode=0o600)
 
 
 def read_snapshot(path: Path, secrets: Secrets) -> Snapshot:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -51,7 +51,7 @@ class ProbeError(Exception):
 class Observation(msgspec.Struct, frozen=True, kw_only=True):
     """The timestamped answer to one query, or the problem that stands in its place; never both."""
 
-    taken_at: datetime
+    taken_at: Annotated[datetime, msgspec.Meta(tz=True)]
     duration_s: float
     answer: Any = None
     problem: Problem | None = None

@@ -52,7 +52,7 @@ def activate(config: pytest.Config, policy: Path) -> None:
     try:
         draft = read_policy(policy, keep_unset=settings.snapshot is not None)
         import_used(draft.check_names())
-        snapshot = read_snapshot(settings.snapshot, draft.secrets) if settings.snapshot else None
+        snapshot = _snapshot(settings.snapshot, draft) if settings.snapshot else None
         if not draft.unknown_checks():
             draft.finish(today=_today(snapshot))  # nothing is collected for a policy that is wrong
     except (PolicyError, SnapshotError) as error:
@@ -336,6 +336,16 @@ class RunHooks:
             message = f"{made.msg} {made.args}"
         made.msg, made.args = self._secrets.clean(message), ()
         return made
+
+
+def _snapshot(path: Path, draft: Draft) -> Snapshot:
+    snapshot = read_snapshot(path, draft.secrets)
+    environment = draft.secrets.clean(draft.environment)
+    unset = "${" in environment  # a variable that is not set where only a snapshot is judged
+    if environment and not unset and snapshot.environment != environment:
+        text = f"{path}: this is a snapshot of {snapshot.environment or 'no environment'}, and {draft.path} is about"
+        raise SnapshotError(f"{text} {environment}; judge it with a policy for {snapshot.environment or 'it'}")
+    return snapshot
 
 
 def _today(snapshot: Snapshot | None) -> Any:

@@ -7,7 +7,9 @@ import pytest
 POLICY = """
     expectations:
       - {id: low, check: tank.level, level: 1, at_most: {P2: 5}}
-      - {id: odd, check: tank.odd, severity: P1}
+      - id: odd
+        check: tank.odd
+        severity: P1
 """
 
 HEAD = """
@@ -202,3 +204,30 @@ def test_a_log_call_that_does_not_fit_its_arguments_breaks_no_check(project):
     )
 
     assert "passed" == outcome.verdicts["odd"]
+
+
+@pytest.mark.parametrize("password", ["odd", "tank", "tank.odd", "violated", "2026", "P1"])
+def test_a_password_that_is_also_a_name_costs_no_verdict(plain_project, monkeypatch, password):
+    monkeypatch.setenv("TANK_PASSWORD", password)
+
+    outcome = judge(
+        plain_project,
+        "def test_odd(expectation: Odd): assert False, 'it is odd'",
+        policy=POLICY + '        owner: "${TANK_PASSWORD}"\n',
+    )
+
+    assert 1 == outcome.ret
+    assert {"low": "passed", "odd": "violated"} == outcome.verdicts
+    assert "tank.odd" == outcome.result("odd")["check"]
+
+
+def test_a_snapshot_of_another_environment_is_refused(plain_project):
+    plain_project.policy(POLICY)
+    judge(plain_project, "def test_odd(expectation: Odd): pass", "--save=snapshot.json")
+    policy = plain_project.path / "policy.yaml"
+    policy.write_text(policy.read_text().replace("environment: test", "environment: production"))
+
+    outcome = plain_project.judge("--from=snapshot.json")
+
+    assert 4 == outcome.ret
+    assert "this is a snapshot of test, and policy.yaml is about production" in outcome.out

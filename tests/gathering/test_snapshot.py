@@ -1,0 +1,123 @@
+"""A snapshot gives back what was observed, and nothing that was not."""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import msgspec
+import pytest
+
+from opscheck.gathering.snapshot import SnapshotError, read_snapshot, write_snapshot
+from opscheck.queries.base import Query
+from opscheck.queries.observation import Observation, Problem, ProblemKind
+from opscheck.redaction import Secrets
+
+NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+
+class Depth(msgspec.Struct, frozen=True):
+    """How deep it is."""
+
+    depth: int
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class AskDepth(Query[Depth], name="well.depth"):
+    """Asks how deep it is."""
+
+    place: str = ""
+
+
+ASKED = AskDepth(target="well", place="yard")
+
+
+def saved(tmp_path, observation, *secrets):
+    """The snapshot of one observation, written and read again."""
+    known = Secrets()
+    for secret in secrets:
+        known.add(secret)
+    path = tmp_path / "snapshot.json"
+    write_snapshot(path, {ASKED: observation}, taken_at=NOON, environment="test", secrets=known)
+    return read_snapshot(path, known)
+
+
+def edited(tmp_path, change):
+    """A snapshot in which somebody has changed an observation."""
+    saved(tmp_path, Observation(taken_at=NOON, duration_s=0.1, answer=Depth(7)))
+    path = tmp_path / "snapshot.json"
+    content = json.loads(path.read_text())
+    change(content["observations"][0]["observation"])
+    path.write_text(json.dumps(content))
+    return read_snapshot(path, Secrets())
+
+
+def test_an_answer_comes_back_as_it_was(tmp_path):
+    observation = Observation(taken_at=NOON, duration_s=0.1, answer=Depth(7, "m"))
+
+    assert observation == saved(tmp_path, observation).get(ASKED)
+
+
+def test_a_problem_comes_back_as_it_was(tmp_path):
+    problem = Problem(kind=ProblemKind.LATE, text="no answer in 5 s", target_down=True, waited_s=5.0)
+    observation = Observation(taken_at=NOON, duration_s=5.0, problem=problem)
+
+    assert observation == saved(tmp_path, observation).get(ASKED)
+
+
+@pytest.mark.parametrize(
+    "secret", ["well", "depth", "well.depth", "2026", "late", "place", "yard", "opscheck.snapshot/v1"]
+)
+def test_a_password_that_is_also_a_word_of_the_file_hides_no_observation(tmp_path, secret):
+    late = Problem(kind=ProblemKind.LATE, text="no answer")
+    snapshot = saved(tmp_path, Observation(taken_at=NOON, duration_s=0.1, answer=Depth(7)), secret)
+    problem = saved(tmp_path, Observation(taken_at=NOON, duration_s=0.1, problem=late), secret).get(ASKED)
+
+    assert Depth(7) == snapshot.get(ASKED).answer
+    assert late == problem.problem
+
+
+def test_a_secret_in_an_answer_is_hidden(tmp_path):
+    snapshot = saved(
+        tmp_path, Observation(taken_at=NOON, duration_s=0.1, answer=Depth(7, "open-sesame")), "open-sesame"
+    )
+
+    assert "open-sesame" not in (tmp_path / "snapshot.json").read_text()
+    assert Depth(7, "***") == snapshot.get(ASKED).answer
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda observation: observation.clear(),
+        lambda observation: observation.update(answer=None),
+        lambda observation: observation.update(answer={"depth": "deep"}),
+        lambda observation: observation.update(taken_at="2026-03-01T12:00:00"),
+    ],
+    ids=["nothing", "no-answer", "another-type", "no-time-zone"],
+)
+def test_an_observation_that_cannot_be_read_is_none(tmp_path, change):
+    observation = edited(tmp_path, change).find(ASKED)
+
+    assert ProblemKind.UNSUPPLIED == observation.problem.kind
+    assert "take a new one" in observation.problem.advice
+
+
+def test_a_query_that_was_not_asked_has_no_answer(tmp_path):
+    snapshot = saved(tmp_path, Observation(taken_at=NOON, duration_s=0.1, answer=Depth(7)))
+
+    observation = snapshot.find(AskDepth(target="well", place="garden"))
+
+    assert ProblemKind.UNSUPPLIED == observation.problem.kind
+    assert "the snapshot of 2026-03-01 12:00 UTC does not hold" in observation.problem.text
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", '{"schema": "opscheck.snapshot/v1", "taken_at": "2026-03-01T12:00:00"}']
+)
+def test_another_file_is_refused(tmp_path, content):
+    path = tmp_path / "snapshot.json"
+    path.write_text(content)
+
+    with pytest.raises(SnapshotError, match="no snapshot that --save wrote"):
+        read_snapshot(path, Secrets())
