@@ -1,7 +1,7 @@
 """What becomes of a judgement: verdicts, the gate, and the exit codes."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Self
 
@@ -28,7 +28,7 @@ class ExitCode(IntEnum):
     UNKNOWN = 20
     """Nothing at the gate is violated, but something at the gate could not be observed."""
     UNTRUSTED = 21
-    """Nothing was checked, or not everything that was selected has a verdict."""
+    """Nothing was checked, all was skipped, or not everything that was selected has a verdict."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +51,21 @@ class Gate:
 
     def exit_code(self, results: Iterable[Result], counts: Counts) -> ExitCode:
         """What the run decides. A proven violation outweighs whatever else is wrong with the run."""
-        at_gate = {result.verdict for result in results if self.closes(result.severity)}
-        if Verdict.VIOLATED in at_gate:
+        results = list(results)
+        if any(self.proven(result) for result in results):
             return ExitCode.CLOSED
-        if counts.declared == 0 or counts.declared != counts.reported:
+        if counts.declared == counts.skipped or counts.declared != counts.reported:
             return ExitCode.UNTRUSTED
-        return ExitCode.UNKNOWN if Verdict.UNKNOWN in at_gate else ExitCode.OPEN
+        unknown = any(result.verdict is Verdict.UNKNOWN and self.closes(result.severity) for result in results)
+        return ExitCode.UNKNOWN if unknown else ExitCode.OPEN
+
+    def proven(self, result: Result) -> bool:
+        """True when this result has a violation at the gate, also beside what could not be observed."""
+        if result.verdict is Verdict.VIOLATED:
+            return self.closes(result.severity)
+        waived = result.waiver is not None and not result.waiver.expired
+        found = (self.closes(finding.severity) for finding in result.findings)
+        return result.verdict is Verdict.UNKNOWN and not waived and any(found)
 
 
 @dataclass(frozen=True)
@@ -164,14 +173,15 @@ def count(declared: int, results: Iterable[Result]) -> Counts:
 
 
 def _unknown(expectation: Expectation, text: str, findings: Findings, blocked_by: str | None = None) -> Judgement:
-    # What was found before the answer went missing is still true.
-    if findings.violations:
-        return passed_or_violated(findings)
-    return Judgement(
-        Verdict.UNKNOWN,
-        expectation.ungraded_severity,
-        text,
-        measurements=tuple(findings.measurements),
+    # What was found before the answer went missing is still true. It says it all when nothing can be worse.
+    found = passed_or_violated(findings)
+    if found.severity is not None and found.severity.reaches(expectation.worst_severity):
+        return found
+    return replace(
+        found,
+        verdict=Verdict.UNKNOWN,
+        severity=expectation.worst_severity,
+        summary=f"{text}; found so far: {found.summary}" if found.findings else text,
         blocked_by=blocked_by,
     )
 

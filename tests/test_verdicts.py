@@ -6,7 +6,7 @@ from opscheck.expectations.base import Expectation
 from opscheck.judging import Findings
 from opscheck.queries.base import Query
 from opscheck.queries.observation import CouldNotObserve, Problem, ProblemKind
-from opscheck.record import Counts, Result, Verdict
+from opscheck.record import Counts, Finding, Result, Verdict, WaiverNote
 from opscheck.testing import expect
 from opscheck.units import Graded, Percentage, Severity
 from opscheck.verdicts import (
@@ -44,8 +44,12 @@ def missing(problem: Problem) -> CouldNotObserve:
     return CouldNotObserve(Query(target="database"), problem)
 
 
-def result(verdict: Verdict, severity: Severity | None = None) -> Result:
-    return Result(id="a", check="test.use", title="", verdict=verdict, severity=severity)
+def result(verdict: Verdict, severity: Severity | None = None, **fields) -> Result:
+    return Result(id="a", check="test.use", title="", verdict=verdict, severity=severity, **fields)
+
+
+def finding(severity: Severity) -> Finding:
+    return Finding(subject="a", severity=severity, observed="1", expected="0")
 
 
 @pytest.mark.parametrize(
@@ -91,7 +95,7 @@ def test_the_worst_finding_gives_the_severity_and_comes_first():
 
 
 def test_a_fact_that_the_expectation_does_not_declare_is_a_mistake_of_the_check():
-    with pytest.raises(LookupError, match="Use.fact_names does not declare pod"):
+    with pytest.raises(LookupError, match=r"Use\.fact_names does not declare pod"):
         Findings(USE).add(subject="a", observed="1", expected="0", facts={"pod": "api-1"})
 
 
@@ -131,6 +135,23 @@ def test_what_was_found_before_an_answer_went_missing_is_not_forgotten():
     assert Verdict.VIOLATED == judgement.verdict
 
 
+def test_a_mild_violation_does_not_hide_that_the_rest_could_be_worse():
+    findings = Findings(USE)
+    findings.grade("used", 80.0, USE.used, subject="replica", unit="%")
+
+    judgement = not_observed(USE, missing(LATE), findings, carrier=None)
+
+    assert (Verdict.UNKNOWN, Severity.P0) == (judgement.verdict, judgement.severity)
+    assert "no answer in 5 s; found so far: replica: used 80%, expected at most 75%" == judgement.summary
+    assert [Severity.P2] == [finding.severity for finding in judgement.findings]
+
+
+def test_what_could_not_be_observed_is_as_bad_as_its_worst_limit_whatever_severity_stands_beside_it():
+    use = expect(Use, used={"P2": "75%", "P0": "90%"}, severity="P3")
+
+    assert Severity.P0 == not_observed(use, missing(LATE), Findings(use), carrier=None).severity
+
+
 def test_an_outage_is_carried_by_the_first_expectation_that_it_violates_else_by_the_first():
     use = expect(Use, id="use", used={"P1": "75%"})
     answering = expect(Answering, id="answering", used={"P1": "75%"})
@@ -155,6 +176,7 @@ def test_a_check_that_fails_itself_could_not_look():
     assert "the check itself failed: KeyError: 'pods' (test_pods.py:12)" == judgement.summary
 
 
+WAIVER = WaiverNote(reason="CHG-1", owner="maria", expires="2999-12-31")
 P0, P1, P3 = Severity.P0, Severity.P1, Severity.P3
 
 
@@ -169,6 +191,11 @@ P0, P1, P3 = Severity.P0, Severity.P1, Severity.P3
         ("P1", [result(Verdict.UNKNOWN, P3)], 1, ExitCode.OPEN),
         ("P3", [result(Verdict.UNKNOWN, P0), result(Verdict.VIOLATED, P3)], 2, ExitCode.CLOSED),
         ("P3", [result(Verdict.WAIVED, P0)], 1, ExitCode.OPEN),
+        ("P3", [result(Verdict.UNKNOWN, P0, findings=(finding(P3),))], 1, ExitCode.CLOSED),
+        ("P1", [result(Verdict.UNKNOWN, P0, findings=(finding(P3),))], 1, ExitCode.UNKNOWN),
+        ("P3", [result(Verdict.UNKNOWN, P0, findings=(finding(P3),), waiver=WAIVER)], 1, ExitCode.UNKNOWN),
+        ("P3", [result(Verdict.SKIPPED)], 1, ExitCode.UNTRUSTED),
+        ("P3", [result(Verdict.SKIPPED), result(Verdict.PASSED)], 2, ExitCode.OPEN),
         ("P3", [], 0, ExitCode.UNTRUSTED),
         ("P3", [result(Verdict.PASSED)], 2, ExitCode.UNTRUSTED),
         ("P3", [result(Verdict.VIOLATED, P0)], 2, ExitCode.CLOSED),

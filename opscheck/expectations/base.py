@@ -121,8 +121,15 @@ class Expectation(BaseModel):
     @property
     def ungraded_severity(self) -> Severity:
         """How bad a violation is that no limit grades: `severity`, else its limits' worst."""
-        graded = [severity for limit in self.limits().values() for severity, _ in limit.steps]
-        return self.severity or worst(graded) or Severity.P3
+        return self.severity or worst(self._graded_severities()) or Severity.P3
+
+    @property
+    def worst_severity(self) -> Severity:
+        """How bad a violation can be at worst, and so what could not be observed: by `severity` or by a limit."""
+        return min([*self._graded_severities(), self.ungraded_severity])
+
+    def _graded_severities(self) -> list[Severity]:
+        return [severity for limit in self.limits().values() for severity, _ in limit.steps]
 
     def limits(self) -> dict[str, Graded[Any]]:
         """Its graded limits by field."""

@@ -70,12 +70,6 @@ class PostgresConnections(Expectation, check="postgres.connections"):
         """The one question it asks."""
         return Sessions(self.target.name, role=self.role, database=self.database)
 
-    @property
-    def worst_severity(self) -> Severity:
-        """How bad it is that not one connection is left."""
-        graded = [severity for limit in self.limits().values() for severity, _ in limit.steps]
-        return min([*graded, self.ungraded_severity])
-
     def no_answer(self, problem: Problem) -> Severity | None:
         """A server that nobody can reach leaves no client a connection."""
         return self.ungraded_severity if problem.kind is ProblemKind.UNREACHABLE else None

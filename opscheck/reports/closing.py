@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
+import msgspec
+
 from opscheck.record import Counts, Measurement, Result, Run, Verdict
 from opscheck.reports.page import Page, Style
 from opscheck.units import Severity, format_duration, format_value
-from opscheck.verdicts import ExitCode
+from opscheck.verdicts import ExitCode, Gate
 
 _IDS_SHOWN = 6
 _NEAR = 0.2  # of the limit: what is left when a value is worth a look though it passes
@@ -64,7 +66,7 @@ def _open_reason(run: Run) -> str:
 
 
 def _closed_reason(run: Run) -> str:
-    violated = _at_gate(run, Verdict.VIOLATED)
+    violated = _proven(run)
     if not violated:
         return "a test that judges no expectation failed"
     grade = "" if run.gate.fail_on == Severity.P3 else f" at {_or_worse(run)}"
@@ -73,8 +75,8 @@ def _closed_reason(run: Run) -> str:
 
 
 def _untrusted_reason(counts: Counts) -> str:
-    if counts.declared == 0:
-        return "nothing was checked"
+    if counts.declared == counts.skipped:
+        return "nothing was checked" + (", all was skipped" if counts.skipped else "")
     return f"{counts.declared - counts.reported} of {counts.declared} expectations have no verdict"
 
 
@@ -85,6 +87,17 @@ def _or_worse(run: Run) -> str:
 def _at_gate(run: Run, verdict: Verdict) -> list[Result]:
     chosen = [one for one in run.results if one.verdict is verdict and not one.advisory]
     return sorted(chosen, key=lambda one: (one.severity or Severity.P3, bool(one.blocked_by)))
+
+
+def _proven(run: Run) -> list[Result]:
+    """What closes the gate, each at the severity that was found; more of it may be unknown."""
+    gate = Gate.parse(run.gate.fail_on)
+    found = [
+        msgspec.structs.replace(one, severity=one.findings[0].severity) if one.findings else one
+        for one in run.results
+        if gate.proven(one)
+    ]
+    return sorted(found, key=lambda one: one.severity or Severity.P3)
 
 
 def _ids(results: Sequence[Result]) -> str:

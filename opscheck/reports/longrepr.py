@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from opscheck.record import Finding, Result
+from opscheck.record import Finding, Result, Verdict
 from opscheck.reports.text import command_lines, lines_of, one_line
 from opscheck.reports.times import timestamp
 
@@ -18,14 +18,14 @@ def failure_text(result: Result, most: int | None = _FINDINGS_SHOWN) -> str:
     shown = result.findings[:most]
     said: set[str] = set()
     lines = [headline(result)]
+    if not shown or result.verdict is Verdict.UNKNOWN:
+        lines += ["", one_line(result.summary)]
     for finding in shown:
         advice = [line for line in _advice(finding) if line not in said]
         said.update(advice)
         lines += ["", *_finding(finding), *advice]
     if left := len(result.findings) - len(shown):
         lines += ["", f"and {left} more findings, in the run record"]
-    if not shown:
-        lines += ["", one_line(result.summary)]
     return "\n".join([*lines, "", *_where(result)])
 
 

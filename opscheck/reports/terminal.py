@@ -75,12 +75,12 @@ def _with(run: Run, verdict: Verdict) -> list[Result]:
 
 def _block(result: Result, blocked: Sequence[Result], run: Run, page: Page, *, verbose: bool) -> list[str]:
     lines = _heading(result, run, page)
-    if result.findings:
-        lines += _findings(result, page, verbose=verbose)
-    else:
+    if result.verdict is Verdict.UNKNOWN or not result.findings:
         lines += page.field("reason", result.summary, most=_VALUE_LINES)
         lines += _respond(result.respond_by, page) + _call(result.escalate, page)
-        lines += page.address("runbook", result.runbook) if result.runbook else []
+        lines += page.address("runbook", result.runbook) if result.runbook and not result.findings else []
+    if result.findings:
+        lines += _findings(result, page, verbose=verbose)
     if result.waiver:
         lines += page.field("waiver", _waiver(result.waiver))
     if blocked:

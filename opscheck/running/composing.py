@@ -27,8 +27,9 @@ def compose(  # noqa: PLR0913 - all that one result is made of, by name
     findings = tuple(_advised(finding, expectation, policy, now, claim) for finding in judgement.findings)
     urgent = None
     if judgement.severity is not None and judgement.blocked_by is None:
-        unknown = _unknown(expectation, judgement)
-        urgent = findings[0] if findings else _advised(unknown, expectation, policy, now, claim)
+        unknown = judgement.verdict is Verdict.UNKNOWN
+        hidden = _unknown(expectation, judgement)
+        urgent = _advised(hidden, expectation, policy, now, claim) if unknown else findings[0]
     verdict = _waived(judgement.verdict, waiver, now)
     result = Result(
         id=expectation.id,
@@ -66,7 +67,7 @@ def _waived(verdict: Verdict, waiver: Waiver | None, now: datetime) -> Verdict:
 
 def _unknown(expectation: Expectation, judgement: Judgement) -> Finding:
     """What could not be observed, as a finding: somebody must answer it as soon as the violation it may hide."""
-    severity = judgement.severity or expectation.ungraded_severity
+    severity = judgement.severity or expectation.worst_severity
     return Finding(subject=expectation.id, severity=severity, observed=judgement.summary, expected="an answer")
 
 

@@ -2,9 +2,12 @@
 
 import re
 
+import msgspec
 import sample_runs as sample
 
+from opscheck.record import Finding
 from opscheck.reports.longrepr import failure_text
+from opscheck.units import Severity
 
 
 def test_a_violation_says_how_bad_by_when_who_and_what_to_type():
@@ -77,3 +80,12 @@ def test_many_findings_are_counted_and_not_all_shown():
 
 def test_nothing_from_a_target_steers_a_terminal():
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f\u200b\u202e]", failure_text(sample.HOSTILE.results[0]))
+
+
+def test_what_was_found_stands_behind_why_the_rest_is_unknown():
+    found = Finding(subject="replica-1", severity=Severity.P3, observed="90%", expected="at most 80%")
+    partly = msgspec.structs.replace(sample.REPLICA, summary="half of it did not answer", findings=(found,))
+
+    text = failure_text(partly)
+
+    assert text.index("half of it did not answer") < text.index("P3 replica-1: 90%, expected at most 80%")

@@ -10,7 +10,7 @@ import sample_runs as sample
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opscheck.record import Counts, Result, Verdict
+from opscheck.record import Counts, Finding, Result, Verdict
 from opscheck.reports.terminal import summary
 from opscheck.reports.text import width_of
 from opscheck.units import Severity
@@ -164,3 +164,24 @@ def test_an_expectation_that_an_absent_one_blocks_is_shown_itself():
     text = summary(sample.run_of(sample.BLOCKED[0], exit_code=20), width=100, colour=False)
 
     assert "P1  UNKNOWN  replica-lag: The replica follows\n  reason    blocked by replica-connections:" in text
+
+
+def test_what_was_found_stands_behind_why_the_rest_is_unknown():
+    partly = msgspec.structs.replace(
+        sample.REPLICA,
+        severity=Severity.P0,
+        summary="half of it did not answer",
+        findings=(Finding(subject="replica-1", severity=Severity.P3, observed="90%", expected="at most 80%"),),
+    )
+
+    text = summary(sample.run_of(partly, exit_code=1), width=80, colour=False)
+
+    assert "P0  UNKNOWN  replica-connections" in text
+    assert text.index("half of it did not answer") < text.index("replica-1 (P3)") < text.index("at most 80%")
+    assert "gate closed, exit 1: violated: replica-connections (P3); 1 could not be observed" in text
+
+
+def test_a_run_that_skips_everything_has_checked_nothing():
+    run = sample.run_of(msgspec.structs.replace(sample.PASSED[0], verdict=Verdict.SKIPPED), exit_code=21)
+
+    assert "gate closed, exit 21: nothing was checked, all was skipped" in summary(run, width=80, colour=False)
