@@ -1,6 +1,5 @@
 """The command line: a thin face over the rest, and the one place that turns exceptions into exit codes."""
 
-import gc
 import io
 import json
 import os
@@ -112,7 +111,6 @@ def run(  # noqa: PLR0913, PLR0917 - one per option
     files = {"--run-json": record, "--junit-xml": junit, "--save": save, "--from": snapshot}
     options += [f"{option}={file}" for option, file in files.items() if file]
     options += [f"--run-timeout={timeout}", f"--run-concurrency={concurrency}"]
-    gc.freeze()  # what is imported by now stays; pytest collects garbage ten times, and need not look through it
     return launch(Launch(_policy(policy), checks, options, verbose=verbose))
 
 

@@ -1,5 +1,6 @@
 """Starting pytest for `opscheck run`, and looking for checks without running any."""
 
+import gc
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -39,8 +40,9 @@ class Launch:
 
 
 def launch(wanted: Launch) -> int:
-    """Run pytest in this process and return its exit code."""
-    plugins = [_NoProgressLetters(), Passages(_with_bundled(wanted.checks))]
+    """Run pytest in this process, which ends soon after, and return its exit code."""
+    plugins = [_NoProgressLetters(), _NoGarbage(), Passages(_with_bundled(wanted.checks))]
+    gc.freeze()
     return int(pytest.main(wanted.arguments(), plugins=plugins))
 
 
@@ -101,6 +103,18 @@ class _Finder:
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
             self.errors.append(report.longreprtext)
+
+
+class _NoGarbage:
+    """
+    Keeps the garbage collector from looking through what stays until the process ends: modules, items, results.
+
+    pytest collects garbage ten times while it ends, to warn of what was not closed.
+    """
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self) -> None:
+        gc.freeze()
 
 
 class _NoProgressLetters:
