@@ -1,7 +1,9 @@
 """The pytest hooks of a run that has a policy, in the order in which pytest calls them."""
 
 import logging
+import sys
 from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -80,6 +82,7 @@ class RunHooks:
         self._deselected: set[str] = set()
         self._results: dict[str, Result] = {}
         self._strangers_failed = False
+        self._unwritten: list[str] = []
         self._started_at = datetime.now(UTC)
         self._terminal = Terminal(config)
         self._run: Run | None = None
@@ -242,12 +245,16 @@ class RunHooks:
             self._results,
             started_at=self._started_at,
             observed_at=self._observations.now,
-            stopped=_STOPPED.get(exitstatus),
+            stopped=_STOPPED.get(exitstatus) or (ExitCode.INTERNAL_ERROR if self._unwritten else None),
             strangers_failed=self._strangers_failed,
         )
         session.exitstatus = self._run.gate.exit_code
         if self._settings.record is not None:
-            write_record(self._settings.record, self._run)
+            with self._telling("--run-json", self._settings.record):
+                write_record(self._settings.record, self._run)
+        if self._unwritten:
+            session.exitstatus = session.exitstatus or ExitCode.INTERNAL_ERROR
+            sys.stderr.write("".join(f"opscheck: {text}\n" for text in self._unwritten))
 
     def pytest_terminal_summary(self) -> None:
         """Show what was found, worst first."""
@@ -279,7 +286,16 @@ class RunHooks:
         state = self._new_state()
         with self._terminal.progress() as progress:
             state.gather(selected, progress)
-        state.save(self._settings)
+        with self._telling("--save", self._settings.save):
+            state.save(self._settings)
+
+    @contextmanager
+    def _telling(self, option: str, path: Path | None) -> Generator[None]:
+        """Go on where a file cannot be written: what was judged matters more; the exit code tells."""
+        try:
+            yield
+        except OSError as error:
+            self._unwritten.append(f"{option}: {path} cannot be written: {error.strerror}")
 
     def _check_of(self, item: pytest.Item) -> Check | None:
         function = getattr(item, "function", None)

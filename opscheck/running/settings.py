@@ -1,5 +1,6 @@
 """What the command line says about one run."""
 
+import os
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -54,8 +55,8 @@ def read_settings(config: pytest.Config, policy: Path) -> Settings:
         gate=_gate(config.getoption("opscheck_fail_on")),
         tags=tuple(config.getoption("opscheck_tags")),
         only=tuple(config.getoption("opscheck_only")),
-        record=_path(config.getoption("opscheck_json")),
-        save=_path(config.getoption("opscheck_save")),
+        record=_file("--run-json", config.getoption("opscheck_json")),
+        save=_file("--save", config.getoption("opscheck_save")),
         snapshot=_path(config.getoption("opscheck_from")),
         timeout=_duration(config.getoption("opscheck_timeout")),
         concurrency=_at_least_one(config.getoption("opscheck_concurrency")),
@@ -84,6 +85,19 @@ def _at_least_one(number: int) -> int:
 
 def _path(text: str | None) -> Path | None:
     return Path(text) if text else None
+
+
+def _file(option: str, text: str | None) -> Path | None:
+    """A file to write; that it cannot be is said before any target is asked."""
+    path = _path(text)
+    if path is None:
+        return None
+    if path.is_dir():
+        raise pytest.UsageError(f"{option}: expected a file to write, {path} is a directory")
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if not os.access(path if path.exists() else folder, os.W_OK):
+        raise pytest.UsageError(f"{option}: no permission to write {path}")
+    return path
 
 
 def _listed(words: set[str] | list[str]) -> str:

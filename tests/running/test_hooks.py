@@ -231,3 +231,21 @@ def test_a_snapshot_of_another_environment_is_refused(plain_project):
 
     assert 4 == outcome.ret
     assert "this is a snapshot of test, and policy.yaml is about production" in outcome.out
+
+
+@pytest.mark.parametrize("option", ["--run-json", "--save"])
+def test_a_directory_to_write_is_refused_before_any_target_is_asked(plain_project, option):
+    outcome = judge(plain_project, "def test_odd(expectation: Odd): pass", f"{option}=checks")
+
+    assert 4 == outcome.ret
+    assert f"{option}: expected a file to write, checks is a directory" in outcome.out
+
+
+@pytest.mark.parametrize("option", ["--run-json", "--save"])
+def test_a_file_that_cannot_be_written_is_no_success_and_costs_no_verdict(plain_project, option):
+    outcome = judge(plain_project, "def test_odd(expectation: Odd): pass", f"{option}=/dev/full")
+
+    assert 3 == outcome.ret
+    assert f"{option}: /dev/full cannot be written: No space left on device" in outcome.out
+    assert "2 expectations: 2 passed" in outcome.out
+    assert "Traceback" not in outcome.out
