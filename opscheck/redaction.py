@@ -19,6 +19,7 @@ HIDDEN = "***"
 
 _SHORTEST = 4  # a shorter text says nothing and would tear every output apart
 _ANYWHERE = 8  # from this length on it is hidden inside longer words too
+_CUT_OFF = ("…", "...")
 _SECRET_WORDS = ("password", "passwd", "pwd", "token", "secret", "key", "auth", "signature", "credential")
 _LIBPQ_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _LIBPQ_PASSWORD = re.compile(r"(?:^|\s)(?:password|sslpassword)\s*=\s*('(?:\\.|[^'])*'|\S+)")
@@ -43,14 +44,22 @@ class Secrets:
         self._hide(value, shown_as)
 
     def clean(self, text: str) -> str:
-        """`text` with every secret replaced, as written and as quoted by URL, JSON, XML and Python."""
+        """
+        `text` with every secret replaced, as written and as quoted by URL, JSON, XML and Python.
+
+        The beginning of one where the text was cut off is replaced too, and its end behind such a place.
+        """
         if not self._shown_as:
             return text
         if self._pattern is None:
             self._pattern = re.compile(
                 "|".join(_matcher(word) for word in sorted(self._shown_as, key=len, reverse=True))
             )
-        return self._pattern.sub(lambda match: self._shown_as[match.group()], text)
+        text = self._pattern.sub(lambda match: self._shown_as[match.group()], text)
+        for word, shown_as in self._shown_as.items():
+            if len(word) >= _ANYWHERE:
+                text = _without_end(_without_beginning(text, word, shown_as), word, shown_as)
+        return text
 
     def clean_value(self, value: V) -> V:
         """
@@ -121,6 +130,41 @@ def _spellings(value: str) -> set[str]:
         python,
         repr(python)[1:-1],
     }
+
+
+def _without_beginning(text: str, word: str, shown_as: str) -> str:
+    shortest = word[: _shortest_part(word)]
+    start = text.find(shortest)
+    while start >= 0:
+        end = start + _alike(word, text[start : start + len(word)])
+        if end == len(text) or text.startswith(_CUT_OFF, end):
+            text = text[:start] + shown_as + text[end:]
+            end = start + len(shown_as)
+        start = text.find(shortest, end)
+    return text
+
+
+def _without_end(text: str, word: str, shown_as: str) -> str:
+    shortest = word[-_shortest_part(word) :]
+    end = text.rfind(shortest) + len(shortest)
+    while end >= len(shortest):
+        start = end - _alike(word[::-1], text[max(0, end - len(word)) : end][::-1])
+        if text[:start].endswith(_CUT_OFF):
+            text = text[:start] + shown_as + text[end:]
+        end = text.rfind(shortest, 0, start) + len(shortest)
+    return text
+
+
+def _alike(one: str, other: str) -> int:
+    """How many characters the beginnings of two texts have in common."""
+    return next(
+        (place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
+    )
+
+
+def _shortest_part(word: str) -> int:
+    # `https://` is no part of a secret that anybody could use.
+    return _ANYWHERE + (word.find("://") + 3 if "://" in word else 0)
 
 
 def _matcher(word: str) -> str:

@@ -114,3 +114,31 @@ def test_every_text_of_a_record_is_cleaned_its_keys_too():
     record = {"open-sesame": ["open-sesame", 3, None, {"url": "redis://:open-sesame@cache"}]}
 
     assert {HIDDEN: [HIDDEN, 3, None, {"url": "redis://:***@cache"}]} == hiding("open-sesame").clean_value(record)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("body: open-sesame-and-cl…", "body: ***…"),
+        ("body: open-sesame-and-cl", "body: ***"),
+        ("'open-sesame...se-the-door'", "'***...***'"),
+        ("…e-and-close-the-door, open-ses…", "…***, ***…"),
+        ("open-sesame is how the story goes", "open-sesame is how the story goes"),
+        ("close-the-door", "close-the-door"),
+        ("open-…", "open-…"),
+    ],
+)
+def test_a_secret_that_was_cut_off_is_hidden_where_enough_of_it_is_left(text, shown):
+    assert shown == hiding("open-sesame-and-close-the-door").clean(text)
+
+
+def test_the_scheme_alone_is_no_part_of_a_secret_url():
+    secrets = hiding("https://api.example.com")
+
+    assert "begin it with https://…" == secrets.clean("begin it with https://…")
+    assert "GET ***…" == secrets.clean("GET https://api.exam…")
+
+
+@given(st.text(), st.text(min_size=8))
+def test_any_text_can_be_searched_for_parts_of_any_secret(text, secret):
+    assert isinstance(hiding(secret).clean(text + secret[:9] + "…" + secret[-9:]), str)
