@@ -43,7 +43,7 @@ def launch(wanted: Launch) -> int:
     """Run pytest in this process, which ends soon after, and return its exit code."""
     plugins = [_NoProgressLetters(), _NoGarbage(), Passages(_with_bundled(wanted.checks))]
     gc.freeze()
-    return int(pytest.main(wanted.arguments(), plugins=plugins))
+    return _pytest(wanted.arguments(), plugins)
 
 
 def discover(folders: Iterable[Path] = ()) -> dict[str, Check]:
@@ -55,10 +55,20 @@ def discover(folders: Iterable[Path] = ()) -> dict[str, Check]:
     finder = _Finder()
     places = _with_bundled(list(folders))
     words = [*_base(), "-p", "no:terminal", "--collect-only", *map(str, places)]
-    ended = pytest.main(words, plugins=[finder, Passages(places)])
+    ended = _pytest(words, [finder, Passages(places)])
     if finder.errors or ended not in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
         raise DiscoveryError("\n".join(finder.errors) or f"looking for checks ended with {ended!r}")
     return finder.checks
+
+
+def _pytest(words: list[str], plugins: list[object]) -> int:
+    # What an environment asks of every pytest, such as -k or --collect-only, would leave checks out unnoticed.
+    asked = os.environ.pop("PYTEST_ADDOPTS", None)
+    try:
+        return int(pytest.main(words, plugins=plugins))
+    finally:
+        if asked is not None:
+            os.environ["PYTEST_ADDOPTS"] = asked
 
 
 def _base() -> list[str]:

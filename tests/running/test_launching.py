@@ -113,6 +113,13 @@ def test_no_pytest_configuration_near_the_run_is_read(folder):
     assert {"door": "passed"} == verdicts, output
 
 
+@pytest.mark.parametrize("asked", ["--collect-only", "-k nothing", "--deselect=checks/test_tank.py", "--version"])
+def test_what_the_environment_asks_of_every_pytest_is_not_asked_of_a_run(folder, asked):
+    exit_code, output, verdicts = run(folder, "checks", PYTEST_ADDOPTS=asked)
+
+    assert (0, {"door": "passed"}) == (exit_code, verdicts), output
+
+
 def test_no_plugin_that_happens_to_be_installed_is_loaded(folder):
     package = folder / "installed" / "skipper-1.dist-info"
     package.mkdir(parents=True)
