@@ -18,5 +18,6 @@ def described(load: float) -> str:
     packages = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
     return (
         f"Measured on {datetime.now(UTC):%Y-%m-%d} with {os.cpu_count()} cores (load {load:.1f} when it began), "
-        f"{platform.system()} {platform.release()} {platform.machine()}, Python {platform.python_version()}, {packages}.\n"
+        f"{platform.system()} {platform.release()} {platform.machine()}, Python {platform.python_version()}, "
+        f"{packages}.\n"
     )

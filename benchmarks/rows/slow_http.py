@@ -1,12 +1,14 @@
 """Many HTTP expectations on an API that takes its time."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 from measure import Median, Took, medians, once
 from servers import serving
 from table import Line, ratio, seconds
-from workspace import Workspace, workspace
+from workspace import Entry, Workspace, workspace
 
 _WIDE = 64
 
@@ -48,30 +50,32 @@ def thousand(runs: int) -> Iterable[Line]:
 
 
 def _lines(place: Workspace, url: str, load: _Load, alternatives: dict[str, Median], runs: int) -> Iterable[Line]:
-    wide, default = medians(
-        runs,
-        lambda: _opscheck(place, url, load, {"concurrency": _WIDE}),
-        lambda: _opscheck(place, url, load, {}),
-    )
-    beside = tuple(f"{name}: {seconds(one.wall_s)}" for name, one in alternatives.items())
-    for bound, median in ((f"target's `concurrency: {_WIDE}`", wide), ("default `concurrency`", default)):
+    target = {"kind": "http", "base_url": url}
+    manners: dict[str, dict[str, Entry]] = {
+        f"one target with `concurrency: {_WIDE}`": {"api": {**target, "concurrency": _WIDE}},
+        "a target each": {f"api-{number}": target for number in range(load.count)},
+        "one target as it is by default": {"api": target},
+    }
+    policies = [_policy(place, str(number), load, targets) for number, targets in enumerate(manners.values())]
+    measured = medians(runs, *(partial(_opscheck, place, policy, load) for policy in policies))
+    for manner, median in zip(manners, measured, strict=True):
         yield Line(
-            what=f"{load.name}, {bound}",
+            what=f"{load.name}, {manner}",
             opscheck=seconds(median.wall_s),
-            beside=beside,
+            beside=tuple(f"{name}: {seconds(one.wall_s)}" for name, one in alternatives.items()),
             ratios=tuple(ratio(median.wall_s, one.wall_s) for one in alternatives.values()),
             aim=f"≤ {load.aim_s:g} s, whole process",
             met=median.wall_s <= load.aim_s,
         )
 
 
-def _opscheck(place: Workspace, url: str, load: _Load, bound: dict[str, int]) -> Took:
-    target = {"kind": "http", "base_url": url, **bound}
+def _policy(place: Workspace, name: str, load: _Load, targets: Mapping[str, Entry]) -> Path:
+    names = list(targets)
     expectations = [
         {
             "id": f"item-{number}",
             "check": "http.response",
-            "target": "api",
+            "target": names[number % len(names)],
             "path": f"/items/{number}",
             "status": 200,
             "json": [{"path": "status", "equals": "ok"}],
@@ -79,7 +83,10 @@ def _opscheck(place: Workspace, url: str, load: _Load, bound: dict[str, int]) ->
         }
         for number in range(load.count)
     ]
-    policy = place.policy("wide" if bound else "default", {"api": target}, expectations)
+    return place.policy(name, targets, expectations)
+
+
+def _opscheck(place: Workspace, policy: Path, load: _Load) -> Took:
     return place.opscheck(policy, counts={"declared": load.count, "passed": load.count})
 
 

@@ -8,7 +8,7 @@ from table import Line, seconds
 from workspace import Workspace, workspace
 
 _FILES, _TESTS = 20, 10
-_LEAST_RUNS = 10
+_LEAST_RUNS = 15
 _AIM_S = 0.02
 _TIMES = re.compile(r"\bin [0-9.]+s\b")
 
@@ -25,11 +25,12 @@ def untouched(runs: int) -> Iterable[Line]:
             lambda: _collect(place, outputs, "pytest11.testinfra"),
         )
     same = len(outputs[""] | outputs["opscheck"]) == 1
-    added = installed.wall_s - without.wall_s
+    added = installed.processor_s - without.processor_s
+    theirs = installed.processor_s - no_testinfra.processor_s
     yield Line(
-        what=f"a stranger's `pytest --co -q` ({_FILES * _TESTS} tests), what the installed plugin adds",
-        opscheck=f"{added * 1000:.0f} ms ({seconds(installed.wall_s)} with, {seconds(without.wall_s)} without)",
-        beside=(f"testinfra's plugin adds: {(installed.wall_s - no_testinfra.wall_s) * 1000:.0f} ms",),
+        what=f"a stranger's `pytest --co -q` ({_FILES * _TESTS} tests), processor time that the plugin adds",
+        opscheck=f"{added * 1000:.0f} ms (whole: {seconds(installed.wall_s)} with, {seconds(without.wall_s)} without)",
+        beside=(f"testinfra's plugin adds: {theirs * 1000:.0f} ms",),
         aim=f"≤ {_AIM_S * 1000:.0f} ms",
         met=added <= _AIM_S,
     )
