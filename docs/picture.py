@@ -25,7 +25,7 @@ FORMAT = re.sub(r"@font-face \{\{.*?\}\}\s*", "", CONSOLE_SVG_FORMAT, flags=re.D
 
 def shown() -> str:
     """The coloured output of a run on a system with a few faults."""
-    with Environment(lambda line: None) as environment:
+    with Environment(print) as environment:
         for fault in FAULTS:
             environment.break_(fault)
         variables = {**os.environ, **environment.variables, "FORCE_COLOR": "1", "COLUMNS": str(WIDTH)}

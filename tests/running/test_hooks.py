@@ -249,3 +249,23 @@ def test_a_file_that_cannot_be_written_is_no_success_and_costs_no_verdict(plain_
     assert f"{option}: /dev/full cannot be written: No space left on device" in outcome.out
     assert "2 expectations: 2 passed" in outcome.out
     assert "Traceback" not in outcome.out
+
+
+def test_a_check_of_what_is_not_selected_need_not_be_collected(plain_project):
+    plain_project.policy("""
+        targets: {api: {kind: http, base_url: "http://127.0.0.1:1"}}
+        expectations:
+          - {id: low, check: tank.level, level: 1, at_most: {P2: 5}}
+          - {id: page, check: http.response, target: api, severity: P1}
+    """)
+
+    outcome = plain_project.judge("--only=low")
+
+    assert {"low": "passed"} == outcome.verdicts
+
+
+def test_an_empty_policy_option_is_an_error_and_no_run_without_a_policy(plain_project):
+    outcome = plain_project.judge(policy="")
+
+    assert 4 == outcome.ret
+    assert "--policy: expected a file; it is empty" in outcome.out

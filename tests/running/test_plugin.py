@@ -1,8 +1,7 @@
 """What a user of the plugin sees, plain, on two workers, and without pytest-xdist."""
 
-import xml.etree.ElementTree as ET
-
 import pytest
+from junitparser import JUnitXml, Properties
 
 LEVELS = """
     expectations:
@@ -226,10 +225,10 @@ def test_junit_xml_has_one_case_per_expectation_with_its_properties(project):
 
     project.judge("--junit-xml=junit.xml", "--fail-on=P0")
 
-    cases = ET.parse(project.path / "junit.xml").findall(".//testcase")
-    properties = [{one.get("name"): one.get("value") for one in case.findall("properties/property")} for case in cases]
+    (suite,) = JUnitXml.fromfile(str(project.path / "junit.xml"))
+    properties = [{one.name: one.value for one in case.child(Properties)} for case in suite]
     assert {"low", "high", "door"} == {each["opscheck.id"] for each in properties}
-    assert ["pytest.xfail"] == [skipped.get("type") for case in cases for skipped in case.findall("skipped")]
+    assert ["pytest.xfail"] == [result.type for case in suite for result in case.result]
 
 
 def test_last_failed_runs_only_what_failed(project):
