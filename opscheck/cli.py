@@ -216,7 +216,10 @@ def report(runs: Sequence[Path], junit: str) -> int:
     if junit == "-":
         click.echo(rendered.getvalue(), nl=False)
     else:
-        write_whole(Path(junit), rendered.getvalue().encode())
+        try:
+            write_whole(Path(junit), rendered.getvalue().encode())
+        except OSError as error:
+            raise click.UsageError(f"--junit: {junit} cannot be written: {error.strerror}") from None
     return ExitCode.OPEN
 
 

@@ -74,6 +74,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _policy(config: pytest.Config) -> Path | None:
     given: str | None = config.getoption("opscheck_policy")
+    if given == "":
+        raise pytest.UsageError("--policy: expected a file; it is empty, as where a variable is not set")
     if given:
         return Path(given)
     configured = str(config.getini("opscheck_policy"))

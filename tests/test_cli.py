@@ -169,3 +169,8 @@ def test_report_joins_run_records_into_one_junit_file(opscheck, tmp_path):
 
     assert 0 == code
     assert 'name="opscheck.id" value="root"' in out.replace("'", '"')
+
+    code, _, errors = opscheck("report", "run.json", "--junit", ".")
+
+    assert 4 == code
+    assert "--junit: . cannot be written" in errors

@@ -56,6 +56,9 @@ def connection_slots(expectation: PostgresConnections, answer: SessionsAnswer) -
     """
     occupancy = answer.occupancy
     if occupancy is None:
+        if answer.refusal is None:
+            text = "the answer says neither how many are connected nor that one was refused"
+            raise CouldNotObserve(expectation.sessions, Problem(kind=ProblemKind.UNREADABLE, text=text))
         return []
     if not occupancy.can_see_all:
         raise CouldNotObserve(expectation.sessions, _hidden(occupancy))

@@ -28,9 +28,12 @@ def read_run(path: Path) -> Run:
     if kind != RUN_SCHEMA:
         raise ReportError(f"{path}: its `schema` is {kind or 'missing'}; this opscheck reads {RUN_SCHEMA}")
     try:
-        return msgspec.json.decode(content, type=Run)
+        run = msgspec.json.decode(content, type=Run)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ReportError(f"{path}: says that it is {RUN_SCHEMA}, and is not: {error}") from None
+    if (held := len(run.results)) != run.counts.reported:
+        raise ReportError(f"{path}: holds {held} results and counts {run.counts.reported}; take the record as it was")
+    return run
 
 
 def _content(path: Path) -> bytes:

@@ -92,11 +92,12 @@ class Collector:
         return [one.id for one in policy.expectations if one.id not in found and self._settings.selects(one)]
 
     def _unjudged(self, policy: Policy, found: set[str]) -> list[str]:
-        missing = [f"{one.id} ({one.check})" for one in policy.expectations if one.id not in found]
+        selected = [one for one in policy.expectations if self._settings.selects(one)]
+        missing = [f"{one.id} ({one.check})" for one in selected if one.id not in found]
         if not missing:
             return []
         text = f"{self._settings.policy}: no check that was collected judges {', '.join(missing)}"
-        return [f"{text}; name the folder with their checks too, or choose with --only, --tag, -k or -m"]
+        return [f"{text}; name the folder with their checks too, or choose with --only or --tag"]
 
 
 def parametrize(metafunc: pytest.Metafunc, check: Check, entries: Sequence[Expectation]) -> None:

@@ -1,10 +1,12 @@
 """What the numbers of a PostgreSQL server mean, without a server."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from opscheck import PostgresTarget
 from opscheck.expectations.postgres import PostgresConnections
+from opscheck.queries.observation import CouldNotObserve
 from opscheck.queries.postgres import Holder, Occupancy, SessionsAnswer, Share
 from opscheck.readings.postgres import Slots, connection_slots
 from opscheck.testing import expect
@@ -52,6 +54,13 @@ def test_a_limit_of_nothing_is_used_up():
     nobody = slots(role="app", roles=(Share(name="app", used=0, limit=0),))
 
     assert (100, 0) == (nobody.share, nobody.free)
+
+
+def test_an_answer_without_numbers_and_without_a_refusal_proves_nothing():
+    target = PostgresTarget(kind="postgres", dsn="postgresql://h/shop")
+
+    with pytest.raises(CouldNotObserve):
+        connection_slots(expect(PostgresConnections, target, used={"P0": "90%"}), SessionsAnswer())
 
 
 def test_a_role_can_have_no_more_than_the_server_has_left():

@@ -2,6 +2,7 @@
 
 import os
 
+import msgspec
 import pytest
 import sample_runs as sample
 
@@ -65,3 +66,11 @@ def test_a_missing_file_a_directory_and_a_closed_file_are_told(tmp_path):
     if os.geteuid():  # nothing is closed to root
         with pytest.raises(ReportError, match="cannot be read: Permission denied"):
             read_run(closed)
+
+
+def test_a_record_from_which_results_were_taken_is_refused(tmp_path):
+    path = tmp_path / "run.json"
+    path.write_bytes(encode(msgspec.structs.replace(sample.ALL_WELL, results=())))
+
+    with pytest.raises(ReportError, match="holds 0 results and counts"):
+        read_run(path)
