@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import fields as fields_of
 from dataclasses import is_dataclass, replace
 from enum import Enum
+from html import escape  # xml.sax.saxutils would import all of urllib and http.client
 from typing import TypeVar, cast
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
-from xml.sax.saxutils import escape
 
 import msgspec
 
@@ -124,9 +124,9 @@ def _spellings(value: str) -> set[str]:
         quote(value, safe=""),
         json.dumps(value)[1:-1],
         json.dumps(value, ensure_ascii=False)[1:-1],
+        escape(value, quote=False),
         escape(value),
-        escape(value, {'"': "&quot;", "'": "&#x27;"}),
-        escape(value, {'"': "&#34;", "'": "&#39;"}),
+        escape(value, quote=False).replace('"', "&#34;").replace("'", "&#39;"),
         python,
         repr(python)[1:-1],
     }
