@@ -1,6 +1,6 @@
 """The end of a run: its record, its exit code, its files."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,15 +19,16 @@ def record(  # noqa: PLR0913 - all that a record is made of, by name
     started_at: datetime,
     observed_at: datetime,
     stopped: ExitCode | None,
-    strangers_failed: bool,
+    strangers_failed: Sequence[str],
 ) -> Run:
-    """The record of a run. `stopped` is why it ended early; `strangers_failed` that tests beside the checks failed."""
+    """The record of a run. `stopped` is why it ended early; `strangers_failed` are what failed beside the checks."""
     chosen = set(selected)
     reported = tuple(results[one.id] for one in policy.expectations if one.id in results and one.id in chosen)
     counts = count(len(chosen), reported)
     exit_code = stopped or gate.exit_code(reported, counts)
     if exit_code in {ExitCode.OPEN, ExitCode.UNKNOWN} and strangers_failed:
         exit_code = ExitCode.CLOSED
+    notices = [*policy.notices, *_lost(policy, chosen, reported), *(f"failed: {what}" for what in strangers_failed)]
     finished_at = datetime.now(UTC)
     return Run(
         environment=policy.secrets.clean(policy.environment),
@@ -38,7 +39,7 @@ def record(  # noqa: PLR0913 - all that a record is made of, by name
         observed_at=observed_at,
         gate=GateNote(fail_on=str(gate), open=exit_code is ExitCode.OPEN, exit_code=int(exit_code)),
         counts=counts,
-        notices=tuple(policy.secrets.clean(notice) for notice in [*policy.notices, *_lost(policy, chosen, reported)]),
+        notices=tuple(policy.secrets.clean(notice) for notice in notices),
         results=reported,
     )
 

@@ -81,7 +81,7 @@ class RunHooks:
         self._uncollected: list[str] = []
         self._deselected: set[str] = set()
         self._results: dict[str, Result] = {}
-        self._strangers_failed = False
+        self._strangers_failed: list[str] = []
         self._unwritten: list[str] = []
         self._started_at = datetime.now(UTC)
         self._terminal = Terminal(config)
@@ -168,7 +168,8 @@ class RunHooks:
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Take down that something could not be collected, where the run goes on all the same."""
-        self._strangers_failed |= report.failed
+        if report.failed:
+            self._strangers_failed.append(_failure(report))
 
     # -- gathering and judging -----------------------------------------------------------------------------------
 
@@ -225,7 +226,7 @@ class RunHooks:
         if result is not None:
             self._results[result.id] = result
         elif report.failed:
-            self._strangers_failed = True
+            self._strangers_failed.append(_failure(report))
 
     # -- end -----------------------------------------------------------------------------------------------------
 
@@ -372,6 +373,13 @@ def _stops(call: pytest.CallInfo[None]) -> bool:
     """True when this is no outcome of a check but the end of the session."""
     # pytest goes on after a SystemExit.
     return call.excinfo is not None and isinstance(call.excinfo.value, KeyboardInterrupt | pytest.exit.Exception)
+
+
+def _failure(report: pytest.TestReport | pytest.CollectReport) -> str:
+    """What failed, and the last that is said of it, which is where a traceback ends."""
+    phase = f" ({report.when})" if isinstance(report, pytest.TestReport) and report.when != "call" else ""
+    said = [line.removeprefix("E").strip() for line in report.longreprtext.splitlines() if line.startswith("E ")]
+    return f"{report.nodeid}{phase}: {said[0]}" if said else f"{report.nodeid}{phase}"
 
 
 def _first_line(error: BaseException) -> str:

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,7 +42,7 @@ class Launch:
 
 def launch(wanted: Launch) -> int:
     """Run pytest in this process, which ends soon after, and return its exit code."""
-    plugins = [_NoProgressLetters(), _NoGarbage(), Passages(_with_bundled(wanted.checks))]
+    plugins = [_NoProgressLetters(), _NoGarbage(), _WhatCannotBeImported(), Passages(_with_bundled(wanted.checks))]
     gc.freeze()
     return _pytest(wanted.arguments(), plugins)
 
@@ -125,6 +126,15 @@ class _NoGarbage:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self) -> None:
         gc.freeze()
+
+
+class _WhatCannotBeImported:
+    """Shows why a check could not be collected, which `--tb=no` keeps back; the run ends there."""
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            sys.stderr.write(f"{report.longreprtext}\n")
 
 
 class _NoProgressLetters:

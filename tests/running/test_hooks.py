@@ -269,3 +269,23 @@ def test_an_empty_policy_option_is_an_error_and_no_run_without_a_policy(plain_pr
 
     assert 4 == outcome.ret
     assert "--policy: expected a file; it is empty" in outcome.out
+
+
+def test_what_fails_beside_the_checks_is_named(project):
+    outcome = judge(
+        project,
+        """
+        @pytest.fixture
+        def database():
+            yield
+            assert False, "it does not close"
+
+        def test_odd(expectation: Odd, database): pass
+        """,
+    )
+
+    assert 1 == outcome.ret
+    assert "passed" == outcome.verdicts["odd"]
+    assert ["failed: checks/test_odd.py::test_odd[odd] (teardown): AssertionError: it does not close"] == [
+        notice.partition("\n")[0] for notice in outcome.run["notices"]
+    ]

@@ -105,6 +105,16 @@ def test_a_conftest_of_the_checks_is_loaded(folder):
     assert "loaded" in output
 
 
+def test_a_check_that_cannot_be_imported_ends_the_run_and_says_why(folder):
+    (folder / "here" / "checks" / "test_wrong.py").write_text("import there_is_no_such_module")
+
+    exit_code, output, verdicts = run(folder, "checks")
+
+    assert (2, {}) == (exit_code, verdicts)
+    assert "checks/test_wrong.py:1" in output
+    assert "No module named 'there_is_no_such_module'" in output
+
+
 def test_no_pytest_configuration_near_the_run_is_read(folder):
     (folder / "here" / "pytest.ini").write_text("[pytest]\naddopts = --deselect=checks/test_tank.py -k nothing\n")
 
