@@ -262,9 +262,6 @@ def exit_code(arguments: Sequence[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("opscheck: interrupted", err=True)
         return ExitCode.INTERRUPTED
-    except BrokenPipeError:  # somebody piped us into `head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.OPEN
     except Exception as error:  # noqa: BLE001 - the one place where whatever went wrong becomes an exit code
         return _explain_failure(error)
 

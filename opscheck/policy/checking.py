@@ -7,7 +7,7 @@ from opscheck.expectations.base import Expectation
 from opscheck.guidance.templates import malformed, unknown_names
 from opscheck.policy.collecting import Issues
 from opscheck.policy.models import PolicyFile, Waiver
-from opscheck.policy.nodes import Mapping, Node, Sequence, shown_text, text_of, walk
+from opscheck.policy.nodes import Mapping, Node, Scalar, Sequence, shown_text, text_of, walk
 from opscheck.policy.suggestions import did_you_mean
 from opscheck.units import Severity
 
@@ -38,6 +38,24 @@ def check_ids(issues: Issues) -> None:
             issues.at(node, ("expectations", index), rule)
         elif name is not None:
             first[name] = node
+
+
+def check_names(issues: Issues) -> None:
+    """Nothing that names an item of pytest is secret: it is selected by that name, and every report is found by it."""
+    for index, entry in _mappings(issues.root, "expectations"):
+        for path, node in _public_parts(entry):
+            if isinstance(node, Scalar) and not node.unset and node.written != str(node.value):
+                rule = "expected a name that may be shown; the value of a variable is secret"
+                hint = "write it here, or list the variable in `public_variables`"
+                issues.at(node, ("expectations", index, *path), rule, node.shown, hint)
+
+
+def _public_parts(entry: Mapping) -> list[tuple[tuple[str | int, ...], Node]]:
+    """What of an expectation becomes part of pytest's own names: its id, its check and its tags."""
+    tags = entry.items.get("tags")
+    listed = tags.items if isinstance(tags, Sequence) else []
+    names = [(key, entry.items[key]) for key in ("id", "check") if key in entry.items]
+    return [((key,), node) for key, node in names] + [(("tags", index), tag) for index, tag in enumerate(listed)]
 
 
 def check_waivers(issues: Issues, sections: PolicyFile, today: date, *, strict: bool) -> None:
@@ -111,10 +129,11 @@ def _ids(root: Mapping) -> list[str]:
 
 def _named(root: Mapping, section: str) -> list[tuple[int, Node]]:
     """The ids in a list, with their index."""
+    return [(index, item.items["id"]) for index, item in _mappings(root, section) if "id" in item.items]
+
+
+def _mappings(root: Mapping, section: str) -> list[tuple[int, Mapping]]:
+    """The entries of a list that are mappings, with their index."""
     entries = root.items.get(section)
     items = entries.items if isinstance(entries, Sequence) else []
-    return [
-        (index, item.items["id"])
-        for index, item in enumerate(items)
-        if isinstance(item, Mapping) and "id" in item.items
-    ]
+    return [(index, item) for index, item in enumerate(items) if isinstance(item, Mapping)]

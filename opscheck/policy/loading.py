@@ -15,6 +15,7 @@ from opscheck.policy.checking import (
     check_environment,
     check_escalation,
     check_ids,
+    check_names,
     check_severities,
     check_waivers,
     waiver_notices,
@@ -97,7 +98,7 @@ class Draft:
         # A timeout is not filled in: the target's own goes before the policy's.
         self._defaults = self._sections.defaults.model_dump(exclude={"timeout"}, exclude_none=True)
         self._made: dict[type[Expectation], dict[int, Expectation]] = {}
-        for check in (check_severities, check_environment, check_ids):
+        for check in (check_severities, check_environment, check_ids, check_names):
             check(issues)
 
     @property

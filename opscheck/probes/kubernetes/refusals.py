@@ -77,7 +77,8 @@ def refusal(ask: "Ask", reply: "Reply", access: Access, place: str) -> ProbeErro
     """The problem that an answer other than 200 stands for."""
     if reply.status == _UNAUTHORIZED:
         text = f"{place} does not know the client (401); it authenticated with {access.identity}"
-        return ProbeError(ProblemKind.DENIED, text, access.advice)
+        # Who is not known may ask nothing: that concerns every question to this cluster, and is told once.
+        return ProbeError(ProblemKind.DENIED, text, access.advice, target_down=True)
     if reply.status == _FORBIDDEN:
         return _forbidden(ask, reply, access)
     if ask.rule and ask.rule.api_group == METRICS and reply.status in {_NOT_FOUND, _UNAVAILABLE}:
