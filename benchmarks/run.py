@@ -17,6 +17,19 @@ from table import Line, markdown, plain
 _RESULTS = Path(__file__).with_name("RESULTS.md")
 _RUNS, _QUICK_RUNS = 5, 1
 
+_NOTES = """## How to read it
+
+- Each run of opscheck is checked: a record with the right number of verdicts, or the row is not measured.
+- pytest runs without the plugins that happen to be installed, where nothing else is said; they would slow it down.
+- "A target each" and `concurrency: 64` ask 64 things at once, which is the bound of a run. By default a single target
+  is asked 16 things at once, to be kind to it.
+- "For the pods" is the whole process on 5,000 pods less the same process on one pod: what importing and connecting
+  cost is not counted, on either side.
+- "Encoded when asked for" is what an API server does. "Bytes that lie ready" come from a server that does nothing but
+  send, which no cluster has: what is compared there is decoding and judging with a copy in memory.
+- The dead target drops packets. Fifty plain tests wait for it one after the other; two are measured.
+"""
+
 
 def main() -> int:
     """Measure what is asked for; 1 when a row could not be measured."""
@@ -68,7 +81,8 @@ Times depend on the machine, and on what else it does; the ratios are what to co
 `make bench` prints this page, that is `{command}`.
 
 {markdown(lines)}
-{described(began_with)}"""
+{described(began_with)}
+{_NOTES}"""
 
 
 if __name__ == "__main__":

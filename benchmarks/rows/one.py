@@ -21,8 +21,11 @@ def whole_process(runs: int) -> Iterable[Line]:
             lambda: place.pytest("one.py", says="1 passed"),
             lambda: place.pytest("plain_http.py", says="1 passed", url=api.url, count=1),
         )
-    yield _line(ours, {"pytest of one trivial test, as installed here": usual})
-    without = {"the same without any installed plugin": alone, "without plugins, with one request by httpx": asking}
+    yield _line(ours, {"pytest of one trivial test, with the plugins installed here": usual})
+    without = {
+        "pytest of one trivial test, without plugins": alone,
+        "pytest of one request by httpx, without plugins": asking,
+    }
     yield _line(ours, without)
 
 
