@@ -28,8 +28,8 @@ Exit codes:
 
 _DEFAULT_POLICY = Path("opscheck.yaml")
 
-# Whether a policy can be read is told by its reader, in the words of every other error.
-POLICY_PATH = click.Path(path_type=Path, readable=False)
+# Whether a file can be read is told by its reader, in the words of every other error.
+FILE_TO_READ = click.Path(path_type=Path, readable=False)
 
 CHECKS = click.argument("checks", nargs=-1, type=click.Path(exists=True, path_type=Path))
 CHECKS_OPTION = click.option(
@@ -42,7 +42,7 @@ CHECKS_OPTION = click.option(
 POLICY_OPTION = click.option(
     "-p",
     "--policy",
-    type=POLICY_PATH,
+    type=FILE_TO_READ,
     default=None,
     help="The policy file. Default: opscheck.yaml in this folder.",
 )
@@ -118,7 +118,7 @@ def run(  # noqa: PLR0913, PLR0917 - one per option
 
 
 @cli.command()
-@click.argument("policies", nargs=-1, required=True, type=POLICY_PATH, metavar="POLICY...")
+@click.argument("policies", nargs=-1, required=True, type=FILE_TO_READ, metavar="POLICY...")
 @CHECKS_OPTION
 def validate(policies: Sequence[Path], checks: Sequence[Path]) -> int:
     """
@@ -138,7 +138,7 @@ def validate(policies: Sequence[Path], checks: Sequence[Path]) -> int:
 
 
 @cli.command("list")
-@click.argument("policy", required=False, type=POLICY_PATH)
+@click.argument("policy", required=False, type=FILE_TO_READ)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
 @CHECKS_OPTION
 def list_(policy: Path | None, as_json: bool, checks: Sequence[Path]) -> int:
@@ -183,7 +183,7 @@ def schema(of_run: bool, checks: Sequence[Path]) -> int:
 
 
 @cli.command()
-@click.argument("policy", required=False, type=POLICY_PATH)
+@click.argument("policy", required=False, type=FILE_TO_READ)
 @click.option("--target", metavar="NAME", help="Only this target's part, to pipe it to kubectl, psql or redis-cli.")
 @CHECKS_OPTION
 def permissions(policy: Path | None, target: str | None, checks: Sequence[Path]) -> int:
@@ -202,7 +202,7 @@ def permissions(policy: Path | None, target: str | None, checks: Sequence[Path])
 
 
 @cli.command()
-@click.argument("runs", nargs=-1, required=True, type=POLICY_PATH, metavar="RUN.json...")
+@click.argument("runs", nargs=-1, required=True, type=FILE_TO_READ, metavar="RUN.json...")
 @click.option("--junit", required=True, metavar="FILE", help="The JUnit XML file to write; - for standard output.")
 def report(runs: Sequence[Path], junit: str) -> int:
     """
@@ -232,7 +232,9 @@ def report(runs: Sequence[Path], junit: str) -> int:
 )
 @click.option("--faults", "list_faults", is_flag=True, help="List what can be broken, and end.")
 @click.option("--hold", is_flag=True, help="Keep the environment up until Ctrl-C, to play with.")
-@click.option("--output", default="opscheck-demo", show_default=True, type=POLICY_PATH, help="Where results go.")
+@click.option(
+    "--output", default="opscheck-demo", show_default=True, type=click.Path(path_type=Path), help="Where results go."
+)
 def demo(faults: Sequence[str], list_faults: bool, hold: bool, output: Path) -> int:
     """
     Start a small system of real servers and judge it, healthy and then broken.
