@@ -36,6 +36,8 @@ class Secrets:
     def __init__(self) -> None:
         self._shown_as: dict[str, str] = {}
         self._pattern: re.Pattern[str] | None = None
+        self._beginnings: set[str] = set()
+        self._longest = 0
 
     def add(self, value: str, shown_as: str = HIDDEN) -> None:
         """Hide `value`, and each credential inside it when it is a URL or a libpq string."""
@@ -51,14 +53,13 @@ class Secrets:
         """
         if not self._shown_as:
             return text
-        if self._pattern is None:
-            self._pattern = re.compile(
-                "|".join(_matcher(word) for word in sorted(self._shown_as, key=len, reverse=True))
-            )
-        text = self._pattern.sub(lambda match: self._shown_as[match.group()], text)
-        for word, shown_as in self._shown_as.items():
-            if len(word) >= _ANYWHERE:
-                text = _without_end(_without_beginning(text, word, shown_as), word, shown_as)
+        # Nearly no text holds a secret, and thousands are cleaned: to rule that out must cost next to nothing.
+        if any(map(text.__contains__, self._shown_as)):
+            text = self._compiled().sub(lambda match: self._shown_as[match.group()], text)
+        if self._may_be_cut_off(text):
+            for word, shown_as in self._shown_as.items():
+                if len(word) >= _ANYWHERE:
+                    text = _without_end(_without_beginning(text, word, shown_as), word, shown_as)
         return text
 
     def clean_value(self, value: V) -> V:
@@ -89,7 +90,22 @@ class Secrets:
         for spelling in _spellings(value):
             if len(spelling) >= _SHORTEST and spelling != shown_as:
                 self._shown_as.setdefault(spelling, shown_as)
+                self._beginnings.add(spelling[:_ANYWHERE])
+                self._longest = max(self._longest, len(spelling))
         self._pattern = None
+
+    def _compiled(self) -> re.Pattern[str]:
+        if self._pattern is None:
+            words = sorted(self._shown_as, key=len, reverse=True)
+            self._pattern = re.compile("|".join(map(_matcher, words)))
+        return self._pattern
+
+    def _may_be_cut_off(self, text: str) -> bool:
+        """False when no secret can begin before the end of `text` or before a mark where something was left out."""
+        if any(map(text.__contains__, _CUT_OFF)):
+            return True
+        end = text[-self._longest :]
+        return any(end[start : start + _ANYWHERE] in self._beginnings for start in range(len(end) - _ANYWHERE + 1))
 
 
 def credentials(value: str) -> Iterable[str]:
