@@ -42,7 +42,12 @@ class Workspace:
         return Path(shutil.copy(_HERE / path, self.folder))
 
     def opscheck(
-        self, policy: Path, *checks: Path, counts: Mapping[str, int], exit_code: int = 0, words: Sequence[str] = ()
+        self,
+        policy: Path,
+        *checks: Path,
+        counts: Mapping[str, int],
+        exit_code: int = 0,
+        variables: Mapping[str, str] | None = None,
     ) -> Took:
         """
         Run `opscheck run` with a record, and hold the record to `counts`, such as {"passed": 100}.
@@ -51,8 +56,8 @@ class Workspace:
         """
         record = self.folder / _RECORD
         record.unlink(missing_ok=True)
-        options = ["run", "-p", str(policy), "--json", str(record), *words]
-        took = run_well(self._python("-m", "opscheck", *options, *map(str, checks)), exit_code=exit_code)
+        words = ["-m", "opscheck", "run", "-p", str(policy), "--json", str(record), *map(str, checks)]
+        took = run_well(self._python(*words, **(variables or {})), exit_code=exit_code)
         found = self.record()["counts"]
         if any(found[verdict] != number for verdict, number in counts.items()):
             raise BenchmarkError(f"{policy.name}: expected {dict(counts)}, the record has {found}:\n{took.output}")
