@@ -130,6 +130,11 @@ def check_broke(expectation: Expectation, error: BaseException, where: str, find
     return _unknown(expectation, f"the check itself failed: {type(error).__name__}: {error} ({where})", findings)
 
 
+def asked_nothing(expectation: Expectation, findings: Findings) -> Judgement:
+    """The judgement of a check that passed without asking any query of its expectation: it did not look."""
+    return _unknown(expectation, "the check itself failed: it asked none of its queries", findings)
+
+
 def does_not_apply(reason: str) -> Judgement:
     """The judgement of an expectation that does not apply here."""
     return Judgement(Verdict.SKIPPED, None, reason)

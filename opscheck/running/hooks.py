@@ -33,6 +33,7 @@ from opscheck.running.workers import Handover, hand_over, is_controller, is_work
 from opscheck.verdicts import (
     ExitCode,
     Judgement,
+    asked_nothing,
     assertion_failed,
     check_broke,
     does_not_apply,
@@ -321,10 +322,12 @@ class RunHooks:
         present(report, item, result, _traceback(call, report))
 
     def _judge(self, item: pytest.Item, call: pytest.CallInfo[None], check: Check) -> Judgement:
-        missing = item.stash[OBSERVING].missing
+        expectation, observing = item.stash[EXPECTATION], item.stash[OBSERVING]
         judgement = self._concluded(item, call, check)
-        if missing is not None and judgement.verdict in {Verdict.PASSED, Verdict.SKIPPED}:
-            return self._not_observed(item, missing)
+        if observing.missing is not None and judgement.verdict in {Verdict.PASSED, Verdict.SKIPPED}:
+            return self._not_observed(item, observing.missing)
+        if judgement.verdict is Verdict.PASSED and not observing.used and any(True for _ in expectation.queries()):
+            return asked_nothing(expectation, item.stash[FINDINGS])
         return judgement
 
     def _concluded(self, item: pytest.Item, call: pytest.CallInfo[None], check: Check) -> Judgement:
@@ -334,7 +337,8 @@ class RunHooks:
         error = call.excinfo.value
         if isinstance(error, CouldNotObserve):
             return self._not_observed(item, error)
-        if isinstance(error, pytest.skip.Exception):
+        # `importorskip` alone sets this inside a function: what a check needs in order to look is not installed.
+        if isinstance(error, pytest.skip.Exception) and not error.allow_module_level:
             return does_not_apply(str(error.msg))
         if call.when == "call" and isinstance(error, AssertionError | pytest.fail.Exception):
             return assertion_failed(expectation, _first_line(error), check.claim, findings)

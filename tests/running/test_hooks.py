@@ -289,3 +289,50 @@ def test_what_fails_beside_the_checks_is_named(project):
     assert ["failed: checks/test_odd.py::test_odd[odd] (teardown): AssertionError: it does not close"] == [
         notice.partition("\n")[0] for notice in outcome.run["notices"]
     ]
+
+
+def test_a_check_that_needs_a_module_which_is_not_installed_could_not_look(project):
+    outcome = judge(
+        project,
+        """
+        def test_odd(expectation: Odd):
+            pytest.importorskip("there_is_no_such_module")
+        """,
+    )
+
+    assert 20 == outcome.ret
+    assert "unknown" == outcome.verdicts["odd"]
+    assert "there_is_no_such_module" in outcome.result("odd")["summary"]
+
+
+def test_a_check_that_asks_none_of_its_queries_has_not_looked(project):
+    outcome = judge(
+        project,
+        """
+        from opscheck import HttpTarget
+        from opscheck.queries.http import HttpRequest
+
+
+        class Deaf(Expectation, check="tank.deaf"):
+            '''It answers.'''
+
+            target: HttpTarget
+
+            def queries(self):
+                return [HttpRequest(target=self.target.name)]
+
+
+        def test_deaf(expectation: Deaf, observe):
+            '''It answers.'''
+        """,
+        policy="""
+            targets: {api: {kind: http, base_url: "http://127.0.0.1:1"}}
+            expectations:
+              - {id: low, check: tank.level, level: 1, at_most: {P2: 5}}
+              - {id: deaf, check: tank.deaf, target: api, severity: P1}
+        """,
+    )
+
+    assert 20 == outcome.ret
+    assert "unknown" == outcome.verdicts["deaf"]
+    assert "asked none of its queries" in outcome.result("deaf")["summary"]
