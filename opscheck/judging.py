@@ -6,6 +6,7 @@ from typing import Any, Protocol, TypeVar
 
 from opscheck.expectations.base import Expectation
 from opscheck.queries.base import Query
+from opscheck.queries.observation import Problem
 from opscheck.record import Finding, Measurement
 from opscheck.units import Graded, Quantity, Severity, format_value
 
@@ -22,6 +23,10 @@ class Observe(Protocol):
 
     def __call__(self, query: Query[A]) -> A:
         """The answer to `query`, which is fetched now if it was not gathered."""
+        ...
+
+    def aside(self, query: Query[A]) -> A | Problem:
+        """The answer, or why there is none, for what is evidence only: no verdict may stand on it."""
         ...
 
 
@@ -67,6 +72,8 @@ class Findings:
         since: datetime | None = None,
         evidence: Iterable[str] = (),
         facts: Mapping[str, str] | None = None,
+        about: str = "",
+        because: Iterable[str] = (),
     ) -> Severity | None:
         """
         Hold `observed` to `limit`: always a measurement, and a finding at the severity of the worst limit it breaks.
@@ -96,6 +103,8 @@ class Findings:
                 since=since,
                 evidence=evidence,
                 facts=facts,
+                about=about,
+                because=because,
             )
         return severity
 
@@ -109,11 +118,15 @@ class Findings:
         since: datetime | None = None,
         evidence: Iterable[str] = (),
         facts: Mapping[str, str] | None = None,
+        about: str = "",
+        because: Iterable[str] = (),
     ) -> None:
         """
         Record a violation. Its severity is the expectation's own where the finding has no grade.
 
         `facts` are what remediation commands may name; every one must stand in the expectation's `fact_names`.
+        `about` says which object it is about, and `because` which objects would explain it: where another
+        expectation of the run has a finding about one of them, that one tells it, and this finding is told there.
         """
         facts = dict(facts or {})
         if undeclared := set(facts) - set(self._expectation.fact_names):
@@ -128,6 +141,8 @@ class Findings:
                 since=since,
                 evidence=tuple(evidence),
                 facts=facts,
+                about=about,
+                because=tuple(because),
             )
         )
 

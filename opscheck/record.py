@@ -61,6 +61,32 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     respond_by: Annotated[datetime | None, Meta(description="By when somebody must have answered.")] = None
     escalate: tuple[Call, ...] = ()
     facts: Annotated[dict[str, str], Meta(description="What remediation commands may name.")] = {}
+    about: Annotated[str, Meta(description="The object it is about, such as cluster/shop/deployment/api.")] = ""
+    because: Annotated[
+        tuple[str, ...], Meta(description="Objects that would explain it, had another expectation a finding on them.")
+    ] = ()
+
+
+class Consequence(msgspec.Struct, frozen=True, kw_only=True):
+    """A violation that another expectation's finding explains, and that is told there."""
+
+    subject: Annotated[str, Meta(description="What suffers.")]
+    severity: Annotated[Severity, Meta(description="How bad it is.")]
+    observed: Annotated[str, Meta(description="What was seen.")]
+    of: Annotated[str, Meta(description="The object that explains it.")]
+    told_by: Annotated[str, Meta(description="The id of the expectation that has the finding about that object.")]
+
+
+class TargetNote(msgspec.Struct, frozen=True, kw_only=True):
+    """Which system a target's name stood for in this run."""
+
+    name: str
+    kind: str
+    address: Annotated[str, Meta(description="Where the policy says it is, without credentials.")] = ""
+    place: Annotated[str, Meta(description="Where it was found.")] = ""
+    user: Annotated[str, Meta(description="Whom it took opscheck for.")] = ""
+    groups: tuple[str, ...] = ()
+    authenticated_by: Annotated[str, Meta(description="How opscheck authenticated; never the credential.")] = ""
 
 
 class WaiverNote(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,6 +123,9 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     summary: Annotated[str, Meta(description="One line a person can act on.")] = ""
     measurements: tuple[Measurement, ...] = ()
     findings: tuple[Finding, ...] = ()
+    consequences: Annotated[
+        tuple[Consequence, ...], Meta(description="What is wrong too, but is told by another expectation.")
+    ] = ()
     respond_by: Annotated[
         datetime | None,
         Meta(description="By when somebody must have answered: its worst finding, or that it is unknown."),
@@ -105,7 +134,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     runbook: Annotated[str | None, Meta(description="Where the long answer stands.")] = None
     waiver: WaiverNote | None = None
     blocked_by: Annotated[
-        str | None, Meta(description="The expectation that carries the outage this one suffers from.")
+        str | None,
+        Meta(description="The expectation that carries the outage, or tells the cause, that this one suffers from."),
     ] = None
     observed_at: Annotated[datetime | None, Meta(description="When its oldest observation was taken.")] = None
     duration_s: Annotated[float, Meta(description="How long its slowest query took, in seconds.")] = 0.0
@@ -151,6 +181,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     observed_at: Annotated[datetime | None, Meta(description="The time that judging used as now.")] = None
     gate: GateNote
     counts: Counts
+    targets: Annotated[tuple[TargetNote, ...], Meta(description="What was asked, and as whom.")] = ()
     notices: Annotated[
         tuple[str, ...], Meta(description="Waivers that expire soon or have expired, and the like.")
     ] = ()

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from opscheck.expectations.base import Expectation
 from opscheck.judging import Findings
 from opscheck.queries.base import Query
-from opscheck.queries.observation import CouldNotObserve, Problem
+from opscheck.queries.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.targets import Target
 
 E = TypeVar("E", bound=Expectation)
@@ -37,6 +37,15 @@ class Answers:
         if isinstance(answer, Problem):
             raise CouldNotObserve(query, answer)
         return answer  # type: ignore[no-any-return]  # the caller chose it
+
+    def aside(self, query: Query[A]) -> A | Problem:
+        """The answer to `query`, or a Problem; nothing has to be chosen for what is mere evidence."""
+        try:
+            return self(query)
+        except CouldNotObserve as error:
+            return error.problem
+        except KeyError:
+            return Problem(kind=ProblemKind.UNSUPPLIED, text="no answer was chosen")
 
 
 def judge(

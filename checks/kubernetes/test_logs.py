@@ -1,9 +1,9 @@
 """The logs of a cluster's pods."""
 
 from opscheck import Findings, Observe
-from opscheck.expectations.kubernetes import LogLines
+from opscheck.expectations.kubernetes.logs import LogLines
 from opscheck.queries.observation import CouldNotObserve
-from opscheck.readings.kubernetes_logs import (
+from opscheck.readings.kubernetes.logs import (
     cut_logs,
     evidence,
     facts,
@@ -11,6 +11,7 @@ from opscheck.readings.kubernetes_logs import (
     matching_lines,
     pods,
     read_logs,
+    together,
     unjudged,
 )
 from opscheck.units import format_duration
@@ -23,8 +24,8 @@ def test_few_lines_match(expectation: LogLines, observe: Observe, findings: Find
     An application tells its own troubles first, long before somebody complains; a message that comes by the
     hundred is one cause, and the most frequent one names it.
     """
-    query = expectation.logs()
-    logs = observe(query)
+    queries = expectation.logs()
+    logs = together(observe(query) for query in queries)
     if logs.pods_selected:
         findings.grade(
             "matching lines",
@@ -40,4 +41,4 @@ def test_few_lines_match(expectation: LogLines, observe: Observe, findings: Find
     if cut := cut_logs(logs):
         findings.measure("logs read in part", len(cut))
     if (problem := unjudged(expectation, logs)) is not None:
-        raise CouldNotObserve(query, problem)
+        raise CouldNotObserve(queries[0], problem)

@@ -1,9 +1,10 @@
 """The pods of a cluster."""
 
 from opscheck import Findings, Observe
-from opscheck.expectations.kubernetes import PodsHealthy
-from opscheck.readings.kubernetes_findings import facts, most_restarts, observed, subject, too_few_facts, troubles
-from opscheck.readings.kubernetes_selection import Selection, seen_instead, select_pods
+from opscheck.expectations.kubernetes.pods import PodsHealthy
+from opscheck.queries.kubernetes.pods import ListPods
+from opscheck.readings.kubernetes.findings import facts, most_restarts, observed, subject, too_few_facts, troubles
+from opscheck.readings.kubernetes.selection import Selection, listed, seen_instead, select_pods
 
 
 def test_the_pods_are_well(expectation: PodsHealthy, observe: Observe, findings: Findings) -> None:
@@ -13,7 +14,7 @@ def test_the_pods_are_well(expectation: PodsHealthy, observe: Observe, findings:
     A pod that crashes, cannot start or is not ready serves nobody, and its work falls on the others; when the last
     one goes, so does the application.
     """
-    selection = select_pods(expectation, observe(expectation.pods()).items)
+    selection = select_pods(expectation, listed(observe, expectation.ask(ListPods)))
     count_pods(expectation, selection, findings)
     for trouble in troubles(expectation, selection, observe.now):
         findings.add(

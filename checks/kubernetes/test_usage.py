@@ -1,10 +1,13 @@
 """The CPU and memory of a cluster."""
 
 from opscheck import Findings, Observe
-from opscheck.expectations.kubernetes import UsageWithinLimits
+from opscheck.expectations.kubernetes.usage import UsageWithinLimits
+from opscheck.queries.kubernetes.pods import ListPods
+from opscheck.queries.kubernetes.usage import ListPodUsage
 from opscheck.queries.observation import CouldNotObserve
-from opscheck.readings.kubernetes_findings import place_facts
-from opscheck.readings.kubernetes_usage import Usage, node_usage, pod_usage, resources, unjudged
+from opscheck.readings.kubernetes.findings import place_facts
+from opscheck.readings.kubernetes.selection import listed
+from opscheck.readings.kubernetes.usage import Usage, node_usage, pod_usage, resources, unjudged
 
 
 def test_there_is_room(expectation: UsageWithinLimits, observe: Observe, findings: Findings) -> None:
@@ -14,12 +17,15 @@ def test_there_is_room(expectation: UsageWithinLimits, observe: Observe, finding
     A container that reaches its memory limit is killed, one that reaches its CPU limit is slowed down; on a node
     without memory the kubelet evicts pods, the heaviest first, whoever is to blame.
     """
-    objects, metrics = expectation.queries()
-    read = node_usage if expectation.of == "nodes" else pod_usage
-    usage = read(expectation, observe(objects).items, observe(metrics).items, observe.now)
+    if expectation.of == "nodes":
+        nodes, measured = listed(observe, expectation.nodes()), listed(observe, expectation.node_metrics())
+        usage = node_usage(expectation, nodes, measured, observe.now)
+    else:
+        pods = listed(observe, expectation.ask(ListPods))
+        usage = pod_usage(expectation, pods, listed(observe, expectation.ask(ListPodUsage)), observe.now)
     grade_usage(expectation, usage, findings)
     if (problem := unjudged(expectation, usage)) is not None:
-        raise CouldNotObserve(metrics, problem)
+        raise CouldNotObserve(next(iter(expectation.looks_at())), problem)
 
 
 def grade_usage(expectation: UsageWithinLimits, usage: Usage, findings: Findings) -> None:
@@ -28,7 +34,7 @@ def grade_usage(expectation: UsageWithinLimits, usage: Usage, findings: Findings
         limit = getattr(expectation, resource)
         for place, share in enumerate(usage.fullest(resource)):
             if expectation.of == "nodes" or place == 0 or limit.severity(share.percent):
-                facts = place_facts(expectation.target, expectation.listed_namespace) | dict(share.facts)
+                facts = place_facts(expectation.target, expectation.only_namespace) | dict(share.facts)
                 findings.grade(
                     resource, share.percent, limit, unit="%", subject=share.subject, detail=share.detail, facts=facts
                 )

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from opscheck.queries.base import Query
-from opscheck.queries.observation import CouldNotObserve, Observation
+from opscheck.queries.observation import CouldNotObserve, Observation, Problem
 
 A = TypeVar("A")
 
@@ -35,6 +35,12 @@ class Observing:
             self.missing = self.missing or missing
             raise missing
         answer: A = observation.answer
+        return answer
+
+    def aside(self, query: Query[A]) -> A | Problem:
+        """The answer, or why there is none; no verdict stands on it."""
+        observation = self._gathered.get(query) or self._fetch(query)
+        answer: A | Problem = observation.answer if observation.problem is None else observation.problem
         return answer
 
     @property

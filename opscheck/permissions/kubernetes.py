@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 
 from opscheck.queries.base import Permission
-from opscheck.queries.kubernetes import KubernetesRule
+from opscheck.queries.kubernetes.lists import KubernetesRule
 from opscheck.targets import KubernetesTarget
 
 NAME = "opscheck"

@@ -3,7 +3,21 @@
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Generic, TypeVar, get_args
 
+import msgspec
+
 A = TypeVar("A")
+
+
+class Identity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Which system answers, and whom it takes this client for; the reports say it of each target."""
+
+    place: str
+    """Where it is: server, and the name that its configuration has for it."""
+    user: str = ""
+    """The user, as the system calls it; empty where it does not say."""
+    groups: tuple[str, ...] = ()
+    authenticated_by: str = ""
+    """How, in words; never the credential."""
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,11 @@ from opscheck import KubernetesTarget
 from opscheck.demo.kubernetes import KubernetesApi, Rule, World, node, node_metrics, pod, pod_metrics
 from opscheck.permissions.kubernetes import render
 from opscheck.probes.kubernetes import open_session
-from opscheck.queries.kubernetes import KubernetesRule, ListNodes, ListNodeUsage, ListPods, ListPodUsage
-from opscheck.queries.kubernetes_logs import PodLogs
+from opscheck.queries.kubernetes.lists import KubernetesRule
+from opscheck.queries.kubernetes.logs import PodLogs
+from opscheck.queries.kubernetes.nodes import ListNodes
+from opscheck.queries.kubernetes.pods import ListPods
+from opscheck.queries.kubernetes.usage import ListNodeUsage, ListPodUsage
 from opscheck.queries.observation import ProbeError, ProblemKind
 
 TARGET = KubernetesTarget(kind="kubernetes", namespace="shop")

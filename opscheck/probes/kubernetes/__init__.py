@@ -10,26 +10,15 @@ import msgspec
 from opscheck.probes.contact import late
 from opscheck.probes.kubernetes.access import find_access
 from opscheck.probes.kubernetes.client import Ask, Client, Deadline, Reply
+from opscheck.probes.kubernetes.identity import ask_identity
 from opscheck.probes.kubernetes.lists import list_items
 from opscheck.probes.kubernetes.logs import read_logs
-from opscheck.probes.kubernetes.refusals import METRICS, message_of
+from opscheck.probes.kubernetes.refusals import message_of
 from opscheck.queries.base import Query
-from opscheck.queries.kubernetes import (
-    KubernetesRule,
-    ListNodes,
-    ListNodeUsage,
-    ListPods,
-    ListPodUsage,
-    Node,
-    NodeList,
-    NodeUsage,
-    NodeUsageList,
-    Pod,
-    PodList,
-    PodUsage,
-    PodUsageList,
-)
-from opscheck.queries.kubernetes_logs import PodLogs
+from opscheck.queries.kubernetes.identity import AskIdentity
+from opscheck.queries.kubernetes.lists import ListObjects, ObjectList
+from opscheck.queries.kubernetes.logs import PodLogs
+from opscheck.queries.kubernetes.pods import ListPods, Pod
 from opscheck.queries.observation import ProbeError, ProblemKind
 from opscheck.targets import KubernetesTarget
 
@@ -91,29 +80,25 @@ class KubernetesSession:
         deadline = Deadline.after(timeout_s)
         match query:
             case ListPods():
-                return PodList(self._list_pods(query.namespace, deadline))
-            case ListNodes():
-                return NodeList(list_items(self._client, KubernetesRule("", "nodes", "list"), "v1", Node, deadline))
-            case ListPodUsage():
-                rule = KubernetesRule(METRICS, "pods", "list", query.namespace)
-                return PodUsageList(list_items(self._client, rule, "v1beta1", PodUsage, deadline))
-            case ListNodeUsage():
-                rule = KubernetesRule(METRICS, "nodes", "list")
-                return NodeUsageList(list_items(self._client, rule, "v1beta1", NodeUsage, deadline))
+                return ObjectList(self._list_pods(query, deadline))
+            case ListObjects():
+                return ObjectList(list_items(self._client, query, deadline))
             case PodLogs():
-                return read_logs(self._client, query, self._list_pods(query.namespace, deadline), deadline)
+                listed = ListPods(query.target, query.namespace)
+                return read_logs(self._client, query, self._list_pods(listed, deadline), deadline)
+            case AskIdentity():
+                return ask_identity(self._client, deadline)
         raise ProbeError(ProblemKind.UNSUPPORTED, f"a Kubernetes cluster cannot be asked {query.text()}")
 
     def close(self) -> None:
         """Close all connections."""
         self._client.close()
 
-    def _list_pods(self, namespace: str | None, deadline: Deadline) -> tuple[Pod, ...]:
+    def _list_pods(self, query: ListPods, deadline: Deadline) -> tuple[Pod, ...]:
         # Every question about logs starts with the list that other checks read as a whole.
         with self._lock:
-            once = self._pods.setdefault(namespace, _Once())
-        rule = KubernetesRule("", "pods", "list", namespace)
-        return once.get(lambda: list_items(self._client, rule, "v1", Pod, deadline), self._client, deadline)
+            once = self._pods.setdefault(query.namespace, _Once())
+        return once.get(lambda: list_items(self._client, query, deadline), self._client, deadline)
 
 
 class _Once(Generic[T]):

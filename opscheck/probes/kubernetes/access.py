@@ -4,7 +4,7 @@ import base64
 import os
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,8 @@ class Access:
     tls: ssl.SSLContext | None
     tls_server_name: str | None = None
     proxy: str | None = None
+    context: str | None = None
+    """The kubeconfig's name for it; None in a pod."""
 
 
 def find_access(target: KubernetesTarget, deadline: float) -> Access:
@@ -102,7 +104,8 @@ def _from_kubeconfig(target: KubernetesTarget, place: str, deadline: float) -> A
     except _NOT_A_KUBECONFIG as error:
         raise _misconfigured(f"the kubeconfig {place} cannot be used: {_first_line(error)}", "correct it") from error
     acting, impersonation = _impersonation(user.value if user else {}, place)
-    return _access(configuration, cluster.value, impersonation, identity + acting, advice)
+    access = _access(configuration, cluster.value, impersonation, identity + acting, advice)
+    return replace(access, context=str(loader.current_context["name"]))
 
 
 def _context(merged: Mapping[str, Any], target: KubernetesTarget, place: str) -> str:

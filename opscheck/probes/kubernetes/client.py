@@ -1,4 +1,4 @@
-"""GET requests to an API server: bounded in time and bytes, patient where the server asks for patience."""
+"""Requests that change nothing on an API server: bounded in time and bytes, patient where it asks for patience."""
 
 import http.client
 import time
@@ -12,7 +12,7 @@ from opscheck.probes.contact import late, unreachable
 from opscheck.probes.kubernetes.access import Access
 from opscheck.probes.kubernetes.refusals import refusal, retry_after
 from opscheck.probes.kubernetes.wire import new_pool, start_clock
-from opscheck.queries.kubernetes import KubernetesRule
+from opscheck.queries.kubernetes.lists import KubernetesRule
 from opscheck.queries.observation import ProbeError, ProblemKind
 
 MOST_BYTES = 64 * 2**20
@@ -52,13 +52,17 @@ class Deadline:
 
 @dataclass(frozen=True)
 class Ask:
-    """One GET, and the permission it takes. `rule` is None for what everybody may ask."""
+    """One request, and the permission it takes. `rule` is None for what everybody may ask."""
 
     path: str
     rule: KubernetesRule | None = None
     parameters: Mapping[str, str | int] | None = None
     name: str | None = None
     """The object, where the request is about one."""
+    accept: str | None = None
+    """The form of the answer, where it is not the plain one."""
+    review: bytes | None = None
+    """A question that is posted: a review, which the server answers and does not keep."""
 
     @property
     def url(self) -> str:
@@ -68,7 +72,12 @@ class Ask:
     @property
     def text(self) -> str:
         """For people: the request without its paging."""
-        return f"GET {self.path}"
+        return f"{self.method} {self.path}"
+
+    @property
+    def method(self) -> str:
+        """GET, or POST for a review."""
+        return "GET" if self.review is None else "POST"
 
 
 @dataclass(frozen=True)
@@ -144,7 +153,7 @@ class Client:
         for attempt in (1, 2):
             clock = start_clock(deadline.at)
             try:
-                return self._request(url, deadline)
+                return self._request(ask, url, deadline)
             except urllib3.exceptions.NewConnectionError as error:  # to urllib3 a refusal is a kind of time-out
                 raise self._failed(error, ask) from error
             except (TimeoutError, urllib3.exceptions.TimeoutError, urllib3.exceptions.EmptyPoolError) as error:
@@ -157,11 +166,26 @@ class Client:
                 raise self._failed(error, ask) from error
         raise AssertionError(ask)  # pragma: no cover - the second attempt returns or raises
 
-    def _request(self, url: str, deadline: Deadline) -> urllib3.BaseHTTPResponse:
+    def _request(self, ask: Ask, url: str, deadline: Deadline) -> urllib3.BaseHTTPResponse:
         left = max(deadline.left, _SHORTEST_WAIT)
         return self._pool.request(
-            "GET", url, headers=self._headers, preload_content=False, redirect=False, timeout=left, pool_timeout=left
+            ask.method,
+            url,
+            body=ask.review,
+            headers=self._headers_for(ask),
+            preload_content=False,
+            redirect=False,
+            timeout=left,
+            pool_timeout=left,
         )
+
+    def _headers_for(self, ask: Ask) -> urllib3.HTTPHeaderDict:
+        headers = self._headers.copy()
+        if ask.accept:
+            headers["Accept"] = ask.accept
+        if ask.review is not None:
+            headers["Content-Type"] = "application/json"
+        return headers
 
     def _failed(self, error: Exception, ask: Ask) -> ProbeError:
         cause = _innermost(error)

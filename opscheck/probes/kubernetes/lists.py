@@ -7,11 +7,12 @@ import msgspec
 
 from opscheck.probes.kubernetes.client import Ask, Client, Deadline
 from opscheck.probes.kubernetes.refusals import refusal, status_of
-from opscheck.queries.kubernetes import KubernetesRule
+from opscheck.queries.kubernetes.lists import ListObjects
 from opscheck.queries.observation import ProbeError, ProblemKind
 
 PAGE = 500
 
+_METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _OK, _GONE = 200, 410
 _RESTARTS = 1
 _SHOWN = 40
@@ -30,17 +31,16 @@ class _Page(msgspec.Struct, Generic[T], frozen=True):
     metadata: _ListMetadata | None = None
 
 
-def list_items(client: Client, rule: KubernetesRule, version: str, item: type[T], deadline: Deadline) -> tuple[T, ...]:
+def list_items(client: Client, query: ListObjects[T], deadline: Deadline) -> tuple[T, ...]:
     """
-    Every object of a kind in `rule.namespace`, None being all of them.
+    Every object that `query` asks for.
 
     A namespace that does not exist has no objects; an API server does not tell the two apart. Raises ProbeError.
     """
-    decode = msgspec.json.Decoder(_Page[item]).decode  # type: ignore[valid-type]  # the type is a value here
-    path, items, token, restarts = _path(rule, version), list[T](), "", 0
+    decode = msgspec.json.Decoder(_Page[query.item]).decode  # type: ignore[name-defined]  # the type is a value here
+    items, token, restarts = list[T](), "", 0
     while True:
-        parameters: dict[str, str | int] = {"limit": PAGE} | ({"continue": token} if token else {})
-        ask = Ask(path, rule, parameters)
+        ask = _page(query, token)
         reply = client.reply(ask, deadline)
         if reply.status == _GONE and token:
             # The pages are older than etcd's last compaction. The server offers to go on with what is there now.
@@ -62,10 +62,12 @@ def list_items(client: Client, rule: KubernetesRule, version: str, item: type[T]
         token = following
 
 
-def _path(rule: KubernetesRule, version: str) -> str:
-    group = f"/apis/{rule.api_group}" if rule.api_group else "/api"
-    namespace = f"/namespaces/{rule.namespace}" if rule.namespace else ""
-    return f"{group}/{version}{namespace}/{rule.resource}"
+def _page(query: ListObjects[Any], token: str) -> Ask:
+    group = f"/apis/{query.group}" if query.group else "/api"
+    namespace = f"/namespaces/{query.namespace}" if query.namespace else ""
+    parameters: dict[str, str | int] = {"limit": PAGE} | query.parameters | ({"continue": token} if token else {})
+    accept = _METADATA if query.only_metadata else None
+    return Ask(f"{group}/{query.version}{namespace}/{query.plural}", query.rule, parameters, accept=accept)
 
 
 def _decoded(decode: Callable[[bytes], Any], body: bytes, ask: Ask, *, cut: bool) -> Any:

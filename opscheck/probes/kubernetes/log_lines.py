@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from opscheck.masking import mask_secrets
-from opscheck.queries.kubernetes_logs import LogSignature
+from opscheck.queries.kubernetes.logs import LogSignature
 
 LONGEST_LINE = 4096
 """How much of a line is searched. It bounds what a bad pattern can cost."""

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from opscheck.queries.kubernetes import Container, ContainerStatus, Pod
-from opscheck.queries.kubernetes_logs import PodLogs
+from opscheck.queries.kubernetes.logs import PodLogs
+from opscheck.queries.kubernetes.pods import Container, ContainerStatus, Pod
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,10 @@ from opscheck.probes.kubernetes.client import Ask, Client, Deadline, Reply
 from opscheck.probes.kubernetes.log_lines import LogScan, compiled, most_frequent
 from opscheck.probes.kubernetes.log_plan import LogRead, plan_reads
 from opscheck.probes.kubernetes.refusals import message_of, refusal
-from opscheck.queries.kubernetes import KubernetesRule, Pod
-from opscheck.queries.kubernetes_logs import ContainerLog, LogMatches, PodLogs
-from opscheck.queries.kubernetes_owners import top_owner
+from opscheck.queries.kubernetes.lists import KubernetesRule
+from opscheck.queries.kubernetes.logs import ContainerLog, LogMatches, PodLogs
+from opscheck.queries.kubernetes.owners import top_owner
+from opscheck.queries.kubernetes.pods import Pod
 from opscheck.queries.label_selectors import parse_selector
 from opscheck.queries.observation import ProbeError, ProblemKind
 from opscheck.units import format_duration

@@ -6,7 +6,7 @@ import msgspec
 
 from opscheck.masking import mask_secrets
 from opscheck.probes.kubernetes.access import Access
-from opscheck.queries.kubernetes import KubernetesRule
+from opscheck.queries.kubernetes.lists import KubernetesRule
 from opscheck.queries.observation import ProbeError, ProblemKind
 
 if TYPE_CHECKING:

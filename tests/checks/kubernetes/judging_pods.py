@@ -7,9 +7,10 @@ import msgspec
 from checks.kubernetes import test_pods
 from opscheck import Findings, KubernetesTarget
 from opscheck.demo.kubernetes import pod
-from opscheck.expectations.kubernetes import PodsHealthy
+from opscheck.expectations.kubernetes.pods import PodsHealthy
 from opscheck.guidance.templates import expectation_facts, render
-from opscheck.queries.kubernetes import Pod, PodList
+from opscheck.queries.kubernetes.lists import ObjectList
+from opscheck.queries.kubernetes.pods import ListPods, Pod
 from opscheck.testing import expect, judge
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -29,8 +30,8 @@ def a_pod(name="web-7d4b9c6f5d-2xkqp", **fields):
 
 def judged(*pods, target=TARGET, **fields) -> Findings:
     expectation = expect(PodsHealthy, target, **{"severity": "P0"} | fields)
-    answer = PodList(tuple(msgspec.convert(one, Pod) for one in pods))
-    return judge(test_pods.test_the_pods_are_well, expectation, {expectation.pods(): answer}, NOW)
+    answer = ObjectList(tuple(msgspec.convert(one, Pod) for one in pods))
+    return judge(test_pods.test_the_pods_are_well, expectation, {expectation.ask(ListPods)[0]: answer}, NOW)
 
 
 def observed(*pods, **fields) -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 from checks.kubernetes import test_logs
 from opscheck import Findings, KubernetesTarget, Severity
 from opscheck.demo.kubernetes import KubernetesApi, LogLine, Response, World, pod, scripts, statuses
-from opscheck.expectations.kubernetes import LogLines
+from opscheck.expectations.kubernetes.logs import LogLines
 from opscheck.guidance.templates import expectation_facts, render
 from opscheck.probes.kubernetes import open_session
 from opscheck.queries.observation import CouldNotObserve, ProbeError, Problem, ProblemKind

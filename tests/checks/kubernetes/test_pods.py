@@ -1,8 +1,8 @@
 """kubernetes.pods: how many there must be, and what a person does about trouble."""
 
 from opscheck import KubernetesTarget, Severity
-from opscheck.expectations.kubernetes import PodsHealthy
-from opscheck.queries.kubernetes import ListPods
+from opscheck.expectations.kubernetes.pods import PodsHealthy
+from opscheck.queries.kubernetes.pods import ListPods
 from opscheck.testing import expect
 from tests.checks.kubernetes.judging_pods import TARGET, a_pod, ago, commands, crashing, judged, observed
 
@@ -133,8 +133,8 @@ def test_one_list_serves_every_expectation_on_a_namespace():
     other = expect(PodsHealthy, TARGET, severity="P1", name="api-*", grace="1m")
     elsewhere = expect(PodsHealthy, TARGET, severity="P1", namespace="*")
 
-    assert (ListPods("target", "default"),) == tuple(one.queries()) == tuple(other.queries())
-    assert (ListPods("target", None),) == tuple(elsewhere.queries())
+    assert (ListPods("target", "default"),) == tuple(one.looks_at()) == tuple(other.looks_at())
+    assert (ListPods("target", None),) == tuple(elsewhere.looks_at())
 
 
 def test_many_pods_of_one_owner_with_one_trouble_are_one_finding():

@@ -8,8 +8,11 @@ import pytest
 from checks.kubernetes import test_usage
 from opscheck import Findings, KubernetesTarget, Severity
 from opscheck.demo.kubernetes import node, node_metrics, pod, pod_metrics, timestamp
-from opscheck.expectations.kubernetes import UsageWithinLimits
-from opscheck.queries.kubernetes import Node, NodeList, NodeUsage, NodeUsageList, Pod, PodList, PodUsage, PodUsageList
+from opscheck.expectations.kubernetes.usage import UsageWithinLimits
+from opscheck.queries.kubernetes.lists import ObjectList
+from opscheck.queries.kubernetes.nodes import Node
+from opscheck.queries.kubernetes.pods import Pod
+from opscheck.queries.kubernetes.usage import NodeUsage, PodUsage
 from opscheck.queries.observation import CouldNotObserve
 from opscheck.testing import expect, judge
 
@@ -24,20 +27,20 @@ def ago(**span: float) -> datetime:
 
 def nodes_judged(nodes, metrics, **fields) -> Findings:
     expectation = expect(UsageWithinLimits, TARGET, of="nodes", **fields)
-    objects, usage = expectation.nodes()
+    objects, usage = expectation.looks_at()
     answers = {
-        objects: NodeList(tuple(msgspec.convert(one, Node) for one in nodes)),
-        usage: NodeUsageList(tuple(msgspec.convert(one, NodeUsage) for one in metrics)),
+        objects: ObjectList(tuple(msgspec.convert(one, Node) for one in nodes)),
+        usage: ObjectList(tuple(msgspec.convert(one, NodeUsage) for one in metrics)),
     }
     return judge(test_usage.test_there_is_room, expectation, answers, NOW)
 
 
 def pods_judged(pods, metrics, **fields) -> Findings:
     expectation = expect(UsageWithinLimits, TARGET, of="pods", **fields)
-    objects, usage = expectation.pods()
+    objects, usage = expectation.looks_at()
     answers = {
-        objects: PodList(tuple(msgspec.convert(one, Pod) for one in pods)),
-        usage: PodUsageList(tuple(msgspec.convert(one, PodUsage) for one in metrics)),
+        objects: ObjectList(tuple(msgspec.convert(one, Pod) for one in pods)),
+        usage: ObjectList(tuple(msgspec.convert(one, PodUsage) for one in metrics)),
     }
     return judge(test_usage.test_there_is_room, expectation, answers, NOW)
 
@@ -102,10 +105,10 @@ def test_a_ready_node_without_metrics_is_unknown():
 
 def test_a_violation_stays_one_when_another_node_has_no_metrics():
     expectation = expect(UsageWithinLimits, TARGET, of="nodes", cpu={"P3": "80%"})
-    objects, usage = expectation.nodes()
+    objects, usage = expectation.looks_at()
     answers = {
-        objects: NodeList(tuple(msgspec.convert(one, Node) for one in (a_node("node-1"), a_node("node-2")))),
-        usage: NodeUsageList((msgspec.convert(measured("node-1", cpu="3900m"), NodeUsage),)),
+        objects: ObjectList(tuple(msgspec.convert(one, Node) for one in (a_node("node-1"), a_node("node-2")))),
+        usage: ObjectList((msgspec.convert(measured("node-1", cpu="3900m"), NodeUsage),)),
     }
     findings = Findings(expectation)
 

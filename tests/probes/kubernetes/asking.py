@@ -7,7 +7,7 @@ import pytest
 from opscheck import KubernetesTarget
 from opscheck.demo.kubernetes import Tls
 from opscheck.probes.kubernetes import open_session
-from opscheck.queries.kubernetes import ListPods
+from opscheck.queries.kubernetes.pods import ListPods
 from opscheck.queries.observation import ProbeError, Problem
 
 SHOP = ListPods("cluster", "shop")

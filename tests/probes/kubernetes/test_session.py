@@ -8,8 +8,11 @@ import pytest
 
 from opscheck.demo.kubernetes import Response, many_pods, pod, scripts, statuses
 from opscheck.queries.http import HttpRequest
-from opscheck.queries.kubernetes import ListNodes, ListNodeUsage, ListPods, ListPodUsage, PodList
-from opscheck.queries.kubernetes_logs import PodLogs
+from opscheck.queries.kubernetes.lists import ObjectList
+from opscheck.queries.kubernetes.logs import PodLogs
+from opscheck.queries.kubernetes.nodes import ListNodes
+from opscheck.queries.kubernetes.pods import ListPods
+from opscheck.queries.kubernetes.usage import ListNodeUsage, ListPodUsage
 from opscheck.queries.observation import ProbeError, Problem, ProblemKind
 
 PODS = "/api/v1/namespaces/shop/pods"
@@ -46,13 +49,13 @@ def test_nodes_and_metrics(session):
 
 
 def test_a_namespace_that_does_not_exist_has_no_pods(session):
-    assert PodList() == session.ask(ListPods("cluster", "nowhere"), 5)
+    assert ObjectList() == session.ask(ListPods("cluster", "nowhere"), 5)
 
 
 def test_an_answer_survives_a_snapshot(session):
     answer = session.ask(SHOP, 5)
 
-    assert answer == msgspec.convert(msgspec.json.decode(msgspec.json.encode(answer)), PodList)
+    assert answer == msgspec.convert(msgspec.json.decode(msgspec.json.encode(answer)), ListPods.answer)
 
 
 def test_many_pods_come_in_pages_of_500(api, world, session):
@@ -273,7 +276,7 @@ def test_one_request_that_a_server_hangs_up_on_does_not_mean_that_it_is_down(api
 def test_an_empty_list_may_be_null(api, session):
     api.answer(PODS, scripts.respond_with(200, {"kind": "PodList", "items": None}))
 
-    assert PodList() == session.ask(SHOP, 5)
+    assert ObjectList() == session.ask(SHOP, 5)
 
 
 SLOW = {

@@ -4,8 +4,9 @@ import msgspec
 import pytest
 
 from opscheck.demo.kubernetes import pod
-from opscheck.queries.kubernetes import Owner, Pod
-from opscheck.queries.kubernetes_owners import is_of_job, top_owner
+from opscheck.queries.kubernetes.objects import Owner
+from opscheck.queries.kubernetes.owners import is_of_job, top_owner
+from opscheck.queries.kubernetes.pods import Pod
 
 
 def owned_by(owner, **labels) -> Pod:

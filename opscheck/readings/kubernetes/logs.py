@@ -1,15 +1,27 @@
 """What the logs of pods prove, and what they leave open."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
-from opscheck.expectations.kubernetes import LogLines
-from opscheck.queries.kubernetes_logs import ContainerLog, LogMatches
+from opscheck.expectations.kubernetes.logs import LogLines
+from opscheck.queries.kubernetes.logs import ContainerLog, LogMatches
 from opscheck.queries.observation import Problem, ProblemKind
-from opscheck.readings.kubernetes_findings import ROLLED_OUT, place_facts
+from opscheck.readings.kubernetes.findings import ROLLED_OUT, place_facts
 from opscheck.units import format_bytes, format_duration
 
 _NAMED = 5
+
+
+def together(logs: Iterable[LogMatches]) -> LogMatches:
+    """What several namespaces logged, as one."""
+    every = tuple(logs)
+    signatures = [signature for one in every for signature in one.signatures]
+    return LogMatches(
+        pods_there=sum(one.pods_there for one in every),
+        pods_selected=sum(one.pods_selected for one in every),
+        containers=tuple(log for one in every for log in one.containers),
+        signatures=tuple(sorted(signatures, key=lambda signature: -signature.lines)),
+    )
 
 
 def matching_lines(logs: LogMatches) -> int:
@@ -71,11 +83,11 @@ def facts(expectation: LogLines, logs: LogMatches) -> dict[str, str]:
     seconds = round(expectation.window)
     known = {"since": f"{seconds}s" if seconds % 3600 else f"{seconds // 3600}h"}
     known["caseless_pattern" if expectation.ignore_case else "exact_pattern"] = expectation.pattern
-    if expectation.selector and expectation.listed_namespace:
+    if expectation.selector and expectation.only_namespace:
         known["logged_selector"] = expectation.selector
     loudest = min((log for log in logs.containers if log.matches), key=_loudest_first, default=None)
     if loudest is None:
-        return known | place_facts(expectation.target, expectation.listed_namespace)
+        return known | place_facts(expectation.target, expectation.only_namespace)
     known |= {"pod": loudest.pod, "logged_by": loudest.pod, "container": loudest.container}
     known |= {"owner": loudest.owner} if loudest.owner else {}
     known |= {"rollout": loudest.owner} if loudest.owner.startswith(ROLLED_OUT) else {}

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from opscheck.expectations.kubernetes import PodsHealthy, RestartLimit
-from opscheck.queries.kubernetes import Pod
-from opscheck.queries.kubernetes_owners import is_of_job, top_owner
-from opscheck.readings.kubernetes_containers import Restarts, containers, described_end, has_restarted, restarts_within
-from opscheck.readings.kubernetes_pods import Kind, Trouble, as_one, is_terminating, phase, trouble_of
-from opscheck.readings.kubernetes_selection import Selection
+from opscheck.expectations.kubernetes.pods import PodsHealthy, RestartLimit
+from opscheck.queries.kubernetes.owners import is_of_job, top_owner
+from opscheck.queries.kubernetes.pods import Pod
+from opscheck.readings.kubernetes.containers import Restarts, containers, described_end, has_restarted, restarts_within
+from opscheck.readings.kubernetes.pods import Kind, Trouble, as_one, is_terminating, phase, trouble_of
+from opscheck.readings.kubernetes.selection import Selection
 from opscheck.readings.quantities import doubled
 from opscheck.targets import KubernetesTarget
 from opscheck.units import format_duration
@@ -84,7 +84,7 @@ def most_restarts(selection: Selection, within: float, now: datetime) -> tuple[s
 def subject(expectation: PodsHealthy, trouble: Trouble) -> str:
     """The pod, or the owner of many; with its namespace where every one is looked at."""
     name = top_owner(trouble.pod) if trouble.pods > 1 else trouble.pod.name
-    return name if expectation.listed_namespace else f"{trouble.pod.namespace}/{name}"
+    return name if expectation.only_namespace else f"{trouble.pod.namespace}/{name}"
 
 
 def observed(trouble: Trouble) -> str:
@@ -140,7 +140,7 @@ def _remedies(trouble: Trouble) -> Iterator[tuple[str, str]]:
 
 def too_few_facts(expectation: PodsHealthy) -> dict[str, str]:
     """What commands may name when pods are missing."""
-    if expectation.listed_namespace is None:
+    if expectation.only_namespace is None:
         return {}
     missing = expectation.selector or expectation.name or "any pod"
-    return place_facts(expectation.target, expectation.listed_namespace) | {"missing": missing}
+    return place_facts(expectation.target, expectation.only_namespace) | {"missing": missing}

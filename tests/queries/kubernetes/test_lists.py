@@ -6,8 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opscheck.demo.kubernetes import pod
-from opscheck.queries.kubernetes import KubernetesRule, ListNodes, ListNodeUsage, ListPods, ListPodUsage, Pod, PodList
-from opscheck.queries.kubernetes_logs import LogMatches, PodLogs
+from opscheck.queries.kubernetes.lists import KubernetesRule, ObjectList
+from opscheck.queries.kubernetes.logs import LogMatches, PodLogs
+from opscheck.queries.kubernetes.nodes import ListNodes
+from opscheck.queries.kubernetes.pods import ListPods, Pod
+from opscheck.queries.kubernetes.usage import ListNodeUsage, ListPodUsage
 
 
 def test_an_object_without_any_field_is_an_object():
@@ -83,5 +86,5 @@ def test_equal_questions_are_one():
 
 
 def test_answers_are_what_a_snapshot_can_hold():
-    for answer in (PodList((Pod(),)), LogMatches(pods_there=3)):
-        assert answer == msgspec.convert(msgspec.json.decode(msgspec.json.encode(answer)), type(answer))
+    for answer, kind in ((ObjectList((Pod(),)), ListPods.answer), (LogMatches(pods_there=3), LogMatches)):
+        assert answer == msgspec.convert(msgspec.json.decode(msgspec.json.encode(answer)), kind)

@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
-from opscheck.queries.kubernetes import Condition, Pod
-from opscheck.queries.kubernetes_owners import is_of_job, top_owner
-from opscheck.readings.kubernetes_containers import (
+from opscheck.queries.kubernetes.objects import Condition
+from opscheck.queries.kubernetes.owners import is_of_job, top_owner
+from opscheck.queries.kubernetes.pods import Pod
+from opscheck.readings.kubernetes.containers import (
     OUT_OF_MEMORY,
     Reported,
     cannot_start,

@@ -5,9 +5,13 @@ from pydantic import ValidationError
 
 from opscheck import KubernetesTarget, Severity
 from opscheck.expectations.base import Expectation
-from opscheck.expectations.kubernetes import LogLines, PodsHealthy, UsageWithinLimits
+from opscheck.expectations.kubernetes.logs import LogLines
+from opscheck.expectations.kubernetes.pods import PodsHealthy
+from opscheck.expectations.kubernetes.usage import UsageWithinLimits
 from opscheck.guidance.templates import malformed, unknown_names
-from opscheck.queries.kubernetes import ListNodes, ListNodeUsage, ListPods, ListPodUsage
+from opscheck.queries.kubernetes.nodes import ListNodes
+from opscheck.queries.kubernetes.pods import ListPods
+from opscheck.queries.kubernetes.usage import ListNodeUsage, ListPodUsage
 from opscheck.testing import expect
 
 TARGET = KubernetesTarget(kind="kubernetes", namespace="shop")
@@ -63,9 +67,9 @@ def test_the_defaults():
 
 
 def test_the_namespace_is_the_targets_unless_the_policy_names_one_or_all():
-    assert "shop" == pods().listed_namespace
-    assert "other" == pods(namespace="other").listed_namespace
-    assert pods(namespace="*").listed_namespace is None
+    assert "shop" == pods().only_namespace
+    assert "other" == pods(namespace="other").only_namespace
+    assert pods(namespace="*").only_namespace is None
 
 
 def test_what_is_looked_at_is_said_in_words():
@@ -115,10 +119,10 @@ def test_a_mistake_is_told_in_terms_of_the_field(make, fields, text):
 
 
 def test_the_questions():
-    assert (ListPods("target", "shop"),) == tuple(pods().queries())
-    assert (ListNodes("target"), ListNodeUsage("target")) == tuple(usage().queries())
-    assert (ListPods("target", "shop"), ListPodUsage("target", "shop")) == tuple(usage(of="pods").queries())
-    (asked,) = logs(selector="app=web", container="app", max_bytes="1MB").queries()
+    assert (ListPods("target", "shop"),) == tuple(pods().looks_at())
+    assert (ListNodes("target"), ListNodeUsage("target")) == tuple(usage().looks_at())
+    assert (ListPods("target", "shop"), ListPodUsage("target", "shop")) == tuple(usage(of="pods").looks_at())
+    (asked,) = logs(selector="app=web", container="app", max_bytes="1MB").looks_at()
     assert ("shop", "app=web", "error", 86400, "app", 1_000_000) == (
         asked.namespace,
         asked.selector,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from opscheck.masking import mask_secrets
-from opscheck.queries.kubernetes import Container, ContainerState, ContainerStatus, Pod, Terminated
+from opscheck.queries.kubernetes.pods import Container, ContainerState, ContainerStatus, Pod, Terminated
 from opscheck.units import format_duration
 
 CRASH_LOOP = "CrashLoopBackOff"

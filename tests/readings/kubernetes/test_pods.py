@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from opscheck import KubernetesTarget
 from opscheck.demo.kubernetes import condition, pod, termination, timestamp
-from opscheck.expectations.kubernetes import PodsHealthy
-from opscheck.queries.kubernetes import Pod
-from opscheck.readings.kubernetes_containers import containers, restarts_within
-from opscheck.readings.kubernetes_findings import facts, most_restarts, observed, subject, too_few_facts, troubles
-from opscheck.readings.kubernetes_pods import trouble_of
-from opscheck.readings.kubernetes_selection import seen_instead, select_pods
+from opscheck.expectations.kubernetes.pods import PodsHealthy
+from opscheck.queries.kubernetes.pods import Pod
+from opscheck.readings.kubernetes.containers import containers, restarts_within
+from opscheck.readings.kubernetes.findings import facts, most_restarts, observed, subject, too_few_facts, troubles
+from opscheck.readings.kubernetes.pods import trouble_of
+from opscheck.readings.kubernetes.selection import seen_instead, select_pods
 from opscheck.testing import expect
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

@@ -6,7 +6,7 @@ from datetime import datetime
 import msgspec
 
 from opscheck.queries.base import Permission, Query
-from opscheck.queries.kubernetes import KubernetesRule
+from opscheck.queries.kubernetes.lists import KubernetesRule
 
 
 class ContainerLog(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -5,13 +5,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fractions import Fraction
 
-from opscheck.expectations.kubernetes import UsageWithinLimits
-from opscheck.queries.kubernetes import Node, NodeUsage, Pod, PodUsage
-from opscheck.queries.kubernetes_owners import top_owner
+from opscheck.expectations.kubernetes.usage import UsageWithinLimits
+from opscheck.queries.kubernetes.nodes import Node
+from opscheck.queries.kubernetes.owners import top_owner
+from opscheck.queries.kubernetes.pods import Pod
+from opscheck.queries.kubernetes.usage import NodeUsage, PodUsage
 from opscheck.queries.label_selectors import parse_selector
 from opscheck.queries.observation import Problem, ProblemKind
-from opscheck.readings.kubernetes_containers import Reported, containers
-from opscheck.readings.kubernetes_pods import is_terminating, phase
+from opscheck.readings.kubernetes.containers import Reported, containers
+from opscheck.readings.kubernetes.pods import is_terminating, phase
 from opscheck.readings.quantities import doubled, parse_quantity
 from opscheck.units import format_duration
 
@@ -98,7 +100,7 @@ def pod_usage(
         if not selector.matches(pod.labels):
             continue
         found = by_name.get((pod.namespace, pod.name))
-        name = pod.name if expectation.listed_namespace else f"{pod.namespace}/{pod.name}"
+        name = pod.name if expectation.only_namespace else f"{pod.namespace}/{pod.name}"
         excuse = _not_running(pod)
         reason = _not_measured(found and found.timestamp, now)
         if excuse or found is None or reason:

@@ -1,0 +1,137 @@
+"""What every object of a Kubernetes API has, and the parts that objects of many kinds share."""
+
+from datetime import datetime
+from typing import Annotated, final
+
+import msgspec
+from msgspec import Meta
+
+# A time without a zone could not be compared with any other.
+Timestamp = Annotated[datetime, Meta(tz=True)]
+
+Quantities = dict[str, str]
+"""Resource name to quantity, such as `{"cpu": "500m", "memory": "1Gi"}`."""
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel", gc=False):
+    """
+    Any part of an API object: the fields that are read, under the names of the API, and no other.
+
+    Whatever may be missing may also be null, for some writers send null. Collections are tuples, and `gc=False`
+    spares the cyclic garbage collector thousands of objects that can hold no cycle. The classes are final, so that
+    `status and status.phase` is what it looks like to a type checker too.
+    """
+
+
+@final
+class Owner(Part, frozen=True):
+    """One entry of `ownerReferences`."""
+
+    kind: str | None = None
+    name: str | None = None
+    controller: bool | None = None
+
+
+@final
+class Metadata(Part, frozen=True):
+    """What every object says of itself."""
+
+    name: str | None = None
+    namespace: str | None = None
+    generation: int | None = None
+    """Grows with every change of the spec; a controller that has seen it says so in `status.observedGeneration`."""
+    uid: str | None = None
+    labels: dict[str, str] | None = None
+    creation_timestamp: Timestamp | None = None
+    deletion_timestamp: Timestamp | None = None
+    """When the grace period of a deletion ends; not when somebody deleted the object."""
+    finalizers: tuple[str, ...] | None = None
+    owner_references: tuple[Owner, ...] | None = None
+
+
+class KubernetesObject(Part, frozen=True):
+    """An object that has a name. Subclass it per kind, `@final`, with the fields that are read."""
+
+    metadata: Metadata | None = None
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return (self.metadata and self.metadata.name) or ""
+
+    @property
+    def namespace(self) -> str:
+        """The namespace it is in; empty for an object of the cluster."""
+        return (self.metadata and self.metadata.namespace) or ""
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Its labels."""
+        return (self.metadata.labels if self.metadata else None) or {}
+
+    @property
+    def created(self) -> datetime | None:
+        """When it was made."""
+        return self.metadata and self.metadata.creation_timestamp
+
+    @property
+    def is_terminating(self) -> bool:
+        """True once somebody has deleted it."""
+        return bool(self.metadata and self.metadata.deletion_timestamp)
+
+
+@final
+class Condition(Part, frozen=True):
+    """One entry of `status.conditions`."""
+
+    type: str | None = None
+    status: str | None = None
+    reason: str | None = None
+    message: str | None = None
+    last_transition_time: Timestamp | None = None
+
+
+def condition(conditions: tuple[Condition, ...] | None, kind: str) -> Condition | None:
+    """The condition of that type; never by its place, for their order means nothing."""
+    return next((found for found in conditions or () if found.type == kind), None)
+
+
+@final
+class LabelRequirement(Part, frozen=True):
+    """One entry of `matchExpressions`: In, NotIn, Exists or DoesNotExist."""
+
+    key: str | None = None
+    operator: str | None = None
+    values: tuple[str, ...] | None = None
+
+
+@final
+class LabelSelector(Part, frozen=True):
+    """Which objects a controller means, by their labels."""
+
+    match_labels: dict[str, str] | None = None
+    match_expressions: tuple[LabelRequirement, ...] | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """True when it names no label. What that means depends on who reads it: everything, or nothing."""
+        return not self.match_labels and not self.match_expressions
+
+    def matches(self, labels: dict[str, str]) -> bool:
+        """True when all its requirements hold. An operator that nobody knows matches nothing."""
+        named = all(labels.get(key) == value for key, value in (self.match_labels or {}).items())
+        return named and all(_holds(one, labels) for one in self.match_expressions or ())
+
+
+def _holds(requirement: LabelRequirement, labels: dict[str, str]) -> bool:
+    key, values = requirement.key or "", requirement.values or ()
+    match requirement.operator:
+        case "In":
+            return key in labels and labels[key] in values
+        case "NotIn":
+            return key not in labels or labels[key] not in values
+        case "Exists":
+            return key in labels
+        case "DoesNotExist":
+            return key not in labels
+    return False

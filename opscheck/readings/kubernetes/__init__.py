@@ -1,0 +1,1 @@
+"""What Kubernetes objects prove, a module per field of work."""

@@ -1,0 +1,133 @@
+"""Which pods an expectation means, which of them count, and what is there instead when they are too few."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TypeVar
+
+from opscheck.expectations.kubernetes.base import OfKind
+from opscheck.expectations.kubernetes.pods import PodsHealthy
+from opscheck.judging import Findings, Observe
+from opscheck.queries.kubernetes.lists import ListObjects
+from opscheck.queries.kubernetes.objects import KubernetesObject
+from opscheck.queries.kubernetes.owners import is_of_job
+from opscheck.queries.kubernetes.pods import Pod
+from opscheck.queries.label_selectors import parse_selector
+from opscheck.readings.kubernetes.pods import is_ready, is_terminating, phase
+
+T = TypeVar("T")
+K = TypeVar("K", bound=KubernetesObject)
+
+_NAMED = 5
+_LOOKS_THE_SAME = "to an API server a namespace that does not exist looks the same"
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The pods of a namespace, seen by one expectation."""
+
+    there: tuple[Pod, ...]
+    """All that were listed."""
+    matched: tuple[Pod, ...]
+    """Those that the selector and the name mean, in the order of their names."""
+    counted: tuple[Pod, ...]
+    """Those of them that count as matches."""
+
+    @property
+    def ready(self) -> int:
+        """How many of those that count are ready."""
+        return sum(is_ready(pod) for pod in self.counted)
+
+
+def listed(observe: Observe, queries: Iterable[ListObjects[T]]) -> tuple[T, ...]:
+    """The objects of several lists, which may be of several namespaces, as one. Raises CouldNotObserve."""
+    return tuple(item for query in queries for item in observe(query).items)
+
+
+def matching(expectation: OfKind, objects: Iterable[K]) -> tuple[K, ...]:
+    """Those that the selector and the name mean, in the order of their namespaces and names."""
+    selector = parse_selector(expectation.selector)
+    chosen = (one for one in objects if selector.matches(one.labels) and _is_named(one, expectation.name))
+    return tuple(sorted(chosen, key=lambda one: (one.namespace, one.name)))
+
+
+def count_matches(
+    expectation: OfKind, there: Sequence[KubernetesObject], matched: Sequence[KubernetesObject], findings: Findings
+) -> None:
+    """Hold the number of objects to what there must be, and tell what there is instead of those that are missing."""
+    kind, least = _plural_of(expectation), expectation.min_matches
+    findings.measure(kind, len(matched), subject=expectation.selected, limit=least, margin=len(matched) - least)
+    if len(matched) < least:
+        findings.add(
+            subject=expectation.selected,
+            observed=f"{len(matched)} {kind}",
+            expected=f"at least {least}",
+            evidence=_there_instead(expectation, there, kind),
+        )
+
+
+def _plural_of(expectation: OfKind) -> str:
+    return expectation.check.partition(".")[2]
+
+
+def _there_instead(expectation: OfKind, there: Sequence[KubernetesObject], kind: str) -> Iterator[str]:
+    if not there:
+        yield f"{expectation.where} has no {kind} at all; {_LOOKS_THE_SAME}"
+        return
+    yield f"{expectation.where} has {len(there)} {kind}"
+    for key in parse_selector(expectation.selector).keys:
+        yield f"label {key} there: {_most_frequent(one.labels.get(key, '(none)') for one in there)}"
+    if expectation.name is not None:
+        yield f"names there: {_most_frequent(one.name for one in there)}"
+
+
+def select_pods(expectation: PodsHealthy, pods: Iterable[Pod]) -> Selection:
+    """What `expectation` means of `pods`."""
+    there = tuple(pods)
+    matched = matching(expectation, there)
+    counted = tuple(pod for pod in matched if not _left_out(pod, count_completed=expectation.count_completed))
+    return Selection(there, matched, counted)
+
+
+def _is_named(one: KubernetesObject, pattern: str | None) -> bool:
+    return pattern is None or fnmatchcase(one.name, pattern)
+
+
+def _left_out(pod: Pod, *, count_completed: bool) -> str:
+    """Why a pod does not count as a match; empty when it does."""
+    if is_terminating(pod):
+        return "terminating"
+    if phase(pod) == "Failed":
+        return "failed"
+    if not count_completed and phase(pod) == "Succeeded":
+        return "completed"
+    # A job's pod ends some day; it must not stand for one that should always run.
+    return "of a job" if not count_completed and is_of_job(pod) else ""
+
+
+def seen_instead(expectation: PodsHealthy, selection: Selection) -> Iterator[str]:
+    """What there is, for the person who wonders why too few pods match."""
+    left_out = Counter(_left_out(pod, count_completed=expectation.count_completed) for pod in selection.matched)
+    del left_out[""]
+    if left_out:
+        yield f"do not count: {', '.join(f'{count} {why}' for why, count in sorted(left_out.items()))}"
+    where = expectation.where
+    if not selection.there:
+        yield f"{where} has no pod at all; {_LOOKS_THE_SAME}"
+        return
+    yield f"{where} has {_pods(len(selection.there))}"
+    for key in parse_selector(expectation.selector).keys:
+        yield f"label {key} there: {_most_frequent(pod.labels.get(key, '(none)') for pod in selection.there)}"
+    if expectation.name is not None:
+        yield f"names there: {_most_frequent(pod.name for pod in selection.there)}"
+
+
+def _most_frequent(values: Iterable[str]) -> str:
+    ranked = sorted(Counter(values).items(), key=lambda item: (-item[1], item[0]))
+    more = f" and {len(ranked) - _NAMED} more" if len(ranked) > _NAMED else ""
+    return ", ".join(f"{value} ({count})" for value, count in ranked[:_NAMED]) + more
+
+
+def _pods(count: int) -> str:
+    return "1 pod" if count == 1 else f"{count} pods"
