@@ -1,14 +1,15 @@
 """What becomes of a judgement: verdicts, the gate, and the exit codes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from typing import Self
+from typing import Any, Self
 
 from opscheck.expectations.base import Expectation
 from opscheck.judging import Findings
-from opscheck.queries.observation import CouldNotObserve, Problem
-from opscheck.record import Counts, Finding, Measurement, Result, Verdict
+from opscheck.queries.base import Query
+from opscheck.queries.observation import CouldNotObserve, Problem, ProblemKind
+from opscheck.record import Consequence, Counts, Finding, Measurement, Result, Verdict
 from opscheck.units import Severity, format_value, worst
 
 
@@ -78,6 +79,7 @@ class Judgement:
     findings: tuple[Finding, ...] = ()
     measurements: tuple[Measurement, ...] = ()
     blocked_by: str | None = None
+    consequences: tuple[Consequence, ...] = ()
 
 
 def passed_or_violated(findings: Findings) -> Judgement:
@@ -100,7 +102,9 @@ def not_observed(
 ) -> Judgement:
     """The judgement of a check that got no answer; `carrier` is the expectation that stands for the outage."""
     problem = missing.problem
-    if problem.target_down and carrier not in {None, expectation.id}:
+    if expectation.does_not_apply(problem):
+        return does_not_apply(explained(problem))
+    if carrier not in {None, expectation.id}:
         return _unknown(expectation, f"blocked by {carrier}: {problem.text}", findings, blocked_by=carrier)
     severity = expectation.no_answer(problem)
     if severity is None:
@@ -145,22 +149,92 @@ def explained(problem: Problem) -> str:
     return f"{problem.text}; {problem.advice}" if problem.advice else problem.text
 
 
+def outage(query: Query[Any], problem: Problem) -> str | None:
+    """
+    What a missing answer says of more than its own query: the target that is down, or the part of it that is closed.
+
+    None for a problem of this query alone.
+    """
+    if problem.target_down:
+        return query.target
+    return f"{query.target}/{query.scope}" if problem.kind is ProblemKind.DENIED and query.scope else None
+
+
 def carriers(missing: Iterable[tuple[Expectation, str, Problem]]) -> dict[str, str]:
     """
-    Who stands for each outage: target name to expectation id.
+    Who stands for each outage: what `outage` names, to expectation id.
 
-    `missing` are, in policy order, the expectations that met a target that is down. The first one for which the
-    missing answer is itself a violation carries it, else simply the first.
+    `missing` are, in policy order, the expectations that met one. The first one for which the missing answer is
+    itself a violation carries it, else simply the first.
     """
     chosen: dict[str, str] = {}
     proven: set[str] = set()
-    for expectation, target, problem in missing:
+    for expectation, place, problem in missing:
         proves = expectation.no_answer(problem) is not None
-        if target not in chosen or (proves and target not in proven):
-            chosen[target] = expectation.id
+        if place not in chosen or (proves and place not in proven):
+            chosen[place] = expectation.id
         if proves:
-            proven.add(target)
+            proven.add(place)
     return chosen
+
+
+def tellers(found: Iterable[tuple[str, Finding]]) -> dict[str, str]:
+    """
+    Who tells what is wrong with each object: its reference to an expectation id.
+
+    `found` are the findings of the expectations that explain others, each with its expectation. One that is itself
+    explained by a finding of another expectation is told there: a deployment by the node that its pods were on.
+    """
+    known: dict[str, tuple[str, tuple[str, ...]]] = {}
+    for name, finding in found:
+        if finding.about:
+            known.setdefault(finding.about, (name, finding.because))
+
+    def teller(about: str, passed: frozenset[str]) -> str:
+        name, because = known[about]
+        further = (cause for cause in because if cause in known and cause not in passed and known[cause][0] != name)
+        cause = next(further, None)
+        return name if cause is None else teller(cause, passed | {about})
+
+    return {about: teller(about, frozenset({about})) for about in known}
+
+
+def told_once(judgement: Judgement, expectation: Expectation, told_by: Mapping[str, str]) -> Judgement:
+    """
+    The judgement without the findings that another expectation's finding explains.
+
+    They stay what they are, violations at their severity: only the telling is left to the cause.
+    """
+    own: list[Finding] = []
+    consequences: list[Consequence] = []
+    for finding in judgement.findings:
+        cause = next((one for one in finding.because if told_by.get(one, expectation.id) != expectation.id), None)
+        if cause is None:
+            own.append(finding)
+        else:
+            consequences.append(_consequence(finding, cause, told_by[cause]))
+    if not consequences:
+        return judgement
+    told = f"{_told(consequences)}; see {', '.join(dict.fromkeys(one.told_by for one in consequences))}"
+    return replace(
+        judgement,
+        findings=tuple(own),
+        consequences=tuple(consequences),
+        summary=f"{_found(tuple(own))}; {told}" if own else told,
+        blocked_by=judgement.blocked_by if own else judgement.blocked_by or consequences[0].told_by,
+    )
+
+
+def _consequence(finding: Finding, cause: str, told_by: str) -> Consequence:
+    return Consequence(
+        subject=finding.subject, severity=finding.severity, observed=finding.observed, of=cause, told_by=told_by
+    )
+
+
+def _told(consequences: list[Consequence]) -> str:
+    first = consequences[0]
+    more = f", and {len(consequences) - 1} more" if len(consequences) > 1 else ""
+    return f"because of {first.of}: {first.subject}: {first.observed}{more}"
 
 
 def count(declared: int, results: Iterable[Result]) -> Counts:

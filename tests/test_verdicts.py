@@ -1,5 +1,7 @@
 """What becomes of a judgement: the verdict, who carries an outage, and the exit code."""
 
+from dataclasses import dataclass
+
 import pytest
 
 from opscheck.expectations.base import Expectation
@@ -17,6 +19,7 @@ from opscheck.verdicts import (
     check_broke,
     count,
     not_observed,
+    outage,
     passed_or_violated,
 )
 
@@ -158,6 +161,36 @@ def test_an_outage_is_carried_by_the_first_expectation_that_it_violates_else_by_
 
     assert {"database": "answering"} == carriers([(use, "database", DOWN), (answering, "database", DOWN)])
     assert {"database": "use"} == carriers([(use, "database", LATE), (answering, "database", LATE)])
+
+
+@dataclass(frozen=True)
+class InPart(Query[str]):
+    part: str = ""
+
+    @property
+    def scope(self):
+        return self.part or None
+
+
+def test_what_may_not_be_asked_closes_its_part_of_the_target_and_nothing_else():
+    denied = Problem(kind=ProblemKind.DENIED, text="may not list pods")
+
+    assert "cluster/shop" == outage(InPart("cluster", "shop"), denied)
+    assert outage(InPart("cluster"), denied) is None
+    assert outage(InPart("cluster", "shop"), LATE) is None
+    assert "cluster" == outage(InPart("cluster", "shop"), DOWN)
+
+
+def test_an_expectation_may_not_apply_where_the_target_does_not_serve_what_it_asks():
+    class Optional(Use):
+        def does_not_apply(self, problem):
+            return problem.kind is ProblemKind.ABSENT
+
+    absent = Problem(kind=ProblemKind.ABSENT, text="metrics are not served")
+    optional = expect(Optional, used={"P1": "75%"})
+
+    assert Verdict.SKIPPED == not_observed(optional, missing(absent), Findings(optional), None).verdict
+    assert Verdict.UNKNOWN == not_observed(USE, missing(absent), Findings(USE), None).verdict
 
 
 def test_a_plain_assert_becomes_one_finding_with_the_claim_as_expectation():

@@ -64,6 +64,13 @@ class Expectation(BaseModel):
     """What a finding suggests where the policy says nothing."""
     needs_severity: ClassVar[bool] = False
     """True when it also judges what has no grade, so that a policy must say how bad that is."""
+    explains_others: ClassVar[bool] = False
+    """
+    True when its findings may be the cause of what others find.
+
+    Its check is then also run once before any check is reported, with nothing but the three arguments of a check, to
+    know what it will tell.
+    """
     any_limit_of: ClassVar[tuple[str, ...]] = ()
     """Fields of which at least one must be there; an expectation without a limit could never fail."""
 
@@ -103,6 +110,14 @@ class Expectation(BaseModel):
     def queries(self) -> Iterable[Query[Any]]:
         """The questions whose answers it will be judged by; they are asked together, before any check runs."""
         return ()
+
+    def aside(self) -> Iterable[Query[Any]]:
+        """Those of its questions that are asked for the report and as evidence; no verdict stands on them."""
+        return ()
+
+    def does_not_apply(self, problem: Problem) -> bool:  # noqa: ARG002 - subclasses read it
+        """True when a missing answer means that the expectation does not apply here, by a word of the policy."""
+        return False
 
     def no_answer(self, problem: Problem) -> Severity | None:  # noqa: ARG002 - subclasses read it
         """

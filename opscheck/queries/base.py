@@ -53,6 +53,11 @@ class Query(Generic[A]):
             cls.answer = get_args(cls.__orig_bases__[0])[0]  # type: ignore[attr-defined]  # every generic has it
             cls.known[name] = cls
 
+    @property
+    def scope(self) -> str | None:
+        """The part of the target that it looks at, such as a namespace; None for the target as a whole."""
+        return None
+
     def permissions(self) -> tuple[Permission, ...]:
         """What the target must allow for this to be answered."""
         return ()

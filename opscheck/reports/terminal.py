@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from opscheck.record import Call, Finding, Result, Run, Verdict, WaiverNote
+from opscheck.record import Call, Finding, Result, Run, TargetNote, Verdict, WaiverNote
 from opscheck.reports.closing import closing, measured
 from opscheck.reports.page import Page, Style
 from opscheck.reports.text import cut, distance, moment, one_line, padded, width_of
@@ -35,6 +35,7 @@ def summary(run: Run, *, width: int, colour: bool, verbose: bool = False) -> str
         _listed("waived", [(_name(one), _waiver(one.waiver)) for one in _with(run, Verdict.WAIVED)], page),
         _listed("skipped", [(_name(one), one.summary) for one in _with(run, Verdict.SKIPPED)], page),
         _notices(run.notices, page),
+        _listed("asked", [(one.name, _asked(one)) for one in run.targets if one.place], page),
         closing(run, page),
     ]
     return "\n\n".join("\n".join(section) for section in sections if section) + "\n"
@@ -205,6 +206,11 @@ def _waiver(waiver: WaiverNote | None) -> str:
         return ""
     until = f"expired {waiver.expires}, counts no more" if waiver.expired else f"until {waiver.expires}"
     return f"{until} ({waiver.owner}): {waiver.reason}"
+
+
+def _asked(target: TargetNote) -> str:
+    user = f" as {target.user}" if target.user else ""
+    return f"{target.place}{user}, with {target.authenticated_by}"
 
 
 def _listed(title: str, rows: Sequence[tuple[str, str]], page: Page) -> list[str]:

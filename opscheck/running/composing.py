@@ -26,7 +26,7 @@ def compose(  # noqa: PLR0913 - all that one result is made of, by name
     waiver = policy.waivers.get(expectation.id)
     findings = tuple(_advised(finding, expectation, policy, now, claim) for finding in judgement.findings)
     urgent = None
-    if judgement.severity is not None and judgement.blocked_by is None:
+    if judgement.severity is not None and judgement.blocked_by is None:  # else somebody is called for the cause
         unknown = judgement.verdict is Verdict.UNKNOWN
         hidden = _unknown(expectation, judgement)
         urgent = _advised(hidden, expectation, policy, now, claim) if unknown else findings[0]
@@ -44,6 +44,7 @@ def compose(  # noqa: PLR0913 - all that one result is made of, by name
         summary=judgement.summary,
         measurements=judgement.measurements,
         findings=findings,
+        consequences=judgement.consequences,
         respond_by=urgent.respond_by if urgent else None,
         escalate=urgent.escalate if urgent else (),
         runbook=expectation.runbook,

@@ -1,12 +1,13 @@
 """The end of a run: its record, its exit code, its files."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from opscheck.files import write_whole
 from opscheck.policy.models import Policy
-from opscheck.record import GateNote, PolicyNote, Result, Run, encode
+from opscheck.queries.base import Identity
+from opscheck.record import GateNote, PolicyNote, Result, Run, TargetNote, encode
 from opscheck.verdicts import ExitCode, Gate, count
 
 
@@ -18,6 +19,7 @@ def record(  # noqa: PLR0913 - all that a record is made of, by name
     *,
     started_at: datetime,
     observed_at: datetime,
+    identities: Mapping[str, Identity],
     stopped: ExitCode | None,
     strangers_failed: Sequence[str],
 ) -> Run:
@@ -39,9 +41,28 @@ def record(  # noqa: PLR0913 - all that a record is made of, by name
         observed_at=observed_at,
         gate=GateNote(fail_on=str(gate), open=exit_code is ExitCode.OPEN, exit_code=int(exit_code)),
         counts=counts,
+        targets=tuple(policy.secrets.clean_value(note) for note in _targets(policy, reported, identities)),
         notices=tuple(policy.secrets.clean(notice) for notice in notices),
         results=reported,
     )
+
+
+def _targets(policy: Policy, reported: Iterable[Result], identities: Mapping[str, Identity]) -> Iterator[TargetNote]:
+    """What was asked, in the policy's order: a verdict says little about nobody knows which system."""
+    asked = {result.target for result in reported}
+    for name, target in policy.targets.items():
+        if name not in asked:
+            continue
+        said = identities.get(name) or Identity(place="")
+        yield TargetNote(
+            name=name,
+            kind=target.kind,
+            address=target.address,
+            place=said.place,
+            user=said.user,
+            groups=said.groups,
+            authenticated_by=said.authenticated_by,
+        )
 
 
 def _lost(policy: Policy, chosen: set[str], reported: Iterable[Result]) -> list[str]:

@@ -17,29 +17,22 @@ from opscheck.policy.kinds import import_used
 from opscheck.policy.loading import Draft, read_policy
 from opscheck.policy.models import Policy
 from opscheck.queries.observation import CouldNotObserve
-from opscheck.record import Result, Run, Verdict
+from opscheck.record import Result, Run
 from opscheck.redaction import Secrets
 from opscheck.running import fixtures
 from opscheck.running.binding import Check
 from opscheck.running.collecting import Collector, chosen_by_node, expectation_of, parametrize
 from opscheck.running.composing import compose
+from opscheck.running.concluding import conclude
 from opscheck.running.finishing import record, write_record
 from opscheck.running.keys import EXPECTATION, FINDINGS, OBSERVING
 from opscheck.running.presenting import clean, present, result_of
+from opscheck.running.rehearsing import rehearse
 from opscheck.running.settings import Settings, read_settings
 from opscheck.running.state import Observations
 from opscheck.running.terminal import Terminal
 from opscheck.running.workers import Handover, hand_over, is_controller, is_worker, receive
-from opscheck.verdicts import (
-    ExitCode,
-    Judgement,
-    asked_nothing,
-    assertion_failed,
-    check_broke,
-    does_not_apply,
-    not_observed,
-    passed_or_violated,
-)
+from opscheck.verdicts import ExitCode
 
 _STOPPED: dict[int, ExitCode] = {
     pytest.ExitCode.INTERRUPTED: ExitCode.INTERRUPTED,
@@ -247,6 +240,7 @@ class RunHooks:
             self._results,
             started_at=self._started_at,
             observed_at=self._observations.now,
+            identities=self._observations.identities(),
             stopped=_STOPPED.get(exitstatus) or (ExitCode.INTERNAL_ERROR if self._unwritten else None),
             strangers_failed=self._strangers_failed,
         )
@@ -286,8 +280,10 @@ class RunHooks:
     def _gather(self, session: pytest.Session) -> None:
         selected = [item.stash[EXPECTATION] for item in session.items if EXPECTATION in item.stash]
         state = self._new_state()
+        assert self._policy is not None  # noqa: S101 - collection has finished it
         with self._terminal.progress() as progress:
             state.gather(selected, progress)
+        state.tellers = rehearse(session.items, self._policy, state)
         with self._telling("--save", self._settings.save):
             state.save(self._settings)
 
@@ -308,7 +304,7 @@ class RunHooks:
         check = self._check_of(item)
         assert self._policy is not None  # noqa: S101 - collection has finished it
         assert check is not None  # noqa: S101 - or the item would have no expectation
-        judgement = self._judge(item, call, check)
+        judgement = conclude(item, call, check, self._state)
         result = compose(
             self._policy,
             expectation,
@@ -320,34 +316,6 @@ class RunHooks:
             duration_s=observing.duration_s,
         )
         present(report, item, result, _traceback(call, report))
-
-    def _judge(self, item: pytest.Item, call: pytest.CallInfo[None], check: Check) -> Judgement:
-        expectation, observing = item.stash[EXPECTATION], item.stash[OBSERVING]
-        judgement = self._concluded(item, call, check)
-        if observing.missing is not None and judgement.verdict in {Verdict.PASSED, Verdict.SKIPPED}:
-            return self._not_observed(item, observing.missing)
-        if judgement.verdict is Verdict.PASSED and not observing.used and any(True for _ in expectation.queries()):
-            return asked_nothing(expectation, item.stash[FINDINGS])
-        return judgement
-
-    def _concluded(self, item: pytest.Item, call: pytest.CallInfo[None], check: Check) -> Judgement:
-        expectation, findings = item.stash[EXPECTATION], item.stash[FINDINGS]
-        if call.excinfo is None:
-            return passed_or_violated(findings)
-        error = call.excinfo.value
-        if isinstance(error, CouldNotObserve):
-            return self._not_observed(item, error)
-        # `importorskip` alone sets this inside a function: what a check needs in order to look is not installed.
-        if isinstance(error, pytest.skip.Exception) and not error.allow_module_level:
-            return does_not_apply(str(error.msg))
-        if call.when == "call" and isinstance(error, AssertionError | pytest.fail.Exception):
-            return assertion_failed(expectation, _first_line(error), check.claim, findings)
-        place = call.excinfo.traceback[-1]
-        return check_broke(expectation, error, f"{Path(place.path).name}:{place.lineno + 1}", findings)
-
-    def _not_observed(self, item: pytest.Item, missing: CouldNotObserve) -> Judgement:
-        carrier = self._state.carriers.get(missing.query.target)
-        return not_observed(item.stash[EXPECTATION], missing, item.stash[FINDINGS], carrier)
 
     def _clean_log_record(self, *arguments: Any, **options: Any) -> logging.LogRecord:
         made = self._log_records(*arguments, **options)
@@ -384,10 +352,6 @@ def _failure(report: pytest.TestReport | pytest.CollectReport) -> str:
     phase = f" ({report.when})" if isinstance(report, pytest.TestReport) and report.when != "call" else ""
     said = [line.removeprefix("E").strip() for line in report.longreprtext.splitlines() if line.startswith("E ")]
     return f"{report.nodeid}{phase}: {said[0]}" if said else f"{report.nodeid}{phase}"
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _traceback(call: pytest.CallInfo[None], report: pytest.TestReport) -> str:

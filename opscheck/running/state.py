@@ -10,10 +10,16 @@ from opscheck.gathering.observing import Observing
 from opscheck.gathering.plan import Asked, plan, timeout_of
 from opscheck.gathering.snapshot import Snapshot, write_snapshot
 from opscheck.policy.models import Policy
-from opscheck.queries.base import Query
-from opscheck.queries.observation import Observation
+from opscheck.queries.base import Identity, Query
+from opscheck.queries.observation import Observation, Problem, ProblemKind
 from opscheck.running.settings import Settings
-from opscheck.verdicts import carriers
+from opscheck.verdicts import carriers, outage
+
+_NOT_GATHERED = Observation(
+    taken_at=datetime.fromtimestamp(0, UTC),
+    duration_s=0.0,
+    problem=Problem(kind=ProblemKind.UNSUPPLIED, text="it was not gathered"),
+)
 
 
 class Observations:
@@ -29,6 +35,9 @@ class Observations:
         """Observations that another process of this run has taken."""
         self.now = snapshot.taken_at if snapshot else datetime.now(UTC)
         self.carriers: dict[str, str] = {}
+        """Who stands for each outage."""
+        self.tellers: dict[str, str] = {}
+        """Who tells what is wrong with each object that explains others."""
 
     def gather(self, selected: Iterable[Expectation], progress: Progress | None) -> None:
         """Ask everything that the selected expectations name, and find out who stands for each outage."""
@@ -45,6 +54,15 @@ class Observations:
         """`observe` for one check."""
         timeout = timeout_of(expectation, self._policy.default_timeout)
         return Observing(self._gathered, lambda query: self._fetch(query, timeout), self.now)
+
+    def rehearsing(self) -> Observing:
+        """`observe` for a check that is run before its time: with what was gathered, and nothing else."""
+        return Observing(self._gathered, lambda _: _NOT_GATHERED, self.now)
+
+    def identities(self) -> dict[str, Identity]:
+        """What each target said of itself, by its name."""
+        answers = ((query.target, one.answer) for query, one in self._gathered.items())
+        return {target: answer for target, answer in answers if isinstance(answer, Identity)}
 
     def save(self, settings: Settings) -> None:
         """Write the snapshot where `--save` says. Raises OSError."""
@@ -86,7 +104,11 @@ class Observations:
 
     def _missing(self, selected: list[Expectation]) -> Iterable[tuple[Expectation, str, Any]]:
         for expectation in selected:
+            aside = set(expectation.aside())
             for query in expectation.queries() if expectation.skip is None else ():
+                if query in aside:
+                    continue
                 problem = self._gathered[query].problem
-                if problem is not None and problem.target_down:
-                    yield expectation, query.target, problem
+                place = outage(query, problem) if problem is not None else None
+                if place is not None:
+                    yield expectation, place, problem

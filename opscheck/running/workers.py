@@ -21,6 +21,7 @@ class Handover:
     folder: Path
     now: datetime
     carriers: dict[str, str]
+    tellers: dict[str, str]
 
     @property
     def file(self) -> Path:
@@ -29,7 +30,7 @@ class Handover:
 
     def for_worker(self) -> dict[str, Any]:
         """The same as builtins, which is all that xdist carries."""
-        return {"file": str(self.file), "now": self.now.isoformat(), "carriers": self.carriers}
+        return {"file": str(self.file), "now": self.now.isoformat(), "carriers": self.carriers, "tellers": self.tellers}
 
     def remove(self) -> None:
         """Delete the file; every worker has read it or will never need it."""
@@ -48,7 +49,7 @@ def is_controller(config: pytest.Config) -> bool:
 
 def hand_over(state: Observations) -> Handover:
     """Write the observations down for the workers."""
-    handover = Handover(Path(tempfile.mkdtemp(prefix="opscheck-")), state.now, state.carriers)
+    handover = Handover(Path(tempfile.mkdtemp(prefix="opscheck-")), state.now, state.carriers, state.tellers)
     # Nothing is hidden here: a worker must judge exactly what was observed.
     write_snapshot(handover.file, state.everything(), taken_at=state.now, environment="", secrets=Secrets())
     return handover
@@ -60,3 +61,4 @@ def receive(config: pytest.Config, state: Observations) -> None:
     state.handed_over = read_snapshot(Path(given["file"]), Secrets())
     state.now = datetime.fromisoformat(given["now"])
     state.carriers = given["carriers"]
+    state.tellers = given["tellers"]

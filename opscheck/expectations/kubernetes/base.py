@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
@@ -13,6 +13,7 @@ from opscheck.queries.kubernetes.events import ListWarnings
 from opscheck.queries.kubernetes.identity import AskIdentity
 from opscheck.queries.kubernetes.lists import ListObjects
 from opscheck.queries.label_selectors import parse_selector
+from opscheck.queries.observation import Problem, ProblemKind
 from opscheck.targets import KubernetesTarget
 from opscheck.units import Count, Duration
 
@@ -89,6 +90,8 @@ class InCluster(Expectation):
 
     target: KubernetesTarget
     """The cluster."""
+    when_absent: Literal["unknown", "skip"] = "unknown"
+    """What to say where the cluster does not serve such objects at all, as without metrics-server."""
 
     reads_events: ClassVar[bool] = True
     """True when Warning events are evidence on its findings. They never decide anything."""
@@ -100,6 +103,10 @@ class InCluster(Expectation):
     def aside(self) -> Iterable[Query[Any]]:
         """What is asked for the report and as evidence; a missing answer changes no verdict."""
         yield AskIdentity(self.target.name)
+
+    def does_not_apply(self, problem: Problem) -> bool:
+        """True where the cluster does not serve such objects and the policy says that this is all right."""
+        return problem.kind is ProblemKind.ABSENT and self.when_absent == "skip"
 
     def queries(self) -> Iterable[Query[Any]]:
         """What it is judged by, and what is asked beside it."""

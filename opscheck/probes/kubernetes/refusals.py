@@ -16,6 +16,7 @@ METRICS = "metrics.k8s.io"
 
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _TOO_MANY, _UNAVAILABLE = 401, 403, 404, 429, 503
 _LONGEST = 300
+_IF_ABSENT = "is its version too old, or a CustomResourceDefinition missing? Where that is meant: `when_absent: skip`"
 
 
 class _Details(msgspec.Struct, frozen=True, rename="camel"):
@@ -84,9 +85,7 @@ def refusal(ask: "Ask", reply: "Reply", access: Access, place: str) -> ProbeErro
     if ask.rule and ask.rule.api_group == METRICS and reply.status in {_NOT_FOUND, _UNAVAILABLE}:
         return _no_metrics(reply)
     if reply.status == _NOT_FOUND:
-        return ProbeError(
-            ProblemKind.UNSUPPORTED, f"{place} does not serve {ask.path} (404)", "is its version too old?"
-        )
+        return ProbeError(ProblemKind.ABSENT, f"{place} does not serve {ask.path} (404)", _IF_ABSENT)
     if 300 <= reply.status < 400:  # noqa: PLR2004 - the redirects
         text = f"{place} redirects {ask.text} to {reply.headers.get('location', 'nowhere').partition('?')[0]}"
         return ProbeError(ProblemKind.UNREADABLE, text, "the kubeconfig's `server` should be the API server itself")
@@ -110,8 +109,8 @@ def grant(rule: KubernetesRule) -> str:
 
 def _no_metrics(reply: "Reply") -> ProbeError:
     if reply.status == _NOT_FOUND:
-        text, advice = f"the cluster does not serve {METRICS} (404)", "install metrics-server"
-    else:
-        text = f"the cluster's {METRICS} does not answer (503): {message_of(reply)}"
-        advice = "see why metrics-server is down: kubectl get apiservice v1beta1.metrics.k8s.io"
+        advice = "install metrics-server, or say `when_absent: skip`"
+        return ProbeError(ProblemKind.ABSENT, f"the cluster does not serve {METRICS} (404)", advice)
+    text = f"the cluster's {METRICS} does not answer (503): {message_of(reply)}"
+    advice = "see why metrics-server is down: kubectl get apiservice v1beta1.metrics.k8s.io"
     return ProbeError(ProblemKind.UNSUPPORTED, text, advice)

@@ -78,6 +78,11 @@ class ListObjects(Query[ObjectList[T]], Generic[T]):
         cls.answer = ObjectList[cls.item]  # type: ignore[name-defined]  # the type is a value here
 
     @property
+    def scope(self) -> str | None:
+        """The namespace."""
+        return self.namespace
+
+    @property
     def rule(self) -> KubernetesRule:
         """What it takes: to list them there."""
         return KubernetesRule(self.group, self.plural, "list", self.namespace)

@@ -72,6 +72,11 @@ class PodLogs(Query[LogMatches], name="kubernetes.logs"):
     container: str | None = None
     max_bytes: int = 10_000_000
 
+    @property
+    def scope(self) -> str | None:
+        """The namespace."""
+        return self.namespace
+
     def permissions(self) -> tuple[Permission, ...]:
         """List the pods and get their logs there."""
         return (
