@@ -174,7 +174,7 @@ def test_a_cluster_without_metrics_server_is_told_as_that(world, session):
 
     problem = refused(session, NODE_USAGE)
 
-    assert (ProblemKind.UNSUPPORTED, "install metrics-server") == (problem.kind, problem.advice)
+    assert (ProblemKind.ABSENT, "install metrics-server, or say `when_absent: skip`") == (problem.kind, problem.advice)
     assert "the cluster does not serve metrics.k8s.io (404)" == problem.text
 
 
@@ -255,12 +255,12 @@ def test_an_answer_that_is_none_is_a_problem_a_person_can_act_on(api, session, a
     assert not problem.target_down
 
 
-def test_a_path_that_is_not_served_is_unsupported(api, session):
+def test_a_path_that_is_not_served_is_absent(api, session):
     api.answer(PODS, statuses.unknown_path())
 
     problem = refused(session)
 
-    assert ProblemKind.UNSUPPORTED == problem.kind
+    assert ProblemKind.ABSENT == problem.kind
     assert f"127.0.0.1:{api.port} does not serve /api/v1/namespaces/shop/pods (404)" == problem.text
 
 
