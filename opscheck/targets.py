@@ -114,6 +114,8 @@ class KubernetesTarget(Target, kind="kubernetes"):
     """The namespace that expectations look at where they name none."""
     context: str | None = None
     """The kubeconfig context that must be used; the current one by default."""
+    server: str | None = None
+    """The API server that must be found there, such as https://prod.example.com:6443; another one is refused."""
     kubeconfig: str | None = None
     """The kubeconfig file; $KUBECONFIG or ~/.kube/config by default, else the pod's service account."""
 

@@ -50,6 +50,20 @@ class Access:
 
 def find_access(target: KubernetesTarget, deadline: float) -> Access:
     """What kubectl would use: the kubeconfig, else the pod's service account. Raises ProbeError."""
+    access = _find_access(target, deadline)
+    if target.server is not None and _authority(access.server) != _authority(target.server):
+        # Contexts are names that everybody gives as they like; behind `prod` may be somebody's laptop.
+        text = f"the policy pins the API server {target.server}, and this is {access.server}"
+        raise _misconfigured(text, "use the kubeconfig of that cluster, or correct the target's `server`")
+    return access
+
+
+def _authority(server: str) -> tuple[str | None, int]:
+    parts = urlsplit(server if "://" in server else f"https://{server}")
+    return parts.hostname, parts.port or (80 if parts.scheme == "http" else 443)
+
+
+def _find_access(target: KubernetesTarget, deadline: float) -> Access:
     place = _kubeconfig_place(target)
     if place is not None:
         return _from_kubeconfig(target, place, deadline)

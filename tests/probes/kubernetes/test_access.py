@@ -300,3 +300,14 @@ def test_a_kind_of_proxy_that_is_not_supported_is_told(config):
     problem = refused(config(cluster={"proxy-url": "socks5://127.0.0.1:1"}))
 
     assert "the proxy 127.0.0.1:1 cannot be used" in problem.text
+
+
+def test_a_server_that_the_policy_pins_must_be_the_one(api, config):
+    assert BOTH == asked(config(), server=api.url)
+    api.forget_requests()
+
+    problem = refused(config(), server="https://prod.example.com:6443")
+
+    assert f"the policy pins the API server https://prod.example.com:6443, and this is {api.url}" == problem.text
+    assert problem.target_down
+    assert () == api.requests
