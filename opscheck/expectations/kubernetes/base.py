@@ -157,8 +157,8 @@ class InNamespaces(InCluster):
             yield from self.ask(ListWarnings)
 
 
-class OfKind(InNamespaces):
-    """Looks at all objects of one kind that are selected there, and at how many there are."""
+class Matched(InNamespaces):
+    """Looks at all objects that are selected there, and at how many there are."""
 
     needs_severity = True
 
@@ -166,11 +166,16 @@ class OfKind(InNamespaces):
     """Only objects whose name matches this, with `*` and `?` as in a file name."""
     min_matches: Count = 1
     """How many must be there at least; 0 says that there may be none."""
-    grace: Duration = Duration.parse("15m")
-    """How long something may be on its way, before that is a violation."""
 
     @property
     def selected(self) -> str:
         """What is looked at, in words: `app=api named web-* in namespace shop`."""
         named = f" named {self.name}" if self.name else ""
         return f"{self.selector or 'all'}{named} in {self.where}"
+
+
+class OfKind(Matched):
+    """Looks at all objects of one kind that are selected there, and at how long they have been in trouble."""
+
+    grace: Duration = Duration.parse("15m")
+    """How long something may be on its way, before that is a violation."""

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
-from opscheck.expectations.kubernetes.base import OfKind
+from opscheck.expectations.kubernetes.base import InNamespaces
 from opscheck.expectations.kubernetes.pods import PodsHealthy
 from opscheck.judging import Findings, Observe
 from opscheck.queries.kubernetes.lists import ListObjects
@@ -21,6 +21,40 @@ K = TypeVar("K", bound=KubernetesObject)
 
 _NAMED = 5
 _LOOKS_THE_SAME = "to an API server a namespace that does not exist looks the same"
+
+
+class Selecting(Protocol):
+    """An expectation of objects that are selected by their labels and their names, and of how many there are."""
+
+    @property
+    def check(self) -> str:
+        """Which check judges it."""
+        ...
+
+    @property
+    def selector(self) -> str | None:
+        """The labels; None is any."""
+        ...
+
+    @property
+    def name(self) -> str | None:
+        """The glob for names; None is any."""
+        ...
+
+    @property
+    def min_matches(self) -> int:
+        """How many there must be."""
+        ...
+
+    @property
+    def where(self) -> str:
+        """Where it looks, in words."""
+        ...
+
+    @property
+    def selected(self) -> str:
+        """What is looked at, in words."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -45,7 +79,7 @@ def listed(observe: Observe, queries: Iterable[ListObjects[T]]) -> tuple[T, ...]
     return tuple(item for query in queries for item in observe(query).items)
 
 
-def matching(expectation: OfKind, objects: Iterable[K]) -> tuple[K, ...]:
+def matching(expectation: Selecting, objects: Iterable[K]) -> tuple[K, ...]:
     """Those that the selector and the name mean, in the order of their namespaces and names."""
     selector = parse_selector(expectation.selector)
     chosen = (one for one in objects if selector.matches(one.labels) and _is_named(one, expectation.name))
@@ -53,10 +87,18 @@ def matching(expectation: OfKind, objects: Iterable[K]) -> tuple[K, ...]:
 
 
 def count_matches(
-    expectation: OfKind, there: Sequence[KubernetesObject], matched: Sequence[KubernetesObject], findings: Findings
+    expectation: Selecting,
+    there: Sequence[KubernetesObject],
+    matched: Sequence[KubernetesObject],
+    findings: Findings,
+    kind: str = "",
 ) -> None:
-    """Hold the number of objects to what there must be, and tell what there is instead of those that are missing."""
-    kind, least = _plural_of(expectation), expectation.min_matches
+    """
+    Hold the number of objects to what there must be, and tell what there is instead of those that are missing.
+
+    `kind` is what they are called; by default what the check is called after its dot.
+    """
+    kind, least = kind or _plural_of(expectation), expectation.min_matches
     findings.measure(kind, len(matched), subject=expectation.selected, limit=least, margin=len(matched) - least)
     if len(matched) < least:
         findings.add(
@@ -67,13 +109,14 @@ def count_matches(
         )
 
 
-def _plural_of(expectation: OfKind) -> str:
+def _plural_of(expectation: Selecting) -> str:
     return expectation.check.partition(".")[2]
 
 
-def _there_instead(expectation: OfKind, there: Sequence[KubernetesObject], kind: str) -> Iterator[str]:
+def _there_instead(expectation: Selecting, there: Sequence[KubernetesObject], kind: str) -> Iterator[str]:
     if not there:
-        yield f"{expectation.where} has no {kind} at all; {_LOOKS_THE_SAME}"
+        hint = f"; {_LOOKS_THE_SAME}" if isinstance(expectation, InNamespaces) else ""
+        yield f"{expectation.where} has no {kind} at all{hint}"
         return
     yield f"{expectation.where} has {len(there)} {kind}"
     for key in parse_selector(expectation.selector).keys:
