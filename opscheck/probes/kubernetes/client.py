@@ -22,7 +22,7 @@ _CHUNK = 2**16
 _SHORTEST_PAUSE = 0.2
 _SHORTEST_WAIT = 0.001  # urllib3 takes no time-out of 0
 _TELL_BY = 0.97  # of the time; what is known of an unfinished answer must be told before the query is given up
-_OK, _TOO_MANY, _UNAVAILABLE = 200, 429, 503
+_OK, _TOO_MANY, _SERVER_ERROR = 200, 429, 500
 
 Sink = Callable[[bytes], object]
 
@@ -110,13 +110,13 @@ class Client:
 
     def reply(self, ask: Ask, deadline: Deadline, *, sink: Sink | None = None, limit: int = MOST_BYTES) -> Reply:
         """
-        The answer, whatever its status, after waiting as long as a 429 or 503 asks for. Raises ProbeError.
+        The answer, whatever its status, after waiting as long as a 429 or 5xx asks for. Raises ProbeError.
 
         With `sink`, the body of a good answer goes there piece by piece, at most `limit` bytes, and is not kept.
         """
         while True:
             reply = self._exchange(ask, deadline, sink, limit)
-            wait = retry_after(reply) if reply.status in {_TOO_MANY, _UNAVAILABLE} else None
+            wait = retry_after(reply) if reply.status == _TOO_MANY or reply.status >= _SERVER_ERROR else None
             if wait is None:
                 return reply
             if wait >= deadline.left:

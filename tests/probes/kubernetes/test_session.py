@@ -194,8 +194,9 @@ def test_429_is_waited_for(api, session):
     assert ["web-1", "web-2"] == names(session.ask(SHOP, 10))
 
 
-def test_503_with_a_time_to_wait_is_waited_for(api, session):
-    api.answer(PODS, statuses.status(503, "ServiceUnavailable", "shutting down", headers={"Retry-After": "1"}), times=1)
+@pytest.mark.parametrize("status", [500, 503, 504])
+def test_5xx_with_a_time_to_wait_is_waited_for(api, session, status):
+    api.answer(PODS, statuses.status(status, "Unavailable", "shutting down", headers={"Retry-After": "1"}), times=1)
 
     assert ["web-1", "web-2"] == names(session.ask(SHOP, 10))
 
