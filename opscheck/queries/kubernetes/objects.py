@@ -89,6 +89,8 @@ class Condition(Part, frozen=True):
     reason: str | None = None
     message: str | None = None
     last_transition_time: Timestamp | None = None
+    last_update_time: Timestamp | None = None
+    """When its reason or message changed last. Only deployments say it."""
 
 
 def condition(conditions: tuple[Condition, ...] | None, kind: str) -> Condition | None:

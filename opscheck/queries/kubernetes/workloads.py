@@ -1,0 +1,183 @@
+"""Deployments, StatefulSets and DaemonSets, as far as checks read them."""
+
+from dataclasses import dataclass
+from typing import final
+
+from opscheck.queries.kubernetes.lists import ListObjects
+from opscheck.queries.kubernetes.objects import Condition, KubernetesObject, LabelSelector, Metadata, Part
+from opscheck.queries.kubernetes.pods import PodSpec
+
+
+@final
+class PodTemplate(Part, frozen=True):
+    """What the pods of a workload are made from."""
+
+    metadata: Metadata | None = None
+    spec: PodSpec | None = None
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The labels that its pods get."""
+        return (self.metadata.labels if self.metadata else None) or {}
+
+
+@final
+class RollingUpdate(Part, frozen=True):
+    """How a rollout goes about. The same name holds other fields for each kind of workload."""
+
+    max_surge: int | str | None = None
+    """How many pods there may be too many; a number or a percentage."""
+    max_unavailable: int | str | None = None
+    """How many pods may be missing; a number or a percentage."""
+    partition: int | None = None
+    """Of a stateful set: pods with a smaller ordinal keep the old revision."""
+
+
+@final
+class UpdateStrategy(Part, frozen=True):
+    """How old pods are replaced by new ones."""
+
+    type: str | None = None
+    """RollingUpdate for all; Recreate for a deployment; OnDelete, only when somebody deletes one, for the others."""
+    rolling_update: RollingUpdate | None = None
+
+
+@final
+class Ordinals(Part, frozen=True):
+    """How the pods of a stateful set are numbered."""
+
+    start: int | None = None
+    """The number of the first one, 0 by default."""
+
+
+@final
+class DeploymentSpec(Part, frozen=True):
+    """What was asked for."""
+
+    replicas: int | None = None
+    """How many pods; the server writes 1 where nobody said."""
+    selector: LabelSelector | None = None
+    template: PodTemplate | None = None
+    strategy: UpdateStrategy | None = None
+    min_ready_seconds: int | None = None
+    progress_deadline_seconds: int | None = None
+    """How long a rollout may make no progress. The largest int32 stands for ever: no progress is reported at all."""
+    paused: bool | None = None
+
+
+@final
+class DeploymentStatus(Part, frozen=True):
+    """What became of it. A counter that is 0 is left out."""
+
+    observed_generation: int | None = None
+    replicas: int | None = None
+    """Pods there are, of every revision."""
+    updated_replicas: int | None = None
+    ready_replicas: int | None = None
+    available_replicas: int | None = None
+    """Pods that have been ready for `min_ready_seconds`, of every revision."""
+    unavailable_replicas: int | None = None
+    terminating_replicas: int | None = None
+    """Pods that are on their way out (Kubernetes 1.35 and later)."""
+    conditions: tuple[Condition, ...] | None = None
+
+
+@final
+class Deployment(KubernetesObject, frozen=True):
+    """A deployment."""
+
+    spec: DeploymentSpec | None = None
+    status: DeploymentStatus | None = None
+
+
+@final
+class StatefulSetSpec(Part, frozen=True):
+    """What was asked for."""
+
+    replicas: int | None = None
+    """How many pods; the server writes 1 where nobody said."""
+    selector: LabelSelector | None = None
+    template: PodTemplate | None = None
+    update_strategy: UpdateStrategy | None = None
+    pod_management_policy: str | None = None
+    """OrderedReady, the default: no pod is made or replaced before the ones in front of it are ready. Or Parallel."""
+    min_ready_seconds: int | None = None
+    ordinals: Ordinals | None = None
+    service_name: str | None = None
+
+
+@final
+class StatefulSetStatus(Part, frozen=True):
+    """What became of it. No controller sets conditions on it."""
+
+    observed_generation: int | None = None
+    replicas: int | None = None
+    current_replicas: int | None = None
+    """Pods of the current revision."""
+    updated_replicas: int | None = None
+    """Pods of the update revision."""
+    ready_replicas: int | None = None
+    available_replicas: int | None = None
+    current_revision: str | None = None
+    update_revision: str | None = None
+    """The same as the current one when a rollout is over."""
+    conditions: tuple[Condition, ...] | None = None
+
+
+@final
+class StatefulSet(KubernetesObject, frozen=True):
+    """A stateful set."""
+
+    spec: StatefulSetSpec | None = None
+    status: StatefulSetStatus | None = None
+
+
+@final
+class DaemonSetSpec(Part, frozen=True):
+    """What was asked for."""
+
+    selector: LabelSelector | None = None
+    template: PodTemplate | None = None
+    update_strategy: UpdateStrategy | None = None
+    min_ready_seconds: int | None = None
+
+
+@final
+class DaemonSetStatus(Part, frozen=True):
+    """What became of it, counted in nodes. No controller sets conditions on it."""
+
+    observed_generation: int | None = None
+    desired_number_scheduled: int | None = None
+    """Nodes that should run a pod of it; 0 is right where no node matches."""
+    current_number_scheduled: int | None = None
+    """Nodes that should, and have one, in whatever state."""
+    updated_number_scheduled: int | None = None
+    number_ready: int | None = None
+    number_available: int | None = None
+    number_unavailable: int | None = None
+    number_misscheduled: int | None = None
+    """Nodes that should not run one, and do."""
+    conditions: tuple[Condition, ...] | None = None
+
+
+@final
+class DaemonSet(KubernetesObject, frozen=True):
+    """A daemon set."""
+
+    spec: DaemonSetSpec | None = None
+    status: DaemonSetStatus | None = None
+
+
+@dataclass(frozen=True)
+class ListDeployments(ListObjects[Deployment], name="kubernetes.deployments", resource="deployments.v1.apps"):
+    """Every deployment there."""
+
+
+@dataclass(frozen=True)
+class ListStatefulSets(ListObjects[StatefulSet], name="kubernetes.statefulsets", resource="statefulsets.v1.apps"):
+    """Every stateful set there."""
+
+
+@dataclass(frozen=True)
+class ListDaemonSets(ListObjects[DaemonSet], name="kubernetes.daemonsets", resource="daemonsets.v1.apps"):
+    """Every daemon set there."""
