@@ -33,6 +33,20 @@ class Owner(Part, frozen=True):
 
 
 @final
+class Annotations(Part, frozen=True):
+    """
+    The few annotations that change what an object means, each under its own name.
+
+    Of all others, which can be the greater part of an object, nothing is kept.
+    """
+
+    default_ingress_class: str | None = msgspec.field(default=None, name="ingressclass.kubernetes.io/is-default-class")
+    """`true` on the ingress class of those that name none."""
+    ingress_class: str | None = msgspec.field(default=None, name="kubernetes.io/ingress.class")
+    """Which controller serves an ingress, as it was said before `spec.ingressClassName`; GKE still does."""
+
+
+@final
 class Metadata(Part, frozen=True):
     """What every object says of itself."""
 
@@ -42,6 +56,7 @@ class Metadata(Part, frozen=True):
     """Grows with every change of the spec; a controller that has seen it says so in `status.observedGeneration`."""
     uid: str | None = None
     labels: dict[str, str] | None = None
+    annotations: Annotations | None = None
     creation_timestamp: Timestamp | None = None
     deletion_timestamp: Timestamp | None = None
     """When the grace period of a deletion ends; not when somebody deleted the object."""
@@ -68,6 +83,11 @@ class KubernetesObject(Part, frozen=True):
     def labels(self) -> dict[str, str]:
         """Its labels."""
         return (self.metadata.labels if self.metadata else None) or {}
+
+    @property
+    def annotations(self) -> Annotations:
+        """Those of its annotations that are read."""
+        return (self.metadata and self.metadata.annotations) or Annotations()
 
     @property
     def created(self) -> datetime | None:
