@@ -10,6 +10,7 @@ from opscheck.demo.kubernetes.infrastructure import (
     node,
     node_metrics,
     pod_metrics,
+    taint,
 )
 from opscheck.demo.kubernetes.objects import (
     Object,
@@ -54,6 +55,7 @@ __all__ = [
     "pod_metrics",
     "scripts",
     "statuses",
+    "taint",
     "termination",
     "timestamp",
 ]

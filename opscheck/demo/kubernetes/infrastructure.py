@@ -7,11 +7,36 @@ from typing import Any
 
 from opscheck.demo.kubernetes.objects import Object, condition, metadata, timestamp
 
-_PRESSURES = {
-    "MemoryPressure": ("KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
-    "DiskPressure": ("KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
-    "PIDPressure": ("KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+# By type: the reason and message while all is well, and while it is not.
+_CONDITIONS = {
+    "MemoryPressure": (
+        ("KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+        ("KubeletHasInsufficientMemory", "kubelet has insufficient memory available"),
+    ),
+    "DiskPressure": (
+        ("KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+        ("KubeletHasDiskPressure", "kubelet has disk pressure"),
+    ),
+    "PIDPressure": (
+        ("KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+        ("KubeletHasInsufficientPID", "kubelet has insufficient PID available"),
+    ),
+    "NetworkUnavailable": (
+        ("CalicoIsUp", "Calico is running on this node"),
+        ("NoRouteCreated", "Node created without a route"),
+    ),
 }
+_READY = {
+    True: ("KubeletReady", "kubelet is posting ready status"),
+    False: ("KubeletNotReady", "container runtime network not ready: cni plugin not initialized"),
+    "Unknown": ("NodeStatusUnknown", "Kubelet stopped posting node status."),
+}
+
+
+def taint(key: str, effect: str = "NoSchedule", *, added: datetime | None = None, value: str = "") -> Object:
+    """One entry of `spec.taints`; `added` is set by the controllers of Kubernetes and by few others."""
+    found = {"key": key} | ({"value": value} if value else {}) | {"effect": effect}
+    return found | ({"timeAdded": timestamp(added)} if added else {})
 
 
 def node(  # noqa: PLR0913 -- a node has many faces; all but the name have a default
@@ -20,30 +45,33 @@ def node(  # noqa: PLR0913 -- a node has many faces; all but the name have a def
     ready: bool | str = True,
     cpu: str = "4",
     memory: str = "16393244Ki",
+    pods: str = "110",
     labels: Mapping[str, str] | None = None,
     taints: Sequence[Mapping[str, str]] = (),
-    unschedulable: bool = False,
+    cordoned: datetime | None = None,
     pressure: Sequence[str] = (),
     since: datetime | None = None,
     created: datetime | None = None,
+    deleted: datetime | None = None,
     version: str = "v1.34.1",
 ) -> Object:
     """
-    A node. `cpu` and `memory` are what it can give to pods (allocatable).
+    A node. `cpu`, `memory` and `pods` are what it can give to pods (allocatable).
 
-    ready: "Unknown" is a node whose kubelet stopped reporting. pressure: the pressures that hold.
-    since: when readiness and pressures changed last.
+    ready: "Unknown" is a node whose kubelet stopped reporting. pressure: the conditions that hold and should not.
+    since: when readiness and pressures changed last. cordoned: when somebody did. deleted: when somebody deleted it,
+    while a finalizer keeps it.
     """
     born = created or datetime.now(UTC) - timedelta(days=90)
     changed = since or born + timedelta(minutes=1)
-    room = {"cpu": cpu, "memory": memory, "pods": "110", "ephemeral-storage": "95491281146"}
+    room = {"cpu": cpu, "memory": memory, "pods": pods, "ephemeral-storage": "95491281146"}
     spec: Object = {"podCIDR": "10.244.1.0/24", "providerID": f"demo:///{name}"}
-    if taints:
-        spec["taints"] = [dict(taint) for taint in taints]
-    if unschedulable:
+    if all_taints := [*map(dict, taints), *_own_taints(ready, changed, cordoned)]:
+        spec["taints"] = all_taints
+    if cordoned:
         spec["unschedulable"] = True
     known = {"kubernetes.io/hostname": name, "kubernetes.io/os": "linux"}
-    return {
+    found: Object = {
         "apiVersion": "v1",
         "kind": "Node",
         "metadata": metadata(name, created=born, labels=known | dict(labels or {})),
@@ -70,17 +98,34 @@ def node(  # noqa: PLR0913 -- a node has many faces; all but the name have a def
             },
         },
     }
+    if deleted:
+        found["metadata"] |= {"deletionTimestamp": timestamp(deleted), "finalizers": ["karpenter.sh/termination"]}
+    return found
+
+
+def _own_taints(ready: bool | str, changed: datetime, cordoned: datetime | None) -> list[Object]:
+    """The taints that the node controller keeps."""
+    found = []
+    if cordoned:
+        found.append(taint("node.kubernetes.io/unschedulable", added=cordoned))
+    if ready is not True:
+        key = f"node.kubernetes.io/{'unreachable' if ready == 'Unknown' else 'not-ready'}"
+        found += [taint(key, added=changed), taint(key, "NoExecute", added=changed)]
+    return found
 
 
 def _node_conditions(ready: bool | str, pressure: Sequence[str], since: datetime) -> list[Object]:
     heartbeat = {"lastHeartbeatTime": timestamp(datetime.now(UTC))}
-    pressures = [
-        condition(kind, kind in pressure, since, f"KubeletHas{kind}" if kind in pressure else reason, message)
-        for kind, (reason, message) in _PRESSURES.items()
-    ]
-    reasons = {True: "KubeletReady", False: "KubeletNotReady", "Unknown": "NodeStatusUnknown"}
-    pressures.append(condition("Ready", ready, since, reasons[ready]))
-    return [found | heartbeat for found in pressures]
+    found = [_node_condition(kind, kind in pressure, since, lost=ready == "Unknown") for kind in _CONDITIONS]
+    found.append(condition("Ready", ready, since, *_READY[ready]))
+    return [one | heartbeat for one in found]
+
+
+def _node_condition(kind: str, holds: bool, since: datetime, *, lost: bool) -> Object:
+    # What the kubelet reports becomes Unknown with it; the network's condition is its plugin's own.
+    if lost and kind != "NetworkUnavailable":
+        return condition(kind, "Unknown", since, *_READY["Unknown"])
+    return condition(kind, holds, since, *_CONDITIONS[kind][holds])
 
 
 def namespace(name: str, *, phase: str = "Active") -> Object:

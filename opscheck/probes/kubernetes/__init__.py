@@ -13,12 +13,13 @@ from opscheck.probes.kubernetes.client import Ask, Client, Deadline, Reply
 from opscheck.probes.kubernetes.identity import ask_identity
 from opscheck.probes.kubernetes.lists import list_items
 from opscheck.probes.kubernetes.logs import read_logs
-from opscheck.probes.kubernetes.refusals import message_of
+from opscheck.probes.kubernetes.refusals import message_of, refusal
 from opscheck.queries.base import Query
 from opscheck.queries.kubernetes.identity import AskIdentity
 from opscheck.queries.kubernetes.lists import ListObjects, ObjectList
 from opscheck.queries.kubernetes.logs import PodLogs
 from opscheck.queries.kubernetes.pods import ListPods, Pod
+from opscheck.queries.kubernetes.version import AskVersion, ServerVersion
 from opscheck.queries.observation import ProbeError, ProblemKind
 from opscheck.targets import KubernetesTarget
 
@@ -42,11 +43,12 @@ def open_session(target: KubernetesTarget, timeout_s: float) -> "KubernetesSessi
         raise late(f"no credentials in {timeout_s:g} s", timeout_s, target_down=True) from error
     client = Client(access, target.concurrency)
     try:
-        _check_is_kubernetes(client, client.reply(_VERSION, deadline))
+        hello = client.reply(_VERSION, deadline)
+        _check_is_kubernetes(client, hello)
     except BaseException:
         client.close()
         raise
-    return KubernetesSession(client)
+    return KubernetesSession(client, hello)
 
 
 def _check_is_kubernetes(client: Client, reply: Reply) -> None:
@@ -54,24 +56,25 @@ def _check_is_kubernetes(client: Client, reply: Reply) -> None:
         text = f"{client.place} answered {reply.status}: {message_of(reply)}"
         advice = "the API server behind it may be down"
         raise ProbeError(ProblemKind.UNREACHABLE, text, advice, target_down=True)
-    if reply.status == HTTPStatus.OK and not _is_version(reply.body):
+    if reply.status == HTTPStatus.OK and _version_in(reply.body) is None:
         text = f"{client.place} is no Kubernetes API: it answered {message_of(reply)[:80]!r} to {_VERSION.text}"
         advice = "correct the kubeconfig's `server`"
         raise ProbeError(ProblemKind.UNREADABLE, text, advice, target_down=True)
 
 
-def _is_version(body: bytes) -> bool:
+def _version_in(body: bytes) -> ServerVersion | None:
     try:
-        return "gitVersion" in msgspec.json.decode(body, type=dict[str, Any])
+        return msgspec.json.decode(body, type=ServerVersion)
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        return False
+        return None
 
 
 class KubernetesSession:
     """One cluster for the length of a run."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, hello: Reply) -> None:
         self._client = client
+        self._hello = hello
         self._pods: dict[str | None, _Once[tuple[Pod, ...]]] = {}
         self._lock = threading.Lock()
 
@@ -88,11 +91,20 @@ class KubernetesSession:
                 return read_logs(self._client, query, self._list_pods(listed, deadline), deadline)
             case AskIdentity():
                 return ask_identity(self._client, deadline)
+            case AskVersion():
+                return self._version()
         raise ProbeError(ProblemKind.UNSUPPORTED, f"a Kubernetes cluster cannot be asked {query.text()}")
 
     def close(self) -> None:
         """Close all connections."""
         self._client.close()
+
+    def _version(self) -> ServerVersion:
+        # The server has said it, or refused to, when the session was opened.
+        found = _version_in(self._hello.body) if self._hello.status == HTTPStatus.OK else None
+        if found is None:
+            raise refusal(_VERSION, self._hello, self._client.access, self._client.place)
+        return found
 
     def _list_pods(self, query: ListPods, deadline: Deadline) -> tuple[Pod, ...]:
         # Every question about logs starts with the list that other checks read as a whole.
