@@ -1,6 +1,6 @@
 """What every object of a Kubernetes API has, and the parts that objects of many kinds share."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, final
 
 import msgspec
@@ -46,10 +46,7 @@ class Annotations(Part, frozen=True):
     """Which controller serves an ingress, as it was said before `spec.ingressClassName`; GKE still does."""
 
 
-@final
-class Metadata(Part, frozen=True):
-    """What every object says of itself."""
-
+class _AnyMetadata(Part, frozen=True):
     name: str | None = None
     namespace: str | None = None
     generation: int | None = None
@@ -60,8 +57,54 @@ class Metadata(Part, frozen=True):
     creation_timestamp: Timestamp | None = None
     deletion_timestamp: Timestamp | None = None
     """When the grace period of a deletion ends; not when somebody deleted the object."""
+    deletion_grace_period_seconds: int | None = None
     finalizers: tuple[str, ...] | None = None
     owner_references: tuple[Owner, ...] | None = None
+
+
+@final
+class Metadata(_AnyMetadata, frozen=True):
+    """What every object says of itself."""
+
+
+@final
+class Anything(Part, frozen=True):
+    """An object of which only is read that it is there."""
+
+
+@final
+class OwnedFields(Part, frozen=True):
+    """Which fields a writer set."""
+
+    spec: Anything | None = msgspec.field(default=None, name="f:spec")
+
+
+@final
+class Writer(Part, frozen=True):
+    """One entry of `managedFields`: who set which fields, and when it changed one of them last."""
+
+    time: Timestamp | None = None
+    subresource: str | None = None
+    fields_v1: OwnedFields | None = None
+
+
+@final
+class WrittenMetadata(_AnyMetadata, frozen=True):
+    """What an object says of itself, with when it was written. Managed fields are large: take it where times count."""
+
+    managed_fields: tuple[Writer, ...] | None = None
+
+    @property
+    def spec_written(self) -> datetime | None:
+        """When a writer of the spec changed something last. Writers of annotations alone do not count."""
+        writers = (one for one in self.managed_fields or () if one.subresource != "status")
+        return max((one.time for one in writers if one.time and one.fields_v1 and one.fields_v1.spec), default=None)
+
+    @property
+    def status_written(self) -> datetime | None:
+        """When the status changed last: the server leaves the time alone when the same is written again."""
+        writers = (one for one in self.managed_fields or () if one.subresource == "status")
+        return max((one.time for one in writers if one.time), default=None)
 
 
 class KubernetesObject(Part, frozen=True):
@@ -98,6 +141,14 @@ class KubernetesObject(Part, frozen=True):
     def is_terminating(self) -> bool:
         """True once somebody has deleted it."""
         return bool(self.metadata and self.metadata.deletion_timestamp)
+
+    @property
+    def deleted(self) -> datetime | None:
+        """When somebody deleted it."""
+        due = self.metadata and self.metadata.deletion_timestamp
+        if self.metadata is None or due is None:
+            return None
+        return due - timedelta(seconds=self.metadata.deletion_grace_period_seconds or 0)
 
 
 @final
