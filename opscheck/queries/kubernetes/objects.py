@@ -46,7 +46,9 @@ class Annotations(Part, frozen=True):
     """Which controller serves an ingress, as it was said before `spec.ingressClassName`; GKE still does."""
 
 
-class _AnyMetadata(Part, frozen=True):
+class CommonMetadata(Part, frozen=True):
+    """The fields of metadata that are read of every kind."""
+
     name: str | None = None
     namespace: str | None = None
     generation: int | None = None
@@ -63,48 +65,8 @@ class _AnyMetadata(Part, frozen=True):
 
 
 @final
-class Metadata(_AnyMetadata, frozen=True):
+class Metadata(CommonMetadata, frozen=True):
     """What every object says of itself."""
-
-
-@final
-class Anything(Part, frozen=True):
-    """An object of which only is read that it is there."""
-
-
-@final
-class OwnedFields(Part, frozen=True):
-    """Which fields a writer set."""
-
-    spec: Anything | None = msgspec.field(default=None, name="f:spec")
-
-
-@final
-class Writer(Part, frozen=True):
-    """One entry of `managedFields`: who set which fields, and when it changed one of them last."""
-
-    time: Timestamp | None = None
-    subresource: str | None = None
-    fields_v1: OwnedFields | None = None
-
-
-@final
-class WrittenMetadata(_AnyMetadata, frozen=True):
-    """What an object says of itself, with when it was written. Managed fields are large: take it where times count."""
-
-    managed_fields: tuple[Writer, ...] | None = None
-
-    @property
-    def spec_written(self) -> datetime | None:
-        """When a writer of the spec changed something last. Writers of annotations alone do not count."""
-        writers = (one for one in self.managed_fields or () if one.subresource != "status")
-        return max((one.time for one in writers if one.time and one.fields_v1 and one.fields_v1.spec), default=None)
-
-    @property
-    def status_written(self) -> datetime | None:
-        """When the status changed last: the server leaves the time alone when the same is written again."""
-        writers = (one for one in self.managed_fields or () if one.subresource == "status")
-        return max((one.time for one in writers if one.time), default=None)
 
 
 class KubernetesObject(Part, frozen=True):

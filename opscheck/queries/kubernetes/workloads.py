@@ -1,11 +1,69 @@
 """Deployments, StatefulSets and DaemonSets, as far as checks read them."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import final
 
+import msgspec
+
 from opscheck.queries.kubernetes.lists import ListObjects
-from opscheck.queries.kubernetes.objects import Condition, KubernetesObject, LabelSelector, Metadata, Part
+from opscheck.queries.kubernetes.objects import (
+    CommonMetadata,
+    Condition,
+    KubernetesObject,
+    LabelSelector,
+    Metadata,
+    Part,
+    Timestamp,
+)
 from opscheck.queries.kubernetes.pods import PodSpec
+
+
+@final
+class Anything(Part, frozen=True):
+    """An object of which only is read that it is there."""
+
+
+@final
+class OwnedFields(Part, frozen=True):
+    """Which fields a writer set."""
+
+    spec: Anything | None = msgspec.field(default=None, name="f:spec")
+
+
+@final
+class Writer(Part, frozen=True):
+    """One entry of `managedFields`: who set which fields, and when it changed one of them last."""
+
+    time: Timestamp | None = None
+    subresource: str | None = None
+    fields_v1: OwnedFields | None = None
+
+
+@final
+class WrittenMetadata(CommonMetadata, frozen=True):
+    """What an object says of itself, with when it was written. Managed fields are large: take it where times count."""
+
+    managed_fields: tuple[Writer, ...] | None = None
+
+    @property
+    def spec_written(self) -> datetime | None:
+        """When a writer of the spec changed something last. Writers of annotations alone do not count."""
+        writers = (one for one in self.managed_fields or () if one.subresource != "status")
+        return max((one.time for one in writers if one.time and one.fields_v1 and one.fields_v1.spec), default=None)
+
+    @property
+    def status_written(self) -> datetime | None:
+        """When the status changed last: the server leaves the time alone when the same is written again."""
+        writers = (one for one in self.managed_fields or () if one.subresource == "status")
+        return max((one.time for one in writers if one.time), default=None)
+
+
+class Workload(KubernetesObject, frozen=True):
+    """What makes pods from a template and keeps them running."""
+
+    # A sibling of the other objects' metadata: both are final, so that a type checker trusts `metadata and ...`.
+    metadata: WrittenMetadata | None = None  # type: ignore[assignment]
 
 
 @final
@@ -83,7 +141,7 @@ class DeploymentStatus(Part, frozen=True):
 
 
 @final
-class Deployment(KubernetesObject, frozen=True):
+class Deployment(Workload, frozen=True):
     """A deployment."""
 
     spec: DeploymentSpec | None = None
@@ -125,7 +183,7 @@ class StatefulSetStatus(Part, frozen=True):
 
 
 @final
-class StatefulSet(KubernetesObject, frozen=True):
+class StatefulSet(Workload, frozen=True):
     """A stateful set."""
 
     spec: StatefulSetSpec | None = None
@@ -161,7 +219,7 @@ class DaemonSetStatus(Part, frozen=True):
 
 
 @final
-class DaemonSet(KubernetesObject, frozen=True):
+class DaemonSet(Workload, frozen=True):
     """A daemon set."""
 
     spec: DaemonSetSpec | None = None
