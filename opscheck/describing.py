@@ -23,6 +23,7 @@ from opscheck.queries.base import Permission
 from opscheck.reports.schema import run_schema
 from opscheck.running.binding import Check
 from opscheck.running.launching import discover
+from opscheck.targets import Target
 from opscheck.units import format_duration
 
 __all__ = ["explained", "listed", "listed_json", "permissions", "policy_schema", "read", "run_schema", "validated"]
@@ -119,7 +120,7 @@ def explained(described: Described, name: str) -> str:
         _paragraph("Target", _target_lines(expectation)),
         _paragraph("Limits", _limit_lines(expectation)),
         _paragraph("Queries", _query_lines(expectation, described.policy)),
-        _paragraph("Permissions", [permission.text() for permission in _permissions_of(expectation)] or ["none"]),
+        _paragraph("Permissions", [_told(permission) for permission in _permissions_of(expectation)] or ["none"]),
         _paragraph("Remediation", _remediation_lines(expectation)),
         _paragraph("About", _about_lines(expectation)),
         f"{source.file}:{source.line}",
@@ -169,8 +170,10 @@ def _paragraph(title: str, lines: Iterable[str]) -> str:
 
 
 def _target_lines(expectation: Expectation) -> list[str]:
-    system = expectation.system
-    return [f"{system.name} ({system.kind}): {system.address}"] if system else ["none"]
+    targets = [
+        value for name in type(expectation).model_fields if isinstance(value := getattr(expectation, name), Target)
+    ]
+    return [f"{one.name} ({one.kind}): {one.address}" for one in targets] or ["none"]
 
 
 def _limit_lines(expectation: Expectation) -> list[str]:
@@ -183,7 +186,8 @@ def _limit_lines(expectation: Expectation) -> list[str]:
         for name, field in type(expectation).model_fields.items()
         if name not in base
     }
-    return lines + [f"{name}: {_shown(value)}" for name, value in own.items() if value not in (None, (), [], {}, "")]
+    shown = {name: value for name, value in own.items() if not isinstance(value, Target)}
+    return lines + [f"{name}: {_shown(value)}" for name, value in shown.items() if value not in (None, (), [], {}, "")]
 
 
 def _shown(value: object) -> str:
@@ -204,6 +208,10 @@ def _query_lines(expectation: Expectation, policy: Policy) -> list[str]:
 
 def _permissions_of(expectation: Expectation) -> list[Permission]:
     return list(dict.fromkeys(permission for query in expectation.queries() for permission in query.permissions()))
+
+
+def _told(permission: Permission) -> str:
+    return f"{permission.text()}; risk: {permission.risk}" if permission.risk else permission.text()
 
 
 def _remediation_lines(expectation: Expectation) -> list[str]:

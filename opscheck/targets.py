@@ -107,6 +107,17 @@ class HttpTarget(Target, kind="http"):
         return {"base_url": self.address.rstrip("/")}
 
 
+class PrometheusTarget(HttpTarget, kind="prometheus"):
+    """
+    A Prometheus, or what answers its query API: Thanos, Mimir, VictoriaMetrics.
+
+    It is an HTTP API too, so that what is expected of one can be expected of it: `/-/healthy`, a latency.
+    """
+
+    base_url: SecretStr
+    """Where /api/v1/query is below, such as https://prometheus.example.com; with its path prefix, where it has one."""
+
+
 class KubernetesTarget(Target, kind="kubernetes"):
     """A Kubernetes cluster, reached as kubectl reaches it: kubeconfig, or the pod's own service account."""
 

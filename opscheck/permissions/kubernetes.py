@@ -32,7 +32,17 @@ def render(target: KubernetesTarget, permissions: Iterable[Permission]) -> str:
     manifests = [_account(target.namespace), *_grant(everywhere, None, target.namespace)]
     for namespace in sorted(local):
         manifests += _grant(local[namespace], namespace, target.namespace)
-    return yaml.safe_dump_all(manifests, sort_keys=False)
+    return "---\n".join(_warnings(one) + yaml.safe_dump(one, sort_keys=False) for one in manifests)
+
+
+def _warnings(manifest: _Manifest) -> str:
+    """A comment for each rule of a role that allows more than it says."""
+    each = [
+        KubernetesRule(rule["apiGroups"][0], resource, rule["verbs"][0])
+        for rule in manifest.get("rules", ())
+        for resource in rule["resources"]
+    ]
+    return "".join(f"# {rule.verb} {rule.resource}: {rule.risk}\n" for rule in each if rule.risk)
 
 
 def _account(namespace: str) -> _Manifest:

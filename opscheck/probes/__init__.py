@@ -10,6 +10,7 @@ MODULES = {
     "http": "opscheck.probes.http",
     "kubernetes": "opscheck.probes.kubernetes",
     "postgres": "opscheck.probes.postgres",
+    "prometheus": "opscheck.probes.prometheus",
     "redis": "opscheck.probes.redis",
     "host": "opscheck.probes.host",
 }

@@ -29,6 +29,11 @@ class Permission:
         values = [str(getattr(self, field.name)) for field in fields(self) if getattr(self, field.name) is not None]
         return " ".join(values)
 
+    @property
+    def risk(self) -> str:
+        """What it allows beside what it is asked for, where that is dangerous; empty where it is not."""
+        return ""
+
 
 @dataclass(frozen=True)
 class Query(Generic[A]):

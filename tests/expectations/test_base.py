@@ -163,7 +163,7 @@ def test_what_is_no_name_of_a_target_is_refused(page, targets, target):
 
 
 def test_a_target_of_another_kind_is_refused_with_both_kinds(page, targets):
-    with pytest.raises(ValidationError, match="a target of kind http; bucket is of kind s3"):
+    with pytest.raises(ValidationError, match="a target of kind http or prometheus; bucket is of kind s3"):
         on(page, "bucket", targets)
 
 

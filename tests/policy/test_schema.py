@@ -195,6 +195,6 @@ def test_a_team_s_own_check_is_in_it_with_its_fields():
     assert definition["properties"]["waiting"]["description"] == "How full the queue may be."
     assert definition["properties"]["target"] == {
         "type": "string",
-        "description": "The name of a target of kind http.",
+        "description": "The name of a target of kind http or prometheus.",
     }
     assert "acme.queue_depth" in schema["$defs"]["expectation"]["properties"]["check"]["enum"]

@@ -15,6 +15,7 @@ from opscheck.demo.kubernetes.lists import answer_list
 from opscheck.demo.kubernetes.logs import answer_log
 from opscheck.demo.kubernetes.objects import timestamp
 from opscheck.demo.kubernetes.resources import SELF_SUBJECT_REVIEW, Resource
+from opscheck.demo.kubernetes.storage import stats_summary
 from opscheck.demo.kubernetes.world import World
 from opscheck.demo.serving import Request, Response
 
@@ -112,6 +113,8 @@ def _one_object(world: World, request: Request, resource: Resource, target: Targ
             return Response(body=msgspec.json.encode(found))
     if resource.kind == "Pod" and target.part == "log":
         return answer_log(world, found, request.query)
+    if resource.kind == "Node" and request.path.endswith("/proxy/stats/summary"):
+        return _json(stats_summary(world, name))
     return statuses.unknown_resource()
 
 

@@ -45,6 +45,7 @@ class World:
         self._resources = {(resource.group, resource.kind): resource for resource in BUILT_IN}
         self._stored: dict[Resource, dict[tuple[str, str], Object]] = {}
         self._logs: dict[LogSource, list[LogLine]] = {}
+        self._volumes: dict[tuple[str, str, str], Object] = {}
         self.add(*objects)
 
     @property
@@ -112,6 +113,19 @@ class World:
     def logged(self, source: LogSource) -> list[LogLine]:
         """What a container wrote, oldest first."""
         return list(self._logs.get(source, ()))
+
+    def measure_volume(self, node: str, pod: str, volume: Object) -> None:
+        """Have the kubelet of `node` report a claim that `pod` has mounted there; see `storage.volume_stats`."""
+        with self.changing():
+            self._volumes[node, pod, volume["name"]] = volume
+
+    def measured_volumes(self, node: str) -> dict[str, list[Object]]:
+        """What the kubelet of `node` reports: volumes by pod."""
+        found: dict[str, list[Object]] = {}
+        for (there, pod, _), volume in self._volumes.items():
+            if there == node:
+                found.setdefault(pod, []).append(volume)
+        return found
 
     def clear_log(self, pod: str, namespace: str = "default") -> None:
         """Forget what a pod's containers wrote."""

@@ -14,11 +14,13 @@ from opscheck.probes.kubernetes.identity import ask_identity
 from opscheck.probes.kubernetes.lists import list_items
 from opscheck.probes.kubernetes.logs import read_logs
 from opscheck.probes.kubernetes.refusals import message_of, refusal
+from opscheck.probes.kubernetes.volume_stats import NodeVolumes, read_volume_stats, volumes_of_node
 from opscheck.queries.base import Query
 from opscheck.queries.kubernetes.identity import AskIdentity
 from opscheck.queries.kubernetes.lists import ListObjects, ObjectList
 from opscheck.queries.kubernetes.logs import PodLogs
 from opscheck.queries.kubernetes.pods import ListPods, Pod
+from opscheck.queries.kubernetes.storage import ReadVolumeStats, VolumeStats
 from opscheck.queries.kubernetes.version import AskVersion, ServerVersion
 from opscheck.queries.observation import ProbeError, ProblemKind
 from opscheck.targets import KubernetesTarget
@@ -76,6 +78,7 @@ class KubernetesSession:
         self._client = client
         self._hello = hello
         self._pods: dict[str | None, _Once[tuple[Pod, ...]]] = {}
+        self._volumes: dict[str, _Once[NodeVolumes]] = {}
         self._lock = threading.Lock()
 
     def ask(self, query: Query[Any], timeout_s: float) -> Any:
@@ -89,6 +92,8 @@ class KubernetesSession:
             case PodLogs():
                 listed = ListPods(query.target, query.namespace)
                 return read_logs(self._client, query, self._list_pods(listed, deadline), deadline)
+            case ReadVolumeStats():
+                return self._read_volume_stats(query, deadline)
             case AskIdentity():
                 return ask_identity(self._client, deadline)
             case AskVersion():
@@ -105,6 +110,16 @@ class KubernetesSession:
         if found is None:
             raise refusal(_VERSION, self._hello, self._client.access, self._client.place)
         return found
+
+    def _read_volume_stats(self, query: ReadVolumeStats, deadline: Deadline) -> VolumeStats:
+        pods = self._list_pods(ListPods(query.target, query.namespace), deadline)
+
+        def of_node(node: str) -> NodeVolumes:
+            with self._lock:
+                once = self._volumes.setdefault(node, _Once())
+            return once.get(lambda: volumes_of_node(self._client, node, deadline), self._client, deadline)
+
+        return read_volume_stats(query, pods, of_node, self._client, deadline)
 
     def _list_pods(self, query: ListPods, deadline: Deadline) -> tuple[Pod, ...]:
         # Every question about logs starts with the list that other checks read as a whole.

@@ -1,15 +1,13 @@
 """Answers what containers logged: one request per container, several at a time, lines counted as they arrive."""
 
-import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from queue import Empty, SimpleQueue
-from typing import TypeVar
 
 from opscheck.probes.kubernetes.client import Ask, Client, Deadline, Reply
 from opscheck.probes.kubernetes.log_lines import LogScan, compiled, most_frequent
 from opscheck.probes.kubernetes.log_plan import LogRead, plan_reads
+from opscheck.probes.kubernetes.parallel import in_parallel
 from opscheck.probes.kubernetes.refusals import message_of, refusal
 from opscheck.queries.kubernetes.lists import KubernetesRule
 from opscheck.queries.kubernetes.logs import ContainerLog, LogMatches, PodLogs
@@ -19,14 +17,10 @@ from opscheck.queries.label_selectors import parse_selector
 from opscheck.queries.observation import ProbeError, ProblemKind
 from opscheck.units import format_duration
 
-AT_ONCE = 8
 _OK, _BAD_REQUEST, _NOT_FOUND = 200, 400, 404
 
 # The kubelet's words for a container that never ran.
 _NOT_STARTED = "is waiting to start"
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -49,7 +43,7 @@ def read_logs(client: Client, query: PodLogs, pods: Iterable[Pod], deadline: Dea
         read, siblings = job
         return _Reader(client, query, deadline).part(read, query.max_bytes // siblings)
 
-    parts = _in_parallel(one, reads, client, deadline)
+    parts = in_parallel(one, reads, deadline, lambda read: _too_many(read, len(reads), client, deadline))
     gone = {id(part.read.pod) for part in parts if part.log is None}
     return LogMatches(
         pods_there=len(there),
@@ -140,50 +134,6 @@ def _log(
         # The kubelet reports its failures with status 200, as a line without a time.
         unread=unread or next((scan.complaint for scan in scans if scan.complaint), ""),
     )
-
-
-def _in_parallel(one: Callable[[T], R], jobs: Sequence[T], client: Client, deadline: Deadline) -> list[R]:
-    """`one` of every job, in the order of the jobs. Raises the first ProbeError, and when time is over."""
-    waiting, done = SimpleQueue[int](), SimpleQueue[tuple[int, R | BaseException]]()
-    for number in range(len(jobs)):
-        waiting.put(number)
-    stop = threading.Event()
-
-    def work() -> None:
-        while not stop.is_set():
-            try:
-                number = waiting.get_nowait()
-            except Empty:
-                return
-            try:
-                done.put((number, one(jobs[number])))
-            except BaseException as error:  # noqa: BLE001 - it is raised again in the thread that waits
-                done.put((number, error))
-
-    for _ in range(min(AT_ONCE, len(jobs))):
-        # Daemons: whatever holds one, it must not hold the process.
-        threading.Thread(target=work, daemon=True).start()
-    try:
-        return _collected(done, len(jobs), client, deadline)
-    finally:
-        stop.set()
-
-
-def _collected(
-    done: "SimpleQueue[tuple[int, R | BaseException]]", count: int, client: Client, deadline: Deadline
-) -> list[R]:
-    results: dict[int, R] = {}
-    while len(results) < count:
-        try:
-            number, result = done.get(timeout=max(0.0, deadline.left))
-        except Empty:
-            raise _too_many(len(results), count, client, deadline) from None
-        if isinstance(result, ProbeError) and result.problem.kind is ProblemKind.LATE and results:
-            raise _too_many(len(results), count, client, deadline) from result
-        if isinstance(result, BaseException):
-            raise result
-        results[number] = result
-    return [results[number] for number in range(count)]
 
 
 def _too_many(read: int, count: int, client: Client, deadline: Deadline) -> ProbeError:

@@ -19,10 +19,20 @@ class KubernetesRule(Permission):
     verb: str
     namespace: str | None = None
 
+    @property
+    def risk(self) -> str:
+        """What else it allows."""
+        return _RISKS.get((self.api_group, self.resource), "")
+
     def text(self) -> str:
         """As a person says it: `list pods.metrics.k8s.io in namespace shop`."""
         resource = f"{self.resource}.{self.api_group}" if self.api_group else self.resource
         return f"{self.verb} {resource} {f'in namespace {self.namespace}' if self.namespace else 'in the cluster'}"
+
+
+# The kubelet takes the GET that opens a websocket for reading, so that `get` is enough to run commands
+# (kubernetes/autoscaler#9140).
+_RISKS = {("", "nodes/proxy"): "whoever has it can run commands in every pod of the cluster, also with `get` alone"}
 
 
 class ObjectList(msgspec.Struct, Generic[T], frozen=True):

@@ -31,6 +31,7 @@ class ClaimReference(Part, frozen=True):
     """Which claim a volume of a pod is."""
 
     claim_name: str | None = None
+    read_only: bool | None = None
 
 
 @final
