@@ -1,7 +1,7 @@
 """Which pods an expectation means, which of them count, and what is there instead when they are too few."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Protocol, TypeVar
@@ -86,17 +86,19 @@ def matching(expectation: Selecting, objects: Iterable[K]) -> tuple[K, ...]:
     return tuple(sorted(chosen, key=lambda one: (one.namespace, one.name)))
 
 
-def count_matches(
+def count_matches(  # noqa: PLR0913 - what is counted, and by name what is said of it
     expectation: Selecting,
     there: Sequence[KubernetesObject],
     matched: Sequence[KubernetesObject],
     findings: Findings,
+    *,
     kind: str = "",
+    facts: Mapping[str, str] | None = None,
 ) -> None:
     """
     Hold the number of objects to what there must be, and tell what there is instead of those that are missing.
 
-    `kind` is what they are called; by default what the check is called after its dot.
+    `kind` is what they are called; by default what the check is called after its dot. `facts` are for the finding.
     """
     kind, least = kind or _plural_of(expectation), expectation.min_matches
     findings.measure(kind, len(matched), subject=expectation.selected, limit=least, margin=len(matched) - least)
@@ -106,6 +108,7 @@ def count_matches(
             observed=f"{len(matched)} {kind}",
             expected=f"at least {least}",
             evidence=_there_instead(expectation, there, kind),
+            facts=facts,
         )
 
 
@@ -119,8 +122,7 @@ def _there_instead(expectation: Selecting, there: Sequence[KubernetesObject], ki
         yield f"{expectation.where} has no {kind} at all{hint}"
         return
     yield f"{expectation.where} has {len(there)} {kind}"
-    for key in parse_selector(expectation.selector).keys:
-        yield f"label {key} there: {_most_frequent(one.labels.get(key, '(none)') for one in there)}"
+    yield from labels_there(parse_selector(expectation.selector).keys, there)
     if expectation.name is not None:
         yield f"names there: {_most_frequent(one.name for one in there)}"
 
@@ -160,10 +162,15 @@ def seen_instead(expectation: PodsHealthy, selection: Selection) -> Iterator[str
         yield f"{where} has no pod at all; {_LOOKS_THE_SAME}"
         return
     yield f"{where} has {_pods(len(selection.there))}"
-    for key in parse_selector(expectation.selector).keys:
-        yield f"label {key} there: {_most_frequent(pod.labels.get(key, '(none)') for pod in selection.there)}"
+    yield from labels_there(parse_selector(expectation.selector).keys, selection.there)
     if expectation.name is not None:
         yield f"names there: {_most_frequent(pod.name for pod in selection.there)}"
+
+
+def labels_there(keys: Iterable[str], there: Sequence[KubernetesObject]) -> Iterator[str]:
+    """The values that each of these labels has, the most frequent first."""
+    for key in keys:
+        yield f"label {key} there: {_most_frequent(one.labels.get(key, '(none)') for one in there)}"
 
 
 def _most_frequent(values: Iterable[str]) -> str:
