@@ -96,15 +96,14 @@ def volumes_of_node(client: Client, node: str, deadline: Deadline) -> NodeVolume
         summary = _decode(reply.body)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         return f"its summary cannot be read: {error}"
-    return tuple(_usage(one, node) for pod in summary.pods or () for one in pod.volume or () if one.pvc_ref)
+    return tuple(_usage(one) for pod in summary.pods or () for one in pod.volume or () if one.pvc_ref)
 
 
-def _usage(one: _Volume, node: str) -> VolumeUsage:
+def _usage(one: _Volume) -> VolumeUsage:
     claim = one.pvc_ref or _Reference()
     return VolumeUsage(
         namespace=claim.namespace or "",
         claim=claim.name or "",
-        measured_by=node,
         at=one.time,
         available=one.available_bytes,
         capacity=one.capacity_bytes,

@@ -94,8 +94,8 @@ class VolumeUsage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
     namespace: str
     claim: str
-    measured_by: str = ""
-    """The node, or the series."""
+    cluster: str = ""
+    """The cluster that a Prometheus of several says it is of."""
     at: Timestamp | None = None
     """When; None where whoever answered has seen to it that it is fresh."""
     available: float | None = None

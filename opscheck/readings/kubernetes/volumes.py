@@ -1,0 +1,239 @@
+"""Claims: which of them have no volume though they should by now, are stuck in a change, or do not go."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from opscheck.expectations.kubernetes.volumes import VolumesHealthy
+from opscheck.queries.kubernetes.objects import Condition, condition
+from opscheck.queries.kubernetes.owners import top_owner
+from opscheck.queries.kubernetes.pods import Pod
+from opscheck.queries.kubernetes.storage import PersistentVolumeClaim, StorageClass, mounts_of
+from opscheck.readings.kubernetes.containers import message
+from opscheck.readings.kubernetes.findings import ROLLED_OUT
+from opscheck.readings.kubernetes.pods import phase as pod_phase
+from opscheck.readings.kubernetes.references import reference
+from opscheck.targets import KubernetesTarget
+from opscheck.units import format_duration
+
+Users = Mapping[tuple[str, str], tuple[Pod, ...]]
+"""Namespace and name of a claim, and the pods that name it and have not ended, in the order of their names."""
+
+WAITS = "WaitForFirstConsumer"
+_PENDING, _LOST = "Pending", "Lost"
+# Words by which the scheduler says that it is the storage that stands in the way.
+_ABOUT_STORAGE = ("volume", "persistentvolumeclaim", "storage")
+
+_CHANGES = {
+    "Resizing": "its volume is being resized",
+    "FileSystemResizePending": "its volume has grown, and the file system on it has not",
+    "ControllerResizeError": "its volume could not be resized",
+    "NodeResizeError": "the file system on it could not be resized",
+}
+_AT_THE_MOUNT = {"FileSystemResizePending", "NodeResizeError"}
+"""Changes that wait for a node. While no pod mounts the claim, nothing is stuck."""
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What is wrong with one claim."""
+
+    claim: PersistentVolumeClaim
+    observed: str
+    expected: str
+    since: datetime | None = None
+    evidence: tuple[str, ...] = ()
+    facts: Mapping[str, str] = field(default_factory=dict)
+    explains: bool = True
+    """True when the pods that name the claim wait because of it."""
+
+
+@dataclass(frozen=True)
+class Storage:
+    """What a claim is judged beside."""
+
+    users: Users
+    classes: Mapping[str, StorageClass] | None
+    """None where they could not be read."""
+    now: datetime
+    grace: float
+
+    def users_of(self, claim: PersistentVolumeClaim) -> tuple[Pod, ...]:
+        """The pods that name it and have not ended."""
+        return self.users.get((claim.namespace, claim.name), ())
+
+    def is_over(self, since: datetime | None) -> bool:
+        """True when something that began then should have ended by now."""
+        return since is not None and self.seconds(since) > self.grace
+
+    def seconds(self, since: datetime) -> float:
+        """How long ago that is."""
+        return (self.now - since).total_seconds()
+
+
+def users_of_claims(pods: Iterable[Pod]) -> Users:
+    """Which pods name which claims. One that has ended holds no claim any more."""
+    users: dict[tuple[str, str], dict[str, Pod]] = {}
+    for pod in pods:
+        if pod_phase(pod) not in {"Succeeded", "Failed"}:
+            for mount in mounts_of(pod):
+                users.setdefault((pod.namespace, mount.claim), {})[pod.name] = pod
+    return {claim: tuple(found[name] for name in sorted(found)) for claim, found in users.items()}
+
+
+def subject(expectation: VolumesHealthy, claim: PersistentVolumeClaim) -> str:
+    """The claim; with its namespace where several are looked at."""
+    return claim.name if expectation.only_namespace else f"{claim.namespace}/{claim.name}"
+
+
+def claim_reference(target: KubernetesTarget, claim: PersistentVolumeClaim) -> str:
+    """What a finding about `claim` is about."""
+    return reference(target, "persistentvolumeclaim", claim.name, claim.namespace)
+
+
+def claim_references(target: KubernetesTarget, pod: Pod) -> tuple[str, ...]:
+    """The claims that `pod` names: what would explain that it cannot start."""
+    return tuple(reference(target, "persistentvolumeclaim", mount.claim, pod.namespace) for mount in mounts_of(pod))
+
+
+def phase(claim: PersistentVolumeClaim) -> str:
+    """Pending, Bound or Lost; empty when it does not say."""
+    return (claim.status and claim.status.phase) or ""
+
+
+def trouble_of(claim: PersistentVolumeClaim, storage: Storage) -> Trouble | None:
+    """What is wrong with `claim`; None also where that depends on storage classes that could not be read."""
+    if claim.is_terminating:
+        return _stuck(claim, storage)
+    if phase(claim) == _LOST:
+        return _lost(claim)
+    if phase(claim) == _PENDING:
+        return _pending(claim, storage)
+    return _unfinished(claim, storage)
+
+
+def depends_on_its_class(claim: PersistentVolumeClaim, storage: Storage) -> bool:
+    """True when only its storage class can say whether `claim` is right to be pending, and that is not known."""
+    waiting = phase(claim) == _PENDING and not claim.is_terminating and storage.is_over(claim.created)
+    return waiting and storage.classes is None and bool(_class_name(claim)) and not _waiting_pods(claim, storage)
+
+
+def _class_name(claim: PersistentVolumeClaim) -> str | None:
+    return claim.spec and claim.spec.storage_class_name
+
+
+def _waiting_pods(claim: PersistentVolumeClaim, storage: Storage) -> tuple[Pod, ...]:
+    return tuple(pod for pod in storage.users_of(claim) if not pod.is_terminating)
+
+
+def _pending(claim: PersistentVolumeClaim, storage: Storage) -> Trouble | None:
+    name, pods = _class_name(claim), _waiting_pods(claim, storage)
+    known = (storage.classes or {}).get(name or "")
+    waits = known is not None and known.volume_binding_mode == WAITS
+    if not pods and (waits or (name and storage.classes is None)):
+        return None
+    # Where a volume is made for the first pod, the time runs from that pod on.
+    asked = _first_asked(claim, pods) if waits or (name and storage.classes is None) else claim.created
+    if asked is None or not storage.is_over(asked):
+        return None
+    missing = bool(name) and storage.classes is not None and known is None
+    observed = [f"Pending for {format_duration(storage.seconds(asked))}", _why_pending(name, missing=missing)]
+    if pods:
+        observed.append(f"pod {pods[0].name} waits for it{_and_more(len(pods))}")
+    facts = {"pending": claim.name, "missing_class" if missing else "storage_class": name, "pod": _first(pods)}
+    refusals = tuple(_unscheduled(pods))
+    return Trouble(
+        claim,
+        ": ".join(observed[:2]) + "".join(f"; {part}" for part in observed[2:]),
+        f"Bound within {format_duration(storage.grace)}",
+        asked,
+        refusals,
+        {fact: value for fact, value in facts.items() if value},
+        # A pod that no node takes for want of CPU is the cause of this, and not its consequence.
+        explains=not waits or not refusals or any(word in one.lower() for one in refusals for word in _ABOUT_STORAGE),
+    )
+
+
+def _why_pending(name: str | None, *, missing: bool) -> str:
+    if name is None:
+        return "it names no storage class, and no existing volume fits"
+    if not name:
+        return 'its storage class is "", so that no volume is made for it, and no existing one fits'
+    if missing:
+        return f"there is no storage class {name}, and no existing volume fits"
+    return f"storage class {name} has no volume for it"
+
+
+def _first_asked(claim: PersistentVolumeClaim, pods: tuple[Pod, ...]) -> datetime | None:
+    asked = min((pod.created for pod in pods if pod.created), default=None)
+    return max(filter(None, (claim.created, asked)), default=None) if asked else None
+
+
+def _unscheduled(pods: Iterable[Pod]) -> Iterator[str]:
+    """Why the scheduler finds no node for them."""
+    for pod in pods:
+        found = condition(pod.status and pod.status.conditions, "PodScheduled")
+        if found is not None and found.status == "False":
+            yield f"pod {pod.name}: {message(found.message)}"
+
+
+def _lost(claim: PersistentVolumeClaim) -> Trouble:
+    volume = (claim.spec and claim.spec.volume_name) or ""
+    return Trouble(
+        claim,
+        f"Lost: its volume {volume or 'of old'} is gone, and what was on it cannot be reached",
+        "Bound",
+        facts={"lost_volume": volume} if volume else {},
+    )
+
+
+def _stuck(claim: PersistentVolumeClaim, storage: Storage) -> Trouble | None:
+    # Claims are deleted without a grace period, so that this is when somebody did it.
+    deleted = claim.metadata and claim.metadata.deletion_timestamp
+    if deleted is None or not storage.is_over(deleted):
+        return None
+    pods = storage.users_of(claim)
+    held = f"pod {pods[0].name} still uses it{_and_more(len(pods))}, and loses it with its next restart" if pods else ""
+    finalizers = ", ".join((claim.metadata and claim.metadata.finalizers) or ())
+    return Trouble(
+        claim,
+        f"deleted {format_duration(storage.seconds(deleted))} ago and still there: "
+        + (held or f"held by {finalizers or 'nothing that it names'}"),
+        f"gone within {format_duration(storage.grace)}",
+        deleted,
+        facts={"stuck": claim.name} | ({"pod": pods[0].name} if pods else {}),
+    )
+
+
+def _unfinished(claim: PersistentVolumeClaim, storage: Storage) -> Trouble | None:
+    for one in (claim.status and claim.status.conditions) or ():
+        if one.type in _CHANGES and one.status == "True" and storage.is_over(one.last_transition_time):
+            trouble = _change(claim, one, storage)
+            if trouble is not None:
+                return trouble
+    return None
+
+
+def _change(claim: PersistentVolumeClaim, one: Condition, storage: Storage) -> Trouble | None:
+    pods = _waiting_pods(claim, storage)
+    since = one.last_transition_time
+    if since is None or (one.type in _AT_THE_MOUNT and not pods):
+        return None
+    owner = next((owner for pod in pods if (owner := top_owner(pod)).startswith(ROLLED_OUT)), "")
+    said = (message(one.message),) if one.message else ()
+    return Trouble(
+        claim,
+        f"{one.type} for {format_duration(storage.seconds(since))}: {_CHANGES[one.type or '']}",
+        f"done within {format_duration(storage.grace)}",
+        since,
+        said,
+        {"resize_rollout": owner} if owner and one.type in _AT_THE_MOUNT else {},
+    )
+
+
+def _first(pods: tuple[Pod, ...]) -> str:
+    return pods[0].name if pods else ""
+
+
+def _and_more(count: int) -> str:
+    return f" and {count - 1} more" if count > 1 else ""
