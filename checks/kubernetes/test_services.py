@@ -1,0 +1,45 @@
+"""The services of a cluster."""
+
+from opscheck import Findings, Observe
+from opscheck.expectations.kubernetes.network import ServicesServed
+from opscheck.queries.kubernetes.network import ListEndpointSlices, ListServices
+from opscheck.queries.kubernetes.pods import ListPods
+from opscheck.readings.kubernetes.endpoints import Network
+from opscheck.readings.kubernetes.references import reference
+from opscheck.readings.kubernetes.selection import count_matches, listed, matching
+from opscheck.readings.kubernetes.services import explanations, facts, measured, subject, troubles
+from opscheck.readings.kubernetes.warnings import Warnings
+
+
+def test_the_services_are_served(expectation: ServicesServed, observe: Observe, findings: Findings) -> None:
+    """
+    Every selected service has ready endpoints behind each of its ports, and its load balancer an address.
+
+    A service without a ready endpoint refuses or drops every connection, while its name and address still look
+    well. With a port that leads nowhere the others go on, and only the clients of that port notice.
+    """
+    there = listed(observe, expectation.ask(ListServices))
+    matched = matching(expectation, (one for one in there if not one.is_terminating))
+    count_matches(expectation, there, matched, findings)
+    network = Network(
+        listed(observe, expectation.ask(ListEndpointSlices)),
+        listed(observe, expectation.ask(ListPods)),
+        (*listed(observe, expectation.deployments()), *listed(observe, expectation.stateful_sets())),
+    )
+    warnings = Warnings(expectation, observe)
+    each = [network.behind(service) for service in matched]
+    measured(expectation, each, findings)
+    for behind in each:
+        service = behind.service
+        for trouble in troubles(expectation, behind, network, observe.now):
+            findings.add(
+                subject=subject(expectation.only_namespace, service),
+                observed=trouble.observed,
+                expected=trouble.expected,
+                severity=trouble.severity,
+                since=trouble.since,
+                evidence=(*trouble.evidence, *warnings.about("Service", service)),
+                facts=facts(expectation.target, service, trouble),
+                about=reference(expectation.target, "service", service.name, service.namespace),
+                because=explanations(expectation.target, trouble.pods),
+            )

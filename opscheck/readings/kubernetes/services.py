@@ -1,0 +1,256 @@
+"""What is wrong with a service, told from itself, its endpoint slices and its pods."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from opscheck.expectations.kubernetes.network import ServicesServed
+from opscheck.judging import Findings
+from opscheck.queries.kubernetes.network import Service, ServicePort
+from opscheck.queries.kubernetes.objects import KubernetesObject
+from opscheck.queries.kubernetes.pods import Pod
+from opscheck.readings.kubernetes.containers import message
+from opscheck.readings.kubernetes.endpoints import Behind, Network, fell_below, unready_since
+from opscheck.readings.kubernetes.findings import place_facts
+from opscheck.readings.kubernetes.pods import is_ready, trouble_of
+from opscheck.readings.kubernetes.references import owner_reference, reference
+from opscheck.targets import KubernetesTarget
+from opscheck.units import Severity, format_duration
+
+_TOLD = 3
+_MOST_FREQUENT = 5
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """One thing that is wrong with a service."""
+
+    observed: str
+    expected: str
+    facts: Mapping[str, str]
+    since: datetime | None = None
+    evidence: tuple[str, ...] = ()
+    pods: tuple[Pod, ...] = ()
+    """The pods that are to blame."""
+    severity: Severity | None = None
+    """None for what no limit grades."""
+
+
+def subject(namespace: str | None, one: KubernetesObject) -> str:
+    """Its name; with its namespace where several are looked at, which is where `namespace` is None."""
+    return one.name if namespace else f"{one.namespace}/{one.name}"
+
+
+def troubles(expectation: ServicesServed, behind: Behind, network: Network, now: datetime) -> Iterator[Trouble]:
+    """Everything that is wrong with a service."""
+    if behind.is_judged:
+        short = _too_few(expectation, behind, network, now)
+        lost = () if short else lost_ports(behind, now, expectation.grace)
+        yield from (short,) if short else (_unported(behind, port) for port in lost)
+    if expectation.load_balancer and behind.service.type == "LoadBalancer":
+        yield from _balancing(behind.service, now, expectation.load_balancer_grace)
+
+
+def _too_few(expectation: ServicesServed, behind: Behind, network: Network, now: datetime) -> Trouble | None:
+    # The worst limit that has been broken for longer than the grace. One that was broken a moment ago must not hide
+    # a milder one that has been broken for hours.
+    for severity, least in reversed(expectation.min_ready.steps):
+        trouble = too_few_ready(behind, least, network, now, expectation.grace)
+        if trouble is not None:
+            return _graded(trouble, severity)
+    return None
+
+
+def _graded(trouble: Trouble, severity: Severity) -> Trouble:
+    return replace(trouble, severity=severity)
+
+
+def too_few_ready(behind: Behind, least: int, network: Network, now: datetime, grace: float) -> Trouble | None:
+    """Why fewer than `least` endpoints are ready, and have been for longer than `grace` seconds; None where not so."""
+    if behind.ready >= least:
+        return None
+    since = fell_below(least, behind, now)
+    if _is_young(behind.service, now, grace) or (since is not None and now - since <= timedelta(seconds=grace)):
+        return None
+    ready = tuple(pod for pod in behind.pods if is_ready(pod))
+    if not behind.service.selector:
+        return _kept_by_hand(behind, least)
+    if not behind.pods:
+        return _no_pods(behind, least, network, since, now)
+    if len(ready) >= least:
+        return _not_in_slices(behind, least, ready, since, now)
+    return _not_ready(behind, least, ready, since, now)
+
+
+def _is_young(one: KubernetesObject, now: datetime, grace: float) -> bool:
+    return one.created is not None and now - one.created <= timedelta(seconds=grace)
+
+
+def _expected(least: int) -> str:
+    return f"at least {least} ready {'endpoint' if least == 1 else 'endpoints'}"
+
+
+def _for(since: datetime | None, now: datetime) -> str:
+    return f" for {format_duration((now - since).total_seconds())}" if since else ""
+
+
+def selector_text(service: Service) -> str:
+    """As kubectl takes it: `app=api,tier=web`."""
+    return ",".join(f"{key}={value}" for key, value in sorted(service.selector.items()))
+
+
+def _kept_by_hand(behind: Behind, least: int) -> Trouble:
+    addresses = {endpoint.addresses for one in behind.slices for endpoint in one.endpoints or () if endpoint.addresses}
+    name = behind.service.name
+    return Trouble(
+        f"{behind.ready} of {len(addresses)} endpoints are ready",
+        _expected(least),
+        {"service": name, "sliced": name},
+        evidence=("it has no selector: its endpoint slices are written by somebody, not made from pods",),
+    )
+
+
+def _no_pods(behind: Behind, least: int, network: Network, since: datetime | None, now: datetime) -> Trouble:
+    selector, name = selector_text(behind.service), behind.service.name
+    evidence = list(_labels_there(behind.service, network))
+    if behind.leaving:
+        evidence.insert(
+            0, f"its last {_pods(len(behind.leaving))}: terminating{_for(since, now)}, and none came instead"
+        )
+    return Trouble(
+        f"selector {selector} matches no pod",
+        _expected(least),
+        {"service": name, "unmatched": selector},
+        since,
+        tuple(evidence),
+        behind.leaving,
+    )
+
+
+def _labels_there(service: Service, network: Network) -> Iterator[str]:
+    there = network.pods_of(service.namespace)
+    if not there:
+        yield f"namespace {service.namespace} has no running pod at all"
+    for key in sorted(service.selector) if there else ():
+        ranked = sorted(Counter(pod.labels.get(key, "(none)") for pod in there).items(), key=lambda it: (-it[1], it[0]))
+        more = f" and {len(ranked) - _MOST_FREQUENT} more" if len(ranked) > _MOST_FREQUENT else ""
+        yield f"label {key} there: {', '.join(f'{value} ({n})' for value, n in ranked[:_MOST_FREQUENT])}{more}"
+
+
+def _not_in_slices(
+    behind: Behind, least: int, ready: tuple[Pod, ...], since: datetime | None, now: datetime
+) -> Trouble:
+    name = behind.service.name
+    return Trouble(
+        f"{_pods(len(ready))} ready{_for(since, now)}, but {behind.ready} in its endpoint slices",
+        _expected(least),
+        {"service": name, "sliced": name, "selected": selector_text(behind.service)},
+        since,
+        ("the endpoint slice controller of the cluster does not follow, or the slices are not its own",),
+    )
+
+
+def _not_ready(behind: Behind, least: int, ready: tuple[Pod, ...], since: datetime | None, now: datetime) -> Trouble:
+    unready = tuple(pod for pod in behind.pods if not is_ready(pod))
+    selected = {"selected": selector_text(behind.service)} | ({"unready_pod": unready[0].name} if unready else {})
+    name = behind.service.name
+    return Trouble(
+        f"{len(ready)} of {_pods(len(behind.pods))} ready{_for(since, now)}",
+        _expected(least),
+        {"service": name, "sliced": name} | selected,
+        since,
+        tuple(_why_unready(behind, unready, now)),
+        unready,
+    )
+
+
+def _why_unready(behind: Behind, unready: tuple[Pod, ...], now: datetime) -> Iterator[str]:
+    if behind.still_serving and not behind.ready:
+        yield f"{behind.still_serving} that terminate still serve, as long as nothing else is ready"
+    for pod in unready[:_TOLD]:
+        trouble = trouble_of(pod, now, 0)
+        yield f"{pod.name}: {trouble.observed if trouble else 'not ready'}"
+    if len(unready) > _TOLD:
+        yield f"and {len(unready) - _TOLD} more"
+
+
+def lost_ports(behind: Behind, now: datetime, grace: float) -> tuple[ServicePort, ...]:
+    """
+    Ports of the service that no ready endpoint has, though others have endpoints.
+
+    While pods change, a new port has none until the first new pod is ready.
+    """
+    if not behind.ready or _is_young(behind.service, now, grace):
+        return ()
+    changes = (unready_since(pod, now) for pod in (*behind.pods, *behind.leaving) if not is_ready(pod))
+    if any(at is not None and now - at <= timedelta(seconds=grace) for at in changes):
+        return ()
+    return tuple(port for port in behind.service.ports if not behind.offered(port))
+
+
+def _unported(behind: Behind, port: ServicePort) -> Trouble:
+    service = behind.service
+    aim = port.target_port if port.target_port is not None else port.port
+    by_name = isinstance(aim, str)
+    selected = {"unported": selector_text(service), "missing_port": str(aim)} if service.selector else {}
+    return Trouble(
+        f"port {port_text(port)} has no endpoint: "
+        + (f"no ready pod has a port named {aim}" if by_name and service.selector else "no slice has that port"),
+        "a ready endpoint behind each port",
+        {"service": service.name, "sliced": service.name} | selected,
+    )
+
+
+def port_text(port: ServicePort) -> str:
+    """`http (80)`, or the number alone."""
+    return f"{port.name} ({port.port})" if port.name else f"{port.port}"
+
+
+def _balancing(service: Service, now: datetime, grace: float) -> Iterator[Trouble]:
+    facts = {"service": service.name, "unbalanced": service.name}
+    wanted = service.spec and service.spec.load_balancer_class
+    maker = f"load balancer class {wanted}" if wanted else "the cloud provider, as it names no load balancer class"
+    if not service.load_balancer.addresses and not _is_young(service, now, grace):
+        yield Trouble(
+            f"no load balancer address{_for(service.created, now)}",
+            "an address",
+            facts,
+            service.created,
+            (f"made by: {maker}",),
+        )
+    for port in service.load_balancer.failed_ports:
+        yield Trouble(f"the load balancer's port {port.port} failed: {message(port.error)}", "no error", facts)
+
+
+def _pods(count: int) -> str:
+    return "1 pod" if count == 1 else f"{count} pods"
+
+
+def explanations(target: KubernetesTarget, pods: Iterable[Pod]) -> tuple[str, ...]:
+    """What may explain that these pods do not serve: who controls them, themselves, and their nodes."""
+    found = list(pods)
+    owners = [owner_reference(target, pod) for pod in found]
+    each = [reference(target, "pod", pod.name, pod.namespace) for pod in found]
+    nodes = [reference(target, "node", pod.spec.node_name) for pod in found if pod.spec and pod.spec.node_name]
+    return tuple(dict.fromkeys(one for one in (*owners, *each, *nodes) if one))
+
+
+def facts(target: KubernetesTarget, one: KubernetesObject, trouble: Trouble) -> dict[str, str]:
+    """What commands may name of a finding."""
+    return place_facts(target, one.namespace) | dict(trouble.facts)
+
+
+def measured(expectation: ServicesServed, behind: Iterable[Behind], findings: Findings) -> None:
+    """Record how many endpoints the service with the fewest to spare has, and how many services are not judged."""
+    limit, found = expectation.min_ready, tuple(behind)
+    counts = [(limit.margin(one.ready), one.ready, one.service) for one in found if one.is_judged]
+    if counts:
+        margin, ready, service = min(counts, key=lambda count: count[0])
+        name = subject(expectation.only_namespace, service)
+        findings.measure("ready endpoints", ready, subject=name, limit=limit.limit(ready), margin=margin)
+    asleep = sum(one.asleep for one in found)
+    others = sum(not one.is_judged for one in found) - asleep
+    for name, count in (("services scaled to zero", asleep), ("services without pods of their own", others)):
+        if count:
+            findings.measure(name, count)
