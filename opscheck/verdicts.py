@@ -187,8 +187,10 @@ def tellers(found: Iterable[tuple[str, Finding]]) -> dict[str, str]:
     """
     known: dict[str, tuple[str, tuple[str, ...]]] = {}
     for name, finding in found:
-        if finding.about:
-            known.setdefault(finding.about, (name, finding.because))
+        # What would be explained by another finding about its own object leaves it to that one, whichever comes first.
+        leaves_it = finding.about in known and finding.about in known[finding.about][1]
+        if finding.about and (finding.about not in known or (leaves_it and finding.about not in finding.because)):
+            known[finding.about] = name, finding.because
 
     def teller(about: str, passed: frozenset[str]) -> str:
         name, because = known[about]

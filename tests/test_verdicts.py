@@ -21,6 +21,7 @@ from opscheck.verdicts import (
     not_observed,
     outage,
     passed_or_violated,
+    tellers,
 )
 
 
@@ -248,3 +249,13 @@ def test_counts_hold_every_verdict():
     results = [result(verdict) for verdict in Verdict]
 
     assert Counts(declared=5, reported=5, passed=1, violated=1, unknown=1, waived=1, skipped=1) == count(5, results)
+
+
+@pytest.mark.parametrize("first", ["pods", "workloads"])
+def test_what_names_its_own_object_as_its_cause_leaves_it_to_who_knows_better(first):
+    api = {"subject": "api", "severity": Severity.P1, "observed": "down", "expected": "up", "about": "deployment/api"}
+    found = {"pods": Finding(**api, because=("deployment/api",)), "workloads": Finding(**api)}
+    ordered = sorted(found.items(), key=lambda item: item[0] != first)
+
+    assert {"deployment/api": "workloads"} == tellers(ordered)
+    assert {"deployment/api": "pods"} == tellers([("pods", found["pods"])])

@@ -3,8 +3,19 @@
 from opscheck import Findings, Observe
 from opscheck.expectations.kubernetes.pods import PodsHealthy
 from opscheck.queries.kubernetes.pods import ListPods
-from opscheck.readings.kubernetes.findings import facts, most_restarts, observed, subject, too_few_facts, troubles
+from opscheck.readings.kubernetes.findings import (
+    about,
+    because,
+    facts,
+    most_restarts,
+    observed,
+    out_of_memory_pods,
+    subject,
+    too_few_facts,
+    troubles,
+)
 from opscheck.readings.kubernetes.selection import Selection, listed, seen_instead, select_pods
+from opscheck.readings.kubernetes.warnings import Warnings
 
 
 def test_the_pods_are_well(expectation: PodsHealthy, observe: Observe, findings: Findings) -> None:
@@ -15,6 +26,7 @@ def test_the_pods_are_well(expectation: PodsHealthy, observe: Observe, findings:
     one goes, so does the application.
     """
     selection = select_pods(expectation, listed(observe, expectation.ask(ListPods)))
+    warnings, target = Warnings(expectation, observe), expectation.target
     count_pods(expectation, selection, findings)
     for trouble in troubles(expectation, selection, observe.now):
         findings.add(
@@ -22,9 +34,19 @@ def test_the_pods_are_well(expectation: PodsHealthy, observe: Observe, findings:
             observed=observed(trouble),
             expected=trouble.expected,
             since=trouble.since,
-            evidence=trouble.evidence,
-            facts=facts(expectation.target, trouble),
+            evidence=(*trouble.evidence, *warnings.about("Pod", trouble.pod)),
+            facts=facts(target, trouble),
+            about=about(target, trouble),
+            because=because(target, trouble),
         )
+    measure_ends(expectation, selection, observe, findings)
+
+
+def measure_ends(expectation: PodsHealthy, selection: Selection, observe: Observe, findings: Findings) -> None:
+    """Record how often containers ended, where the policy limits that."""
+    if expectation.no_oom_kill_within is not None:
+        killed = out_of_memory_pods(selection, expectation.no_oom_kill_within, observe.now)
+        findings.measure("pods out of memory", killed, subject=expectation.selected, limit=0, margin=-killed)
     if expectation.restarts is not None:
         name, count = most_restarts(selection, expectation.restarts.within, observe.now)
         limit = expectation.restarts.at_most

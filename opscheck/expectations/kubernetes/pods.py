@@ -1,7 +1,7 @@
 """What can be expected of pods."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -26,11 +26,12 @@ class RestartLimit(BaseModel):
 class PodsHealthy(OfKind, check="kubernetes.pods"):
     """Every selected pod runs and is ready, or is complete by design, and there are enough of them."""
 
+    explains_others: ClassVar[bool] = True
     # A command that names a fact is left out of findings without it, so each kind of trouble has facts of its own.
     fact_names = POD_FACTS | {
         "crashed": "the pod, when a container of it crashed",
         "failed_rollout": "the owner, when its pods crash or cannot start",
-        "out_of_memory": "the owner, when a container reached its memory limit",
+        "out_of_memory": "the owner, when a container was killed for memory",
         "doubled_memory": "twice that limit",
         "unready": "the pod, when it runs and is not ready",
         "unready_rollout": "its owner",
@@ -64,6 +65,12 @@ class PodsHealthy(OfKind, check="kubernetes.pods"):
     """Let completed pods and the pods of jobs count as matches too, for a selection that is meant to end."""
     restarts: RestartLimit | None = None
     """How often the containers of one pod may restart."""
+    no_oom_kill_within: Window | None = None
+    """
+    How far back no container may have been killed for memory, also where it runs again; not looked at by default.
+
+    Kubernetes keeps the last end of a container only, so that a kill before that one is gone.
+    """
     grace: Duration = Duration.parse("15m")
     """How long a pod may take to start, to become ready again, or to go, before that is a violation."""
 

@@ -69,6 +69,12 @@ class Reported:
         return self.state.terminated or (self.status.last_state and self.status.last_state.terminated) or None
 
     @property
+    def out_of_memory(self) -> Terminated | None:
+        """The end at which it was killed for memory: the one just now, or the one before its last restart."""
+        before = self.status.last_state and self.status.last_state.terminated
+        return next((end for end in (self.state.terminated, before) if end and end.reason == OUT_OF_MEMORY), None)
+
+    @property
     def memory_limit(self) -> str | None:
         """The limit in force: after a resize in place the status knows better than the spec."""
         return self.limit("memory")
@@ -158,7 +164,11 @@ def restarts_within(container: Reported, pod: Pod, now: datetime, seconds: float
 
 def described_end(container: Reported, now: datetime) -> str:
     """How the container ended last: `exit code 137 (OOMKilled, memory limit 512Mi) 40s ago`."""
-    ended = container.last_end
+    return described(container.last_end, container, now)
+
+
+def described(ended: Terminated | None, container: Reported, now: datetime) -> str:
+    """One end of the container."""
     if ended is None:
         return "it left no trace of how it ended"
     notes = [ended.reason] if ended.reason else []

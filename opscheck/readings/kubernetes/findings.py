@@ -4,44 +4,75 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from opscheck.expectations.kubernetes.pods import PodsHealthy, RestartLimit
-from opscheck.queries.kubernetes.owners import is_of_job, top_owner
+from opscheck.queries.kubernetes.owners import controller, is_of_job, top_owner
 from opscheck.queries.kubernetes.pods import Pod
-from opscheck.readings.kubernetes.containers import Restarts, containers, described_end, has_restarted, restarts_within
+from opscheck.readings.kubernetes.containers import (
+    Restarts,
+    containers,
+    described,
+    described_end,
+    has_restarted,
+    restarts_within,
+)
 from opscheck.readings.kubernetes.pods import Kind, Trouble, as_one, is_terminating, phase, trouble_of
+from opscheck.readings.kubernetes.references import owner_reference, reference
 from opscheck.readings.kubernetes.selection import Selection
 from opscheck.readings.quantities import doubled
 from opscheck.targets import KubernetesTarget
 from opscheck.units import format_duration
 
-MOST_ALIKE = 5
-"""More pods than this of one owner with the same trouble are one finding: one rollout went wrong, not fifty pods."""
+_MADE_BY_THE_NODE = {"CreateContainerError", "RunContainerError"}
 
 ROLLED_OUT = ("deployment/", "statefulset/", "daemonset/")
 """Owners that `kubectl rollout` knows."""
 
 
 def troubles(expectation: PodsHealthy, selection: Selection, now: datetime) -> tuple[Trouble, ...]:
-    """Everything that is wrong with the selected pods, in the order of their names."""
+    """
+    Everything that is wrong with the selected pods, in the order of their names.
+
+    From the second pod of an owner with the same trouble on, it is one: a rollout went wrong, and not fifty pods.
+    """
     found: dict[tuple[object, ...], list[Trouble]] = {}
     for pod in selection.matched:
-        trouble = trouble_of(pod, now, expectation.grace) or _restarts_too_often(pod, expectation.restarts, now)
+        trouble = (
+            trouble_of(pod, now, expectation.grace)
+            or _ran_out_of_memory(pod, expectation.no_oom_kill_within, now)
+            or _restarts_too_often(pod, expectation.restarts, now)
+        )
         if trouble is not None:
             found.setdefault(_alike(trouble), []).append(trouble)
-    return tuple(told for group in found.values() for told in _told(tuple(group)))
+    return tuple(as_one(tuple(group)) if len(group) > 1 else group[0] for group in found.values())
 
 
 def _alike(trouble: Trouble) -> tuple[object, ...]:
-    owner = top_owner(trouble.pod)
+    if trouble.kind is Kind.NODE_LOST and trouble.node:
+        return trouble.kind, trouble.node
     return (
-        trouble.pod.namespace,
-        owner or trouble.pod.name,
         trouble.kind,
+        trouble.pod.namespace,
+        top_owner(trouble.pod) or trouble.pod.name,
         trouble.container and trouble.container.name,
+        trouble.out_of_memory,
     )
 
 
-def _told(group: tuple[Trouble, ...]) -> tuple[Trouble, ...]:
-    return (as_one(group),) if len(group) > MOST_ALIKE else group
+def _ran_out_of_memory(pod: Pod, within: float | None, now: datetime) -> Trouble | None:
+    if within is None or is_terminating(pod) or phase(pod) == "Succeeded":
+        return None
+    window = format_duration(within)
+    for container in containers(pod):
+        ended = container.out_of_memory
+        if ended is not None and (ended.finished_at is None or (now - ended.finished_at).total_seconds() <= within):
+            return Trouble(
+                Kind.OUT_OF_MEMORY,
+                pod,
+                f"container {container.name} ran out of memory: {described(ended, container, now)}",
+                f"no container out of memory in {window}",
+                ended.finished_at,
+                container,
+            )
+    return None
 
 
 def _restarts_too_often(pod: Pod, limit: RestartLimit | None, now: datetime) -> Trouble | None:
@@ -82,15 +113,67 @@ def most_restarts(selection: Selection, within: float, now: datetime) -> tuple[s
 
 
 def subject(expectation: PodsHealthy, trouble: Trouble) -> str:
-    """The pod, or the owner of many; with its namespace where every one is looked at."""
-    name = top_owner(trouble.pod) if trouble.pods > 1 else trouble.pod.name
+    """The pod, or what several have in common: their owner, or the node they were lost with."""
+    if not trouble.alike:
+        name = trouble.pod.name
+    elif trouble.kind is Kind.NODE_LOST and trouble.node:
+        return f"node/{trouble.node}"
+    else:
+        name = top_owner(trouble.pod)
     return name if expectation.only_namespace else f"{trouble.pod.namespace}/{name}"
 
 
 def observed(trouble: Trouble) -> str:
-    """What was seen, with the owner that a person would change."""
+    """What was seen, with the owner that a person would change, where that is not the subject."""
     owner = top_owner(trouble.pod)
-    return f"{trouble.observed}; {owner}" if owner else trouble.observed
+    return f"{trouble.observed}; {owner}" if owner and not trouble.alike else trouble.observed
+
+
+def about(target: KubernetesTarget, trouble: Trouble) -> str:
+    """The reference of what it is about, as `subject` names it."""
+    if not trouble.alike:
+        return reference(target, "pod", trouble.pod.name, trouble.pod.namespace)
+    if trouble.kind is Kind.NODE_LOST and trouble.node:
+        return reference(target, "node", trouble.node)
+    return owner_reference(target, trouble.pod)
+
+
+def because(target: KubernetesTarget, trouble: Trouble) -> tuple[str, ...]:
+    """
+    References of what would explain it: the node, the claims it waits for, what made it.
+
+    Of several pods only what explains each of them, for a node that is down must not hide what fails elsewhere.
+    """
+    each = [tuple(_causes(target, one)) for one in trouble.alike or (trouble,)]
+    return tuple(cause for cause in each[0] if all(cause in others for others in each))
+
+
+def _causes(target: KubernetesTarget, trouble: Trouble) -> Iterator[str]:
+    pod = trouble.pod
+    if trouble.node and _may_be_the_nodes_fault(trouble):
+        yield reference(target, "node", trouble.node)
+    if trouble.kind is Kind.UNSCHEDULED:
+        for claim in claims(pod):
+            yield reference(target, "persistentvolumeclaim", claim, pod.namespace)
+    maker = controller(pod)
+    job = reference(target, "job", maker.name or "", pod.namespace) if maker and maker.kind == "Job" else ""
+    yield from dict.fromkeys(owner for owner in (job, owner_reference(target, pod)) if owner)
+
+
+def _may_be_the_nodes_fault(trouble: Trouble) -> bool:
+    # What crashes, or asks for an image that there is not, does so on every node.
+    if trouble.kind is Kind.CANNOT_START:
+        return bool(trouble.container and trouble.container.waiting_reason in _MADE_BY_THE_NODE)
+    return trouble.kind in {Kind.NODE_LOST, Kind.STUCK, Kind.UNREADY, Kind.TOMBSTONE}
+
+
+def claims(pod: Pod) -> Iterator[str]:
+    """The names of the claims that its volumes are."""
+    for volume in (pod.spec and pod.spec.volumes) or ():
+        if volume.persistent_volume_claim and volume.persistent_volume_claim.claim_name:
+            yield volume.persistent_volume_claim.claim_name
+        elif volume.ephemeral is not None and volume.name:
+            yield f"{pod.name}-{volume.name}"
 
 
 def place_facts(target: KubernetesTarget, namespace: str | None) -> dict[str, str]:
@@ -117,7 +200,7 @@ def _remedies(trouble: Trouble) -> Iterator[tuple[str, str]]:
     pod, owner = trouble.pod.name, top_owner(trouble.pod)
     rolled_out = owner.startswith(ROLLED_OUT)
     match trouble.kind:
-        case Kind.CRASH | Kind.RESTARTS:
+        case Kind.CRASH | Kind.RESTARTS | Kind.OUT_OF_MEMORY:
             yield "crashed", pod
         case Kind.UNSCHEDULED:
             yield "unscheduled", pod
@@ -136,6 +219,11 @@ def _remedies(trouble: Trouble) -> Iterator[tuple[str, str]]:
     limit = trouble.container.memory_limit if trouble.container else None
     if rolled_out and trouble.out_of_memory and limit and (more := doubled(limit)):
         yield from (("out_of_memory", owner), ("doubled_memory", more))
+
+
+def out_of_memory_pods(selection: Selection, within: float, now: datetime) -> int:
+    """How many of the selected pods have a container that ran out of memory in the window."""
+    return sum(_ran_out_of_memory(pod, within, now) is not None for pod in selection.matched)
 
 
 def too_few_facts(expectation: PodsHealthy) -> dict[str, str]:

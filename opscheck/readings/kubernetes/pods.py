@@ -23,6 +23,15 @@ from opscheck.units import format_duration
 TOMBSTONE_COUNTS_FOR = timedelta(hours=1)
 """A failed pod whose controller has replaced it stays until it is collected, days later; it is news this long."""
 
+WAITING_COUNTS_AFTER = timedelta(hours=1)
+"""A pod of a job need not be ready, but a container of it that waits this long for whatever reason does not work."""
+
+# A node that was shut down in an orderly way leaves these behind (kubernetes/kubernetes#113278).
+_SHUT_DOWN = {"Terminated", "Shutdown", "NodeShutdown"}
+
+_EACH = 10
+"""So many pods that are told as one are named."""
+
 
 class Kind(Enum):
     """What sort of trouble; each has its own remedy."""
@@ -35,6 +44,7 @@ class Kind(Enum):
     STUCK = auto()
     TOMBSTONE = auto()
     RESTARTS = auto()
+    OUT_OF_MEMORY = auto()
 
 
 @dataclass(frozen=True)
@@ -48,14 +58,19 @@ class Trouble:
     since: datetime | None = None
     container: Reported | None = None
     evidence: tuple[str, ...] = ()
-    pods: int = 1
-    """How many pods of one owner suffer from it; `pod` is the first of them."""
+    alike: tuple["Trouble", ...] = ()
+    """Where it stands for several pods with the same trouble: that of each of them, its own first."""
 
     @property
     def out_of_memory(self) -> bool:
         """True when the container was killed at its memory limit."""
         ended = self.container and self.container.last_end
-        return bool(ended) and ended.reason == OUT_OF_MEMORY  # type: ignore[union-attr]  # there is one
+        return self.kind is Kind.OUT_OF_MEMORY or bool(ended and ended.reason == OUT_OF_MEMORY)
+
+    @property
+    def node(self) -> str:
+        """The node its pod is on."""
+        return _node(self.pod)
 
 
 def trouble_of(pod: Pod, now: datetime, grace: float) -> Trouble | None:
@@ -83,7 +98,7 @@ def _troubles(pod: Pod, now: datetime, grace: timedelta) -> Iterator[Trouble]:
     elif not is_ready(pod) or has_restarted(pod):
         for container in containers(pod):
             yield from _in_container(container, pod, now, grace)
-        yield from _unready(pod, now, grace)
+        yield from _waiting_for_ever(pod, now, grace) if is_of_job(pod) else _unready(pod, now, grace)
 
 
 def phase(pod: Pod) -> str:
@@ -131,6 +146,7 @@ def _stuck(pod: Pod, now: datetime, grace: timedelta) -> Iterator[Trouble]:
         return
     held = (pod.metadata and pod.metadata.finalizers) or ()
     evidence = [f"finalizers: {', '.join(held)}"] if held else []
+    evidence += _disrupted(pod)
     lost = _node_is_lost(pod)
     if lost:
         evidence.append(f"its node {_node(pod)} does not report, so nobody can confirm that it stopped")
@@ -145,15 +161,23 @@ def _stuck(pod: Pod, now: datetime, grace: timedelta) -> Iterator[Trouble]:
     )
 
 
+def _disrupted(pod: Pod) -> list[str]:
+    """Who ended it, where that was no person: the eviction of a node, the scheduler, the garbage collector."""
+    target = condition(pod, "DisruptionTarget")
+    if target is None or target.status != "True":
+        return []
+    said = message(target.message)
+    return [f"{target.reason or 'DisruptionTarget'}: {said}"] if said else []
+
+
 def _failed(pod: Pod, now: datetime) -> Iterator[Trouble]:
     # The pods of a job fail one after the other until one succeeds: whether that is bad is the job's to say.
     if is_of_job(pod):
         return
-    at = _failed_at(pod)
-    if top_owner(pod) and at is not None and now - at > TOMBSTONE_COUNTS_FOR:
+    at, reason = _failed_at(pod), (pod.status and pod.status.reason) or "Failed"
+    if top_owner(pod) and (reason in _SHUT_DOWN or (at is not None and now - at > TOMBSTONE_COUNTS_FOR)):
         return
     ended = next((container for container in containers(pod) if _ended_badly(container)), None)
-    reason = (pod.status and pod.status.reason) or "Failed"
     said = message(pod.status and pod.status.message)
     told = f": container {ended.name}, {described_end(ended, now)}" if ended else ""
     yield Trouble(
@@ -163,7 +187,7 @@ def _failed(pod: Pod, now: datetime) -> Iterator[Trouble]:
         "running and ready, or complete",
         at,
         ended,
-        (said,) if said else (),
+        (*([said] if said else []), *_disrupted(pod)),
     )
 
 
@@ -179,7 +203,20 @@ def _failed_at(pod: Pod) -> datetime | None:
 
 
 def _node_is_lost(pod: Pod) -> bool:
-    return phase(pod) == "Unknown" or bool(pod.status and pod.status.reason == "NodeLost")
+    return phase(pod) == "Unknown" or bool(pod.status and pod.status.reason == "NodeLost") or _is_forsaken(pod)
+
+
+def _is_forsaken(pod: Pod) -> bool:
+    """
+    True when its node stopped reporting: its containers are still ready on paper, and the pod is not.
+
+    Nobody but the node controller leaves a pod so, which gives no reason; the kubelet always gives one.
+    """
+    ready, reports = condition(pod, "Ready"), (pod.status and pod.status.container_statuses) or ()
+    if ready is None or ready.status != "False" or ready.reason or not reports:
+        return False
+    together = condition(pod, "ContainersReady")
+    return together is not None and together.status == "True" and all(report.ready for report in reports)
 
 
 def _node(pod: Pod) -> str:
@@ -193,7 +230,8 @@ def _lost(pod: Pod, now: datetime, grace: timedelta) -> Iterator[Trouble]:
         yield Trouble(
             Kind.NODE_LOST,
             pod,
-            f"unknown{_for(since, now)}: its node {_node(pod)} does not report",
+            f"{'unknown' if phase(pod) == 'Unknown' else 'not ready'}{_for(since, now)}: "
+            f"its node {_node(pod)} does not report",
             "on a node that reports",
             since,
         )
@@ -228,7 +266,7 @@ def _in_container(container: Reported, pod: Pod, now: datetime, grace: timedelta
     if crashes_in_a_loop(container, now):
         yield from _crashes(container, pod, now, grace)
     elif cannot_start(container.waiting_reason):
-        since = _not_ready_since(pod)
+        since = not_ready_since(pod)
         if _longer_than(since, now, grace):
             waiting = container.state.waiting
             said = message(waiting and waiting.message)
@@ -254,13 +292,14 @@ def _crashes(container: Reported, pod: Pod, now: datetime, grace: timedelta) -> 
         pod,
         f"container {container.name} crashes in a loop: {described_end(container, now)}, {container.restarts} restarts",
         "running and ready",
-        (ended and ended.finished_at) or _not_ready_since(pod),
+        (ended and ended.finished_at) or not_ready_since(pod),
         container,
         tuple(line for line in evidence if line),
     )
 
 
-def _not_ready_since(pod: Pod) -> datetime | None:
+def not_ready_since(pod: Pod) -> datetime | None:
+    """Since when it is not ready: since it started where it has never been."""
     ready = condition(pod, "Ready")
     if ready is not None and ready.status != "True" and ready.last_transition_time:
         return ready.last_transition_time
@@ -268,10 +307,9 @@ def _not_ready_since(pod: Pod) -> datetime | None:
 
 
 def _unready(pod: Pod, now: datetime, grace: timedelta) -> Iterator[Trouble]:
-    # A pod of a job works and need not serve; when it does not get on, the job's own deadline says so.
-    if is_ready(pod) or is_of_job(pod):
+    if is_ready(pod):
         return
-    since = _not_ready_since(pod)
+    since = not_ready_since(pod)
     if not _longer_than(since, now, grace):
         return
     ready = condition(pod, "Ready")
@@ -287,6 +325,24 @@ def _unready(pod: Pod, now: datetime, grace: timedelta) -> Iterator[Trouble]:
         behind,
         tuple(line for line in (message(ready and ready.message),) if line),
     )
+
+
+def _waiting_for_ever(pod: Pod, now: datetime, grace: timedelta) -> Iterator[Trouble]:
+    # A pod of a job works and need not serve; how long it may take is the job's to say. One that waits does not work.
+    since, all_of_it = not_ready_since(pod), tuple(containers(pod))
+    waits = next((one for one in all_of_it if one.waiting_reason and not one.last_end), None)
+    works = any(one.state.running for one in all_of_it)
+    if waits is not None and not works and _longer_than(since, now, max(grace, WAITING_COUNTS_AFTER)):
+        said = message(waits.state.waiting and waits.state.waiting.message)
+        yield Trouble(
+            Kind.UNREADY,
+            pod,
+            f"container {waits.name} waits{_for(since, now)} ({waits.waiting_reason})",
+            "running",
+            since,
+            waits,
+            (said,) if said else (),
+        )
 
 
 def _holds_up(container: Reported) -> bool:
@@ -307,14 +363,14 @@ def _how(container: Reported) -> str:
 
 
 def as_one(troubles: tuple[Trouble, ...]) -> Trouble:
-    """Many pods of one owner with the same trouble, told as one: the first pod's, with the others named."""
+    """Several pods with the same trouble, told as one: the first pod's, with the others beside it."""
     first = troubles[0]
-    names = ", ".join(trouble.pod.name for trouble in troubles[:10])
-    more = f" and {len(troubles) - 10} more" if len(troubles) > 10 else ""  # noqa: PLR2004 - the ten that are named
+    each = [f"{trouble.pod.name}: {trouble.observed}" for trouble in troubles[:_EACH]]
+    more = [f"and {len(troubles) - _EACH} more"] if len(troubles) > _EACH else []
     return replace(
         first,
-        pods=len(troubles),
+        alike=troubles,
         observed=f"{len(troubles)} pods; the first: {first.observed}",
         since=min((trouble.since for trouble in troubles if trouble.since), default=None),
-        evidence=(f"pods: {names}{more}", *first.evidence),
+        evidence=(*each, *more, *first.evidence),
     )

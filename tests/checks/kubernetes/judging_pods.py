@@ -9,6 +9,7 @@ from opscheck import Findings, KubernetesTarget
 from opscheck.demo.kubernetes import pod
 from opscheck.expectations.kubernetes.pods import PodsHealthy
 from opscheck.guidance.templates import expectation_facts, render
+from opscheck.queries.kubernetes.events import Event
 from opscheck.queries.kubernetes.lists import ObjectList
 from opscheck.queries.kubernetes.pods import ListPods, Pod
 from opscheck.testing import expect, judge
@@ -28,10 +29,16 @@ def a_pod(name="web-7d4b9c6f5d-2xkqp", **fields):
     return pod(name, **{"created": ago(days=2), "labels": HEALTHY} | fields)
 
 
-def judged(*pods, target=TARGET, **fields) -> Findings:
+def judged(*pods, target=TARGET, warnings=(), **fields) -> Findings:
     expectation = expect(PodsHealthy, target, **{"severity": "P0"} | fields)
-    answer = ObjectList(tuple(msgspec.convert(one, Pod) for one in pods))
-    return judge(test_pods.test_the_pods_are_well, expectation, {expectation.ask(ListPods)[0]: answer}, NOW)
+    found = [msgspec.convert(one, Pod) for one in pods]
+    complaints = [msgspec.convert(one, Event) for one in warnings]
+
+    def answer(query):
+        there = found if isinstance(query, ListPods) else complaints
+        return ObjectList(tuple(one for one in there if query.namespace in (None, one.namespace)))
+
+    return judge(test_pods.test_the_pods_are_well, expectation, answer, NOW)
 
 
 def observed(*pods, **fields) -> list[str]:

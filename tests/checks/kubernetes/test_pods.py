@@ -1,6 +1,7 @@
 """kubernetes.pods: how many there must be, and what a person does about trouble."""
 
 from opscheck import KubernetesTarget, Severity
+from opscheck.demo.kubernetes import event, termination
 from opscheck.expectations.kubernetes.pods import PodsHealthy
 from opscheck.queries.kubernetes.pods import ListPods
 from opscheck.testing import expect
@@ -144,5 +145,137 @@ def test_many_pods_of_one_owner_with_one_trouble_are_one_finding():
 
     assert violation.observed.startswith("12 pods; the first: container app crashes in a loop")
     assert "deployment/web" == violation.subject
-    assert violation.evidence[0].endswith("web-7d4b9c6f5d-mmmmm and 2 more")
-    assert 5 == len(judged(*pods[:5]).violations)
+    each, more = violation.evidence[:10], violation.evidence[10]
+    assert "web-7d4b9c6f5d-bbbbb: container app crashes in a loop: exit code 1 (Error) 3m ago, 7 restarts" == each[0]
+    assert "and 2 more" == more
+
+
+def test_two_pods_of_one_owner_are_one_finding_and_one_is_named_by_itself():
+    pods = [crashing(name="web-7d4b9c6f5d-2xkqp"), crashing(name="web-7d4b9c6f5d-9fjrm")]
+
+    assert ["deployment/web"] == [violation.subject for violation in judged(*pods).violations]
+    assert ["web-7d4b9c6f5d-2xkqp"] == [violation.subject for violation in judged(pods[0]).violations]
+
+
+def test_different_troubles_of_one_owner_are_told_apart():
+    killed = termination(ago(seconds=40), 137, "OOMKilled")
+    found = judged(
+        crashing(name="web-7d4b9c6f5d-2xkqp"),
+        crashing(name="web-7d4b9c6f5d-5qwzt", terminated=killed),
+        a_pod("web-7d4b9c6f5d-9fjrm", ready=False, since=ago(hours=1)),
+        a_pod("api-55c9d8b7f4-9fjrm", ready=False, since=ago(hours=1)),
+    )
+
+    assert [
+        "api-55c9d8b7f4-9fjrm",
+        "web-7d4b9c6f5d-2xkqp",
+        "web-7d4b9c6f5d-5qwzt",
+        "web-7d4b9c6f5d-9fjrm",
+    ] == [violation.subject for violation in found.violations]
+
+
+def test_pods_that_nobody_controls_are_told_one_by_one():
+    pods = [a_pod(name, owner=None, ready=False, since=ago(hours=1)) for name in ("one", "other")]
+
+    assert ["one", "other"] == [violation.subject for violation in judged(*pods).violations]
+
+
+# What it is about, and what would explain it
+
+
+def explained(*pods, **fields) -> list[tuple[str, tuple[str, ...]]]:
+    return [(violation.about, violation.because) for violation in judged(*pods, **fields).violations]
+
+
+def test_a_finding_names_its_pod_and_the_owner_and_node_that_would_explain_it():
+    unready = a_pod(ready=False, since=ago(hours=1))
+
+    assert [
+        ("target/default/pod/web-7d4b9c6f5d-2xkqp", ("target/node/node-1", "target/default/deployment/web"))
+    ] == explained(unready)
+
+
+def test_a_finding_on_several_pods_is_about_their_owner():
+    pods = [a_pod(f"web-7d4b9c6f5d-{end}", ready=False, since=ago(hours=1), node=end) for end in ("2xkqp", "9fjrm")]
+
+    assert [("target/default/deployment/web", ("target/default/deployment/web",))] == explained(*pods)
+
+
+def test_what_explains_one_pod_of_several_does_not_explain_the_others():
+    same_node = [a_pod(f"web-7d4b9c6f5d-{end}", ready=False, since=ago(hours=1)) for end in ("2xkqp", "9fjrm")]
+
+    assert "target/node/node-1" in explained(*same_node)[0][1]
+    assert (
+        "target/node/node-1"
+        not in explained(*same_node, a_pod("web-7d4b9c6f5d-bbbbb", ready=False, node="node-2", since=ago(hours=1)))[0][
+            1
+        ]
+    )
+
+
+def test_a_crash_is_not_the_nodes_fault():
+    assert [("target/default/pod/web-7d4b9c6f5d-2xkqp", ("target/default/deployment/web",))] == explained(crashing())
+
+
+def test_a_pod_of_a_scheduled_job_is_explained_by_the_job_and_by_the_cron_job():
+    stuck = a_pod(
+        "backup-29401320-x7k2m",
+        owner="Job/backup-29401320",
+        phase="Pending",
+        waiting="ErrImagePull",
+        since=ago(hours=1),
+        created=ago(hours=1),
+    )
+
+    ((_, because),) = explained(stuck, count_completed=True)
+    assert ("target/default/job/backup-29401320", "target/default/cronjob/backup") == because
+
+
+def test_an_unscheduled_pod_is_explained_by_the_claims_it_mounts():
+    pending = a_pod(
+        "db-0", owner="StatefulSet/db", phase="Pending", node=None, created=ago(hours=1), since=ago(hours=1)
+    )
+    pending["spec"]["volumes"] += [
+        {"name": "data", "persistentVolumeClaim": {"claimName": "data-db-0"}},
+        {"name": "scratch", "ephemeral": {"volumeClaimTemplate": {"spec": {}}}},
+    ]
+
+    ((_, because),) = explained(pending)
+    assert (
+        "target/default/persistentvolumeclaim/data-db-0",
+        "target/default/persistentvolumeclaim/db-0-scratch",
+        "target/default/statefulset/db",
+    ) == because
+
+
+# Warning events
+
+
+def warning(pod="web-7d4b9c6f5d-2xkqp", **fields):
+    told = {"reason": "BackOff", "message": "Back-off restarting failed container app", "kind": "Warning"}
+    return event("event-1", about=f"Pod/{pod}", at=ago(minutes=1), count=12, **told | fields)
+
+
+def test_warning_events_about_the_pod_are_evidence():
+    (violation,) = judged(crashing(), warnings=[warning(), warning("another")]).violations
+
+    assert "BackOff 12 times, 1m ago: Back-off restarting failed container app" == violation.evidence[-1]
+    assert 2 == len(violation.evidence)
+
+
+def test_k8s_90482_a_warning_event_alone_is_no_trouble():
+    assert [] == judged(a_pod(), warnings=[warning()]).violations
+
+
+# Several namespaces
+
+
+def test_two_namespaces_are_two_lists_and_are_told_apart():
+    namespaces = ["shop", "billing"]
+    asked = expect(PodsHealthy, TARGET, severity="P0", namespace=namespaces)
+    broken = [a_pod(namespace=name, ready=False, since=ago(hours=1)) for name in (*namespaces, "other")]
+
+    assert (ListPods("target", "shop"), ListPods("target", "billing")) == tuple(asked.looks_at())
+    assert ["billing/web-7d4b9c6f5d-2xkqp", "shop/web-7d4b9c6f5d-2xkqp"] == [
+        violation.subject for violation in judged(*broken, namespace=namespaces).violations
+    ]

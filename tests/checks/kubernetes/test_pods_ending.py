@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from opscheck.demo.kubernetes import termination
+from opscheck.demo.kubernetes import condition, termination
 from tests.checks.kubernetes.judging_pods import GRACE, NOW, SECOND, a_pod, ago, crashing, judged, observed, status_of
 
 # Complete, failed, evicted
@@ -59,6 +59,26 @@ def test_a_failed_pod_that_nobody_replaces_stays_a_violation():
     assert text.startswith("Failed: container app, exit code 1 (Error)")
 
 
+@pytest.mark.parametrize("reason", ["Terminated", "NodeShutdown", "Shutdown"])
+def test_k8s_113278_what_an_orderly_shutdown_of_a_node_leaves_behind_is_no_trouble(reason):
+    words = "Pod was terminated in response to imminent node shutdown."
+    left = a_pod("web-7d4b9c6f5d-9fjrm", phase="Failed", reason=reason, message=words, since=ago(minutes=5))
+
+    assert [] == observed(without_containers(left), a_pod())
+
+
+def test_what_a_shutdown_ended_for_good_is_trouble():
+    left = a_pod("one-off", phase="Failed", reason="Terminated", since=ago(minutes=5), owner=None)
+
+    assert ["Terminated"] == observed(without_containers(left), a_pod())
+
+
+def test_an_eviction_is_explained_by_its_node():
+    (violation,) = judged(without_containers(evicted(ago(minutes=20), node="node-3")), a_pod()).violations
+
+    assert ("target/node/node-3", "target/default/statefulset/web") == violation.because
+
+
 # Going, gone, lost
 
 
@@ -96,6 +116,63 @@ def test_k8s_72226_of_a_lost_node_the_node_is_named():
 
     assert "unknown for 40m: its node node-3 does not report; deployment/web" == violation.observed
     assert "node-3" == violation.facts["lost_node"]
+
+
+def forsaken(name="web-7d4b9c6f5d-2xkqp", since=None, **fields):
+    """A pod as the node controller leaves it: not ready without a reason, its containers ready as the kubelet said."""
+    pod = a_pod(name, **{"node": "node-3"} | fields)
+    conditions = pod["status"]["conditions"]
+    conditions[2] = condition("Ready", holds=False, since=since or ago(minutes=40))
+    return pod
+
+
+def test_k8s_72226_the_node_controller_takes_ready_away_while_the_containers_stay_ready_on_paper():
+    (violation,) = judged(forsaken()).violations
+
+    assert "not ready for 40m: its node node-3 does not report; deployment/web" == violation.observed
+    assert ("target/node/node-3", "target/default/deployment/web") == violation.because
+
+
+@pytest.mark.parametrize(("age", "count"), [(GRACE - SECOND, 0), (GRACE + SECOND, 1)])
+def test_a_node_may_be_silent_within_the_grace(age, count):
+    assert count == len(observed(forsaken(since=NOW - age)))
+
+
+def test_a_pod_of_a_job_on_a_lost_node_is_lost_too():
+    (text,) = observed(forsaken("report-1", owner="Job/report"), a_pod())
+
+    assert text.startswith("not ready for 40m: its node node-3 does not report")
+
+
+def test_what_was_lost_with_one_node_is_one_finding_about_that_node():
+    lost = [forsaken(), forsaken("api-55c9d8b7f4-9fjrm"), forsaken("db-0", owner="StatefulSet/db")]
+
+    (violation,) = judged(*lost).violations
+
+    assert ("node/node-3", "target/node/node-3") == (violation.subject, violation.about)
+    assert ("target/node/node-3",) == violation.because
+    assert violation.observed.startswith("3 pods; the first: not ready for 40m")
+    assert "db-0: not ready for 40m: its node node-3 does not report" in violation.evidence
+
+
+def test_a_pod_that_was_deleted_from_a_silent_node_is_lost_and_not_stuck():
+    (violation,) = judged(forsaken(deleted=ago(minutes=20)), a_pod()).violations
+
+    assert "still there 20m after its deletion was due; deployment/web" == violation.observed
+    assert ("its node node-3 does not report, so nobody can confirm that it stopped",) == violation.evidence
+    assert "stuck" not in violation.facts
+
+
+def test_who_ended_a_pod_is_told_where_that_was_the_cluster():
+    going = a_pod(deleted=ago(hours=1))
+    words = "Taint manager: deleting due to NoExecute taint"
+    going["status"]["conditions"].append(
+        condition("DisruptionTarget", holds=True, since=ago(hours=1), reason="DeletionByTaintManager", message=words)
+    )
+
+    (violation,) = judged(going, a_pod("web-2")).violations
+
+    assert (f"DeletionByTaintManager: {words}",) == violation.evidence
 
 
 def test_k8s_72226_a_pod_that_cannot_go_from_a_lost_node_is_not_to_be_deleted_by_force():

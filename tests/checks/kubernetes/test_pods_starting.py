@@ -4,10 +4,25 @@ kubernetes.pods: what keeps a pod from running and being ready, and what only lo
 Tests are named after the reports they come from.
 """
 
+from datetime import timedelta
+
 import pytest
 
 from opscheck.demo.kubernetes import condition, termination, timestamp
-from tests.checks.kubernetes.judging_pods import GRACE, NOW, SECOND, a_pod, ago, crashing, judged, observed, status_of
+from tests.checks.kubernetes.judging_pods import (
+    GRACE,
+    NOW,
+    SECOND,
+    a_pod,
+    ago,
+    commands,
+    crashing,
+    judged,
+    observed,
+    status_of,
+)
+
+HOUR = timedelta(hours=1)
 
 # Crash loops
 
@@ -203,6 +218,53 @@ def test_the_restarts_of_all_containers_count_together():
     assert text.startswith("6 restarts in 1h")
 
 
+# Out of memory, where the policy looks at it
+
+
+def killed(age, **fields):
+    end = termination(NOW - age, 137, "OOMKilled") | {"startedAt": timestamp(ago(days=1))}
+    return a_pod(**{"restarts": 1, "terminated": end, "limits": {"memory": "512Mi"}} | fields)
+
+
+@pytest.mark.parametrize(("age", "count"), [(HOUR - SECOND, 1), (HOUR + SECOND, 0)])
+def test_a_kill_for_memory_counts_within_the_window_also_when_all_is_well_again(age, count):
+    findings = judged(killed(age), no_oom_kill_within="1h")
+
+    assert count == len(findings.violations)
+    assert ("pods out of memory", count, 0) == (
+        findings.measurements[-1].name,
+        findings.measurements[-1].value,
+        findings.measurements[-1].limit,
+    )
+
+
+def test_a_kill_for_memory_is_told_with_the_limit_and_how_to_raise_it():
+    (violation,) = judged(killed(timedelta(minutes=5)), no_oom_kill_within="24h").violations
+
+    assert (
+        "container app ran out of memory: exit code 137 (OOMKilled, memory limit 512Mi) 5m ago; deployment/web"
+        == violation.observed
+    )
+    assert "no container out of memory in 1d" == violation.expected
+    assert "kubectl -n default set resources deployment/web -c app --limits=memory=1024Mi" in commands(
+        killed(timedelta(minutes=5)), no_oom_kill_within="24h"
+    )
+
+
+def test_after_a_resize_in_place_the_limit_in_force_is_told():
+    resized = killed(timedelta(minutes=5))
+    status_of(resized)["resources"] = {"limits": {"memory": "2Gi"}}
+
+    (text,) = observed(resized, no_oom_kill_within="1h")
+    assert "memory limit 2Gi" in text
+
+
+def test_exit_137_alone_is_not_out_of_memory():
+    other = a_pod(restarts=1, terminated=termination(ago(minutes=5), 137) | {"startedAt": timestamp(ago(days=1))})
+
+    assert [] == observed(other, no_oom_kill_within="1h")
+
+
 # Scheduling
 
 
@@ -279,6 +341,31 @@ def test_the_running_pod_of_a_job_need_not_be_ready():
     assert [] == observed(a_pod("report-1", owner="Job/report", ready=False, since=ago(hours=2)), a_pod())
 
 
+def waiting_job(reason, age, **fields):
+    since = NOW - age
+    return a_pod("report-1", owner="Job/report", phase="Pending", waiting=reason, created=since, since=since, **fields)
+
+
+@pytest.mark.parametrize(("age", "count"), [(HOUR - SECOND, 0), (HOUR + SECOND, 1)])
+def test_kube_container_waiting_a_pod_of_a_job_may_wait_an_hour(age, count):
+    assert count == len(observed(waiting_job("ContainerCreating", age), a_pod()))
+
+
+def test_kube_container_waiting_names_the_container_and_the_reason():
+    (violation,) = judged(waiting_job("ContainerCreating", timedelta(hours=3), message="no volume"), a_pod()).violations
+
+    assert "container app waits for 3h (ContainerCreating); job/report" == violation.observed
+    assert ("no volume",) == violation.evidence
+
+
+def test_a_pod_of_a_job_whose_init_container_works_is_not_waiting():
+    works = waiting_job("PodInitializing", timedelta(hours=3))
+    works["spec"]["initContainers"] = [{"name": "download"}]
+    works["status"]["initContainerStatuses"] = [{"name": "download", "state": {"running": {}}}]
+
+    assert [] == observed(works, a_pod())
+
+
 def test_an_init_container_that_still_runs_is_named_after_the_grace():
     init = a_pod(phase="Pending", waiting="PodInitializing", created=ago(minutes=20), since=ago(minutes=20))
     init["spec"]["initContainers"] = [{"name": "wait-for-db"}]
@@ -297,6 +384,44 @@ def test_a_native_sidecar_runs_on_and_that_is_right():
     ]
 
     assert [] == observed(sidecar)
+
+
+def test_a_native_sidecar_that_crashes_is_found():
+    broken = a_pod()
+    broken["spec"]["initContainers"] = [{"name": "mesh", "restartPolicy": "Always"}]
+    broken["status"]["initContainerStatuses"] = [
+        {
+            "name": "mesh",
+            "ready": False,
+            "restartCount": 5,
+            "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+            "lastState": {"terminated": termination(ago(minutes=1), 2)},
+        }
+    ]
+
+    (text,) = observed(broken)
+    assert text.startswith("container mesh crashes in a loop: exit code 2")
+
+
+def test_an_image_that_cannot_be_pulled_is_not_the_nodes_fault():
+    since = ago(minutes=40)
+    broken = [a_pod(phase="Pending", waiting=why, since=since) for why in ("ImagePullBackOff", "CreateContainerError")]
+
+    assert [False, True] == [
+        "target/node/node-1" in violation.because for one in broken for violation in judged(one).violations
+    ]
+
+
+def test_err_image_pull_and_image_pull_back_off_of_one_owner_are_one_trouble():
+    since = ago(minutes=40)
+    names = {"web-7d4b9c6f5d-2xkqp": "ErrImagePull", "web-7d4b9c6f5d-9fjrm": "ImagePullBackOff"}
+
+    (violation,) = judged(
+        *(a_pod(name, phase="Pending", waiting=reason, since=since) for name, reason in names.items())
+    ).violations
+
+    assert "deployment/web" == violation.subject
+    assert "web-7d4b9c6f5d-9fjrm: container app cannot start for 40m: ImagePullBackOff" in violation.evidence
 
 
 def test_a_static_pod_is_judged_like_any_other():
