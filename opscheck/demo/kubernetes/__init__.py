@@ -3,7 +3,6 @@
 from opscheck.demo.kubernetes import scripts, statuses
 from opscheck.demo.kubernetes.access import Identity, Rule
 from opscheck.demo.kubernetes.infrastructure import (
-    deployment,
     event,
     generic,
     namespace,
@@ -24,6 +23,7 @@ from opscheck.demo.kubernetes.objects import (
 )
 from opscheck.demo.kubernetes.resources import BUILT_IN, Resource
 from opscheck.demo.kubernetes.server import DEFAULT_USER, KubernetesApi
+from opscheck.demo.kubernetes.workloads import daemon_set, deployment, stateful_set
 from opscheck.demo.kubernetes.world import LogLine, LogSource, World
 from opscheck.demo.serving import Request, Response, Tls
 
@@ -42,6 +42,7 @@ __all__ = [
     "Tls",
     "World",
     "condition",
+    "daemon_set",
     "deployment",
     "event",
     "generic",
@@ -54,6 +55,7 @@ __all__ = [
     "pod",
     "pod_metrics",
     "scripts",
+    "stateful_set",
     "statuses",
     "taint",
     "termination",

@@ -1,4 +1,4 @@
-"""The cluster's other objects: nodes, namespaces, workloads, events, and what metrics-server measures."""
+"""The cluster's other objects: nodes, namespaces, events, and what metrics-server measures."""
 
 import uuid
 from collections.abc import Mapping, Sequence
@@ -143,34 +143,6 @@ def namespace(name: str, *, phase: str = "Active") -> Object:
 def generic(api_version: str, kind: str, name: str, namespace: str = "", **fields: Any) -> Object:
     """Any object: `fields` are its top-level fields, such as spec and status."""
     return {"apiVersion": api_version, "kind": kind, "metadata": metadata(name, namespace), **fields}
-
-
-def deployment(name: str, namespace: str = "default", *, replicas: int = 3, available: int = 3) -> Object:
-    """A deployment that has rolled out, with `available` of its `replicas`."""
-    since = datetime.now(UTC) - timedelta(days=2)
-    enough = available >= replicas
-    found = generic("apps/v1", "Deployment", name, namespace)
-    found["metadata"]["generation"] = 1
-    labels = {"app": name}
-    found["spec"] = {
-        "replicas": replicas,
-        "progressDeadlineSeconds": 600,
-        "selector": {"matchLabels": labels},
-        "template": {"metadata": {"labels": labels}, "spec": {"containers": []}},
-    }
-    counts = dict.fromkeys(("readyReplicas", "availableReplicas"), available)
-    reason = "MinimumReplicasAvailable" if enough else "MinimumReplicasUnavailable"
-    found["status"] = {
-        "observedGeneration": 1,
-        "replicas": replicas,
-        "updatedReplicas": replicas,
-        **counts,
-        "conditions": [
-            condition("Progressing", holds=True, since=since, reason="NewReplicaSetAvailable"),
-            condition("Available", enough, since, reason),
-        ],
-    }
-    return found
 
 
 def event(  # noqa: PLR0913 -- an event has many faces

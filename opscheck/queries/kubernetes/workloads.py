@@ -88,7 +88,7 @@ class RollingUpdate(Part, frozen=True):
     max_unavailable: int | str | None = None
     """How many pods may be missing; a number or a percentage."""
     partition: int | None = None
-    """Of a stateful set: pods with a smaller ordinal keep the old revision."""
+    """Of a stateful set: so many pods, from the first one on, keep the old revision."""
 
 
 @final
@@ -98,14 +98,6 @@ class UpdateStrategy(Part, frozen=True):
     type: str | None = None
     """RollingUpdate for all; Recreate for a deployment; OnDelete, only when somebody deletes one, for the others."""
     rolling_update: RollingUpdate | None = None
-
-
-@final
-class Ordinals(Part, frozen=True):
-    """How the pods of a stateful set are numbered."""
-
-    start: int | None = None
-    """The number of the first one, 0 by default."""
 
 
 @final
@@ -160,8 +152,6 @@ class StatefulSetSpec(Part, frozen=True):
     pod_management_policy: str | None = None
     """OrderedReady, the default: no pod is made or replaced before the ones in front of it are ready. Or Parallel."""
     min_ready_seconds: int | None = None
-    ordinals: Ordinals | None = None
-    service_name: str | None = None
 
 
 @final

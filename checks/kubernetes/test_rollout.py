@@ -1,0 +1,74 @@
+"""The rollouts of a cluster."""
+
+from opscheck import Findings, Observe
+from opscheck.expectations.kubernetes.workloads import RolloutComplete
+from opscheck.queries.kubernetes.pods import ListPods
+from opscheck.queries.kubernetes.workloads import Workload
+from opscheck.readings.kubernetes.rollout_findings import (
+    about,
+    because,
+    evidence,
+    expected,
+    facts,
+    judgeable,
+    least_available,
+    observed,
+    selected,
+    severity,
+    subject,
+    too_few_facts,
+    unfinished,
+)
+from opscheck.readings.kubernetes.selection import count_matches, listed
+from opscheck.readings.kubernetes.warnings import Warnings
+
+
+def test_rollouts_are_complete(expectation: RolloutComplete, observe: Observe, findings: Findings) -> None:
+    """
+    Deployments, stateful sets and daemon sets are rolled out: all their pods are up to date and available.
+
+    A rollout that hangs leaves the old version running, or none; the next fault, or the next deployment, meets an
+    application that is already one pod short.
+    """
+    there = workloads(expectation, observe)
+    chosen = selected(expectation, there)
+    count_matches(expectation, there, chosen, findings, kind=expectation.called, facts=too_few_facts(expectation))
+    measure_availability(expectation, chosen, findings)
+    warnings = Warnings(expectation, observe)
+    for rollout in unfinished(expectation, chosen, listed(observe, expectation.ask(ListPods)), observe.now):
+        progress = rollout.progress
+        findings.add(
+            subject=subject(expectation, progress),
+            observed=observed(rollout),
+            expected=expected(rollout),
+            severity=severity(expectation, rollout),
+            since=rollout.overdue.since,
+            evidence=(*evidence(rollout), *warnings.about(progress.title, progress.workload)),
+            facts=facts(expectation, rollout),
+            about=about(expectation, progress),
+            because=because(expectation, rollout),
+        )
+
+
+def workloads(expectation: RolloutComplete, observe: Observe) -> tuple[Workload, ...]:
+    """Those of the chosen kinds that can be judged."""
+    return judgeable(
+        (
+            *listed(observe, expectation.deployments()),
+            *listed(observe, expectation.stateful_sets()),
+            *listed(observe, expectation.daemon_sets()),
+        )
+    )
+
+
+def measure_availability(expectation: RolloutComplete, chosen: tuple[Workload, ...], findings: Findings) -> None:
+    """Record the pods of the workload that is worst off, also when all is well."""
+    worst = least_available(chosen)
+    if worst is not None:
+        findings.measure(
+            "available pods",
+            worst.available,
+            subject=subject(expectation, worst),
+            limit=worst.wanted,
+            margin=worst.available - worst.wanted,
+        )

@@ -1,0 +1,75 @@
+"""Workloads and their pods as a cluster reports them at one moment, and what kubernetes.rollout says of them then."""
+
+import msgspec
+
+from checks.kubernetes import test_rollout
+from opscheck import Findings
+from opscheck.demo.kubernetes import daemon_set, deployment, pod, stateful_set
+from opscheck.expectations.kubernetes.workloads import RolloutComplete
+from opscheck.guidance.templates import expectation_facts, render
+from opscheck.queries.kubernetes.lists import ObjectList
+from opscheck.testing import expect, judge
+from tests.checks.kubernetes.judging_pods import TARGET, ago
+
+AGE = {"created": ago(days=30), "since": ago(days=3), "edited": ago(days=3)}
+OWNERS = {"web": "ReplicaSet/web-7d4b9c6f5d", "db": "StatefulSet/db", "agent": "DaemonSet/agent"}
+
+
+def web(**fields):
+    return deployment("web", **AGE | fields)
+
+
+def db(**fields):
+    return stateful_set("db", **AGE | fields)
+
+
+def agent(**fields):
+    return daemon_set("agent", **AGE | fields)
+
+
+def its_pod(name, **fields):
+    """A pod of the workload that its name begins with; ready for long."""
+    owner = name.partition("-")[0]
+    return pod(name, **{"created": ago(days=2), "labels": {"app": owner}, "owner": OWNERS[owner]} | fields)
+
+
+def web_pods(count, **fields):
+    return [its_pod(f"web-7d4b9c6f5d-{number}", **fields) for number in range(count)]
+
+
+def never_ready(name, since, **fields):
+    """A pod that was made and has not become ready."""
+    return its_pod(name, **{"ready": False, "created": since, "since": since} | fields)
+
+
+def crashing(name, since=None, **fields):
+    since = since or ago(minutes=40)
+    loop = {"waiting": "CrashLoopBackOff", "restarts": 7, "terminated": ago(minutes=3)}
+    return its_pod(name, **{"created": since, "since": since} | loop | fields)
+
+
+def judged(*objects, target=TARGET, **fields) -> Findings:
+    expectation = expect(RolloutComplete, target, **{"severity": "P0"} | fields)
+    return judge(test_rollout.test_rollouts_are_complete, expectation, answers(expectation, objects), ago())
+
+
+def answers(expectation, objects):
+    chosen = {query: [] for query in expectation.looks_at()}
+    for query, found in chosen.items():
+        found += [msgspec.convert(one, query.item) for one in objects if one["kind"] == query.item.__name__]
+    return {query: ObjectList(tuple(found)) for query, found in chosen.items()}
+
+
+def observed(*objects, **fields) -> list[str]:
+    return [violation.observed for violation in judged(*objects, **fields).violations]
+
+
+def commands(*objects, target=TARGET, **fields) -> list[str]:
+    expectation = expect(RolloutComplete, target, severity="P0", **fields)
+    known = expectation_facts(expectation)
+    return [
+        rendered
+        for violation in judged(*objects, target=target, **fields).violations
+        for command in expectation.default_remediation.commands
+        if (rendered := render(command, known | violation.facts))
+    ]
