@@ -174,7 +174,7 @@ def _share(limit: str, volume: VolumeUsage) -> tuple[float, str, VolumeUsage] | 
     """The percentage and its numbers, or why there is none."""
     left, whole, used = (getattr(volume, field) for field in METRICS[limit])
     if whole is None or left is None:
-        return f"no {limit if limit == 'inodes' else 'capacity'} is reported"
+        return "no inodes are reported" if limit == "inodes" else "no capacity is reported"
     if whole <= 0:
         # A file system that makes inodes as it needs them cannot run out of them.
         return _NO_INODES if limit == "inodes" else "a capacity of 0 is reported"

@@ -91,11 +91,6 @@ def claim_reference(target: KubernetesTarget, claim: PersistentVolumeClaim) -> s
     return reference(target, "persistentvolumeclaim", claim.name, claim.namespace)
 
 
-def claim_references(target: KubernetesTarget, pod: Pod) -> tuple[str, ...]:
-    """The claims that `pod` names: what would explain that it cannot start."""
-    return tuple(reference(target, "persistentvolumeclaim", mount.claim, pod.namespace) for mount in mounts_of(pod))
-
-
 def phase(claim: PersistentVolumeClaim) -> str:
     """Pending, Bound or Lost; empty when it does not say."""
     return (claim.status and claim.status.phase) or ""
@@ -129,11 +124,11 @@ def _waiting_pods(claim: PersistentVolumeClaim, storage: Storage) -> tuple[Pod, 
 def _pending(claim: PersistentVolumeClaim, storage: Storage) -> Trouble | None:
     name, pods = _class_name(claim), _waiting_pods(claim, storage)
     known = (storage.classes or {}).get(name or "")
-    waits = known is not None and known.volume_binding_mode == WAITS
-    if not pods and (waits or (name and storage.classes is None)):
+    may_wait = (known is not None and known.volume_binding_mode == WAITS) or (bool(name) and storage.classes is None)
+    if may_wait and not pods:
         return None
     # Where a volume is made for the first pod, the time runs from that pod on.
-    asked = _first_asked(claim, pods) if waits or (name and storage.classes is None) else claim.created
+    asked = _first_asked(claim, pods) if may_wait else claim.created
     if asked is None or not storage.is_over(asked):
         return None
     missing = bool(name) and storage.classes is not None and known is None
@@ -150,7 +145,9 @@ def _pending(claim: PersistentVolumeClaim, storage: Storage) -> Trouble | None:
         refusals,
         {fact: value for fact, value in facts.items() if value},
         # A pod that no node takes for want of CPU is the cause of this, and not its consequence.
-        explains=not waits or not refusals or any(word in one.lower() for one in refusals for word in _ABOUT_STORAGE),
+        explains=not may_wait
+        or not refusals
+        or any(word in one.lower() for one in refusals for word in _ABOUT_STORAGE),
     )
 
 
