@@ -11,10 +11,9 @@ from cronsim import CronSim, CronSimError
 # run at an hour that the clocks skip in spring is not made up for: it is left out. In the hour that comes twice in
 # autumn it runs twice. `*/2` in a field of days is a restriction and no star, so that the other field of days is an
 # alternative to it. 7 is no Sunday, and `?` is a star.
-_NAMES = {
-    3: dict(zip("JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split(), range(1, 13), strict=True)),
-    4: dict(zip("SUN MON TUE WED THU FRI SAT".split(), range(7), strict=True)),
-}
+_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+_DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
+_NAMES = {3: {name: at for at, name in enumerate(_MONTHS, 1)}, 4: {name: at for at, name in enumerate(_DAYS)}}
 _BOUNDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 6))
 _TERM = re.compile(r"(?:(?P<star>[*?])|(?P<low>\w+)(?:-(?P<high>\w+))?)(?:/(?P<step>\d+))?")
 _DESCRIPTORS = {

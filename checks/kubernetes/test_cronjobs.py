@@ -1,0 +1,54 @@
+"""The cron jobs of a cluster."""
+
+from opscheck import Findings, Observe
+from opscheck.expectations.kubernetes.batch import CronJobsOnTime
+from opscheck.queries.kubernetes.batch import ListCronJobs, ListJobs
+from opscheck.queries.observation import CouldNotObserve
+from opscheck.readings.kubernetes.cronjobs import Judgement, judge_cronjobs, troubles, unjudged
+from opscheck.readings.kubernetes.jobs import listed_aside, subject
+from opscheck.readings.kubernetes.references import reference
+from opscheck.readings.kubernetes.selection import count_matches, listed, matching
+from opscheck.readings.kubernetes.warnings import Warnings
+
+
+def test_the_cron_jobs_are_on_time(expectation: CronJobsOnTime, observe: Observe, findings: Findings) -> None:
+    """
+    Every selected cron job has succeeded lately: within `max_age`, or as its schedule says.
+
+    A backup or a clean-up that no longer runs is missed by nobody until the day when it is needed.
+    """
+    there = listed(observe, expectation.ask(ListCronJobs))
+    cronjobs = matching(expectation, there)
+    count_matches(expectation, there, cronjobs, findings)
+    judgement = judge_cronjobs(expectation, cronjobs, observe.now)
+    measure_ages(expectation, judgement, findings)
+    jobs, warnings = listed_aside(observe, expectation.ask(ListJobs)), Warnings(expectation, observe)
+    for trouble in troubles(expectation, judgement, jobs, observe.now):
+        cronjob = trouble.cronjob
+        findings.add(
+            subject=subject(expectation, cronjob),
+            observed=trouble.observed,
+            expected=trouble.expected,
+            severity=trouble.severity,
+            since=trouble.since,
+            evidence=(*trouble.evidence, *warnings.about("CronJob", cronjob)),
+            facts=trouble.facts,
+            about=reference(expectation.target, "cronjob", cronjob.name, cronjob.namespace),
+        )
+    if (problem := unjudged(judgement)) is not None:
+        raise CouldNotObserve(next(iter(expectation.looks_at())), problem)
+
+
+def measure_ages(expectation: CronJobsOnTime, judgement: Judgement, findings: Findings) -> None:
+    """Record the cron job that is most overdue, or will be so first, and how many are suspended by permission."""
+    if (worst := judgement.worst) is not None:
+        findings.measure(
+            "age of the last success",
+            worst.seconds,
+            unit="s",
+            subject=subject(expectation, worst.cronjob),
+            limit=worst.limit,
+            margin=worst.margin,
+        )
+    if judgement.suspended:
+        findings.measure("suspended cron jobs", judgement.suspended, subject=expectation.selected)

@@ -1,0 +1,50 @@
+"""The jobs of a cluster."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from opscheck import Findings, Observe
+from opscheck.expectations.kubernetes.batch import JobsComplete
+from opscheck.queries.kubernetes.batch import Job, ListCronJobs, ListJobs
+from opscheck.queries.kubernetes.pods import ListPods
+from opscheck.readings.kubernetes.jobs import Around, failed, listed_aside, longest_run, subject, troubles
+from opscheck.readings.kubernetes.references import owner_reference, reference
+from opscheck.readings.kubernetes.selection import count_matches, listed, matching
+from opscheck.readings.kubernetes.warnings import Warnings
+
+
+def test_the_jobs_do_their_work(expectation: JobsComplete, observe: Observe, findings: Findings) -> None:
+    """
+    No selected job has failed, and none runs for too long.
+
+    What a job was there for, a migration, a backup, a report, has not happened, and nothing tries it again.
+    """
+    there, cronjobs = listed(observe, expectation.ask(ListJobs)), listed(observe, expectation.ask(ListCronJobs))
+    jobs = matching(expectation, there)
+    count_matches(expectation, there, jobs, findings)
+    measure_jobs(expectation, jobs, observe.now, findings)
+    around = Around(there, cronjobs, listed_aside(observe, expectation.ask(ListPods)))
+    warnings = Warnings(expectation, observe)
+    for trouble in troubles(expectation, jobs, around, observe.now):
+        job = trouble.job
+        findings.add(
+            subject=subject(expectation, job),
+            observed=trouble.observed,
+            expected=trouble.expected,
+            since=trouble.since,
+            evidence=(*trouble.evidence, *warnings.about("Job", job)),
+            facts=trouble.facts,
+            about=reference(expectation.target, "job", job.name, job.namespace),
+            because=filter(None, [owner_reference(expectation.target, job)]),
+        )
+
+
+def measure_jobs(expectation: JobsComplete, jobs: Sequence[Job], now: datetime, findings: Findings) -> None:
+    """Record how many failed, old ones too, and which runs longest."""
+    findings.measure("failed jobs", sum(failed(job) is not None for job in jobs), subject=expectation.selected)
+    if (run := longest_run(jobs, now)) is not None:
+        job, seconds = run
+        limit = float(expectation.max_runtime)
+        findings.measure(
+            "longest run", seconds, unit="s", subject=subject(expectation, job), limit=limit, margin=limit - seconds
+        )
