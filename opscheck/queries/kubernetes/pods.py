@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import final
 
+import msgspec
+
 from opscheck.queries.kubernetes.lists import ListObjects
 from opscheck.queries.kubernetes.objects import Condition, KubernetesObject, Part, Quantities, Timestamp
 
@@ -106,7 +108,8 @@ class ContainerStatus(Part, frozen=True):
     name: str | None = None
     image: str | None = None
     """What the node calls the image; it may be another tag of the same one, or a bare digest."""
-    image_id: str | None = None
+    image_id: str | None = msgspec.field(name="imageID", default=None)
+    """What it runs, by digest, such as `registry.example.com/app@sha256:...`."""
     ready: bool | None = None
     started: bool | None = None
     restart_count: int | None = None

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 
+from opscheck.expectations.kubernetes.base import Matched
 from opscheck.expectations.kubernetes.pods import PodsHealthy, RestartLimit
 from opscheck.queries.kubernetes.owners import controller, is_of_job, top_owner
 from opscheck.queries.kubernetes.pods import Pod
@@ -226,7 +227,7 @@ def out_of_memory_pods(selection: Selection, within: float, now: datetime) -> in
     return sum(_ran_out_of_memory(pod, within, now) is not None for pod in selection.matched)
 
 
-def too_few_facts(expectation: PodsHealthy) -> dict[str, str]:
+def too_few_facts(expectation: Matched) -> dict[str, str]:
     """What commands may name when pods are missing."""
     if expectation.only_namespace is None:
         return {}
