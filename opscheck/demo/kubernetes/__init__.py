@@ -2,6 +2,7 @@
 
 from opscheck.demo.kubernetes import scripts, statuses
 from opscheck.demo.kubernetes.access import Identity, Rule
+from opscheck.demo.kubernetes.batch import cronjob, job
 from opscheck.demo.kubernetes.infrastructure import (
     event,
     generic,
@@ -42,10 +43,12 @@ __all__ = [
     "Tls",
     "World",
     "condition",
+    "cronjob",
     "daemon_set",
     "deployment",
     "event",
     "generic",
+    "job",
     "many_pods",
     "metadata",
     "namespace",

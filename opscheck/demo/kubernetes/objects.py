@@ -57,7 +57,7 @@ def metadata(  # noqa: PLR0913 -- they are the fields of ObjectMeta
 
 def _owner(owner: str, namespace: str) -> Object:
     kind, _, name = owner.partition("/")
-    version = {"Job": "batch/v1", "Node": "v1"}.get(kind, "apps/v1")
+    version = {"Job": "batch/v1", "CronJob": "batch/v1", "Node": "v1"}.get(kind, "apps/v1")
     uid = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{namespace}/{kind}/{name}"))
     controller = {"controller": True, "blockOwnerDeletion": True}
     return {"apiVersion": version, "kind": kind, "name": name, "uid": uid, **controller}
