@@ -1,7 +1,7 @@
 """What is wrong with a node, told from the node alone and the time, and whether its version fits the API server."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
@@ -40,14 +40,33 @@ class Trouble:
     """The fact that names the node for the remedies of just this trouble."""
     explains: bool = True
     """True when pods on the node may suffer from it."""
-    nodes: int = 1
-    """How many nodes have it; `node` is the first of them."""
+    subject: str = ""
+    """Of several nodes, how many and which; `node` is then the first of them."""
 
 
-def troubles(expectation: NodesHealthy, nodes: Iterable[Node], now: datetime) -> Iterator[Trouble]:
+def troubles(expectation: NodesHealthy, nodes: Sequence[Node], now: datetime) -> Iterator[Trouble]:
     """Everything that is wrong with the nodes and has been for longer than its grace."""
-    for node in nodes:
-        yield from _Judged(expectation, node, now).troubles()
+    judged = [_Judged(expectation, node, now) for node in nodes]
+    for one in judged:
+        yield from one.troubles()
+    # What reports a condition is installed on all nodes or on none, so that its absence is one trouble.
+    for kind, wanted in sorted(expectation.conditions.items()):
+        if silent := [one.node for one in judged if one.never_reports(kind)]:
+            yield _of_several(silent, f"no condition {kind} is reported", f"{kind} is {wanted}", f"without {kind}")
+
+
+def _of_several(nodes: Sequence[Node], observed: str, expected: str, which: str, fact: str = "") -> Trouble:
+    names = sorted(node.name for node in nodes)
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return Trouble(
+        min(nodes, key=lambda node: node.name),
+        observed,
+        expected,
+        evidence=(f"nodes: {', '.join(names[:_NAMED])}{more}",) if len(names) > 1 else (),
+        fact=fact,
+        explains=False,
+        subject=f"{len(names)} nodes {which}" if len(names) > 1 else names[0],
+    )
 
 
 def is_ready(node: Node) -> bool:
@@ -161,19 +180,20 @@ class _Judged:
 
     def _further(self, kind: str, wanted: str) -> Iterator[Trouble]:
         found = _reported(self.node, kind)
-        if found is not None and found.status == wanted:
-            return
-        since = found.last_transition_time if found else self.node.created
-        if (found is None and since is None) or not self._is_over(since, self.expectation.grace):
-            return
-        observed = f"{kind} is {found.status}{self._for(since)}" if found else f"it reports no condition {kind}"
-        yield Trouble(
-            self.node,
-            observed,
-            f"{kind} is {wanted}",
-            since if found else None,
-            _said(found),
-            explains=found is not None,
+        since = found and found.last_transition_time
+        if found and found.status != wanted and self._is_over(since, self.expectation.grace):
+            yield Trouble(
+                self.node, f"{kind} is {found.status}{self._for(since)}", f"{kind} is {wanted}", since, _said(found)
+            )
+
+    def never_reports(self, kind: str) -> bool:
+        """True when a node that should have told by now how it is in this respect has not."""
+        return (
+            is_ready(self.node)
+            and not self.node.is_terminating
+            and _reported(self.node, kind) is None
+            and self.node.created is not None
+            and self._is_over(self.node.created, self.expectation.grace)
         )
 
     def _cordoned(self) -> Iterator[Trouble]:
@@ -245,17 +265,9 @@ def version_troubles(
         if not _fits(version, server, expectation.version_skew or 0):
             by_version.setdefault(kubelet_version(node), []).append(node)
     for text, alike in sorted(by_version.items()):
-        names = sorted(node.name for node in alike)
-        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-        yield Trouble(
-            min(alike, key=lambda node: node.name),
-            f"kubelet {text} beside API server {server_text}",
-            _expected_version(minor_version(text) or server, server, expectation.version_skew or 0),
-            evidence=(f"nodes: {', '.join(names[:_NAMED])}{more}",) if len(names) > 1 else (),
-            fact="outdated",
-            explains=False,
-            nodes=len(alike),
-        )
+        expected = _expected_version(minor_version(text) or server, server, expectation.version_skew or 0)
+        observed = f"kubelet {text} beside API server {server_text}"
+        yield _of_several(alike, observed, expected, f"with {text}", fact="outdated")
 
 
 def _fits(kubelet: tuple[int, int], server: tuple[int, int], skew: int) -> bool:
@@ -275,4 +287,4 @@ def _expected_version(kubelet: tuple[int, int], server: tuple[int, int], skew: i
 
 def subject(trouble: Trouble) -> str:
     """The node, or how many and which."""
-    return trouble.node.name if trouble.nodes == 1 else f"{trouble.nodes} nodes with {kubelet_version(trouble.node)}"
+    return trouble.subject or trouble.node.name

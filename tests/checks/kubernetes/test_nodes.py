@@ -214,8 +214,20 @@ def test_a_policy_may_say_what_another_condition_should_be():
 
 
 def test_a_condition_that_a_policy_expects_and_nobody_reports_is_no_pass():
-    assert ["it reports no condition StorageReady"] == observed(a_node(), conditions={"StorageReady": "True"})
-    assert [] == observed(a_node(created=ago(minutes=5)), conditions={"StorageReady": "True"})
+    wanted = {"conditions": {"StorageReady": "True"}}
+
+    (violation,) = judged(
+        a_node("node-2"), a_node("node-1"), a_node("node-3", created=ago(minutes=5)), **wanted
+    ).violations
+
+    assert ("2 nodes without StorageReady", "no condition StorageReady is reported", "StorageReady is True") == (
+        violation.subject,
+        violation.observed,
+        violation.expected,
+    )
+    assert (("nodes: node-1, node-2",), "") == (violation.evidence, violation.about)
+    assert ["node-1"] == [one.subject for one in judged(a_node(), **wanted).violations]
+    assert [] == observed(a_node(created=ago(minutes=5)), **wanted)
 
 
 # Cordoned
