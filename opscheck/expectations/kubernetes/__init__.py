@@ -1,6 +1,17 @@
 """What can be expected of a Kubernetes cluster, a module per field of work."""
 
-from opscheck.expectations.kubernetes import batch, containers, logs, network, nodes, pods, usage, volumes, workloads
+from opscheck.expectations.kubernetes import (
+    batch,
+    containers,
+    logs,
+    network,
+    nodes,
+    pods,
+    policies,
+    usage,
+    volumes,
+    workloads,
+)
 
 # To import this package makes all of them known under the names of their checks.
-__all__ = ["batch", "containers", "logs", "network", "nodes", "pods", "usage", "volumes", "workloads"]
+__all__ = ["batch", "containers", "logs", "network", "nodes", "pods", "policies", "usage", "volumes", "workloads"]

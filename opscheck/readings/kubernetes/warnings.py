@@ -41,6 +41,13 @@ class Warnings:
         newest = sorted(events, key=lambda event: _age(event, self._now))[:_MOST]
         return (*(self._told(event) for event in newest), *self._gap())
 
+    def saying(self, words: str, namespace: str) -> tuple[str, ...]:
+        """The newest warnings of a namespace that have these words in their message, whatever they are about."""
+        there = (events for (_, where, _), events in self._events.items() if where == namespace)
+        events = (event for of_one in there for event in of_one if words in (event.message or ""))
+        newest = sorted(events, key=lambda event: (_age(event, self._now), event.name))[:_MOST]
+        return tuple(self._told(event) for event in newest)
+
     def _told(self, event: Event) -> str:
         times = f" {event.times} times" if event.times > 1 else ""
         ago = f", {format_duration(_age(event, self._now))} ago" if event.seen_at else ""

@@ -1,0 +1,80 @@
+"""What findings about autoscalers, disruption budgets and quotas have in common."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from opscheck.expectations.kubernetes.base import OfKind
+from opscheck.judging import Findings
+from opscheck.queries.kubernetes.objects import KubernetesObject
+from opscheck.queries.observation import Problem, ProblemKind
+from opscheck.readings.kubernetes.findings import place_facts
+from opscheck.readings.kubernetes.references import reference
+from opscheck.readings.kubernetes.warnings import Warnings
+from opscheck.units import Severity, format_duration
+
+_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What is wrong with one of them."""
+
+    observed: str
+    expected: str
+    since: datetime | None = None
+    evidence: tuple[str, ...] = ()
+    facts: Mapping[str, str] = field(default_factory=dict)
+    because: tuple[str, ...] = ()
+    severity: Severity | None = None
+    """How bad it is; as bad as the expectation says where no limit grades it."""
+
+
+def tell(  # noqa: PLR0913 - what a finding is made of
+    findings: Findings, expectation: OfKind, kind: str, one: KubernetesObject, trouble: Trouble, *, warnings: Warnings
+) -> None:
+    """Record what is wrong with `one`, an object of `kind`, which is spelled `PodDisruptionBudget`."""
+    findings.add(
+        subject=subject(expectation, one),
+        observed=trouble.observed,
+        expected=trouble.expected,
+        severity=trouble.severity,
+        since=trouble.since,
+        evidence=(*trouble.evidence, *warnings.about(kind, one)),
+        facts=place_facts(expectation.target, one.namespace) | dict(trouble.facts),
+        about=reference(expectation.target, kind.lower(), one.name, one.namespace),
+        because=trouble.because,
+    )
+
+
+def subject(expectation: OfKind, one: KubernetesObject) -> str:
+    """Its name; with its namespace where several are looked at."""
+    return one.name if expectation.only_namespace else f"{one.namespace}/{one.name}"
+
+
+def longer_than(grace: float, since: datetime | None, now: datetime) -> bool:
+    """True when it has lasted longer than `grace` seconds, and where nothing says since when."""
+    return since is None or now - since > timedelta(seconds=grace)
+
+
+def lasting(since: datetime | None, now: datetime) -> str:
+    """` for 20m`; empty where nothing says since when."""
+    return f" for {format_duration((now - since).total_seconds())}" if since and since <= now else ""
+
+
+def latest(*times: datetime | None) -> datetime | None:
+    """The last of the times that are known."""
+    return max((time for time in times if time), default=None)
+
+
+def not_up_to_date(stale: Mapping[str, str]) -> Problem | None:
+    """Why nothing can be said of objects whose controller has not looked at them as they are now; None of none."""
+    if not stale:
+        return None
+    named = ", ".join(f"{name} ({why})" for name, why in sorted(stale.items())[:_NAMED])
+    more = f" and {len(stale) - _NAMED} more" if len(stale) > _NAMED else ""
+    return Problem(
+        kind=ProblemKind.UNSUPPORTED,
+        text=f"no up-to-date status of {named}{more}",
+        advice="look again in a minute; if it stays so, see the log of kube-controller-manager",
+    )
