@@ -48,7 +48,8 @@ class PrometheusSession:
             return self._http.ask(query, timeout_s)
         if not isinstance(query, PrometheusQuery):
             raise ProbeError(ProblemKind.UNSUPPORTED, f"a Prometheus cannot be asked {query.text()}")
-        parameters = urlencode({"query": query.expression, "timeout": f"{timeout_s * _TELL_BY:.3f}s"})
+        # In seconds: as a duration, `4.5s` is refused.
+        parameters = urlencode({"query": query.expression, "timeout": f"{timeout_s * _TELL_BY:.3f}"})
         request = HttpRequest(query.target, path=f"{_PATH}?{parameters}", max_body=MOST_BYTES)
         try:
             answer = self._http.ask(request, timeout_s)
@@ -89,8 +90,10 @@ def _vector(reply: HttpAnswer, now: datetime) -> PrometheusVector:
     """The series of a whole and fresh answer. Raises ProbeError for any other."""
     place = reply.url.partition("?")[0]
     answer = _read(reply, place)
-    if answer.status != "success" or answer.data is None:
+    if answer.status != "success":
         raise _own_error(answer, place)
+    if answer.data is None:
+        raise _not_prometheus(reply, place)
     if answer.warnings or answer.is_partial:
         said = "; ".join(answer.warnings or ()) or "it says that its result is partial"
         raise ProbeError(
