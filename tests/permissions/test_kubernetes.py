@@ -11,6 +11,7 @@ from opscheck.queries.kubernetes.lists import KubernetesRule
 from opscheck.queries.kubernetes.logs import PodLogs
 from opscheck.queries.kubernetes.nodes import ListNodes
 from opscheck.queries.kubernetes.pods import ListPods
+from opscheck.queries.kubernetes.storage import ReadVolumeStats
 from opscheck.queries.kubernetes.usage import ListNodeUsage, ListPodUsage
 from opscheck.queries.observation import ProbeError, ProblemKind
 
@@ -136,3 +137,13 @@ def test_verbs_are_never_mixed():
         {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]},
         {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]},
     ] == role["rules"]
+
+
+def test_what_a_rule_allows_beside_its_words_stands_above_its_role():
+    harmless = render(TARGET, permissions(*QUERIES))
+    risky = render(TARGET, permissions(*QUERIES, ReadVolumeStats("cluster", "shop")))
+
+    assert "#" not in harmless
+    (comment,) = [line for line in risky.splitlines() if line.startswith("#")]
+    assert comment.startswith("# get nodes/proxy: whoever has it can run commands in every pod of the cluster")
+    assert len(list(yaml.safe_load_all(harmless))) == len(list(yaml.safe_load_all(risky)))
