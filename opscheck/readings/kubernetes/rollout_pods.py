@@ -22,6 +22,7 @@ from opscheck.readings.kubernetes.pods import (
 from opscheck.readings.kubernetes.rollout import Gap, Progress, gaps
 
 _ENDED = {"Failed", "Succeeded"}
+_CONDITIONS = {"Available", "Progressing", "ReplicaFailure"}
 _ON_A_NODE = {Kind.UNREADY, Kind.NODE_LOST, Kind.STUCK}
 
 
@@ -135,9 +136,9 @@ class Standing:
     def _signs(self) -> Iterator[datetime]:
         """When something about it changed: while that goes on, it is on its way."""
         written = self.progress.workload.metadata
-        times = [self.progress.workload.created, *self._became_ready()]
+        times = [self.progress.workload.created, *self._became_ready(), *map(not_ready_since, self.unready)]
         times += [written.spec_written, written.status_written] if written else []
-        times += [time for found in self.progress.conditions for time in _times(found)]
+        times += [time for found in self.progress.conditions if found.type in _CONDITIONS for time in _times(found)]
         for pod in self.pods:
             times += [pod.created, pod.metadata and pod.metadata.deletion_timestamp]
         yield from (time for time in times if time is not None)

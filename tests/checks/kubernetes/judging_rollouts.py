@@ -48,6 +48,24 @@ def crashing(name, since=None, **fields):
     return its_pod(name, **{"created": since, "since": since} | loop | fields)
 
 
+def well():
+    return [
+        *(web(), db(), agent()),
+        *web_pods(3),
+        *(its_pod(f"db-{number}") for number in range(3)),
+        *(its_pod(f"agent-{number}", node=f"node-{number}") for number in range(3)),
+    ]
+
+
+def failed(**fields):
+    """One new pod was made and crashes; the three old ones serve."""
+    return web(**{"updated": 1, "old": 3, "progress": "ProgressDeadlineExceeded", "since": ago(minutes=20)} | fields)
+
+
+def of_new_version(**fields):
+    return crashing("web-7d4b9c6f5d-new", **fields)
+
+
 def judged(*objects, target=TARGET, **fields) -> Findings:
     expectation = expect(RolloutComplete, target, **{"severity": "P0"} | fields)
     return judge(test_rollout.test_rollouts_are_complete, expectation, answers(expectation, objects), ago())
