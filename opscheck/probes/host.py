@@ -10,8 +10,10 @@ from typing import Any, TypeAlias
 import testinfra.backend
 
 from opscheck.probes.commands import CommandStopped, Finished, run_locally
+from opscheck.probes.resolving import resolve
+from opscheck.probes.scripts import KILLED, NOT_FOUND, sections
 from opscheck.queries.base import Query
-from opscheck.queries.host import DiskAnswer, DiskUse, Filesystem, Inodes
+from opscheck.queries.host import DiskAnswer, DiskUse, Filesystem, Inodes, ResolveName
 from opscheck.queries.observation import ProbeError, ProblemKind
 from opscheck.targets import HostTarget
 
@@ -34,9 +36,6 @@ _PROGRAMS = {
     "lxc": "lxc",
 }
 _DENIED = re.compile(r"denied|forbidden|unauthorized|verification failed", re.IGNORECASE)
-
-_NOT_FOUND = 127
-_KILLED = {124, 137, 143}  # as timeout reports it: GNU's on TERM and on KILL, busybox's on TERM
 
 # $1 is the path, $2 how many seconds each command may take. `timeout -t` is that of busybox before 1.30. Nothing
 # at a path below a folder that may not be searched does not mean that it is missing.
@@ -190,23 +189,23 @@ def _read_disk(session: HostSession, query: DiskUse, timeout_s: float) -> DiskAn
 
 def _no_disk(mount: str, finished: Finished, seconds: str) -> ProbeError:
     said = _one_line(finished.stderr.decode(errors="replace"))
-    if finished.status in _KILLED:
+    if finished.status in KILLED:
         return ProbeError(ProblemKind.LATE, f"{mount} did not answer in {seconds} s; a network filesystem that hangs?")
     if finished.status == _FORBIDDEN:
         return ProbeError(ProblemKind.DENIED, said, "name a user in the uri who may, or add ?sudo=true")
-    if finished.status == _NOT_FOUND:
+    if finished.status == NOT_FOUND:
         return ProbeError(ProblemKind.UNSUPPORTED, f"a command is missing there: {said}", "install coreutils there")
     return ProbeError(ProblemKind.UNREADABLE, f"df ended with {finished.status}: {said}")
 
 
 def parse_disk(output: str) -> DiskAnswer:
     """What the script's output means. Raises ProbeError when it is not what df, stat and /proc/mounts print."""
-    sections = _sections(output)
-    found = _DF.search(sections.get("space", ""))
-    path = sections.get("path", "").removesuffix("\n")
+    parts = sections(output)
+    found = _DF.search(parts.get("space", ""))
+    path = parts.get("path", "").removesuffix("\n")
     if found is None or not path:
         raise ProbeError(ProblemKind.UNREADABLE, f"df answered what it never does: {_one_line(output, 200)}")
-    mount = _mount(path, sections.get("mounts", ""))
+    mount = _mount(path, parts.get("mounts", ""))
     source, mounted_on, type_, options = mount or (found["source"], found["mounted_on"], "", "")
     return DiskAnswer(
         path=path,
@@ -219,14 +218,9 @@ def parse_disk(output: str) -> DiskAnswer:
             used=int(found["used"]) * _KILOBYTE,
             # Below zero when root has written into its reserve.
             available=max(0, int(found["free"])) * _KILOBYTE,
-            inodes=_inodes(sections.get("inodes", "")),
+            inodes=_inodes(parts.get("inodes", "")),
         ),
     )
-
-
-def _sections(output: str) -> dict[str, str]:
-    parts = re.split(r"^opscheck:(\w+)\n", output, flags=re.MULTILINE)
-    return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
 def _inodes(text: str) -> Inodes | None:
@@ -255,4 +249,7 @@ def _mount(path: str, table: str) -> tuple[str, str, str, str] | None:
     return best
 
 
-_READERS: Mapping[type[Query[Any]], Reader] = {DiskUse: _read_disk}
+_READERS: Mapping[type[Query[Any]], Reader] = {
+    DiskUse: _read_disk,
+    ResolveName: lambda session, query, timeout_s: resolve(session.run, query, timeout_s),
+}

@@ -51,3 +51,33 @@ class DiskUse(Query[DiskAnswer], name="host.disk"):
     """How full the filesystem is that holds `mount`."""
 
     mount: str
+
+
+class Resolution(msgspec.Struct, frozen=True, kw_only=True):
+    """What a name stands for, as programs on the host see it."""
+
+    addresses: tuple[str, ...]
+    """Each once; empty when the name could not be resolved."""
+    tool: str
+    """Who was asked: `getent`, which resolves as programs do, or `nslookup`, which asks DNS alone."""
+    seconds: float | None
+    """How long it took, to a hundredth; None where the host does not say."""
+    stopped: bool = False
+    """True when no answer came, and the question was given up."""
+    said: str = ""
+    """What nslookup says of a name that could not be resolved; getent never tells why."""
+    control_resolved: bool | None = None
+    """Whether the control was resolved then; None where it was not asked, since all was well."""
+
+
+@dataclass(frozen=True)
+class ResolveName(Query[Resolution], name="host.resolve"):
+    """
+    What `host_name` stands for there.
+
+    Only when it cannot be resolved, `control` is tried too: a name that always exists, so that a name that is
+    missing is told from a resolver that does not answer.
+    """
+
+    host_name: str
+    control: str

@@ -44,6 +44,8 @@ class Annotations(Part, frozen=True):
     """`true` on the ingress class of those that name none."""
     ingress_class: str | None = msgspec.field(default=None, name="kubernetes.io/ingress.class")
     """Which controller serves an ingress, as it was said before `spec.ingressClassName`; GKE still does."""
+    endpoints_changed: str | None = msgspec.field(default=None, name="endpoints.kubernetes.io/last-change-trigger-time")
+    """When a pod changed that made an endpoint slice change last. A text, for anybody may write anything there."""
 
 
 class CommonMetadata(Part, frozen=True):
