@@ -251,7 +251,7 @@ def _unfinished(expectation: JobsComplete, job: Job, pods: Beside[Pod], now: dat
     slow = min((pod for pod in pods_of(job, pods.items) if _is_open(pod)), key=lambda pod: pod.name, default=None)
     yield Trouble(
         job,
-        f"not finished after {_ago(since, now)}: {', '.join(_progress(job))}",
+        f"not finished after {_ago(since, now)}, pods: {', '.join(_progress(job))}{_unlimited(job)}",
         f"finished within {expectation.max_runtime}",
         since + limit,
         (f"pod {slow.name}: {_state(slow)}" if slow else pods.unread or "no pod of it is there",),
@@ -261,11 +261,13 @@ def _unfinished(expectation: JobsComplete, job: Job, pods: Beside[Pod], now: dat
 
 def _progress(job: Job) -> Iterator[str]:
     status = job.status
-    yield f"{(status and status.active) or 0} pods active"
+    yield f"{(status and status.active) or 0} active"
     yield f"{(status and status.succeeded) or 0} succeeded"
     yield f"{(status and status.failed) or 0} failed"
-    if job.spec and job.spec.active_deadline_seconds is None:
-        yield "no activeDeadlineSeconds to end it"
+
+
+def _unlimited(job: Job) -> str:
+    return "; no activeDeadlineSeconds ends it" if job.spec and job.spec.active_deadline_seconds is None else ""
 
 
 def _is_open(pod: Pod) -> bool:

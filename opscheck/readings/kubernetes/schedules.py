@@ -48,9 +48,9 @@ class Schedule:
 
     def after(self, moment: datetime) -> datetime | None:
         """The first time after `moment` that it is due; None when no date ever matches it."""
-        if self.every is not None:
-            return moment.astimezone(UTC).replace(microsecond=0) + self.every
         try:
+            if self.every is not None:
+                return moment.astimezone(UTC).replace(microsecond=0) + self.every
             # The field of seconds keeps cronsim from making up for hours that are skipped, as distributions do.
             return next(CronSim(self.fields, moment.astimezone(self.zone))).astimezone(UTC)
         except (CronSimError, StopIteration, OverflowError):
