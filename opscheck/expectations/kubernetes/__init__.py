@@ -3,6 +3,7 @@
 from opscheck.expectations.kubernetes import (
     batch,
     containers,
+    dns,
     logs,
     network,
     nodes,
@@ -14,4 +15,16 @@ from opscheck.expectations.kubernetes import (
 )
 
 # To import this package makes all of them known under the names of their checks.
-__all__ = ["batch", "containers", "logs", "network", "nodes", "pods", "policies", "usage", "volumes", "workloads"]
+__all__ = [
+    "batch",
+    "containers",
+    "dns",
+    "logs",
+    "network",
+    "nodes",
+    "pods",
+    "policies",
+    "usage",
+    "volumes",
+    "workloads",
+]
