@@ -46,7 +46,7 @@ def cluster() -> Iterator[Object]:
 def workloads() -> Iterator[Object]:
     """Fifty of every kind."""
     for number in range(DEPLOYMENTS):
-        yield deployment(f"web-{number:02d}", replicas=0 if number == 1 else 2, paused=number == 2)
+        yield deployment(f"web-{number:02d}", replicas=0 if number == 1 else 2)
     for number in range(STATEFUL_SETS):
         yield stateful_set(f"store-{number:02d}")
     for number in range(DAEMON_SETS):
@@ -74,9 +74,9 @@ def beside_them() -> Iterator[Object]:
     yield quota("enough", {"count/configmaps": "100", "requests.cpu": "100", "limits.example.com/none": "0"})
 
 
-def deployment(name: str, *, replicas: int = 2, paused: bool = False, fault: str = "", **spec: Any) -> Object:
+def deployment(name: str, *, replicas: int = 2, fault: str = "", **spec: Any) -> Object:
     """A deployment with an init container and a native sidecar; `fault` is the label that says how its pods fail."""
-    more = {"replicas": replicas, "paused": paused, "progressDeadlineSeconds": 600} | spec
+    more = {"replicas": replicas, "progressDeadlineSeconds": 600} | spec
     return _controlled("Deployment", name, fault, **more)
 
 
