@@ -9,6 +9,7 @@ from opscheck.queries.kubernetes.policies import ListDisruptionBudgets
 from opscheck.queries.observation import CouldNotObserve
 from opscheck.units import Severity
 from tests.checks.kubernetes.judging_pods import NOW, SECOND, a_pod, ago
+from tests.checks.kubernetes.judging_pods import judged as judged_pods
 from tests.checks.kubernetes.judging_policies import GRACE, MONTH, commands, expected, judged, observed
 
 AT_THE_EDGE = pytest.mark.parametrize(("age", "count"), [(GRACE - SECOND, 0), (GRACE + SECOND, 1)])
@@ -246,3 +247,15 @@ def test_k8s_104487_a_budget_of_no_pod_is_normal_unless_the_policy_says_otherwis
     (violation,) = judged(DisruptionBudgets, lonely, a_pod(labels={"app": "api"}), min_pods=1).violations
     assert ("0 pods, its selector matches none", "at least 1") == (violation.observed, violation.expected)
     assert ("its selector: app=web", "label app there: api (1)") == violation.evidence[:2]
+
+
+# What it has in common with others
+
+
+def test_what_is_wrong_with_its_pods_explains_it():
+    broken = [down(2), down(3)]
+
+    (pods,) = judged_pods(*broken).violations
+    (violation,) = judged(DisruptionBudgets, short(), web(1), *broken).violations
+
+    assert pods.about in violation.because

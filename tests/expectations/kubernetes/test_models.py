@@ -58,6 +58,7 @@ def test_the_fields_of_the_daily_policy():
 
 def test_the_defaults():
     assert (1, 900, None, False) == (pods().min_matches, pods().grace, pods().restarts, pods().count_completed)
+    assert pods().no_oom_kill_within is None
     assert (False, False, None, 10_000_000) == (
         logs().ignore_case,
         logs().expect_lines,

@@ -11,7 +11,17 @@ from opscheck.demo.kubernetes import condition, pod, termination, timestamp
 from opscheck.expectations.kubernetes.pods import PodsHealthy
 from opscheck.queries.kubernetes.pods import Pod
 from opscheck.readings.kubernetes.containers import containers, restarts_within
-from opscheck.readings.kubernetes.findings import facts, most_restarts, observed, subject, too_few_facts, troubles
+from opscheck.readings.kubernetes.findings import (
+    about,
+    because,
+    facts,
+    most_restarts,
+    observed,
+    out_of_memory_pods,
+    subject,
+    too_few_facts,
+    troubles,
+)
 from opscheck.readings.kubernetes.pods import trouble_of
 from opscheck.readings.kubernetes.selection import seen_instead, select_pods
 from opscheck.testing import expect
@@ -19,7 +29,13 @@ from opscheck.testing import expect
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 TARGET = KubernetesTarget(kind="kubernetes", namespace="default")
 EXPECTATION = expect(
-    PodsHealthy, TARGET, severity="P1", selector="app=web", min_matches=9, restarts={"at_most": 1, "within": "1h"}
+    PodsHealthy,
+    TARGET,
+    severity="P1",
+    selector="app=web",
+    min_matches=9,
+    restarts={"at_most": 1, "within": "1h"},
+    no_oom_kill_within="1h",
 )
 
 TIMES = st.integers(-7200, 7200).map(lambda seconds: timestamp(NOW - timedelta(seconds=seconds)))
@@ -55,9 +71,9 @@ STATUSES = st.builds(
 )
 CONDITIONS = st.builds(
     lambda kind, status, reason, at: {"type": kind, "status": status, "reason": reason, "lastTransitionTime": at},
-    st.sampled_from(["Ready", "PodScheduled", "DisruptionTarget", "Unheard"]),
+    st.sampled_from(["Ready", "ContainersReady", "PodScheduled", "DisruptionTarget", "Unheard"]),
     st.sampled_from(["True", "False", "Unknown"]),
-    st.sampled_from(["", "SchedulingGated", "Unschedulable", "ReadinessGatesNotReady"]),
+    st.sampled_from([None, "", "SchedulingGated", "Unschedulable", "ReadinessGatesNotReady"]),
     TIMES,
 )
 OWNERS = st.builds(
@@ -82,6 +98,7 @@ def pods(draw):
             "nodeName": "node-1",
             "containers": [{"name": "app", "resources": {"limits": {"memory": "1Gi"}}}, {"name": "proxy"}],
             "initContainers": [{"name": "mesh", "restartPolicy": draw(st.sampled_from(["Always", None]))}],
+            "volumes": [{"name": "a", "persistentVolumeClaim": {"claimName": "a"}}, {"name": "b", "ephemeral": {}}, {}],
         },
         "status": {
             "phase": draw(st.sampled_from(["Running", "Pending", "Failed", "Succeeded", "Unknown"])),
@@ -102,9 +119,16 @@ def pods(draw):
 def told(found) -> list[tuple]:
     selection = select_pods(EXPECTATION, found)
     return [
-        (subject(EXPECTATION, one), observed(one), one.expected, one.since, one.evidence, facts(TARGET, one))
+        (
+            *(subject(EXPECTATION, one), observed(one), one.expected, one.since, one.evidence, facts(TARGET, one)),
+            *(about(TARGET, one), because(TARGET, one)),
+        )
         for one in troubles(EXPECTATION, selection, NOW)
-    ] + [tuple(seen_instead(EXPECTATION, selection)), most_restarts(selection, 3600, NOW)]
+    ] + [
+        tuple(seen_instead(EXPECTATION, selection)),
+        most_restarts(selection, 3600, NOW),
+        out_of_memory_pods(selection, 3600, NOW),
+    ]
 
 
 @given(st.lists(pods(), max_size=4))
