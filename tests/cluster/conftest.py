@@ -1,12 +1,15 @@
 """Tests on a real Kubernetes: which programs, one API server for all of them, and how many tests it saw."""
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.cluster.building import NotThere, Programs, find_programs, is_required
 from tests.cluster.control_plane import Cluster
+
+FOLDERS = pytest.StashKey[list[Path]]()
 
 
 @pytest.fixture(name="programs", scope="session")
@@ -18,21 +21,31 @@ def _programs() -> Programs:
         without(str(why))
 
 
+@pytest.fixture(name="folder", scope="session")
+def _folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Makes a folder for a cluster's logs, which the summary names when a test failed."""
+
+    def folder(name: str) -> Path:
+        made = tmp_path_factory.mktemp(name)
+        request.config.stash.setdefault(FOLDERS, []).append(made)
+        return made
+
+    return folder
+
+
 @pytest.fixture(name="cluster", scope="session")
-def _cluster(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def _cluster(programs: Programs, folder: Callable[[str], Path]) -> Iterator[Cluster]:
     """An API server in which nothing moves by itself."""
-    with Cluster(programs, tmp_path_factory.mktemp("cluster")) as cluster:
+    with Cluster(programs, folder("cluster")) as cluster:
         yield cluster
 
 
-@pytest.fixture(name="moving", scope="session")
-def _moving(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A cluster with its controllers, its scheduler, and fake kubelets."""
+@pytest.fixture(name="programs_that_move", scope="session")
+def _programs_that_move(programs: Programs) -> Programs:
+    """The same with controllers and kwok among them."""
     if not programs.has_controllers:
         without(f"{programs.folder} has an API server, and neither controllers nor kwok: unset KUBEBUILDER_ASSETS")
-    with Cluster(programs, tmp_path_factory.mktemp("moving")) as cluster:
-        cluster.start_controllers()
-        yield cluster
+    return programs
 
 
 def without(why: str) -> None:
@@ -40,17 +53,15 @@ def without(why: str) -> None:
     (pytest.fail if is_required() else pytest.skip)(why)
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Say how much was held to a real server, for a run in which nothing was would look the same."""
-    here = "tests/cluster/"
-    reports = [
-        report
-        for outcome in ("passed", "failed")
-        for report in terminalreporter.stats.get(outcome, ())
-        if report.when == "call" and report.nodeid.startswith(here)
-    ]
-    if reports:
-        server = find_programs()["kube-apiserver"]
-        said = subprocess.run([server, "--version"], capture_output=True, text=True, timeout=30, check=True).stdout
-        count = f"{len(reports)} test{'s' * (len(reports) != 1)} ran"
-        terminalreporter.write_line(f"real {said.strip()}: {count}")
+    ran = [report for outcome in ("passed", "failed") for report in terminalreporter.stats.get(outcome, ())]
+    count = sum(report.when == "call" and report.nodeid.startswith("tests/cluster/") for report in ran)
+    if not count:
+        return
+    server = find_programs()["kube-apiserver"]
+    said = subprocess.run([server, "--version"], capture_output=True, text=True, timeout=30, check=True).stdout
+    terminalreporter.write_line(f"real {said.strip()}: {count} test{'s' * (count != 1)} ran")
+    if terminalreporter.stats.get("failed"):
+        for folder in config.stash.get(FOLDERS, []):
+            terminalreporter.write_line(f"what its servers logged: {folder}")

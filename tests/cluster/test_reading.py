@@ -1,4 +1,171 @@
-def test_up(cluster):
-    print(cluster.api.client.get("/version").text)
-    cluster.compact()
-    assert cluster.requests_of("python-httpx")
+"""The probe asks a real API server: every kind that checks read, in pages, and refused in the server's own words."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import msgspec
+import pytest
+
+from opscheck import KubernetesTarget
+from opscheck.policy.kinds import import_bundled
+from opscheck.probes.kubernetes import KubernetesSession, lists, open_session
+from opscheck.queries.base import Query
+from opscheck.queries.kubernetes.events import ListWarnings
+from opscheck.queries.kubernetes.identity import AskIdentity
+from opscheck.queries.kubernetes.lists import ListObjects
+from opscheck.queries.kubernetes.pods import ListPods
+from opscheck.queries.observation import ProbeError, ProblemKind
+from tests.cluster.manifests import made, measurable, namespace, one_of_each, pod
+
+SPACE = "reading"
+
+import_bundled()
+KINDS = sorted(
+    (name for name, query in Query.known.items() if issubclass(query, ListObjects) and "kubernetes." in name),
+)
+
+
+@pytest.fixture(name="read", scope="module")
+def _read(cluster):
+    """The API of a cluster with one object of every kind."""
+    definitions = measurable()
+    cluster.api.apply(*definitions)
+    for definition in definitions:
+        cluster.api.wait_for(definition, "Established")
+    cluster.api.apply(*one_of_each(SPACE))
+    return cluster.api
+
+
+@pytest.fixture(name="opened")
+def _opened(cluster) -> Iterator[Callable[..., KubernetesSession]]:
+    """Open a session as the administrator, or with a token."""
+    with ExitStack() as stack:
+
+        def opened(token: str | None = None) -> KubernetesSession:
+            kubeconfig = str(cluster.kubeconfig(token=token))
+            session = open_session(KubernetesTarget(kind="kubernetes", namespace=SPACE, kubeconfig=kubeconfig), 20)
+            stack.callback(session.close)
+            return session
+
+        yield opened
+
+
+@pytest.fixture(name="session")
+def _session(opened) -> KubernetesSession:
+    return opened()
+
+
+def question(name: str, where: str | None = SPACE) -> ListObjects:
+    kind = Query.known[name]
+    return kind("cluster", where if kind.namespaced else None)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_kind_is_listed_and_decoded(read, session, name):
+    query = question(name)
+
+    found = session.ask(query, 20)
+
+    assert found.items, f"add one to tests.cluster.manifests.one_of_each: {query.text()}"
+    assert all(item.name and item.created for item in found.items)
+
+
+@pytest.mark.parametrize("name", [name for name in KINDS if Query.known[name].namespaced])
+def test_every_kind_is_listed_in_all_namespaces_together(read, session, name):
+    spaces = {item.namespace for item in session.ask(question(name, None), 20).items}
+
+    assert SPACE in spaces
+
+
+def test_a_namespace_without_objects_and_one_that_does_not_exist_are_the_same_to_the_server(read, session):
+    assert () == session.ask(ListPods("cluster", "no-such-namespace"), 20).items
+
+
+def test_of_secrets_nothing_but_metadata_crosses_the_wire(read, session, cluster):
+    (secret,) = session.ask(question("kubernetes.secret_names"), 20).items
+
+    assert "tls" == secret.name
+    assert b"planted" not in msgspec.json.encode(secret)
+
+
+def test_warnings_alone_are_selected_by_the_server(read, session):
+    (event,) = session.ask(ListWarnings("cluster", SPACE), 20).items
+
+    assert ("web-1", "Unhealthy") == (event.involved_object.name, event.reason)
+
+
+@pytest.fixture(name="many", scope="module")
+def _many(cluster) -> str:
+    """A namespace with more pods than fit on two pages."""
+    cluster.api.apply(namespace("many"), *(pod(f"load-{number:03}", "many") for number in range(25)))
+    return "many"
+
+
+def test_a_list_of_several_pages_is_whole_and_in_order(many, session, cluster, monkeypatch):
+    monkeypatch.setattr(lists, "PAGE", 10)
+    before = len(listed(cluster, many))
+
+    found = session.ask(ListPods("cluster", many), 20)
+
+    assert [f"load-{number:03}" for number in range(25)] == [item.name for item in found.items]
+    assert 3 == len(listed(cluster, many)) - before
+
+
+def test_a_list_that_expires_while_it_is_read_goes_on_where_the_server_says(many, session, cluster, monkeypatch):
+    monkeypatch.setattr(lists, "PAGE", 10)
+    expire_after_first_page(cluster, monkeypatch)
+
+    found = session.ask(ListPods("cluster", many), 20)
+
+    assert 25 == len(found.items)
+    assert 410 in [entry["responseStatus"]["code"] for entry in listed(cluster, many)]
+
+
+def listed(cluster, where):
+    """The lists of pods there that opscheck asked for, as the server's audit log has them."""
+    entries = cluster.requests_of("opscheck")
+    return [entry for entry in entries if f"/namespaces/{where}/pods" in entry["requestURI"]]
+
+
+def expire_after_first_page(cluster, monkeypatch):
+    """Give out the second page only after the storage has forgotten the state of the first."""
+    honest = lists._page
+    seen = []
+
+    def page(query, token):
+        if token and not seen:
+            seen.append(token)
+            cluster.outdate()
+        return honest(query, token)
+
+    monkeypatch.setattr(lists, "_page", page)
+
+
+def test_who_asks_is_the_servers_own_word(session, cluster):
+    identity = session.ask(AskIdentity("cluster"), 20)
+
+    assert "opscheck-tests" == identity.user
+    assert "system:masters" in identity.groups
+    assert cluster.url in identity.place
+
+
+def test_a_token_that_nobody_knows_is_a_target_that_cannot_be_asked(opened):
+    with pytest.raises(ProbeError) as caught:
+        opened(token="nobody-gave-this-out").ask(ListPods("cluster", SPACE), 20)
+
+    assert (ProblemKind.DENIED, True) == (caught.value.problem.kind, caught.value.problem.target_down)
+    assert "does not know the client (401)" in caught.value.problem.text
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_what_nobody_granted_is_denied_with_the_rule_that_is_missing(cluster, opened, name):
+    cluster.api.apply(namespace(SPACE), made("ServiceAccount", "nothing", SPACE))
+    query = question(name)
+
+    with pytest.raises(ProbeError) as caught:
+        opened(token=cluster.api.token("nothing", SPACE)).ask(query, 20)
+
+    problem = caught.value.problem
+    assert ProblemKind.DENIED == problem.kind
+    assert f'User "system:serviceaccount:{SPACE}:nothing" cannot list resource "{query.plural}"' in problem.text
+    assert f'resources: ["{query.plural}"], verbs: ["list"]' in problem.advice
