@@ -165,7 +165,8 @@ def _success_would_be_known(expectation: CronJobsOnTime, cronjob: CronJob, now: 
     if begun is None:
         return True
     if expectation.max_age is not None:
-        return expectation.max_age.severity((now - begun).total_seconds()) is not None
+        ended_at_latest = begun + timedelta(seconds=expectation.run_time)
+        return expectation.max_age.severity((now - ended_at_latest).total_seconds()) is not None
     due = due_after(expectation, schedule_of(expectation, cronjob), begun)
     return due is not None and due < now
 
@@ -227,13 +228,15 @@ def _overdue(expectation: CronJobsOnTime, age: Age, jobs: Beside[Job], now: date
     runs = _runs_of(cronjob, jobs.items)
     since = format_duration(age.seconds)
     seen = f"last success {since} ago" if last_success(cronjob) else f"no success since it was made {since} ago"
+    why = _why(expectation, cronjob, runs, now)
+    untold = runs.failure if runs.failure and runs.failure.name not in why else None
     return Trouble(
         cronjob,
-        f"{seen}: {_why(expectation, cronjob, runs, now)}",
+        f"{seen}: {why}",
         f"a success {age.said}",
         now + timedelta(seconds=age.margin),
         age.severity,
-        (*_last_runs(cronjob, runs.failure, now), *filter(None, [jobs.unread])),
+        (*_last_runs(cronjob, untold, now), *filter(None, [jobs.unread])),
         _facts(expectation, cronjob) | dict(_remedies(cronjob, runs)),
     )
 

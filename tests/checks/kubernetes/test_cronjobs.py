@@ -266,6 +266,13 @@ def test_one_failed_run_is_the_jobs_affair_as_long_as_no_success_is_overdue():
     assert [] == observed(cronjobs_judged(a_cronjob(), a_run(created=ago(hours=2), failed=ago(hours=1))))
 
 
+def test_the_newest_run_that_failed_is_evidence_where_something_nearer_is_to_blame():
+    run = a_run(29552280, created=ago(days=2), failed=ago(days=2))
+
+    (violation,) = cronjobs_judged(a_cronjob(suspend=True, **LATE), run).violations
+    assert "newest run backup-29552280 failed 2d ago: BackoffLimitExceeded (backoffLimit 6)" == violation.evidence[-1]
+
+
 def test_forbid_lets_a_run_that_never_ends_block_all_others():
     blocked = a_cronjob(active=["backup-29552280"], concurrencyPolicy="Forbid", **LATE)
     findings = cronjobs_judged(blocked, a_run(29552280, created=ago(days=2)))
