@@ -101,5 +101,5 @@ def _addresses(tool: str, text: str) -> Iterator[str]:
 
 
 def _reason(text: str) -> str:
-    reasons = (" ".join(found[0].split()).strip("*; ") for found in _REASON.finditer(text))
+    reasons = (" ".join(found[0].split()).strip("*; ").removeprefix("nslookup: ") for found in _REASON.finditer(text))
     return "; ".join(dict.fromkeys(reasons))[:200]
