@@ -13,7 +13,7 @@ from opscheck.probes.host import open_session
 from opscheck.probes.resolving import parse_resolution
 from opscheck.queries.host import Resolution, ResolveName
 from opscheck.queries.observation import ProbeError, ProblemKind
-from tests.servers.dns import SERVER_FAILURE, dns_server
+from tests.servers.dns import ADDRESS, SERVER_FAILURE, dns_server
 
 NAME = "api.shop.svc.cluster.local"
 CONTROL = "kubernetes.default.svc.cluster.local"
