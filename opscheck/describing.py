@@ -19,7 +19,7 @@ from opscheck.policy.kinds import import_bundled
 from opscheck.policy.loading import read_policy
 from opscheck.policy.models import Policy
 from opscheck.policy.schema import policy_schema as schema_of_policies
-from opscheck.queries.base import Permission
+from opscheck.queries.base import Permission, Query
 from opscheck.reports.schema import run_schema
 from opscheck.running.binding import Check
 from opscheck.running.launching import discover
@@ -170,10 +170,7 @@ def _paragraph(title: str, lines: Iterable[str]) -> str:
 
 
 def _target_lines(expectation: Expectation) -> list[str]:
-    targets = [
-        value for name in type(expectation).model_fields if isinstance(value := getattr(expectation, name), Target)
-    ]
-    return [f"{one.name} ({one.kind}): {one.address}" for one in targets] or ["none"]
+    return [f"{one.name} ({one.kind}): {one.address}" for one in expectation.systems] or ["none"]
 
 
 def _limit_lines(expectation: Expectation) -> list[str]:
@@ -202,8 +199,11 @@ def _shown(value: object) -> str:
 
 
 def _query_lines(expectation: Expectation, policy: Policy) -> list[str]:
-    timeout = format_duration(timeout_of(expectation, policy.default_timeout))
-    return [f"{query.text()}, answered within {timeout}" for query in expectation.queries()]
+    def line(query: Query[Any]) -> str:
+        timeout = format_duration(timeout_of(expectation, query, policy.default_timeout))
+        return f"{query.text()}, answered within {timeout}"
+
+    return [line(query) for query in expectation.queries()]
 
 
 def _permissions_of(expectation: Expectation) -> list[Permission]:

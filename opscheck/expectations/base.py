@@ -134,6 +134,12 @@ class Expectation(BaseModel):
         return target
 
     @property
+    def systems(self) -> tuple[Target, ...]:
+        """Every target that one of its fields names; most expectations have their own alone."""
+        fields = (getattr(self, name) for name in type(self).model_fields)
+        return tuple(field for field in fields if isinstance(field, Target))
+
+    @property
     def ungraded_severity(self) -> Severity:
         """How bad a violation is that no limit grades: `severity`, else its limits' worst."""
         return self.severity or worst(self._graded_severities()) or Severity.P3

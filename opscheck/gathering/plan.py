@@ -17,10 +17,10 @@ class Asked:
     timeout_s: float
 
 
-def timeout_of(expectation: Expectation, default: Duration) -> float:
-    """How long a query of this expectation may take: its own word, its target's, else the policy's."""
-    system = expectation.system
-    return float(expectation.timeout or (system and system.timeout) or default)
+def timeout_of(expectation: Expectation, query: Query[Any], default: Duration) -> float:
+    """How long a query of this expectation may take: its own word, that of the target it asks, else the policy's."""
+    asked = next((system for system in expectation.systems if system.name == query.target), expectation.system)
+    return float(expectation.timeout or (asked and asked.timeout) or default)
 
 
 def plan(expectations: Iterable[Expectation], default: Duration) -> list[Asked]:
@@ -33,7 +33,7 @@ def plan(expectations: Iterable[Expectation], default: Duration) -> list[Asked]:
     for expectation in expectations:
         if expectation.skip is not None:
             continue
-        timeout = timeout_of(expectation, default)
         for query in expectation.queries():
+            timeout = timeout_of(expectation, query, default)
             timeouts[query] = max(timeout, timeouts.get(query, 0.0))
     return [Asked(query, timeout) for query, timeout in timeouts.items()]

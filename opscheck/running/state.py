@@ -52,8 +52,11 @@ class Observations:
 
     def observing(self, expectation: Expectation) -> Observing:
         """`observe` for one check."""
-        timeout = timeout_of(expectation, self._policy.default_timeout)
-        return Observing(self._gathered, lambda query: self._fetch(query, timeout), self.now)
+
+        def fetch(query: Query[Any]) -> Observation:
+            return self._fetch(query, timeout_of(expectation, query, self._policy.default_timeout))
+
+        return Observing(self._gathered, fetch, self.now)
 
     def rehearsing(self) -> Observing:
         """`observe` for a check that is run before its time: with what was gathered, and nothing else."""

@@ -40,6 +40,17 @@ class Numbers(Expectation, check="test.numbers"):
         return [Number(target=self.target.name, number=number) for number in self.ask]
 
 
+class TwoPlaces(Expectation, check="test.two_places"):
+    """Two targets agree."""
+
+    target: Place
+    other: Place
+
+    def queries(self) -> list[Number]:
+        """One query to each."""
+        return [Number(target=self.target.name), Number(target=self.other.name)]
+
+
 class Recorder:
     """A probe whose answers a test chooses; it writes down what it was asked, and how much at the same time."""
 
@@ -112,6 +123,13 @@ def test_an_expectation_that_does_not_apply_asks_nothing():
     expectation = expect(Numbers, Place(kind="test-place"), severity="P1", skip="there is no such system here")
 
     assert [] == plan([expectation], Duration(5))
+
+
+def test_each_query_may_take_as_long_as_the_target_that_it_asks_allows():
+    here, there = (Place(kind="place", timeout=timeout) for timeout in ("7s", "9s"))
+    both = expect(TwoPlaces, here, severity="P1", other=there.named("other"))
+
+    assert [7.0, 9.0] == [asked.timeout_s for asked in plan([both], Duration(5))]
 
 
 def test_answers_arrive_with_their_time_and_duration():

@@ -151,7 +151,7 @@ def _judge(expectation: VolumesHealthy, use: Use, one: _Claim, measured: Measure
         shares = [_share(limit, volume) for volume in fresh]
         judged = [share for share in shares if isinstance(share, tuple)]
         if judged:
-            percent, detail, volume = max(judged, key=lambda share: share[0])
+            percent, detail, volume = max(judged, key=lambda share: share[:2])
             use.shares.append(
                 Share(
                     one.claim,
@@ -163,7 +163,7 @@ def _judge(expectation: VolumesHealthy, use: Use, one: _Claim, measured: Measure
                 )
             )
         else:
-            _record_unjudged(use, one.name, next(share for share in shares if isinstance(share, str)))
+            _record_unjudged(use, one.name, _gravest(share for share in shares if isinstance(share, str)))
 
 
 _NO_INODES = "without inodes"
@@ -184,6 +184,11 @@ def _share(limit: str, volume: VolumeUsage) -> tuple[float, str, VolumeUsage] | 
     percent = max(0.0, (1 - left / whole) * 100)
     show: Callable[[float], str] = format_bytes if limit == "used" else "{:.0f}".format
     return percent, f"{show(left)} left of {show(whole)}", volume
+
+
+def _gravest(reasons: Iterable[str]) -> str:
+    """Of several, one that leaves it unknown."""
+    return min(reasons, key=lambda reason: (reason in {_NO_INODES, _UNUSED}, reason))
 
 
 def _record_unjudged(use: Use, name: str, reason: str) -> None:

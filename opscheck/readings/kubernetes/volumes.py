@@ -110,7 +110,9 @@ def trouble_of(claim: PersistentVolumeClaim, storage: Storage) -> Trouble | None
 def depends_on_its_class(claim: PersistentVolumeClaim, storage: Storage) -> bool:
     """True when only its storage class can say whether `claim` is right to be pending, and that is not known."""
     waiting = phase(claim) == _PENDING and not claim.is_terminating and storage.is_over(claim.created)
-    return waiting and storage.classes is None and bool(_class_name(claim)) and not _waiting_pods(claim, storage)
+    asks_for_one = claim.spec is not None and claim.spec.volume_name
+    unknown = storage.classes is None and bool(_class_name(claim)) and not asks_for_one
+    return waiting and unknown and not _waiting_pods(claim, storage)
 
 
 def _class_name(claim: PersistentVolumeClaim) -> str | None:
@@ -124,7 +126,10 @@ def _waiting_pods(claim: PersistentVolumeClaim, storage: Storage) -> tuple[Pod, 
 def _pending(claim: PersistentVolumeClaim, storage: Storage) -> Trouble | None:
     name, pods = _class_name(claim), _waiting_pods(claim, storage)
     known = (storage.classes or {}).get(name or "")
-    may_wait = (known is not None and known.volume_binding_mode == WAITS) or (bool(name) and storage.classes is None)
+    # One that asks for a volume by its name is bound to that, or to none.
+    named = (claim.spec and claim.spec.volume_name) or ""
+    waits = storage.classes is None if known is None else known.volume_binding_mode == WAITS
+    may_wait = bool(name) and not named and waits
     if may_wait and not pods:
         return None
     # Where a volume is made for the first pod, the time runs from that pod on.
@@ -132,10 +137,12 @@ def _pending(claim: PersistentVolumeClaim, storage: Storage) -> Trouble | None:
     if asked is None or not storage.is_over(asked):
         return None
     missing = bool(name) and storage.classes is not None and known is None
-    observed = [f"Pending for {format_duration(storage.seconds(asked))}", _why_pending(name, missing=missing)]
+    why = f"volume {named}, which it asks for, is not bound to it" if named else _why_pending(name, missing=missing)
+    observed = [f"Pending for {format_duration(storage.seconds(asked))}", why]
     if pods:
         observed.append(f"pod {pods[0].name} waits for it{_and_more(len(pods))}")
-    facts = {"pending": claim.name, "missing_class" if missing else "storage_class": name, "pod": _first(pods)}
+    facts = {"pending": claim.name, "volume": named, "pod": _first(pods)}
+    facts |= {} if named else {"missing_class" if missing else "storage_class": name or ""}
     refusals = tuple(_unscheduled(pods))
     return Trouble(
         claim,
@@ -180,7 +187,7 @@ def _lost(claim: PersistentVolumeClaim) -> Trouble:
         claim,
         f"Lost: its volume {volume or 'of old'} is gone, and what was on it cannot be reached",
         "Bound",
-        facts={"lost_volume": volume} if volume else {},
+        facts={"volume": volume} if volume else {},
     )
 
 

@@ -140,6 +140,14 @@ def test_a_claim_without_any_class_is_late_too():
     )
 
 
+def test_a_claim_that_asks_for_a_volume_by_name_waits_for_no_pod():
+    judged = Judged(pending(volume="pv-7"))
+
+    assert "Pending for 1h: volume pv-7, which it asks for, is not bound to it" == judged.only().observed
+    assert "kubectl -n default get pv pv-7" in judged.commands
+    assert not any("get storageclass" in command for command in judged.commands)
+
+
 # Storage classes that may not be read
 
 
@@ -166,9 +174,9 @@ def test_a_pending_claim_with_a_consumer_needs_no_class():
     assert 1 == len(judged.observed)
 
 
-@pytest.mark.parametrize("storage", ["", None])
-def test_a_pending_claim_that_names_no_class_needs_none(storage):
-    assert 1 == len(Judged(pending(storage_class=storage), classes=FORBIDDEN).observed)
+@pytest.mark.parametrize("fields", [{"storage_class": ""}, {"storage_class": None}, {"volume": "pv-7"}])
+def test_a_pending_claim_that_is_not_made_by_a_class_needs_none(fields):
+    assert 1 == len(Judged(pending(**fields), classes=FORBIDDEN).observed)
 
 
 # Lost, stuck, going

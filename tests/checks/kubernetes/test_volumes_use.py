@@ -1,6 +1,8 @@
 """kubernetes.volumes: how full mounted volumes are, judged by the worst of what was measured, and never by silence."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from opscheck import Severity
 from opscheck.demo.kubernetes.storage import storage_class
@@ -269,3 +271,23 @@ def test_a_claim_may_be_expanded_only_when_its_class_is_known():
 
     assert any("patch pvc" in one for one in proxied(*mounted(), volumes=full, classes=[storage_class()]).commands)
     assert not any("patch pvc" in one for one in proxied(*mounted(), volumes=full, classes=[]).commands)
+
+
+@given(
+    st.lists(
+        st.builds(
+            VolumeUsage,
+            namespace=st.just("default"),
+            claim=st.sampled_from(["data-db-0", "b"]),
+            at=st.none() | st.sampled_from([ago(seconds=1), ago(days=1)]),
+            available=st.none() | st.floats(-1, 1e18),
+            capacity=st.none() | st.floats(-1, 1e18),
+            used=st.none() | st.floats(-1, 1e18),
+        ),
+        max_size=4,
+    ).flatmap(lambda volumes: st.tuples(st.just(volumes), st.permutations(volumes)))
+)
+def test_whatever_was_measured_nothing_raises_and_its_order_never_counts(orders):
+    one, other = (proxied(*mounted(), a_claim("b"), volumes=volumes) for volumes in orders)
+
+    assert (one.unknown, one.findings.violations) == (other.unknown, other.findings.violations)
