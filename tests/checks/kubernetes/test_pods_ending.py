@@ -79,6 +79,15 @@ def test_an_eviction_is_explained_by_its_node():
     assert ("target/node/node-3", "target/default/statefulset/web") == violation.because
 
 
+def test_k8sgpt_1436_a_container_that_ended_in_an_error_is_found_while_another_runs_on():
+    half = a_pod("one-off", owner=None, containers=("app", "proxy"), ready=False, since=ago(minutes=20))
+    half["spec"]["restartPolicy"] = "Never"
+    status_of(half)["state"] = {"terminated": termination(ago(minutes=20))}
+    status_of(half, "proxy")["ready"] = True
+
+    assert ["not ready for 20m: container app does not run"] == observed(half)
+
+
 # Going, gone, lost
 
 
