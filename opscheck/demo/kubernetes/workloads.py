@@ -166,6 +166,7 @@ _PROGRESS = {
     "NewReplicaSetAvailable": ("True", 'ReplicaSet "{name}-7d4b9c6f5d" has successfully progressed.'),
     "ReplicaSetUpdated": ("True", 'ReplicaSet "{name}-7d4b9c6f5d" is progressing.'),
     "ProgressDeadlineExceeded": ("False", 'ReplicaSet "{name}-7d4b9c6f5d" has timed out progressing.'),
+    "ReplicaSetCreateError": ("False", 'Failed to create new replica set "{name}-7d4b9c6f5d": exceeded quota'),
     "DeploymentPaused": ("Unknown", "Deployment is paused"),
 }
 

@@ -22,6 +22,7 @@ from tests.checks.kubernetes.judging_rollouts import (
 )
 
 QUOTA = 'pods "web-7d4b9c6f5d-x" is forbidden: exceeded quota: compute, requested: cpu=1, used: cpu=4, limited: cpu=4'
+NEW = "web-7d4b9c6f5d-new"
 NEVER = 2_147_483_647
 EDGE = [(GRACE - SECOND, 0), (GRACE + SECOND, 1)]
 
@@ -124,6 +125,12 @@ def test_somebody_who_annotates_all_day_does_not_hide_a_generation_that_nobody_s
     assert 1 == len(observed(unseen))
 
 
+def test_what_the_status_says_of_an_older_generation_is_no_trouble():
+    mended = failed(generation=5, observed=4, edited=ago(seconds=1))
+
+    assert [] == observed(mended, *web_pods(3), of_new_version())
+
+
 @pytest.mark.parametrize(("age", "count"), EDGE)
 def test_a_new_workload_is_seen_within_the_grace(age, count):
     unborn = web(created=NOW - age)
@@ -196,7 +203,41 @@ def test_counters_that_nobody_keeps_are_told_as_what_they_are():
     assert "of its pods 3 are there, 3 of them ready" == violation.evidence[0]
 
 
+def test_an_unknown_condition_is_no_sign_of_life():
+    still = web(updated=1, old=3, progress="ReplicaSetUpdated", since=ago(hours=1))
+    still["status"]["conditions"].append(condition("Touched", holds=True, since=ago(seconds=1)))
+
+    assert 1 == len(observed(still, *web_pods(3)))
+
+
+def test_an_old_pod_of_a_deployment_that_does_not_go_holds_nothing_up():
+    stays = its_pod("web-7d4b9c6f5d-8", deleted=ago(hours=1))
+
+    assert [] == observed(web(available=2, max_unavailable=1), *web_pods(2), stays, never_ready(NEW, ago(minutes=1)))
+
+
+def test_no_pod_may_be_missing_while_others_wait_for_minreadyseconds():
+    refused = {"refused": QUOTA, "since": ago(hours=1), "min_ready_seconds": 3600}
+
+    assert 1 == len(observed(web(updated=2, available=1, **refused), *web_pods(2, since=ago(minutes=5))))
+
+
 # Refused
+
+
+def test_what_is_refused_is_told_though_other_pods_come_and_go():
+    refused = web(replicas=4, available=3, max_unavailable=1, refused=QUOTA, since=ago(hours=1))
+
+    assert 1 == len(observed(refused, *web_pods(3, created=ago(minutes=2), since=ago(minutes=1))))
+
+
+def test_a_replica_set_that_is_refused_is_told_though_pods_come_and_go():
+    refused = web(updated=0, old=3, progress="ReplicaSetCreateError", since=ago(hours=1))
+
+    (violation,) = judged(refused, *web_pods(3, created=ago(minutes=2), since=ago(minutes=1))).violations
+
+    assert ago(hours=1) == violation.since
+    assert 'Failed to create new replica set "web-7d4b9c6f5d": exceeded quota' == violation.evidence[0]
 
 
 @pytest.mark.parametrize(("age", "count"), EDGE)

@@ -87,3 +87,12 @@ def test_a_change_that_waits_is_no_nodes_fault():
     waits = web(paused=True, progress="DeploymentPaused", updated=0, old=3, available=2, max_unavailable=1)
 
     assert () == because(waits, *web_pods(2), marked())
+
+
+def test_a_readiness_gate_that_does_not_open_is_no_nodes_fault():
+    gated = marked()
+    for one in gated["status"]["conditions"]:
+        if one["type"] == "Ready":
+            one["reason"] = "ReadinessGatesNotReady"
+
+    assert () == because(web(**SHORT), *web_pods(2), gated)
