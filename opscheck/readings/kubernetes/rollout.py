@@ -252,7 +252,8 @@ def _versions(progress: Progress) -> str:
 
 
 def _available(progress: Progress) -> str:
-    return f"{progress.available} of {_pods(progress.wanted)} available"
+    # While a rollout goes on there may be more than there should be in the end.
+    return f"{min(progress.available, progress.wanted)} of {_pods(progress.wanted)} available"
 
 
 def _pods(count: int) -> str:

@@ -75,8 +75,9 @@ def least_available(workloads: Iterable[Workload]) -> Progress | None:
 
 
 def subject(expectation: RolloutComplete, progress: Progress) -> str:
-    """`deployment/api`; with its namespace where several are looked at."""
-    return progress.name if expectation.only_namespace else f"{progress.workload.namespace}/{progress.name}"
+    """The name; with its namespace where several are looked at."""
+    name, namespace = progress.workload.name, progress.workload.namespace
+    return name if expectation.only_namespace else f"{namespace}/{name}"
 
 
 def severity(expectation: RolloutComplete, rollout: Rollout) -> Severity:
@@ -85,8 +86,10 @@ def severity(expectation: RolloutComplete, rollout: Rollout) -> Severity:
 
 
 def observed(rollout: Rollout) -> str:
-    """What is there, and which pod says why."""
-    return "; ".join([told(rollout.progress, rollout.overdue.gap), *_refusal(rollout), *_worst_pod(rollout.faults)])
+    """What is there, which pod says why, and what a person would change: kinds may share a name."""
+    progress = rollout.progress
+    why = (*_refusal(rollout), *_worst_pod(rollout.faults))
+    return "; ".join((told(progress, rollout.overdue.gap), *why, progress.name))
 
 
 def expected(rollout: Rollout) -> str:

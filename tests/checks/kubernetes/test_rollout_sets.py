@@ -81,7 +81,8 @@ def test_pod_0_that_fails_blocks_the_ones_after_it():
     (violation,) = judged(*blocked).violations
 
     assert violation.observed == (
-        "0 of 3 pods available; pod db-0: container app crashes in a loop: exit code 1 (Error) 3m ago, 7 restarts"
+        "0 of 3 pods available; pod db-0: container app crashes in a loop: exit code 1 (Error) 3m ago, 7 restarts; "
+        "statefulset/db"
     )
     assert "OrderedReady: the other pods wait for db-0" in violation.evidence
     assert Severity.P0 == violation.severity
@@ -161,7 +162,7 @@ def test_mixin_pods_on_nodes_that_a_daemon_set_does_not_mean_are_found(age, coun
 
     assert count == len(found)
     for violation in found:
-        assert "2 pods on nodes that should run none" == violation.observed
+        assert "2 pods on nodes that should run none; daemonset/agent" == violation.observed
         assert "pods only on the nodes that it means" == violation.expected
         assert Severity.P1 == violation.severity
         assert (

@@ -103,7 +103,8 @@ def test_pods_that_no_node_takes_are_told_with_the_schedulers_words():
     (violation,) = judged(web(available=0, since=since), *waiting).violations
 
     assert violation.observed == (
-        "0 of 3 pods available; pod web-7d4b9c6f5d-0 (and 2 more like it): on no node for 30m (Unschedulable)"
+        "0 of 3 pods available; pod web-7d4b9c6f5d-0 (and 2 more like it): on no node for 30m (Unschedulable); "
+        "deployment/web"
     )
     assert "0/3 nodes are available: 3 Insufficient memory." in violation.evidence
     assert (
@@ -134,7 +135,7 @@ def test_pods_of_others_are_not_to_blame():
     elsewhere = crashing("web-7d4b9c6f5d-y", namespace="other")
 
     (text,) = observed(web(available=2, max_unavailable=1), stranger, elsewhere)
-    assert "2 of 3 pods available" == text
+    assert "2 of 3 pods available; deployment/web" == text
 
 
 def test_warnings_about_the_workload_are_evidence():
@@ -154,7 +155,7 @@ def test_warnings_about_the_workload_are_evidence():
 def test_where_several_namespaces_are_looked_at_the_subject_names_its_own():
     (violation,) = judged(failed(), *web_pods(3), namespace="*").violations
 
-    assert "default/deployment/web" == violation.subject
+    assert "default/web" == violation.subject
 
 
 def test_popeye_288_a_selector_that_matches_nothing_is_no_pass():
