@@ -49,6 +49,7 @@ class Cluster(Closing):
         self._programs = programs
         self._folder = folder
         self._tokens = {who: secrets.token_urlsafe(24) for who in _USERS}
+        self.admin = self._tokens["admin"]
         self._authority = trustme.CA()
         self._audit = folder / "audit.log"
         self._port = free_port()
@@ -60,7 +61,7 @@ class Cluster(Closing):
             on_failure.callback(self.close)
             self._write_files()
             self._start_storage_and_server()
-            self.api = self.connect(self._tokens["admin"])
+            self.api = self.connect(self.admin)
             on_failure.pop_all()
 
     def connect(self, token: str = "") -> Api:
@@ -81,12 +82,14 @@ class Cluster(Closing):
             "--root-ca-file",
             self.authority,
             "--horizontal-pod-autoscaler-sync-period=1s",
+            "--node-monitor-grace-period=20s",
             *leaderless,
         )
         self._move("kube-scheduler", "--kubeconfig", self.kubeconfig("scheduler"), *leaderless)
         stages = [word for path in sorted(STAGES.glob("*.yaml")) for word in ("--config", path)]
-        lease = "--node-lease-duration-seconds=40"  # without leases the controllers soon take the nodes for dead
-        self._move("kwok", "--kubeconfig", self.kubeconfig("kwok"), "--manage-all-nodes", lease, *stages)
+        # Without leases the controllers soon take the nodes for dead: to kill a kubelet, take its node's label away.
+        played = ("--manage-nodes-with-label-selector=kubelet=kwok", "--node-lease-duration-seconds=10")
+        self._move("kwok", "--kubeconfig", self.kubeconfig("kwok"), *played, *stages)
 
     def stop_controllers(self) -> None:
         """Stop all that moves, so that a status stays what a test makes of it."""
@@ -157,7 +160,7 @@ class Cluster(Closing):
         )
         etcd.wait_until(lambda: accepts(self._storage_port), within=_STARTING_TAKES_AT_MOST)
         server = self._start("kube-apiserver", f"--etcd-servers={storage}", *self._server_options())
-        probe = self.connect(self._tokens["admin"])
+        probe = self.connect(self.admin)
         server.wait_until(lambda: _is_ready(probe), within=_STARTING_TAKES_AT_MOST)
 
     def _server_options(self) -> Iterator[str]:

@@ -99,7 +99,7 @@ def faults() -> list[Fault]:
     half = _there(deployment("half-done"))
     new_version = {"template": {"metadata": {"labels": {"app": "half-done", "fault": "image"}}}}
     limits = named("v1", "LimitRange", "no-giants", NAMESPACE) | {
-        "spec": {"limits": [{"type": "Container", "max": {"cpu": "8"}}]}
+        "spec": {"limits": [{"type": "Container", "max": {"cpu": "8"}, "default": {"cpu": "1"}}]}
     }
     waits = _there(pod("waits-for-disk"))
     waits["spec"]["volumes"] = [{"name": "disk", "persistentVolumeClaim": {"claimName": "no-disk"}}]
@@ -179,23 +179,23 @@ def faults() -> list[Fault]:
         Fault(
             "it cannot read its metric",
             "autoscaling",
-            "web-05",
+            "blind",
             "P2",
-            (autoscaler("web-05"),),
-            (_scaling("web-05", ScalingActive=("False", "FailedGetResourceMetric")),),
+            (_there(deployment("blind")), autoscaler("blind")),
+            (_scaling("blind", ScalingActive=("False", "FailedGetResourceMetric")),),
         ),
         Fault(
             "too few healthy pods",
             "budgets",
-            "web-06",
+            "guarded",
             "P2",
-            (budget("web-06", maxUnavailable=None, minAvailable=3),),
+            (_there(deployment("guarded")), budget("guarded", maxUnavailable=None, minAvailable=3)),
         ),
         Fault(
             "a quota is full", "quotas", "full", "P2", (quota("full", {"count/secrets": "0", "count/services": "36"}),)
         ),
-        Fault("nobody knows which version runs", "images", "floating", "P3", (floating,)),
-        Fault("nobody knows what it needs", "resources", "unbounded", "P3", (unbounded,)),
+        Fault("nobody knows which version runs", "images", "deployment/floating", "P3", (floating,)),
+        Fault("nobody knows what it needs", "resources", "deployment/unbounded", "P3", (unbounded,)),
         Fault(
             "a disk is full",
             "nodes",
@@ -203,10 +203,22 @@ def faults() -> list[Fault]:
             "P1",
             patches=(_condition(PRESSED, "DiskPressure", "True", "KubeletHasDiskPressure"),),
         ),
-        Fault("a node is gone", "nodes", LOST, "P1", patches=(_condition(LOST, "Ready", "False", "KubeletNotReady"),)),
+        Fault(
+            "a node is gone",
+            "nodes",
+            LOST,
+            "P1",
+            patches=(Patch("Node", LOST, {"metadata": {"labels": {"kubelet": None}}}, status=False),),
+        ),
     ]
 
 
 def addressed(name: str) -> Patch:
     """An ingress that its controller has given an address."""
     return Patch("Ingress", name, {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}})
+
+
+def at_its_minimum(name: str) -> tuple[Patch, ...]:
+    """An autoscaler that has as few replicas as it may, and wants no more."""
+    active, limited = ("True", "ValidMetricFound"), ("True", "TooFewReplicas")
+    return (_scaling(name, ScalingActive=active, ScalingLimited=limited),)

@@ -20,7 +20,7 @@ _RESOURCES = {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory":
 def cluster() -> Iterator[Object]:
     """What belongs to no namespace."""
     for name in NODES:
-        yield named("v1", "Node", name, labels={"kubernetes.io/hostname": name}) | {
+        yield named("v1", "Node", name, labels={"kubernetes.io/hostname": name, "kubelet": "kwok"}) | {
             "spec": {"unschedulable": name == CORDONED}
         }
     yield named("v1", "Namespace", NAMESPACE)
