@@ -81,3 +81,7 @@ class ResolveName(Query[Resolution], name="host.resolve"):
 
     host_name: str
     control: str
+
+    def text(self) -> str:
+        """For people."""
+        return f"resolve {self.host_name}"

@@ -79,9 +79,13 @@ class Network:
             if not one.is_terminating:
                 self._slices[one.namespace, one.service].append(one)
         self._pods: Mapping[str, list[Pod]] = defaultdict(list)
+        # Hundreds of services look at thousands of pods: each looks at those alone that carry one of its labels.
+        self._labelled: Mapping[tuple[str, str, str], list[Pod]] = defaultdict(list)
         for pod in pods:
             if phase(pod) not in _ENDED:
                 self._pods[pod.namespace].append(pod)
+                for key, value in pod.labels.items():
+                    self._labelled[pod.namespace, key, value].append(pod)
 
     def behind(self, service: Service) -> Behind:
         """What stands behind `service`."""
@@ -108,7 +112,8 @@ class Network:
     def _selected(self, service: Service) -> Iterable[Pod]:
         # To a service, a selector of nothing is none; everywhere else it would be everything.
         wanted = service.selector.items()
-        return (pod for pod in self.pods_of(service.namespace) if wanted and wanted <= pod.labels.items())
+        having = (self._labelled.get((service.namespace, *label), ()) for label in wanted)
+        return (pod for pod in min(having, key=len, default=()) if wanted <= pod.labels.items())
 
 
 def ready_endpoints(slices: Iterable[EndpointSlice]) -> int:
