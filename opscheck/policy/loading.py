@@ -226,8 +226,10 @@ def _known_checks(name: str) -> str:
     near = nearest(name, Expectation.kinds)
     if near is not None:
         return f"did you mean {near}?"
-    known = ", ".join(sorted(Expectation.kinds))
-    return f"known are {known}; a check of your own is known once the folder that holds it is named too"
+    system = name.partition(".")[0]
+    alike = ", ".join(sorted(kind for kind in Expectation.kinds if kind.startswith(f"{system}.")))
+    known = f"of {system} there are {alike}" if alike else f"no check of {system or 'that name'} ships with opscheck"
+    return f"{known}; a check of your own is known once the folder that holds it is named too"
 
 
 def _source(node: MappingNode) -> Source:
