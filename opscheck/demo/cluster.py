@@ -4,21 +4,27 @@ import secrets
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from opscheck.demo.kubernetes import (
     LogLine,
     Object,
     World,
+    cronjob,
     deployment,
     event,
-    generic,
+    job,
     namespace,
     node,
     node_metrics,
     pod,
     pod_metrics,
+    stateful_set,
     timestamp,
 )
+from opscheck.demo.kubernetes.network import endpoint, endpoint_slice, ingress, ingress_class, service
+from opscheck.demo.kubernetes.policies import autoscaler, disruption_budget, quota
+from opscheck.demo.kubernetes.storage import claim, mounting, storage_class
 
 NAMESPACE = APPLICATION = "integration-deployment"
 NODES = ("node-1", "node-2", "node-3")
@@ -26,6 +32,7 @@ PODS = tuple(f"{APPLICATION}-7d4b9c6f5d-{suffix}" for suffix in ("2xkqp", "8htzw
 OVERLOADED = NODES[1]
 
 _LABELS = {"app": APPLICATION, "pod-template-hash": "7d4b9c6f5d"}
+_REQUESTS = {"cpu": "100m", "memory": "256Mi"}
 _LIMITS = {"cpu": "500m", "memory": "512Mi"}
 _ROUTINE = (
     "INFO started workflow wf-{number:05d}",
@@ -41,8 +48,8 @@ _ERRORS_IN_THE_FAULT = 360
 
 def build() -> World:
     """The cluster as it should be."""
-    world = World(namespace(NAMESPACE), *_nodes(), deployment(APPLICATION, NAMESPACE), *_events())
-    world.add(*_application(), *_data_stores(), _finished_job(), _backup_schedule())
+    world = World(namespace(NAMESPACE), *_nodes(), _rollout(), *_events())
+    world.add(*_application(), *_data_stores(), *_backup(), *_ways_in(), *_limits())
     for name in PODS:
         world.log(name, *_ordinary_log(), namespace=NAMESPACE)
     return world
@@ -55,32 +62,55 @@ def _nodes() -> Iterator[Object]:
         yield node_metrics(name, *usage[name])
 
 
+def _rollout(**fields: Any) -> Object:
+    return deployment(APPLICATION, NAMESPACE, labels={"app": APPLICATION}, **fields)
+
+
 def _application() -> Iterator[Object]:
     for index, name in enumerate(PODS):
-        yield pod(
-            name, NAMESPACE, labels=_LABELS, node=NODES[index], requests={"cpu": "100m"}, limits=_LIMITS, padding=5000
-        )
+        yield pod(name, NAMESPACE, labels=_LABELS, node=NODES[index], requests=_REQUESTS, limits=_LIMITS, padding=5000)
         yield pod_metrics(name, NAMESPACE, labels=_LABELS, app=(f"{118 + 9 * index}m", f"{201 + 14 * index}Mi"))
 
 
 def _data_stores() -> Iterator[Object]:
     for kind, limit in (("postgres", "4Gi"), ("redis", "1Gi")):
         name, labels, owner = f"{kind}-0", {"app": kind}, f"StatefulSet/{kind}"
-        yield pod(name, NAMESPACE, labels=labels, owner=owner, limits={"memory": limit})
+        yield stateful_set(kind, NAMESPACE, replicas=1, labels=labels)
+        made = pod(name, NAMESPACE, labels=labels, owner=owner, requests=_REQUESTS, limits={"memory": limit})
+        yield mounting(made, f"data-{name}")
+        yield claim(f"data-{name}", NAMESPACE, labels=labels)
         yield pod_metrics(name, NAMESPACE, labels=labels, app=("60m", "300Mi"))
 
 
-def _finished_job() -> Object:
-    labels = {"job-name": "database-backup-29401320"}
-    name = "database-backup-29401320-x7k2m"
-    return pod(name, NAMESPACE, labels=labels, phase="Succeeded", owner="Job/database-backup-29401320")
+def _backup() -> Iterator[Object]:
+    run, now = "database-backup-29401320", datetime.now(UTC)
+    began, ended = now - timedelta(hours=6, minutes=4), now - timedelta(hours=6)
+    # Due at the hour at which it ran last, so that it is on time whenever the demo runs.
+    schedule = f"0 {ended.hour} * * *"
+    yield cronjob("database-backup", NAMESPACE, schedule=schedule, scheduled=began, succeeded=ended)
+    yield job(run, NAMESPACE, cronjob="database-backup", created=began, completed=ended)
+    labels = {"job-name": run}
+    yield pod(f"{run}-x7k2m", NAMESPACE, labels=labels, phase="Succeeded", owner=f"Job/{run}", created=began)
 
 
-def _backup_schedule() -> Object:
-    spec = {"schedule": "0 2 * * *", "suspend": False, "jobTemplate": {"spec": {}}}
-    done = timestamp(datetime.now(UTC) - timedelta(hours=6))
-    status = {"lastScheduleTime": done, "lastSuccessfulTime": done}
-    return generic("batch/v1", "CronJob", "database-backup", NAMESPACE, spec=spec, status=status)
+def _ways_in() -> Iterator[Object]:
+    ready = [endpoint(name, f"10.244.1.{number}", namespace=NAMESPACE) for number, name in enumerate(PODS, start=11)]
+    yield service(APPLICATION, NAMESPACE)
+    yield endpoint_slice(APPLICATION, NAMESPACE, endpoints=ready)
+    for kind in ("postgres", "redis"):
+        yield service(kind, NAMESPACE)
+        yield endpoint_slice(kind, NAMESPACE, endpoints=[endpoint(f"{kind}-0", namespace=NAMESPACE)])
+    yield ingress_class("nginx")
+    yield ingress(APPLICATION, NAMESPACE, host="api.integration-deployment.com")
+
+
+def _limits() -> Iterator[Object]:
+    yield storage_class()
+    yield autoscaler(APPLICATION, NAMESPACE, limited="TooFewReplicas", minimum=3)
+    yield disruption_budget(APPLICATION, NAMESPACE)
+    yield quota(
+        "everything", NAMESPACE, hard={"pods": "50", "requests.cpu": "20"}, used={"pods": "6", "requests.cpu": "500m"}
+    )
 
 
 def _events() -> Iterator[Object]:
@@ -136,7 +166,7 @@ def break_pods(world: World) -> None:
             created=since,
             since=since,
         ),
-        deployment(APPLICATION, NAMESPACE, available=1),
+        _rollout(available=1, since=since),
         event("backoff", NAMESPACE, about=f"Pod/{crashing}", reason="BackOff", message=back_off, kind="Warning"),
         event("failed", NAMESPACE, about=f"Pod/{pulling}", reason="Failed", message=pull, kind="Warning"),
     )
@@ -146,7 +176,7 @@ def break_pods(world: World) -> None:
 
 def repair_pods(world: World) -> None:
     """All three run again, as if they had always done."""
-    world.add(*_application(), deployment(APPLICATION, NAMESPACE))
+    world.add(*_application(), _rollout())
     for name in ("backoff", "failed"):
         world.remove("Event", name, NAMESPACE)
 
