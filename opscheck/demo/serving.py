@@ -48,7 +48,8 @@ class Response:
     def head(self) -> bytes:
         """The status line and the headers, with the empty line that ends them."""
         length = {"Transfer-Encoding": "chunked"} if self.chunked else {"Content-Length": str(len(self.body))}
-        headers = {"Content-Type": self.content_type, **length, **self.headers}
+        kind = {"Content-Type": self.content_type} if self.content_type else {}
+        headers = {**kind, **length, **self.headers}
         lines = [f"HTTP/1.1 {self.status} {_phrase(self.status)}", *(f"{k}: {v}" for k, v in headers.items())]
         return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from opscheck.demo.kubernetes import statuses
-from opscheck.demo.kubernetes.access import Attempt, Identity, impersonated
+from opscheck.demo.kubernetes.access import Attempt, Identity, Rule, impersonated
 from opscheck.demo.kubernetes.lists import answer_list
 from opscheck.demo.kubernetes.logs import answer_log
 from opscheck.demo.kubernetes.objects import timestamp
@@ -74,6 +74,8 @@ def answer(world: World, request: Request, identities: Mapping[str, Identity]) -
 def _authorised(world: World, request: Request, caller: Identity) -> Response:
     target = read_path(request.path)
     if target is None or not target.plural:
+        if not _open_to_all(request.path) and Rule() not in caller.allowed:
+            return statuses.forbidden_path(caller.username, _VERBS.get(request.method, "get"), request.path)
         return _about_the_server(world, request, target)
     if target.plural == SELF_SUBJECT_REVIEW.plural and request.method == "POST":
         return _who_am_i(caller)  # anybody may ask who they are
@@ -82,6 +84,11 @@ def _authorised(world: World, request: Request, caller: Identity) -> Response:
     if not caller.may(attempt):
         return statuses.forbidden(caller.username, attempt)
     return _about_objects(world, request, target)
+
+
+def _open_to_all(path: str) -> bool:
+    """Whether the role system:discovery, which everybody has, lets it be read."""
+    return path.strip("/").partition("/")[0] in {"api", "apis", "version", "healthz", "livez", "readyz", "openapi"}
 
 
 def _verb(request: Request, target: Target) -> str:
@@ -93,7 +100,7 @@ def _verb(request: Request, target: Target) -> str:
 def _about_objects(world: World, request: Request, target: Target) -> Response:
     resource = world.find(target.group, target.version, target.plural)
     if resource is None:
-        served = any((found.group, found.version) == (target.group, target.version) for found in world.resources)
+        served = any(found.group == target.group for found in world.resources)
         return statuses.unknown_resource() if served else statuses.unknown_path()
     if request.method != "GET" or (target.namespace is not None and not resource.namespaced):
         return statuses.method_not_allowed() if request.method != "GET" else statuses.unknown_resource()
@@ -153,13 +160,19 @@ def _discovery(world: World, path: str, target: Target | None) -> Response:
         case ["apis", group] if any(found.group == group for found in served):
             return _json({"kind": "APIGroup", "apiVersion": "v1", **_group(served, group)})
     here = [found for found in served if target and (found.group, found.version) == (target.group, target.version)]
-    return _json(_resource_list(here)) if here else statuses.unknown_path()
+    if here:
+        return _json(_resource_list(here))
+    known = target is not None and any(found.group == target.group for found in served)
+    return statuses.unknown_resource() if known else statuses.unknown_path()
 
 
 def _version(version: str) -> dict[str, str]:
     major, minor = version.lstrip("v").split(".")[:2]
-    built = {"goVersion": "go1.24.6", "compiler": "gc", "platform": "linux/amd64"}
-    return {"major": major, "minor": minor, "gitVersion": version, "gitTreeState": "clean", **built}
+    emulated = {"emulationMajor": major, "emulationMinor": minor}
+    compatible = {"minCompatibilityMajor": major, "minCompatibilityMinor": str(int(minor) - 1)}
+    source = {"gitVersion": version, "gitCommit": "0" * 40, "gitTreeState": "clean"}
+    built = {"buildDate": "2026-01-01T00:00:00Z", "goVersion": "go1.24.6", "compiler": "gc", "platform": "linux/amd64"}
+    return {"major": major, "minor": minor, **emulated, **compatible, **source, **built}
 
 
 def _group(served: Iterable[Resource], group: str) -> dict[str, Any]:

@@ -39,7 +39,7 @@ class Place:
             namespace, _, name = hidden["start"].rstrip("\0").rpartition("/")
             return cls(hidden["rv"], (namespace, name))
         except (binascii.Error, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError) as error:
-            raise ValueError(f"continue key is not valid: {error}") from error
+            raise ValueError(f"invalid continue token: continue key is not valid: {error}") from error
 
 
 def answer_list(world: World, resource: Resource, namespace: str | None, request: Request) -> Response:
@@ -49,7 +49,7 @@ def answer_list(world: World, resource: Resource, namespace: str | None, request
         keep_label = label_selector(query.get("labelSelector", ""))
         keep_field = field_selector(query.get("fieldSelector", ""), resource.kind)
         place = Place.read(query["continue"]) if query.get("continue") else None
-        limit = int(query.get("limit") or 0)
+        limit = _number(query.get("limit") or "0")
     except (BadSelector, ValueError) as error:
         return statuses.bad_request(str(error))
     with world.lock:
@@ -64,6 +64,13 @@ def answer_list(world: World, resource: Resource, namespace: str | None, request
         shown = found[:limit] if limit else found
         listed = _list_metadata(version, shown, len(found) - len(shown), selective=selective)
         return Response(body=_encode(resource, shown, listed, request))
+
+
+def _number(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError as error:
+        raise ValueError(f'strconv.ParseInt: parsing "{text}": invalid syntax') from error
 
 
 def _list_metadata(version: int, shown: list[Object], left: int, *, selective: bool) -> dict[str, Any]:

@@ -14,6 +14,10 @@ _WAITS_WITHOUT_LOG = {
 _RAN_BEFORE = frozenset({"CrashLoopBackOff"})
 
 
+class _BadOption(ValueError):  # noqa: N818 -- the server calls it invalid, not an error
+    """The name of a parameter, and what is wrong with it."""
+
+
 def answer_log(world: World, pod: Object, query: Mapping[str, str]) -> Response:
     """The log of one container as text."""
     name, namespace = pod["metadata"]["name"], pod["metadata"].get("namespace", "")
@@ -26,8 +30,10 @@ def answer_log(world: World, pod: Object, query: Mapping[str, str]) -> Response:
         lines = world.logged(LogSource(namespace, name, container, previous))
     try:
         text = _cut(lines, query)
-    except ValueError as error:
-        return statuses.unprocessable(f'PodLogOptions "" is invalid: {error}')
+    except _BadOption as error:
+        return statuses.invalid("PodLogOptions", name, *error.args)
+    if not pod["spec"].get("nodeName"):
+        return Response(204, content_type="")  # there is no kubelet to ask
     return Response(body=text, content_type="text/plain", chunked=True)
 
 
@@ -70,7 +76,7 @@ def _cut(lines: list[LogLine], query: Mapping[str, str]) -> bytes:
 
 def _since(query: Mapping[str, str]) -> datetime | None:
     if "sinceSeconds" in query and "sinceTime" in query:
-        raise ValueError("Forbidden: at most one of `sinceTime` or `sinceSeconds` may be specified")
+        raise _BadOption("[]", "Forbidden: at most one of `sinceTime` or `sinceSeconds` may be specified")
     if "sinceSeconds" in query:
         return datetime.now(UTC) - timedelta(seconds=_number(query, "sinceSeconds", 1))
     return datetime.fromisoformat(query["sinceTime"]) if "sinceTime" in query else None
@@ -79,7 +85,8 @@ def _since(query: Mapping[str, str]) -> datetime | None:
 def _number(query: Mapping[str, str], name: str, least: int) -> int:
     value = int(query[name])
     if value < least:
-        raise ValueError(f"{name}: Invalid value: {value}: must be greater than or equal to {least}")
+        bound = "greater than 0" if least else "greater than or equal to 0"
+        raise _BadOption(name, f"Invalid value: {value}: must be {bound}")
     return value
 
 

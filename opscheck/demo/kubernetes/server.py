@@ -3,6 +3,7 @@
 import base64
 import secrets
 import threading
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -42,7 +43,7 @@ class KubernetesApi(Closing):
     def __init__(self, world: World | None = None, *, token: str | None = None, tls: Tls | None = None) -> None:
         self.world = world or World()
         self.token = token or secrets.token_urlsafe(24)
-        self._identities = {self.token: Identity(DEFAULT_USER, _groups(DEFAULT_USER))}
+        self._identities = {self.token: Identity(DEFAULT_USER, _groups(DEFAULT_USER), _uid(DEFAULT_USER))}
         self._rehearsed: list[_Rehearsed] = []
         self._lock = threading.Lock()
         self._server = LoopbackServer(self._play, tls=tls)
@@ -68,7 +69,8 @@ class KubernetesApi(Closing):
 
     def admit(self, token: str, username: str, *rules: Rule, groups: tuple[str, ...] | None = None) -> None:
         """Let somebody in with a token of their own, who may do what the rules say and nothing else."""
-        who = Identity(username, _groups(username) if groups is None else groups, allowed=rules)
+        known = _groups(username) if groups is None else groups
+        who = Identity(username, known, _uid(username), allowed=rules)
         with self._lock:
             self._identities = {**self._identities, token: who}
 
@@ -176,3 +178,8 @@ def _groups(username: str) -> tuple[str, ...]:
         case ["system", "serviceaccount", namespace, _]:
             return ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated")
     return ("system:authenticated",)
+
+
+def _uid(username: str) -> str:
+    """A service account is an object, and so has a uid."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, username)) if username.startswith("system:serviceaccount:") else ""

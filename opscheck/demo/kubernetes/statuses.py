@@ -64,6 +64,11 @@ def forbidden(user: str, attempt: Attempt) -> Response:
     return status(403, "Forbidden", message, details=_details(plural, attempt.group, attempt.name))
 
 
+def forbidden_path(user: str, verb: str, path: str) -> Response:
+    """403: RBAC allows no such path, which is none of an object."""
+    return status(403, "Forbidden", f'forbidden: User "{user}" cannot {verb} path "{path}"', details={})
+
+
 def not_found(plural: str, group: str, name: str) -> Response:
     """404: the kind exists, the object does not."""
     qualified = f"{plural}.{group}" if group else plural
@@ -71,7 +76,7 @@ def not_found(plural: str, group: str, name: str) -> Response:
 
 
 def unknown_resource() -> Response:
-    """404: the group and version exist, this kind does not."""
+    """404: the group exists, this kind does not in this version of it."""
     return status(404, "NotFound", "the server could not find the requested resource", details={})
 
 
@@ -93,9 +98,12 @@ def expired(fresh: str | None) -> Response:
     return status(410, "Expired", _TOO_OLD, metadata={"continue": fresh})
 
 
-def unprocessable(message: str) -> Response:
-    """422."""
-    return status(422, "Invalid", message)
+def invalid(kind: str, name: str, field: str, problem: str) -> Response:
+    """422: the value of a field, or (with the field `[]`) several together, are not allowed."""
+    reason = "FieldValueInvalid" if problem.startswith("Invalid value") else "FieldValueForbidden"
+    causes = [{"reason": reason, "message": problem, "field": field}]
+    message = f'{kind} "{name}" is invalid: {field}: {problem}'
+    return status(422, "Invalid", message, details={"name": name, "kind": kind, "causes": causes})
 
 
 def too_many_requests(retry_after: int = 1) -> Response:
