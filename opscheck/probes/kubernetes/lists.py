@@ -1,4 +1,4 @@
-"""LIST in pages: only the needed fields are decoded, page by page, and nothing else of a page is kept."""
+"""LIST in pages: only the needed fields are decoded, page by page, and nothing of a page is kept twice."""
 
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
@@ -7,6 +7,7 @@ import msgspec
 
 from opscheck.probes.kubernetes.client import Ask, Client, Deadline
 from opscheck.probes.kubernetes.refusals import refusal, status_of
+from opscheck.probes.kubernetes.sharing import Sharing
 from opscheck.queries.kubernetes.lists import ListObjects
 from opscheck.queries.observation import ProbeError, ProblemKind
 
@@ -38,7 +39,7 @@ def list_items(client: Client, query: ListObjects[T], deadline: Deadline) -> tup
     A namespace that does not exist has no objects; an API server does not tell the two apart. Raises ProbeError.
     """
     decode = msgspec.json.Decoder(_Page[query.item]).decode  # type: ignore[name-defined]  # the type is a value here
-    items, token, restarts = list[T](), "", 0
+    items, token, restarts, sharing = list[T](), "", 0, Sharing()
     while True:
         ask = _page(query, token)
         reply = client.reply(ask, deadline)
@@ -53,8 +54,10 @@ def list_items(client: Client, query: ListObjects[T], deadline: Deadline) -> tup
         if reply.status != _OK:
             raise refusal(ask, reply, client.access, client.place)
         page = _decoded(decode, reply.body, ask, cut=reply.cut)
-        items += page.items or ()
         following = (page.metadata and page.metadata.continue_) or ""
+        if token or following:  # a single page is small, and most lists are one
+            sharing.share(page.items or ())
+        items += page.items or ()
         if not following:
             return tuple(items)
         if following == token:
