@@ -18,6 +18,7 @@ from opscheck.readings.kubernetes.selection import matching
 from opscheck.units import Severity
 
 _NAMED = 5
+_OF_NO_POD = {Gap.UNSEEN, Gap.PAUSED}
 _NEVER_CAME_UP = {Kind.CRASH, Kind.CANNOT_START}
 
 
@@ -37,13 +38,20 @@ class Rollout:
     @property
     def faults(self) -> tuple[Trouble, ...]:
         """What is wrong with its pods, what most of them suffer from first; none where that is not why."""
-        if self.overdue.gap in {Gap.UNSEEN, Gap.PAUSED, Gap.MISPLACED}:
+        if self.overdue.gap in _OF_NO_POD:
             return ()
         alike = [_alike(trouble) for trouble in self.standing.troubles]
         # Stateful sets wait for the first pod that is not ready, whatever the others suffer from.
         if self.progress.in_order:
             return tuple(sorted(self.standing.troubles, key=lambda trouble: _ordinal(trouble.pod)))
         return tuple(sorted(self.standing.troubles, key=lambda trouble: -alike.count(_alike(trouble))))
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """The nodes that explain every pod that is missing."""
+        if self.overdue.gap in _OF_NO_POD:
+            return ()
+        return tuple(sorted(self.standing.nodes_to_blame(self.overdue.gap, self.owned)))
 
 
 def judgeable(workloads: Iterable[Workload]) -> tuple[Workload, ...]:
@@ -156,11 +164,8 @@ def about(expectation: RolloutComplete, progress: Progress) -> str:
 
 
 def because(expectation: RolloutComplete, rollout: Rollout) -> tuple[str, ...]:
-    """The nodes that explain every pod that is missing."""
-    if rollout.overdue.gap in {Gap.UNSEEN, Gap.PAUSED, Gap.MISPLACED}:
-        return ()
-    nodes = rollout.standing.nodes_to_blame(rollout.owned)
-    return tuple(reference(expectation.target, "node", name) for name in sorted(nodes))
+    """The nodes that explain every pod that is missing, as other findings name them."""
+    return tuple(reference(expectation.target, "node", name) for name in rollout.nodes)
 
 
 def facts(expectation: RolloutComplete, rollout: Rollout) -> dict[str, str]:
@@ -199,7 +204,7 @@ def _of_workload(rollout: Rollout) -> Iterator[tuple[str, str]]:
         case Gap.PAUSED:
             yield "paused", progress.name
         case Gap.MISPLACED:
-            yield "misplaced", progress.name
+            yield from (("misplaced", progress.name), *(("lost_node", name) for name in rollout.nodes[:1]))
         case _:
             yield from _of_shortage(rollout)
 
@@ -209,8 +214,8 @@ def _of_shortage(rollout: Rollout) -> Iterator[tuple[str, str]]:
     kind = faults[0].kind if faults else None
     if refused := _refused(rollout):
         yield from _of_refusal(rollout, refused)
-    elif nodes := sorted(rollout.standing.nodes_to_blame(rollout.owned)):
-        yield "lost_node", nodes[0]
+    elif rollout.nodes:
+        yield "lost_node", rollout.nodes[0]
     elif gap in {Gap.FAILED, Gap.OUTDATED, Gap.LEFT_OVER} or kind in _NEVER_CAME_UP:
         yield "failed_rollout", progress.name
     elif kind is Kind.UNREADY:

@@ -147,14 +147,19 @@ class Standing:
         # What has no time is not given the benefit of one.
         return None if since is not None and self.now - since <= self.grace else Overdue(gap, since)
 
-    def nodes_to_blame(self, owned: Owned) -> frozenset[str]:
-        """The nodes that account for every pod that is missing; none where a pod has a reason of its own."""
+    def nodes_to_blame(self, gap: Gap, owned: Owned) -> frozenset[str]:
+        """
+        The nodes that account for every pod that is missing; none where a pod has a reason of its own.
+
+        A daemon set calls its pod on a lost node misplaced: it tolerates that the node is unreachable, but not the
+        taint that keeps new pods away from there.
+        """
         faults = {trouble.pod.name: trouble.kind for trouble in self.troubles}
-        short = self.unready
-        if not short or len(short) < self.progress.missing:
+        lacking = self.progress.misplaced if gap is Gap.MISPLACED else self.progress.missing
+        if not self.unready or len(self.unready) < lacking:
             return frozenset()
-        if all(faults.get(pod.name) in _ON_A_NODE and _is_lost(pod, faults, owned) for pod in short):
-            return frozenset(_node(pod) for pod in short)
+        if all(faults.get(pod.name) in _ON_A_NODE and _is_lost(pod, faults, owned) for pod in self.unready):
+            return frozenset(_node(pod) for pod in self.unready)
         return frozenset()
 
 

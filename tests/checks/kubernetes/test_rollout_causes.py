@@ -37,6 +37,17 @@ def test_mixin_a_node_that_is_not_ready_explains_a_daemon_that_is_unavailable():
     assert ("target/node/worker-3",) == because(agent(available=2), *there, marked("agent-worker-3"))
 
 
+def test_a_lost_node_explains_the_pod_that_its_daemon_set_calls_misplaced():
+    # Seen on Kubernetes 1.36: the taint unreachable:NoSchedule makes the node one that the daemon set does not mean.
+    there = [its_pod(f"agent-{node}", node=node) for node in ("worker-1", "worker-2")]
+    astray = agent(desired=2, misscheduled=1)
+
+    assert ("target/node/worker-3",) == because(astray, *there, marked("agent-worker-3"))
+    assert () == because(agent(desired=2, misscheduled=2), *there, marked("agent-worker-3"))
+    assert () == because(astray, *there, its_pod("agent-worker-3", node="worker-3"))
+    assert "kubectl -n default describe node worker-3" in commands(astray, *there, marked("agent-worker-3"))
+
+
 def test_the_node_is_described_where_it_is_to_blame():
     found = commands(web(**SHORT), *web_pods(2), marked())
 

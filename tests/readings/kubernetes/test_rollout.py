@@ -70,16 +70,17 @@ PODS = st.builds(
 
 @st.composite
 def holed(draw, objects):
-    """An object of which parts are missing or null."""
+    """An object of which parts are missing or null; the values of a map of texts are never null."""
     whole = draw(objects)
     for _ in range(draw(st.integers(0, 3))):
-        part = whole
+        part, of_texts = whole, False
         while isinstance(part, dict) and part:
             key = draw(st.sampled_from(sorted(part)))
             if draw(st.booleans()) or not isinstance(part[key], dict):
-                part.pop(key) if draw(st.booleans()) or key in {"kind", "labels"} else part.update({key: None})
+                missing = of_texts or key == "kind" or draw(st.booleans())
+                part.pop(key) if missing else part.update({key: None})
                 break
-            part = part[key]
+            part, of_texts = part[key], key in {"labels", "matchLabels"}
     return whole
 
 
