@@ -29,8 +29,8 @@ def trouble_of(expectation: Autoscaling, autoscaler: HorizontalPodAutoscaler, no
 def _troubles(expectation: Autoscaling, autoscaler: HorizontalPodAutoscaler, now: datetime) -> Iterator[Trouble]:
     for trouble in (
         *_never_seen(autoscaler, now),
-        *_cannot_reach_target(expectation, autoscaler, now),
-        *_cannot_measure(expectation, autoscaler, now),
+        *_cannot_reach_target(autoscaler, now),
+        *_cannot_measure(autoscaler, now),
         *_wants_more_than_it_may(autoscaler, now),
         *_gets_nowhere(expectation, autoscaler, now),
     ):
@@ -85,9 +85,7 @@ def _never_seen(autoscaler: HorizontalPodAutoscaler, now: datetime) -> Iterator[
         )
 
 
-def _cannot_reach_target(
-    expectation: Autoscaling, autoscaler: HorizontalPodAutoscaler, now: datetime
-) -> Iterator[Trouble]:
+def _cannot_reach_target(autoscaler: HorizontalPodAutoscaler, now: datetime) -> Iterator[Trouble]:
     able = _condition(autoscaler, "AbleToScale", "False")
     # To wait between two steps was a False of its own once; it lasts minutes and is meant to.
     if able is None or (able.reason or "").startswith(_WAITS):
@@ -99,11 +97,10 @@ def _cannot_reach_target(
         since,
         _said(able),
         _unscaled(autoscaler),
-        _targets(expectation, autoscaler),
     )
 
 
-def _cannot_measure(expectation: Autoscaling, autoscaler: HorizontalPodAutoscaler, now: datetime) -> Iterator[Trouble]:
+def _cannot_measure(autoscaler: HorizontalPodAutoscaler, now: datetime) -> Iterator[Trouble]:
     active = _condition(autoscaler, "ScalingActive", "False")
     if active is None:
         return
@@ -118,7 +115,6 @@ def _cannot_measure(expectation: Autoscaling, autoscaler: HorizontalPodAutoscale
         since,
         _said(active),
         facts,
-        _targets(expectation, autoscaler),
     )
 
 
@@ -165,7 +161,8 @@ def _gets_nowhere(expectation: Autoscaling, autoscaler: HorizontalPodAutoscaler,
         since,
         _said(_condition(autoscaler, "AbleToScale", "True")),
         _unscaled(autoscaler),
-        _targets(expectation, autoscaler),
+        # Of the troubles of an autoscaler only this one is the workload's. One that lacks a pod still has metrics.
+        because=_targets(expectation, autoscaler),
     )
 
 

@@ -135,7 +135,6 @@ def test_what_a_person_does_about_metrics():
 
     assert "cannot read its metrics for 20m: FailedGetResourceMetric" == violation.observed
     assert "the HPA was unable to compute the replica count: failed to get cpu utilization" == violation.evidence[0]
-    assert ("target/default/deployment/api",) == violation.because
     assert [
         "kubectl -n default describe hpa api",
         "kubectl -n default get apiservices.apiregistration.k8s.io | grep metrics  # who answers api?",
@@ -192,6 +191,16 @@ def test_kube_hpa_replicas_mismatch_what_it_wants_does_not_come(age, count):
     behind = autoscaler(replicas=3, wanted=6, scaled=NOW - age)
 
     assert count == len(found(behind))
+
+
+def test_a_workload_with_a_pod_missing_explains_replicas_that_do_not_come_and_no_metrics():
+    blind = autoscaler(active="FailedGetResourceMetric", since=ago(minutes=20))
+    apart = autoscaler(able="FailedUpdateScale", since=ago(minutes=20))
+    behind = autoscaler(replicas=3, wanted=6, scaled=ago(minutes=20))
+
+    assert [(), (), ("target/default/deployment/api",)] == [
+        violation.because for one in (blind, apart, behind) for violation in judged(Autoscaling, one).violations
+    ]
 
 
 def test_what_does_not_come_is_told_with_its_numbers():
