@@ -4,7 +4,7 @@ from opscheck import Findings, Observe
 from opscheck.expectations.kubernetes.policies import Autoscaling
 from opscheck.queries.kubernetes.policies import ListAutoscalers
 from opscheck.readings.kubernetes.autoscaling import fullest, trouble_of
-from opscheck.readings.kubernetes.policies import subject, tell
+from opscheck.readings.kubernetes.policies import tell
 from opscheck.readings.kubernetes.selection import count_matches, listed, matching
 from opscheck.readings.kubernetes.warnings import Warnings
 
@@ -23,5 +23,5 @@ def test_autoscalers_can_scale(expectation: Autoscaling, observe: Observe, findi
         if (trouble := trouble_of(expectation, autoscaler, observe.now)) is not None:
             tell(findings, expectation, "HorizontalPodAutoscaler", autoscaler, trouble, warnings=warnings)
     if (found := fullest(matched)) is not None:
-        name, replicas, maximum = subject(expectation, found.autoscaler), found.replicas, found.maximum
+        name, replicas, maximum = expectation.subject(found.autoscaler), found.replicas, found.maximum
         findings.measure("replicas", replicas, subject=name, limit=maximum, margin=maximum - replicas)

@@ -5,7 +5,7 @@ from opscheck.expectations.kubernetes.batch import CronJobsOnTime
 from opscheck.queries.kubernetes.batch import ListCronJobs, ListJobs
 from opscheck.queries.observation import CouldNotObserve
 from opscheck.readings.kubernetes.cronjobs import Judgement, judge_cronjobs, troubles, unjudged
-from opscheck.readings.kubernetes.jobs import listed_aside, subject
+from opscheck.readings.kubernetes.jobs import listed_aside
 from opscheck.readings.kubernetes.references import reference
 from opscheck.readings.kubernetes.selection import count_matches, listed, matching
 from opscheck.readings.kubernetes.warnings import Warnings
@@ -26,7 +26,7 @@ def test_the_cron_jobs_are_on_time(expectation: CronJobsOnTime, observe: Observe
     for trouble in troubles(expectation, judgement, jobs, observe.now):
         cronjob = trouble.cronjob
         findings.add(
-            subject=subject(expectation, cronjob),
+            subject=expectation.subject(cronjob),
             observed=trouble.observed,
             expected=trouble.expected,
             severity=trouble.severity,
@@ -46,7 +46,7 @@ def measure_ages(expectation: CronJobsOnTime, judgement: Judgement, findings: Fi
             "age of the last success",
             worst.seconds,
             unit="s",
-            subject=subject(expectation, worst.cronjob),
+            subject=expectation.subject(worst.cronjob),
             limit=worst.limit,
             margin=worst.margin,
         )

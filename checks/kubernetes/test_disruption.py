@@ -8,7 +8,7 @@ from opscheck.queries.kubernetes.pods import ListPods
 from opscheck.queries.kubernetes.policies import ListDisruptionBudgets
 from opscheck.queries.observation import CouldNotObserve
 from opscheck.readings.kubernetes.disruption import Budget, fewest_allowed, stale, tightest, trouble_of
-from opscheck.readings.kubernetes.policies import not_up_to_date, subject, tell
+from opscheck.readings.kubernetes.policies import not_up_to_date, tell
 from opscheck.readings.kubernetes.selection import count_matches, listed, matching
 from opscheck.readings.kubernetes.warnings import Warnings
 
@@ -31,7 +31,7 @@ def test_budgets_have_the_pods_they_ask_for(
         if (trouble := trouble_of(expectation, budget, observe.now)) is not None:
             tell(findings, expectation, "PodDisruptionBudget", budget.budget, trouble, warnings=warnings)
     measure(expectation, budgets, findings)
-    outdated = {subject(expectation, budget.budget): why for budget in budgets if (why := stale(budget))}
+    outdated = {expectation.subject(budget.budget): why for budget in budgets if (why := stale(budget))}
     if (problem := not_up_to_date(outdated)) is not None:
         raise CouldNotObserve(next(iter(expectation.looks_at())), problem)
 
@@ -40,14 +40,14 @@ def measure(expectation: DisruptionBudgets, budgets: Sequence[Budget], findings:
     """Record how near the nearest budget is to its limits."""
     if (least := tightest(budgets)) is not None:
         healthy, asked = least.status.current_healthy or 0, least.status.desired_healthy or 0
-        name = subject(expectation, least.budget)
+        name = expectation.subject(least.budget)
         findings.measure("healthy pods", healthy, subject=name, limit=asked, margin=healthy - asked)
     if (least := fewest_allowed(budgets)) is not None:
         allowed, limit = least.status.disruptions_allowed or 0, expectation.allowed
         findings.measure(
             "disruptions allowed",
             allowed,
-            subject=subject(expectation, least.budget),
+            subject=expectation.subject(least.budget),
             limit=None if limit is None else limit.limit(allowed),
             margin=None if limit is None else limit.margin(allowed),
         )

@@ -6,7 +6,7 @@ from opscheck.queries.kubernetes.pods import ListPods
 from opscheck.queries.observation import CouldNotObserve
 from opscheck.readings.kubernetes import images as reading
 from opscheck.readings.kubernetes.findings import place_facts, too_few_facts
-from opscheck.readings.kubernetes.pod_groups import by_workload, in_force, nothing_judged, subject
+from opscheck.readings.kubernetes.pod_groups import by_workload, in_force, nothing_judged
 from opscheck.readings.kubernetes.references import owner_reference
 from opscheck.readings.kubernetes.selection import count_matches, listed, matching
 
@@ -45,7 +45,7 @@ def tell(expectation: ImagesPinned, trouble: reading.Trouble, findings: Findings
     group = trouble.group
     explained = owner_reference(expectation.target, group.pods[0]) if trouble.of_rollout else ""
     findings.add(
-        subject=subject(expectation, group),
+        subject=expectation.subject(group.pods[0], group.owner),
         observed=trouble.observed,
         expected=trouble.expected,
         since=trouble.since,

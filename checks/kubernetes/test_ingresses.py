@@ -16,7 +16,7 @@ from opscheck.readings.kubernetes.ingresses import (
 )
 from opscheck.readings.kubernetes.references import reference
 from opscheck.readings.kubernetes.selection import count_matches, listed, matching
-from opscheck.readings.kubernetes.services import facts, subject
+from opscheck.readings.kubernetes.services import facts
 from opscheck.readings.kubernetes.warnings import Warnings
 
 
@@ -53,7 +53,7 @@ def tell(
     """Record what is wrong with an ingress."""
     for one in found:
         findings.add(
-            subject=subject(expectation.only_namespace, ingress),
+            subject=expectation.subject(ingress),
             observed=one.trouble.observed,
             expected=one.trouble.expected,
             since=one.trouble.since,

@@ -7,7 +7,7 @@ from opscheck import Findings, Observe
 from opscheck.expectations.kubernetes.batch import JobsComplete
 from opscheck.queries.kubernetes.batch import Job, ListCronJobs, ListJobs
 from opscheck.queries.kubernetes.pods import ListPods
-from opscheck.readings.kubernetes.jobs import Around, failed, listed_aside, longest_run, subject, troubles
+from opscheck.readings.kubernetes.jobs import Around, failed, listed_aside, longest_run, troubles
 from opscheck.readings.kubernetes.references import owner_reference, reference
 from opscheck.readings.kubernetes.selection import count_matches, listed, matching
 from opscheck.readings.kubernetes.warnings import Warnings
@@ -28,7 +28,7 @@ def test_the_jobs_do_their_work(expectation: JobsComplete, observe: Observe, fin
     for trouble in troubles(expectation, jobs, around, observe.now):
         job = trouble.job
         findings.add(
-            subject=subject(expectation, job),
+            subject=expectation.subject(job),
             observed=trouble.observed,
             expected=trouble.expected,
             since=trouble.since,
@@ -46,5 +46,5 @@ def measure_jobs(expectation: JobsComplete, jobs: Sequence[Job], now: datetime, 
         job, seconds = run
         limit = float(expectation.max_runtime)
         findings.measure(
-            "longest run", seconds, unit="s", subject=subject(expectation, job), limit=limit, margin=limit - seconds
+            "longest run", seconds, unit="s", subject=expectation.subject(job), limit=limit, margin=limit - seconds
         )

@@ -4,7 +4,7 @@ from opscheck import Findings, Observe
 from opscheck.expectations.kubernetes.policies import Quotas
 from opscheck.queries.kubernetes.policies import ListQuotas
 from opscheck.queries.observation import CouldNotObserve
-from opscheck.readings.kubernetes.policies import not_up_to_date, subject, tell
+from opscheck.readings.kubernetes.policies import not_up_to_date, tell
 from opscheck.readings.kubernetes.quotas import never_counted, shortage, unmatched, usage
 from opscheck.readings.kubernetes.selection import count_matches, listed, matching
 from opscheck.readings.kubernetes.warnings import Warnings
@@ -33,7 +33,7 @@ def test_quotas_have_room(expectation: Quotas, observe: Observe, findings: Findi
             share.resource,
             share.percent,
             unit="%",
-            subject=subject(expectation, share.quota),
+            subject=expectation.subject(share.quota),
             limit=limit.limit(share.percent),
             margin=limit.margin(share.percent),
         )

@@ -6,7 +6,7 @@ from opscheck.queries.kubernetes.pods import ListPods
 from opscheck.queries.observation import CouldNotObserve
 from opscheck.readings.kubernetes import resources as reading
 from opscheck.readings.kubernetes.findings import place_facts, too_few_facts
-from opscheck.readings.kubernetes.pod_groups import by_workload, in_force, nothing_judged, subject
+from opscheck.readings.kubernetes.pod_groups import by_workload, in_force, nothing_judged
 from opscheck.readings.kubernetes.selection import count_matches, listed, matching
 
 
@@ -25,7 +25,7 @@ def test_the_resources_are_set(expectation: ResourcesSet, observe: Observe, find
         trouble = reading.trouble_of(expectation, group)
         if trouble is not None:
             findings.add(
-                subject=subject(expectation, group),
+                subject=expectation.subject(group.pods[0], group.owner),
                 observed=trouble.observed,
                 expected=f"every container sets {', '.join(expectation.require)}",
                 evidence=trouble.evidence,

@@ -7,7 +7,7 @@ from opscheck.queries.kubernetes.pods import ListPods
 from opscheck.readings.kubernetes.endpoints import Network
 from opscheck.readings.kubernetes.references import reference
 from opscheck.readings.kubernetes.selection import count_matches, listed, matching
-from opscheck.readings.kubernetes.services import explanations, facts, measured, subject, troubles
+from opscheck.readings.kubernetes.services import explanations, facts, measured, troubles
 from opscheck.readings.kubernetes.warnings import Warnings
 
 
@@ -33,7 +33,7 @@ def test_the_services_are_served(expectation: ServicesServed, observe: Observe, 
         service = behind.service
         for trouble in troubles(expectation, behind, network, observe.now):
             findings.add(
-                subject=subject(expectation.only_namespace, service),
+                subject=expectation.subject(service),
                 observed=trouble.observed,
                 expected=trouble.expected,
                 severity=trouble.severity,

@@ -15,7 +15,6 @@ from opscheck.readings.kubernetes.volumes import (
     claim_reference,
     depends_on_its_class,
     phase,
-    subject,
     trouble_of,
     users_of_claims,
 )
@@ -56,7 +55,7 @@ def find_troubles(
         trouble = trouble_of(claim, storage)
         if trouble is not None:
             findings.add(
-                subject=subject(expectation, claim),
+                subject=expectation.subject(claim),
                 observed=trouble.observed,
                 expected=trouble.expected,
                 since=trouble.since,
@@ -95,7 +94,7 @@ def grade_use(expectation: VolumesHealthy, use: Use, findings: Findings) -> None
                     share.percent,
                     limit,
                     unit="%",
-                    subject=subject(expectation, share.claim),
+                    subject=expectation.subject(share.claim),
                     detail=share.detail,
                     evidence=share.evidence,
                     facts=place_facts(expectation.target, share.claim.namespace) | dict(share.facts),

@@ -12,6 +12,7 @@ from opscheck.queries.base import Query
 from opscheck.queries.kubernetes.events import ListWarnings
 from opscheck.queries.kubernetes.identity import AskIdentity
 from opscheck.queries.kubernetes.lists import ListObjects
+from opscheck.queries.kubernetes.objects import KubernetesObject
 from opscheck.queries.label_selectors import parse_selector
 from opscheck.queries.observation import Problem, ProblemKind
 from opscheck.targets import KubernetesTarget
@@ -145,6 +146,11 @@ class InNamespaces(InCluster):
     def selected(self) -> str:
         """What is looked at, in words: `app=api in namespace shop`."""
         return f"{self.selector or 'all'} in {self.where}"
+
+    def subject(self, one: KubernetesObject, name: str = "") -> str:
+        """What findings call `one`, or `name` beside it: with its namespace where it looks at several."""
+        called = name or one.name
+        return called if self.only_namespace else f"{one.namespace}/{called}"
 
     def ask(self, kind: type[L]) -> tuple[L, ...]:
         """The lists of a kind, one for each namespace; each is shared with every other expectation there."""

@@ -17,7 +17,6 @@ from opscheck.readings.kubernetes.jobs import (
     newest_runs,
     rerun_facts,
     started,
-    subject,
 )
 from opscheck.readings.kubernetes.schedules import Schedule, UnreadableSchedule, read_schedule
 from opscheck.units import Severity, format_duration
@@ -93,14 +92,14 @@ def judge_cronjobs(expectation: CronJobsOnTime, cronjobs: Iterable[CronJob], now
         try:
             _judge(expectation, cronjob, judgement, now)
         except UnreadableSchedule as reason:
-            judgement.unjudged[subject(expectation, cronjob)] = str(reason)
+            judgement.unjudged[expectation.subject(cronjob)] = str(reason)
     return judgement
 
 
 def _judge(expectation: CronJobsOnTime, cronjob: CronJob, judgement: Judgement, now: datetime) -> None:
     counted_from = last_success(cronjob) or cronjob.created
     if counted_from is None:
-        judgement.unjudged[subject(expectation, cronjob)] = "it does not say when it was made"
+        judgement.unjudged[expectation.subject(cronjob)] = "it does not say when it was made"
         return
     seconds = max(0.0, (now - counted_from).total_seconds())
     if (limits := expectation.max_age) is not None:
@@ -117,7 +116,7 @@ def _judge(expectation: CronJobsOnTime, cronjob: CronJob, judgement: Judgement, 
             cronjob, seconds, limit_s, None, f"at most {format_duration(limit_s)} ago, by its schedule {schedule}"
         )
     if age.is_overdue and not _success_would_be_known(expectation, cronjob, now):
-        judgement.unjudged[subject(expectation, cronjob)] = (
+        judgement.unjudged[expectation.subject(cronjob)] = (
             "it keeps no successful jobs (successfulJobsHistoryLimit: 0), so that a cluster older than"
             " kubernetes/kubernetes#122025 does not record when it succeeded"
         )

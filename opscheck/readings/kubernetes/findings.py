@@ -7,6 +7,7 @@ from opscheck.expectations.kubernetes.base import Matched
 from opscheck.expectations.kubernetes.pods import PodsHealthy, RestartLimit
 from opscheck.queries.kubernetes.owners import controller, is_of_job, top_owner
 from opscheck.queries.kubernetes.pods import Pod
+from opscheck.queries.kubernetes.storage import mounts_of
 from opscheck.readings.kubernetes.containers import (
     Restarts,
     containers,
@@ -115,13 +116,9 @@ def most_restarts(selection: Selection, within: float, now: datetime) -> tuple[s
 
 def subject(expectation: PodsHealthy, trouble: Trouble) -> str:
     """The pod, or what several have in common: their owner, or the node they were lost with."""
-    if not trouble.alike:
-        name = trouble.pod.name
-    elif trouble.kind is Kind.NODE_LOST and trouble.node:
+    if trouble.alike and trouble.kind is Kind.NODE_LOST and trouble.node:
         return f"node/{trouble.node}"
-    else:
-        name = top_owner(trouble.pod)
-    return name if expectation.only_namespace else f"{trouble.pod.namespace}/{name}"
+    return expectation.subject(trouble.pod, top_owner(trouble.pod) if trouble.alike else "")
 
 
 def observed(trouble: Trouble) -> str:
@@ -154,8 +151,8 @@ def _causes(target: KubernetesTarget, trouble: Trouble) -> Iterator[str]:
     if trouble.node and _may_be_the_nodes_fault(trouble):
         yield reference(target, "node", trouble.node)
     if trouble.kind is Kind.UNSCHEDULED:
-        for claim in claims(pod):
-            yield reference(target, "persistentvolumeclaim", claim, pod.namespace)
+        for mount in mounts_of(pod):
+            yield reference(target, "persistentvolumeclaim", mount.claim, pod.namespace)
     maker = controller(pod)
     job = reference(target, "job", maker.name or "", pod.namespace) if maker and maker.kind == "Job" else ""
     yield from dict.fromkeys(owner for owner in (job, owner_reference(target, pod)) if owner)
@@ -166,15 +163,6 @@ def _may_be_the_nodes_fault(trouble: Trouble) -> bool:
     if trouble.kind is Kind.CANNOT_START:
         return bool(trouble.container and trouble.container.waiting_reason in _MADE_BY_THE_NODE)
     return trouble.kind in {Kind.NODE_LOST, Kind.STUCK, Kind.UNREADY, Kind.TOMBSTONE}
-
-
-def claims(pod: Pod) -> Iterator[str]:
-    """The names of the claims that its volumes are."""
-    for volume in (pod.spec and pod.spec.volumes) or ():
-        if volume.persistent_volume_claim and volume.persistent_volume_claim.claim_name:
-            yield volume.persistent_volume_claim.claim_name
-        elif volume.ephemeral is not None and volume.name:
-            yield f"{pod.name}-{volume.name}"
 
 
 def place_facts(target: KubernetesTarget, namespace: str | None) -> dict[str, str]:

@@ -6,12 +6,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
-from opscheck.expectations.kubernetes.base import OfKind
 from opscheck.expectations.kubernetes.batch import JobsComplete
 from opscheck.judging import Observe
 from opscheck.queries.kubernetes.batch import CronJob, Job
 from opscheck.queries.kubernetes.lists import ListObjects
-from opscheck.queries.kubernetes.objects import Condition, KubernetesObject, condition
+from opscheck.queries.kubernetes.objects import Condition, condition
 from opscheck.queries.kubernetes.owners import controller
 from opscheck.queries.kubernetes.pods import Pod
 from opscheck.queries.observation import Problem
@@ -305,11 +304,6 @@ def longest_run(jobs: Iterable[Job], now: datetime) -> tuple[Job, float] | None:
         and (since := started(job)) is not None
     ]
     return max(runs, key=lambda run: (run[1], run[0].namespace, run[0].name), default=None)
-
-
-def subject(expectation: OfKind, one: KubernetesObject) -> str:
-    """Its name; with its namespace where several are looked at."""
-    return one.name if expectation.only_namespace else f"{one.namespace}/{one.name}"
 
 
 def _job_facts(expectation: JobsComplete, job: Job) -> dict[str, str]:

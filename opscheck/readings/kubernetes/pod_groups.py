@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from opscheck.expectations.kubernetes.base import InNamespaces
 from opscheck.queries.kubernetes.owners import top_owner
 from opscheck.queries.kubernetes.pods import Pod
 from opscheck.queries.observation import Problem, ProblemKind
@@ -53,12 +52,6 @@ def judged_containers(pod: Pod, ignored: Sequence[str]) -> Iterator[Reported]:
     for container in containers(pod):
         if not any(fnmatchcase(container.name, glob) for glob in ignored):
             yield container
-
-
-def subject(expectation: InNamespaces, group: PodGroup) -> str:
-    """The workload, or the pod that nobody controls; with its namespace where several are looked at."""
-    name = group.owner or group.pods[0].name
-    return name if expectation.only_namespace else f"{group.namespace}/{name}"
 
 
 def called(container: Reported) -> str:

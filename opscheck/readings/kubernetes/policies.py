@@ -35,7 +35,7 @@ def tell(  # noqa: PLR0913 - what a finding is made of
 ) -> None:
     """Record what is wrong with `one`, an object of `kind`, which is spelled `PodDisruptionBudget`."""
     findings.add(
-        subject=subject(expectation, one),
+        subject=expectation.subject(one),
         observed=trouble.observed,
         expected=trouble.expected,
         severity=trouble.severity,
@@ -45,11 +45,6 @@ def tell(  # noqa: PLR0913 - what a finding is made of
         about=reference(expectation.target, kind.lower(), one.name, one.namespace),
         because=trouble.because,
     )
-
-
-def subject(expectation: OfKind, one: KubernetesObject) -> str:
-    """Its name; with its namespace where several are looked at."""
-    return one.name if expectation.only_namespace else f"{one.namespace}/{one.name}"
 
 
 def longer_than(grace: float, since: datetime | None, now: datetime) -> bool:

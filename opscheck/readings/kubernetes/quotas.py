@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from opscheck.expectations.kubernetes.policies import Quotas
 from opscheck.queries.kubernetes.policies import QuotaSpec, QuotaStatus, ResourceQuota
 from opscheck.queries.observation import Problem, ProblemKind
-from opscheck.readings.kubernetes.policies import Trouble, lasting, longer_than, subject
+from opscheck.readings.kubernetes.policies import Trouble, lasting, longer_than
 from opscheck.readings.kubernetes.warnings import Warnings
 from opscheck.readings.quantities import parse_quantity
 from opscheck.units import format_value, worst
@@ -55,7 +55,7 @@ def usage(expectation: Quotas, quotas: Iterable[ResourceQuota]) -> Usage:
         if not _status(quota).hard:
             found.unseen += [quota] if _spec(quota).hard else []
         elif fault := _judge(expectation, quota, found.shares):
-            found.stale[subject(expectation, quota)] = fault
+            found.stale[expectation.subject(quota)] = fault
     found.shares.sort(key=lambda share: (-share.percent, share.quota.namespace, share.quota.name, share.resource))
     return found
 

@@ -37,11 +37,6 @@ class Trouble:
     """None for what no limit grades."""
 
 
-def subject(namespace: str | None, one: KubernetesObject) -> str:
-    """Its name; with its namespace where several are looked at, which is where `namespace` is None."""
-    return one.name if namespace else f"{one.namespace}/{one.name}"
-
-
 def troubles(expectation: ServicesServed, behind: Behind, network: Network, now: datetime) -> Iterator[Trouble]:
     """Everything that is wrong with a service."""
     if behind.is_judged:
@@ -247,7 +242,7 @@ def measured(expectation: ServicesServed, behind: Iterable[Behind], findings: Fi
     counts = [(limit.margin(one.ready), one.ready, one.service) for one in found if one.is_judged]
     if counts:
         margin, ready, service = min(counts, key=lambda count: count[0])
-        name = subject(expectation.only_namespace, service)
+        name = expectation.subject(service)
         findings.measure("ready endpoints", ready, subject=name, limit=limit.limit(ready), margin=margin)
     asleep = sum(one.asleep for one in found)
     others = sum(not one.is_judged for one in found) - asleep

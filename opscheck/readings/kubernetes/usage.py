@@ -100,7 +100,7 @@ def pod_usage(
         if not selector.matches(pod.labels):
             continue
         found = by_name.get((pod.namespace, pod.name))
-        name = pod.name if expectation.only_namespace else f"{pod.namespace}/{pod.name}"
+        name = expectation.subject(pod)
         excuse = _not_running(pod)
         reason = _not_measured(found and found.timestamp, now)
         if excuse or found is None or reason:

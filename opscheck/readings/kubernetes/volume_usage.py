@@ -10,7 +10,7 @@ from opscheck.queries.kubernetes.storage import PersistentVolumeClaim, StorageCl
 from opscheck.queries.observation import Problem, ProblemKind
 from opscheck.queries.prometheus import PrometheusVector
 from opscheck.readings.kubernetes.pods import phase as pod_phase
-from opscheck.readings.kubernetes.volumes import Storage, phase, subject
+from opscheck.readings.kubernetes.volumes import Storage, phase
 from opscheck.readings.quantities import doubled, parse_quantity
 from opscheck.units import format_bytes, format_duration
 
@@ -104,7 +104,7 @@ def use_of(expectation: VolumesHealthy, claims: Iterable[PersistentVolumeClaim],
     for claim in claims:
         if claim.is_terminating or phase(claim) != "Bound":
             continue  # told as what it is
-        name = subject(expectation, claim)
+        name = expectation.subject(claim)
         pods = tuple(pod for pod in measured.storage.users_of(claim) if _runs(pod))
         volumes = by_claim.get((claim.namespace, claim.name), [])
         if reason := _nothing_to_judge(claim, pods, volumes):

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from opscheck.expectations.kubernetes.volumes import VolumesHealthy
 from opscheck.queries.kubernetes.objects import Condition, condition
 from opscheck.queries.kubernetes.owners import top_owner
 from opscheck.queries.kubernetes.pods import Pod
@@ -79,11 +78,6 @@ def users_of_claims(pods: Iterable[Pod]) -> Users:
             for mount in mounts_of(pod):
                 users.setdefault((pod.namespace, mount.claim), {})[pod.name] = pod
     return {claim: tuple(found[name] for name in sorted(found)) for claim, found in users.items()}
-
-
-def subject(expectation: VolumesHealthy, claim: PersistentVolumeClaim) -> str:
-    """The claim; with its namespace where several are looked at."""
-    return claim.name if expectation.only_namespace else f"{claim.namespace}/{claim.name}"
 
 
 def claim_reference(target: KubernetesTarget, claim: PersistentVolumeClaim) -> str:
