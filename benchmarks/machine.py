@@ -2,8 +2,14 @@
 
 import os
 import platform
+import shutil
+import subprocess
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
+
+import popeye
+from cluster import Missing, programs
 
 _PACKAGES = ("opscheck", "pytest", "httpx", "pytest-testinfra", "kubernetes", "urllib3", "msgspec", "pydantic")
 
@@ -19,5 +25,27 @@ def described(load: float) -> str:
     return (
         f"Measured on {datetime.now(UTC):%Y-%m-%d} with {os.cpu_count()} cores (load {load:.1f} when it began), "
         f"{platform.system()} {platform.release()} {platform.machine()}, Python {platform.python_version()}, "
-        f"{packages}.\n"
+        f"{packages}.\n{_servers()}"
     )
+
+
+def _servers() -> str:
+    """What the rows on a real Kubernetes were measured with; nothing where there is none."""
+    try:
+        found = programs()
+    except Missing:
+        return ""
+    kubernetes = _first_line(found["kube-apiserver"], "--version").removeprefix("Kubernetes ")
+    etcd = _first_line(found["etcd"], "--version").removeprefix("etcd Version: ")
+    kubectl = _first_line(found["kubectl"], "version", "--client").removeprefix("Client Version: ")
+    go = shutil.which("go")
+    built = f", {_first_line(go, 'version')}" if go else ""
+    return (
+        f"The real Kubernetes: kube-apiserver {kubernetes}, etcd {etcd}, kubectl {kubectl}, "
+        f"Popeye {popeye.version()}{built}.\n"
+    )
+
+
+def _first_line(program: str | Path, *words: str) -> str:
+    said = subprocess.run([program, *words], capture_output=True, text=True, timeout=30, check=True).stdout
+    return said.splitlines()[0].strip()

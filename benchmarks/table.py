@@ -41,6 +41,11 @@ def plain(line: Line) -> str:
     return f"  {line.what}: {line.opscheck}  [{line.aim or 'no aim'}: {met}]{beside}"
 
 
+def not_measured(what: str, why: object) -> Line:
+    """A row that says that it has no numbers, and why."""
+    return Line(what=what, opscheck=f"not measured: {why}")
+
+
 def seconds(value: float) -> str:
     """`0.42 s`, `380 ms` below a tenth of a second."""
     return f"{value * 1000:.0f} ms" if abs(value) < 0.1 else f"{value:.2f} s"

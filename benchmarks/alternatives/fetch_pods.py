@@ -1,5 +1,5 @@
 """
-Fetch pages of pods and do nothing with them: `python fetch_pods.py URL TOKEN gzip|plain`.
+Fetch pages of pods and do nothing with them: `python fetch_pods.py URL TOKEN gzip|plain [AUTHORITY]`.
 
 urllib3 is what the official client fetches with. Compressed pages are decompressed: they are the same bytes then.
 """
@@ -13,10 +13,10 @@ import urllib3
 _CONTINUE = re.compile(rb'"continue":"([^"]+)"')
 
 
-def main(url: str, token: str, encoding: str) -> None:
+def main(url: str, token: str, encoding: str, authority: str | None = None) -> None:
     """Print how many bytes came."""
     headers = {"Authorization": f"Bearer {token}"} | ({"Accept-Encoding": "gzip"} if encoding == "gzip" else {})
-    pool, fetched, page = urllib3.PoolManager(), 0, ""
+    pool, fetched, page = urllib3.PoolManager(ca_certs=authority), 0, ""
     while True:
         reply = pool.request("GET", f"{url}?limit=500{page}", headers=headers)
         fetched += len(reply.data)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 from table import Line
 
-from rows import dead_target, engine, namespace, one, pods, slow_http, stranger
+from rows import dead_target, engine, namespace, one, pods, real_pods, slow_http, stranger, whole_policy
 
 Row = Callable[[int], Iterable[Line]]
 """Measures and tells; the argument is how often a short process is run."""
@@ -14,6 +14,9 @@ ROWS: dict[str, Row] = {
     "http-1000": slow_http.thousand,
     "namespace": namespace.requests,
     "pods": pods.five_thousand,
+    "whole-policy": whole_policy.requests,
+    "real-pods": real_pods.five_thousand,
+    "real-20000": real_pods.twenty_thousand,
     "engine": engine.per_expectation,
     "one": one.whole_process,
     "dead-target": dead_target.one_timeout,
