@@ -28,6 +28,7 @@ from opscheck.targets import KubernetesTarget
 T = TypeVar("T")
 
 _VERSION = Ask("/version")
+_decode_version = msgspec.json.Decoder(ServerVersion).decode
 # What stands between here and an API server that is down says one of these.
 _DOWN = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
 
@@ -66,7 +67,7 @@ def _check_is_kubernetes(client: Client, reply: Reply) -> None:
 
 def _version_in(body: bytes) -> ServerVersion | None:
     try:
-        return msgspec.json.decode(body, type=ServerVersion)
+        return _decode_version(body)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
 

@@ -26,6 +26,9 @@ class _Review(msgspec.Struct, frozen=True):
     status: _Status = _Status()
 
 
+_decode = msgspec.json.Decoder(_Review).decode
+
+
 def ask_identity(client: Client, deadline: Deadline) -> Identity:
     """
     The cluster and the user. Raises ProbeError.
@@ -48,6 +51,6 @@ def ask_identity(client: Client, deadline: Deadline) -> Identity:
 
 def _user(body: bytes) -> _User:
     try:
-        return msgspec.json.decode(body, type=_Review).status.user_info
+        return _decode(body).status.user_info
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return _User()

@@ -1,5 +1,6 @@
 """LIST in pages: only the needed fields are decoded, page by page, and nothing of a page is kept twice."""
 
+import threading
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
@@ -17,6 +18,8 @@ _METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _OK, _GONE = 200, 410
 _RESTARTS = 1
 _SHOWN = 40
+
+_LOOKING_INTO_TYPES = threading.Lock()
 
 T = TypeVar("T")
 
@@ -38,7 +41,7 @@ def list_items(client: Client, query: ListObjects[T], deadline: Deadline) -> tup
 
     A namespace that does not exist has no objects; an API server does not tell the two apart. Raises ProbeError.
     """
-    decode = msgspec.json.Decoder(_Page[query.item]).decode  # type: ignore[name-defined]  # the type is a value here
+    decode = _decoder(query)
     items, token, restarts, sharing = list[T](), "", 0, Sharing()
     while True:
         ask = _page(query, token)
@@ -63,6 +66,13 @@ def list_items(client: Client, query: ListObjects[T], deadline: Deadline) -> tup
         if following == token:
             raise _unreadable(ask, "the server continues the list at the same place for ever", "")
         token = following
+
+
+def _decoder(query: ListObjects[T]) -> Callable[[bytes], _Page[T]]:
+    # msgspec looks into a type when it is first used, and runs Python meanwhile. A second thread that comes to the same
+    # type, or to a part of it, then decodes with what is half known, which ends the process (a segmentation fault).
+    with _LOOKING_INTO_TYPES:
+        return msgspec.json.Decoder(_Page[query.item]).decode  # type: ignore[name-defined]  # the type is a value here
 
 
 def _page(query: ListObjects[Any], token: str) -> Ask:
