@@ -5,9 +5,8 @@ from opscheck.expectations.kubernetes.batch import CronJobsOnTime
 from opscheck.queries.kubernetes.batch import ListCronJobs, ListJobs
 from opscheck.queries.observation import CouldNotObserve
 from opscheck.readings.kubernetes.cronjobs import Judgement, judge_cronjobs, troubles, unjudged
-from opscheck.readings.kubernetes.jobs import listed_aside
 from opscheck.readings.kubernetes.references import reference
-from opscheck.readings.kubernetes.selection import count_matches, listed, matching
+from opscheck.readings.kubernetes.selection import count_matches, listed, listed_aside, matching
 from opscheck.readings.kubernetes.warnings import Warnings
 
 

@@ -7,9 +7,9 @@ from opscheck import Findings, Observe
 from opscheck.expectations.kubernetes.batch import JobsComplete
 from opscheck.queries.kubernetes.batch import Job, ListCronJobs, ListJobs
 from opscheck.queries.kubernetes.pods import ListPods
-from opscheck.readings.kubernetes.jobs import Around, failed, listed_aside, longest_run, troubles
+from opscheck.readings.kubernetes.jobs import Around, failed, longest_run, troubles
 from opscheck.readings.kubernetes.references import owner_reference, reference
-from opscheck.readings.kubernetes.selection import count_matches, listed, matching
+from opscheck.readings.kubernetes.selection import count_matches, listed, listed_aside, matching
 from opscheck.readings.kubernetes.warnings import Warnings
 
 

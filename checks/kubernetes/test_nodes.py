@@ -11,7 +11,7 @@ from opscheck.readings.kubernetes import nodes as reading
 from opscheck.readings.kubernetes.findings import place_facts
 from opscheck.readings.kubernetes.node_room import pods_by_node, room, unjudged
 from opscheck.readings.kubernetes.references import reference
-from opscheck.readings.kubernetes.selection import count_matches, listed, matching
+from opscheck.readings.kubernetes.selection import count_matches, listed, listed_aside, matching
 
 
 def test_the_nodes_are_well(expectation: NodesHealthy, observe: Observe, findings: Findings) -> None:
@@ -40,11 +40,7 @@ def count_nodes(expectation: NodesHealthy, there: Sequence[Node], findings: Find
 
 def seen_pods(expectation: NodesHealthy, observe: Observe) -> Mapping[str, Sequence[Pod]]:
     """The pods on each node, as evidence; empty where no limit needs them or they cannot be listed."""
-    pods: list[Pod] = []
-    for query in expectation.every_pod():
-        answer = observe.aside(query)
-        pods += () if isinstance(answer, Problem) else answer.items
-    return pods_by_node(pods)
+    return pods_by_node(listed_aside(observe, expectation.every_pod()).items)
 
 
 def tell(

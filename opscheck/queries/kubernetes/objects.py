@@ -107,12 +107,21 @@ class KubernetesObject(Part, frozen=True):
         return bool(self.metadata and self.metadata.deletion_timestamp)
 
     @property
+    def deletion_due(self) -> datetime | None:
+        """When the grace period of its deletion ends."""
+        return self.metadata and self.metadata.deletion_timestamp
+
+    @property
     def deleted(self) -> datetime | None:
         """When somebody deleted it."""
-        due = self.metadata and self.metadata.deletion_timestamp
-        if self.metadata is None or due is None:
+        if self.metadata is None or self.deletion_due is None:
             return None
-        return due - timedelta(seconds=self.metadata.deletion_grace_period_seconds or 0)
+        return self.deletion_due - timedelta(seconds=self.metadata.deletion_grace_period_seconds or 0)
+
+    @property
+    def finalizers(self) -> tuple[str, ...]:
+        """What must be done before it goes."""
+        return (self.metadata and self.metadata.finalizers) or ()
 
 
 @final

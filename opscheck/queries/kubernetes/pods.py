@@ -141,6 +141,11 @@ class Pod(KubernetesObject, frozen=True):
     spec: PodSpec | None = None
     status: PodStatus | None = None
 
+    @property
+    def node(self) -> str:
+        """The node it is on; empty before one took it."""
+        return (self.spec and self.spec.node_name) or ""
+
 
 @dataclass(frozen=True)
 class ListPods(ListObjects[Pod], name="kubernetes.pods", resource="pods"):

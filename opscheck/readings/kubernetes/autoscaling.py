@@ -8,9 +8,10 @@ from datetime import datetime
 from opscheck.expectations.kubernetes.policies import Autoscaling
 from opscheck.queries.kubernetes.objects import Condition, condition
 from opscheck.queries.kubernetes.policies import AutoscalerSpec, AutoscalerStatus, HorizontalPodAutoscaler
-from opscheck.readings.kubernetes.containers import message
-from opscheck.readings.kubernetes.policies import Trouble, lasting, latest, longer_than
+from opscheck.readings.kubernetes.containers import messages
+from opscheck.readings.kubernetes.policies import Trouble
 from opscheck.readings.kubernetes.references import reference
+from opscheck.readings.kubernetes.times import lasting, latest, longer_than
 
 _SCALED_TO_NONE = "ScalingDisabled"
 _AT_MAXIMUM = "TooManyReplicas"
@@ -68,10 +69,6 @@ def _targets(expectation: Autoscaling, autoscaler: HorizontalPodAutoscaler) -> t
     return (reference(expectation.target, kind, name, autoscaler.namespace),) if name else ()
 
 
-def _said(*conditions: Condition | None) -> tuple[str, ...]:
-    return tuple(line for found in conditions if found and (line := message(found.message)))
-
-
 def _unscaled(autoscaler: HorizontalPodAutoscaler) -> dict[str, str]:
     return {"unscaled": target} if (target := scaled(autoscaler)) else {}
 
@@ -95,7 +92,7 @@ def _cannot_reach_target(autoscaler: HorizontalPodAutoscaler, now: datetime) -> 
         f"cannot scale {scaled(autoscaler) or 'its target'}{lasting(since, now)}: {able.reason or 'no reason given'}",
         "able to scale",
         since,
-        _said(able),
+        messages(able.message),
         _unscaled(autoscaler),
     )
 
@@ -113,7 +110,7 @@ def _cannot_measure(autoscaler: HorizontalPodAutoscaler, now: datetime) -> Itera
         f"{'cannot read its metrics' if unread else 'does not scale'}{lasting(since, now)}: {reason}",
         "scaling by its metrics",
         since,
-        _said(active),
+        messages(active.message),
         facts,
     )
 
@@ -136,7 +133,7 @@ def _wants_more_than_it_may(autoscaler: HorizontalPodAutoscaler, now: datetime) 
         f"wants more than its maximum of {maximum} replicas{lasting(since, now)}",
         f"enough with at most {maximum}",
         since,
-        _said(limited),
+        messages(limited.message),
         {"maxed": autoscaler.name, "raised_maximum": _patch(2 * maximum)},
     )
 
@@ -154,12 +151,15 @@ def _gets_nowhere(expectation: Autoscaling, autoscaler: HorizontalPodAutoscaler,
     has, wants = _status(autoscaler).current_replicas, _status(autoscaler).desired_replicas
     if has is None or wants is None or has == wants:
         return
-    since = _status(autoscaler).last_scale_time or autoscaler.created
+    since, able = (
+        _status(autoscaler).last_scale_time or autoscaler.created,
+        _condition(autoscaler, "AbleToScale", "True"),
+    )
     yield Trouble(
         f"wants {wants} replicas of {scaled(autoscaler) or 'its target'} and has {has}{lasting(since, now)}",
         "as many as it wants",
         since,
-        _said(_condition(autoscaler, "AbleToScale", "True")),
+        messages(able and able.message),
         _unscaled(autoscaler),
         # Of the troubles of an autoscaler only this one is the workload's. One that lacks a pod still has metrics.
         because=_targets(expectation, autoscaler),

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from opscheck.masking import mask_secrets
 from opscheck.queries.kubernetes.pods import Container, ContainerState, ContainerStatus, Pod, Terminated
-from opscheck.units import format_duration
+from opscheck.readings.kubernetes.times import span
 
 CRASH_LOOP = "CrashLoopBackOff"
 OUT_OF_MEMORY = "OOMKilled"
@@ -177,8 +177,13 @@ def described(ended: Terminated | None, container: Reported, now: datetime) -> s
     if ended.signal:
         notes.append(f"signal {ended.signal}")
     code = f"exit code {ended.exit_code}" if ended.exit_code is not None else "no exit code"
-    ago = f" {format_duration(max(0.0, (now - ended.finished_at).total_seconds()))} ago" if ended.finished_at else ""
+    ago = f" {span(ended.finished_at, now)} ago" if ended.finished_at else ""
     return code + (f" ({', '.join(notes)})" if notes else "") + ago
+
+
+def messages(*texts: str | None) -> tuple[str, ...]:
+    """Those of the messages that say anything."""
+    return tuple(line for text in texts if (line := message(text)))
 
 
 def message(text: str | None) -> str:

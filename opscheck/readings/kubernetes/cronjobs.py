@@ -10,7 +10,6 @@ from opscheck.queries.kubernetes.batch import CronJob, CronJobSpec, CronJobStatu
 from opscheck.queries.observation import Problem, ProblemKind
 from opscheck.readings.kubernetes.findings import place_facts
 from opscheck.readings.kubernetes.jobs import (
-    Beside,
     cronjob_of,
     described_failure,
     failed,
@@ -19,6 +18,8 @@ from opscheck.readings.kubernetes.jobs import (
     started,
 )
 from opscheck.readings.kubernetes.schedules import Schedule, UnreadableSchedule, read_schedule
+from opscheck.readings.kubernetes.selection import Beside
+from opscheck.readings.kubernetes.times import lasting
 from opscheck.units import Severity, format_duration
 
 _NAMED = 5
@@ -266,7 +267,7 @@ def _why(expectation: CronJobsOnTime, cronjob: CronJob, runs: _Runs, now: dateti
 
 def _still_active(cronjob: CronJob, runs: _Runs, now: datetime) -> str:
     began = next((moment for job in runs.jobs if job.name == runs.active and (moment := started(job))), None)
-    running = f" for {format_duration(max(0.0, (now - began).total_seconds()))}" if began else ""
+    running = lasting(began, now)
     if _spec(cronjob).concurrency_policy == "Forbid":
         return f"{runs.active} runs{running}, and concurrencyPolicy Forbid lets no other start"
     more = len(_status(cronjob).active or ()) - 1

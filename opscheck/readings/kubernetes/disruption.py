@@ -11,15 +11,15 @@ from opscheck.queries.kubernetes.objects import Condition, LabelRequirement, Lab
 from opscheck.queries.kubernetes.owners import top_owner
 from opscheck.queries.kubernetes.pods import Pod
 from opscheck.queries.kubernetes.policies import BudgetStatus, PodDisruptionBudget
-from opscheck.readings.kubernetes.containers import message
+from opscheck.readings.kubernetes.containers import messages
 from opscheck.readings.kubernetes.findings import ROLLED_OUT
-from opscheck.readings.kubernetes.pods import is_ready, not_ready_since, phase
-from opscheck.readings.kubernetes.policies import Trouble, lasting, latest, longer_than
+from opscheck.readings.kubernetes.pods import has_ended, is_ready, not_ready_since, phase
+from opscheck.readings.kubernetes.policies import Trouble
 from opscheck.readings.kubernetes.references import owner_reference, reference
 from opscheck.readings.kubernetes.selection import labels_there
+from opscheck.readings.kubernetes.times import lasting, latest, longer_than
 
 _SCALED = ("deployment/", "statefulset/")
-_ENDED = {"Succeeded", "Failed"}
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Budget:
     @property
     def unhealthy(self) -> tuple[Pod, ...]:
         """Those of its pods that do not serve and should."""
-        return tuple(pod for pod in self.pods if not is_ready(pod) and phase(pod) not in _ENDED)
+        return tuple(pod for pod in self.pods if not is_ready(pod) and not has_ended(pod))
 
     @property
     def disallowed(self) -> Condition | None:
@@ -107,12 +107,11 @@ def _never_seen(_: DisruptionBudgets, budget: Budget, now: datetime) -> Iterator
 def _not_synchronised(_: DisruptionBudgets, budget: Budget, now: datetime) -> Iterator[Trouble]:
     failed = budget.disallowed
     if failed is not None and failed.reason == "SyncFailed":
-        said = message(failed.message)
         yield Trouble(
             f"its pods cannot be counted{lasting(failed.last_transition_time, now)}: SyncFailed",
             "pods that the disruption controller can count",
             failed.last_transition_time,
-            (said,) if said else (),
+            messages(failed.message),
         )
 
 
@@ -147,7 +146,7 @@ def _short_since(budget: Budget) -> datetime | None:
 
 def _went(pod: Pod) -> datetime | None:
     # Until its grace period ends, a pod that goes may still serve.
-    return (pod.metadata and pod.metadata.deletion_timestamp) or not_ready_since(pod)
+    return pod.deletion_due or not_ready_since(pod)
 
 
 def _too_few_pods(expectation: DisruptionBudgets, budget: Budget, _: datetime) -> Iterator[Trouble]:
@@ -168,7 +167,7 @@ def _too_tight(expectation: DisruptionBudgets, budget: Budget, now: datetime) ->
     if limit is None or allowed is None or not budget.status.expected_pods:
         return
     severity, since = limit.severity(allowed), _disallowed_since(budget)
-    if severity is not None and (since is None or longer_than(expectation.grace, since, now)):
+    if severity is not None:
         yield Trouble(
             f"{_disruptions(allowed)} allowed{lasting(since, now)} ({budget.counted})",
             f"at least {limit.limit(allowed)}",
@@ -195,7 +194,7 @@ def _loosened(budget: Budget) -> dict[str, str]:
 def because(expectation: DisruptionBudgets, budget: Budget) -> tuple[str, ...]:
     """The nodes, the workloads and the pods that would explain why it is short."""
     target, unhealthy = expectation.target, budget.unhealthy
-    nodes = sorted({pod.spec.node_name for pod in unhealthy if pod.spec and pod.spec.node_name})
+    nodes = sorted({pod.node for pod in unhealthy if pod.node})
     owners = sorted({owner for pod in unhealthy if (owner := owner_reference(target, pod))})
     pods = [reference(target, "pod", pod.name, pod.namespace) for pod in unhealthy]
     return (*(reference(target, "node", node) for node in nodes), *owners, *pods)
@@ -229,8 +228,7 @@ def _about_pods(budget: Budget) -> Iterator[str]:
 
 
 def _called(pod: Pod) -> str:
-    node = pod.spec and pod.spec.node_name
-    return f"{pod.name} on {node}" if node else pod.name
+    return f"{pod.name} on {pod.node}" if pod.node else pod.name
 
 
 def _about_labels(budget: Budget) -> Iterator[str]:

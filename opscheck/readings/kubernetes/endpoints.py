@@ -9,9 +9,7 @@ from opscheck.queries.kubernetes.network import EndpointSlice, Service, ServiceP
 from opscheck.queries.kubernetes.pods import Pod
 from opscheck.queries.kubernetes.workloads import Deployment, StatefulSet
 from opscheck.readings.kubernetes.containers import containers, crashes_in_a_loop
-from opscheck.readings.kubernetes.pods import condition, is_ready, phase
-
-_ENDED = {"Succeeded", "Failed"}
+from opscheck.readings.kubernetes.pods import condition, has_ended, is_ready
 
 
 @dataclass(frozen=True)
@@ -82,7 +80,7 @@ class Network:
         # Hundreds of services look at thousands of pods: each looks at those alone that carry one of its labels.
         self._labelled: Mapping[tuple[str, str, str], list[Pod]] = defaultdict(list)
         for pod in pods:
-            if phase(pod) not in _ENDED:
+            if not has_ended(pod):
                 self._pods[pod.namespace].append(pod)
                 for key, value in pod.labels.items():
                     self._labelled[pod.namespace, key, value].append(pod)

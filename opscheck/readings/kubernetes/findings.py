@@ -16,7 +16,7 @@ from opscheck.readings.kubernetes.containers import (
     has_restarted,
     restarts_within,
 )
-from opscheck.readings.kubernetes.pods import Kind, Trouble, as_one, is_terminating, phase, trouble_of
+from opscheck.readings.kubernetes.pods import Kind, Trouble, as_one, phase, trouble_of
 from opscheck.readings.kubernetes.references import owner_reference, reference
 from opscheck.readings.kubernetes.selection import Selection
 from opscheck.readings.quantities import doubled
@@ -60,7 +60,7 @@ def _alike(trouble: Trouble) -> tuple[object, ...]:
 
 
 def _ran_out_of_memory(pod: Pod, within: float | None, now: datetime) -> Trouble | None:
-    if within is None or is_terminating(pod) or phase(pod) == "Succeeded":
+    if within is None or pod.is_terminating or phase(pod) == "Succeeded":
         return None
     window = format_duration(within)
     for container in containers(pod):
@@ -101,7 +101,7 @@ def _restarts_too_often(pod: Pod, limit: RestartLimit | None, now: datetime) -> 
 
 def pod_restarts(pod: Pod, within: float, now: datetime) -> Restarts:
     """The restarts of all containers together, as `kubectl get pods` shows them, inside the window."""
-    if not has_restarted(pod) or is_terminating(pod) or phase(pod) == "Succeeded" or is_of_job(pod):
+    if not has_restarted(pod) or pod.is_terminating or phase(pod) == "Succeeded" or is_of_job(pod):
         return Restarts(0, 0)
     each = [restarts_within(container, pod, now, within) for container in containers(pod)]
     return Restarts(sum(one.at_least for one in each), sum(one.at_most for one in each))
@@ -175,7 +175,7 @@ def place_facts(target: KubernetesTarget, namespace: str | None) -> dict[str, st
 
 def pod_facts(target: KubernetesTarget, pod: Pod) -> dict[str, str]:
     """What every command about a pod may name."""
-    known = {"pod": pod.name, "owner": top_owner(pod), "node": (pod.spec and pod.spec.node_name) or ""}
+    known = {"pod": pod.name, "owner": top_owner(pod), "node": pod.node}
     return place_facts(target, pod.namespace) | {name: value for name, value in known.items() if value}
 
 
@@ -195,8 +195,8 @@ def _remedies(trouble: Trouble) -> Iterator[tuple[str, str]]:
             yield "unscheduled", pod
         case Kind.UNREADY:
             yield "unready", pod
-        case Kind.NODE_LOST if trouble.pod.spec and trouble.pod.spec.node_name:
-            yield "lost_node", trouble.pod.spec.node_name
+        case Kind.NODE_LOST if trouble.node:
+            yield "lost_node", trouble.node
         case Kind.STUCK:
             yield "stuck", pod
         case Kind.TOMBSTONE:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from fnmatch import fnmatchcase
 
 from opscheck.expectations.kubernetes.containers import ImagesPinned
@@ -11,7 +11,7 @@ from opscheck.queries.kubernetes.pods import Pod
 from opscheck.readings.kubernetes.containers import Reported
 from opscheck.readings.kubernetes.findings import ROLLED_OUT
 from opscheck.readings.kubernetes.pod_groups import PodGroup, called, judged_containers, named
-from opscheck.units import format_duration
+from opscheck.readings.kubernetes.times import lasting, longer_than
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def _differing(expectation: ImagesPinned, group: PodGroup, found: tuple[Use, ...
         bad = [use for use in meant if not use.image.is_as(wanted)]
         arrived = [use for use in meant if use.image.is_as(wanted)]
         since = _first_of(arrived)
-        if not bad or (since is not None and now - since <= timedelta(seconds=expectation.grace)):
+        if not bad or not longer_than(expectation.grace, since, now):
             continue
         exact = wanted.tag or wanted.digest
         remedy = {"differing": group.owner} | ({"expected_image": text} if exact else {})
@@ -106,11 +106,10 @@ def _mixed(expectation: ImagesPinned, group: PodGroup, found: tuple[Use, ...], n
             by_image.setdefault(use.image, []).append(use)
         # Since the first pod with the image that came last; pods that were merely replaced do not begin it anew.
         since = max((first for one in by_image.values() if (first := _first_of(one))), default=None)
-        if len(by_image) < 2 or (since is not None and now - since <= timedelta(seconds=expectation.grace)):  # noqa: PLR2004 - two differ
+        if len(by_image) < 2 or not longer_than(expectation.grace, since, now):  # noqa: PLR2004 - two differ
             continue
         images = ", ".join(f"{one[0].text} in {_pods(one)}" for one in sorted(by_image.values(), key=_place))
-        lasts = f" for {format_duration((now - since).total_seconds())}" if since else ""
-        observed = f"{called(alike[0].container)} runs {len(by_image)} images{lasts}: {images}"
+        observed = f"{called(alike[0].container)} runs {len(by_image)} images{lasting(since, now)}: {images}"
         wanted = f"one image in all pods, {expectation.grace} after a rollout began at the latest"
         yield _trouble(group, alike, observed, wanted, {"mixed_rollout": group.owner}, since=since, of_rollout=True)
 

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from opscheck.queries.kubernetes.network import (
     Ingress,
@@ -18,8 +18,8 @@ from opscheck.readings.kubernetes.containers import message
 from opscheck.readings.kubernetes.endpoints import Network
 from opscheck.readings.kubernetes.references import reference
 from opscheck.readings.kubernetes.services import Trouble, explanations, lost_ports, port_text, too_few_ready
+from opscheck.readings.kubernetes.times import is_young, lasting
 from opscheck.targets import KubernetesTarget
-from opscheck.units import format_duration
 
 _ROUTES = 3
 # The AWS load balancer controller takes the name for one of its actions, which stands in an annotation.
@@ -67,12 +67,12 @@ class Backends:
             service = self._services.get((ingress.namespace, backend.service))
             because = (reference(self._target, "service", backend.service, ingress.namespace),)
             if service is None:
-                if not _is_young(ingress, now, grace):
+                if not is_young(ingress, now, grace):
                     yield Found(_missing(ingress, backend), because)
             elif service.type == "ExternalName":
                 continue  # it has neither endpoints nor, as a rule, ports
             elif (port := _port(service, backend.port)) is None and (backend.port.name or backend.port.number):
-                if not _is_young(ingress, now, grace):
+                if not is_young(ingress, now, grace):
                     yield Found(_no_port(ingress, backend, service), because)
             else:
                 yield from self._unserved(ingress, backend, service, port, now, grace)
@@ -133,10 +133,6 @@ def _port(service: Service, wanted: ServiceBackendPort) -> ServicePort | None:
     return next((port for port in service.ports if wanted.number and port.port == wanted.number), None)
 
 
-def _is_young(ingress: Ingress, now: datetime, grace: float) -> bool:
-    return ingress.created is not None and now - ingress.created <= timedelta(seconds=grace)
-
-
 def _missing(ingress: Ingress, backend: Backend) -> Trouble:
     return Trouble(
         f"{backend.text}: there is no service {backend.service}",
@@ -163,7 +159,7 @@ def certificate_troubles(
     Hosts without a secret get the controller's own certificate, and a name with a slash means another namespace, as
     some controllers read it.
     """
-    if _is_young(ingress, now, grace):
+    if is_young(ingress, now, grace):
         return  # whoever issues certificates may not be done
     there = {one.name for one in secrets if one.namespace == ingress.namespace}
     hosts: dict[str, set[str]] = defaultdict(set)
@@ -178,7 +174,7 @@ def certificate_troubles(
 
 def class_troubles(ingress: Ingress, classes: Iterable[IngressClass], now: datetime, grace: float) -> Iterator[Found]:
     """An ingress whose class does not exist, or that names none while there is no default one."""
-    if _is_young(ingress, now, grace):
+    if is_young(ingress, now, grace):
         return
     there = {one.name: one for one in classes}
     named = ingress.ingress_class
@@ -200,10 +196,9 @@ def _no_class(ingress: Ingress, observed: str, name: str, evidence: tuple[str, .
 def address_troubles(ingress: Ingress, others: Iterable[Ingress], now: datetime, grace: float) -> Iterator[Found]:
     """An ingress that no controller has given an address, and ports that its load balancer could not open."""
     facts: Mapping[str, str] = {"ingress": ingress.name, "unaddressed": ingress.name}
-    if not ingress.load_balancer.addresses and not _is_young(ingress, now, grace):
+    if not ingress.load_balancer.addresses and not is_young(ingress, now, grace):
         since = ingress.created
-        lasting = f" for {format_duration((now - since).total_seconds())}" if since else ""
-        yield Found(Trouble(f"no address{lasting}", "an address", facts, since, (_alike(ingress, others),)))
+        yield Found(Trouble(f"no address{lasting(since, now)}", "an address", facts, since, (_alike(ingress, others),)))
     for port in ingress.load_balancer.failed_ports:
         yield Found(Trouble(f"port {port.port} failed: {message(port.error)}", "no error", facts))
 

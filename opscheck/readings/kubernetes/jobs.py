@@ -4,22 +4,17 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Generic, TypeVar
 
 from opscheck.expectations.kubernetes.batch import JobsComplete
-from opscheck.judging import Observe
 from opscheck.queries.kubernetes.batch import CronJob, Job
-from opscheck.queries.kubernetes.lists import ListObjects
 from opscheck.queries.kubernetes.objects import Condition, condition
 from opscheck.queries.kubernetes.owners import controller
 from opscheck.queries.kubernetes.pods import Pod
-from opscheck.queries.observation import Problem
-from opscheck.readings.kubernetes.containers import Reported, containers, described_end, message
+from opscheck.readings.kubernetes.containers import Reported, containers, described_end, message, messages
 from opscheck.readings.kubernetes.findings import place_facts
-from opscheck.readings.kubernetes.pods import phase
-from opscheck.units import format_duration
-
-T = TypeVar("T")
+from opscheck.readings.kubernetes.pods import has_ended, phase
+from opscheck.readings.kubernetes.selection import Beside
+from opscheck.readings.kubernetes.times import span
 
 # Complete and Failed come when the last pod has ended; the other two as soon as that is decided.
 _SUCCEEDED = ("Complete", "SuccessCriteriaMet")
@@ -29,34 +24,13 @@ _BY_HAND = "-by-hand"
 
 
 @dataclass(frozen=True)
-class Beside(Generic[T]):
-    """Objects that are evidence only, and why some of them could not be read."""
-
-    items: tuple[T, ...] = ()
-    unread: str = ""
-
-
-def listed_aside(observe: Observe, queries: Iterable[ListObjects[T]]) -> Beside[T]:
-    """The objects of several lists, as far as they can be read; no verdict may stand on them."""
-    items: list[T] = []
-    unread: list[str] = []
-    for query in queries:
-        answer = observe.aside(query)
-        if isinstance(answer, Problem):
-            unread.append(f"{query.called} could not be read: {answer.text}")
-        else:
-            items += answer.items
-    return Beside(tuple(items), next(iter(unread), ""))
-
-
-@dataclass(frozen=True)
 class Around:
     """What is around the selected jobs."""
 
     jobs: Sequence[Job]
     """All jobs that were listed, the selected ones too."""
     cronjobs: Sequence[CronJob]
-    pods: Beside[Pod] = Beside()
+    pods: Beside[Pod] = field(default_factory=Beside)
 
 
 @dataclass(frozen=True)
@@ -139,7 +113,7 @@ def _by_age(job: Job) -> tuple[float, str]:
 def described_failure(job: Job, failure: Condition, now: datetime) -> str:
     """How it failed: `failed 5m ago: BackoffLimitExceeded (7 pods failed, backoffLimit 6)`."""
     at = failure.last_transition_time
-    ago = f" {_ago(at, now)} ago" if at else ""
+    ago = f" {span(at, now)} ago" if at else ""
     notes = ", ".join(_notes(job, failure.reason))
     return f"failed{ago}: {failure.reason or 'no reason given'}" + (f" ({notes})" if notes else "")
 
@@ -176,8 +150,7 @@ def _is_forgotten(expectation: JobsComplete, failure: Condition, now: datetime) 
 
 
 def _failure(expectation: JobsComplete, job: Job, failure: Condition, pods: Beside[Pod], now: datetime) -> Trouble:
-    said = message(failure.message)
-    told = [said] if said else []
+    told = [*messages(failure.message)]
     facts: dict[str, str] = {}
     if (bad := _failed_pod(job, pods.items)) is not None:
         pod, container = bad
@@ -247,10 +220,10 @@ def _unfinished(expectation: JobsComplete, job: Job, pods: Beside[Pod], now: dat
     since, limit = started(job), timedelta(seconds=expectation.max_runtime)
     if since is None or now - since <= limit:
         return
-    slow = min((pod for pod in pods_of(job, pods.items) if _is_open(pod)), key=lambda pod: pod.name, default=None)
+    slow = min((pod for pod in pods_of(job, pods.items) if not has_ended(pod)), key=lambda pod: pod.name, default=None)
     yield Trouble(
         job,
-        f"not finished after {_ago(since, now)}, pods: {', '.join(_progress(job))}{_unlimited(job)}",
+        f"not finished after {span(since, now)}, pods: {', '.join(_progress(job))}{_unlimited(job)}",
         f"finished within {expectation.max_runtime}",
         since + limit,
         (f"pod {slow.name}: {_state(slow)}" if slow else pods.unread or "no pod of it is there",),
@@ -269,10 +242,6 @@ def _unlimited(job: Job) -> str:
     return "; no activeDeadlineSeconds ends it" if job.spec and job.spec.active_deadline_seconds is None else ""
 
 
-def _is_open(pod: Pod) -> bool:
-    return phase(pod) not in {"Succeeded", "Failed"}
-
-
 def _state(pod: Pod) -> str:
     waits = next((one for one in containers(pod) if one.waiting_reason), None)
     if waits is not None:
@@ -288,7 +257,7 @@ def _suspended(expectation: JobsComplete, job: Job, now: datetime) -> Iterator[T
     if since is not None and (now - since).total_seconds() > expectation.grace:
         yield Trouble(
             job,
-            f"suspended for {_ago(since, now)}",
+            f"suspended for {span(since, now)}",
             f"suspended for {expectation.grace} at most",
             since,
             facts=_job_facts(expectation, job) | {"suspended": job.name},
@@ -308,7 +277,3 @@ def longest_run(jobs: Iterable[Job], now: datetime) -> tuple[Job, float] | None:
 
 def _job_facts(expectation: JobsComplete, job: Job) -> dict[str, str]:
     return place_facts(expectation.target, job.namespace) | {"job": job.name}
-
-
-def _ago(since: datetime, now: datetime) -> str:
-    return format_duration(max(0.0, (now - since).total_seconds()))

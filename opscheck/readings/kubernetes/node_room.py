@@ -44,7 +44,7 @@ def pods_by_node(pods: Iterable[Pod]) -> Mapping[str, Sequence[Pod]]:
     found = defaultdict(list)
     for pod in pods:
         if holds_its_node(pod):
-            found[(pod.spec and pod.spec.node_name) or ""].append(pod)
+            found[pod.node].append(pod)
     return found
 
 

@@ -3,14 +3,14 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from fnmatch import fnmatchcase
 
 from opscheck.expectations.kubernetes.nodes import NodesHealthy
 from opscheck.queries.kubernetes.nodes import Node, Taint
 from opscheck.queries.kubernetes.objects import Condition, condition
-from opscheck.readings.kubernetes.containers import message
-from opscheck.units import format_duration
+from opscheck.readings.kubernetes.containers import messages
+from opscheck.readings.kubernetes.times import lasting, longer_than, span
 
 UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
 UNREACHABLE = "node.kubernetes.io/unreachable"
@@ -124,13 +124,12 @@ class _Judged:
         yield from self._cordoned()
 
     def _leaving(self) -> Iterator[Trouble]:
-        deleted = self.node.metadata and self.node.metadata.deletion_timestamp
-        if deleted is None or self.now - deleted <= timedelta(seconds=self.expectation.removal_grace):
+        deleted, held = self.node.deletion_due, self.node.finalizers
+        if deleted is None or not longer_than(self.expectation.removal_grace, deleted, self.now):
             return
-        held = (self.node.metadata and self.node.metadata.finalizers) or ()
         yield Trouble(
             self.node,
-            f"still there {format_duration((self.now - deleted).total_seconds())} after its deletion",
+            f"still there {span(deleted, self.now)} after its deletion",
             "gone once it is deleted",
             deleted,
             (f"finalizers: {', '.join(held)}",) if held else (),
@@ -147,10 +146,10 @@ class _Judged:
             return
         yield Trouble(
             self.node,
-            f"not ready{self._for(since)}{_why_unready(ready)}",
+            f"not ready{lasting(since, self.now)}{_why_unready(ready)}",
             "ready",
             since,
-            (*_said(ready), *self._cordoned_note()),
+            (*messages(ready and ready.message), *self._cordoned_note()),
             fact="not_ready",
         )
 
@@ -159,7 +158,7 @@ class _Judged:
             return  # a node that is not ready is told as that, or has its grace
         since = _tainted_since(self.node, UNREACHABLE)
         if self._is_over(since, self.expectation.grace):
-            observed = f"tainted as unreachable{self._for(since)}, so that pods are evicted"
+            observed = f"tainted as unreachable{lasting(since, self.now)}, so that pods are evicted"
             yield Trouble(self.node, observed, "reachable", since, fact="not_ready")
 
     def _pressure(self, kind: str) -> Iterator[Trouble]:
@@ -168,22 +167,26 @@ class _Judged:
         since = found and found.last_transition_time
         if found and found.status == "True" and self._is_over(since, self.expectation.pressure_grace):
             what, fact = _PRESSURES[kind]
-            observed = f"{what}{self._for(since)} ({kind}), so that the kubelet evicts pods"
-            yield Trouble(self.node, observed, f"no {kind}", since, _said(found), fact=fact)
+            observed = f"{what}{lasting(since, self.now)} ({kind}), so that the kubelet evicts pods"
+            yield Trouble(self.node, observed, f"no {kind}", since, messages(found.message), fact=fact)
 
     def _network(self) -> Iterator[Trouble]:
         found = _reported(self.node, "NetworkUnavailable")
         since = found and found.last_transition_time
         if found and found.status == "True" and self._is_over(since, self.expectation.grace):
-            observed = f"without a network for pods{self._for(since)} (NetworkUnavailable)"
-            yield Trouble(self.node, observed, "a network for pods", since, _said(found), fact="not_ready")
+            observed = f"without a network for pods{lasting(since, self.now)} (NetworkUnavailable)"
+            yield Trouble(self.node, observed, "a network for pods", since, messages(found.message), fact="not_ready")
 
     def _further(self, kind: str, wanted: str) -> Iterator[Trouble]:
         found = _reported(self.node, kind)
         since = found and found.last_transition_time
         if found and found.status != wanted and self._is_over(since, self.expectation.grace):
             yield Trouble(
-                self.node, f"{kind} is {found.status}{self._for(since)}", f"{kind} is {wanted}", since, _said(found)
+                self.node,
+                f"{kind} is {found.status}{lasting(since, self.now)}",
+                f"{kind} is {wanted}",
+                since,
+                messages(found.message),
             )
 
     def never_reports(self, kind: str) -> bool:
@@ -201,7 +204,7 @@ class _Judged:
         if since is not None and self._is_over(since, self.expectation.cordoned_grace):
             yield Trouble(
                 self.node,
-                f"cordoned{self._for(since)}",
+                f"cordoned{lasting(since, self.now)}",
                 f"in service again within {self.expectation.cordoned_grace}",
                 since,
                 fact="cordoned",
@@ -217,16 +220,12 @@ class _Judged:
 
     def _cordoned_note(self) -> Iterator[str]:
         if is_cordoned(self.node):
-            yield f"it has been cordoned{self._for(self._cordoned_at())}"
+            yield f"it has been cordoned{lasting(self._cordoned_at(), self.now)}"
 
     def _is_over(self, since: datetime | None, grace: float) -> bool:
-        # What has no time is not given the benefit of one.
         if is_being_removed(self.expectation, self.node):
             grace = max(grace, self.expectation.removal_grace)
-        return since is None or self.now - since > timedelta(seconds=grace)
-
-    def _for(self, since: datetime | None) -> str:
-        return f" for {format_duration((self.now - since).total_seconds())}" if since else ""
+        return longer_than(grace, since, self.now)
 
 
 def _why_unready(ready: Condition | None) -> str:
@@ -234,11 +233,6 @@ def _why_unready(ready: Condition | None) -> str:
         return ": its kubelet has never reported"
     reason = f" ({ready.reason})" if ready.reason else ""
     return f": its kubelet does not report{reason}" if ready.status == "Unknown" else reason
-
-
-def _said(found: Condition | None) -> tuple[str, ...]:
-    said = message(found and found.message)
-    return (said,) if said else ()
 
 
 def minor_version(text: str | None) -> tuple[int, int] | None:

@@ -8,10 +8,9 @@ from opscheck.queries.kubernetes.owners import top_owner
 from opscheck.queries.kubernetes.pods import Pod
 from opscheck.queries.observation import Problem, ProblemKind
 from opscheck.readings.kubernetes.containers import Reported, containers
-from opscheck.readings.kubernetes.pods import phase
+from opscheck.readings.kubernetes.pods import has_ended
 
 _NAMED = 3
-_DONE = {"Succeeded", "Failed"}
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class PodGroup:
 
 def in_force(pods: Iterable[Pod]) -> tuple[Pod, ...]:
     """Those whose template matters now: neither done nor on their way out."""
-    return tuple(pod for pod in pods if not pod.is_terminating and phase(pod) not in _DONE)
+    return tuple(pod for pod in pods if not pod.is_terminating and not has_ended(pod))
 
 
 def by_workload(pods: Iterable[Pod]) -> tuple[PodGroup, ...]:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 
 from opscheck.queries.kubernetes.objects import Condition
+from opscheck.queries.kubernetes.objects import condition as find_condition
 from opscheck.queries.kubernetes.owners import is_of_job, top_owner
 from opscheck.queries.kubernetes.pods import Pod
 from opscheck.readings.kubernetes.containers import (
@@ -17,8 +18,9 @@ from opscheck.readings.kubernetes.containers import (
     described_end,
     has_restarted,
     message,
+    messages,
 )
-from opscheck.units import format_duration
+from opscheck.readings.kubernetes.times import lasting, longer_than, span
 
 TOMBSTONE_COUNTS_FOR = timedelta(hours=1)
 """A failed pod whose controller has replaced it stays until it is collected, days later; it is news this long."""
@@ -70,7 +72,7 @@ class Trouble:
     @property
     def node(self) -> str:
         """The node its pod is on."""
-        return _node(self.pod)
+        return self.pod.node
 
 
 def trouble_of(pod: Pod, now: datetime, grace: float) -> Trouble | None:
@@ -79,11 +81,11 @@ def trouble_of(pod: Pod, now: datetime, grace: float) -> Trouble | None:
 
     Restarts are apart: how many are too many is a limit of its own.
     """
-    return next(_troubles(pod, now, timedelta(seconds=grace)), None)
+    return next(_troubles(pod, now, grace), None)
 
 
-def _troubles(pod: Pod, now: datetime, grace: timedelta) -> Iterator[Trouble]:
-    if is_terminating(pod):
+def _troubles(pod: Pod, now: datetime, grace: float) -> Iterator[Trouble]:
+    if pod.is_terminating:
         # A pod that goes is allowed to be anything but there for ever.
         yield from _stuck(pod, now, grace)
     elif phase(pod) == "Succeeded":
@@ -106,55 +108,40 @@ def phase(pod: Pod) -> str:
     return (pod.status and pod.status.phase) or "Pending"
 
 
-def is_terminating(pod: Pod) -> bool:
-    """True once somebody has deleted it."""
-    return bool(pod.metadata and pod.metadata.deletion_timestamp)
+def has_ended(pod: Pod) -> bool:
+    """True when its containers have ended for good, well or badly."""
+    return phase(pod) in {"Succeeded", "Failed"}
 
 
 def is_ready(pod: Pod) -> bool:
     """True when it takes part in serving."""
     ready = condition(pod, "Ready")
-    return ready is not None and ready.status == "True" and not is_terminating(pod)
+    return ready is not None and ready.status == "True" and not pod.is_terminating
 
 
 def condition(pod: Pod, kind: str) -> Condition | None:
     """The condition of that type."""
-    return next((found for found in (pod.status and pod.status.conditions) or () if found.type == kind), None)
-
-
-def _born(pod: Pod) -> datetime | None:
-    return pod.metadata and pod.metadata.creation_timestamp
+    return find_condition(pod.status and pod.status.conditions, kind)
 
 
 def _started(pod: Pod) -> datetime | None:
-    return (pod.status and pod.status.start_time) or _born(pod)
+    return (pod.status and pod.status.start_time) or pod.created
 
 
-def _longer_than(since: datetime | None, now: datetime, grace: timedelta) -> bool:
-    # What has no time is not given the benefit of one.
-    return since is None or now - since > grace
-
-
-def _for(since: datetime | None, now: datetime) -> str:
-    return f" for {format_duration((now - since).total_seconds())}" if since else ""
-
-
-def _stuck(pod: Pod, now: datetime, grace: timedelta) -> Iterator[Trouble]:
+def _stuck(pod: Pod, now: datetime, grace: float) -> Iterator[Trouble]:
     # deletionTimestamp is when the grace period ends, not when somebody deleted the pod.
-    deadline = pod.metadata and pod.metadata.deletion_timestamp
-    if deadline is None or now - deadline <= grace:
+    deadline = pod.deletion_due
+    if deadline is None or not longer_than(grace, deadline, now):
         return
-    held = (pod.metadata and pod.metadata.finalizers) or ()
-    evidence = [f"finalizers: {', '.join(held)}"] if held else []
+    evidence = [f"finalizers: {', '.join(pod.finalizers)}"] if pod.finalizers else []
     evidence += _disrupted(pod)
     lost = _node_is_lost(pod)
     if lost:
-        evidence.append(f"its node {_node(pod)} does not report, so nobody can confirm that it stopped")
-    late = format_duration((now - deadline).total_seconds())
+        evidence.append(f"its node {pod.node} does not report, so nobody can confirm that it stopped")
     yield Trouble(
         Kind.NODE_LOST if lost else Kind.STUCK,
         pod,
-        f"still there {late} after its deletion was due",
+        f"still there {span(deadline, now)} after its deletion was due",
         "gone once it is deleted",
         deadline,
         evidence=tuple(evidence),
@@ -178,7 +165,6 @@ def _failed(pod: Pod, now: datetime) -> Iterator[Trouble]:
     if top_owner(pod) and (reason in _SHUT_DOWN or (at is not None and now - at > TOMBSTONE_COUNTS_FOR)):
         return
     ended = next((container for container in containers(pod) if _ended_badly(container)), None)
-    said = message(pod.status and pod.status.message)
     told = f": container {ended.name}, {described_end(ended, now)}" if ended else ""
     yield Trouble(
         Kind.TOMBSTONE,
@@ -187,7 +173,7 @@ def _failed(pod: Pod, now: datetime) -> Iterator[Trouble]:
         "running and ready, or complete",
         at,
         ended,
-        (*([said] if said else []), *_disrupted(pod)),
+        (*messages(pod.status and pod.status.message), *_disrupted(pod)),
     )
 
 
@@ -219,19 +205,15 @@ def _is_forsaken(pod: Pod) -> bool:
     return together is not None and together.status == "True" and all(report.ready for report in reports)
 
 
-def _node(pod: Pod) -> str:
-    return (pod.spec and pod.spec.node_name) or ""
-
-
-def _lost(pod: Pod, now: datetime, grace: timedelta) -> Iterator[Trouble]:
+def _lost(pod: Pod, now: datetime, grace: float) -> Iterator[Trouble]:
     ready = condition(pod, "Ready")
     since = (ready and ready.last_transition_time) or _started(pod)
-    if _longer_than(since, now, grace):
+    if longer_than(grace, since, now):
         yield Trouble(
             Kind.NODE_LOST,
             pod,
-            f"{'unknown' if phase(pod) == 'Unknown' else 'not ready'}{_for(since, now)}: "
-            f"its node {_node(pod)} does not report",
+            f"{'unknown' if phase(pod) == 'Unknown' else 'not ready'}{lasting(since, now)}: "
+            f"its node {pod.node} does not report",
             "on a node that reports",
             since,
         )
@@ -241,52 +223,51 @@ def _is_unscheduled(pod: Pod) -> bool:
     scheduled = condition(pod, "PodScheduled")
     if scheduled is not None:
         return scheduled.status == "False"
-    return phase(pod) == "Pending" and not _node(pod)
+    return phase(pod) == "Pending" and not pod.node
 
 
-def _unscheduled(pod: Pod, now: datetime, grace: timedelta) -> Iterator[Trouble]:
+def _unscheduled(pod: Pod, now: datetime, grace: float) -> Iterator[Trouble]:
     scheduled = condition(pod, "PodScheduled")
     if scheduled is not None and scheduled.reason == "SchedulingGated":
         return  # somebody holds it back on purpose, such as a queue
-    since = (scheduled and scheduled.last_transition_time) or _born(pod)
-    if _longer_than(since, now, grace):
+    since = (scheduled and scheduled.last_transition_time) or pod.created
+    if longer_than(grace, since, now):
         said = message(scheduled.message) if scheduled else "no scheduler has looked at it"
         reason = (scheduled and scheduled.reason) or "Pending"
         yield Trouble(
             Kind.UNSCHEDULED,
             pod,
-            f"on no node{_for(since, now)} ({reason})",
+            f"on no node{lasting(since, now)} ({reason})",
             "scheduled on a node",
             since,
             evidence=(said,) if said else (),
         )
 
 
-def _in_container(container: Reported, pod: Pod, now: datetime, grace: timedelta) -> Iterator[Trouble]:
+def _in_container(container: Reported, pod: Pod, now: datetime, grace: float) -> Iterator[Trouble]:
     if crashes_in_a_loop(container, now):
         yield from _crashes(container, pod, now, grace)
     elif cannot_start(container.waiting_reason):
         since = not_ready_since(pod)
-        if _longer_than(since, now, grace):
+        if longer_than(grace, since, now):
             waiting = container.state.waiting
-            said = message(waiting and waiting.message)
             yield Trouble(
                 Kind.CANNOT_START,
                 pod,
-                f"container {container.name} cannot start{_for(since, now)}: {container.waiting_reason}",
+                f"container {container.name} cannot start{lasting(since, now)}: {container.waiting_reason}",
                 "running and ready",
                 since,
                 container,
-                (said,) if said else (),
+                messages(waiting and waiting.message),
             )
 
 
-def _crashes(container: Reported, pod: Pod, now: datetime, grace: timedelta) -> Iterator[Trouble]:
+def _crashes(container: Reported, pod: Pod, now: datetime, grace: float) -> Iterator[Trouble]:
     # While a pod starts, its containers may crash until what they wait for is there.
-    if not _longer_than(_started(pod), now, grace):
+    if not longer_than(grace, _started(pod), now):
         return
     ended = container.last_end
-    evidence = (message(ended and ended.message), message(container.state.waiting and container.state.waiting.message))
+    waiting = container.state.waiting
     yield Trouble(
         Kind.CRASH,
         pod,
@@ -294,7 +275,7 @@ def _crashes(container: Reported, pod: Pod, now: datetime, grace: timedelta) -> 
         "running and ready",
         (ended and ended.finished_at) or not_ready_since(pod),
         container,
-        tuple(line for line in evidence if line),
+        messages(ended and ended.message, waiting and waiting.message),
     )
 
 
@@ -306,11 +287,11 @@ def not_ready_since(pod: Pod) -> datetime | None:
     return _started(pod)
 
 
-def _unready(pod: Pod, now: datetime, grace: timedelta) -> Iterator[Trouble]:
+def _unready(pod: Pod, now: datetime, grace: float) -> Iterator[Trouble]:
     if is_ready(pod):
         return
     since = not_ready_since(pod)
-    if not _longer_than(since, now, grace):
+    if not longer_than(grace, since, now):
         return
     ready = condition(pod, "Ready")
     behind = next((container for container in containers(pod) if _holds_up(container)), None)
@@ -319,29 +300,28 @@ def _unready(pod: Pod, now: datetime, grace: timedelta) -> Iterator[Trouble]:
     yield Trouble(
         Kind.UNREADY,
         pod,
-        f"not ready{_for(since, now)}" + (f": {'; '.join(told)}" if told else ""),
+        f"not ready{lasting(since, now)}" + (f": {'; '.join(told)}" if told else ""),
         "running and ready",
         since,
         behind,
-        tuple(line for line in (message(ready and ready.message),) if line),
+        messages(ready and ready.message),
     )
 
 
-def _waiting_for_ever(pod: Pod, now: datetime, grace: timedelta) -> Iterator[Trouble]:
+def _waiting_for_ever(pod: Pod, now: datetime, grace: float) -> Iterator[Trouble]:
     # A pod of a job works and need not serve; how long it may take is the job's to say. One that waits does not work.
     since, all_of_it = not_ready_since(pod), tuple(containers(pod))
     waits = next((one for one in all_of_it if one.waiting_reason and not one.last_end), None)
     works = any(one.state.running for one in all_of_it)
-    if waits is not None and not works and _longer_than(since, now, max(grace, WAITING_COUNTS_AFTER)):
-        said = message(waits.state.waiting and waits.state.waiting.message)
+    if waits is not None and not works and longer_than(max(grace, WAITING_COUNTS_AFTER.total_seconds()), since, now):
         yield Trouble(
             Kind.UNREADY,
             pod,
-            f"container {waits.name} waits{_for(since, now)} ({waits.waiting_reason})",
+            f"container {waits.name} waits{lasting(since, now)} ({waits.waiting_reason})",
             "running",
             since,
             waits,
-            (said,) if said else (),
+            messages(waits.state.waiting and waits.state.waiting.message),
         )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from opscheck.expectations.kubernetes.base import OfKind
 from opscheck.judging import Findings
@@ -11,7 +11,7 @@ from opscheck.queries.observation import Problem, ProblemKind
 from opscheck.readings.kubernetes.findings import place_facts
 from opscheck.readings.kubernetes.references import reference
 from opscheck.readings.kubernetes.warnings import Warnings
-from opscheck.units import Severity, format_duration
+from opscheck.units import Severity
 
 _NAMED = 5
 
@@ -45,21 +45,6 @@ def tell(  # noqa: PLR0913 - what a finding is made of
         about=reference(expectation.target, kind.lower(), one.name, one.namespace),
         because=trouble.because,
     )
-
-
-def longer_than(grace: float, since: datetime | None, now: datetime) -> bool:
-    """True when it has lasted longer than `grace` seconds, and where nothing says since when."""
-    return since is None or now - since > timedelta(seconds=grace)
-
-
-def lasting(since: datetime | None, now: datetime) -> str:
-    """` for 20m`; empty where nothing says since when."""
-    return f" for {format_duration((now - since).total_seconds())}" if since and since <= now else ""
-
-
-def latest(*times: datetime | None) -> datetime | None:
-    """The last of the times that are known."""
-    return max((time for time in times if time), default=None)
 
 
 def not_up_to_date(stale: Mapping[str, str]) -> Problem | None:

@@ -8,7 +8,8 @@ from fnmatch import fnmatchcase
 from opscheck.expectations.kubernetes.policies import Quotas
 from opscheck.queries.kubernetes.policies import QuotaSpec, QuotaStatus, ResourceQuota
 from opscheck.queries.observation import Problem, ProblemKind
-from opscheck.readings.kubernetes.policies import Trouble, lasting, longer_than
+from opscheck.readings.kubernetes.policies import Trouble
+from opscheck.readings.kubernetes.times import lasting, longer_than
 from opscheck.readings.kubernetes.warnings import Warnings
 from opscheck.readings.quantities import parse_quantity
 from opscheck.units import format_value, worst

@@ -5,16 +5,15 @@ from fractions import Fraction
 
 from opscheck.queries.kubernetes.objects import Quantities
 from opscheck.queries.kubernetes.pods import Container, ContainerStatus, Pod
-from opscheck.readings.kubernetes.pods import condition, phase
+from opscheck.readings.kubernetes.pods import condition, has_ended
 from opscheck.readings.quantities import parse_quantity
 
 _NONE = Fraction(0)
-_DONE = {"Succeeded", "Failed"}
 
 
 def holds_its_node(pod: Pod) -> bool:
     """True for a pod that takes room on a node; a terminating one does until its containers have ended."""
-    return bool(pod.spec and pod.spec.node_name) and phase(pod) not in _DONE
+    return bool(pod.node) and not has_ended(pod)
 
 
 def requested(pod: Pod, resource: str) -> Fraction:

@@ -189,8 +189,8 @@ def _of_pod(fault: Trouble) -> Iterator[tuple[str, str]]:
             yield "unscheduled", fault.pod.name
         case Kind.STUCK:
             yield "stuck", fault.pod.name
-        case Kind.NODE_LOST if fault.pod.spec and fault.pod.spec.node_name:
-            yield "lost_node", fault.pod.spec.node_name
+        case Kind.NODE_LOST if fault.node:
+            yield "lost_node", fault.node
 
 
 def _of_workload(rollout: Rollout) -> Iterator[tuple[str, str]]:

@@ -6,22 +6,21 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 
-from opscheck.queries.kubernetes.objects import Condition, condition
+from opscheck.queries.kubernetes.objects import Condition
 from opscheck.queries.kubernetes.owners import top_owner
 from opscheck.queries.kubernetes.pods import Pod
 from opscheck.readings.kubernetes.containers import containers
 from opscheck.readings.kubernetes.pods import (
     Kind,
     Trouble,
+    condition,
+    has_ended,
     is_ready,
-    is_terminating,
     not_ready_since,
-    phase,
     trouble_of,
 )
 from opscheck.readings.kubernetes.rollout import Gap, Progress, gaps
 
-_ENDED = {"Failed", "Succeeded"}
 _CONDITIONS = {"Available", "Progressing", "ReplicaFailure"}
 _ON_A_NODE = {Kind.UNREADY, Kind.NODE_LOST, Kind.STUCK}
 
@@ -34,8 +33,8 @@ class Owned:
         self._on_node: dict[str, list[Pod]] = defaultdict(list)
         for pod in sorted(pods, key=lambda pod: (pod.namespace, pod.name)):
             self._by_owner[pod.namespace, top_owner(pod)].append(pod)
-            if not _is_over(pod):
-                self._on_node[_node(pod)].append(pod)
+            if not has_ended(pod):
+                self._on_node[pod.node].append(pod)
 
     def of(self, progress: Progress) -> tuple[Pod, ...]:
         """
@@ -66,11 +65,10 @@ class Standing:
         return tuple(pod for pod in self.pods if self._is_short(pod))
 
     def _is_short(self, pod: Pod) -> bool:
-        if is_terminating(pod):
+        if pod.is_terminating:
             # Another pod of a deployment takes over at once; a stateful set and a daemon set wait.
-            due = pod.metadata and pod.metadata.deletion_timestamp
-            return self.progress.kind != "deployment" and due is not None and due < self.now
-        return phase(pod) not in _ENDED and not is_ready(pod)
+            return self.progress.kind != "deployment" and pod.deletion_due is not None and pod.deletion_due < self.now
+        return not has_ended(pod) and not is_ready(pod)
 
     @cached_property
     def troubles(self) -> tuple[Trouble, ...]:
@@ -120,7 +118,7 @@ class Standing:
     def _overdue_pods(self) -> Iterator[datetime]:
         """Since when those of its pods are not ready that have not been for too long."""
         for pod in self.unready:
-            since = (pod.metadata and pod.metadata.deletion_timestamp) or not_ready_since(pod)
+            since = pod.deletion_due or not_ready_since(pod)
             if since is not None and self.now - since > self.grace:
                 yield since
             # One that crashes in a loop may be ready in between, and so is never unready for long.
@@ -129,7 +127,7 @@ class Standing:
 
     def _became_ready(self) -> Iterator[datetime]:
         for pod in self.pods:
-            ready = condition(pod.status and pod.status.conditions, "Ready")
+            ready = condition(pod, "Ready")
             if is_ready(pod) and ready and ready.last_transition_time:
                 yield ready.last_transition_time
 
@@ -140,7 +138,7 @@ class Standing:
         times += [written.spec_written, written.status_written] if written else []
         times += [time for found in self.progress.conditions if found.type in _CONDITIONS for time in _times(found)]
         for pod in self.pods:
-            times += [pod.created, pod.metadata and pod.metadata.deletion_timestamp]
+            times += [pod.created, pod.deletion_due]
         yield from (time for time in times if time is not None)
 
     def _late(self, gap: Gap, since: datetime | None) -> "Overdue | None":
@@ -159,7 +157,7 @@ class Standing:
         if not self.unready or len(self.unready) < lacking:
             return frozenset()
         if all(faults.get(pod.name) in _ON_A_NODE and _is_lost(pod, faults, owned) for pod in self.unready):
-            return frozenset(_node(pod) for pod in self.unready)
+            return frozenset(pod.node for pod in self.unready)
         return frozenset()
 
 
@@ -172,10 +170,10 @@ class Overdue:
 
 
 def _is_lost(pod: Pod, faults: dict[str, Kind], owned: Owned) -> bool:
-    if not _node(pod):
+    if not pod.node:
         return False
     lost = faults.get(pod.name) is Kind.NODE_LOST or _was_marked_unready(pod)
-    return lost or owned.nothing_is_ready_on(_node(pod))
+    return lost or owned.nothing_is_ready_on(pod.node)
 
 
 def _was_marked_unready(pod: Pod) -> bool:
@@ -184,7 +182,7 @@ def _was_marked_unready(pod: Pod) -> bool:
 
     It does so when a node stops reporting, and leaves the last report of the containers as it was.
     """
-    ready = condition(pod.status and pod.status.conditions, "Ready")
+    ready = condition(pod, "Ready")
     running = [container for container in containers(pod) if not container.init]
     if ready is None or ready.status == "True" or ready.reason == "ReadinessGatesNotReady":
         return False
@@ -193,11 +191,3 @@ def _was_marked_unready(pod: Pod) -> bool:
 
 def _times(found: Condition) -> tuple[datetime | None, datetime | None]:
     return found.last_transition_time, found.last_update_time
-
-
-def _is_over(pod: Pod) -> bool:
-    return phase(pod) in _ENDED
-
-
-def _node(pod: Pod) -> str:
-    return (pod.spec and pod.spec.node_name) or ""

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from opscheck.expectations.kubernetes.base import InNamespaces
 from opscheck.expectations.kubernetes.pods import PodsHealthy
@@ -14,7 +14,8 @@ from opscheck.queries.kubernetes.objects import KubernetesObject
 from opscheck.queries.kubernetes.owners import is_of_job
 from opscheck.queries.kubernetes.pods import Pod
 from opscheck.queries.label_selectors import parse_selector
-from opscheck.readings.kubernetes.pods import is_ready, is_terminating, phase
+from opscheck.queries.observation import Problem
+from opscheck.readings.kubernetes.pods import is_ready, phase
 
 T = TypeVar("T")
 K = TypeVar("K", bound=KubernetesObject)
@@ -79,6 +80,27 @@ def listed(observe: Observe, queries: Iterable[ListObjects[T]]) -> tuple[T, ...]
     return tuple(item for query in queries for item in observe(query).items)
 
 
+@dataclass(frozen=True)
+class Beside(Generic[T]):
+    """Objects that are evidence only, and why some of them could not be read."""
+
+    items: tuple[T, ...] = ()
+    unread: str = ""
+
+
+def listed_aside(observe: Observe, queries: Iterable[ListObjects[T]]) -> Beside[T]:
+    """The objects of several lists, as far as they can be read; no verdict may stand on them."""
+    items: list[T] = []
+    unread: list[str] = []
+    for query in queries:
+        answer = observe.aside(query)
+        if isinstance(answer, Problem):
+            unread.append(f"{query.called} could not be read: {answer.text}")
+        else:
+            items += answer.items
+    return Beside(tuple(items), next(iter(unread), ""))
+
+
 def matching(expectation: Selecting, objects: Iterable[K]) -> tuple[K, ...]:
     """Those that the selector and the name mean, in the order of their namespaces and names."""
     selector = parse_selector(expectation.selector)
@@ -141,7 +163,7 @@ def _is_named(one: KubernetesObject, pattern: str | None) -> bool:
 
 def _left_out(pod: Pod, *, count_completed: bool) -> str:
     """Why a pod does not count as a match; empty when it does."""
-    if is_terminating(pod):
+    if pod.is_terminating:
         return "terminating"
     if phase(pod) == "Failed":
         return "failed"

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from opscheck.expectations.kubernetes.network import ServicesServed
 from opscheck.judging import Findings
@@ -15,8 +15,9 @@ from opscheck.readings.kubernetes.endpoints import Behind, Network, fell_below, 
 from opscheck.readings.kubernetes.findings import place_facts
 from opscheck.readings.kubernetes.pods import is_ready, trouble_of
 from opscheck.readings.kubernetes.references import owner_reference, reference
+from opscheck.readings.kubernetes.times import is_young, lasting, longer_than
 from opscheck.targets import KubernetesTarget
-from opscheck.units import Severity, format_duration
+from opscheck.units import Severity
 
 _TOLD = 3
 _MOST_FREQUENT = 5
@@ -66,7 +67,7 @@ def too_few_ready(behind: Behind, least: int, network: Network, now: datetime, g
     if behind.ready >= least:
         return None
     since = fell_below(least, behind, now)
-    if _is_young(behind.service, now, grace) or (since is not None and now - since <= timedelta(seconds=grace)):
+    if is_young(behind.service, now, grace) or not longer_than(grace, since, now):
         return None
     ready = tuple(pod for pod in behind.pods if is_ready(pod))
     if not behind.service.selector:
@@ -78,16 +79,8 @@ def too_few_ready(behind: Behind, least: int, network: Network, now: datetime, g
     return _not_ready(behind, least, ready, since, now)
 
 
-def _is_young(one: KubernetesObject, now: datetime, grace: float) -> bool:
-    return one.created is not None and now - one.created <= timedelta(seconds=grace)
-
-
 def _expected(least: int) -> str:
     return f"at least {least} ready {'endpoint' if least == 1 else 'endpoints'}"
-
-
-def _for(since: datetime | None, now: datetime) -> str:
-    return f" for {format_duration((now - since).total_seconds())}" if since else ""
 
 
 def selector_text(service: Service) -> str:
@@ -111,7 +104,7 @@ def _no_pods(behind: Behind, least: int, network: Network, since: datetime | Non
     evidence = list(_labels_there(behind.service, network))
     if behind.leaving:
         evidence.insert(
-            0, f"its last {_pods(len(behind.leaving))}: terminating{_for(since, now)}, and none came instead"
+            0, f"its last {_pods(len(behind.leaving))}: terminating{lasting(since, now)}, and none came instead"
         )
     return Trouble(
         f"selector {selector} matches no pod",
@@ -138,7 +131,7 @@ def _not_in_slices(
 ) -> Trouble:
     name = behind.service.name
     return Trouble(
-        f"{_pods(len(ready))} ready{_for(since, now)}, but {behind.ready} in its endpoint slices",
+        f"{_pods(len(ready))} ready{lasting(since, now)}, but {behind.ready} in its endpoint slices",
         _expected(least),
         {"service": name, "sliced": name, "selected": selector_text(behind.service)},
         since,
@@ -151,7 +144,7 @@ def _not_ready(behind: Behind, least: int, ready: tuple[Pod, ...], since: dateti
     selected = {"selected": selector_text(behind.service)} | ({"unready_pod": unready[0].name} if unready else {})
     name = behind.service.name
     return Trouble(
-        f"{len(ready)} of {_pods(len(behind.pods))} ready{_for(since, now)}",
+        f"{len(ready)} of {_pods(len(behind.pods))} ready{lasting(since, now)}",
         _expected(least),
         {"service": name, "sliced": name} | selected,
         since,
@@ -176,10 +169,10 @@ def lost_ports(behind: Behind, now: datetime, grace: float) -> tuple[ServicePort
 
     While pods change, a new port has none until the first new pod is ready.
     """
-    if not behind.ready or _is_young(behind.service, now, grace):
+    if not behind.ready or is_young(behind.service, now, grace):
         return ()
     changes = (unready_since(pod, now) for pod in (*behind.pods, *behind.leaving) if not is_ready(pod))
-    if any(at is not None and now - at <= timedelta(seconds=grace) for at in changes):
+    if any(not longer_than(grace, at, now) for at in changes):
         return ()
     return tuple(port for port in behind.service.ports if not behind.offered(port))
 
@@ -206,9 +199,9 @@ def _balancing(service: Service, now: datetime, grace: float) -> Iterator[Troubl
     facts = {"service": service.name, "unbalanced": service.name}
     wanted = service.spec and service.spec.load_balancer_class
     maker = f"load balancer class {wanted}" if wanted else "the cloud provider, as it names no load balancer class"
-    if not service.load_balancer.addresses and not _is_young(service, now, grace):
+    if not service.load_balancer.addresses and not is_young(service, now, grace):
         yield Trouble(
-            f"no load balancer address{_for(service.created, now)}",
+            f"no load balancer address{lasting(service.created, now)}",
             "an address",
             facts,
             service.created,
@@ -227,7 +220,7 @@ def explanations(target: KubernetesTarget, pods: Iterable[Pod]) -> tuple[str, ..
     found = list(pods)
     owners = [owner_reference(target, pod) for pod in found]
     each = [reference(target, "pod", pod.name, pod.namespace) for pod in found]
-    nodes = [reference(target, "node", pod.spec.node_name) for pod in found if pod.spec and pod.spec.node_name]
+    nodes = [reference(target, "node", pod.node) for pod in found if pod.node]
     return tuple(dict.fromkeys(one for one in (*owners, *each, *nodes) if one))
 
 

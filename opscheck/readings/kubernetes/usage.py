@@ -13,7 +13,8 @@ from opscheck.queries.kubernetes.usage import NodeUsage, PodUsage
 from opscheck.queries.label_selectors import parse_selector
 from opscheck.queries.observation import Problem, ProblemKind
 from opscheck.readings.kubernetes.containers import Reported, containers
-from opscheck.readings.kubernetes.pods import is_terminating, phase
+from opscheck.readings.kubernetes.nodes import is_ready
+from opscheck.readings.kubernetes.pods import phase
 from opscheck.readings.quantities import doubled, parse_quantity
 from opscheck.units import format_duration
 
@@ -71,7 +72,7 @@ def node_usage(
         reason = _not_measured(found and found.timestamp, now)
         if found is None or reason:
             # What is wrong with a node that is not ready is not its usage.
-            excuse = _young(node.metadata and node.metadata.creation_timestamp, now) or _not_ready(node)
+            excuse = _young(node.created, now) or ("" if is_ready(node) else "not ready")
             _record_missing(usage, node.name, excuse, reason)
             continue
         for resource in resources(expectation):
@@ -83,11 +84,6 @@ def node_usage(
             else:
                 usage.missing[node.name] = share
     return usage
-
-
-def _not_ready(node: Node) -> str:
-    ready = next((found for found in (node.status and node.status.conditions) or () if found.type == "Ready"), None)
-    return "" if ready is not None and ready.status == "True" else "not ready"
 
 
 def pod_usage(
@@ -112,8 +108,8 @@ def pod_usage(
 
 
 def _not_running(pod: Pod) -> str:
-    if phase(pod) != "Running" or is_terminating(pod):
-        return "terminating" if is_terminating(pod) else phase(pod)
+    if phase(pod) != "Running" or pod.is_terminating:
+        return "terminating" if pod.is_terminating else phase(pod)
     # metrics-server leaves a pod out when one of its containers does not run.
     idle = [one for one in containers(pod) if not (one.init or one.state.running)]
     return f"container {idle[0].name} does not run" if idle else ""
@@ -166,7 +162,7 @@ def _in_container(share: Share, container: Reported) -> Share:
 
 def _facts(pod: Pod, resource: str, container: Reported | None = None) -> dict[str, str]:
     known = {"pod": pod.name, "hungry": pod.name, "owner": top_owner(pod)}
-    known["node"] = (pod.spec and pod.spec.node_name) or ""
+    known["node"] = pod.node
     if container is not None:
         known["container"] = container.name
     limit = container.memory_limit if container is not None else None

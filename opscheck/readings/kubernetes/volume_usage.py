@@ -206,7 +206,7 @@ def _record_silence(use: Use, one: _Claim, measured: Measured) -> None:
         use.not_yet[one.name] = "mounted just now"
         return
     pod = one.pods[0] if one.pods else None
-    node = (pod and pod.spec and pod.spec.node_name) or ""
+    node = pod.node if pod else ""
     where = f"mounted by {pod.name}" + (f" on {node}" if node else "") if pod else "mounted"
     why = measured.unread.get(node, "")
     old = max((_age(volume.at, measured.storage.now) for volume in one.volumes if volume.at), default=None)

@@ -4,13 +4,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from opscheck.queries.kubernetes.objects import Condition, condition
+from opscheck.queries.kubernetes.objects import Condition
 from opscheck.queries.kubernetes.owners import top_owner
 from opscheck.queries.kubernetes.pods import Pod
 from opscheck.queries.kubernetes.storage import PersistentVolumeClaim, StorageClass, mounts_of
-from opscheck.readings.kubernetes.containers import message
+from opscheck.readings.kubernetes.containers import message, messages
 from opscheck.readings.kubernetes.findings import ROLLED_OUT
-from opscheck.readings.kubernetes.pods import phase as pod_phase
+from opscheck.readings.kubernetes.pods import condition, has_ended
 from opscheck.readings.kubernetes.references import reference
 from opscheck.targets import KubernetesTarget
 from opscheck.units import format_duration
@@ -74,7 +74,7 @@ def users_of_claims(pods: Iterable[Pod]) -> Users:
     """Which pods name which claims. One that has ended holds no claim any more."""
     users: dict[tuple[str, str], dict[str, Pod]] = {}
     for pod in pods:
-        if pod_phase(pod) not in {"Succeeded", "Failed"}:
+        if not has_ended(pod):
             for mount in mounts_of(pod):
                 users.setdefault((pod.namespace, mount.claim), {})[pod.name] = pod
     return {claim: tuple(found[name] for name in sorted(found)) for claim, found in users.items()}
@@ -170,7 +170,7 @@ def _first_asked(claim: PersistentVolumeClaim, pods: tuple[Pod, ...]) -> datetim
 def _unscheduled(pods: Iterable[Pod]) -> Iterator[str]:
     """Why the scheduler finds no node for them."""
     for pod in pods:
-        found = condition(pod.status and pod.status.conditions, "PodScheduled")
+        found = condition(pod, "PodScheduled")
         if found is not None and found.status == "False":
             yield f"pod {pod.name}: {message(found.message)}"
 
@@ -187,12 +187,12 @@ def _lost(claim: PersistentVolumeClaim) -> Trouble:
 
 def _stuck(claim: PersistentVolumeClaim, storage: Storage) -> Trouble | None:
     # Claims are deleted without a grace period, so that this is when somebody did it.
-    deleted = claim.metadata and claim.metadata.deletion_timestamp
+    deleted = claim.deletion_due
     if deleted is None or not storage.is_over(deleted):
         return None
     pods = storage.users_of(claim)
     held = f"pod {pods[0].name} still uses it{_and_more(len(pods))}, and loses it with its next restart" if pods else ""
-    finalizers = ", ".join((claim.metadata and claim.metadata.finalizers) or ())
+    finalizers = ", ".join(claim.finalizers)
     return Trouble(
         claim,
         f"deleted {format_duration(storage.seconds(deleted))} ago and still there: "
@@ -218,13 +218,12 @@ def _change(claim: PersistentVolumeClaim, one: Condition, storage: Storage) -> T
     if since is None or (one.type in _AT_THE_MOUNT and not pods):
         return None
     owner = next((owner for pod in pods if (owner := top_owner(pod)).startswith(ROLLED_OUT)), "")
-    said = (message(one.message),) if one.message else ()
     return Trouble(
         claim,
         f"{one.type} for {format_duration(storage.seconds(since))}: {_CHANGES[one.type or '']}",
         f"done within {format_duration(storage.grace)}",
         since,
-        said,
+        messages(one.message),
         {"resize_rollout": owner} if owner and one.type in _AT_THE_MOUNT else {},
     )
 

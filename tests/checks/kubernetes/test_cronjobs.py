@@ -14,7 +14,7 @@ from opscheck.queries.kubernetes.batch import CronJob, Job, ListCronJobs, ListJo
 from opscheck.queries.kubernetes.lists import ObjectList
 from opscheck.queries.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.readings.kubernetes.cronjobs import judge_cronjobs, troubles, unjudged
-from opscheck.readings.kubernetes.jobs import Beside
+from opscheck.readings.kubernetes.selection import Beside
 from opscheck.testing import expect, judge
 from tests.checks.kubernetes.judging_batch import (
     NOW,

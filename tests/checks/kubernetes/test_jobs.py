@@ -14,7 +14,8 @@ from opscheck.queries.kubernetes.batch import CronJob, Job, ListCronJobs, ListJo
 from opscheck.queries.kubernetes.lists import ObjectList
 from opscheck.queries.kubernetes.pods import ListPods, Pod
 from opscheck.queries.observation import CouldNotObserve, Problem, ProblemKind
-from opscheck.readings.kubernetes.jobs import Around, Beside, troubles
+from opscheck.readings.kubernetes.jobs import Around, troubles
+from opscheck.readings.kubernetes.selection import Beside
 from opscheck.testing import expect, judge
 from tests.checks.kubernetes.judging_batch import (
     NOW,
