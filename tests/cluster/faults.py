@@ -167,14 +167,10 @@ def faults() -> list[Fault]:
         Fault(
             "it wants more than it may have",
             "autoscaling",
-            "web-04",
+            "busy",
             "P2",
-            (autoscaler("web-04", most=2),),
-            (
-                _scaling(
-                    "web-04", ScalingActive=("True", "ValidMetricFound"), ScalingLimited=("True", "TooManyReplicas")
-                ),
-            ),
+            (_there(deployment("busy")), autoscaler("busy", least=1, most=2)),
+            (_scaling("busy", ScalingActive=("True", "ValidMetricFound"), ScalingLimited=("True", "TooManyReplicas")),),
         ),
         Fault(
             "it cannot read its metric",
