@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from opscheck.errors import UserError
 from opscheck.expectations.base import Expectation
 from opscheck.gathering.plan import timeout_of
+from opscheck.guidance.templates import placeholders
 from opscheck.policy.errors import PolicyError
 from opscheck.policy.kinds import import_bundled
 from opscheck.policy.loading import read_policy
@@ -215,9 +216,11 @@ def _told(permission: Permission) -> str:
 
 
 def _remediation_lines(expectation: Expectation) -> list[str]:
-    remediation = expectation.remediation or expectation.default_remediation
-    known = [f"{{{{ {name} }}}}: {meaning}" for name, meaning in expectation.fact_names.items()]
-    return [remediation.summary, *(f"$ {command}" for command in remediation.commands), *known]
+    remediation, ruled_out = expectation.remediation or expectation.default_remediation, expectation.facts_ruled_out()
+    commands = [command for command in remediation.commands if ruled_out.isdisjoint(placeholders(command))]
+    names = {name: meaning for name, meaning in expectation.fact_names.items() if name not in ruled_out}
+    known = [f"{{{{ {name} }}}}: {meaning}" for name, meaning in names.items()]
+    return [remediation.summary, *(f"$ {command}" for command in commands), *known]
 
 
 def _about_lines(expectation: Expectation) -> list[str]:

@@ -93,6 +93,23 @@ def test_list_as_json_names_the_source_line(opscheck):
     assert str(DAILY) == first["source"]["file"]
 
 
+CLUSTER_POLICY = bundled("policies") / "kubernetes.yaml"
+KUBERNETES_IDS = [line.split()[-1] for line in CLUSTER_POLICY.read_text().splitlines() if line.startswith("  - id:")]
+
+
+@pytest.mark.parametrize("name", KUBERNETES_IDS)
+def test_explain_prints_queries_permissions_and_remediation_of_every_kubernetes_check(opscheck, name):
+    code, out, _ = opscheck("explain", name, "-p", str(CLUSTER_POLICY))
+
+    sections = {part.splitlines()[0]: part for part in out.split("\n\n")[1:]}
+    assert 0 == code
+    assert {"Claim", "Limits", "Queries", "Permissions", "Remediation"} <= set(sections)
+    assert "ask who this client is" in sections["Queries"]
+    assert "list" in sections["Permissions"]
+    assert "$ kubectl -n {{ current_namespace }}" in sections["Remediation"]
+    assert "--context" not in sections["Remediation"]  # this policy pins none
+
+
 def test_explain_tells_the_whole_story(opscheck):
     code, out, _ = opscheck("explain", "connections", "-p", DAILY)
 

@@ -111,6 +111,10 @@ class Expectation(BaseModel):
         """The questions whose answers it will be judged by; they are asked together, before any check runs."""
         return ()
 
+    def facts_ruled_out(self) -> frozenset[str]:
+        """Which of `fact_names` none of its findings can carry, given its target; `explain` leaves them out."""
+        return frozenset()
+
     def aside(self) -> Iterable[Query[Any]]:
         """Those of its questions that are asked for the report and as evidence; no verdict stands on them."""
         return ()
