@@ -9,11 +9,11 @@ from opscheck.readings.kubernetes.logs import (
     facts,
     first_match,
     matching_lines,
-    pods,
     read_logs,
     together,
     unjudged,
 )
+from opscheck.readings.kubernetes.words import counted
 from opscheck.units import format_duration
 
 
@@ -32,7 +32,7 @@ def test_few_lines_match(expectation: LogLines, observe: Observe, findings: Find
             matching_lines(logs),
             expectation.lines,
             subject=expectation.selected,
-            detail=f"in {format_duration(expectation.window)}, {pods(logs.pods_selected)}",
+            detail=f"in {format_duration(expectation.window)}, {counted(logs.pods_selected, 'pod')}",
             since=first_match(logs),
             evidence=evidence(expectation, logs),
             facts=facts(expectation, logs),

@@ -16,6 +16,7 @@ from opscheck.readings.kubernetes.findings import (
 )
 from opscheck.readings.kubernetes.selection import Selection, listed, seen_instead, select_pods
 from opscheck.readings.kubernetes.warnings import Warnings
+from opscheck.readings.kubernetes.words import counted
 
 
 def test_the_pods_are_well(expectation: PodsHealthy, observe: Observe, findings: Findings) -> None:
@@ -61,7 +62,7 @@ def count_pods(expectation: PodsHealthy, selection: Selection, findings: Finding
     if count < least:
         findings.add(
             subject=expectation.selected,
-            observed=f"{count} {'pod' if count == 1 else 'pods'}",
+            observed=counted(count, "pod"),
             expected=f"at least {least}",
             evidence=seen_instead(expectation, selection),
             facts=too_few_facts(expectation),

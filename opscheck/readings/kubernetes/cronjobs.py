@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 
 from opscheck.expectations.kubernetes.batch import CronJobsOnTime
 from opscheck.queries.kubernetes.batch import CronJob, CronJobSpec, CronJobStatus, Job
-from opscheck.queries.observation import Problem, ProblemKind
+from opscheck.queries.observation import Problem
 from opscheck.readings.kubernetes.findings import place_facts
 from opscheck.readings.kubernetes.jobs import (
     cronjob_of,
@@ -20,9 +20,10 @@ from opscheck.readings.kubernetes.jobs import (
 from opscheck.readings.kubernetes.schedules import Schedule, UnreadableSchedule, read_schedule
 from opscheck.readings.kubernetes.selection import Beside
 from opscheck.readings.kubernetes.times import lasting
+from opscheck.readings.kubernetes.unjudged import cannot_tell
+from opscheck.readings.kubernetes.words import some
 from opscheck.units import Severity, format_duration
 
-_NAMED = 5
 _POLL = 10
 """The controller may look at a cron job this many seconds after it was due."""
 
@@ -313,12 +314,10 @@ def unjudged(judgement: Judgement) -> Problem | None:
     """Why this cannot be called kept, where nothing can be said of some cron jobs."""
     if not judgement.unjudged:
         return None
-    named = [f"{name}: {why}" for name, why in sorted(judgement.unjudged.items())[:_NAMED]]
-    more = f" and {len(judgement.unjudged) - _NAMED} more" if len(judgement.unjudged) > _NAMED else ""
-    return Problem(
-        kind=ProblemKind.UNSUPPORTED,
-        text=f"cannot tell whether it is on time: {'; '.join(named)}{more}",
-        advice="give a `max_age` where a schedule cannot be read; keep at least one successful job of each cron job",
+    reasons = some((f"{name}: {why}" for name, why in sorted(judgement.unjudged.items())), between="; ")
+    return cannot_tell(
+        f"cannot tell whether it is on time: {reasons}",
+        "give a `max_age` where a schedule cannot be read; keep at least one successful job of each cron job",
     )
 
 

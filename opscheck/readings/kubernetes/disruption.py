@@ -18,6 +18,7 @@ from opscheck.readings.kubernetes.policies import Trouble
 from opscheck.readings.kubernetes.references import owner_reference, reference
 from opscheck.readings.kubernetes.selection import labels_there
 from opscheck.readings.kubernetes.times import lasting, latest, longer_than
+from opscheck.readings.kubernetes.words import counted, some
 
 _SCALED = ("deployment/", "statefulset/")
 
@@ -154,7 +155,7 @@ def _too_few_pods(expectation: DisruptionBudgets, budget: Budget, _: datetime) -
     if not budget.seen or expected >= expectation.min_pods:
         return
     yield Trouble(
-        f"{expected} {'pod' if expected == 1 else 'pods'}{'' if budget.pods else ', its selector matches none'}",
+        f"{counted(expected, 'pod')}{'' if budget.pods else ', its selector matches none'}",
         f"at least {expectation.min_pods}",
         budget.budget.created,
         tuple(_about_labels(budget)),
@@ -169,7 +170,7 @@ def _too_tight(expectation: DisruptionBudgets, budget: Budget, now: datetime) ->
     severity, since = limit.severity(allowed), _disallowed_since(budget)
     if severity is not None:
         yield Trouble(
-            f"{_disruptions(allowed)} allowed{lasting(since, now)} ({budget.counted})",
+            f"{counted(allowed, 'disruption')} allowed{lasting(since, now)} ({budget.counted})",
             f"at least {limit.limit(allowed)}",
             since,
             tuple(_about_pods(budget)),
@@ -177,10 +178,6 @@ def _too_tight(expectation: DisruptionBudgets, budget: Budget, now: datetime) ->
             because(expectation, budget),
             severity,
         )
-
-
-def _disruptions(count: int) -> str:
-    return "1 disruption" if count == 1 else f"{count} disruptions"
 
 
 def _loosened(budget: Budget) -> dict[str, str]:
@@ -211,15 +208,10 @@ def _workload(budget: Budget) -> dict[str, str]:
     return {"workload": min(rolled)[1]} if rolled else {}
 
 
-_NAMED = 5
-
-
 def _about_pods(budget: Budget) -> Iterator[str]:
     unhealthy = budget.unhealthy
     if unhealthy:
-        named = ", ".join(_called(pod) for pod in unhealthy[:_NAMED])
-        more = f" and {len(unhealthy) - _NAMED} more" if len(unhealthy) > _NAMED else ""
-        yield f"not healthy: {named}{more}"
+        yield f"not healthy: {some(map(_called, unhealthy))}"
     if ended := sum(phase(pod) == "Succeeded" for pod in budget.pods):
         # kubernetes/kubernetes#78427
         yield f"complete, and for ever unhealthy to it: {ended} of the pods that it selects"

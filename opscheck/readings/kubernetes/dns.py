@@ -8,15 +8,16 @@ from ipaddress import ip_address
 from opscheck.expectations.kubernetes.dns import NamesResolve
 from opscheck.queries.host import Resolution
 from opscheck.queries.kubernetes.network import EndpointSlice, Service
-from opscheck.queries.observation import CouldNotObserve, Problem, ProblemKind
+from opscheck.queries.observation import CouldNotObserve
 from opscheck.readings.kubernetes.findings import place_facts
 from opscheck.readings.kubernetes.references import reference
+from opscheck.readings.kubernetes.unjudged import cannot_tell
+from opscheck.readings.kubernetes.words import MOST, some
 from opscheck.units import format_duration
 
 DNS_NAMESPACE, DNS_SERVICE = "kube-system", "kube-dns"
 """Where every common distribution but OpenShift has it, whatever it runs."""
 
-_NAMED = 5
 _NO_SUCH_NAME = "NXDOMAIN"
 
 
@@ -111,13 +112,12 @@ def _resolver(expectation: NamesResolve, unanswered: Mapping[str, Resolution]) -
     first = unanswered[names[0]]
     control = expectation.resolving(names[0]).control
     said = tuple(dict.fromkeys(one.said for one in unanswered.values() if one.said))
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return Trouble(
         expectation.client.address,
         _how_it_fails(unanswered.values(), control),
         "a resolver that answers",
         {"host_name": names[0]} | _dns_facts(expectation),
-        (f"not resolved: {', '.join(names[:_NAMED])}{more}", *(f"nslookup: {one}" for one in said), _asked(first)),
+        (f"not resolved: {some(names)}", *(f"nslookup: {one}" for one in said), _asked(first)),
         (reference(target, "service", DNS_SERVICE, DNS_NAMESPACE),),
     )
 
@@ -195,7 +195,7 @@ def _differs(service: Service, hostname: str, answer: Resolution, services: Serv
         expected = services.endpoints(service, hostname)
         if not expected or addresses & expected or services.changed_since(service, since):
             return ""
-        return f"a ready endpoint of service {service.name}: {', '.join(sorted(expected)[:_NAMED])}"
+        return f"a ready endpoint of service {service.name}: {', '.join(sorted(expected)[:MOST])}"
     own = {_normal(address) for address in service.cluster_ips}
     if not own or addresses <= own:
         return ""  # without an address of its own it stands for something outside
@@ -212,7 +212,7 @@ def slowest(expectation: NamesResolve, answers: Mapping[str, Resolution]) -> tup
     lost = next((name for name, seconds in times if seconds is None), None)
     if lost is not None and expectation.latency is not None:
         text, advice = "the host has no /proc/uptime to time it with", "leave out `latency`, or ask from a Linux host"
-        problem = Problem(kind=ProblemKind.UNSUPPORTED, text=text, advice=advice)
+        problem = cannot_tell(text, advice)
         raise CouldNotObserve(expectation.resolving(lost), problem)
     known = [(name, seconds) for name, seconds in times if seconds is not None]
     return tuple(sorted(known, key=lambda one: (-one[1], one[0])))

@@ -12,6 +12,7 @@ from opscheck.readings.kubernetes.containers import Reported
 from opscheck.readings.kubernetes.findings import ROLLED_OUT
 from opscheck.readings.kubernetes.pod_groups import PodGroup, called, judged_containers, named
 from opscheck.readings.kubernetes.times import lasting, longer_than
+from opscheck.readings.kubernetes.words import counted
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,9 @@ def _mixed(expectation: ImagesPinned, group: PodGroup, found: tuple[Use, ...], n
         since = max((first for one in by_image.values() if (first := _first_of(one))), default=None)
         if len(by_image) < 2 or not longer_than(expectation.grace, since, now):  # noqa: PLR2004 - two differ
             continue
-        images = ", ".join(f"{one[0].text} in {_pods(one)}" for one in sorted(by_image.values(), key=_place))
+        images = ", ".join(
+            f"{one[0].text} in {counted(len(one), 'pod')}" for one in sorted(by_image.values(), key=_place)
+        )
         observed = f"{called(alike[0].container)} runs {len(by_image)} images{lasting(since, now)}: {images}"
         wanted = f"one image in all pods, {expectation.grace} after a rollout began at the latest"
         yield _trouble(group, alike, observed, wanted, {"mixed_rollout": group.owner}, since=since, of_rollout=True)
@@ -120,10 +123,6 @@ def _first_of(found: Iterable[Use]) -> datetime | None:
 
 def _place(found: list[Use]) -> tuple[int, str]:
     return -len(found), found[0].text
-
-
-def _pods(found: list[Use]) -> str:
-    return "1 pod" if len(found) == 1 else f"{len(found)} pods"
 
 
 def _each(bad: Iterable[Use]) -> str:

@@ -19,6 +19,7 @@ from opscheck.readings.kubernetes.endpoints import Network
 from opscheck.readings.kubernetes.references import reference
 from opscheck.readings.kubernetes.services import Trouble, explanations, lost_ports, port_text, too_few_ready
 from opscheck.readings.kubernetes.times import is_young, lasting
+from opscheck.readings.kubernetes.words import some
 from opscheck.targets import KubernetesTarget
 
 _ROUTES = 3
@@ -39,10 +40,9 @@ class Backend:
     @property
     def text(self) -> str:
         """`backend api:http (shop.example.com/api)`."""
-        more = f" and {len(self.routes) - _ROUTES} more" if len(self.routes) > _ROUTES else ""
         port = self.port.name or self.port.number
         name = f"{self.service}:{port}" if port else self.service
-        return f"backend {name} ({', '.join(self.routes[:_ROUTES])}{more})"
+        return f"backend {name} ({some(self.routes, _ROUTES)})"
 
 
 @dataclass(frozen=True)

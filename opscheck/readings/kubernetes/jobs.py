@@ -15,6 +15,7 @@ from opscheck.readings.kubernetes.findings import place_facts
 from opscheck.readings.kubernetes.pods import has_ended, phase
 from opscheck.readings.kubernetes.selection import Beside
 from opscheck.readings.kubernetes.times import span
+from opscheck.readings.kubernetes.words import counted
 
 # Complete and Failed come when the last pod has ended; the other two as soon as that is decided.
 _SUCCEEDED = ("Complete", "SuccessCriteriaMet")
@@ -121,7 +122,7 @@ def described_failure(job: Job, failure: Condition, now: datetime) -> str:
 def _notes(job: Job, reason: str | None) -> Iterator[str]:
     spec, status = job.spec, job.status
     if status and status.failed:
-        yield f"{status.failed} {'pod' if status.failed == 1 else 'pods'} failed"
+        yield f"{counted(status.failed, 'pod')} failed"
     if status and status.failed_indexes:
         yield f"indexes {status.failed_indexes}"
     if spec is None:

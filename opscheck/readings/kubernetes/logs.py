@@ -7,9 +7,9 @@ from opscheck.expectations.kubernetes.logs import LogLines
 from opscheck.queries.kubernetes.logs import ContainerLog, LogMatches
 from opscheck.queries.observation import Problem, ProblemKind
 from opscheck.readings.kubernetes.findings import ROLLED_OUT, place_facts
+from opscheck.readings.kubernetes.unjudged import cannot_tell
+from opscheck.readings.kubernetes.words import MOST, counted, some
 from opscheck.units import format_bytes, format_duration
-
-_NAMED = 5
 
 
 def together(logs: Iterable[LogMatches]) -> LogMatches:
@@ -51,19 +51,14 @@ def unread_logs(logs: LogMatches) -> list[ContainerLog]:
 
 def evidence(expectation: LogLines, logs: LogMatches) -> Iterator[str]:
     """The most frequent messages, then who wrote them, then what is not in these numbers."""
-    for signature in logs.signatures[:_NAMED]:
+    for signature in logs.signatures[:MOST]:
         times = f"{signature.lines} times" if signature.lines > 1 else "once"
-        yield f"{times} in {pods(signature.pods)}: {signature.sample}"
+        yield f"{times} in {counted(signature.pods, 'pod')}: {signature.sample}"
     writers = sorted((log for log in logs.containers if log.matches), key=_loudest_first)
     if writers:
-        yield f"by {', '.join(f'{_named(log)} ({log.matches})' for log in writers[:_NAMED])}{_more(len(writers))}"
+        yield f"by {some(f'{_named(log)} ({log.matches})' for log in writers)}"
     if (problem := unjudged(expectation, logs)) is not None:
         yield f"at least: {problem.text}"
-
-
-def pods(count: int) -> str:
-    """So many pods, in words."""
-    return "1 pod" if count == 1 else f"{count} pods"
 
 
 def _loudest_first(log: ContainerLog) -> tuple[int, str, str, bool]:
@@ -72,10 +67,6 @@ def _loudest_first(log: ContainerLog) -> tuple[int, str, str, bool]:
 
 def _named(log: ContainerLog) -> str:
     return f"{log.pod}/{log.container}" + (" before its restart" if log.previous else "")
-
-
-def _more(count: int) -> str:
-    return f" and {count - _NAMED} more" if count > _NAMED else ""
 
 
 def facts(expectation: LogLines, logs: LogMatches) -> dict[str, str]:
@@ -102,14 +93,14 @@ def unjudged(expectation: LogLines, logs: LogMatches) -> Problem | None:
 def _nothing_to_read(expectation: LogLines, logs: LogMatches) -> Problem | None:
     if not logs.pods_selected:
         text = f"no pod matches {expectation.selected}, of {logs.pods_there} there"
-        return _problem(ProblemKind.UNSUPPORTED, text, "correct the selector or the namespace, or see why none runs")
+        return cannot_tell(text, "correct the selector or the namespace, or see why none runs")
     if not logs.containers:
         named = f" called {expectation.container}" if expectation.container else ""
-        return _problem(ProblemKind.UNSUPPORTED, f"the selected pods have no container{named}", "correct `container`")
+        return cannot_tell(f"the selected pods have no container{named}", "correct `container`")
     if all(log.not_started for log in logs.containers):
         waits = logs.containers[0]
         text = f"no selected container has started: {_named(waits)} ({waits.not_started})"
-        return _problem(ProblemKind.UNSUPPORTED, text, "see why the pods do not start")
+        return cannot_tell(text, "see why the pods do not start")
     return None
 
 
@@ -118,24 +109,21 @@ def _not_all_read(expectation: LogLines, logs: LogMatches) -> Problem | None:
         text = (
             f"{len(unread)} of {len(logs.containers)} logs could not be read: {_named(unread[0])}: {unread[0].unread}"
         )
-        return _problem(ProblemKind.UNREADABLE, text, "see the node's kubelet, or take a shorter `window`")
+        advice = "see the node's kubelet, or take a shorter `window`"
+        return Problem(kind=ProblemKind.UNREADABLE, text=text, advice=advice)
     if cut := cut_logs(logs):
         return _cut_short(expectation, cut)
     if expectation.expect_lines and not any(log.lines for log in logs.containers):
         text = f"no line at all was logged in {format_duration(expectation.window)}"
-        return _problem(ProblemKind.UNSUPPORTED, text, "does the application still write to its standard output?")
+        return cannot_tell(text, "does the application still write to its standard output?")
     return None
 
 
 def _cut_short(expectation: LogLines, cut: list[ContainerLog]) -> Problem:
     text = f"only {format_bytes(cut[0].size)} of the log of {_named(cut[0])} were read{_others(len(cut) - 1)}"
     advice = f"raise `max_bytes` (now {expectation.max_bytes}) or shorten `window` (now {expectation.window})"
-    return _problem(ProblemKind.UNREADABLE, text, advice)
+    return Problem(kind=ProblemKind.UNREADABLE, text=text, advice=advice)
 
 
 def _others(count: int) -> str:
     return f", and parts of {count} more" if count else ""
-
-
-def _problem(kind: ProblemKind, text: str, advice: str) -> Problem:
-    return Problem(kind=kind, text=text, advice=advice)

@@ -8,15 +8,15 @@ from fractions import Fraction
 from opscheck.expectations.kubernetes.nodes import NodesHealthy
 from opscheck.queries.kubernetes.nodes import Node
 from opscheck.queries.kubernetes.pods import Pod
-from opscheck.queries.observation import Problem, ProblemKind
+from opscheck.queries.observation import Problem
 from opscheck.readings.kubernetes.nodes import is_ready
 from opscheck.readings.kubernetes.requests import holds_its_node, requested
+from opscheck.readings.kubernetes.unjudged import cannot_tell
+from opscheck.readings.kubernetes.words import some_with_reasons
 from opscheck.readings.quantities import parse_quantity
 
 LIMITED = {"pods": "pods", "cpu_requests": "cpu", "memory_requests": "memory"}
 """Fields of the expectation, and the resource of the node that each is a share of."""
-
-_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -96,10 +96,7 @@ def unjudged(found: Room) -> Problem | None:
     """Why this cannot be called kept, where a node's room is not known."""
     if not found.unjudged:
         return None
-    named = [f"{name} ({why})" for name, why in sorted(found.unjudged.items())[:_NAMED]]
-    more = f" and {len(found.unjudged) - _NAMED} more" if len(found.unjudged) > _NAMED else ""
-    return Problem(
-        kind=ProblemKind.UNSUPPORTED,
-        text=f"the room on these nodes is not known: {', '.join(named)}{more}",
-        advice="leave such nodes out with `selector` or `name`",
+    return cannot_tell(
+        f"the room on these nodes is not known: {some_with_reasons(found.unjudged)}",
+        "leave such nodes out with `selector` or `name`",
     )

@@ -11,6 +11,7 @@ from opscheck.queries.kubernetes.nodes import Node, Taint
 from opscheck.queries.kubernetes.objects import Condition, condition
 from opscheck.readings.kubernetes.containers import messages
 from opscheck.readings.kubernetes.times import lasting, longer_than, span
+from opscheck.readings.kubernetes.words import counted, some
 
 UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
 UNREACHABLE = "node.kubernetes.io/unreachable"
@@ -57,12 +58,11 @@ def troubles(expectation: NodesHealthy, nodes: Sequence[Node], now: datetime) ->
 
 def _of_several(nodes: Sequence[Node], observed: str, expected: str, which: str, fact: str = "") -> Trouble:
     names = sorted(node.name for node in nodes)
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return Trouble(
         min(nodes, key=lambda node: node.name),
         observed,
         expected,
-        evidence=(f"nodes: {', '.join(names[:_NAMED])}{more}",) if len(names) > 1 else (),
+        evidence=(f"nodes: {some(names, _NAMED)}",) if len(names) > 1 else (),
         fact=fact,
         explains=False,
         subject=f"{len(names)} nodes {which}" if len(names) > 1 else names[0],
@@ -276,7 +276,7 @@ def _expected_version(kubelet: tuple[int, int], server: tuple[int, int], skew: i
     if kubelet > server:
         return "no kubelet newer than the API server"
     most = _most_behind(kubelet, skew)
-    return f"at most {most} minor {'version' if most == 1 else 'versions'} older than the API server"
+    return f"at most {counted(most, 'minor version')} older than the API server"
 
 
 def subject(trouble: Trouble) -> str:

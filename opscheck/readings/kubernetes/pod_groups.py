@@ -6,9 +6,11 @@ from fnmatch import fnmatchcase
 
 from opscheck.queries.kubernetes.owners import top_owner
 from opscheck.queries.kubernetes.pods import Pod
-from opscheck.queries.observation import Problem, ProblemKind
+from opscheck.queries.observation import Problem
 from opscheck.readings.kubernetes.containers import Reported, containers
 from opscheck.readings.kubernetes.pods import has_ended
+from opscheck.readings.kubernetes.unjudged import cannot_tell
+from opscheck.readings.kubernetes.words import counted, some
 
 _NAMED = 3
 
@@ -61,14 +63,12 @@ def called(container: Reported) -> str:
 def named(pods: Iterable[Pod], total: int) -> str:
     """`in 2 of 5 pods: web-1, web-2`."""
     names = sorted({pod.name for pod in pods})
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return f"in {len(names)} of {total} {'pod' if total == 1 else 'pods'}: {', '.join(names[:_NAMED])}{more}"
+    return f"in {len(names)} of {counted(total, 'pod')}: {some(names, _NAMED)}"
 
 
 def nothing_judged() -> Problem:
     """Why an expectation that leaves out every container is not kept."""
-    return Problem(
-        kind=ProblemKind.UNSUPPORTED,
-        text="the selected pods have no container that is judged",
-        advice="correct `ignore_containers`",
+    return cannot_tell(
+        "the selected pods have no container that is judged",
+        "correct `ignore_containers`",
     )

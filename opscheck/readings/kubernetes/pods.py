@@ -21,6 +21,7 @@ from opscheck.readings.kubernetes.containers import (
     messages,
 )
 from opscheck.readings.kubernetes.times import lasting, longer_than, span
+from opscheck.readings.kubernetes.words import some_lines
 
 TOMBSTONE_COUNTS_FOR = timedelta(hours=1)
 """A failed pod whose controller has replaced it stays until it is collected, days later; it is news this long."""
@@ -345,12 +346,11 @@ def _how(container: Reported) -> str:
 def as_one(troubles: tuple[Trouble, ...]) -> Trouble:
     """Several pods with the same trouble, told as one: the first pod's, with the others beside it."""
     first = troubles[0]
-    each = [f"{trouble.pod.name}: {trouble.observed}" for trouble in troubles[:_EACH]]
-    more = [f"and {len(troubles) - _EACH} more"] if len(troubles) > _EACH else []
+    each = some_lines(troubles, lambda trouble: f"{trouble.pod.name}: {trouble.observed}", _EACH)
     return replace(
         first,
         alike=troubles,
         observed=f"{len(troubles)} pods; the first: {first.observed}",
         since=min((trouble.since for trouble in troubles if trouble.since), default=None),
-        evidence=(*each, *more, *first.evidence),
+        evidence=(*each, *first.evidence),
     )

@@ -7,13 +7,13 @@ from datetime import datetime
 from opscheck.expectations.kubernetes.base import OfKind
 from opscheck.judging import Findings
 from opscheck.queries.kubernetes.objects import KubernetesObject
-from opscheck.queries.observation import Problem, ProblemKind
+from opscheck.queries.observation import Problem
 from opscheck.readings.kubernetes.findings import place_facts
 from opscheck.readings.kubernetes.references import reference
+from opscheck.readings.kubernetes.unjudged import cannot_tell
 from opscheck.readings.kubernetes.warnings import Warnings
+from opscheck.readings.kubernetes.words import some_with_reasons
 from opscheck.units import Severity
-
-_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -51,10 +51,7 @@ def not_up_to_date(stale: Mapping[str, str]) -> Problem | None:
     """Why nothing can be said of objects whose controller has not looked at them as they are now; None of none."""
     if not stale:
         return None
-    named = ", ".join(f"{name} ({why})" for name, why in sorted(stale.items())[:_NAMED])
-    more = f" and {len(stale) - _NAMED} more" if len(stale) > _NAMED else ""
-    return Problem(
-        kind=ProblemKind.UNSUPPORTED,
-        text=f"no up-to-date status of {named}{more}",
-        advice="look again in a minute; if it stays so, see the log of kube-controller-manager",
+    return cannot_tell(
+        f"no up-to-date status of {some_with_reasons(stale)}",
+        "look again in a minute; if it stays so, see the log of kube-controller-manager",
     )

@@ -7,9 +7,10 @@ from fnmatch import fnmatchcase
 
 from opscheck.expectations.kubernetes.policies import Quotas
 from opscheck.queries.kubernetes.policies import QuotaSpec, QuotaStatus, ResourceQuota
-from opscheck.queries.observation import Problem, ProblemKind
+from opscheck.queries.observation import Problem
 from opscheck.readings.kubernetes.policies import Trouble
 from opscheck.readings.kubernetes.times import lasting, longer_than
+from opscheck.readings.kubernetes.unjudged import cannot_tell
 from opscheck.readings.kubernetes.warnings import Warnings
 from opscheck.readings.quantities import parse_quantity
 from opscheck.units import format_value, worst
@@ -67,10 +68,9 @@ def unmatched(expectation: Quotas, quotas: Iterable[ResourceQuota]) -> Problem |
     missing = [one for one in expectation.resources if not any(fnmatchcase(name, one) for name in limited)]
     if not limited or not missing:
         return None
-    return Problem(
-        kind=ProblemKind.UNSUPPORTED,
-        text=f"none of the selected quotas limits {', '.join(missing)}; limited: {', '.join(sorted(limited))}",
-        advice="correct `resources`, or add the limit to a quota",
+    return cannot_tell(
+        f"none of the selected quotas limits {', '.join(missing)}; limited: {', '.join(sorted(limited))}",
+        "correct `resources`, or add the limit to a quota",
     )
 
 

@@ -17,6 +17,7 @@ from opscheck.queries.kubernetes.workloads import (
     UpdateStrategy,
     Workload,
 )
+from opscheck.readings.kubernetes.words import counted
 
 DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
 _ON_DELETE = "OnDelete"
@@ -239,25 +240,21 @@ def told(progress: Progress, gap: Gap) -> str:
         case Gap.UNAVAILABLE:
             return _available(progress)
         case Gap.MISPLACED:
-            return f"{_pods(progress.misplaced)} on nodes that should run none"
+            return f"{counted(progress.misplaced, 'pod')} on nodes that should run none"
     stands = f"has failed ({DEADLINE_EXCEEDED})" if gap is Gap.FAILED else "does not get on"
     return f"its rollout {stands}: {_versions(progress)}, {_available(progress)}"
 
 
 def _versions(progress: Progress) -> str:
     if progress.updated < progress.to_update:
-        return f"{progress.updated} of {_pods(progress.to_update)} up to date"
-    left = f", {_pods(progress.left_over)} of an old revision left" if progress.left_over else ""
+        return f"{progress.updated} of {counted(progress.to_update, 'pod')} up to date"
+    left = f", {counted(progress.left_over, 'pod')} of an old revision left" if progress.left_over else ""
     return f"all up to date{left}"
 
 
 def _available(progress: Progress) -> str:
     # While a rollout goes on there may be more than there should be in the end.
-    return f"{min(progress.available, progress.wanted)} of {_pods(progress.wanted)} available"
-
-
-def _pods(count: int) -> str:
-    return "1 pod" if count == 1 else f"{count} pods"
+    return f"{min(progress.available, progress.wanted)} of {counted(progress.wanted, 'pod')} available"
 
 
 def wanted(progress: Progress, gap: Gap) -> str:
@@ -270,4 +267,4 @@ def wanted(progress: Progress, gap: Gap) -> str:
         case Gap.MISPLACED:
             return "pods only on the nodes that it means"
     up_to_date = "" if progress.on_delete else " up to date and"
-    return f"{_pods(progress.wanted)}{up_to_date} available" if progress.wanted else "no pods"
+    return f"{counted(progress.wanted, 'pod')}{up_to_date} available" if progress.wanted else "no pods"

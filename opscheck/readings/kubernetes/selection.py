@@ -16,11 +16,11 @@ from opscheck.queries.kubernetes.pods import Pod
 from opscheck.queries.label_selectors import parse_selector
 from opscheck.queries.observation import Problem
 from opscheck.readings.kubernetes.pods import is_ready, phase
+from opscheck.readings.kubernetes.words import counted, some
 
 T = TypeVar("T")
 K = TypeVar("K", bound=KubernetesObject)
 
-_NAMED = 5
 _LOOKS_THE_SAME = "to an API server a namespace that does not exist looks the same"
 
 
@@ -183,7 +183,7 @@ def seen_instead(expectation: PodsHealthy, selection: Selection) -> Iterator[str
     if not selection.there:
         yield f"{where} has no pod at all; {_LOOKS_THE_SAME}"
         return
-    yield f"{where} has {_pods(len(selection.there))}"
+    yield f"{where} has {counted(len(selection.there), 'pod')}"
     yield from labels_there(parse_selector(expectation.selector).keys, selection.there)
     if expectation.name is not None:
         yield f"names there: {_most_frequent(pod.name for pod in selection.there)}"
@@ -197,9 +197,4 @@ def labels_there(keys: Iterable[str], there: Sequence[KubernetesObject]) -> Iter
 
 def _most_frequent(values: Iterable[str]) -> str:
     ranked = sorted(Counter(values).items(), key=lambda item: (-item[1], item[0]))
-    more = f" and {len(ranked) - _NAMED} more" if len(ranked) > _NAMED else ""
-    return ", ".join(f"{value} ({count})" for value, count in ranked[:_NAMED]) + more
-
-
-def _pods(count: int) -> str:
-    return "1 pod" if count == 1 else f"{count} pods"
+    return some(f"{value} ({count})" for value, count in ranked)

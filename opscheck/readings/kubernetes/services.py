@@ -1,6 +1,5 @@
 """What is wrong with a service, told from itself, its endpoint slices and its pods."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -15,12 +14,13 @@ from opscheck.readings.kubernetes.endpoints import Behind, Network, fell_below, 
 from opscheck.readings.kubernetes.findings import place_facts
 from opscheck.readings.kubernetes.pods import is_ready, trouble_of
 from opscheck.readings.kubernetes.references import owner_reference, reference
+from opscheck.readings.kubernetes.selection import labels_there
 from opscheck.readings.kubernetes.times import is_young, lasting, longer_than
+from opscheck.readings.kubernetes.words import counted, some_lines
 from opscheck.targets import KubernetesTarget
 from opscheck.units import Severity
 
 _TOLD = 3
-_MOST_FREQUENT = 5
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def too_few_ready(behind: Behind, least: int, network: Network, now: datetime, g
 
 
 def _expected(least: int) -> str:
-    return f"at least {least} ready {'endpoint' if least == 1 else 'endpoints'}"
+    return f"at least {counted(least, 'ready endpoint')}"
 
 
 def selector_text(service: Service) -> str:
@@ -103,9 +103,8 @@ def _no_pods(behind: Behind, least: int, network: Network, since: datetime | Non
     selector, name = selector_text(behind.service), behind.service.name
     evidence = list(_labels_there(behind.service, network))
     if behind.leaving:
-        evidence.insert(
-            0, f"its last {_pods(len(behind.leaving))}: terminating{lasting(since, now)}, and none came instead"
-        )
+        last = counted(len(behind.leaving), "pod")
+        evidence.insert(0, f"its last {last}: terminating{lasting(since, now)}, and none came instead")
     return Trouble(
         f"selector {selector} matches no pod",
         _expected(least),
@@ -120,10 +119,8 @@ def _labels_there(service: Service, network: Network) -> Iterator[str]:
     there = network.pods_of(service.namespace)
     if not there:
         yield f"namespace {service.namespace} has no running pod at all"
-    for key in sorted(service.selector) if there else ():
-        ranked = sorted(Counter(pod.labels.get(key, "(none)") for pod in there).items(), key=lambda it: (-it[1], it[0]))
-        more = f" and {len(ranked) - _MOST_FREQUENT} more" if len(ranked) > _MOST_FREQUENT else ""
-        yield f"label {key} there: {', '.join(f'{value} ({n})' for value, n in ranked[:_MOST_FREQUENT])}{more}"
+        return
+    yield from labels_there(sorted(service.selector), there)
 
 
 def _not_in_slices(
@@ -131,7 +128,7 @@ def _not_in_slices(
 ) -> Trouble:
     name = behind.service.name
     return Trouble(
-        f"{_pods(len(ready))} ready{lasting(since, now)}, but {behind.ready} in its endpoint slices",
+        f"{counted(len(ready), 'pod')} ready{lasting(since, now)}, but {behind.ready} in its endpoint slices",
         _expected(least),
         {"service": name, "sliced": name, "selected": selector_text(behind.service)},
         since,
@@ -144,7 +141,7 @@ def _not_ready(behind: Behind, least: int, ready: tuple[Pod, ...], since: dateti
     selected = {"selected": selector_text(behind.service)} | ({"unready_pod": unready[0].name} if unready else {})
     name = behind.service.name
     return Trouble(
-        f"{len(ready)} of {_pods(len(behind.pods))} ready{lasting(since, now)}",
+        f"{len(ready)} of {counted(len(behind.pods), 'pod')} ready{lasting(since, now)}",
         _expected(least),
         {"service": name, "sliced": name} | selected,
         since,
@@ -156,11 +153,12 @@ def _not_ready(behind: Behind, least: int, ready: tuple[Pod, ...], since: dateti
 def _why_unready(behind: Behind, unready: tuple[Pod, ...], now: datetime) -> Iterator[str]:
     if behind.still_serving and not behind.ready:
         yield f"{behind.still_serving} that terminate still serve, as long as nothing else is ready"
-    for pod in unready[:_TOLD]:
-        trouble = trouble_of(pod, now, 0)
-        yield f"{pod.name}: {trouble.observed if trouble else 'not ready'}"
-    if len(unready) > _TOLD:
-        yield f"and {len(unready) - _TOLD} more"
+    yield from some_lines(unready, lambda pod: _trouble_in_a_line(pod, now), _TOLD)
+
+
+def _trouble_in_a_line(pod: Pod, now: datetime) -> str:
+    trouble = trouble_of(pod, now, 0)
+    return f"{pod.name}: {trouble.observed if trouble else 'not ready'}"
 
 
 def lost_ports(behind: Behind, now: datetime, grace: float) -> tuple[ServicePort, ...]:
@@ -209,10 +207,6 @@ def _balancing(service: Service, now: datetime, grace: float) -> Iterator[Troubl
         )
     for port in service.load_balancer.failed_ports:
         yield Trouble(f"the load balancer's port {port.port} failed: {message(port.error)}", "no error", facts)
-
-
-def _pods(count: int) -> str:
-    return "1 pod" if count == 1 else f"{count} pods"
 
 
 def explanations(target: KubernetesTarget, pods: Iterable[Pod]) -> tuple[str, ...]:

@@ -11,17 +11,18 @@ from opscheck.queries.kubernetes.owners import top_owner
 from opscheck.queries.kubernetes.pods import Pod
 from opscheck.queries.kubernetes.usage import NodeUsage, PodUsage
 from opscheck.queries.label_selectors import parse_selector
-from opscheck.queries.observation import Problem, ProblemKind
+from opscheck.queries.observation import Problem
 from opscheck.readings.kubernetes.containers import Reported, containers
 from opscheck.readings.kubernetes.nodes import is_ready
 from opscheck.readings.kubernetes.pods import phase
+from opscheck.readings.kubernetes.unjudged import cannot_tell
+from opscheck.readings.kubernetes.words import some_with_reasons
 from opscheck.readings.quantities import doubled, parse_quantity
 from opscheck.units import format_duration
 
 YOUNG = timedelta(minutes=2)
 """metrics-server looks every 15 to 60 seconds and needs two looks; before that, to have no metrics is normal."""
 STALE = timedelta(minutes=10)
-_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -225,25 +226,17 @@ def _record_missing(usage: Usage, name: str, excuse: str, reason: str) -> None:
 def unjudged(expectation: UsageWithinLimits, usage: Usage) -> Problem | None:
     """Why this cannot be called kept, where something that should be judged was not."""
     if usage.missing:
-        return _problem(f"no usage of {_listed(usage.missing)}", "see the log of metrics-server")
+        return cannot_tell(f"no usage of {some_with_reasons(usage.missing)}", "see the log of metrics-server")
     for resource in resources(expectation):
         if usage.fullest(resource):
             continue
         if usage.unlimited.get(resource):
             advice = f"set {resource} limits on its containers, or leave `{resource}` out of the expectation"
-            return _problem(f"none of the selected pods has a {resource} limit", advice)
+            return cannot_tell(f"none of the selected pods has a {resource} limit", advice)
         if usage.passed_over:
-            return _problem(f"there was nothing to measure: {_listed(usage.passed_over)}", "look again in two minutes")
+            return cannot_tell(
+                f"there was nothing to measure: {some_with_reasons(usage.passed_over)}", "look again in two minutes"
+            )
         what = expectation.selected if expectation.of == "pods" else expectation.selector or "any name"
-        return _problem(f"there are no {expectation.of} that match {what}", "correct the selector or the namespace")
+        return cannot_tell(f"there are no {expectation.of} that match {what}", "correct the selector or the namespace")
     return None
-
-
-def _problem(text: str, advice: str) -> Problem:
-    return Problem(kind=ProblemKind.UNSUPPORTED, text=text, advice=advice)
-
-
-def _listed(reasons: Mapping[str, str]) -> str:
-    named = [f"{name} ({why})" for name, why in sorted(reasons.items())[:_NAMED]]
-    more = f" and {len(reasons) - _NAMED} more" if len(reasons) > _NAMED else ""
-    return ", ".join(named) + more

@@ -7,10 +7,12 @@ from datetime import datetime, timedelta
 from opscheck.expectations.kubernetes.volumes import FRESH_S, METRICS, VolumesHealthy
 from opscheck.queries.kubernetes.pods import Pod
 from opscheck.queries.kubernetes.storage import PersistentVolumeClaim, StorageClass, VolumeUsage, mounts_of
-from opscheck.queries.observation import Problem, ProblemKind
+from opscheck.queries.observation import Problem
 from opscheck.queries.prometheus import PrometheusVector
 from opscheck.readings.kubernetes.pods import phase as pod_phase
+from opscheck.readings.kubernetes.unjudged import cannot_tell
 from opscheck.readings.kubernetes.volumes import Storage, phase
+from opscheck.readings.kubernetes.words import some_with_reasons
 from opscheck.readings.quantities import doubled, parse_quantity
 from opscheck.units import format_bytes, format_duration
 
@@ -20,7 +22,6 @@ YOUNG = timedelta(minutes=5)
 _CLAIM_LABEL = "persistentvolumeclaim"
 _CLUSTER_LABEL = "cluster"
 _SHARED = 1.5  # times what was asked for: rounding up to whole blocks and gibibytes is less
-_NAMED = 5
 
 Key = tuple[str, str]
 """Namespace and name of a claim."""
@@ -252,10 +253,10 @@ def _facts(limit: str, one: _Claim, volume: VolumeUsage, classes: Mapping[str, S
 def unjudged(expectation: VolumesHealthy, use: Use) -> Problem | None:
     """Why the limits on use cannot be called kept, where something that should be judged was not."""
     if use.missing:
-        return _problem(f"not known what is used of {_listed(use.missing)}", _advice(expectation))
+        return cannot_tell(f"not known what is used of {some_with_reasons(use.missing)}", _advice(expectation))
     if use.not_yet and any(not use.fullest(limit) for limit in expectation.limited):
-        text = f"nothing is known yet of what is used: {_listed(use.not_yet)}"
-        return _problem(text, "look again in some minutes, or take the limit out")
+        text = f"nothing is known yet of what is used: {some_with_reasons(use.not_yet)}"
+        return cannot_tell(text, "look again in some minutes, or take the limit out")
     return None
 
 
@@ -267,13 +268,3 @@ def _advice(expectation: VolumesHealthy) -> str:
         "see whether Prometheus scrapes the kubelets (kubelet_volume_stats_*), whether their claims' namespace is in "
         f"the label {label}, and whether the storage driver measures its volumes"
     )
-
-
-def _problem(text: str, advice: str) -> Problem:
-    return Problem(kind=ProblemKind.UNSUPPORTED, text=text, advice=advice)
-
-
-def _listed(reasons: Mapping[str, str]) -> str:
-    named = [f"{name} ({why})" for name, why in sorted(reasons.items())[:_NAMED]]
-    more = f" and {len(reasons) - _NAMED} more" if len(reasons) > _NAMED else ""
-    return ", ".join(named) + more

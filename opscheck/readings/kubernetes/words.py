@@ -1,0 +1,33 @@
+"""Lists and counts in words, as findings say them."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
+
+MOST = 5
+"""So many of a list are named, where nothing else is said."""
+
+
+def some(names: Iterable[str], most: int = MOST, between: str = ", ") -> str:
+    """The first of them, and how many others there are: `a, b and 3 more`."""
+    every = tuple(names)
+    more = f" and {len(every) - most} more" if len(every) > most else ""
+    return between.join(every[:most]) + more
+
+
+def some_with_reasons(reasons: Mapping[str, str]) -> str:
+    """`web-1 (terminating), web-2 (Pending) and 3 more`, in the order of their names."""
+    return some(f"{name} ({why})" for name, why in sorted(reasons.items()))
+
+
+def some_lines(things: Sequence[T], told: Callable[[T], str], most: int) -> Iterator[str]:
+    """The first of them, each as it is told, then `and 3 more`."""
+    yield from map(told, things[:most])
+    if len(things) > most:
+        yield f"and {len(things) - most} more"
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 pod`, `3 pods`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
