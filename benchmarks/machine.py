@@ -2,14 +2,13 @@
 
 import os
 import platform
-import shutil
 import subprocess
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
 import popeye
-from cluster import Missing, programs
+from cluster import Missing, find_go, programs
 
 _PACKAGES = ("opscheck", "pytest", "httpx", "pytest-testinfra", "kubernetes", "urllib3", "msgspec", "pydantic")
 
@@ -38,7 +37,7 @@ def _servers() -> str:
     kubernetes = _first_line(found["kube-apiserver"], "--version").removeprefix("Kubernetes ")
     etcd = _first_line(found["etcd"], "--version").removeprefix("etcd Version: ")
     kubectl = _first_line(found["kubectl"], "version", "--client").removeprefix("Client Version: ")
-    go = shutil.which("go")
+    go = find_go()
     built = f", {_first_line(go, 'version')}" if go else ""
     return (
         f"The real Kubernetes: kube-apiserver {kubernetes}, etcd {etcd}, kubectl {kubectl}, "

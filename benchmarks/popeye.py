@@ -8,12 +8,11 @@ Go's proxy refuses; a build of a module that requires it does not.
 import functools
 import hashlib
 import os
-import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
-from cluster import Missing, cache
+from cluster import Missing, cache, find_go
 from measure import Command, Took, run_well
 
 _MODULE = Path(__file__).parent / "alternatives" / "popeye"
@@ -55,7 +54,7 @@ def reason(error: Exception) -> str:
 
 
 def _build(to: Path) -> None:
-    go = shutil.which("go")
+    go = find_go()
     if go is None:
         raise Missing("there is no Go to build Popeye with")
     print(f"  building Popeye {version()}, once for this machine …", flush=True)
