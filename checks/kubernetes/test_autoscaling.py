@@ -4,8 +4,8 @@ from opscheck import Findings, Observe
 from opscheck.expectations.kubernetes.policies import Autoscaling
 from opscheck.queries.kubernetes.policies import ListAutoscalers
 from opscheck.readings.kubernetes.autoscaling import fullest, trouble_of
-from opscheck.readings.kubernetes.policies import tell
 from opscheck.readings.kubernetes.selection import count_matches, listed, matching
+from opscheck.readings.kubernetes.troubles import tell
 from opscheck.readings.kubernetes.warnings import Warnings
 
 
@@ -21,7 +21,7 @@ def test_autoscalers_can_scale(expectation: Autoscaling, observe: Observe, findi
     count_matches(expectation, there, matched, findings, kind="autoscalers")
     for autoscaler in matched:
         if (trouble := trouble_of(expectation, autoscaler, observe.now)) is not None:
-            tell(findings, expectation, "HorizontalPodAutoscaler", autoscaler, trouble, warnings=warnings)
+            tell(findings, expectation, trouble, warnings)
     if (found := fullest(matched)) is not None:
         name, replicas, maximum = expectation.subject(found.autoscaler), found.replicas, found.maximum
         findings.measure("replicas", replicas, subject=name, limit=maximum, margin=maximum - replicas)

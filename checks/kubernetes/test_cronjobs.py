@@ -5,8 +5,8 @@ from opscheck.expectations.kubernetes.batch import CronJobsOnTime
 from opscheck.queries.kubernetes.batch import ListCronJobs, ListJobs
 from opscheck.queries.observation import CouldNotObserve
 from opscheck.readings.kubernetes.cronjobs import Judgement, judge_cronjobs, troubles, unjudged
-from opscheck.readings.kubernetes.references import reference
 from opscheck.readings.kubernetes.selection import count_matches, listed, listed_aside, matching
+from opscheck.readings.kubernetes.troubles import tell
 from opscheck.readings.kubernetes.warnings import Warnings
 
 
@@ -23,17 +23,7 @@ def test_the_cron_jobs_are_on_time(expectation: CronJobsOnTime, observe: Observe
     measure_ages(expectation, judgement, findings)
     jobs, warnings = listed_aside(observe, expectation.ask(ListJobs)), Warnings(expectation, observe)
     for trouble in troubles(expectation, judgement, jobs, observe.now):
-        cronjob = trouble.cronjob
-        findings.add(
-            subject=expectation.subject(cronjob),
-            observed=trouble.observed,
-            expected=trouble.expected,
-            severity=trouble.severity,
-            since=trouble.since,
-            evidence=(*trouble.evidence, *warnings.about("CronJob", cronjob)),
-            facts=trouble.facts,
-            about=reference(expectation.target, "cronjob", cronjob.name, cronjob.namespace),
-        )
+        tell(findings, expectation, trouble, warnings)
     if (problem := unjudged(judgement)) is not None:
         raise CouldNotObserve(next(iter(expectation.looks_at())), problem)
 

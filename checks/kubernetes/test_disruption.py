@@ -8,8 +8,9 @@ from opscheck.queries.kubernetes.pods import ListPods
 from opscheck.queries.kubernetes.policies import ListDisruptionBudgets
 from opscheck.queries.observation import CouldNotObserve
 from opscheck.readings.kubernetes.disruption import Budget, fewest_allowed, stale, tightest, trouble_of
-from opscheck.readings.kubernetes.policies import not_up_to_date, tell
 from opscheck.readings.kubernetes.selection import count_matches, listed, matching
+from opscheck.readings.kubernetes.troubles import tell
+from opscheck.readings.kubernetes.unjudged import not_up_to_date
 from opscheck.readings.kubernetes.warnings import Warnings
 
 
@@ -29,7 +30,7 @@ def test_budgets_have_the_pods_they_ask_for(
     budgets = [Budget(one, pods) for one in matched]
     for budget in budgets:
         if (trouble := trouble_of(expectation, budget, observe.now)) is not None:
-            tell(findings, expectation, "PodDisruptionBudget", budget.budget, trouble, warnings=warnings)
+            tell(findings, expectation, trouble, warnings)
     measure(expectation, budgets, findings)
     outdated = {expectation.subject(budget.budget): why for budget in budgets if (why := stale(budget))}
     if (problem := not_up_to_date(outdated)) is not None:

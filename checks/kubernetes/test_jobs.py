@@ -8,8 +8,8 @@ from opscheck.expectations.kubernetes.batch import JobsComplete
 from opscheck.queries.kubernetes.batch import Job, ListCronJobs, ListJobs
 from opscheck.queries.kubernetes.pods import ListPods
 from opscheck.readings.kubernetes.jobs import Around, failed, longest_run, troubles
-from opscheck.readings.kubernetes.references import owner_reference, reference
 from opscheck.readings.kubernetes.selection import count_matches, listed, listed_aside, matching
+from opscheck.readings.kubernetes.troubles import tell
 from opscheck.readings.kubernetes.warnings import Warnings
 
 
@@ -26,17 +26,7 @@ def test_the_jobs_do_their_work(expectation: JobsComplete, observe: Observe, fin
     around = Around(there, cronjobs, listed_aside(observe, expectation.ask(ListPods)))
     warnings = Warnings(expectation, observe)
     for trouble in troubles(expectation, jobs, around, observe.now):
-        job = trouble.job
-        findings.add(
-            subject=expectation.subject(job),
-            observed=trouble.observed,
-            expected=trouble.expected,
-            since=trouble.since,
-            evidence=(*trouble.evidence, *warnings.about("Job", job)),
-            facts=trouble.facts,
-            about=reference(expectation.target, "job", job.name, job.namespace),
-            because=filter(None, [owner_reference(expectation.target, job)]),
-        )
+        tell(findings, expectation, trouble, warnings)
 
 
 def measure_jobs(expectation: JobsComplete, jobs: Sequence[Job], now: datetime, findings: Findings) -> None:

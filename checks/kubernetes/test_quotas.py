@@ -4,9 +4,10 @@ from opscheck import Findings, Observe
 from opscheck.expectations.kubernetes.policies import Quotas
 from opscheck.queries.kubernetes.policies import ListQuotas
 from opscheck.queries.observation import CouldNotObserve
-from opscheck.readings.kubernetes.policies import not_up_to_date, tell
 from opscheck.readings.kubernetes.quotas import never_counted, shortage, unmatched, usage
 from opscheck.readings.kubernetes.selection import count_matches, listed, matching
+from opscheck.readings.kubernetes.troubles import tell
+from opscheck.readings.kubernetes.unjudged import not_up_to_date
 from opscheck.readings.kubernetes.warnings import Warnings
 
 
@@ -23,10 +24,10 @@ def test_quotas_have_room(expectation: Quotas, observe: Observe, findings: Findi
     found = usage(expectation, matched)
     for share in found.shares:
         if (trouble := shortage(expectation, share, warnings)) is not None:
-            tell(findings, expectation, "ResourceQuota", share.quota, trouble, warnings=warnings)
+            tell(findings, expectation, trouble, warnings)
     for quota in found.unseen:
         if (trouble := never_counted(expectation, quota, observe.now)) is not None:
-            tell(findings, expectation, "ResourceQuota", quota, trouble, warnings=warnings)
+            tell(findings, expectation, trouble, warnings)
     if found.shares:
         share, limit = found.shares[0], expectation.used
         findings.measure(

@@ -5,9 +5,9 @@ from opscheck.expectations.kubernetes.network import ServicesServed
 from opscheck.queries.kubernetes.network import ListEndpointSlices, ListServices
 from opscheck.queries.kubernetes.pods import ListPods
 from opscheck.readings.kubernetes.endpoints import Network
-from opscheck.readings.kubernetes.references import reference
 from opscheck.readings.kubernetes.selection import count_matches, listed, matching
-from opscheck.readings.kubernetes.services import explanations, facts, measured, troubles
+from opscheck.readings.kubernetes.services import measured, troubles
+from opscheck.readings.kubernetes.troubles import tell
 from opscheck.readings.kubernetes.warnings import Warnings
 
 
@@ -30,16 +30,5 @@ def test_the_services_are_served(expectation: ServicesServed, observe: Observe, 
     each = [network.behind(service) for service in matched]
     measured(expectation, each, findings)
     for behind in each:
-        service = behind.service
         for trouble in troubles(expectation, behind, network, observe.now):
-            findings.add(
-                subject=expectation.subject(service),
-                observed=trouble.observed,
-                expected=trouble.expected,
-                severity=trouble.severity,
-                since=trouble.since,
-                evidence=(*trouble.evidence, *warnings.about("Service", service)),
-                facts=facts(expectation.target, service, trouble),
-                about=reference(expectation.target, "service", service.name, service.namespace),
-                because=explanations(expectation.target, trouble.pods),
-            )
+            tell(findings, expectation, trouble, warnings)

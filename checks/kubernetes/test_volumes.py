@@ -9,6 +9,7 @@ from opscheck.queries.kubernetes.storage import ListClaims, PersistentVolumeClai
 from opscheck.queries.observation import CouldNotObserve, Problem
 from opscheck.readings.kubernetes.findings import place_facts
 from opscheck.readings.kubernetes.selection import count_matches, listed, matching
+from opscheck.readings.kubernetes.troubles import tell
 from opscheck.readings.kubernetes.volume_usage import Measured, Use, from_prometheus, unjudged, use_of
 from opscheck.readings.kubernetes.volumes import (
     Storage,
@@ -54,15 +55,7 @@ def find_troubles(
     for claim in claims:
         trouble = trouble_of(claim, storage)
         if trouble is not None:
-            findings.add(
-                subject=expectation.subject(claim),
-                observed=trouble.observed,
-                expected=trouble.expected,
-                since=trouble.since,
-                evidence=(*trouble.evidence, *warnings.about("PersistentVolumeClaim", claim)),
-                facts=place_facts(expectation.target, claim.namespace) | {"claim": claim.name} | dict(trouble.facts),
-                about=claim_reference(expectation.target, claim) if trouble.explains else "",
-            )
+            tell(findings, expectation, trouble, warnings)
 
 
 def judge_use(

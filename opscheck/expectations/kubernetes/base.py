@@ -94,9 +94,6 @@ class InCluster(Expectation):
     when_absent: Literal["unknown", "skip"] = "unknown"
     """What to say where the cluster does not serve such objects at all, as without metrics-server."""
 
-    reads_events: ClassVar[bool] = True
-    """True when Warning events are evidence on its findings. They never decide anything."""
-
     def looks_at(self) -> Iterable[Query[Any]]:
         """The questions it is judged by."""
         return ()
@@ -125,6 +122,9 @@ class InNamespaces(InCluster):
     """The namespace to look at, a list of several, `*` for every one; the target's own by default."""
     selector: Selector | None = None
     """A label selector, such as `app=api,tier in (web, api)`; all by default."""
+
+    reads_events: ClassVar[bool] = True
+    """True when Warning events are evidence on its findings. They never decide anything."""
 
     @property
     def namespaces(self) -> tuple[str | None, ...]:

@@ -40,7 +40,6 @@ class NodesHealthy(InCluster, check="kubernetes.nodes"):
 
     explains_others = True
     needs_severity = True
-    reads_events = False
     fact_names = PLACE_FACTS | {
         "node": "the node's name",
         "not_ready": "the node, when it is not ready or cannot be reached",

@@ -72,7 +72,7 @@ class Metadata(CommonMetadata, frozen=True):
 
 
 class KubernetesObject(Part, frozen=True):
-    """An object that has a name. Subclass it per kind, `@final`, with the fields that are read."""
+    """An object that has a name. Subclass it per kind, under its name, `@final`, with the fields that are read."""
 
     metadata: Metadata | None = None
 

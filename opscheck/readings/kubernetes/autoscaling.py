@@ -9,9 +9,9 @@ from opscheck.expectations.kubernetes.policies import Autoscaling
 from opscheck.queries.kubernetes.objects import Condition, condition
 from opscheck.queries.kubernetes.policies import AutoscalerSpec, AutoscalerStatus, HorizontalPodAutoscaler
 from opscheck.readings.kubernetes.containers import messages
-from opscheck.readings.kubernetes.policies import Trouble
 from opscheck.readings.kubernetes.references import reference
 from opscheck.readings.kubernetes.times import lasting, latest, longer_than
+from opscheck.readings.kubernetes.troubles import Trouble
 
 _SCALED_TO_NONE = "ScalingDisabled"
 _AT_MAXIMUM = "TooManyReplicas"
@@ -76,6 +76,7 @@ def _unscaled(autoscaler: HorizontalPodAutoscaler) -> dict[str, str]:
 def _never_seen(autoscaler: HorizontalPodAutoscaler, now: datetime) -> Iterator[Trouble]:
     if not _status(autoscaler).conditions and autoscaler.created is not None:
         yield Trouble(
+            autoscaler,
             f"without any status{lasting(autoscaler.created, now)}",
             "looked at by the autoscaler's controller",
             autoscaler.created,
@@ -89,6 +90,7 @@ def _cannot_reach_target(autoscaler: HorizontalPodAutoscaler, now: datetime) -> 
         return
     since = able.last_transition_time or autoscaler.created
     yield Trouble(
+        autoscaler,
         f"cannot scale {scaled(autoscaler) or 'its target'}{lasting(since, now)}: {able.reason or 'no reason given'}",
         "able to scale",
         since,
@@ -107,6 +109,7 @@ def _cannot_measure(autoscaler: HorizontalPodAutoscaler, now: datetime) -> Itera
     facts = {"unmeasured": autoscaler.name} if unread else {}
     facts |= {"ambiguous": autoscaler.name} if reason == "AmbiguousSelector" else {}
     yield Trouble(
+        autoscaler,
         f"{'cannot read its metrics' if unread else 'does not scale'}{lasting(since, now)}: {reason}",
         "scaling by its metrics",
         since,
@@ -130,6 +133,7 @@ def _wants_more_than_it_may(autoscaler: HorizontalPodAutoscaler, now: datetime) 
     # The condition keeps its time when it goes from one limit to the other: as to the maximum, the last step knows.
     since = latest(limited.last_transition_time, _status(autoscaler).last_scale_time) or autoscaler.created
     yield Trouble(
+        autoscaler,
         f"wants more than its maximum of {maximum} replicas{lasting(since, now)}",
         f"enough with at most {maximum}",
         since,
@@ -156,6 +160,7 @@ def _gets_nowhere(expectation: Autoscaling, autoscaler: HorizontalPodAutoscaler,
         _condition(autoscaler, "AbleToScale", "True"),
     )
     yield Trouble(
+        autoscaler,
         f"wants {wants} replicas of {scaled(autoscaler) or 'its target'} and has {has}{lasting(since, now)}",
         "as many as it wants",
         since,

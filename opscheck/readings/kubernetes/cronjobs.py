@@ -1,6 +1,6 @@
 """Whether a cron job has succeeded lately, and what keeps it from that; told from itself, its schedule and the time."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
@@ -8,7 +8,6 @@ from fnmatch import fnmatchcase
 from opscheck.expectations.kubernetes.batch import CronJobsOnTime
 from opscheck.queries.kubernetes.batch import CronJob, CronJobSpec, CronJobStatus, Job
 from opscheck.queries.observation import Problem
-from opscheck.readings.kubernetes.findings import place_facts
 from opscheck.readings.kubernetes.jobs import (
     cronjob_of,
     described_failure,
@@ -20,6 +19,7 @@ from opscheck.readings.kubernetes.jobs import (
 from opscheck.readings.kubernetes.schedules import Schedule, UnreadableSchedule, read_schedule
 from opscheck.readings.kubernetes.selection import Beside
 from opscheck.readings.kubernetes.times import lasting
+from opscheck.readings.kubernetes.troubles import Trouble
 from opscheck.readings.kubernetes.unjudged import cannot_tell
 from opscheck.readings.kubernetes.words import some
 from opscheck.units import Severity, format_duration
@@ -49,19 +49,6 @@ class Age:
     def is_overdue(self) -> bool:
         """True beyond the limit."""
         return self.seconds > self.limit
-
-
-@dataclass(frozen=True)
-class Trouble:
-    """What is wrong with one cron job."""
-
-    cronjob: CronJob
-    observed: str
-    expected: str
-    since: datetime | None = None
-    severity: Severity | None = None
-    evidence: tuple[str, ...] = ()
-    facts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -193,7 +180,7 @@ def last_success(cronjob: CronJob) -> datetime | None:
 def troubles(expectation: CronJobsOnTime, judgement: Judgement, jobs: Beside[Job], now: datetime) -> Iterator[Trouble]:
     """What is wrong, one for each cron job that is overdue or never due."""
     for cronjob in judgement.never_due:
-        facts = _facts(expectation, cronjob)
+        facts = _facts(cronjob)
         schedule = _spec(cronjob).schedule
         yield Trouble(cronjob, f"never runs: no date matches its schedule {schedule}", "runs now and then", facts=facts)
     for age in judgement.ages:
@@ -236,9 +223,9 @@ def _overdue(expectation: CronJobsOnTime, age: Age, jobs: Beside[Job], now: date
         f"{seen}: {why}",
         f"a success {age.said}",
         now + timedelta(seconds=age.margin),
-        age.severity,
         (*_last_runs(cronjob, untold, now), *filter(None, [jobs.unread])),
-        _facts(expectation, cronjob) | dict(_remedies(cronjob, runs)),
+        _facts(cronjob) | dict(_remedies(cronjob, runs)),
+        severity=age.severity,
     )
 
 
@@ -305,9 +292,9 @@ def _last_runs(cronjob: CronJob, failure: Job | None, now: datetime) -> Iterator
         yield f"newest run {failure.name} {described_failure(failure, condition, now)}"
 
 
-def _facts(expectation: CronJobsOnTime, cronjob: CronJob) -> dict[str, str]:
+def _facts(cronjob: CronJob) -> dict[str, str]:
     suspended = {"suspended": cronjob.name} if is_suspended(cronjob) else {}
-    return place_facts(expectation.target, cronjob.namespace) | {"cronjob": cronjob.name} | suspended
+    return {"cronjob": cronjob.name} | suspended
 
 
 def unjudged(judgement: Judgement) -> Problem | None:

@@ -14,10 +14,10 @@ from opscheck.queries.kubernetes.policies import BudgetStatus, PodDisruptionBudg
 from opscheck.readings.kubernetes.containers import messages
 from opscheck.readings.kubernetes.findings import ROLLED_OUT
 from opscheck.readings.kubernetes.pods import has_ended, is_ready, not_ready_since, phase
-from opscheck.readings.kubernetes.policies import Trouble
 from opscheck.readings.kubernetes.references import owner_reference, reference
 from opscheck.readings.kubernetes.selection import labels_there
 from opscheck.readings.kubernetes.times import lasting, latest, longer_than
+from opscheck.readings.kubernetes.troubles import Trouble
 from opscheck.readings.kubernetes.words import counted, some
 
 _SCALED = ("deployment/", "statefulset/")
@@ -99,6 +99,7 @@ def trouble_of(expectation: DisruptionBudgets, budget: Budget, now: datetime) ->
 def _never_seen(_: DisruptionBudgets, budget: Budget, now: datetime) -> Iterator[Trouble]:
     if not budget.seen and budget.budget.created is not None:
         yield Trouble(
+            budget.budget,
             f"without any status{lasting(budget.budget.created, now)}",
             "looked at by the disruption controller",
             budget.budget.created,
@@ -109,6 +110,7 @@ def _not_synchronised(_: DisruptionBudgets, budget: Budget, now: datetime) -> It
     failed = budget.disallowed
     if failed is not None and failed.reason == "SyncFailed":
         yield Trouble(
+            budget.budget,
             f"its pods cannot be counted{lasting(failed.last_transition_time, now)}: SyncFailed",
             "pods that the disruption controller can count",
             failed.last_transition_time,
@@ -121,6 +123,7 @@ def _too_few_healthy(expectation: DisruptionBudgets, budget: Budget, now: dateti
         return
     since = latest(_disallowed_since(budget), _short_since(budget)) or budget.budget.created
     yield Trouble(
+        budget.budget,
         f"{budget.counted}{lasting(since, now)}",
         f"at least {budget.status.desired_healthy} healthy",
         since,
@@ -155,6 +158,7 @@ def _too_few_pods(expectation: DisruptionBudgets, budget: Budget, _: datetime) -
     if not budget.seen or expected >= expectation.min_pods:
         return
     yield Trouble(
+        budget.budget,
         f"{counted(expected, 'pod')}{'' if budget.pods else ', its selector matches none'}",
         f"at least {expectation.min_pods}",
         budget.budget.created,
@@ -170,6 +174,7 @@ def _too_tight(expectation: DisruptionBudgets, budget: Budget, now: datetime) ->
     severity, since = limit.severity(allowed), _disallowed_since(budget)
     if severity is not None:
         yield Trouble(
+            budget.budget,
             f"{counted(allowed, 'disruption')} allowed{lasting(since, now)} ({budget.counted})",
             f"at least {limit.limit(allowed)}",
             since,

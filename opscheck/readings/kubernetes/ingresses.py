@@ -2,9 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+from opscheck.expectations.kubernetes.network import IngressesServed
 from opscheck.queries.kubernetes.network import (
     Ingress,
     IngressBackend,
@@ -15,12 +16,12 @@ from opscheck.queries.kubernetes.network import (
     ServicePort,
 )
 from opscheck.readings.kubernetes.containers import message
-from opscheck.readings.kubernetes.endpoints import Network
+from opscheck.readings.kubernetes.endpoints import Behind, Network
 from opscheck.readings.kubernetes.references import reference
-from opscheck.readings.kubernetes.services import Trouble, explanations, lost_ports, port_text, too_few_ready
+from opscheck.readings.kubernetes.services import lost_ports, port_text, too_few_ready
 from opscheck.readings.kubernetes.times import is_young, lasting
+from opscheck.readings.kubernetes.troubles import Trouble
 from opscheck.readings.kubernetes.words import some
-from opscheck.targets import KubernetesTarget
 
 _ROUTES = 3
 # The AWS load balancer controller takes the name for one of its actions, which stands in an annotation.
@@ -45,60 +46,45 @@ class Backend:
         return f"backend {name} ({some(self.routes, _ROUTES)})"
 
 
-@dataclass(frozen=True)
-class Found:
-    """A trouble of an ingress, and what may explain it."""
-
-    trouble: Trouble
-    because: tuple[str, ...] = ()
-
-
 class Backends:
     """The services that ingresses may name, and what stands behind them."""
 
-    def __init__(self, target: KubernetesTarget, services: Iterable[Service], network: Network) -> None:
-        self._target = target
+    def __init__(self, expectation: IngressesServed, services: Iterable[Service], network: Network) -> None:
+        self._expectation = expectation
         self._services = {(one.namespace, one.name): one for one in services}
         self._network = network
 
-    def troubles(self, ingress: Ingress, now: datetime, grace: float) -> Iterator[Found]:
+    def troubles(self, ingress: Ingress, now: datetime) -> Iterator[Trouble]:
         """What is wrong with the services behind `ingress`."""
         for backend in backends(ingress):
             service = self._services.get((ingress.namespace, backend.service))
-            because = (reference(self._target, "service", backend.service, ingress.namespace),)
+            because = (reference(self._expectation.target, "service", backend.service, ingress.namespace),)
+            young = is_young(ingress, now, self._expectation.grace)
             if service is None:
-                if not is_young(ingress, now, grace):
-                    yield Found(_missing(ingress, backend), because)
+                if not young:
+                    yield replace(_missing(ingress, backend), because=because)
             elif service.type == "ExternalName":
                 continue  # it has neither endpoints nor, as a rule, ports
             elif (port := _port(service, backend.port)) is None and (backend.port.name or backend.port.number):
-                if not is_young(ingress, now, grace):
-                    yield Found(_no_port(ingress, backend, service), because)
+                if not young:
+                    yield replace(_no_port(ingress, backend, service), because=because)
             else:
-                yield from self._unserved(ingress, backend, service, port, now, grace)
+                found = self._unserved(ingress, backend, self._network.behind(service), port, now)
+                yield from (replace(one, because=(*because, *one.because)) for one in found)
 
-    def _unserved(  # noqa: PLR0913, PLR0917 - one backend, and when it is judged
-        self,
-        ingress: Ingress,
-        backend: Backend,
-        service: Service,
-        port: ServicePort | None,
-        now: datetime,
-        grace: float,
-    ) -> Iterator[Found]:
-        behind = self._network.behind(service)
-        because = (reference(self._target, "service", service.name, service.namespace),)
+    def _unserved(
+        self, ingress: Ingress, backend: Backend, behind: Behind, port: ServicePort | None, now: datetime
+    ) -> Iterator[Trouble]:
         if not behind.is_judged:
             return
-        facts = {"ingress": ingress.name, "unserved_service": service.name}
-        short = too_few_ready(behind, 1, self._network, now, grace)
+        facts = {"ingress": ingress.name, "unserved_service": behind.service.name}
+        short = too_few_ready(self._expectation, behind, 1, self._network, now)
         if short is not None:
             told = f"{backend.text} has no ready endpoint: {short.observed}"
-            explained = (*because, *explanations(self._target, short.pods))
-            yield Found(Trouble(told, "a ready endpoint", facts, short.since, short.evidence), explained)
-        elif port is not None and any(lost == port for lost in lost_ports(behind, now, grace)):
+            yield Trouble(ingress, told, "a ready endpoint", short.since, short.evidence, facts, short.because)
+        elif port is not None and any(lost == port for lost in lost_ports(behind, now, self._expectation.grace)):
             told = f"{backend.text} has no ready endpoint behind port {port_text(port)}"
-            yield Found(Trouble(told, "a ready endpoint", facts), because)
+            yield Trouble(ingress, told, "a ready endpoint", facts=facts)
 
 
 def backends(ingress: Ingress) -> tuple[Backend, ...]:
@@ -135,24 +121,26 @@ def _port(service: Service, wanted: ServiceBackendPort) -> ServicePort | None:
 
 def _missing(ingress: Ingress, backend: Backend) -> Trouble:
     return Trouble(
+        ingress,
         f"{backend.text}: there is no service {backend.service}",
         "a service of that name",
-        {"ingress": ingress.name, "missing_service": backend.service},
+        facts={"ingress": ingress.name, "missing_service": backend.service},
     )
 
 
 def _no_port(ingress: Ingress, backend: Backend, service: Service) -> Trouble:
     there = ", ".join(sorted(port_text(port) for port in service.ports))
     return Trouble(
+        ingress,
         f"{backend.text}: service {service.name} has no such port",
         f"one of its ports: {there}" if there else "a port of the service; it has none",
-        {"ingress": ingress.name, "wrong_port_of": service.name},
+        facts={"ingress": ingress.name, "wrong_port_of": service.name},
     )
 
 
 def certificate_troubles(
     ingress: Ingress, secrets: Iterable[SecretName], now: datetime, grace: float
-) -> Iterator[Found]:
+) -> Iterator[Trouble]:
     """
     Secrets with certificates that do not exist.
 
@@ -169,10 +157,10 @@ def certificate_troubles(
     for name in sorted(set(hosts) - there):
         of = f" for {', '.join(sorted(hosts[name])[:_ROUTES])}" if hosts[name] else ""
         facts = {"ingress": ingress.name, "missing_secret": name}
-        yield Found(Trouble(f"there is no secret {name} with the certificate{of}", "the secret", facts))
+        yield Trouble(ingress, f"there is no secret {name} with the certificate{of}", "the secret", facts=facts)
 
 
-def class_troubles(ingress: Ingress, classes: Iterable[IngressClass], now: datetime, grace: float) -> Iterator[Found]:
+def class_troubles(ingress: Ingress, classes: Iterable[IngressClass], now: datetime, grace: float) -> Iterator[Trouble]:
     """An ingress whose class does not exist, or that names none while there is no default one."""
     if is_young(ingress, now, grace):
         return
@@ -183,24 +171,25 @@ def class_troubles(ingress: Ingress, classes: Iterable[IngressClass], now: datet
         by_annotation = not (ingress.spec and ingress.spec.ingress_class_name)
         # By the annotation, controllers take their own names, whether there is a class of that name or not.
         if named not in there and named not in _BUILT_IN and not (by_annotation and ingress.load_balancer.addresses):
-            yield Found(_no_class(ingress, f"there is no ingress class {named}", named, evidence))
+            yield _no_class(ingress, f"there is no ingress class {named}", named, evidence)
     elif not any(one.is_default for one in there.values()) and not ingress.load_balancer.addresses:
-        yield Found(_no_class(ingress, "it names no class, and none is the default", "a default", evidence))
+        yield _no_class(ingress, "it names no class, and none is the default", "a default", evidence)
 
 
 def _no_class(ingress: Ingress, observed: str, name: str, evidence: tuple[str, ...]) -> Trouble:
     facts = {"ingress": ingress.name, "missing_class": name}
-    return Trouble(observed, "an ingress class whose controller takes it", facts, evidence=evidence)
+    return Trouble(ingress, observed, "an ingress class whose controller takes it", evidence=evidence, facts=facts)
 
 
-def address_troubles(ingress: Ingress, others: Iterable[Ingress], now: datetime, grace: float) -> Iterator[Found]:
+def address_troubles(ingress: Ingress, others: Iterable[Ingress], now: datetime, grace: float) -> Iterator[Trouble]:
     """An ingress that no controller has given an address, and ports that its load balancer could not open."""
     facts: Mapping[str, str] = {"ingress": ingress.name, "unaddressed": ingress.name}
     if not ingress.load_balancer.addresses and not is_young(ingress, now, grace):
         since = ingress.created
-        yield Found(Trouble(f"no address{lasting(since, now)}", "an address", facts, since, (_alike(ingress, others),)))
+        there = (_alike(ingress, others),)
+        yield Trouble(ingress, f"no address{lasting(since, now)}", "an address", since, there, facts)
     for port in ingress.load_balancer.failed_ports:
-        yield Found(Trouble(f"port {port.port} failed: {message(port.error)}", "no error", facts))
+        yield Trouble(ingress, f"port {port.port} failed: {message(port.error)}", "no error", facts=facts)
 
 
 def _alike(ingress: Ingress, others: Iterable[Ingress]) -> str:

@@ -1,8 +1,8 @@
 """How a job ended, or whether it runs for too long; told from its conditions, its pods and its cron job."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from opscheck.expectations.kubernetes.batch import JobsComplete
@@ -11,10 +11,11 @@ from opscheck.queries.kubernetes.objects import Condition, condition
 from opscheck.queries.kubernetes.owners import controller
 from opscheck.queries.kubernetes.pods import Pod
 from opscheck.readings.kubernetes.containers import Reported, containers, described_end, message, messages
-from opscheck.readings.kubernetes.findings import place_facts
 from opscheck.readings.kubernetes.pods import has_ended, phase
+from opscheck.readings.kubernetes.references import owner_reference
 from opscheck.readings.kubernetes.selection import Beside
 from opscheck.readings.kubernetes.times import span
+from opscheck.readings.kubernetes.troubles import Trouble
 from opscheck.readings.kubernetes.words import counted
 
 # Complete and Failed come when the last pod has ended; the other two as soon as that is decided.
@@ -34,20 +35,14 @@ class Around:
     pods: Beside[Pod] = field(default_factory=Beside)
 
 
-@dataclass(frozen=True)
-class Trouble:
-    """What is wrong with one job."""
-
-    job: Job
-    observed: str
-    expected: str
-    since: datetime | None = None
-    evidence: tuple[str, ...] = ()
-    facts: Mapping[str, str] = field(default_factory=dict)
-
-
 def troubles(expectation: JobsComplete, jobs: Iterable[Job], around: Around, now: datetime) -> Iterator[Trouble]:
     """What is wrong with the selected `jobs`, in their order."""
+    for trouble in _troubles(expectation, jobs, around, now):
+        of = owner_reference(expectation.target, trouble.about)
+        yield replace(trouble, facts={"job": trouble.about.name, **trouble.facts}, because=(of,) if of else ())
+
+
+def _troubles(expectation: JobsComplete, jobs: Iterable[Job], around: Around, now: datetime) -> Iterator[Trouble]:
     successes = {(one.namespace, one.name): one.status and one.status.last_successful_time for one in around.cronjobs}
     newest = {(run.namespace, run.name) for run in newest_runs(around.jobs)}
     pods = around.pods
@@ -59,9 +54,9 @@ def troubles(expectation: JobsComplete, jobs: Iterable[Job], around: Around, now
         elif cronjob_of(job):
             later = successes.get((job.namespace, cronjob_of(job)))
             if (job.namespace, job.name) in newest and not _is_before(failure.last_transition_time, later):
-                yield _failure(expectation, job, failure, pods, now)
+                yield _failure(job, failure, pods, now)
         elif not _is_forgotten(expectation, failure, now):
-            yield _failure(expectation, job, failure, pods, now)
+            yield _failure(job, failure, pods, now)
 
 
 def succeeded(job: Job) -> bool:
@@ -150,7 +145,7 @@ def _is_forgotten(expectation: JobsComplete, failure: Condition, now: datetime) 
     return limit is not None and at is not None and (now - at).total_seconds() > limit
 
 
-def _failure(expectation: JobsComplete, job: Job, failure: Condition, pods: Beside[Pod], now: datetime) -> Trouble:
+def _failure(job: Job, failure: Condition, pods: Beside[Pod], now: datetime) -> Trouble:
     told = [*messages(failure.message)]
     facts: dict[str, str] = {}
     if (bad := _failed_pod(job, pods.items)) is not None:
@@ -165,7 +160,7 @@ def _failure(expectation: JobsComplete, job: Job, failure: Condition, pods: Besi
         "complete",
         failure.last_transition_time,
         tuple(told),
-        _job_facts(expectation, job) | facts | _again(job),
+        facts | _again(job),
     )
 
 
@@ -228,7 +223,7 @@ def _unfinished(expectation: JobsComplete, job: Job, pods: Beside[Pod], now: dat
         f"finished within {expectation.max_runtime}",
         since + limit,
         (f"pod {slow.name}: {_state(slow)}" if slow else pods.unread or "no pod of it is there",),
-        _job_facts(expectation, job) | ({"slow_pod": slow.name} if slow else {}),
+        {"slow_pod": slow.name} if slow else {},
     )
 
 
@@ -261,7 +256,7 @@ def _suspended(expectation: JobsComplete, job: Job, now: datetime) -> Iterator[T
             f"suspended for {span(since, now)}",
             f"suspended for {expectation.grace} at most",
             since,
-            facts=_job_facts(expectation, job) | {"suspended": job.name},
+            facts={"suspended": job.name},
         )
 
 
@@ -274,7 +269,3 @@ def longest_run(jobs: Iterable[Job], now: datetime) -> tuple[Job, float] | None:
         and (since := started(job)) is not None
     ]
     return max(runs, key=lambda run: (run[1], run[0].namespace, run[0].name), default=None)
-
-
-def _job_facts(expectation: JobsComplete, job: Job) -> dict[str, str]:
-    return place_facts(expectation.target, job.namespace) | {"job": job.name}

@@ -8,8 +8,8 @@ from fnmatch import fnmatchcase
 from opscheck.expectations.kubernetes.policies import Quotas
 from opscheck.queries.kubernetes.policies import QuotaSpec, QuotaStatus, ResourceQuota
 from opscheck.queries.observation import Problem
-from opscheck.readings.kubernetes.policies import Trouble
 from opscheck.readings.kubernetes.times import lasting, longer_than
+from opscheck.readings.kubernetes.troubles import Trouble
 from opscheck.readings.kubernetes.unjudged import cannot_tell
 from opscheck.readings.kubernetes.warnings import Warnings
 from opscheck.readings.quantities import parse_quantity
@@ -134,6 +134,7 @@ def shortage(expectation: Quotas, share: Share, warnings: Warnings) -> Trouble |
     named = float(expectation.used.limit(share.percent)) if graded else _ALL
     bad = [severity for severity in (graded, expectation.ungraded_severity if exceeded else None) if severity]
     return Trouble(
+        share.quota,
         f"{share.resource} {format_value(share.percent, '%')} ({share.detail})",
         f"at most {format_value(named, '%')}",
         evidence=warnings.saying(f"exceeded quota: {share.quota.name},", share.quota.namespace),
@@ -147,6 +148,7 @@ def never_counted(expectation: Quotas, quota: ResourceQuota, now: datetime) -> T
     if quota.created is None or not longer_than(expectation.grace, quota.created, now):
         return None
     return Trouble(
+        quota,
         f"without any status{lasting(quota.created, now)}",
         "counted by the quota controller",
         quota.created,

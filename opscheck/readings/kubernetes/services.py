@@ -1,41 +1,31 @@
 """What is wrong with a service, told from itself, its endpoint slices and its pods."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from opscheck.expectations.kubernetes.base import OfKind
 from opscheck.expectations.kubernetes.network import ServicesServed
 from opscheck.judging import Findings
 from opscheck.queries.kubernetes.network import Service, ServicePort
-from opscheck.queries.kubernetes.objects import KubernetesObject
 from opscheck.queries.kubernetes.pods import Pod
 from opscheck.readings.kubernetes.containers import message
 from opscheck.readings.kubernetes.endpoints import Behind, Network, fell_below, unready_since
-from opscheck.readings.kubernetes.findings import place_facts
 from opscheck.readings.kubernetes.pods import is_ready, trouble_of
 from opscheck.readings.kubernetes.references import owner_reference, reference
 from opscheck.readings.kubernetes.selection import labels_there
 from opscheck.readings.kubernetes.times import is_young, lasting, longer_than
+from opscheck.readings.kubernetes.troubles import Trouble
 from opscheck.readings.kubernetes.words import counted, some_lines
 from opscheck.targets import KubernetesTarget
-from opscheck.units import Severity
 
 _TOLD = 3
 
 
 @dataclass(frozen=True)
-class Trouble:
-    """One thing that is wrong with a service."""
-
-    observed: str
-    expected: str
-    facts: Mapping[str, str]
-    since: datetime | None = None
-    evidence: tuple[str, ...] = ()
+class _Short(Trouble):
     pods: tuple[Pod, ...] = ()
     """The pods that are to blame."""
-    severity: Severity | None = None
-    """None for what no limit grades."""
 
 
 def troubles(expectation: ServicesServed, behind: Behind, network: Network, now: datetime) -> Iterator[Trouble]:
@@ -52,23 +42,24 @@ def _too_few(expectation: ServicesServed, behind: Behind, network: Network, now:
     # The worst limit that has been broken for longer than the grace. One that was broken a moment ago must not hide
     # a milder one that has been broken for hours.
     for severity, least in reversed(expectation.min_ready.steps):
-        trouble = too_few_ready(behind, least, network, now, expectation.grace)
+        trouble = too_few_ready(expectation, behind, least, network, now)
         if trouble is not None:
-            return _graded(trouble, severity)
+            return replace(trouble, severity=severity)
     return None
 
 
-def _graded(trouble: Trouble, severity: Severity) -> Trouble:
-    return replace(trouble, severity=severity)
-
-
-def too_few_ready(behind: Behind, least: int, network: Network, now: datetime, grace: float) -> Trouble | None:
-    """Why fewer than `least` endpoints are ready, and have been for longer than `grace` seconds; None where not so."""
+def too_few_ready(expectation: OfKind, behind: Behind, least: int, network: Network, now: datetime) -> Trouble | None:
+    """Why fewer than `least` endpoints are ready, and have been for longer than the grace; None where not so."""
     if behind.ready >= least:
         return None
     since = fell_below(least, behind, now)
-    if is_young(behind.service, now, grace) or not longer_than(grace, since, now):
+    if is_young(behind.service, now, expectation.grace) or not longer_than(expectation.grace, since, now):
         return None
+    short = _short(behind, least, network, since, now)
+    return replace(short, because=_explanations(expectation.target, short.pods))
+
+
+def _short(behind: Behind, least: int, network: Network, since: datetime | None, now: datetime) -> _Short:
     ready = tuple(pod for pod in behind.pods if is_ready(pod))
     if not behind.service.selector:
         return _kept_by_hand(behind, least)
@@ -88,30 +79,32 @@ def selector_text(service: Service) -> str:
     return ",".join(f"{key}={value}" for key, value in sorted(service.selector.items()))
 
 
-def _kept_by_hand(behind: Behind, least: int) -> Trouble:
+def _kept_by_hand(behind: Behind, least: int) -> _Short:
     addresses = {endpoint.addresses for one in behind.slices for endpoint in one.endpoints or () if endpoint.addresses}
     name = behind.service.name
-    return Trouble(
+    return _Short(
+        behind.service,
         f"{behind.ready} of {len(addresses)} endpoints are ready",
         _expected(least),
-        {"service": name, "sliced": name},
+        facts={"service": name, "sliced": name},
         evidence=("it has no selector: its endpoint slices are written by somebody, not made from pods",),
     )
 
 
-def _no_pods(behind: Behind, least: int, network: Network, since: datetime | None, now: datetime) -> Trouble:
+def _no_pods(behind: Behind, least: int, network: Network, since: datetime | None, now: datetime) -> _Short:
     selector, name = selector_text(behind.service), behind.service.name
     evidence = list(_labels_there(behind.service, network))
     if behind.leaving:
         last = counted(len(behind.leaving), "pod")
         evidence.insert(0, f"its last {last}: terminating{lasting(since, now)}, and none came instead")
-    return Trouble(
+    return _Short(
+        behind.service,
         f"selector {selector} matches no pod",
         _expected(least),
-        {"service": name, "unmatched": selector},
         since,
         tuple(evidence),
-        behind.leaving,
+        {"service": name, "unmatched": selector},
+        pods=behind.leaving,
     )
 
 
@@ -123,30 +116,30 @@ def _labels_there(service: Service, network: Network) -> Iterator[str]:
     yield from labels_there(sorted(service.selector), there)
 
 
-def _not_in_slices(
-    behind: Behind, least: int, ready: tuple[Pod, ...], since: datetime | None, now: datetime
-) -> Trouble:
+def _not_in_slices(behind: Behind, least: int, ready: tuple[Pod, ...], since: datetime | None, now: datetime) -> _Short:
     name = behind.service.name
-    return Trouble(
+    return _Short(
+        behind.service,
         f"{counted(len(ready), 'pod')} ready{lasting(since, now)}, but {behind.ready} in its endpoint slices",
         _expected(least),
-        {"service": name, "sliced": name, "selected": selector_text(behind.service)},
         since,
         ("the endpoint slice controller of the cluster does not follow, or the slices are not its own",),
+        {"service": name, "sliced": name, "selected": selector_text(behind.service)},
     )
 
 
-def _not_ready(behind: Behind, least: int, ready: tuple[Pod, ...], since: datetime | None, now: datetime) -> Trouble:
+def _not_ready(behind: Behind, least: int, ready: tuple[Pod, ...], since: datetime | None, now: datetime) -> _Short:
     unready = tuple(pod for pod in behind.pods if not is_ready(pod))
     selected = {"selected": selector_text(behind.service)} | ({"unready_pod": unready[0].name} if unready else {})
     name = behind.service.name
-    return Trouble(
+    return _Short(
+        behind.service,
         f"{len(ready)} of {counted(len(behind.pods), 'pod')} ready{lasting(since, now)}",
         _expected(least),
-        {"service": name, "sliced": name} | selected,
         since,
         tuple(_why_unready(behind, unready, now)),
-        unready,
+        {"service": name, "sliced": name} | selected,
+        pods=unready,
     )
 
 
@@ -181,10 +174,11 @@ def _unported(behind: Behind, port: ServicePort) -> Trouble:
     by_name = isinstance(aim, str)
     selected = {"unported": selector_text(service), "missing_port": str(aim)} if service.selector else {}
     return Trouble(
+        service,
         f"port {port_text(port)} has no endpoint: "
         + (f"no ready pod has a port named {aim}" if by_name and service.selector else "no slice has that port"),
         "a ready endpoint behind each port",
-        {"service": service.name, "sliced": service.name} | selected,
+        facts={"service": service.name, "sliced": service.name} | selected,
     )
 
 
@@ -199,28 +193,25 @@ def _balancing(service: Service, now: datetime, grace: float) -> Iterator[Troubl
     maker = f"load balancer class {wanted}" if wanted else "the cloud provider, as it names no load balancer class"
     if not service.load_balancer.addresses and not is_young(service, now, grace):
         yield Trouble(
+            service,
             f"no load balancer address{lasting(service.created, now)}",
             "an address",
-            facts,
             service.created,
             (f"made by: {maker}",),
+            facts,
         )
     for port in service.load_balancer.failed_ports:
-        yield Trouble(f"the load balancer's port {port.port} failed: {message(port.error)}", "no error", facts)
+        told = f"the load balancer's port {port.port} failed: {message(port.error)}"
+        yield Trouble(service, told, "no error", facts=facts)
 
 
-def explanations(target: KubernetesTarget, pods: Iterable[Pod]) -> tuple[str, ...]:
+def _explanations(target: KubernetesTarget, pods: Iterable[Pod]) -> tuple[str, ...]:
     """What may explain that these pods do not serve: who controls them, themselves, and their nodes."""
     found = list(pods)
     owners = [owner_reference(target, pod) for pod in found]
     each = [reference(target, "pod", pod.name, pod.namespace) for pod in found]
     nodes = [reference(target, "node", pod.node) for pod in found if pod.node]
     return tuple(dict.fromkeys(one for one in (*owners, *each, *nodes) if one))
-
-
-def facts(target: KubernetesTarget, one: KubernetesObject, trouble: Trouble) -> dict[str, str]:
-    """What commands may name of a finding."""
-    return place_facts(target, one.namespace) | dict(trouble.facts)
 
 
 def measured(expectation: ServicesServed, behind: Iterable[Behind], findings: Findings) -> None:

@@ -1,7 +1,7 @@
 """Claims: which of them have no volume though they should by now, are stuck in a change, or do not go."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from opscheck.queries.kubernetes.objects import Condition
@@ -12,6 +12,7 @@ from opscheck.readings.kubernetes.containers import message, messages
 from opscheck.readings.kubernetes.findings import ROLLED_OUT
 from opscheck.readings.kubernetes.pods import condition, has_ended
 from opscheck.readings.kubernetes.references import reference
+from opscheck.readings.kubernetes.troubles import Trouble
 from opscheck.targets import KubernetesTarget
 from opscheck.units import format_duration
 
@@ -31,20 +32,6 @@ _CHANGES = {
 }
 _AT_THE_MOUNT = {"FileSystemResizePending", "NodeResizeError"}
 """Changes that wait for a node. While no pod mounts the claim, nothing is stuck."""
-
-
-@dataclass(frozen=True)
-class Trouble:
-    """What is wrong with one claim."""
-
-    claim: PersistentVolumeClaim
-    observed: str
-    expected: str
-    since: datetime | None = None
-    evidence: tuple[str, ...] = ()
-    facts: Mapping[str, str] = field(default_factory=dict)
-    explains: bool = True
-    """True when the pods that name the claim wait because of it."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +79,11 @@ def phase(claim: PersistentVolumeClaim) -> str:
 
 def trouble_of(claim: PersistentVolumeClaim, storage: Storage) -> Trouble | None:
     """What is wrong with `claim`; None also where that depends on storage classes that could not be read."""
+    found = _trouble_of(claim, storage)
+    return found and replace(found, facts={"claim": claim.name, **found.facts})
+
+
+def _trouble_of(claim: PersistentVolumeClaim, storage: Storage) -> Trouble | None:
     if claim.is_terminating:
         return _stuck(claim, storage)
     if phase(claim) == _LOST:

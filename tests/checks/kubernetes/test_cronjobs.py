@@ -179,7 +179,7 @@ def test_what_is_late_is_found_beside_what_cannot_be_told():
     both = [a_cronjob("late", **LATE), a_cronjob("odd", schedule="0 0 L * *")]
 
     judgement = judge_cronjobs(expectation, [msgspec.convert(one, CronJob) for one in both], NOW)
-    assert ["late"] == [one.cronjob.name for one in troubles(expectation, judgement, Beside(), NOW)]
+    assert ["late"] == [one.about.name for one in troubles(expectation, judgement, Beside(), NOW)]
     assert "odd: its schedule `0 0 L * *` cannot be read" in unjudged(judgement).text
 
 
@@ -417,7 +417,7 @@ def test_no_cron_job_is_too_odd_to_be_judged_and_no_order_matters(cronjobs, data
     def told(cronjobs, runs):
         judgement = judge_cronjobs(expectation, cronjobs, NOW)
         found = troubles(expectation, judgement, Beside(runs), NOW)
-        each = sorted((one.cronjob.name, one.observed, one.evidence, sorted(one.facts.items())) for one in found)
+        each = sorted((one.about.name, one.observed, one.evidence, sorted(one.facts.items())) for one in found)
         return each, unjudged(judgement)
 
     expectation = expect(CronJobsOnTime, TARGET, severity="P1")

@@ -346,7 +346,7 @@ CRONJOBS = (msgspec.convert(a_cronjob(), CronJob),)
 def test_no_job_is_too_odd_to_be_judged_and_no_order_matters(jobs, data):
     def told(jobs, pods):
         found = troubles(expectation, jobs, Around(jobs, CRONJOBS, Beside(pods)), NOW)
-        return sorted((one.job.name, one.observed, one.evidence, sorted(one.facts.items())) for one in found)
+        return sorted((one.about.name, one.observed, one.evidence, sorted(one.facts.items())) for one in found)
 
     def shuffled(job):
         if job.status is None or not job.status.conditions:

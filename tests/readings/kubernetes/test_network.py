@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opscheck.demo.kubernetes import timestamp
+from opscheck.expectations.kubernetes.network import IngressesServed
 from opscheck.queries.kubernetes.network import EndpointSlice, Ingress, IngressClass, SecretName, Service
 from opscheck.queries.kubernetes.workloads import Deployment
 from opscheck.readings.kubernetes.endpoints import Network, ready_endpoints
@@ -15,7 +16,8 @@ from opscheck.readings.kubernetes.ingresses import (
     certificate_troubles,
     class_troubles,
 )
-from opscheck.readings.kubernetes.services import explanations, facts, troubles
+from opscheck.readings.kubernetes.services import troubles
+from opscheck.testing import expect
 from tests.checks.kubernetes.judging_pods import NOW, TARGET, ago
 from tests.checks.kubernetes.judging_services import expectation_of
 from tests.readings.kubernetes.test_pods import pods
@@ -103,26 +105,25 @@ WORKLOADS = part(
 ).map(lambda one: msgspec.convert(one, Deployment))
 
 EXPECTATION = expectation_of(min_ready={"P2": 2, "P0": 1})
+INGRESSES_SERVED = expect(IngressesServed, TARGET, severity="P1")
 
 
 def told(services, slices, found, workloads=()):
     network = Network(slices, found, workloads)
     each = [(one, network.behind(one)) for one in services]
     return sorted(
-        repr((one.name, trouble, facts(TARGET, one, trouble), explanations(TARGET, trouble.pods)))
-        for one, behind in each
-        for trouble in troubles(EXPECTATION, behind, network, NOW)
+        repr((one.name, trouble)) for one, behind in each for trouble in troubles(EXPECTATION, behind, network, NOW)
     )
 
 
 def ingress_told(ingresses, services, slices, found):
-    reached = Backends(TARGET, services, Network(slices, found))
+    reached = Backends(INGRESSES_SERVED, services, Network(slices, found))
     classes, secrets = [IngressClass()], [SecretName()]
     return sorted(
         repr(one)
         for ingress in ingresses
         for one in (
-            *reached.troubles(ingress, NOW, 900),
+            *reached.troubles(ingress, NOW),
             *address_troubles(ingress, ingresses, NOW, 900),
             *class_troubles(ingress, classes, NOW, 900),
             *certificate_troubles(ingress, secrets, NOW, 900),
