@@ -34,7 +34,7 @@ test: $(READY) ## Run the tests but those of `cluster`, with coverage
 .PHONY: cluster
 cluster: $(READY) ## Run the tests on a real Kubernetes, which is built first, once, in five to ten minutes
 	@test -n "$$KUBEBUILDER_ASSETS" || command -v go > /dev/null || $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt --group cluster
-	OPSCHECK_REQUIRE_CLUSTER=1 $(BIN)/pytest tests/cluster
+	OPSCHECK_REQUIRE_CLUSTER=1 $(BIN)/pytest -n 2 --dist loadfile tests/cluster
 
 .PHONY: lint
 lint: $(READY) ## Lint, check formatting, and hold the direction of imports

@@ -3,6 +3,7 @@
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,6 +52,20 @@ def _programs_that_move(programs: Programs) -> Programs:
 def without(why: str) -> None:
     """End a test that has no cluster."""
     (pytest.fail if is_required() else pytest.skip)(why)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Tell the process that reports, where this one is a worker of xdist."""
+    told = getattr(session.config, "workeroutput", None)
+    if told is not None:
+        told["folders"] = [str(folder) for folder in session.config.stash.get(FOLDERS, [])]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Hear what a worker told."""
+    told = getattr(node, "workeroutput", {}).get("folders", ())
+    node.config.stash.setdefault(FOLDERS, []).extend(map(Path, told))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

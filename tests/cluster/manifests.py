@@ -21,10 +21,10 @@ def made(kind: str, name: str, namespace: str | None = None, version: str = "v1"
     return {"apiVersion": version, "kind": kind, "metadata": metadata, **fields}
 
 
-def template(name: str, *, fate: str = "", restart: str = "Always", **spec: Any) -> Object:
-    """A pod template labelled `app=name`. `fate` says how kwok lets its pods end up (see stages/)."""
+def template(name: str, *, fault: str = "", restart: str = "Always", **spec: Any) -> Object:
+    """A pod template labelled `app=name`. `fault` says how kwok lets its pods go wrong (see stages/)."""
     container = {"name": "app", "image": IMAGE, "resources": _RESOURCES}
-    metadata: Object = {"labels": {"app": name} | ({"fate": fate} if fate else {})}
+    metadata: Object = {"labels": {"app": name} | ({"fault": fault} if fault else {})}
     return {"metadata": metadata, "spec": {"containers": [container], "restartPolicy": restart, **spec}}
 
 
@@ -34,39 +34,39 @@ def pod(name: str, namespace: str, *, app: str = "", **spec: Any) -> Object:
     return made("Pod", name, namespace, labels=made_of["metadata"]["labels"], spec=made_of["spec"])
 
 
-def deployment(name: str, namespace: str, replicas: int = 1, *, fate: str = "", **spec: Any) -> Object:
+def deployment(name: str, namespace: str, replicas: int = 1, *, fault: str = "", **spec: Any) -> Object:
     """A deployment of pods with the label `app=name`."""
-    return _workload("Deployment", name, namespace, {"replicas": replicas, **spec}, fate)
+    return _workload("Deployment", name, namespace, {"replicas": replicas, **spec}, fault)
 
 
-def stateful_set(name: str, namespace: str, replicas: int = 1, *, fate: str = "", **spec: Any) -> Object:
+def stateful_set(name: str, namespace: str, replicas: int = 1, *, fault: str = "", **spec: Any) -> Object:
     """A stateful set."""
-    return _workload("StatefulSet", name, namespace, {"replicas": replicas, "serviceName": name, **spec}, fate)
+    return _workload("StatefulSet", name, namespace, {"replicas": replicas, "serviceName": name, **spec}, fault)
 
 
-def daemon_set(name: str, namespace: str, *, fate: str = "", **spec: Any) -> Object:
+def daemon_set(name: str, namespace: str, *, fault: str = "", **spec: Any) -> Object:
     """A daemon set."""
-    return _workload("DaemonSet", name, namespace, spec, fate)
+    return _workload("DaemonSet", name, namespace, spec, fault)
 
 
-def _workload(kind: str, name: str, namespace: str, spec: Object, fate: str) -> Object:
+def _workload(kind: str, name: str, namespace: str, spec: Object, fault: str) -> Object:
     selector = {"matchLabels": {"app": name}}
-    spec = {"selector": selector, "template": template(name, fate=fate), **spec}
+    spec = {"selector": selector, "template": template(name, fault=fault), **spec}
     return made(kind, name, namespace, "apps/v1", labels={"app": name}, spec=spec)
 
 
-def job(name: str, namespace: str, *, fate: str = "", **spec: Any) -> Object:
+def job(name: str, namespace: str, *, fault: str = "", **spec: Any) -> Object:
     """A job of one pod."""
-    return made("Job", name, namespace, "batch/v1", spec=_job_spec(name, fate) | spec)
+    return made("Job", name, namespace, "batch/v1", spec=_job_spec(name, fault) | spec)
 
 
-def _job_spec(name: str, fate: str) -> Object:
-    return {"backoffLimit": 0, "template": template(name, fate=fate, restart="Never")}
+def _job_spec(name: str, fault: str) -> Object:
+    return {"backoffLimit": 0, "template": template(name, fault=fault, restart="Never")}
 
 
-def cron_job(name: str, namespace: str, schedule: str, *, fate: str = "", **spec: Any) -> Object:
+def cron_job(name: str, namespace: str, schedule: str, *, fault: str = "", **spec: Any) -> Object:
     """A cron job."""
-    spec = {"schedule": schedule, "jobTemplate": {"spec": _job_spec(name, fate)}, **spec}
+    spec = {"schedule": schedule, "jobTemplate": {"spec": _job_spec(name, fault)}, **spec}
     return made("CronJob", name, namespace, "batch/v1", spec=spec)
 
 
