@@ -10,21 +10,29 @@ from opscheck.demo.kubernetes import (
     LogLine,
     Object,
     World,
+    autoscaler,
+    claim,
     cronjob,
     deployment,
+    disruption_budget,
+    endpoint,
+    endpoint_slice,
     event,
+    ingress,
+    ingress_class,
     job,
+    mounting,
     namespace,
     node,
     node_metrics,
     pod,
     pod_metrics,
+    quota,
+    service,
     stateful_set,
+    storage_class,
     timestamp,
 )
-from opscheck.demo.kubernetes.network import endpoint, endpoint_slice, ingress, ingress_class, service
-from opscheck.demo.kubernetes.policies import autoscaler, disruption_budget, quota
-from opscheck.demo.kubernetes.storage import claim, mounting, storage_class
 
 NAMESPACE = APPLICATION = "integration-deployment"
 NODES = ("node-1", "node-2", "node-3")

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from opscheck.demo.kubernetes import KubernetesApi, World, node, pod
-from opscheck.demo.kubernetes.storage import claim, mounting, storage_class, volume_stats
+from opscheck.demo.kubernetes import KubernetesApi, World, claim, mounting, node, pod, storage_class, volume_stats
 from tests.servers.prometheus import PASSWORD, PROGRAM, USER, WHY_NOT, Exporter, Prometheus
 
 GI = 2**30

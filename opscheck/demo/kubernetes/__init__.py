@@ -12,6 +12,15 @@ from opscheck.demo.kubernetes.infrastructure import (
     pod_metrics,
     taint,
 )
+from opscheck.demo.kubernetes.network import (
+    backend,
+    endpoint,
+    endpoint_slice,
+    ingress,
+    ingress_class,
+    secret,
+    service,
+)
 from opscheck.demo.kubernetes.objects import (
     Object,
     condition,
@@ -22,8 +31,10 @@ from opscheck.demo.kubernetes.objects import (
     termination,
     timestamp,
 )
+from opscheck.demo.kubernetes.policies import autoscaler, disruption_budget, quota
 from opscheck.demo.kubernetes.resources import BUILT_IN, Resource
 from opscheck.demo.kubernetes.server import DEFAULT_USER, KubernetesApi
+from opscheck.demo.kubernetes.storage import claim, claim_condition, mounting, storage_class, volume_stats
 from opscheck.demo.kubernetes.workloads import daemon_set, deployment, stateful_set
 from opscheck.demo.kubernetes.world import LogLine, LogSource, World
 from opscheck.demo.serving import Request, Response, Tls
@@ -42,25 +53,40 @@ __all__ = [
     "Rule",
     "Tls",
     "World",
+    "autoscaler",
+    "backend",
+    "claim",
+    "claim_condition",
     "condition",
     "cronjob",
     "daemon_set",
     "deployment",
+    "disruption_budget",
+    "endpoint",
+    "endpoint_slice",
     "event",
     "generic",
+    "ingress",
+    "ingress_class",
     "job",
     "many_pods",
     "metadata",
+    "mounting",
     "namespace",
     "node",
     "node_metrics",
     "padded",
     "pod",
     "pod_metrics",
+    "quota",
     "scripts",
+    "secret",
+    "service",
     "stateful_set",
     "statuses",
+    "storage_class",
     "taint",
     "termination",
     "timestamp",
+    "volume_stats",
 ]

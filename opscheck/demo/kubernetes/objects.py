@@ -8,7 +8,8 @@ from typing import Any
 
 Object = dict[str, Any]
 
-_AGE = timedelta(days=2)
+AGE = timedelta(days=2)
+"""How old an object is where nothing is said."""
 _STARTUP = timedelta(seconds=20)
 
 
@@ -42,7 +43,7 @@ def metadata(  # noqa: PLR0913 -- they are the fields of ObjectMeta
         "name": name,
         "uid": str(uuid.uuid5(uuid.NAMESPACE_URL, f"{namespace}/{name}")),
         "resourceVersion": "1000",
-        "creationTimestamp": timestamp(created or datetime.now(UTC) - _AGE),
+        "creationTimestamp": timestamp(created or datetime.now(UTC) - AGE),
     }
     if namespace:
         found["namespace"] = namespace
@@ -103,7 +104,7 @@ def pod(  # noqa: PLR0913 -- a pod has many faces; all but the name have a defau
     ends. owner: `Kind/name`; "" derives a ReplicaSet from the name, None is a pod nobody controls.
     node: None is a pod that could not be scheduled. padding: the size in bytes the JSON has to reach.
     """
-    born = created or datetime.now(UTC) - _AGE
+    born = created or datetime.now(UTC) - AGE
     is_ready = ready and waiting is None and phase == "Running"
     ended = termination(terminated) if isinstance(terminated, datetime) else terminated
     started = _started(born, ended)

@@ -1,10 +1,10 @@
 """Claims of storage, storage classes, and what kubelets measure of volumes that are mounted."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
-from opscheck.demo.kubernetes.objects import Object, condition, metadata, timestamp
+from opscheck.demo.kubernetes.objects import AGE, Object, condition, metadata, timestamp
 from opscheck.demo.kubernetes.world import World
 
 PROTECTION = "kubernetes.io/pvc-protection"
@@ -30,7 +30,7 @@ def claim(  # noqa: PLR0913 -- a claim has many faces; all but the name have a d
 
     conditions: see `claim_condition`. deleted: when somebody deleted it; it stays until nobody uses it any more.
     """
-    born = created or datetime.now(UTC) - timedelta(days=2)
+    born = created or datetime.now(UTC) - AGE
     found = metadata(name, namespace, created=born, labels=labels) | {"finalizers": [PROTECTION]}
     if deleted is not None:
         found |= {"deletionTimestamp": timestamp(deleted), "deletionGracePeriodSeconds": 0}

@@ -3,9 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from opscheck.demo.kubernetes.objects import Object, condition, metadata, timestamp
-
-_AGE = timedelta(days=2)
+from opscheck.demo.kubernetes.objects import AGE, Object, condition, metadata, timestamp
 
 
 def deployment(  # noqa: PLR0913 - a rollout has many faces; all but the name have a default
@@ -36,7 +34,7 @@ def deployment(  # noqa: PLR0913 - a rollout has many faces; all but the name ha
     for none, as with a deadline of the largest int32. refused: why its replica set cannot make pods. since: when its
     status changed last. edited: when its spec did.
     """
-    born = created or datetime.now(UTC) - _AGE
+    born = created or datetime.now(UTC) - AGE
     changed, ready = since or born + timedelta(minutes=1), replicas if available is None else available
     new = replicas if updated is None else updated
     enough = ready >= replicas - max_unavailable
@@ -90,7 +88,7 @@ def stateful_set(  # noqa: PLR0913 - as above
     edited: datetime | None = None,
 ) -> Object:
     """A stateful set; by default one that has rolled out. It has no conditions, for its controller sets none."""
-    born = created or datetime.now(UTC) - _AGE
+    born = created or datetime.now(UTC) - AGE
     ready = replicas if available is None else available
     rolling = {} if strategy == "OnDelete" else {"rollingUpdate": {"partition": partition}}
     revisions = {"currentRevision": f"{name}-6c8d5f7b9", "updateRevision": f"{name}-6c8d5f7b9"}
@@ -140,7 +138,7 @@ def daemon_set(  # noqa: PLR0913 - as above
     edited: datetime | None = None,
 ) -> Object:
     """A daemon set; by default one with a pod on each of the nodes that it means."""
-    born = created or datetime.now(UTC) - _AGE
+    born = created or datetime.now(UTC) - AGE
     ready = desired if available is None else available
     rolling = {} if strategy == "OnDelete" else {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}
     return {

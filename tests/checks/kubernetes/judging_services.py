@@ -4,7 +4,7 @@ import msgspec
 
 from checks.kubernetes import test_services
 from opscheck import Findings
-from opscheck.demo.kubernetes.network import endpoint, endpoint_slice, service
+from opscheck.demo.kubernetes import endpoint, endpoint_slice, service
 from opscheck.expectations.kubernetes.network import ServicesServed
 from opscheck.guidance.templates import expectation_facts, render
 from opscheck.queries.kubernetes.events import Event, ListWarnings

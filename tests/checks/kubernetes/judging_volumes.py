@@ -6,8 +6,7 @@ import msgspec
 
 from checks.kubernetes import test_volumes
 from opscheck import Findings, KubernetesTarget, PrometheusTarget
-from opscheck.demo.kubernetes import pod
-from opscheck.demo.kubernetes.storage import claim, mounting, storage_class
+from opscheck.demo.kubernetes import claim, mounting, pod, storage_class
 from opscheck.expectations.kubernetes.volumes import VolumesHealthy
 from opscheck.guidance.templates import expectation_facts, render
 from opscheck.queries.kubernetes.lists import ObjectList

@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from checks.kubernetes import test_dns
 from opscheck import Findings, HostTarget, KubernetesTarget, Severity
-from opscheck.demo.kubernetes.network import endpoint, endpoint_slice
+from opscheck.demo.kubernetes import endpoint, endpoint_slice
 from opscheck.expectations.kubernetes.dns import NamesResolve
 from opscheck.guidance.templates import expectation_facts, malformed, render, unknown_names
 from opscheck.queries.host import Resolution, ResolveName

@@ -4,8 +4,7 @@ import pytest
 
 from checks.kubernetes import test_ingresses
 from opscheck import Findings
-from opscheck.demo.kubernetes import event
-from opscheck.demo.kubernetes.network import backend, ingress, ingress_class, secret
+from opscheck.demo.kubernetes import backend, event, ingress, ingress_class, secret
 from opscheck.expectations.kubernetes.network import IngressesServed
 from opscheck.guidance.templates import expectation_facts, render
 from opscheck.queries.kubernetes.lists import ObjectList

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from opscheck import KubernetesTarget, Severity
-from opscheck.demo.kubernetes.storage import claim_condition, storage_class
+from opscheck.demo.kubernetes import claim_condition, storage_class
 from opscheck.queries.observation import Problem, ProblemKind
 from tests.checks.kubernetes.judging_volumes import GRACE, NOW, SECOND, Judged, a_claim, a_pod, ago, waiting
 

@@ -4,7 +4,7 @@ import json
 
 import msgspec
 
-from opscheck.demo.kubernetes.network import endpoint, endpoint_slice, ingress, ingress_class, secret, service
+from opscheck.demo.kubernetes import endpoint, endpoint_slice, ingress, ingress_class, secret, service
 from opscheck.queries.kubernetes.network import (
     ListEndpointSlices,
     ListIngressClasses,

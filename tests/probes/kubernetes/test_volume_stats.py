@@ -2,8 +2,7 @@
 
 import pytest
 
-from opscheck.demo.kubernetes import Response, Rule, World, node, pod, statuses
-from opscheck.demo.kubernetes.storage import mounting, volume_stats
+from opscheck.demo.kubernetes import Response, Rule, World, mounting, node, pod, statuses, volume_stats
 from opscheck.permissions.kubernetes import render
 from opscheck.probes.kubernetes import open_session
 from opscheck.queries.kubernetes.pods import ListPods
