@@ -14,6 +14,10 @@ SHOP = ListPods("cluster", "shop")
 BOTH = ["web-1", "web-2"]
 
 
+def names(answer) -> list[str]:
+    return [item.name for item in answer.items]
+
+
 def tls(authority, *names, client_authority=None) -> Tls:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert(*(names or ("127.0.0.1",))).configure_cert(context)
@@ -28,7 +32,7 @@ def asked(path, **fields):
     target = KubernetesTarget(kind="kubernetes", namespace="shop", kubeconfig=path and str(path), **fields)
     session = open_session(target, 5)
     try:
-        return [item.name for item in session.ask(SHOP, 5).items]
+        return names(session.ask(SHOP, 5))
     finally:
         session.close()
 

@@ -14,15 +14,11 @@ from opscheck.queries.kubernetes.nodes import ListNodes
 from opscheck.queries.kubernetes.pods import ListPods
 from opscheck.queries.kubernetes.usage import ListNodeUsage, ListPodUsage
 from opscheck.queries.observation import ProbeError, Problem, ProblemKind
+from tests.probes.kubernetes.asking import SHOP, names
 
 PODS = "/api/v1/namespaces/shop/pods"
-SHOP = ListPods("cluster", "shop")
 NODE_USAGE = ListNodeUsage("cluster")
 PATIENCE = 1.0
-
-
-def names(answer) -> list[str]:
-    return [item.name for item in answer.items]
 
 
 def refused(session, query=SHOP, timeout_s=5.0) -> Problem:
@@ -325,65 +321,7 @@ def test_an_answer_without_end_is_cut(api, session, monkeypatch):
     assert "the answer is too large" in refused(session).text
 
 
-# First contact
-
-
-def contact(opened, **fields) -> Problem:
-    with pytest.raises(ProbeError) as caught:
-        opened(**fields)
-    return caught.value.problem
-
-
-@pytest.mark.parametrize("answer", [statuses.unauthorized(), statuses.unknown_path(), Response(500, b"boom")])
-def test_a_server_that_does_not_tell_its_version_is_there(api, opened, answer):
-    api.answer("/version", answer)
-
-    assert ["web-1", "web-2"] == names(opened().ask(SHOP, 5))
-
-
-def test_a_server_behind_a_proxy_that_says_503_is_down(api, opened):
-    api.answer("/version", statuses.unavailable())
-
-    problem = contact(opened)
-
-    assert (ProblemKind.UNREACHABLE, True) == (problem.kind, problem.target_down)
-    assert f"127.0.0.1:{api.port} answered 503: service unavailable" == problem.text
-
-
-def test_something_else_than_kubernetes_is_told_as_that(api, opened):
-    api.answer("/version", scripts.html())
-
-    problem = contact(opened)
-
-    assert (ProblemKind.UNREADABLE, True) == (problem.kind, problem.target_down)
-    assert "is no Kubernetes API: it answered 'an HTML page, as from a proxy' to GET /version" in problem.text
-    assert "correct the kubeconfig's `server`" == problem.advice
-
-
-def test_a_server_that_refuses_connections_is_down(api, opened):
-    port = api.port
-    api.close()
-
-    problem = contact(opened)
-
-    assert (ProblemKind.UNREACHABLE, True) == (problem.kind, problem.target_down)
-    assert f"connection refused by 127.0.0.1:{port}" == problem.text
-
-
-def test_a_server_that_goes_away_is_down(api, session):
-    api.close()
-
-    problem = refused(session)
-
-    assert (ProblemKind.UNREACHABLE, True) == (problem.kind, problem.target_down)
-
-
-def test_a_server_that_never_answers_is_down_after_one_time_out(api, opened):
-    api.answer("/version", scripts.never())
-
-    problem = contact(opened, timeout_s=PATIENCE)
-
-    assert (ProblemKind.LATE, "no answer in 1 s", True) == (problem.kind, problem.text, problem.target_down)
+# Manners
 
 
 def test_one_namespace_costs_few_requests(api, world, opened):

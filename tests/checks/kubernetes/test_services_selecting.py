@@ -1,0 +1,116 @@
+"""kubernetes.services: what a service selects, what stands behind it without a selector, and what sleeps."""
+
+from opscheck.demo.kubernetes import deployment, endpoint, endpoint_slice, timestamp
+from opscheck.queries.kubernetes.workloads import ListDeployments, ListStatefulSets
+from tests.checks.kubernetes.judging_pods import a_pod, ago
+from tests.checks.kubernetes.judging_services import (
+    a_service,
+    expectation_of,
+    judged,
+    observed,
+    pods,
+    served,
+    slice_of,
+)
+
+# What selects
+
+
+def test_k8sgpt_a_selector_that_matches_nothing_is_one_finding_and_not_one_for_each_label():
+    wanted = {"app": "apl", "tier": "web"}
+    there = [*pods(2), a_pod("db-0", labels={"app": "db"})]
+
+    (violation,) = judged(a_service("api", selector=wanted), *there).violations
+
+    assert "selector app=apl,tier=web matches no pod" == violation.observed
+    assert (
+        "label app there: api (2), db (1)",
+        "label tier there: (none) (3)",
+    ) == violation.evidence
+
+
+def test_a_namespace_without_pods_says_so():
+    assert ("namespace default has no running pod at all",) == judged(a_service("api")).violations[0].evidence
+
+
+def test_a_name_for_something_outside_has_no_endpoints():
+    findings = judged(a_service("db", kind="ExternalName"))
+
+    assert [] == findings.violations
+    assert ["services", "services without pods of their own"] == [one.name for one in findings.measurements]
+
+
+def test_a_service_without_a_selector_is_judged_by_the_slices_that_somebody_wrote():
+    by_hand = a_service("db", selector={})
+    down = endpoint_slice("db", endpoints=[endpoint(address="192.0.2.7", ready=False)])
+
+    assert [] == observed(by_hand)
+    assert [] == observed(by_hand, endpoint_slice("db", endpoints=[endpoint(address="192.0.2.7")]))
+    assert ["0 of 1 endpoints are ready"] == observed(by_hand, down)
+
+
+def test_addresses_by_hand_of_two_families_are_not_added_up():
+    four = endpoint_slice("db", endpoints=[endpoint(address="192.0.2.7")])
+    six = endpoint_slice("db", endpoints=[endpoint(address="2001:db8::7")], family="IPv6", suffix="six")
+
+    assert ["1 of 2 endpoints are ready"] == observed(a_service("db", selector={}), four, six, min_ready=2)
+
+
+def test_a_service_that_publishes_addresses_that_are_not_ready_is_not_held_to_readiness():
+    # The endpoint slice controller says `ready: true` of every pod then.
+    (pod,) = found = pods(1, ready=False)
+    discovery = a_service("api", publishNotReadyAddresses=True, cluster_ip="None")
+
+    assert [] == observed(discovery, endpoint_slice("api", endpoints=[endpoint(pod["metadata"]["name"])]), *found)
+
+
+def test_a_headless_service_is_judged_too():
+    assert ["0 of 1 pod ready for 1h"] == observed(*served(pods(1, ready=False), cluster_ip="None"))
+
+
+def test_a_headless_service_without_ports_is_judged_too():
+    headless = a_service("api", cluster_ip="None", ports={"x": 1})
+    headless["spec"]["ports"] = None
+    found = pods(1)
+
+    assert [] == observed(headless, slice_of(found, ports={}), *found)
+
+
+def test_a_service_that_terminates_is_left_out():
+    gone = a_service("api")
+    gone["metadata"]["deletionTimestamp"] = timestamp(ago(hours=1))
+
+    assert [] == observed(gone, min_matches=0)
+
+
+# Scaled to zero
+
+
+def test_what_is_scaled_to_zero_is_not_served_unless_the_policy_allows_it():
+    asleep = [a_service("api"), deployment("api", replicas=0, available=0)]
+
+    assert ["selector app=api matches no pod"] == observed(*asleep)
+    findings = judged(*asleep, allow_scaled_to_zero=True)
+    assert [] == findings.violations
+    assert ("services scaled to zero", 1) == (findings.measurements[-1].name, findings.measurements[-1].value)
+
+
+def test_what_should_run_and_has_no_pods_is_not_scaled_to_zero():
+    awake = deployment("api", replicas=3, available=0)
+    other = deployment("api-canary", replicas=0, available=0)
+    other["spec"]["template"]["metadata"]["labels"] = {"app": "api"}
+
+    assert 1 == len(observed(a_service("api"), awake, other, allow_scaled_to_zero=True))
+
+
+def test_a_selector_that_no_workload_carries_is_not_scaled_to_zero():
+    objects = [a_service("api", selector={"app": "apl"}), deployment("api", replicas=0, available=0)]
+
+    assert 1 == len(observed(*objects, allow_scaled_to_zero=True))
+
+
+def test_workloads_are_asked_for_only_when_the_policy_needs_them():
+    asked = tuple(expectation_of(allow_scaled_to_zero=True).looks_at())
+
+    assert (ListDeployments("target", "default"), ListStatefulSets("target", "default")) == asked[3:]
+    assert 3 == len(tuple(expectation_of().looks_at()))
