@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 from msgspec import inspect
+from msgspec.structs import force_setattr
 
 from opscheck.queries.kubernetes.objects import Metadata
 
@@ -46,14 +47,16 @@ class Sharing:
             self._share(item, _plan(type(item)))
 
     def _share(self, part: Any, plan: _Plan) -> None:
+        # Called some thirty times for each pod: what is called here again and again is what a long list costs.
+        keep = self._known.setdefault
         for name in plan.texts:
             text = getattr(part, name)
-            if text is not None:
-                self._keep(part, name, text, text)
+            if text is not None and (known := keep(text, text)) is not text:
+                force_setattr(part, name, known)
         for name in plan.maps:
             found = getattr(part, name)
-            if found is not None:
-                self._keep(part, name, found, tuple(found.items()))
+            if found is not None and (known := keep(tuple(found.items()), found)) is not found:
+                force_setattr(part, name, known)
         for name, inner in plan.parts:
             found = getattr(part, name)
             if found is not None:
@@ -61,11 +64,6 @@ class Sharing:
         for name, inner in plan.rows:
             for found in getattr(part, name) or ():
                 self._share(found, inner)
-
-    def _keep(self, part: Any, name: str, found: Any, key: Any) -> None:
-        known = self._known.setdefault(key, found)
-        if known is not found:
-            msgspec.structs.force_setattr(part, name, known)
 
 
 @cache

@@ -63,6 +63,16 @@ def test_many_pods_come_in_pages_of_500(api, world, session):
     assert all("gzip" in request.headers["accept-encoding"] for request in api.requests)
 
 
+def test_a_long_list_keeps_once_what_repeats_in_its_objects(api, world, session):
+    world.add(*many_pods(3000, "big", labels={"app": "load"}))
+
+    *_, before, last = session.ask(ListPods("cluster", "big"), 20).items
+
+    assert ("load-02998", "load-02999") == (before.name, last.name)
+    assert before.labels is last.labels
+    assert before.spec.containers[0].image is last.spec.containers[0].image
+
+
 def test_the_list_of_a_namespace_is_asked_once_however_many_ask(api, session):
     api.forget_requests()
     threads = [threading.Thread(target=session.ask, args=(SHOP, 5)) for _ in range(20)]
