@@ -1,55 +1,18 @@
 """The HTTP probe against real servers, good and hostile ones."""
 
 import gzip
-import socket
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from itertools import count
 
 import pytest
 
-from opscheck import HttpTarget, __version__
-from opscheck.demo.serving import Answer, Exchange, LoopbackServer, Response
-from opscheck.probes.http import HttpSession, open_session
+from opscheck import __version__
+from opscheck.demo.serving import Exchange, Response
 from opscheck.queries.http import HttpRequest
-from opscheck.queries.observation import ProbeError, Problem, ProblemKind
-
-Serve = Callable[[Answer], LoopbackServer]
-Open = Callable[..., HttpSession]
-
-OK = Response(body=b'{"status": "ok"}')
-
-
-@pytest.fixture(name="stack")
-def _stack() -> Iterator[ExitStack]:
-    with ExitStack() as stack:
-        yield stack
-
-
-@pytest.fixture(name="serve")
-def _serve(stack) -> Serve:
-    return lambda answer: stack.enter_context(LoopbackServer(answer))
-
-
-@pytest.fixture(name="session")
-def _session(stack) -> Open:
-    def open_one(server: LoopbackServer | str, timeout_s: float = 5, **fields) -> HttpSession:
-        url = server if isinstance(server, str) else server.url
-        session = open_session(HttpTarget(kind="http", base_url=url, **fields), timeout_s)
-        stack.callback(session.close)
-        return session
-
-    return open_one
-
-
-def problem_of(ask: Callable[[], object]) -> Problem:
-    with pytest.raises(ProbeError) as raised:
-        ask()
-    return raised.value.problem
-
+from opscheck.queries.observation import ProblemKind
+from tests.servers.web import OK, problem_of
 
 # What is sent
 
@@ -394,167 +357,3 @@ def test_samples_that_time_does_not_allow_are_missing_and_not_endless(serve, ses
 
     assert len(samples) < 50
     assert {200} == {sample.status for sample in samples}
-
-
-# Redirects
-
-
-def redirecting(exchange: Exchange, location: str, status: int = 302) -> None:
-    exchange.send(Response(status=status, headers={"Location": location}))
-
-
-def test_the_first_answer_is_the_answer(serve, session):
-    server = serve(lambda exchange: redirecting(exchange, "/login"))
-
-    answer = session(server).ask(HttpRequest("api"), 5)
-
-    assert (302, ()) == (answer.status, answer.redirects)
-    assert "/login" == answer.headers["location"]
-
-
-@pytest.mark.parametrize("location", ["/b", "b", "?x=1", "//{authority}/b", "http://{authority}/b"])
-def test_redirects_are_followed_when_asked_for_wherever_they_are_relative_to(serve, session, location):
-    def answer(exchange: Exchange) -> None:
-        if len(server.requests) == 1:
-            redirecting(exchange, location.format(authority=f"127.0.0.1:{server.port}"))
-        else:
-            exchange.send(OK)
-
-    server = serve(answer)
-    answer = session(server, headers={"X-Key": "k"}).ask(HttpRequest("api", path="/a", follow_redirects=True), 5)
-
-    assert 200 == answer.status
-    assert (answer.final_url,) == answer.redirects
-    assert "k" == server.requests[1].headers["x-key"]
-
-
-def test_credentials_stay_at_the_target(serve, session):
-    other = serve(lambda exchange: exchange.send(OK))
-    server = serve(lambda exchange: redirecting(exchange, f"{other.url}/in"))
-    one = session(server, headers={"Authorization": "Bearer geheim", "X-Api-Key": "geheim"})
-
-    answer = one.ask(HttpRequest("api", headers=(("X-Tenant", "geheim"),), follow_redirects=True), 5)
-
-    assert f"{other.url}/in" == answer.final_url
-    assert "geheim" not in str(other.requests[0])
-
-
-def test_a_redirect_to_another_origin_that_is_down_is_not_this_targets_outage(serve, session):
-    server = serve(lambda exchange: redirecting(exchange, "http://127.0.0.1:1/"))
-    one = session(server)
-
-    problem = problem_of(lambda: one.ask(HttpRequest("api", follow_redirects=True), 5))
-
-    assert "connection refused by 127.0.0.1:1" == problem.text
-    assert not problem.target_down
-
-
-def test_a_loop_of_redirects_ends(serve, session):
-    one = session(serve(lambda exchange: redirecting(exchange, "/again")))
-
-    problem = problem_of(lambda: one.ask(HttpRequest("api", follow_redirects=True), 5))
-
-    assert ProblemKind.UNREADABLE is problem.kind
-    assert "redirects more than 10 times" in problem.text
-
-
-@pytest.mark.parametrize("location", ["ftp://x/", "javascript:alert(1)", "http://[", ""])
-def test_a_redirect_to_nowhere_is_the_answer(serve, session, location):
-    server = serve(lambda exchange: redirecting(exchange, location or "mailto:x"))
-
-    assert 302 == session(server).ask(HttpRequest("api", follow_redirects=True), 5).status
-
-
-# Servers that break the rules
-
-
-@pytest.mark.parametrize(
-    ("bytes_sent", "text"),
-    [
-        (b"", "closed the connection without answering"),
-        (b"SSH-2.0-OpenSSH_9.2\r\n", "did not answer in whole HTTP"),
-        (b"x" * 90_000 + b"\r\n\r\n", "did not answer in whole HTTP"),
-        (b"\x00" * 100, "did not answer in whole HTTP"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort", "did not answer in whole HTTP: peer closed connection"),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "did not answer in whole HTTP"),
-        (b"HTTP/1.1 200 OK\r\nX: " + b"a" * 200_000, "did not answer in whole HTTP"),
-    ],
-    ids=["nothing", "ssh", "long line", "zeros", "half a body", "bad chunk", "endless header"],
-)
-def test_what_is_no_answer_is_said_to_be_none(serve, session, bytes_sent, text):
-    def answer(exchange: Exchange) -> None:
-        exchange.write(bytes_sent)
-        exchange.drop()
-
-    one = session(serve(answer))
-
-    problem = problem_of(lambda: one.ask(HttpRequest("api"), 5))
-
-    assert text in problem.text
-    assert len(problem.text) < 500
-    assert problem.kind in {ProblemKind.UNREADABLE, ProblemKind.UNREACHABLE}
-    assert not problem.target_down
-
-
-# First contact
-
-
-def test_nothing_listens(session):
-    with socket.create_server(("127.0.0.1", 0)) as closing:
-        port = closing.getsockname()[1]
-
-    problem = problem_of(lambda: session(f"http://127.0.0.1:{port}"))
-
-    assert ProblemKind.UNREACHABLE is problem.kind
-    assert f"connection refused by 127.0.0.1:{port}" == problem.text
-    assert problem.target_down
-
-
-def test_the_name_does_not_exist(session):
-    problem = problem_of(lambda: session("http://no-such-host.invalid"))
-
-    assert ProblemKind.UNREACHABLE is problem.kind
-    assert "the name no-such-host.invalid " in problem.text
-    assert problem.target_down
-
-
-def test_a_target_that_stops_in_the_middle_of_a_run_is_down(serve, session):
-    server = serve(lambda exchange: exchange.send(OK))
-    one = session(server)
-    server.close()
-
-    problem = problem_of(lambda: one.ask(HttpRequest("api"), 5))
-
-    assert f"connection refused by 127.0.0.1:{server.port}" == problem.text
-    assert problem.target_down
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "api.example.com",
-        "ops:geheim@api.example.com",
-        "ftp://ops:geheim@api.example.com",
-        "http://",
-        "http://ops:ge#heim@api.example.com",
-        "http://ops:ge/heim@api.example.com",
-        "http://api.example.com:99999",
-        "http://[::1",
-        "http://api.example.com/?key=geheim",
-        "http://api.example.com/#geheim",
-    ],
-)
-def test_a_malformed_base_url_is_said_to_be_one_without_showing_it(session, url):
-    problem = problem_of(lambda: session(url))
-
-    assert ProblemKind.UNSUPPORTED is problem.kind
-    assert "base_url" in problem.text
-    assert "heim" not in problem.text + problem.advice
-    assert problem.target_down
-
-
-def test_a_header_that_cannot_be_sent_is_named_and_not_shown(session):
-    problem = problem_of(lambda: session("http://127.0.0.1", headers={"X-Key": "ge\nheim"}))
-
-    assert "the target's header X-Key holds characters that no header may hold" == problem.text
-    assert "heim" not in problem.advice
