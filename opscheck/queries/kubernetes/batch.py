@@ -12,7 +12,6 @@ class JobSpec(Part, frozen=True):
     """What was asked for."""
 
     suspend: bool | None = None
-    completion_mode: str | None = None
     active_deadline_seconds: int | None = None
     backoff_limit: int | None = None
     backoff_limit_per_index: int | None = None
@@ -29,8 +28,6 @@ class JobStatus(Part, frozen=True):
     """How many of its pods failed. A job that succeeded at last has some too: this is no verdict."""
     start_time: Timestamp | None = None
     """When it was started, or last resumed; null while it is suspended."""
-    completion_time: Timestamp | None = None
-    """Set for success only."""
     failed_indexes: str | None = None
     """Of an indexed job with a limit per index: `1,3-5`."""
 

@@ -33,8 +33,6 @@ class ServiceSpec(Part, frozen=True):
     """`None`, as a text, for a headless service."""
     cluster_ips: tuple[str, ...] | None = msgspec.field(default=None, name="clusterIPs")
     """One of each IP family; the first is `cluster_ip`."""
-    publish_not_ready_addresses: bool | None = None
-    """Every pod counts as ready, as members of a cluster want it that have to find each other first."""
     load_balancer_class: str | None = None
     """Which implementation makes the load balancer; the cloud provider's by default."""
 

@@ -12,7 +12,6 @@ class Taint(Part, frozen=True):
     """What keeps pods off a node, or says what is planned for it."""
 
     key: str | None = None
-    effect: str | None = None
     time_added: Timestamp | None = None
     """Set by the controllers of Kubernetes; other writers of taints mostly leave it out."""
 

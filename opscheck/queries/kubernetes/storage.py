@@ -54,7 +54,6 @@ class ListClaims(
 class StorageClass(KubernetesObject, frozen=True):
     """How volumes of a class are made."""
 
-    provisioner: str | None = None
     volume_binding_mode: str | None = None
     """`WaitForFirstConsumer` makes none before a pod wants it; `Immediate`, the default, at once."""
     allow_volume_expansion: bool | None = None

@@ -83,10 +83,6 @@ class PodTemplate(Part, frozen=True):
 class RollingUpdate(Part, frozen=True):
     """How a rollout goes about. The same name holds other fields for each kind of workload."""
 
-    max_surge: int | str | None = None
-    """How many pods there may be too many; a number or a percentage."""
-    max_unavailable: int | str | None = None
-    """How many pods may be missing; a number or a percentage."""
     partition: int | None = None
     """Of a stateful set: so many pods, from the first one on, keep the old revision."""
 
@@ -110,8 +106,6 @@ class DeploymentSpec(Part, frozen=True):
     template: PodTemplate | None = None
     strategy: UpdateStrategy | None = None
     min_ready_seconds: int | None = None
-    progress_deadline_seconds: int | None = None
-    """How long a rollout may make no progress. The largest int32 stands for ever: no progress is reported at all."""
     paused: bool | None = None
 
 
@@ -126,9 +120,6 @@ class DeploymentStatus(Part, frozen=True):
     ready_replicas: int | None = None
     available_replicas: int | None = None
     """Pods that have been ready for `min_ready_seconds`, of every revision."""
-    unavailable_replicas: int | None = None
-    terminating_replicas: int | None = None
-    """Pods that are on their way out (Kubernetes 1.35 and later)."""
     conditions: tuple[Condition, ...] | None = None
 
 
@@ -197,12 +188,8 @@ class DaemonSetStatus(Part, frozen=True):
     observed_generation: int | None = None
     desired_number_scheduled: int | None = None
     """Nodes that should run a pod of it; 0 is right where no node matches."""
-    current_number_scheduled: int | None = None
-    """Nodes that should, and have one, in whatever state."""
     updated_number_scheduled: int | None = None
-    number_ready: int | None = None
     number_available: int | None = None
-    number_unavailable: int | None = None
     number_misscheduled: int | None = None
     """Nodes that should not run one, and do."""
     conditions: tuple[Condition, ...] | None = None
