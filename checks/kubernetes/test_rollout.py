@@ -4,6 +4,7 @@ from opscheck import Findings, Observe
 from opscheck.expectations.kubernetes.workloads import RolloutComplete
 from opscheck.queries.kubernetes.pods import ListPods
 from opscheck.queries.kubernetes.workloads import Workload
+from opscheck.readings.kubernetes.findings import too_few_facts
 from opscheck.readings.kubernetes.rollout_findings import (
     about,
     because,
@@ -15,8 +16,6 @@ from opscheck.readings.kubernetes.rollout_findings import (
     observed,
     selected,
     severity,
-    subject,
-    too_few_facts,
     unfinished,
 )
 from opscheck.readings.kubernetes.selection import count_matches, listed
@@ -32,13 +31,15 @@ def test_rollouts_are_complete(expectation: RolloutComplete, observe: Observe, f
     """
     there = workloads(expectation, observe)
     chosen = selected(expectation, there)
-    count_matches(expectation, there, chosen, findings, kind=expectation.called, facts=too_few_facts(expectation))
+    count_matches(
+        expectation, there, chosen, findings, kind=expectation.called, facts=too_few_facts(expectation, "workload")
+    )
     measure_availability(expectation, chosen, findings)
     warnings = Warnings(expectation, observe)
     for rollout in unfinished(expectation, chosen, listed(observe, expectation.ask(ListPods)), observe.now):
         progress = rollout.progress
         findings.add(
-            subject=subject(expectation, progress),
+            subject=expectation.subject(progress.workload),
             observed=observed(rollout),
             expected=expected(rollout),
             severity=severity(expectation, rollout),
@@ -68,7 +69,7 @@ def measure_availability(expectation: RolloutComplete, chosen: tuple[Workload, .
         findings.measure(
             "available pods",
             worst.available,
-            subject=subject(expectation, worst),
+            subject=expectation.subject(worst.workload),
             limit=worst.wanted,
             margin=worst.available - worst.wanted,
         )

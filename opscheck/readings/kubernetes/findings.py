@@ -215,9 +215,9 @@ def out_of_memory_pods(selection: Selection, within: float, now: datetime) -> in
     return sum(_ran_out_of_memory(pod, within, now) is not None for pod in selection.matched)
 
 
-def too_few_facts(expectation: Matched) -> dict[str, str]:
-    """What commands may name when pods are missing."""
+def too_few_facts(expectation: Matched, kind: str = "pod") -> dict[str, str]:
+    """What commands may name when objects of a kind are missing."""
     if expectation.only_namespace is None:
         return {}
-    missing = expectation.selector or expectation.name or "any pod"
+    missing = expectation.selector or expectation.name or f"any {kind}"
     return place_facts(expectation.target, expectation.only_namespace) | {"missing": missing}

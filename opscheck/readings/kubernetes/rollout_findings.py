@@ -82,12 +82,6 @@ def least_available(workloads: Iterable[Workload]) -> Progress | None:
     return min(wanting, key=lambda found: (found.available / found.wanted, found.name), default=None)
 
 
-def subject(expectation: RolloutComplete, progress: Progress) -> str:
-    """The name; with its namespace where several are looked at."""
-    name, namespace = progress.workload.name, progress.workload.namespace
-    return name if expectation.only_namespace else f"{namespace}/{name}"
-
-
 def severity(expectation: RolloutComplete, rollout: Rollout) -> Severity:
     """How bad it is: milder while enough pods serve."""
     return expectation.serving_severity if rollout.progress.serves else expectation.ungraded_severity
@@ -232,11 +226,3 @@ def _of_refusal(rollout: Rollout, said: str) -> Iterator[tuple[str, str]]:
             yield "fitting", str(fitting)
     else:
         yield "refused", rollout.progress.name
-
-
-def too_few_facts(expectation: RolloutComplete) -> dict[str, str]:
-    """What commands may name when workloads are missing."""
-    if expectation.only_namespace is None:
-        return {}
-    missing = expectation.selector or expectation.name or "any workload"
-    return place_facts(expectation.target, expectation.only_namespace) | {"missing": missing}

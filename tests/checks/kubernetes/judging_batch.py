@@ -8,12 +8,12 @@ from checks.kubernetes import test_cronjobs, test_jobs
 from opscheck import Findings, KubernetesTarget
 from opscheck.demo.kubernetes import cronjob, job, pod
 from opscheck.expectations.kubernetes.batch import CronJobsOnTime, JobsComplete
-from opscheck.guidance.templates import expectation_facts, render
 from opscheck.queries.kubernetes.batch import CronJob, Job, ListCronJobs, ListJobs
 from opscheck.queries.kubernetes.events import Event, ListWarnings
 from opscheck.queries.kubernetes.lists import ObjectList
 from opscheck.queries.kubernetes.pods import ListPods, Pod
 from opscheck.testing import expect, judge
+from tests.checks.kubernetes.rendering import rendered
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 TARGET = KubernetesTarget(kind="kubernetes", namespace="default")
@@ -75,10 +75,4 @@ def observed(findings: Findings) -> list[str]:
 
 def commands(kind, findings: Findings, target=TARGET) -> list[str]:
     expectation = expect(kind, target, severity="P1")
-    known = expectation_facts(expectation)
-    return [
-        rendered
-        for violation in findings.violations
-        for command in expectation.default_remediation.commands
-        if (rendered := render(command, known | violation.facts))
-    ]
+    return rendered(expectation, findings)

@@ -8,12 +8,12 @@ from checks.kubernetes import test_nodes
 from opscheck import Findings, KubernetesTarget
 from opscheck.demo.kubernetes import node, pod
 from opscheck.expectations.kubernetes.nodes import NodesHealthy
-from opscheck.guidance.templates import expectation_facts, render
 from opscheck.queries.kubernetes.lists import ObjectList
 from opscheck.queries.kubernetes.nodes import ListNodes, Node
 from opscheck.queries.kubernetes.pods import ListPods, Pod
 from opscheck.queries.kubernetes.version import AskVersion, ServerVersion
 from opscheck.testing import expect, judge
+from tests.checks.kubernetes.rendering import rendered
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 TARGET = KubernetesTarget(kind="kubernetes", namespace="default")
@@ -52,10 +52,4 @@ def observed(*nodes, **fields) -> list[str]:
 
 def commands(*nodes, target=TARGET, **fields) -> list[str]:
     expectation = expected(target, **{name: value for name, value in fields.items() if name not in {"pods", "server"}})
-    known = expectation_facts(expectation)
-    return [
-        rendered
-        for violation in judged(*nodes, target=target, **fields).violations
-        for command in expectation.default_remediation.commands
-        if (rendered := render(command, known | violation.facts))
-    ]
+    return rendered(expectation, judged(*nodes, target=target, **fields))

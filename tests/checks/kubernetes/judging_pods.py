@@ -8,11 +8,11 @@ from checks.kubernetes import test_pods
 from opscheck import Findings, KubernetesTarget
 from opscheck.demo.kubernetes import pod
 from opscheck.expectations.kubernetes.pods import PodsHealthy
-from opscheck.guidance.templates import expectation_facts, render
 from opscheck.queries.kubernetes.events import Event
 from opscheck.queries.kubernetes.lists import ObjectList
 from opscheck.queries.kubernetes.pods import ListPods, Pod
 from opscheck.testing import expect, judge
+from tests.checks.kubernetes.rendering import rendered
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 TARGET = KubernetesTarget(kind="kubernetes", namespace="default")
@@ -47,13 +47,7 @@ def observed(*pods, **fields) -> list[str]:
 
 def commands(*pods, target=TARGET, **fields) -> list[str]:
     expectation = expect(PodsHealthy, target, severity="P0", **fields)
-    known = expectation_facts(expectation)
-    return [
-        rendered
-        for violation in judged(*pods, target=target, **fields).violations
-        for command in expectation.default_remediation.commands
-        if (rendered := render(command, known | violation.facts))
-    ]
+    return rendered(expectation, judged(*pods, target=target, **fields))
 
 
 def status_of(item, container="app"):

@@ -9,10 +9,10 @@ from checks.kubernetes.test_disruption import test_budgets_have_the_pods_they_as
 from checks.kubernetes.test_quotas import test_quotas_have_room
 from opscheck import Findings
 from opscheck.expectations.kubernetes.policies import Autoscaling, DisruptionBudgets, Quotas
-from opscheck.guidance.templates import expectation_facts, render
 from opscheck.queries.kubernetes.lists import ListObjects, ObjectList
 from opscheck.testing import expect, judge
 from tests.checks.kubernetes.judging_pods import NOW, TARGET, ago
+from tests.checks.kubernetes.rendering import rendered
 
 GRACE = timedelta(minutes=15)
 MONTH = ago(days=30)
@@ -47,10 +47,4 @@ def observed(kind, *objects, **fields) -> list[str]:
 
 def commands(kind, *objects, **fields) -> list[str]:
     expectation = expected(kind, **fields)
-    known = expectation_facts(expectation)
-    return [
-        rendered
-        for violation in judged(kind, *objects, **fields).violations
-        for command in expectation.default_remediation.commands
-        if (rendered := render(command, known | violation.facts))
-    ]
+    return rendered(expectation, judged(kind, *objects, **fields))

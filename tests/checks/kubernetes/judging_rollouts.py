@@ -6,10 +6,10 @@ from checks.kubernetes import test_rollout
 from opscheck import Findings
 from opscheck.demo.kubernetes import daemon_set, deployment, pod, stateful_set
 from opscheck.expectations.kubernetes.workloads import RolloutComplete
-from opscheck.guidance.templates import expectation_facts, render
 from opscheck.queries.kubernetes.lists import ObjectList
 from opscheck.testing import expect, judge
 from tests.checks.kubernetes.judging_pods import TARGET, ago
+from tests.checks.kubernetes.rendering import rendered
 
 AGE = {"created": ago(days=30), "since": ago(days=3), "edited": ago(days=3)}
 OWNERS = {"web": "ReplicaSet/web-7d4b9c6f5d", "db": "StatefulSet/db", "agent": "DaemonSet/agent"}
@@ -84,10 +84,4 @@ def observed(*objects, **fields) -> list[str]:
 
 def commands(*objects, target=TARGET, **fields) -> list[str]:
     expectation = expect(RolloutComplete, target, severity="P0", **fields)
-    known = expectation_facts(expectation)
-    return [
-        rendered
-        for violation in judged(*objects, target=target, **fields).violations
-        for command in expectation.default_remediation.commands
-        if (rendered := render(command, known | violation.facts))
-    ]
+    return rendered(expectation, judged(*objects, target=target, **fields))

@@ -6,7 +6,6 @@ from checks.kubernetes import test_services
 from opscheck import Findings
 from opscheck.demo.kubernetes import endpoint, endpoint_slice, service
 from opscheck.expectations.kubernetes.network import ServicesServed
-from opscheck.guidance.templates import expectation_facts, render
 from opscheck.queries.kubernetes.events import Event, ListWarnings
 from opscheck.queries.kubernetes.lists import ObjectList
 from opscheck.queries.kubernetes.network import EndpointSlice, ListEndpointSlices, ListServices, Service
@@ -14,6 +13,7 @@ from opscheck.queries.kubernetes.pods import ListPods, Pod
 from opscheck.queries.kubernetes.workloads import Deployment, ListDeployments, ListStatefulSets, StatefulSet
 from opscheck.testing import expect, judge
 from tests.checks.kubernetes.judging_pods import NOW, TARGET, a_pod, ago
+from tests.checks.kubernetes.rendering import rendered
 
 KINDS = {
     "Service": (ListServices, Service),
@@ -52,13 +52,7 @@ def observed(*objects, **fields) -> list[str]:
 
 def commands(*objects, target=TARGET, **fields) -> list[str]:
     expectation = expectation_of(target, **fields)
-    known = expectation_facts(expectation)
-    return [
-        rendered
-        for violation in judged(*objects, target=target, **fields).violations
-        for command in expectation.default_remediation.commands
-        if (rendered := render(command, known | violation.facts))
-    ]
+    return rendered(expectation, judged(*objects, target=target, **fields))
 
 
 def pods(count, *, ready=True, since=None, start=0, **fields):

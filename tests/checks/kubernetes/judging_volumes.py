@@ -8,7 +8,6 @@ from checks.kubernetes import test_volumes
 from opscheck import Findings, KubernetesTarget, PrometheusTarget
 from opscheck.demo.kubernetes import claim, mounting, pod, storage_class
 from opscheck.expectations.kubernetes.volumes import VolumesHealthy
-from opscheck.guidance.templates import expectation_facts, render
 from opscheck.queries.kubernetes.lists import ObjectList
 from opscheck.queries.kubernetes.pods import ListPods, Pod
 from opscheck.queries.kubernetes.storage import (
@@ -22,6 +21,7 @@ from opscheck.queries.kubernetes.storage import (
 from opscheck.queries.observation import CouldNotObserve, Problem
 from opscheck.queries.prometheus import PrometheusQuery, PrometheusSample, PrometheusVector
 from opscheck.testing import Answers, expect
+from tests.checks.kubernetes.rendering import rendered
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 TARGET = KubernetesTarget(kind="kubernetes", namespace="default")
@@ -111,13 +111,7 @@ class Judged:
 
     @property
     def commands(self) -> list[str]:
-        known = expectation_facts(self.expectation)
-        return [
-            rendered
-            for violation in self.findings.violations
-            for command in self.expectation.default_remediation.commands
-            if (rendered := render(command, known | violation.facts))
-        ]
+        return rendered(self.expectation, self.findings)
 
     @property
     def measurements(self) -> dict[str, float]:

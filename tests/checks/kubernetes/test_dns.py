@@ -7,13 +7,14 @@ from checks.kubernetes import test_dns
 from opscheck import Findings, HostTarget, KubernetesTarget, Severity
 from opscheck.demo.kubernetes import endpoint, endpoint_slice
 from opscheck.expectations.kubernetes.dns import NamesResolve
-from opscheck.guidance.templates import expectation_facts, malformed, render, unknown_names
+from opscheck.guidance.templates import malformed, unknown_names
 from opscheck.queries.host import Resolution, ResolveName
 from opscheck.queries.kubernetes.network import ListEndpointSlices, ListServices
 from opscheck.queries.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.testing import judge
 from tests.checks.kubernetes.judging_pods import NOW, SECOND, ago
 from tests.checks.kubernetes.judging_services import KINDS, a_service, answers
+from tests.checks.kubernetes.rendering import rendered
 
 CLUSTER = KubernetesTarget(kind="kubernetes", namespace="shop")
 CONTROL = "kubernetes.default.svc.cluster.local"
@@ -50,13 +51,7 @@ def observed(*objects, **fields) -> list[str]:
 
 def commands(*objects, **fields) -> list[str]:
     expectation = expectation_of(fields.get("cluster", CLUSTER), names=fields.get("names", ["api"]))
-    known = expectation_facts(expectation)
-    return [
-        rendered
-        for violation in judged(*objects, **fields).violations
-        for command in expectation.default_remediation.commands
-        if (rendered := render(command, known | violation.facts))
-    ]
+    return rendered(expectation, judged(*objects, **fields))
 
 
 def api(**fields):

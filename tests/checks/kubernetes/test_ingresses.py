@@ -6,7 +6,6 @@ from checks.kubernetes import test_ingresses
 from opscheck import Findings
 from opscheck.demo.kubernetes import backend, event, ingress, ingress_class, secret
 from opscheck.expectations.kubernetes.network import IngressesServed
-from opscheck.guidance.templates import expectation_facts, render
 from opscheck.queries.kubernetes.lists import ObjectList
 from opscheck.queries.kubernetes.network import (
     Ingress,
@@ -20,6 +19,7 @@ from opscheck.queries.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.testing import expect, judge
 from tests.checks.kubernetes.judging_pods import NOW, SECOND, TARGET, ago
 from tests.checks.kubernetes.judging_services import KINDS, a_service, answers, pods, served, slice_of
+from tests.checks.kubernetes.rendering import rendered
 
 ALL = KINDS | {
     "Ingress": (ListIngresses, Ingress),
@@ -50,13 +50,7 @@ def observed(*objects, **fields) -> list[str]:
 
 def commands(*objects, **fields) -> list[str]:
     expectation = expectation_of(**fields)
-    known = expectation_facts(expectation)
-    return [
-        rendered
-        for violation in judged(*objects, **fields).violations
-        for command in expectation.default_remediation.commands
-        if (rendered := render(command, known | violation.facts))
-    ]
+    return rendered(expectation, judged(*objects, **fields))
 
 
 def healthy():

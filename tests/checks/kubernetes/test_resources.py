@@ -12,11 +12,12 @@ from checks.kubernetes import test_resources
 from opscheck import Findings, KubernetesTarget
 from opscheck.demo.kubernetes import pod
 from opscheck.expectations.kubernetes.containers import ResourcesSet
-from opscheck.guidance.templates import expectation_facts, malformed, render, unknown_names
+from opscheck.guidance.templates import malformed, unknown_names
 from opscheck.queries.kubernetes.lists import ObjectList
 from opscheck.queries.kubernetes.pods import ListPods, Pod
 from opscheck.queries.observation import CouldNotObserve
 from opscheck.testing import expect, judge
+from tests.checks.kubernetes.rendering import rendered
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 TARGET = KubernetesTarget(kind="kubernetes", namespace="default")
@@ -48,13 +49,7 @@ def observed(*pods, **fields) -> list[str]:
 
 def commands(*pods, **fields) -> list[str]:
     expectation = expected(**fields)
-    known = expectation_facts(expectation)
-    return [
-        rendered
-        for violation in judged(*pods, **fields).violations
-        for command in expectation.default_remediation.commands
-        if (rendered := render(command, known | violation.facts))
-    ]
+    return rendered(expectation, judged(*pods, **fields))
 
 
 def with_init(item, **fields):
