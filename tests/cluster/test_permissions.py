@@ -210,7 +210,7 @@ def test_nothing_is_granted_that_no_query_needs(granted):
 def granted_rules(api) -> Iterator[KubernetesRule]:
     """What the account may do by its roles."""
     root = "/apis/rbac.authorization.k8s.io/v1"
-    roles = [*api.items(f"{root}/clusterroles"), *api.items(f"{root}/namespaces/{SPACE}/roles")]
+    roles = [*api.items(f"{root}/clusterroles"), *api.items(f"{root}/roles")]
     for role in roles:
         if role["metadata"]["name"] == "opscheck":
             for entry in role["rules"]:

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from opscheck.demo.processes import wait_until
 from opscheck.suite import bundled
 from tests.cluster import healthy
@@ -80,7 +78,9 @@ class Shop:
         api = self.cluster.api
         api.apply(*healthy.cluster(), *healthy.workloads(), *healthy.beside_them())
         self.settle(self._unsettled)
-        api.patch(named("Deployment", "web-02"), {"spec": {"paused": True}})
+        paused = named("Deployment", "web-02")
+        api.patch(paused, {"spec": {"paused": True}})
+        self.settle(lambda: [] if _is_observed(api.get(paused)) else ["web-02"])
 
     def freeze(self) -> None:
         """Stop what moves the cluster, and say what no controller is there to say."""
@@ -165,6 +165,11 @@ class Shop:
         return self.cluster.api.items(f"/{root}/namespaces/{healthy.NAMESPACE}/{plural}")
 
 
+def _is_observed(item: dict[str, Any]) -> bool:
+    """True when its controller has seen what it should be now."""
+    return bool(item["status"].get("observedGeneration") == item["metadata"]["generation"])
+
+
 def is_ready(pod: dict[str, Any]) -> bool:
     conditions = pod["status"].get("conditions") or ()
     return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
@@ -197,13 +202,6 @@ def a_shop(programs: Programs, folder: Path) -> Iterator[Shop]:
         shop = Shop(cluster, folder)
         shop.fill()
         yield shop
-
-
-@pytest.fixture(name="programs_that_move")
-def _programs_that_move(programs: Programs) -> Programs:
-    if not programs.has_controllers:
-        pytest.skip(f"{programs.folder} has neither controllers nor kwok")
-    return programs
 
 
 def test_a_healthy_namespace_of_fifty_workloads_is_silent(programs_that_move, tmp_path):
