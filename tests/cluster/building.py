@@ -51,12 +51,22 @@ class Programs:
 
 
 @functools.cache
-def find_programs() -> Programs:
-    """What `KUBEBUILDER_ASSETS` names, else what was built, else what is built now. Raises NotThere."""
+def find_programs(*, that_move: bool = False) -> Programs:
+    """
+    What `KUBEBUILDER_ASSETS` names, else what was built, else what is built now. Raises NotThere.
+
+    `that_move`: with the controllers and kwok, which those assets seldom have.
+    """
     if named := os.environ.get("KUBEBUILDER_ASSETS"):
-        if not _all_in(Path(named), _SERVER):
+        programs = Programs(Path(named))
+        if not _all_in(programs.folder, _SERVER):
             raise NotThere(f"KUBEBUILDER_ASSETS={named} does not hold {', '.join(_SERVER)}")
-        return Programs(Path(named))
+        if programs.has_controllers or not that_move:
+            return programs
+    return _built()
+
+
+def _built() -> Programs:
     go = _find_go()
     place = _cache() / _fingerprint(_go_version(go))
     if not _all_in(place, (*_SERVER, *_CONTROLLERS)):

@@ -15,11 +15,22 @@ FOLDERS = pytest.StashKey[list[Path]]()
 
 @pytest.fixture(name="programs", scope="session")
 def _programs() -> Programs:
-    """The programs of a control plane; the test is skipped, or fails where it must not be, when there are none."""
+    """The programs of an API server; the test is skipped, or fails where it must not be, when there are none."""
+    return found()
+
+
+@pytest.fixture(name="programs_that_move", scope="session")
+def _programs_that_move() -> Programs:
+    """The same with controllers and kwok among them."""
+    return found(that_move=True)
+
+
+def found(*, that_move: bool = False) -> Programs:
+    """The programs, or the end of a test that has none."""
     try:
-        return find_programs()
+        return find_programs(that_move=that_move)
     except NotThere as why:
-        without(str(why))
+        (pytest.fail if is_required() else pytest.skip)(str(why))
 
 
 @pytest.fixture(name="folder", scope="session")
@@ -39,19 +50,6 @@ def _cluster(programs: Programs, folder: Callable[[str], Path]) -> Iterator[Clus
     """An API server in which nothing moves by itself."""
     with Cluster(programs, folder("cluster")) as cluster:
         yield cluster
-
-
-@pytest.fixture(name="programs_that_move", scope="session")
-def _programs_that_move(programs: Programs) -> Programs:
-    """The same with controllers and kwok among them."""
-    if not programs.has_controllers:
-        without(f"{programs.folder} has an API server, and neither controllers nor kwok: unset KUBEBUILDER_ASSETS")
-    return programs
-
-
-def without(why: str) -> None:
-    """End a test that has no cluster."""
-    (pytest.fail if is_required() else pytest.skip)(why)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
