@@ -140,7 +140,7 @@ def permissions(described: Described, only: str | None = None) -> str:
         raise UserError(f"{described.policy.path}: no target is called {only}; there are {', '.join(sorted(targets))}")
     needed: dict[str, list[Permission]] = {}
     for expectation in described.policy.expectations:
-        for query in expectation.queries():
+        for query in expectation.queries() if expectation.skip is None else ():
             needed.setdefault(query.target, []).extend(query.permissions())
     chosen = [name for name in targets if only in {None, name}]
     sections = [_rendered(described.policy, name, needed.get(name, [])) for name in chosen]

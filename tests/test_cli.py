@@ -128,6 +128,17 @@ def test_explain_tells_the_whole_story(opscheck):
     assert "${DATABASE_URL}" in out
 
 
+def test_what_is_skipped_needs_no_permission(opscheck, tmp_path):
+    (tmp_path / "policy.yaml").write_text(
+        f"version: 1\nenvironment: test\nextends: {CLUSTER_POLICY}\n"
+        "expectations: [{id: nodes, skip: somebody else looks after them}, {id: node-usage, skip: the same}]\n"
+    )
+
+    before, after = (opscheck("permissions", str(path))[1] for path in (CLUSTER_POLICY, tmp_path / "policy.yaml"))
+
+    assert ("- nodes" in before, "- nodes" in after) == (True, False)
+
+
 def test_permissions_of_one_target_can_be_piped(opscheck):
     code, out, _ = opscheck("permissions", DAILY, "--target", "cache")
 
