@@ -159,7 +159,7 @@ def looked_at() -> dict[str, set[KubernetesRule]]:
     asked = {
         one.id: [rule for query in one.looks_at() for rule in query.permissions()]
         for one in expectations
-        if isinstance(one, InCluster)
+        if isinstance(one, InCluster) and one.skip is None
     }
     every = {rule for rules in asked.values() for rule in rules}
     return {name: {_everywhere(rule, every) for rule in rules} for name, rules in asked.items()}
