@@ -44,9 +44,10 @@ def main() -> int:
     lines: list[Line] = []
     began_with = load()
     failed = [name for name in chosen if not _measured(name, _QUICK_RUNS if options.quick else _RUNS, lines)]
-    if not failed and not options.only:
-        _RESULTS.write_text(_page(lines, began_with, quick=options.quick))
-        print(f"\nwritten to {_RESULTS}")
+    page = options.page or (None if options.only else _RESULTS)
+    if not failed and page is not None:
+        page.write_text(_page(lines, began_with, options))
+        print(f"\nwritten to {page}")
     return 1 if failed else 0
 
 
@@ -54,6 +55,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure opscheck beside its alternatives.")
     parser.add_argument("--only", action="append", choices=list(ROWS), metavar="NAME", help="this row; repeatable")
     parser.add_argument("--quick", action="store_true", help="fewer repetitions")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="write the table of what was measured here")
     parser.add_argument("--list", action="store_true", help="list the rows")
     return parser.parse_args()
 
@@ -73,15 +75,16 @@ def _measured(name: str, runs: int, lines: list[Line]) -> bool:
     return True
 
 
-def _page(lines: list[Line], began_with: float, *, quick: bool) -> str:
-    command = "python benchmarks/run.py" + (" --quick" if quick else "")
+def _page(lines: list[Line], began_with: float, options: argparse.Namespace) -> str:
+    chosen = "".join(f" --only {name}" for name in options.only or ())
+    command = "python benchmarks/run.py" + (" --quick" if options.quick else "") + chosen
     return f"""# Benchmarks
 
 Everything on one machine in one run, each process measured from outside as a whole: wall time as the median of
 several runs in turns, memory as the highest peak.
 Times depend on the machine, and on what else it does; the ratios are what to compare.
 
-`make bench` prints this page, that is `{command}`.
+`{command}` prints this page; `make bench` measures everything.
 
 {markdown(lines)}
 {described(began_with)}
