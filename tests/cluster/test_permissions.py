@@ -31,6 +31,7 @@ POLICY = f"""
 version: 1
 extends: {bundled("policies") / "kubernetes.yaml"}
 environment: test
+defaults: {{timeout: 40s}}  # another worker may be starting a control plane of its own
 public_variables: [NAMESPACE]
 targets:
   cluster: {{kind: kubernetes, namespace: {SPACE}}}
@@ -58,7 +59,7 @@ class Granted:
             env=os.environ | self.environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             check=False,
         )
 
