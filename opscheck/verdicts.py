@@ -102,7 +102,7 @@ def not_observed(
 ) -> Judgement:
     """The judgement of a check that got no answer; `carrier` is the expectation that stands for the outage."""
     problem = missing.problem
-    if expectation.does_not_apply(problem):
+    if expectation.does_not_apply(problem) and not findings.violations:  # what was found already does apply
         return does_not_apply(explained(problem))
     if carrier not in {None, expectation.id}:
         return _unknown(expectation, f"blocked by {carrier}: {problem.text}", findings, blocked_by=carrier)

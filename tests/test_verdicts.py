@@ -191,6 +191,9 @@ def test_an_expectation_may_not_apply_where_the_target_does_not_serve_what_it_as
     optional = expect(Optional, used={"P1": "75%"})
 
     assert Verdict.SKIPPED == not_observed(optional, missing(absent), Findings(optional), None).verdict
+    found = Findings(optional)
+    found.grade("used", 80.0, optional.used, subject="database", unit="%")
+    assert Verdict.VIOLATED == not_observed(optional, missing(absent), found, None).verdict
     assert Verdict.UNKNOWN == not_observed(USE, missing(absent), Findings(USE), None).verdict
 
 
