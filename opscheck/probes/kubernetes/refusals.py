@@ -82,15 +82,32 @@ def refusal(ask: "Ask", reply: "Reply", access: Access, place: str) -> ProbeErro
         return ProbeError(ProblemKind.DENIED, text, access.advice, target_down=True)
     if reply.status == _FORBIDDEN:
         return _forbidden(ask, reply, access)
-    if ask.rule and ask.rule.api_group == METRICS and reply.status in {_NOT_FOUND, _UNAVAILABLE}:
+    if ask.rule and ask.rule.api_group == METRICS and _is_about_metrics(reply):
         return _no_metrics(reply)
     if reply.status == _NOT_FOUND:
-        return ProbeError(ProblemKind.ABSENT, f"{place} does not serve {ask.path} (404)", _IF_ABSENT)
+        return _not_found(ask, reply, place)
     if 300 <= reply.status < 400:  # noqa: PLR2004 - the redirects
         text = f"{place} redirects {ask.text} to {reply.headers.get('location', 'nowhere').partition('?')[0]}"
         return ProbeError(ProblemKind.UNREADABLE, text, "the kubeconfig's `server` should be the API server itself")
     text = f"{place} answered {ask.text} with {reply.status}: {message_of(reply) or 'nothing more'}"
     return ProbeError(ProblemKind.UNREADABLE, text, "see the API server's own log and its load")
+
+
+def _is_about_metrics(reply: "Reply") -> bool:
+    return reply.status == _UNAVAILABLE or (reply.status == _NOT_FOUND and _is_the_servers_own(reply))
+
+
+def _not_found(ask: "Ask", reply: "Reply", place: str) -> ProbeError:
+    if _is_the_servers_own(reply):
+        return ProbeError(ProblemKind.ABSENT, f"{place} does not serve {ask.path} (404)", _IF_ABSENT)
+    # A policy may skip what a cluster does not serve; what a proxy does not know must never be taken for that.
+    text = f"{place} answered {ask.text} with 404, and not as an API server does: {message_of(reply) or 'nothing'}"
+    return ProbeError(ProblemKind.UNREADABLE, text, "does the kubeconfig's `server` lead to a proxy?")
+
+
+def _is_the_servers_own(reply: "Reply") -> bool:
+    """True for the two ways in which an API server says that it does not serve something."""
+    return status_of(reply).kind == "Status" or reply.body.strip() == b"404 page not found"
 
 
 def _forbidden(ask: "Ask", reply: "Reply", access: Access) -> ProbeError:

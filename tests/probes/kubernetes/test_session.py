@@ -271,6 +271,16 @@ def test_a_path_that_is_not_served_is_absent(api, session):
     assert f"127.0.0.1:{api.port} does not serve /api/v1/namespaces/shop/pods (404)" == problem.text
 
 
+@pytest.mark.parametrize("query", [SHOP, NODE_USAGE], ids=["pods", "metrics"])
+def test_what_a_proxy_does_not_know_is_not_what_a_cluster_does_not_serve(api, session, query):
+    api.answer("/api", scripts.html(404))
+
+    problem = refused(session, query)
+
+    assert ProblemKind.UNREADABLE == problem.kind
+    assert "with 404, and not as an API server does: an HTML page, as from a proxy" in problem.text
+
+
 def test_one_request_that_a_server_hangs_up_on_does_not_mean_that_it_is_down(api, session):
     api.answer(PODS, scripts.hang_up())
 
