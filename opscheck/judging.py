@@ -6,7 +6,7 @@ from typing import Any, Protocol, TypeVar
 
 from opscheck.expectations.base import Expectation
 from opscheck.queries.base import Query
-from opscheck.queries.observation import Problem
+from opscheck.queries.observation import Observation, Problem, Sample
 from opscheck.record import Finding, Measurement
 from opscheck.units import Graded, Quantity, Severity, format_value
 
@@ -27,6 +27,14 @@ class Observe(Protocol):
 
     def aside(self, query: Query[A]) -> A | Problem:
         """The answer, or why there is none, for what is evidence only: no verdict may stand on it."""
+        ...
+
+    def earlier(self, query: Query[A]) -> tuple[Sample[A], ...]:
+        """What earlier runs were answered, oldest first; no verdict may stand on that alone."""
+        ...
+
+    def observation(self, query: Query[Any]) -> Observation:
+        """All that is known of an answer: when it was taken, why nothing earlier is known."""
         ...
 
 

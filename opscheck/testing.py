@@ -1,13 +1,13 @@
 """Judge a check against answers of your own choosing: no server, no pytest plugin, no policy file."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from opscheck.expectations.base import Expectation
 from opscheck.judging import Findings
 from opscheck.queries.base import Query
-from opscheck.queries.observation import CouldNotObserve, Problem, ProblemKind
+from opscheck.queries.observation import NO_STATE_FILE, CouldNotObserve, Observation, Problem, ProblemKind, Sample
 from opscheck.targets import Target
 
 E = TypeVar("E", bound=Expectation)
@@ -27,8 +27,14 @@ def expect(kind: type[E], target: Target | None = None, **fields: Any) -> E:
 class Answers:
     """Stands in for gathering: an answer, or the problem in its place, for each query."""
 
-    def __init__(self, answers: Mapping[Query[Any], Any] | Callable[[Query[Any]], Any], now: datetime) -> None:
+    def __init__(
+        self,
+        answers: Mapping[Query[Any], Any] | Callable[[Query[Any]], Any],
+        now: datetime,
+        earlier: Mapping[Query[Any], Sequence[Sample[Any]]] | None = None,
+    ) -> None:
         self._answers = answers
+        self._earlier = earlier
         self.now = now
 
     def __call__(self, query: Query[A]) -> A:
@@ -47,14 +53,36 @@ class Answers:
         except KeyError:
             return Problem(kind=ProblemKind.UNSUPPLIED, text="no answer was chosen")
 
+    def earlier(self, query: Query[A]) -> tuple[Sample[A], ...]:
+        """The earlier answers that were chosen for `query`, oldest first."""
+        return tuple((self._earlier or {}).get(query, ()))
+
+    def observation(self, query: Query[Any]) -> Observation:
+        """The answer to `query`, taken now; without `earlier`, as in a run without a state file."""
+        answer = self.aside(query)
+        problem = answer if isinstance(answer, Problem) else None
+        return Observation(
+            taken_at=self.now,
+            duration_s=0.0,
+            answer=None if problem else answer,
+            problem=problem,
+            earlier=self.earlier(query),
+            forgotten=NO_STATE_FILE if self._earlier is None else "",
+        )
+
 
 def judge(
     check: Callable[..., None],
     expectation: Expectation,
     answers: Mapping[Query[Any], Any] | Callable[[Query[Any]], Any],
     now: datetime = NOON,
+    earlier: Mapping[Query[Any], Sequence[Sample[Any]]] | None = None,
 ) -> Findings:
-    """Run `check` and return what it measured and found. CouldNotObserve comes through."""
+    """
+    Run `check` and return what it measured and found. CouldNotObserve comes through.
+
+    `earlier` are the answers of earlier runs, oldest first; None is a run for which no state file is kept.
+    """
     findings = Findings(expectation)
-    check(expectation, observe=Answers(answers, now), findings=findings)
+    check(expectation, observe=Answers(answers, now, earlier), findings=findings)
     return findings

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from opscheck.queries.base import Query
-from opscheck.queries.observation import CouldNotObserve, Observation, Problem
+from opscheck.queries.observation import CouldNotObserve, Observation, Problem, Sample
 
 A = TypeVar("A")
 
@@ -28,7 +28,7 @@ class Observing:
 
     def __call__(self, query: Query[A]) -> A:
         """The answer to `query`. Raises CouldNotObserve when there is none."""
-        observation = self._gathered.get(query) or self._fetch(query)
+        observation = self.observation(query)
         self.used.append(observation)
         if observation.problem is not None:
             missing = CouldNotObserve(query, observation.problem)
@@ -39,9 +39,17 @@ class Observing:
 
     def aside(self, query: Query[A]) -> A | Problem:
         """The answer, or why there is none; no verdict stands on it."""
-        observation = self._gathered.get(query) or self._fetch(query)
+        observation = self.observation(query)
         answer: A | Problem = observation.answer if observation.problem is None else observation.problem
         return answer
+
+    def earlier(self, query: Query[A]) -> tuple[Sample[A], ...]:
+        """What earlier runs were answered, oldest first; the verdict does not stand on it."""
+        return self.observation(query).earlier
+
+    def observation(self, query: Query[Any]) -> Observation:
+        """All that is known of an answer, which is fetched now if it was not gathered."""
+        return self._gathered.get(query) or self._fetch(query)
 
     @property
     def observed_at(self) -> datetime | None:

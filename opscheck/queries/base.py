@@ -18,6 +18,8 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     groups: tuple[str, ...] = ()
     authenticated_by: str = ""
     """How, in words; never the credential."""
+    warning: str = ""
+    """What is wrong with this client's own access, such as that it may do far more than read."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +51,19 @@ class Query(Generic[A]):
 
     name: ClassVar[str] = ""
     answer: ClassVar[Any] = None
+    remembered: ClassVar[bool] = False
+    """
+    True when its answers are kept from run to run, where the command names a state file.
+
+    A check then compares with earlier ones (`observe.earlier`): a counter says nothing without an interval. Such an
+    answer says in `epoch`, a text, since when or where its counters count: another epoch is another count.
+    """
     known: ClassVar[dict[str, type["Query[Any]"]]] = {}
 
-    def __init_subclass__(cls, name: str = "", **options: Any) -> None:
+    def __init_subclass__(cls, name: str = "", *, remembered: bool | None = None, **options: Any) -> None:
         super().__init_subclass__(**options)
+        if remembered is not None:
+            cls.remembered = remembered
         if name:
             cls.name = name
             cls.answer = get_args(cls.__orig_bases__[0])[0]  # type: ignore[attr-defined]  # every generic has it
@@ -62,6 +73,11 @@ class Query(Generic[A]):
     def scope(self) -> str | None:
         """The part of the target that it looks at, such as a namespace; None for the target as a whole."""
         return None
+
+    @property
+    def group(self) -> str:
+        """Questions of one group are asked one after the other: the probe keeps open what they share."""
+        return ""
 
     def permissions(self) -> tuple[Permission, ...]:
         """What the target must allow for this to be answered."""

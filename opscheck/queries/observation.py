@@ -2,9 +2,15 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
+
+A = TypeVar("A")
+
+
+NO_STATE_FILE = "no state file is kept; run with --state FILE, twice"
+"""Why nothing earlier is known where the command names no file to keep it in."""
 
 
 class ProblemKind(StrEnum):
@@ -24,6 +30,8 @@ class ProblemKind(StrEnum):
     """It answered something that is no answer: HTML, half a JSON document, an error of its own."""
     UNSUPPLIED = "unsupplied"
     """It was not asked: the snapshot does not hold this query, or the run ended before."""
+    FIRST_SAMPLE = "first_sample"
+    """It was answered, but there is no earlier answer to compare with."""
     BROKEN = "broken"
     """opscheck itself failed; the text says where."""
 
@@ -50,6 +58,13 @@ class ProbeError(Exception):
         self.problem = Problem(kind=kind, text=text, advice=advice, target_down=target_down)
 
 
+class Sample(msgspec.Struct, Generic[A], frozen=True, kw_only=True):
+    """An answer of an earlier run."""
+
+    taken_at: Annotated[datetime, msgspec.Meta(tz=True)]
+    answer: A
+
+
 class Observation(msgspec.Struct, frozen=True, kw_only=True):
     """The timestamped answer to one query, or the problem that stands in its place; never both."""
 
@@ -57,6 +72,10 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     duration_s: float
     answer: Any = None
     problem: Problem | None = None
+    earlier: tuple[Sample[Any], ...] = ()
+    """What earlier runs were answered, oldest first; of queries that are remembered, where a state file is kept."""
+    forgotten: str = ""
+    """Why earlier answers could not be looked up; empty where they were, also when there are none."""
 
 
 class CouldNotObserve(Exception):  # noqa: N818 - it is no error of the check that meets it
