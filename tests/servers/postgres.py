@@ -1,14 +1,18 @@
 """Fixtures with real PostgreSQL servers, for the tests of everything that reads or judges one."""
 
+import functools
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import psycopg
 import pytest
 
-from opscheck.demo.postgres import PostgreSQL, installed_versions
+from opscheck.demo.postgres import PostgreSQL, has_contrib
 from opscheck.demo.processes import wait_until
+from tests.servers.cache import NotThere
+from tests.servers.stores import cannot, postgres, postgres_majors
 
 Admin: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 Limit: TypeAlias = Callable[[str, int], None]
@@ -16,11 +20,38 @@ Limit: TypeAlias = Callable[[str, int], None]
 _CLIENTS = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
 
 
-@pytest.fixture(scope="session", params=sorted(installed_versions()))
-def cluster(request: pytest.FixtureRequest) -> Iterator[PostgreSQL]:
+@pytest.fixture(scope="session", params=postgres_majors())
+def installation(request: pytest.FixtureRequest) -> Path:
+    """Each version that is tested on: the folder of its programs, for a server of the test's own."""
+    try:
+        return postgres(request.param)
+    except NotThere as why:
+        return cannot(str(why))
+
+
+@pytest.fixture(scope="session")
+def clusters() -> Iterator[Callable[[Path], PostgreSQL]]:
+    """Starts a server of an installation, once: they live until the end, for pytest goes through versions by file."""
+    with ExitStack() as running:
+        yield functools.cache(lambda programs: running.enter_context(_shared(programs)))
+
+
+def _shared(programs: Path) -> PostgreSQL:
+    loaded = {"shared_preload_libraries": "pg_stat_statements"} if has_contrib(programs) else {}
+    return PostgreSQL(programs=programs, **loaded)
+
+
+@pytest.fixture(scope="session")
+def cluster(installation: Path, clusters: Callable[[Path], PostgreSQL]) -> PostgreSQL:
     """A server of each version that is there."""
-    with PostgreSQL(request.param) as server:
-        yield server
+    return clusters(installation)
+
+
+@pytest.fixture
+def contrib(cluster: PostgreSQL) -> None:
+    """The extensions of PostgreSQL's sources: pg_stat_statements (loaded), amcheck, pgstattuple, pg_visibility."""
+    if not cluster.has_contrib:
+        cannot(f"PostgreSQL {cluster.version} of the wheel has no contrib: `make stores` has")
 
 
 @pytest.fixture(scope="session")
@@ -40,9 +71,9 @@ def server(cluster: PostgreSQL, admin: Admin) -> PostgreSQL:
 
 
 @pytest.fixture
-def own_server() -> Iterator[PostgreSQL]:
+def own_server(installation: Path) -> Iterator[PostgreSQL]:
     """A server that the test may stop or change."""
-    with PostgreSQL() as server:
+    with PostgreSQL(programs=installation) as server:
         yield server
 
 

@@ -7,7 +7,8 @@ import stat
 import pytest
 
 from tests.cluster import building
-from tests.cluster.building import NotThere, find_programs
+from tests.cluster.building import find_programs
+from tests.servers.cache import NotThere
 
 PROGRAMS = ("server", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "kwok")
 _GO = f"""#!/bin/sh
