@@ -140,7 +140,7 @@ def permissions(described: Described, only: str | None = None) -> str:
         raise UserError(f"{described.policy.path}: no target is called {only}; there are {', '.join(sorted(targets))}")
     needed: dict[str, list[Permission]] = {}
     for expectation in described.policy.expectations:
-        for query in expectation.queries() if expectation.skip is None else ():
+        for query in expectation.described() if expectation.skip is None else ():
             needed.setdefault(query.target, []).extend(query.permissions())
     chosen = [name for name in targets if only in {None, name}]
     sections = [_rendered(described.policy, name, needed.get(name, [])) for name in chosen]
@@ -204,11 +204,11 @@ def _query_lines(expectation: Expectation, policy: Policy) -> list[str]:
         timeout = format_duration(timeout_of(expectation, query, policy.default_timeout))
         return f"{query.text()}, answered within {timeout}"
 
-    return [line(query) for query in expectation.queries()]
+    return [line(query) for query in expectation.described()]
 
 
 def _permissions_of(expectation: Expectation) -> list[Permission]:
-    return list(dict.fromkeys(permission for query in expectation.queries() for permission in query.permissions()))
+    return list(dict.fromkeys(permission for query in expectation.described() for permission in query.permissions()))
 
 
 def _told(permission: Permission) -> str:

@@ -1,8 +1,8 @@
 """The connections of a PostgreSQL server."""
 
 from opscheck import Findings, Observe
-from opscheck.expectations.postgres import PostgresConnections
-from opscheck.readings.postgres import connection_slots, refusal, refused_subject
+from opscheck.expectations.postgres.connections import PostgresConnections
+from opscheck.readings.postgres.connections import connection_slots, refusal, refused_subject
 
 
 def test_clients_can_connect(expectation: PostgresConnections, observe: Observe, findings: Findings) -> None:

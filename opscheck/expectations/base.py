@@ -1,7 +1,7 @@
 """What every expectation has, whatever it expects."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -110,6 +110,18 @@ class Expectation(BaseModel):
     def queries(self) -> Iterable[Query[Any]]:
         """The questions whose answers it will be judged by; they are asked together, before any check runs."""
         return ()
+
+    def further(self, answer: Callable[[Query[Any]], Any]) -> Iterable[Query[Any]]:  # noqa: ARG002 - subclasses read it
+        """
+        More such questions, which only the answers to the first ones tell: one for each database there is.
+
+        `answer` gives them, and raises CouldNotObserve; then there is nothing further to ask.
+        """
+        return ()
+
+    def described(self) -> Iterable[Query[Any]]:
+        """Its questions as people are told them before anything was asked."""
+        return self.queries()
 
     def facts_ruled_out(self) -> frozenset[str]:
         """Which of `fact_names` none of its findings can carry, given its target; `explain` leaves them out."""

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from opscheck.expectations.base import Expectation
 from opscheck.queries.base import Query
 from opscheck.units import Duration
+
+Questions: TypeAlias = tuple[Expectation, tuple[Query[Any], ...]]
+"""An expectation and what it asks."""
 
 
 @dataclass(frozen=True)
@@ -23,17 +26,20 @@ def timeout_of(expectation: Expectation, query: Query[Any], default: Duration) -
     return float(expectation.timeout or (asked and asked.timeout) or default)
 
 
-def plan(expectations: Iterable[Expectation], default: Duration) -> list[Asked]:
+def first_questions(expectations: Iterable[Expectation]) -> list[Questions]:
+    """What each of these expectations asks at first; one that is skipped asks nothing, and is left out."""
+    return [(one, tuple(one.queries())) for one in expectations if one.skip is None]
+
+
+def plan(questions: Iterable[Questions], default: Duration) -> list[Asked]:
     """
-    The distinct queries of these expectations, in their order.
+    The distinct queries of these expectations in their order, those of one group side by side.
 
     A query that several ask may take as long as the most patient of them allows.
     """
     timeouts: dict[Query[Any], float] = {}
-    for expectation in expectations:
-        if expectation.skip is not None:
-            continue
-        for query in expectation.queries():
+    for expectation, queries in questions:
+        for query in queries:
             timeout = timeout_of(expectation, query, default)
             timeouts[query] = max(timeout, timeouts.get(query, 0.0))
-    return [Asked(query, timeout) for query, timeout in timeouts.items()]
+    return sorted((Asked(*one) for one in timeouts.items()), key=lambda asked: asked.query.group)

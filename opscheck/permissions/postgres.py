@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from urllib.parse import unquote, urlsplit
 
 from opscheck.queries.base import Permission
-from opscheck.queries.postgres import RoleGrant, identifier
+from opscheck.queries.postgres.base import RoleGrant, identifier
 from opscheck.targets import PostgresTarget
 
 ROLE = "opscheck"

@@ -30,7 +30,9 @@ def record(  # noqa: PLR0913 - all that a record is made of, by name
     exit_code = stopped or gate.exit_code(reported, counts)
     if exit_code in {ExitCode.OPEN, ExitCode.UNKNOWN} and strangers_failed:
         exit_code = ExitCode.CLOSED
-    notices = [*policy.notices, *_lost(policy, chosen, reported), *(f"failed: {what}" for what in strangers_failed)]
+    warnings = (f"{name}: {identity.warning}" for name, identity in identities.items() if identity.warning)
+    failed = (f"failed: {what}" for what in strangers_failed)
+    notices = [*policy.notices, *_lost(policy, chosen, reported), *warnings, *failed]
     finished_at = datetime.now(UTC)
     return Run(
         environment=policy.secrets.clean(policy.environment),

@@ -7,11 +7,11 @@ from typing import Any
 from opscheck.expectations.base import Expectation
 from opscheck.gathering.gatherer import Gatherer, Progress
 from opscheck.gathering.observing import Observing
-from opscheck.gathering.plan import Asked, plan, timeout_of
+from opscheck.gathering.plan import Asked, Questions, first_questions, plan, timeout_of
 from opscheck.gathering.snapshot import Snapshot, write_snapshot
 from opscheck.policy.models import Policy
 from opscheck.queries.base import Identity, Query
-from opscheck.queries.observation import Observation, Problem, ProblemKind
+from opscheck.queries.observation import CouldNotObserve, Observation, Problem, ProblemKind
 from opscheck.running.settings import Settings
 from opscheck.verdicts import carriers, outage
 
@@ -41,14 +41,13 @@ class Observations:
 
     def gather(self, selected: Iterable[Expectation], progress: Progress | None) -> None:
         """Ask everything that the selected expectations name, and find out who stands for each outage."""
-        selected = list(selected)
-        asked = plan(selected, self._policy.default_timeout)
+        questions = first_questions(selected)
+        self._ask(questions, progress)
+        further = [(one, self._further(one)) for one, _ in questions]
+        self._ask(further, progress)
         if self._snapshot is None:
-            self._gathered = self._open().gather(asked, progress)
             self.now = datetime.now(UTC)
-        else:
-            self._gathered = {one.query: self._snapshot.find(one.query) for one in asked}
-        self.carriers = carriers(self._missing(selected))
+        self.carriers = carriers(self._missing([*questions, *further]))
 
     def observing(self, expectation: Expectation) -> Observing:
         """`observe` for one check."""
@@ -96,6 +95,19 @@ class Observations:
         self._gathered[query] = observation
         return observation
 
+    def _ask(self, questions: Iterable[Questions], progress: Progress | None) -> None:
+        asked = [one for one in plan(questions, self._policy.default_timeout) if one.query not in self._gathered]
+        if self._snapshot is not None:
+            self._gathered |= {one.query: self._snapshot.find(one.query) for one in asked}
+        elif asked:
+            self._gathered |= self._open().gather(asked, progress)
+
+    def _further(self, expectation: Expectation) -> tuple[Query[Any], ...]:
+        try:
+            return tuple(expectation.further(self.rehearsing()))
+        except CouldNotObserve:  # its check meets it too, and tells
+            return ()
+
     def _open(self) -> Gatherer:
         if self._gatherer is None:
             self._gatherer = Gatherer(
@@ -105,10 +117,10 @@ class Observations:
             )
         return self._gatherer
 
-    def _missing(self, selected: list[Expectation]) -> Iterable[tuple[Expectation, str, Any]]:
-        for expectation in selected:
+    def _missing(self, questions: Iterable[Questions]) -> Iterable[tuple[Expectation, str, Any]]:
+        for expectation, queries in questions:
             aside = set(expectation.aside())
-            for query in expectation.queries() if expectation.skip is None else ():
+            for query in queries:
                 if query in aside:
                     continue
                 problem = self._gathered[query].problem

@@ -6,12 +6,12 @@ import pytest
 from checks.postgres.test_connections import test_clients_can_connect as check
 from opscheck import PostgresTarget
 from opscheck.demo.postgres import PostgreSQL
-from opscheck.expectations.postgres import PostgresConnections
+from opscheck.expectations.postgres.connections import PostgresConnections
 from opscheck.judging import Findings
 from opscheck.permissions.postgres import render
-from opscheck.probes.postgres import open_session
 from opscheck.queries.observation import CouldNotObserve
-from opscheck.testing import expect, judge
+from opscheck.testing import expect
+from tests.servers.looking import look
 
 
 @pytest.fixture(name="fresh", scope="module")
@@ -41,11 +41,7 @@ def permissions(server: PostgreSQL) -> str:
 
 def judged(server: PostgreSQL) -> Findings:
     execute(server, f"ALTER ROLE opscheck PASSWORD '{server._passwords['opscheck']}'")
-    session = open_session(target(server), 10)
-    try:
-        return judge(check, expectation(server), lambda query: session.ask(query, 10))
-    finally:
-        session.close()
+    return look(check, PostgresConnections, target(server), used={"P0": "90%"})
 
 
 def test_what_is_printed_is_enough_and_can_be_applied_again(fresh):
@@ -58,13 +54,13 @@ def test_what_is_printed_is_enough_and_can_be_applied_again(fresh):
 
 
 def test_without_the_grant_it_is_unknown(fresh):
-    execute(fresh, "\n".join(line for line in permissions(fresh).splitlines() if "pg_monitor" not in line))
-    execute(fresh, "REVOKE pg_monitor FROM opscheck")
+    execute(fresh, "\n".join(line for line in permissions(fresh).splitlines() if "pg_read_all_stats" not in line))
+    execute(fresh, "REVOKE pg_read_all_stats FROM opscheck")
 
     with pytest.raises(CouldNotObserve) as raised:
         judged(fresh)
 
-    assert 'GRANT pg_monitor TO "opscheck"' == raised.value.problem.advice
+    assert 'GRANT pg_read_all_stats TO "opscheck"' == raised.value.problem.advice
 
 
 @pytest.mark.parametrize(

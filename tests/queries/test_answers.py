@@ -4,18 +4,16 @@ import msgspec
 import pytest
 
 from opscheck.queries.host import DiskAnswer, DiskUse, Filesystem, Inodes
-from opscheck.queries.postgres import Holder, Occupancy, Refusal, RefusedBy, Sessions, SessionsAnswer, Share
+from opscheck.queries.postgres.sessions import Holder, Occupancy, Refusal, RefusedBy, Sessions, SessionsAnswer, Share
 
 OCCUPANCY = Occupancy(
     role="opscheck",
     is_superuser=False,
-    can_see_all=True,
     server_version=180004,
     max_connections=100,
     superuser_reserved=3,
     reserved=2,
     used=1,
-    invisible=0,
     roles=(Share(name="app", used=1, limit=5),),
     databases=(Share(name="shop", used=1, limit=None),),
     holders=(Holder(application="a", role="app", database="shop", client="::1", state="idle", count=1),),

@@ -11,14 +11,14 @@ import pytest
 from checks.postgres.test_connections import test_clients_can_connect as check
 from opscheck import PostgresTarget, Severity
 from opscheck.demo.postgres import PostgreSQL, installed_versions
-from opscheck.expectations.postgres import PostgresConnections
+from opscheck.expectations.postgres.connections import PostgresConnections
 from opscheck.guidance.templates import expectation_facts, render
 from opscheck.judging import Findings
-from opscheck.probes.postgres import open_session
-from opscheck.queries.observation import CouldNotObserve, Problem, ProblemKind
+from opscheck.queries.observation import ProblemKind
 from opscheck.record import Measurement
 from opscheck.redaction import Secrets
-from opscheck.testing import expect, judge
+from opscheck.testing import expect
+from tests.servers.looking import look, missing
 
 GUIDE = {"P2": "75%", "P0": "90%"}
 
@@ -26,13 +26,10 @@ Judged = Callable[..., Findings]
 
 
 @pytest.fixture(name="judged")
-def _judged(server: PostgreSQL, stack) -> Judged:
+def _judged(server: PostgreSQL) -> Judged:
     def judge_now(as_role: str = "opscheck", /, **fields: Any) -> Findings:
         target = PostgresTarget(kind="postgres", dsn=server.dsn(as_role))
-        session = open_session(target, 10)
-        stack.callback(session.close)
-        expectation = expect(PostgresConnections, target, **(fields or {"used": GUIDE}))
-        return judge(check, expectation, lambda query: session.ask(query, 10))
+        return look(check, PostgresConnections, target, **(fields or {"used": GUIDE}))
 
     return judge_now
 
@@ -52,12 +49,6 @@ def _clients(server: PostgreSQL, stack) -> Callable[[int], None]:
 def _full(server: PostgreSQL, stack) -> None:
     stack.callback(server.release_connections)
     server.fill_connections()
-
-
-def unknown(call: Callable[[], object]) -> Problem:
-    with pytest.raises(CouldNotObserve) as raised:
-        call()
-    return raised.value.problem
 
 
 def test_a_server_with_room_passes_and_is_measured(server, judged, clients):
@@ -167,32 +158,32 @@ def test_a_role_without_a_limit_is_judged_by_its_share_of_the_server(judged, cli
     assert "connections used 44% (11 of 25, the server's limit, it has none of its own)" == finding.observed
 
 
-def test_a_role_that_does_not_exist_is_unknown(judged):
-    problem = unknown(lambda: judged(role="ap", used=GUIDE))
+def test_a_role_that_does_not_exist_is_missing(judged):
+    problem = missing(lambda: judged(role="ap", used=GUIDE))
 
     assert (ProblemKind.UNSUPPORTED, "there is no role ap") == (problem.kind, problem.text)
 
 
 def test_a_role_that_sees_only_itself_is_unknown_and_names_the_grant(judged, clients):
     clients(20)
-    problem = unknown(lambda: judged("app"))
+    problem = missing(lambda: judged("app"))
 
     assert ProblemKind.DENIED == problem.kind
-    assert "sessions are hidden from role app" in problem.text
-    assert 'GRANT pg_monitor TO "app"' == problem.advice
+    assert "what the sessions of other roles do is hidden" in problem.text
+    assert 'GRANT pg_read_all_stats TO "app"' == problem.advice
 
 
-def test_a_grant_that_is_taken_away_makes_it_unknown(server, judged, admin, stack):
+def test_a_grant_that_is_taken_away_makes_it_missing(server, judged, admin, stack):
     stack.callback(admin.execute, "GRANT pg_monitor TO opscheck")
     admin.execute("REVOKE pg_monitor FROM opscheck")
 
-    assert 'GRANT pg_monitor TO "opscheck"' == unknown(judged).advice
+    assert 'GRANT pg_read_all_stats TO "opscheck"' == missing(judged).advice
 
 
 def test_the_own_limit_of_opscheck_says_nothing_about_another_role(judged, clients, limit):
     limit("ROLE app", 1)
     clients(1)
-    problem = unknown(lambda: judged("app", role="opscheck", used=GUIDE))
+    problem = missing(lambda: judged("app", role="opscheck", used=GUIDE))
 
     assert ProblemKind.DENIED == problem.kind
     assert "raise the CONNECTION LIMIT of role app" == problem.advice

@@ -4,9 +4,9 @@ import pytest
 from pydantic import ValidationError
 
 from opscheck import PostgresTarget, Severity
-from opscheck.expectations.postgres import PostgresConnections
+from opscheck.expectations.postgres.connections import PostgresConnections
 from opscheck.queries.observation import Problem, ProblemKind
-from opscheck.queries.postgres import RoleGrant, Sessions
+from opscheck.queries.postgres.sessions import Sessions
 from opscheck.testing import expect
 
 TARGET = PostgresTarget(kind="postgres", dsn="postgresql://someone@127.0.0.1/shop")
@@ -36,14 +36,15 @@ def test_a_number_that_cannot_be_undercut_is_no_limit(limit):
 def test_expectations_about_the_same_server_ask_the_same_question():
     first, second = connections(used={"P0": "90%"}), connections(free={"P1": 2})
 
-    assert (Sessions("target"),) == first.queries() == second.queries()
+    assert (Sessions("target"),) == first.looks_at() == second.looks_at()
 
 
 def test_the_right_that_it_needs_is_named():
-    (query,) = connections(used={"P0": "90%"}).queries()
+    (query,) = connections(used={"P0": "90%"}).looks_at()
 
-    assert (RoleGrant("pg_monitor", "the sessions of other roles are hidden without it"),) == query.permissions()
-    assert "GRANT pg_monitor: the sessions of other roles are hidden without it" == query.permissions()[0].text()
+    (grant,) = query.permissions()
+
+    assert "GRANT pg_read_all_stats: what the sessions of other roles do is hidden without it" == grant.text()
 
 
 @pytest.mark.parametrize(

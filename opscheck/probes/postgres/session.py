@@ -1,32 +1,30 @@
-"""How PostgreSQL is read: one connection per target and run, and every question in a read-only transaction."""
+"""One server for the length of a run: one connection, one more while other databases are visited, and read-only."""
 
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from time import monotonic
-from typing import Any, TypeAlias
+from typing import Any
 
 import msgspec
 import psycopg
-from psycopg.rows import dict_row
 
-from opscheck.probes.libpq import TOO_MANY_CONNECTIONS, Connection, TooManyConnections, connect
+from opscheck.probes.postgres.libpq import TOO_MANY_CONNECTIONS, Connection, TooManyConnections, connect
+from opscheck.probes.postgres.statements import Reader
+from opscheck.queries import postgres as questions
 from opscheck.queries.base import Query
 from opscheck.queries.observation import ProbeError, ProblemKind
-from opscheck.queries.postgres import Occupancy, Refusal, Sessions, SessionsAnswer
+from opscheck.queries.postgres.base import DatabaseQuery, PostgresQuery, identifier
+from opscheck.queries.postgres.sessions import Refusal, Sessions, SessionsAnswer
 from opscheck.targets import PostgresTarget
-
-Reader: TypeAlias = Callable[[Connection, Any], Any]
-"""Answers one kind of query inside a read-only transaction."""
 
 # Of its time, so that the probe itself says what is late before it is given up.
 _OWN_SHARE = 0.95
 # Of what is then left, so that the server cancels a statement before the connection is cut.
 _SERVER_SHARE = 0.9
-_OLDEST_VERSION = 120000
-_HOLDERS = 20
 
 _CANCELLED, _LOCK_NOT_AVAILABLE, _PERMISSION_DENIED = "57014", "55P03", "42501"
 _POOLER = "08P01"  # PgBouncer's only code
@@ -40,36 +38,6 @@ _LIMITS = """
            set_config('idle_in_transaction_session_timeout', %(ms)s, true), set_config('jit', 'off', true)
 """
 
-_SESSIONS = """
-    WITH held AS MATERIALIZED (
-        SELECT * FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
-    )
-    SELECT current_user::text AS role,
-           (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS is_superuser,
-           pg_has_role(current_user, 'pg_read_all_stats', 'USAGE') AS can_see_all,
-           current_setting('server_version_num')::int AS server_version,
-           current_setting('max_connections')::int AS max_connections,
-           current_setting('superuser_reserved_connections')::int AS superuser_reserved,
-           coalesce(current_setting('reserved_connections', true), '0')::int AS reserved,
-           (SELECT count(*) FROM held) AS used,
-           (SELECT count(*) FROM pg_stat_activity WHERE backend_type IS NULL) AS invisible,
-           (SELECT coalesce(json_agg(s), '[]') FROM (
-               SELECT rolname AS name, (SELECT count(*) FROM held WHERE usesysid = r.oid) AS used,
-                      CASE WHEN rolconnlimit >= 0 AND NOT rolsuper THEN rolconnlimit END AS "limit"
-               FROM pg_roles r WHERE rolname = %(role)s OR (rolconnlimit > 0 AND NOT rolsuper)
-               ORDER BY rolname) s) AS roles,
-           (SELECT coalesce(json_agg(s), '[]') FROM (
-               SELECT datname AS name, (SELECT count(*) FROM held WHERE datid = d.oid) AS used,
-                      CASE WHEN datconnlimit >= 0 THEN datconnlimit END AS "limit"
-               FROM pg_database d WHERE datname = %(database)s OR datconnlimit > 0
-               ORDER BY datname) s) AS databases,
-           (SELECT coalesce(json_agg(s), '[]') FROM (
-               SELECT coalesce(application_name, '') AS application, coalesce(usename, '') AS role,
-                      coalesce(datname, '') AS database, coalesce(host(client_addr), '') AS client,
-                      coalesce(state, '') AS state, count(*) AS count
-               FROM held GROUP BY 1, 2, 3, 4, 5 ORDER BY 6 DESC, 1, 2, 3, 4, 5 LIMIT %(holders)s) s) AS holders
-"""
-
 
 def open_session(target: PostgresTarget, timeout_s: float) -> "PostgresSession":
     """Connect, or learn that the server is full. Raises ProbeError with `target_down` when neither."""
@@ -79,18 +47,20 @@ def open_session(target: PostgresTarget, timeout_s: float) -> "PostgresSession":
 
 
 class PostgresSession:
-    """One connection, made again once when the server has closed it."""
+    """A connection to the database of the dsn, made again once when the server has closed it, and one for visits."""
 
     def __init__(self, target: PostgresTarget) -> None:
         self._dsn = target.dsn
         self._lock = threading.Lock()
-        self._connection: Connection | None = None
+        self._open: dict[str | None, Connection] = {}
+        """The open connections by their database; None is the one of the dsn. Of the others one is open at a time."""
         self._refusal: Refusal | None = None
+        self._granted: dict[str, bool] = {}
 
     def reach(self, timeout_s: float) -> None:
         """Connect for the first time. A server that is full is remembered: for one query that is the answer."""
         try:
-            self._connect(monotonic() + timeout_s * _OWN_SHARE, timeout_s)
+            self._connect(None, monotonic() + timeout_s * _OWN_SHARE, timeout_s)
         except TooManyConnections as full:
             self._refusal = full.refusal
 
@@ -105,9 +75,9 @@ class PostgresSession:
             self._lock.release()
 
     def close(self) -> None:
-        """Close the connection."""
-        if self._connection is not None:
-            self._connection.close()
+        """Close the connections."""
+        for database in list(self._open):
+            self._leave(database)
 
     def _answer(self, query: Query[Any], deadline: float, timeout_s: float) -> Any:
         if self._refusal is None:
@@ -121,36 +91,84 @@ class PostgresSession:
         raise ProbeError(ProblemKind.UNREACHABLE, text, target_down=True)
 
     def _read(self, query: Query[Any], deadline: float, timeout_s: float) -> Any:
-        reader = _READERS.get(type(query))
-        if reader is None:
-            raise ProbeError(ProblemKind.UNSUPPORTED, f"the PostgreSQL probe does not answer {query.name}")
-        used_before = self._connection
+        reader = _reader(query)
+        database = self._database_of(query)
+        used_before = self._open.get(database)
         try:
-            return self._try(reader, query, deadline, timeout_s)
+            return self._try(reader, query, database, deadline, timeout_s)
         except ProbeError as error:
             # The server may have closed it since: a restart, or a limit on idle sessions.
             if used_before is None or error.problem.kind is not ProblemKind.UNREACHABLE:
                 raise
-        return self._try(reader, query, deadline, timeout_s)
+        return self._try(reader, query, database, deadline, timeout_s)
 
-    def _try(self, reader: Reader, query: Query[Any], deadline: float, timeout_s: float) -> Any:
-        connection = self._connection or self._connect(deadline, timeout_s)
+    def _database_of(self, query: Query[Any]) -> str | None:
+        """Where it is asked; the home connection serves questions that name its database."""
+        database = query.database if isinstance(query, DatabaseQuery) else None
+        home = self._open.get(None)
+        return None if home is not None and home.info.dbname == database else database
+
+    def _try(self, reader: Reader, query: Query[Any], database: str | None, deadline: float, timeout_s: float) -> Any:
+        connection = self._open.get(database) or self._visit(database, deadline, timeout_s)
         late = threading.Event()
         try:
             with _cut_off(connection, deadline, late), _transaction(connection, deadline):
+                self._require(connection, query)
                 return reader(connection, query)
         except psycopg.Error as error:
             if connection.closed:
-                self._connection = None
-                connection.close()
+                self._leave(database)
             raise (_silence(timeout_s) if late.is_set() else _problem(error, timeout_s)) from None
 
-    def _connect(self, deadline: float, timeout_s: float) -> Connection:
+    def _visit(self, database: str | None, deadline: float, timeout_s: float) -> Connection:
+        if database is None:
+            return self._connect(None, deadline, timeout_s)
+        for other in [name for name in self._open if name is not None]:
+            self._leave(other)
         try:
-            self._connection = connect(self._dsn.get_secret_value(), deadline)
+            return self._connect(database, deadline, timeout_s)
+        except TooManyConnections as full:
+            raise ProbeError(ProblemKind.UNREACHABLE, f"refused by database {database}: {full.refusal.text}") from None
+        except ProbeError as error:
+            # The server is there: somebody is connected to it.
+            error.problem = msgspec.structs.replace(error.problem, target_down=False)
+            raise
+
+    def _connect(self, database: str | None, deadline: float, timeout_s: float) -> Connection:
+        try:
+            self._open[database] = connect(self._dsn.get_secret_value(), deadline, database)
         except TimeoutError:
             raise _silence(timeout_s) from None
-        return self._connection
+        return self._open[database]
+
+    def _leave(self, database: str | None) -> None:
+        self._open.pop(database).close()
+
+    def _require(self, connection: Connection, query: Query[Any]) -> None:
+        """Make sure of the roles without which the answer would not be true. Raises ProbeError with the GRANT."""
+        for grant in query.needs if isinstance(query, PostgresQuery) else ():
+            if grant.role not in self._granted:
+                self._granted[grant.role] = _has_role(connection, grant.role)
+            if not self._granted[grant.role]:
+                user = connection.info.user
+                text = f"role {user} is no member of {grant.role}: {grant.reason}"
+                raise ProbeError(ProblemKind.DENIED, text, f"GRANT {grant.role} TO {identifier(user)}")
+
+
+def _has_role(connection: Connection, role: str) -> bool:
+    found = connection.execute("SELECT pg_has_role(current_user, %s, 'USAGE')", (role,)).fetchone()
+    return found == (True,)
+
+
+def _reader(query: Query[Any]) -> Reader:
+    """What answers this kind of query: it is in the module of the same name as the query's."""
+    package, _, field = type(query).__module__.rpartition(".")
+    if package == questions.__name__:
+        readers = import_module(f"{__package__}.{field}").READERS
+        if type(query) in readers:
+            reader: Reader = readers[type(query)]
+            return reader
+    raise ProbeError(ProblemKind.UNSUPPORTED, f"the PostgreSQL probe does not answer {query.name}")
 
 
 @contextmanager
@@ -187,20 +205,6 @@ def _transaction(connection: Connection, deadline: float) -> Iterator[None]:
     finally:
         if not connection.closed:
             connection.execute("ROLLBACK")
-
-
-def _read_sessions(connection: Connection, query: Sessions) -> SessionsAnswer:
-    if connection.info.server_version < _OLDEST_VERSION:
-        # Before, replication took its connections out of max_connections too.
-        version = connection.info.parameter_status("server_version")
-        raise ProbeError(ProblemKind.UNSUPPORTED, f"PostgreSQL {version} is too old: connections are judged from 12 on")
-    with connection.cursor(row_factory=dict_row) as cursor:
-        asked = {"role": query.role, "database": query.database, "holders": _HOLDERS}
-        row = cursor.execute(_SESSIONS, asked).fetchone()
-    return SessionsAnswer(occupancy=msgspec.convert(row, Occupancy))
-
-
-_READERS: Mapping[type[Query[Any]], Reader] = {Sessions: _read_sessions}
 
 
 def _silence(timeout_s: float) -> ProbeError:

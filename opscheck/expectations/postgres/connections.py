@@ -1,14 +1,14 @@
-"""What can be expected of a PostgreSQL server."""
+"""What can be expected of the connections of a server."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-from opscheck.expectations.base import Expectation, Remediation
+from opscheck.expectations.base import Remediation
 from opscheck.expectations.limits import CountLeft, ShareUsed
+from opscheck.expectations.postgres.base import InServer
 from opscheck.queries.base import Query
 from opscheck.queries.observation import Problem, ProblemKind
-from opscheck.queries.postgres import Sessions
-from opscheck.targets import PostgresTarget
+from opscheck.queries.postgres.sessions import Sessions
 from opscheck.units import Severity
 
 _SHOW_HOLDERS = (
@@ -24,7 +24,7 @@ _END_IDLE = (
 )
 
 
-class PostgresConnections(Expectation, check="postgres.connections"):
+class PostgresConnections(InServer, check="postgres.connections"):
     """
     Clients can connect: the connections they hold stay under what the server lets them have.
 
@@ -51,7 +51,6 @@ class PostgresConnections(Expectation, check="postgres.connections"):
         commands=(_SHOW_HOLDERS, _END_IDLE),
     )
 
-    target: PostgresTarget
     used: ShareUsed | None = None
     """How much may be used of the connections that clients can have, in percent."""
     free: CountLeft | None = None
@@ -61,7 +60,7 @@ class PostgresConnections(Expectation, check="postgres.connections"):
     database: str | None = None
     """Judge only this database: against its own CONNECTION LIMIT, or against the whole server when it has none."""
 
-    def queries(self) -> Iterable[Query[Any]]:
+    def looks_at(self) -> Iterable[Query[Any]]:
         """Who holds the connections."""
         return (self.sessions,)
 

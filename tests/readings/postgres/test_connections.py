@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opscheck import PostgresTarget
-from opscheck.expectations.postgres import PostgresConnections
+from opscheck.expectations.postgres.connections import PostgresConnections
 from opscheck.queries.observation import CouldNotObserve
-from opscheck.queries.postgres import Holder, Occupancy, SessionsAnswer, Share
-from opscheck.readings.postgres import Slots, connection_slots
+from opscheck.queries.postgres.sessions import Holder, Occupancy, SessionsAnswer, Share
+from opscheck.readings.postgres.connections import Slots, connection_slots
 from opscheck.testing import expect
 
 HOLDER = Holder(application="", role="app", database="shop", client="", state="idle", count=3)
@@ -18,13 +18,11 @@ def slots(dsn: str = "postgresql://h/shop", role: str | None = None, **changed) 
     fields = {
         "role": "opscheck",
         "is_superuser": False,
-        "can_see_all": True,
         "server_version": 180004,
         "max_connections": 100,
         "superuser_reserved": 3,
         "reserved": 0,
         "used": 3,
-        "invisible": 0,
         "roles": (),
         "databases": (),
         "holders": (HOLDER,),

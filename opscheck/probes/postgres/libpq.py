@@ -13,7 +13,8 @@ from psycopg.conninfo import make_conninfo
 from psycopg.rows import TupleRow
 
 from opscheck.queries.observation import ProbeError, ProblemKind
-from opscheck.queries.postgres import Refusal, RefusedBy, identifier
+from opscheck.queries.postgres.base import identifier
+from opscheck.queries.postgres.sessions import Refusal, RefusedBy
 
 Connection: TypeAlias = psycopg.Connection[TupleRow]
 
@@ -37,9 +38,9 @@ class TooManyConnections(Exception):  # noqa: N818 - for one query it is no erro
         self.refusal = refusal
 
 
-def connect(dsn: str, deadline: float) -> Connection:
+def connect(dsn: str, deadline: float, database: str | None = None) -> Connection:
     """
-    A connection in autocommit mode, by `deadline` on the monotonic clock.
+    A connection in autocommit mode, by `deadline` on the monotonic clock; to the dsn's database, or to another one.
 
     psycopg's own `connect` rounds its time-out to whole seconds and loses the SQLSTATE of a server that refuses
     (psycopg issue 1188), so libpq is driven here. Of several hosts in a DSN each that refuses makes room for the
@@ -47,7 +48,7 @@ def connect(dsn: str, deadline: float) -> Connection:
 
     Raises TimeoutError, TooManyConnections, and ProbeError with `target_down` for every other reason.
     """
-    pgconn = pq.PGconn.connect_start(_conninfo(dsn).encode())
+    pgconn = pq.PGconn.connect_start(_conninfo(dsn, database).encode())
     try:
         _ask_for_sqlstates(pgconn)
         _drive(pgconn, deadline)
@@ -61,9 +62,10 @@ def connect(dsn: str, deadline: float) -> Connection:
     return connection
 
 
-def _conninfo(dsn: str) -> str:
+def _conninfo(dsn: str, database: str | None) -> str:
+    other = {} if database is None else {"dbname": database}
     try:
-        return make_conninfo(dsn, application_name="opscheck", client_encoding="UTF8")
+        return make_conninfo(dsn, application_name="opscheck", client_encoding="UTF8", **other)
     except psycopg.Error:
         # Its text quotes the DSN, password and all.
         raise ProbeError(

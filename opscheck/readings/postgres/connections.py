@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from opscheck.expectations.postgres import PostgresConnections
+from opscheck.expectations.postgres.connections import PostgresConnections
 from opscheck.queries.observation import CouldNotObserve, Problem, ProblemKind
-from opscheck.queries.postgres import Holder, Occupancy, Refusal, RefusedBy, SessionsAnswer, Share, identifier
+from opscheck.queries.postgres.sessions import Holder, Occupancy, Refusal, RefusedBy, SessionsAnswer, Share
 from opscheck.units import Percentage
 
 _EVIDENCE = 5
@@ -60,8 +60,6 @@ def connection_slots(expectation: PostgresConnections, answer: SessionsAnswer) -
             text = "the answer says neither how many are connected nor that one was refused"
             raise CouldNotObserve(expectation.sessions, Problem(kind=ProblemKind.UNREADABLE, text=text))
         return []
-    if not occupancy.can_see_all:
-        raise CouldNotObserve(expectation.sessions, _hidden(occupancy))
     if expectation.role is None and expectation.database is None:
         return [_server(expectation, occupancy), *_own_limits(occupancy)]
     return list(_named(expectation, occupancy))
@@ -91,14 +89,6 @@ def refused_subject(expectation: PostgresConnections, met: Refusal) -> str:
 
 def _refused(met: Refusal) -> str:
     return f"role {met.role}" if met.by is RefusedBy.ROLE else f"database {met.database}"
-
-
-def _hidden(occupancy: Occupancy) -> Problem:
-    return Problem(
-        kind=ProblemKind.DENIED,
-        text=f"{occupancy.invisible} sessions are hidden from role {occupancy.role}",
-        advice=f"GRANT pg_monitor TO {identifier(occupancy.role)}",
-    )
 
 
 def _server(expectation: PostgresConnections, occupancy: Occupancy) -> Slots:

@@ -14,9 +14,9 @@ import trustme
 from psycopg.conninfo import make_conninfo
 
 from opscheck.demo.processes import free_port, wait_until
-from opscheck.probes.libpq import TooManyConnections, connect
+from opscheck.probes.postgres.libpq import TooManyConnections, connect
 from opscheck.queries.observation import ProbeError, Problem, ProblemKind
-from opscheck.queries.postgres import RefusedBy
+from opscheck.queries.postgres.sessions import RefusedBy
 
 Serve = Callable[[socket.socket], None]
 

@@ -1,30 +1,11 @@
-"""Questions to PostgreSQL and the shapes of their answers."""
+"""Who holds a server's connections."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 import msgspec
 
-from opscheck.queries.base import Permission, Query
-
-
-def identifier(name: str) -> str:
-    """A name as SQL takes it, whatever is in it."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-@dataclass(frozen=True)
-class RoleGrant(Permission):
-    """Membership in one of PostgreSQL's predefined roles."""
-
-    role: str
-    """The predefined role, such as pg_monitor."""
-    reason: str
-    """Why it is needed."""
-
-    def text(self) -> str:
-        """The grant and its reason."""
-        return f"GRANT {self.role}: {self.reason}"
+from opscheck.queries.postgres.base import READ_SESSIONS, PostgresQuery
 
 
 class RefusedBy(StrEnum):
@@ -77,8 +58,6 @@ class Occupancy(msgspec.Struct, frozen=True, kw_only=True):
     role: str
     """The role that asked."""
     is_superuser: bool
-    can_see_all: bool
-    """False when the sessions of other roles are hidden; the numbers then say nothing."""
     server_version: int
     """As server_version_num has it: 180004."""
     max_connections: int
@@ -86,8 +65,6 @@ class Occupancy(msgspec.Struct, frozen=True, kw_only=True):
     reserved: int
     """`reserved_connections`; 0 before PostgreSQL 16, which has no such setting."""
     used: int
-    invisible: int
-    """Sessions whose kind is hidden from the role that asked."""
     roles: tuple[Share, ...]
     """Those with a limit of their own, and the one that was asked for."""
     databases: tuple[Share, ...]
@@ -109,14 +86,12 @@ class SessionsAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True)
-class Sessions(Query[SessionsAnswer], name="postgres.sessions"):
+class Sessions(PostgresQuery[SessionsAnswer], name="postgres.sessions"):
     """Who holds the server's connections, and how many may be held."""
+
+    needs = (READ_SESSIONS,)
 
     role: str | None = None
     """A role to count, with or without a limit of its own."""
     database: str | None = None
     """A database to count, with or without a limit of its own."""
-
-    def permissions(self) -> tuple[Permission, ...]:
-        """The sessions of other roles are hidden without `pg_monitor`."""
-        return (RoleGrant(role="pg_monitor", reason="the sessions of other roles are hidden without it"),)

@@ -1,0 +1,1 @@
+"""What can be asked of a PostgreSQL server, a module per field of work; `opscheck.probes.postgres` has its twins."""

@@ -1,0 +1,87 @@
+"""What every question to PostgreSQL has: the rights that it needs, and the database it is asked in."""
+
+from dataclasses import dataclass
+from typing import ClassVar, TypeVar
+
+import msgspec
+
+from opscheck.queries.base import Permission, Query
+
+A = TypeVar("A")
+
+NEWEST_KNOWN = 18
+"""The newest major version whose columns are known here; what is newer is asked in its words."""
+
+
+def identifier(name: str) -> str:
+    """A name as SQL takes it, whatever is in it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+@dataclass(frozen=True)
+class RoleGrant(Permission):
+    """Membership in one of PostgreSQL's predefined roles."""
+
+    role: str
+    """The predefined role, such as pg_monitor."""
+    reason: str
+    """Why it is needed."""
+
+    def text(self) -> str:
+        """The grant and its reason."""
+        return f"GRANT {self.role}: {self.reason}"
+
+
+READ_SESSIONS = RoleGrant("pg_read_all_stats", "what the sessions of other roles do is hidden without it")
+READ_SETTINGS = RoleGrant("pg_read_all_settings", "some settings are hidden without it, as if they were not there")
+READ_SERVER_FILES = RoleGrant("pg_monitor", "the folders of WAL and archive status cannot be listed without it")
+
+
+@dataclass(frozen=True)
+class PostgresQuery(Query[A]):
+    """One question to a server. The probe makes sure of `needs` before it asks: without them some answers are wrong."""
+
+    needs: ClassVar[tuple[RoleGrant, ...]] = ()
+    """The predefined roles without which the server hides part of the answer, or refuses it."""
+
+    def permissions(self) -> tuple[Permission, ...]:
+        """The roles of `needs`."""
+        return self.needs
+
+
+@dataclass(frozen=True)
+class DatabaseQuery(PostgresQuery[A]):
+    """One question that is asked in a database: about its tables, its indexes, its sequences."""
+
+    database: str | None = None
+    """The database; None is the one that the target's dsn names."""
+
+    @property
+    def group(self) -> str:
+        """Asked beside the other questions in this database, on one connection."""
+        return self.database or ""
+
+    def text(self) -> str:
+        """The question, and in which database."""
+        return f"{self.asked_for()} in {f'database {self.database}' if self.database else 'the database of the dsn'}"
+
+    def asked_for(self) -> str:
+        """What is asked for, in words."""
+        return self.name
+
+
+class DatabaseNames(msgspec.Struct, frozen=True, kw_only=True):
+    """The databases of a server to which somebody may connect, templates left out."""
+
+    names: tuple[str, ...]
+    current: str
+    """The one that the dsn names."""
+
+
+@dataclass(frozen=True)
+class ListDatabases(PostgresQuery[DatabaseNames], name="postgres.databases"):
+    """Which databases there are."""
+
+    def text(self) -> str:
+        """For people."""
+        return "the names of the databases"

@@ -1,0 +1,1 @@
+"""What PostgreSQL's answers mean, a module per field of work."""

@@ -1,0 +1,53 @@
+"""A check that looks at a real server, without pytest's plugin and without a policy file."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from opscheck.expectations.base import Expectation
+from opscheck.judging import Findings
+from opscheck.probes import probe_for
+from opscheck.probes.base import Session
+from opscheck.queries.base import Query
+from opscheck.queries.observation import CouldNotObserve, ProbeError, Problem, Sample
+from opscheck.targets import Target
+from opscheck.testing import expect, judge
+
+
+def look(
+    check: Callable[..., None],
+    kind: type[Expectation],
+    target: Target,
+    *,
+    earlier: Mapping[Query[Any], Sequence[Sample]] | None = None,
+    now: datetime | None = None,
+    **fields: Any,
+) -> Findings:
+    """What `check` finds at `target` for an expectation with these fields. CouldNotObserve comes through."""
+    expectation = expect(kind, target, **fields)
+    session = probe_for(target.kind).open_session(target.named("target"), 10)
+    with closing(session):
+        answers = answers_of(session)
+        return judge(check, expectation, answers, now or datetime.now(UTC), earlier=earlier or {})
+
+
+def answers_of(session: Session) -> Callable[[Query[Any]], Any]:
+    """Answers a query by asking, with the problem in the place of an answer that there is none."""
+
+    def answer(query: Query[Any]) -> Any:
+        try:
+            return session.ask(query, 10)
+        except ProbeError as error:
+            return error.problem
+
+    return answer
+
+
+def missing(call: Callable[[], object]) -> Problem:
+    """Why `call` could not observe what it should judge."""
+    with pytest.raises(CouldNotObserve) as raised:
+        call()
+    return raised.value.problem
