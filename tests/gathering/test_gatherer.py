@@ -51,6 +51,30 @@ class TwoPlaces(Expectation, check="test.two_places"):
         return [Number(target=self.target.name), Number(target=self.other.name)]
 
 
+@dataclass(frozen=True)
+class InRoom(Query[int], name="test.in_room"):
+    """Asks for something in the room of this number."""
+
+    number: int = 0
+    what: str = ""
+
+    @property
+    def group(self) -> str:
+        """The room."""
+        return str(self.number)
+
+
+class Rooms(Expectation, check="test.rooms"):
+    """The rooms are right."""
+
+    target: Place
+    ask: tuple[int, ...]
+
+    def queries(self) -> list[InRoom]:
+        """Two questions in each room."""
+        return [InRoom(self.target.name, number, what) for what in "ab" for number in self.ask]
+
+
 class Recorder:
     """A probe whose answers a test chooses; it writes down what it was asked, and how much at the same time."""
 
@@ -130,6 +154,17 @@ def test_each_query_may_take_as_long_as_the_target_that_it_asks_allows():
     both = expect(TwoPlaces, here, severity="P1", other=there.named("other"))
 
     assert [7.0, 9.0] == [asked.timeout_s for asked in plan(first_questions([both]), Duration(5))]
+
+
+def test_questions_of_one_group_are_asked_side_by_side():
+    target = Place(kind="test-place")
+    first, second = (expect(Rooms, target, severity="P1", ask=ask) for ask in ([3, 1], [1, 4]))
+
+    asked = plan(first_questions([first, second]), Duration(5))
+
+    assert [(1, "a"), (1, "b"), (3, "a"), (3, "b"), (4, "a"), (4, "b")] == [
+        (one.query.number, one.query.what) for one in asked
+    ]
 
 
 def test_answers_arrive_with_their_time_and_duration():
