@@ -162,14 +162,28 @@ class RedisTarget(Target, kind="redis"):
     """A Redis or Valkey server."""
 
     url: SecretStr
-    """redis://, rediss:// (TLS) or unix:// with user and password where needed."""
+    """
+    redis://, rediss:// (TLS) or unix:// with user and password where needed.
+
+    Several servers of one set or cluster are separated by commas, `redis://user:password@one:6379,two:6379`: each of
+    them is asked and judged. Which database it names makes no difference.
+    """
     ca_file: str | None = None
     """PEM file of the authorities to trust instead of the system's."""
+    client_certificate: str | None = None
+    """PEM file with a client certificate and its key."""
 
     @property
     def address(self) -> str:
         """Host, port and database number."""
         return without_credentials(self.url.get_secret_value())
+
+    def address_of(self, node: str) -> str:
+        """The URL of one of its servers, host:port or the path of a socket, without credentials."""
+        scheme, _, rest = self.address.partition("://")
+        if "," not in rest:
+            return self.address
+        return f"{scheme}://{node}"
 
     def facts(self) -> dict[str, str]:
         """Its `url`, so that a command reaches the server as opscheck did."""

@@ -1,8 +1,11 @@
 """Whether Redis and Valkey servers answer."""
 
 from opscheck import Findings, Observe
-from opscheck.expectations.redis import RedisPong
-from opscheck.readings.redis import STATES, described, ping_latency
+from opscheck.expectations.redis.ping import RedisPong
+from opscheck.queries.redis.ping import PingAnswer
+from opscheck.readings.redis.ping import described, ping_latency
+from opscheck.readings.redis.servers import Server, each_server
+from opscheck.readings.redis.states import STATES
 
 
 def test_the_server_says_pong(expectation: RedisPong, observe: Observe, findings: Findings) -> None:
@@ -12,9 +15,20 @@ def test_the_server_says_pong(expectation: RedisPong, observe: Observe, findings
     Everything that keeps its sessions, locks, queues or cache there waits or fails while this is false. A server can
     be up and refuse all the same: while it loads, when its disk is full, when too many clients are connected.
     """
-    answer = observe(expectation.ping())
-    address = expectation.target.address
-    if answer.refusal is not None:
+
+    def judge(server: Server[PingAnswer]) -> None:
+        answer, address = server.answer, server.address
+        if answer.refusal is None:
+            findings.grade(
+                "latency",
+                ping_latency(answer),
+                expectation.latency,
+                unit="s",
+                subject=address,
+                detail=described(answer),
+                facts={"slow": address},
+            )
+            return
         state = STATES[answer.refusal]
         findings.measure("connected in", answer.connect_s, unit="s", subject=address)
         findings.add(
@@ -24,13 +38,5 @@ def test_the_server_says_pong(expectation: RedisPong, observe: Observe, findings
             evidence=(answer.error, state.meaning),
             facts={state.fact: address} if state.fact else {},
         )
-        return
-    findings.grade(
-        "latency",
-        ping_latency(answer),
-        expectation.latency,
-        unit="s",
-        subject=address,
-        detail=described(answer),
-        facts={"slow": address},
-    )
+
+    each_server(expectation, expectation.ping(), observe, judge)

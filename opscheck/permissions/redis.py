@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from opscheck.queries.base import Permission
-from opscheck.queries.redis import AclCommand, acl_rule
+from opscheck.queries.redis.base import AclCommand, acl_rule
 from opscheck.targets import RedisTarget
 
 

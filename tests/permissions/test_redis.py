@@ -8,7 +8,8 @@ from opscheck.permissions.redis import render
 from opscheck.probes.redis import open_session
 from opscheck.queries.base import Permission
 from opscheck.queries.observation import ProbeError, ProblemKind
-from opscheck.queries.redis import AclCommand, RedisPing
+from opscheck.queries.redis.base import AclCommand
+from opscheck.queries.redis.ping import RedisPing
 from tests.servers.redis import say
 
 TARGET = RedisTarget(kind="redis", url="redis://h")
@@ -29,7 +30,7 @@ def test_it_is_enough_and_not_more_than_enough():
         say(redis, *rule)
         session = open_session(RedisTarget(kind="redis", url=f"redis://opscheck:pw@127.0.0.1:{redis.port}/0"), 5)
 
-        assert session.ask(query, 5).refusal is None
+        assert session.ask(query, 5).nodes[0].answer.refusal is None
 
         say(redis, *[word for word in rule if word != "+ping"])
         with pytest.raises(ProbeError) as raised:

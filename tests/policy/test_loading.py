@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from opscheck import Expectation, Graded, HttpTarget, Severity, Target
 from opscheck.expectations.http import HttpResponse
-from opscheck.expectations.redis import RedisPong
+from opscheck.expectations.redis.ping import RedisPong
 from opscheck.policy.errors import PolicyError
 from opscheck.policy.loading import read_policy
 from opscheck.policy.models import PolicyFile

@@ -137,3 +137,18 @@ def _greeting(server: Redis) -> str:
     with socket.create_connection(("127.0.0.1", server.port), timeout=0.2) as connection, suppress(TimeoutError):
         return connection.recv(4096).decode()
     return ""
+
+
+def fill(server: Redis, *options: str) -> None:
+    """Write until it is at its maxmemory: then it refuses, or evicts."""
+    for start in range(0, 4000, 100):
+        commands = [["SET", f"key:{start + one}", "x" * 10_000, *options] for one in range(100)]
+        if "OOM" in _say_all(server, commands):
+            return
+
+
+def _say_all(server: Redis, commands: list[list[str]]) -> str:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        wanted = [["AUTH", server._password], *commands, ["QUIT"]]
+        connection.sendall(b"".join(_command(*words) for words in wanted))
+        return b"".join(iter(lambda: connection.recv(65536), b"")).decode()

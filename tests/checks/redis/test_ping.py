@@ -7,10 +7,11 @@ import pytest
 from checks.redis import test_ping
 from opscheck import Findings, RedisTarget, Severity
 from opscheck.demo.redis import Redis, program
-from opscheck.expectations.redis import RedisPong
+from opscheck.expectations.redis.ping import RedisPong
 from opscheck.guidance.templates import render
 from opscheck.probes.redis import open_session
-from opscheck.queries.redis import PingAnswer, Refusal
+from opscheck.queries.redis.base import Refusal, Replies, Reply
+from opscheck.queries.redis.ping import PingAnswer
 from opscheck.record import Finding
 from opscheck.testing import expect, judge
 from tests.servers.redis import blocked_by_a_script, failing_snapshots, full_of_clients, loading
@@ -31,7 +32,9 @@ def judged(server: Redis | PingAnswer, **fields) -> Findings:
 
 
 def _answer(server, target, query):
-    return server if isinstance(server, PingAnswer) else open_session(target, 20).ask(query, 20)
+    if isinstance(server, PingAnswer):
+        return Replies(nodes=(Reply(node="cache.example:6379", answer=server),))
+    return open_session(target, 20).ask(query, 20)
 
 
 def commands(finding: Finding) -> list[str]:

@@ -4,10 +4,10 @@ import pytest
 from pydantic import ValidationError
 
 from opscheck import RedisTarget, Severity
-from opscheck.expectations.redis import RedisPong
+from opscheck.expectations.redis.ping import RedisPong
 from opscheck.guidance.templates import malformed, unknown_names
 from opscheck.queries.observation import Problem, ProblemKind
-from opscheck.queries.redis import RedisPing
+from opscheck.queries.redis.ping import RedisPing
 from opscheck.testing import expect
 
 CACHE = RedisTarget(kind="redis", url="redis://:geheim@cache.example:6379/0")

@@ -10,9 +10,11 @@ import trustme
 
 from opscheck import RedisTarget
 from opscheck.demo.redis import Redis
-from opscheck.probes.redis import Place, open_session
+from opscheck.probes.redis import open_session
+from opscheck.probes.redis.place import Place
 from opscheck.queries.observation import ProbeError, Problem, ProblemKind
-from opscheck.queries.redis import PingAnswer, RedisPing, Refusal
+from opscheck.queries.redis.base import Refusal
+from opscheck.queries.redis.ping import PingAnswer, RedisPing
 from tests.servers.redis import (
     ScriptedServer,
     blocked_by_a_script,
@@ -41,7 +43,8 @@ def _scripted() -> Iterator:
 def ping(url: str, timeout_s: float = 5, samples: int = 5, **fields) -> PingAnswer:
     session = open_session(RedisTarget(kind="redis", url=url, **fields), timeout_s)
     try:
-        return session.ask(RedisPing("cache", samples=samples), timeout_s)
+        (reply,) = session.ask(RedisPing("cache", samples=samples), timeout_s).nodes
+        return reply.answer
     finally:
         session.close()
 
@@ -255,7 +258,7 @@ def test_no_password(redis):
 
     assert ProblemKind.DENIED is problem.kind
     assert f"127.0.0.1:{redis.port} wants a password, and the target's url has none" == problem.text
-    assert "ACL SETUSER opscheck on >PASSWORD resetkeys resetchannels -@all +ping" in problem.advice
+    assert "ACL SETUSER opscheck on >PASSWORD resetkeys resetchannels -@all +info +ping" in problem.advice
     assert problem.target_down
 
 

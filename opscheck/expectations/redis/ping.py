@@ -1,4 +1,4 @@
-"""What can be expected of a Redis or Valkey server."""
+"""That a Redis or Valkey server answers."""
 
 from collections.abc import Iterable
 from typing import Any, ClassVar
@@ -9,7 +9,7 @@ from opscheck.expectations.answering import refutes_answering
 from opscheck.expectations.base import Expectation, Remediation
 from opscheck.queries.base import Query
 from opscheck.queries.observation import Problem
-from opscheck.queries.redis import RedisPing
+from opscheck.queries.redis.ping import RedisPing
 from opscheck.targets import RedisTarget
 from opscheck.units import Duration, Graded, PositiveCount, Severity
 
@@ -48,7 +48,7 @@ class RedisPong(Expectation, check="redis.ping"):
     )
 
     target: RedisTarget
-    """The server."""
+    """The server, or the servers of one set or cluster; each of them must answer."""
     latency: Graded[Duration] | None = None
     """How long a PING may take on an open connection; the median of the samples."""
     samples: PositiveCount = Field(default=5, le=100)

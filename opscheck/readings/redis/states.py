@@ -1,11 +1,9 @@
-"""What a PING tells of a server: pure functions from answers to facts."""
+"""The states in which a server refuses to work, in words."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from statistics import median
 
-from opscheck.queries.redis import PingAnswer, Refusal
-from opscheck.units import format_duration
+from opscheck.queries.redis.base import Refusal
 
 
 @dataclass(frozen=True)
@@ -49,15 +47,5 @@ STATES: Mapping[Refusal, State] = {
         "somebody leaks connections, or `maxclients` or the limit of open files is too low",
         "max_clients",
     ),
-    Refusal.OTHER: State("it answers PING with an error", "the server's own words are all that is known", None),
+    Refusal.OTHER: State("it answers with an error", "the server's own words are all that is known", None),
 }
-
-
-def ping_latency(answer: PingAnswer) -> float:
-    """The median round trip in seconds. The first PING is left out: a new connection is slower than an open one."""
-    return median(answer.pings_s[1:] or answer.pings_s)
-
-
-def described(answer: PingAnswer) -> str:
-    """What the latency is made of."""
-    return f"median of {len(answer.pings_s[1:]) or 1}, connecting took {format_duration(answer.connect_s)}"

@@ -1,8 +1,10 @@
 """What a PING tells."""
 
-from opscheck.expectations.redis import RedisPong
-from opscheck.queries.redis import PingAnswer, Refusal
-from opscheck.readings.redis import STATES, described, ping_latency
+from opscheck.expectations.redis.ping import RedisPong
+from opscheck.queries.redis.base import Refusal
+from opscheck.queries.redis.ping import PingAnswer
+from opscheck.readings.redis.ping import described, ping_latency
+from opscheck.readings.redis.states import STATES
 
 
 def test_every_refusal_has_words_and_facts_that_are_declared():

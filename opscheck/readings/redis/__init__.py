@@ -1,0 +1,1 @@
+"""What the answers of Redis and Valkey servers mean, a module per field of work."""

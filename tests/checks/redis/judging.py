@@ -1,0 +1,62 @@
+"""Judging checks of Redis by what real servers answer, and by answers of the test's own."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from opscheck import Findings, RedisTarget
+from opscheck.demo.redis import Redis
+from opscheck.guidance.templates import render
+from opscheck.probes.redis import open_session
+from opscheck.queries.observation import ProbeError, Sample
+from opscheck.queries.redis.base import Replies, Reply
+from opscheck.queries.redis.info import RedisInfo, ServerInfo
+from opscheck.record import Finding
+from opscheck.testing import NOON, expect, judge
+
+ELSEWHERE = RedisTarget(kind="redis", url="redis://:geheim@cache.example:6379/0")
+ADDRESS = "redis://cache.example:6379/0"
+
+
+def ask(server: Redis | RedisTarget, query) -> Any:
+    """What a real server answers, or the problem in its place."""
+    target = server if isinstance(server, RedisTarget) else RedisTarget(kind="redis", url=server.url)
+    try:
+        return open_session(target, 20).ask(query, 20)
+    except ProbeError as error:
+        return error.problem
+
+
+def look(server: Redis) -> Replies[ServerInfo]:
+    """What a real server says of itself."""
+    return ask(server, RedisInfo("target"))
+
+
+def said(answer: Any, node: str = "cache.example:6379") -> Replies:
+    """The answer of a server that is not there."""
+    return Replies(nodes=(Reply(node=node, answer=answer),))
+
+
+def before(answer: Replies, seconds: float) -> Mapping[Any, list[Sample]]:
+    """An answer that an earlier run was given."""
+    return {RedisInfo("target"): [Sample(taken_at=NOON - timedelta(seconds=seconds), answer=answer)]}
+
+
+def judged(check, kind, server: Redis | RedisTarget | Any, *, earlier=None, **fields) -> Findings:
+    """Run the check against a real server, or against an answer of the test's own."""
+    if isinstance(server, Redis):
+        target = RedisTarget(kind="redis", url=server.url)
+    else:
+        target = server if isinstance(server, RedisTarget) else ELSEWHERE
+    expectation = expect(kind, target, **fields)
+
+    def answer(query):
+        return ask(target, query) if isinstance(server, Redis | RedisTarget) else said(server)
+
+    return judge(check, expectation, answer, earlier=earlier)
+
+
+def commands(kind, finding: Finding) -> list[str]:
+    """The commands that its facts complete."""
+    rendered = [render(command, finding.facts) for command in kind.default_remediation.commands]
+    return [command for command in rendered if command]
