@@ -80,6 +80,7 @@ def cli() -> None:
 @click.option("--junit", metavar="FILE", help="Write JUnit XML, for Jenkins, GitLab and the like.")
 @click.option("--save", metavar="FILE", help="Write every observation to a snapshot file.")
 @click.option("--from", "snapshot", metavar="FILE", help="Judge a snapshot file; no target is touched.")
+@click.option("--state", metavar="FILE", help="Keep samples of counters from run to run, to judge what came between.")
 @click.option("--timeout", default="2m", show_default=True, help="How long gathering may take.")
 @click.option("--concurrency", default=64, show_default=True, help="How many queries are asked at the same time.")
 @click.option("-v", "--verbose", is_flag=True, help="Show what passed too, and every finding and line of evidence.")
@@ -93,6 +94,7 @@ def run(  # noqa: PLR0913, PLR0917 - one per option
     junit: str | None,
     save: str | None,
     snapshot: str | None,
+    state: str | None,
     timeout: str,
     concurrency: int,
     verbose: bool,
@@ -111,7 +113,7 @@ def run(  # noqa: PLR0913, PLR0917 - one per option
     from opscheck.running.launching import Launch, launch  # noqa: PLC0415 - pytest is not needed for --help
 
     options = [f"--tag={tag}" for tag in tags] + [f"--only={glob}" for glob in only] + [f"--fail-on={fail_on}"]
-    files = {"--run-json": record, "--junit-xml": junit, "--save": save, "--from": snapshot}
+    files = {"--run-json": record, "--junit-xml": junit, "--save": save, "--from": snapshot, "--state": state}
     options += [f"{option}={file}" for option, file in files.items() if file]
     options += [f"--run-timeout={timeout}", f"--run-concurrency={concurrency}"]
     return launch(Launch(_policy(policy), checks, options, verbose=verbose))

@@ -41,6 +41,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--save", dest="opscheck_save", metavar="FILE", help="Write every observation to a snapshot.")
     group.addoption("--from", dest="opscheck_from", metavar="FILE", help="Judge a snapshot; no target is touched.")
     group.addoption(
+        "--state",
+        dest="opscheck_state",
+        metavar="FILE",
+        help="Keep samples of counters and sizes from run to run, and judge what happened in between.",
+    )
+    group.addoption(
         "--run-timeout",
         dest="opscheck_timeout",
         metavar="DURATION",

@@ -3,7 +3,7 @@
 import base64
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import fields as fields_of
 from dataclasses import is_dataclass, replace
 from enum import Enum
@@ -21,6 +21,7 @@ _SHORTEST = 4  # a shorter text says nothing and would tear every output apart
 _ANYWHERE = 8  # from this length on it is hidden inside longer words too
 _CUT_OFF = ("…", "...")
 _SECRET_WORDS = ("password", "passwd", "pwd", "token", "secret", "key", "auth", "signature", "credential")
+_REFERENCE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
 _LIBPQ_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _LIBPQ_PASSWORD = re.compile(r"(?:^|\s)(?:password|sslpassword)\s*=\s*('(?:\\.|[^'])*'|\S+)")
 
@@ -35,6 +36,7 @@ class Secrets:
 
     def __init__(self) -> None:
         self._shown_as: dict[str, str] = {}
+        self._stands_for: dict[str, str] = {}
         self._pattern: re.Pattern[str] | None = None
         self._beginnings: set[str] = set()
         self._longest = 0
@@ -44,6 +46,8 @@ class Secrets:
         for credential in credentials(value):
             self._hide(credential, HIDDEN)
         self._hide(value, shown_as)
+        if shown_as != HIDDEN:
+            self._stands_for[shown_as] = value
 
     def clean(self, text: str) -> str:
         """
@@ -68,23 +72,18 @@ class Secrets:
 
         What is no free text stays as it is, though a secret may be spelled alike: names of fields, enums, times.
         """
-        return cast("V", self._cleaned(value))
+        return cast("V", _with_texts(value, self.clean))
 
-    def _cleaned(self, value: object) -> object:
-        if isinstance(value, str) and not isinstance(value, Enum):
-            return self.clean(value)
-        if isinstance(value, dict):
-            return {self._cleaned(key): self._cleaned(item) for key, item in value.items()}
-        if isinstance(value, list | tuple):
-            return type(value)([self._cleaned(item) for item in value])
-        if isinstance(value, msgspec.Struct):
-            fields = {name: self._cleaned(getattr(value, name)) for name in value.__struct_fields__}
-            return msgspec.structs.replace(value, **fields)
-        if is_dataclass(value) and not isinstance(value, type):
-            return replace(
-                value, **{field.name: self._cleaned(getattr(value, field.name)) for field in fields_of(value)}
-            )
-        return value
+    def restore_value(self, value: V) -> V:
+        """
+        A value that was cleaned in an earlier run, with what its references stand for now.
+
+        A name that came from the environment is then the same name in both; a credential stays hidden.
+        """
+        return cast("V", _with_texts(value, self._restored)) if self._stands_for else value
+
+    def _restored(self, text: str) -> str:
+        return _REFERENCE.sub(lambda match: self._stands_for.get(match.group(), match.group()), text)
 
     def _hide(self, value: str, shown_as: str) -> None:
         for spelling in _spellings(value):
@@ -106,6 +105,24 @@ class Secrets:
             return True
         end = text[-self._longest :]
         return any(end[start : start + _ANYWHERE] in self._beginnings for start in range(len(end) - _ANYWHERE + 1))
+
+
+def _with_texts(value: object, change: Callable[[str], str]) -> object:
+    def changed(value: object) -> object:
+        return _with_texts(value, change)
+
+    if isinstance(value, str) and not isinstance(value, Enum):
+        return change(value)
+    if isinstance(value, dict):
+        return {changed(key): changed(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)([changed(item) for item in value])
+    if isinstance(value, msgspec.Struct):
+        fields = {name: changed(getattr(value, name)) for name in value.__struct_fields__}
+        return msgspec.structs.replace(value, **fields)
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{field.name: changed(getattr(value, field.name)) for field in fields_of(value)})
+    return value
 
 
 def credentials(value: str) -> Iterable[str]:

@@ -53,6 +53,22 @@ def test_the_word_that_stands_for_a_secret_is_not_hidden_itself():
     assert secrets.clean("${API_TOKEN}") == "${API_TOKEN}"
 
 
+def test_what_was_hidden_as_a_reference_can_be_restored_where_the_variable_is_known():
+    secrets = hiding("open-sesame")
+    secrets.add("orders", "${DB_NAME}")
+    written = {"name": ["orders", "open-sesame", "${OTHER}", "${HOME} is not ours"]}
+
+    restored = secrets.restore_value(secrets.clean_value(written))
+
+    assert {"name": ["orders", "***", "${OTHER}", "${HOME} is not ours"]} == restored
+
+
+def test_without_references_there_is_nothing_to_restore():
+    written = ["${DB_NAME}"]
+
+    assert written is hiding("open-sesame").restore_value(written)
+
+
 def test_the_longer_secret_goes_first_so_that_none_of_it_is_left():
     secrets = hiding("sesame-open", "sesame-open-and-close")
 

@@ -53,7 +53,7 @@ class Snapshot:
             observation = msgspec.convert(raw, Observation)
             if observation.problem is not None:
                 return observation
-            return msgspec.structs.replace(observation, answer=msgspec.convert(observation.answer, query.answer))
+            return _typed(observation, query)
         except msgspec.ValidationError as error:
             # A file that was edited, or that another version has written.
             text = f"the snapshot's answer to {query.text()} cannot be read: {error}"
@@ -107,6 +107,16 @@ def read_snapshot(path: Path, secrets: Secrets) -> Snapshot:
     if file.schema != SNAPSHOT_SCHEMA:
         raise SnapshotError(f"{path}: expected {SNAPSHOT_SCHEMA}, got {file.schema}; take a new one with --save")
     return Snapshot(file, secrets)
+
+
+def _typed(observation: Observation, query: Query[Any]) -> Observation:
+    """The observation with its answers as what they are, and not as JSON has them. Raises msgspec.ValidationError."""
+    earlier = (
+        msgspec.structs.replace(sample, answer=msgspec.convert(sample.answer, query.answer))
+        for sample in observation.earlier
+    )
+    answer = msgspec.convert(observation.answer, query.answer)
+    return msgspec.structs.replace(observation, answer=answer, earlier=tuple(earlier))
 
 
 def _key(name: str, fields: object) -> str:

@@ -31,7 +31,15 @@ from opscheck.running.rehearsing import rehearse
 from opscheck.running.settings import Settings, read_settings
 from opscheck.running.state import Observations
 from opscheck.running.terminal import Terminal
-from opscheck.running.workers import Handover, hand_over, is_controller, is_worker, receive
+from opscheck.running.workers import (
+    Handover,
+    hand_back,
+    hand_over,
+    is_controller,
+    is_worker,
+    receive,
+    take_back,
+)
 from opscheck.verdicts import ExitCode
 
 _STOPPED: dict[int, ExitCode] = {
@@ -89,7 +97,8 @@ class RunHooks:
     def pytest_report_header(self) -> str:
         """Say what is judged, and from what."""
         source = f", snapshot {self._settings.snapshot}" if self._settings.snapshot else ""
-        return f"opscheck: {self._settings.policy}, fails on {self._settings.gate}{source}"
+        state = f", state {self._settings.state}" if self._settings.state else ""
+        return f"opscheck: {self._settings.policy}, fails on {self._settings.gate}{source}{state}"
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         """Keep the session for the hooks that are not given it."""
@@ -112,6 +121,12 @@ class RunHooks:
         """Tell a worker where the observations are (xdist, in the controller)."""
         if self._handover is not None:
             node.workerinput["opscheck"] = self._handover.for_worker()
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Take back what a worker has asked for itself, to be remembered (xdist, in the controller)."""
+        if self._observations is not None:
+            take_back(node, self._observations)
 
     # -- collection ----------------------------------------------------------------------------------------------
 
@@ -227,12 +242,15 @@ class RunHooks:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Close the gate or leave it open, and write the record."""
+        if is_worker(self._config) and self._observations is not None:
+            hand_back(self._config, self._observations)
         if is_worker(self._config) or self._config.option.collectonly or exitstatus == pytest.ExitCode.USAGE_ERROR:
             return
         if self._handover is not None:
             self._handover.remove()
         if self._policy is None or self._observations is None:
             return
+        self._unwritten += [f"--state: {trouble}" for trouble in self._observations.remembering.finish()]
         self._run = record(
             self._policy,
             self._settings.gate,

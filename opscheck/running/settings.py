@@ -23,6 +23,7 @@ class Settings:
     record: Path | None
     save: Path | None
     snapshot: Path | None
+    state: Path | None
     timeout: Duration
     concurrency: int
 
@@ -58,6 +59,7 @@ def read_settings(config: pytest.Config, policy: Path) -> Settings:
         record=_file("--run-json", config.getoption("opscheck_json")),
         save=_file("--save", config.getoption("opscheck_save")),
         snapshot=_path(config.getoption("opscheck_from")),
+        state=_file("--state", config.getoption("opscheck_state")),
         timeout=_duration(config.getoption("opscheck_timeout")),
         concurrency=_at_least_one(config.getoption("opscheck_concurrency")),
     )

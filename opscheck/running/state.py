@@ -6,12 +6,14 @@ from typing import Any
 
 from opscheck.expectations.base import Expectation
 from opscheck.gathering.gatherer import Gatherer, Progress
+from opscheck.gathering.memory import Memory
 from opscheck.gathering.observing import Observing
 from opscheck.gathering.plan import Asked, Questions, first_questions, plan, timeout_of
 from opscheck.gathering.snapshot import Snapshot, write_snapshot
 from opscheck.policy.models import Policy
 from opscheck.queries.base import Identity, Query
 from opscheck.queries.observation import CouldNotObserve, Observation, Problem, ProblemKind
+from opscheck.running.remembering import Remembering
 from opscheck.running.settings import Settings
 from opscheck.verdicts import carriers, outage
 
@@ -31,6 +33,7 @@ class Observations:
         self._snapshot = snapshot
         self._gathered: dict[Query[Any], Observation] = {}
         self._gatherer: Gatherer | None = None
+        self.remembering = Remembering(_memory(policy, settings))
         self.handed_over: Snapshot | None = None
         """Observations that another process of this run has taken."""
         self.now = snapshot.taken_at if snapshot else datetime.now(UTC)
@@ -91,7 +94,7 @@ class Observations:
         if observation is None and self._snapshot is not None:
             observation = self._snapshot.find(query)
         if observation is None:
-            observation = self._open().gather([Asked(query, timeout_s)])[query]
+            observation = self.remembering.recalled(self._open().gather([Asked(query, timeout_s)]))[query]
         self._gathered[query] = observation
         return observation
 
@@ -100,7 +103,7 @@ class Observations:
         if self._snapshot is not None:
             self._gathered |= {one.query: self._snapshot.find(one.query) for one in asked}
         elif asked:
-            self._gathered |= self._open().gather(asked, progress)
+            self._gathered |= self.remembering.recalled(self._open().gather(asked, progress))
 
     def _further(self, expectation: Expectation) -> tuple[Query[Any], ...]:
         try:
@@ -127,3 +130,10 @@ class Observations:
                 place = outage(query, problem) if problem is not None else None
                 if place is not None:
                     yield expectation, place, problem
+
+
+def _memory(policy: Policy, settings: Settings) -> Memory | None:
+    """The run's state file. A snapshot has its own earlier samples, and what is judged from it is no new one."""
+    if settings.state is None or settings.snapshot is not None:
+        return None
+    return Memory(settings.state, policy.environment, policy.targets, policy.secrets)

@@ -62,3 +62,15 @@ def receive(config: pytest.Config, state: Observations) -> None:
     state.now = datetime.fromisoformat(given["now"])
     state.carriers = given["carriers"]
     state.tellers = given["tellers"]
+
+
+def hand_back(config: pytest.Config, state: Observations) -> None:
+    """Give the controller what this worker has asked for itself, so that one process writes it down."""
+    config.workeroutput["opscheck"] = state.remembering.hand_back()  # type: ignore[attr-defined]  # as above
+
+
+def take_back(node: Any, state: Observations) -> None:
+    """Take over what a worker has asked for itself; one that was killed hands nothing back."""
+    handed_back = getattr(node, "workeroutput", {}).get("opscheck")
+    if handed_back is not None:
+        state.remembering.take_back(handed_back)

@@ -9,7 +9,7 @@ import pytest
 
 from opscheck.gathering.snapshot import SnapshotError, read_snapshot, write_snapshot
 from opscheck.queries.base import Query
-from opscheck.queries.observation import Observation, Problem, ProblemKind
+from opscheck.queries.observation import Observation, Problem, ProblemKind, Sample
 from opscheck.redaction import Secrets
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -50,6 +50,41 @@ def edited(tmp_path, change):
     change(content["observations"][0]["observation"])
     path.write_text(json.dumps(content))
     return read_snapshot(path, Secrets())
+
+
+def test_earlier_answers_come_back_as_they_were(tmp_path):
+    samples = (Sample(taken_at=NOON, answer=Depth(5, "m")), Sample(taken_at=NOON, answer=Depth(6, "m")))
+    observation = Observation(taken_at=NOON, duration_s=0.1, answer=Depth(7, "m"), earlier=samples)
+
+    assert observation == saved(tmp_path, observation).get(ASKED)
+
+
+def test_an_earlier_answer_is_written_without_secrets(tmp_path):
+    earlier = (Sample(taken_at=NOON, answer=Depth(5, "hunter2")),)
+
+    found = saved(tmp_path, Observation(taken_at=NOON, duration_s=0.1, answer=Depth(7), earlier=earlier), "hunter2")
+
+    assert "***" == found.get(ASKED).earlier[0].answer.unit
+    assert "hunter2" not in (tmp_path / "snapshot.json").read_text()
+
+
+def test_a_snapshot_of_before_there_was_a_state_file_has_nothing_earlier(tmp_path):
+    def older(observation):
+        del observation["earlier"], observation["forgotten"]
+
+    found = edited(tmp_path, older).get(ASKED)
+
+    assert (Depth(7), ()) == (found.answer, found.earlier)
+
+
+def test_an_earlier_answer_that_cannot_be_read_is_no_answer_left_out(tmp_path):
+    def spoilt(observation):
+        observation["earlier"] = [{"taken_at": "2026-03-01T11:00:00Z", "answer": {"depth": "deep"}}]
+
+    found = edited(tmp_path, spoilt).get(ASKED)
+
+    assert ProblemKind.UNSUPPLIED is found.problem.kind
+    assert "cannot be read" in found.problem.text
 
 
 def test_an_answer_comes_back_as_it_was(tmp_path):

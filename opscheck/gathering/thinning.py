@@ -1,0 +1,42 @@
+"""Which samples of many runs stay: the newest, and ever fewer the older they are."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+OLDEST = timedelta(days=40)
+"""What is older is dropped; growth over a month still finds its sample."""
+RATIO = 3
+"""
+Of any age there is a sample that is so old or up to three times older, where a run was made at such a time.
+
+Growth over a day, a week or a month finds one between half and twice that age. Over 40 days of a run per minute this
+leaves twenty samples at most.
+"""
+SHORTEST = timedelta(minutes=1)
+"""Samples that are closer together than this are not kept apart for it."""
+
+
+def thinned(taken: Iterable[datetime], now: datetime) -> set[datetime]:
+    """
+    Those of the samples taken at these times that stay.
+
+    It can be done again at any later time: two neighbours come closer together, seen from then, and never apart.
+    What is ahead of `now` stays as it is; the clock went backwards, and may be set right again.
+    """
+    times = sorted(set(taken), reverse=True)
+    past = [time for time in times if time <= now and now - time <= OLDEST]
+    kept = {time for time in times if time > now}
+    place = 0
+    while place < len(past):
+        kept.add(past[place])
+        place = _next(past, place, now)
+    return kept
+
+
+def _next(past: list[datetime], place: int, now: datetime) -> int:
+    """The oldest sample that is within reach of this one; its neighbour where none is."""
+    reach = max(now - past[place], SHORTEST) * RATIO
+    following = place + 1
+    while following + 1 < len(past) and now - past[following + 1] <= reach:
+        following += 1
+    return following
