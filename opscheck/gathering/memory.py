@@ -162,6 +162,7 @@ class Memory:
         address = f"{self.path.absolute().as_uri()}?mode=rw"
         connection = sqlite3.connect(address, uri=True, timeout=_BUSY_S, isolation_level=None)
         try:
+            connection.execute("PRAGMA auto_vacuum = FULL")  # of a file that has yet to begin: it shrinks again
             yield connection
         finally:
             connection.close()
@@ -230,6 +231,8 @@ def _microseconds(time: datetime) -> int:
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, FileExistsError):
+        return "its folder is a file"
     if isinstance(error, OSError):
         return error.strerror or str(error)
     if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):

@@ -35,8 +35,8 @@ def thinned(taken: Iterable[datetime], now: datetime) -> set[datetime]:
 
 def _next(past: list[datetime], place: int, now: datetime) -> int:
     """The oldest sample that is within reach of this one; its neighbour where none is."""
-    reach = max(now - past[place], SHORTEST) * RATIO
+    reach = max(now - past[place], SHORTEST) * (RATIO - 1)
     following = place + 1
-    while following + 1 < len(past) and now - past[following + 1] <= reach:
+    while following + 1 < len(past) and past[place] - past[following + 1] <= reach:
         following += 1
     return following
