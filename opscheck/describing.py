@@ -202,7 +202,8 @@ def _shown(value: object) -> str:
 def _query_lines(expectation: Expectation, policy: Policy) -> list[str]:
     def line(query: Query[Any]) -> str:
         timeout = format_duration(timeout_of(expectation, query, policy.default_timeout))
-        return f"{query.text()}, answered within {timeout}"
+        kept = ", kept in the state file" if query.remembered else ""
+        return f"{query.text()}, answered within {timeout}{kept}"
 
     return [line(query) for query in expectation.described()]
 

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
@@ -126,6 +127,39 @@ def test_explain_tells_the_whole_story(opscheck):
     ):
         assert part in out
     assert "${DATABASE_URL}" in out
+
+
+def test_explain_tells_which_answers_are_kept_from_run_to_run(opscheck, tmp_path):
+    (tmp_path / "test_visits.py").write_text(
+        dedent("""
+        from dataclasses import dataclass
+        from opscheck import HttpTarget
+        from opscheck.expectations.intervals import OverInterval
+        from opscheck.queries.http import HttpRequest
+
+        @dataclass(frozen=True)
+        class CountVisits(HttpRequest, name="hall.visits", remembered=True):
+            "Asks how many visitors there were."
+
+        class Visits(OverInterval, check="hall.visits"):
+            "Few visitors come."
+            target: HttpTarget
+            def queries(self):
+                return [CountVisits(target=self.target.name), HttpRequest(target=self.target.name, path="/health")]
+
+        def test_visits(expectation: Visits): "Few visitors come."
+        """)
+    )
+    (tmp_path / "policy.yaml").write_text(
+        "version: 1\nenvironment: test\ntargets: {hall: {kind: http, base_url: http://127.0.0.1:1}}\n"
+        "expectations: [{id: visits, check: hall.visits, target: hall, severity: P2}]\n"
+    )
+
+    code, out, _ = opscheck("explain", "visits", "-p", tmp_path / "policy.yaml", "--checks", tmp_path)
+
+    assert 0 == code
+    assert "GET /, answered within 5s, kept in the state file\n  GET /health, answered within 5s\n" in out
+    assert "interval: 1m\n  first_sample: unknown" in out
 
 
 def test_what_is_skipped_needs_no_permission(opscheck, tmp_path):

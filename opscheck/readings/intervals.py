@@ -51,6 +51,7 @@ def interval(expectation: OverInterval, query: Query[C], observe: Observe) -> In
     That is one at least `expectation.interval` old whose counters have not been reset since. Raises CouldNotObserve
     when there is none, unless the policy chose to judge the lifetime.
     """
+    _must_be_remembered(query)
     now = observe(query)
     observation = observe.observation(query)
     same = _of_epoch(observation.earlier, now.epoch)
@@ -70,6 +71,7 @@ def sample_aged(observe: Observe, query: Query[C], age: float, *, any_epoch: boo
     None when there is none between half as old and twice as old: growth over an hour says nothing of a week.
     `any_epoch` is for what a reset of counters does not change, such as a size.
     """
+    _must_be_remembered(query)
     observation = observe.observation(query)
     samples = observe.earlier(query)
     if not any_epoch:
@@ -90,6 +92,11 @@ def no_sample_aged(observe: Observe, query: Query[Any], age: float) -> CouldNotO
         dict.fromkeys(format_duration(_age(observation.earlier[place], observation)) for place in (-1, 0))
     )
     return _first_sample(query, f"its earlier samples are {ages} old, and one of about {asked}")
+
+
+def _must_be_remembered(query: Query[Any]) -> None:
+    if not query.remembered:  # or its first sample would be the first for ever
+        raise TypeError(f"{type(query).__name__} is not remembered; say so where it is defined: remembered=True")
 
 
 def _why_not(now: Counted, observation: Observation, same: Sequence[Sample[Any]], least_s: float) -> str:

@@ -51,6 +51,10 @@ def over(observe: Answers, **fields: Any):
     return interval(expect(Turning, severity="P2", **fields), ASKED, observe)
 
 
+def over_it(observe: Answers, query: CountTurns):
+    return interval(expect(Turning, severity="P2"), query, observe)
+
+
 def reason(observe: Answers, **fields: Any) -> str:
     """Why there is nothing to compare with."""
     with pytest.raises(CouldNotObserve) as caught:
@@ -134,6 +138,18 @@ def test_what_has_no_answer_now_is_no_first_sample():
 
     with pytest.raises(CouldNotObserve, match="connection refused"):
         over(down)
+
+
+@pytest.mark.parametrize("compare", [lambda observe, query: sample_aged(observe, query, DAY), over_it])
+def test_a_query_that_is_never_remembered_is_an_error_of_its_author(compare):
+    @dataclass(frozen=True)
+    class Forgetful(Query[Turns]):
+        """Asks, and does not keep the answer."""
+
+    query = Forgetful(target="mill")
+
+    with pytest.raises(TypeError, match="Forgetful is not remembered"):
+        compare(Answers({query: NOW}, NOON, {query: [aged(90)]}), query)
 
 
 def test_growth_is_taken_from_the_sample_that_is_nearest_to_the_age():
