@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opscheck.readings.postgres.query_text import NO_STATEMENT, masked
+from opscheck.probes.postgres.query_text import NO_STATEMENT, masked
 
 SECRET = "hunter2"
 
