@@ -22,8 +22,18 @@ class OwnRole(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     superuser: bool
-    may: tuple[str, ...] = ()
-    """What it may do beside reading, in PostgreSQL's words: CREATEROLE, pg_write_all_data."""
+    bootstrap: bool = False
+    """It is the superuser that initdb made, which can be nothing else."""
+    attributes: tuple[str, ...] = ()
+    """What its own attributes allow beside reading: CREATEROLE. Empty for a superuser, who may do everything."""
+    roles: tuple[str, ...] = ()
+    """Roles it is a member of that allow more than reading: pg_write_all_data, and every superuser."""
+    owned: tuple[str, ...] = ()
+    """The databases that it, or a role it is a member of, owns."""
+    writable: tuple[str, ...] = ()
+    """Some of the tables of the dsn's database whose rows it may change, with their schemas."""
+    writable_count: int = 0
+    """How many there are."""
 
 
 @dataclass(frozen=True)
@@ -32,4 +42,4 @@ class AskOwnRole(PostgresQuery[OwnRole], name="postgres.own-role"):
 
     def text(self) -> str:
         """For people."""
-        return "what the role of the dsn may do"
+        return "what the role of the dsn may do beside reading"

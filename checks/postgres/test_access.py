@@ -1,0 +1,17 @@
+"""What opscheck itself may do on a PostgreSQL server."""
+
+from opscheck import Findings, Observe
+from opscheck.expectations.postgres.identity import PostgresAccess
+from opscheck.readings.postgres.identity import excess
+
+
+def test_opscheck_may_only_look(expectation: PostgresAccess, observe: Observe, findings: Findings) -> None:
+    """
+    The role that opscheck logs in with may look, and nothing else.
+
+    Its dsn lies wherever opscheck runs: in a pipeline, on a laptop. Whoever finds it can do all that the role may, and
+    so can a query of a policy by mistake.
+    """
+    role = observe(expectation.own_role)
+    for one in excess(expectation, role):
+        findings.add(subject=f"role {role.name}", observed=one.observed, expected=one.expected, facts=one.facts)

@@ -1,0 +1,39 @@
+"""Types the commands that a finding of PostgreSQL suggests, as a superuser would."""
+
+import os
+import subprocess
+from typing import Any
+
+from opscheck import PostgresTarget
+from opscheck.demo.postgres import PostgreSQL, installed_versions
+from opscheck.expectations.base import Expectation
+from opscheck.guidance.templates import expectation_facts, render
+from opscheck.record import Finding
+from opscheck.redaction import Secrets
+from opscheck.testing import expect
+
+
+def suggested(kind: type[Expectation], finding: Finding, server: PostgreSQL, **fields: Any) -> list[str]:
+    """The commands of the default remediation that this finding has the facts for, with `${DATABASE_URL}` in them."""
+    dsn = server.dsn("postgres")
+    facts = expectation_facts(expect(kind, PostgresTarget(kind="postgres", dsn=dsn), **fields))
+    secrets = Secrets()
+    secrets.add(dsn, "${DATABASE_URL}")  # as the policy reader does with a variable's value
+    commands = [render(one, facts | finding.facts, secrets) for one in kind.default_remediation.commands]
+    return [one for one in commands if one is not None]
+
+
+def type_in(kind: type[Expectation], finding: Finding, server: PostgreSQL, **fields: Any) -> list[str]:
+    """Run them, with the psql of the wheel; what each printed. Raises CalledProcessError, also for an ERROR of SQL."""
+    programs = next(iter(installed_versions().values())) / "bin"
+    environment = {"PATH": f"{programs}:{os.environ['PATH']}", "DATABASE_URL": server.dsn("postgres")}
+    return [_run(one, environment) for one in suggested(kind, finding, server, **fields)]
+
+
+def _run(command: str, environment: dict[str, str]) -> str:
+    ran = subprocess.run(
+        ["sh", "-ec", command], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    if ran.returncode or "ERROR" in ran.stderr:
+        raise subprocess.CalledProcessError(ran.returncode, command, ran.stdout, ran.stderr)
+    return ran.stdout.strip()
