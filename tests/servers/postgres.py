@@ -12,7 +12,8 @@ from opscheck.demo.postgres import PostgreSQL, has_contrib
 from opscheck.demo.processes import wait_until
 from tests.servers.cache import NotThere
 from tests.servers.clients import Admin, superuser
-from tests.servers.stores import cannot, postgres, postgres_majors
+from tests.servers.fetching import cannot
+from tests.servers.stores import postgres, postgres_majors
 
 Limit: TypeAlias = Callable[[str, int], None]
 
