@@ -6,7 +6,7 @@ import socketserver
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
@@ -152,3 +152,24 @@ def _say_all(server: Redis, commands: list[list[str]]) -> str:
         wanted = [["AUTH", server._password], *commands, ["QUIT"]]
         connection.sendall(b"".join(_command(*words) for words in wanted))
         return b"".join(iter(lambda: connection.recv(65536), b"")).decode()
+
+
+@contextmanager
+def connected(server: Redis, clients: int) -> Iterator[None]:
+    """So many clients that have logged in, and do nothing."""
+    with ExitStack() as stack:
+        for _ in range(clients):
+            stack.enter_context(said_and_not_awaited(server, "PING"))
+        eventually(lambda: f"connected_clients:{clients + 1}" in say(server, "INFO", "clients"), "not all connected")
+        yield
+
+
+def turn_away(server: Redis, clients: int) -> None:
+    """So many clients that find no place. The limit is raised again by the one that is in."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as inside, inside.makefile("rb") as heard:
+        inside.sendall(_command("AUTH", server._password) + _command("CONFIG", "SET", "maxclients", "1"))
+        assert [b"+OK\r\n"] * 2 == [heard.readline(), heard.readline()]
+        for _ in range(clients):
+            assert "max number of clients" in _greeting(server)
+        inside.sendall(_command("CONFIG", "SET", "maxclients", "1000"))
+        assert b"+OK\r\n" == heard.readline()

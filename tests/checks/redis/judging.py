@@ -9,10 +9,11 @@ from opscheck.demo.redis import Redis
 from opscheck.guidance.templates import render
 from opscheck.probes.redis import open_session
 from opscheck.queries.observation import ProbeError, Sample
-from opscheck.queries.redis.base import Replies, Reply
+from opscheck.queries.redis.base import Refusal, Replies, Reply
 from opscheck.queries.redis.info import RedisInfo, ServerInfo
 from opscheck.record import Finding
 from opscheck.testing import NOON, expect, judge
+from tests.servers.redis import eventually
 
 ELSEWHERE = RedisTarget(kind="redis", url="redis://:geheim@cache.example:6379/0")
 ADDRESS = "redis://cache.example:6379/0"
@@ -60,3 +61,14 @@ def commands(kind, finding: Finding) -> list[str]:
     """The commands that its facts complete."""
     rendered = [render(command, finding.facts) for command in kind.default_remediation.commands]
     return [command for command in rendered if command]
+
+
+def judged_reply(check, kind, target: RedisTarget, error: str, **fields) -> Findings:
+    """Run the check against a server that refuses in these words."""
+    refused = Reply(node="cache.example:6379", refusal=Refusal(error.partition(" ")[0]), error=error)
+    return judge(check, expect(kind, target, **fields), lambda _: Replies(nodes=(refused,)))
+
+
+def eventually_blocked(server: Redis) -> None:
+    """Wait until a client is."""
+    eventually(lambda: look(server).nodes[0].answer.blocked_clients == 1, "nobody waits")

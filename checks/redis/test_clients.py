@@ -1,0 +1,74 @@
+"""The clients of Redis and Valkey servers."""
+
+from opscheck import Findings, Observe
+from opscheck.expectations.redis.clients import RedisClients
+from opscheck.queries.redis.base import Refusal
+from opscheck.queries.redis.info import ServerInfo
+from opscheck.readings.redis.clients import places
+from opscheck.readings.redis.counting import counted, per_minute
+from opscheck.readings.redis.servers import Server, each_server
+
+
+def test_clients_can_connect(expectation: RedisClients, observe: Observe, findings: Findings) -> None:
+    """
+    Clients can still connect, and none was turned away.
+
+    At its limit the server refuses every new connection, and with it each request that needs one. An application that
+    leaks connections takes all others down with it.
+    """
+
+    def judge(server: Server[ServerInfo]) -> None:
+        if server.reply.refusal is Refusal.MAX_CLIENTS:
+            findings.add(
+                subject=server.address,
+                observed=f"refused: {server.reply.error}",
+                expected="a place for one more client",
+                severity=expectation.worst_severity,
+                facts={"max_clients": server.address},
+            )
+            return
+        _judge_places(expectation, server, findings)
+        _judge_blocked(expectation, server, findings)
+        _judge_rejections(expectation, server, observe, findings)
+
+    each_server(expectation, expectation.info, observe, judge)
+
+
+def _judge_places(expectation: RedisClients, server: Server[ServerInfo], findings: Findings) -> None:
+    if expectation.used is None and expectation.free is None:
+        return
+    taken = places(server)
+    facts = {"full": server.address}
+    findings.grade(
+        "places used", taken.share, expectation.used, subject=server.address, detail=taken.detail, facts=facts
+    )
+    findings.grade(
+        "places free", taken.free, expectation.free, subject=server.address, detail=taken.detail, facts=facts
+    )
+
+
+def _judge_blocked(expectation: RedisClients, server: Server[ServerInfo], findings: Findings) -> None:
+    if expectation.blocked is not None:
+        findings.grade(
+            "clients blocked",
+            server.known(server.answer.blocked_clients, "blocked_clients"),
+            expectation.blocked,
+            subject=server.address,
+            facts={"blocking": server.address},
+        )
+
+
+def _judge_rejections(
+    expectation: RedisClients, server: Server[ServerInfo], observe: Observe, findings: Findings
+) -> None:
+    if expectation.rejected is None:
+        return
+    over = counted(server, expectation, observe)
+    findings.grade(
+        "clients turned away per minute",
+        per_minute(server, over, "rejected_connections"),
+        expectation.rejected,
+        subject=server.address,
+        detail=over.text,
+        facts={"rejecting": server.address},
+    )

@@ -1,0 +1,101 @@
+"""redis.clients against real servers: with places left, with few, with none, and with clients turned away."""
+
+import pytest
+
+from checks.redis import test_clients
+from opscheck import Severity
+from opscheck.demo.redis import Redis
+from opscheck.expectations.redis.clients import RedisClients
+from opscheck.queries.observation import CouldNotObserve
+from opscheck.queries.redis.info import ServerInfo
+from tests.checks.redis import judging
+from tests.checks.redis.judging import ELSEWHERE, before, commands, look
+from tests.servers.redis import connected, full_of_clients, said_and_not_awaited, set_config, turn_away
+
+USED = {"P2": "80%", "P0": "95%"}
+
+
+def judged(server, **fields):
+    return judging.judged(test_clients.test_clients_can_connect, RedisClients, server, **fields)
+
+
+@pytest.fixture(name="redis")
+def _redis():
+    with Redis() as server:
+        yield server
+
+
+def test_a_server_with_places_left_passes(redis):
+    findings = judged(redis, used=USED, free={"P1": 100}, blocked={"P3": 5})
+
+    assert [] == findings.violations
+    assert ["places used", "places free", "clients blocked"] == [one.name for one in findings.measurements]
+
+
+def test_a_server_with_few_places_left_is_graded(redis):
+    set_config(redis, maxclients="20")
+    with connected(redis, 17):
+        (used, free) = judged(redis, used=USED, free={"P1": 5}).violations
+
+    assert (Severity.P2, "at most 80%") == (used.severity, used.expected)
+    assert "places used 90% (18 of 20)" == used.observed
+    assert (Severity.P1, "places free 2 (18 of 20)") == (free.severity, free.observed)
+    assert f"redis://127.0.0.1:{redis.port}/0" == used.subject
+
+
+def test_a_server_that_turns_opscheck_away_is_full(redis):
+    with full_of_clients(redis):
+        (finding,) = judged(redis, used=USED).violations
+
+    assert (Severity.P0, "refused: ERR max number of clients reached") == (finding.severity, finding.observed)
+    assert all("config get maxclients" in one or "client list" in one for one in commands(RedisClients, finding))
+
+
+def test_clients_that_were_turned_away_are_counted_over_the_interval(redis):
+    earlier = before(look(redis), 60)
+    healthy = judged(redis, rejected={"P1": 0}, earlier=earlier)
+    turn_away(redis, 3)
+
+    (finding,) = judged(redis, rejected={"P1": 0}, earlier=earlier).violations
+
+    assert [] == healthy.violations
+    assert (Severity.P1, "at most 0") == (finding.severity, finding.expected)
+    assert "clients turned away per minute 3 (over 1m)" == finding.observed
+
+
+def test_clients_that_wait_for_a_key_are_counted(redis):
+    with said_and_not_awaited(redis, "BLPOP", "queue", "0"):
+        judging.eventually_blocked(redis)
+        (finding,) = judged(redis, blocked={"P3": 0}).violations
+
+    assert "clients blocked 1" == finding.observed
+
+
+def test_replicas_and_the_cluster_take_places_too():
+    """connected_clients counts neither."""
+    info = ServerInfo(connected_clients=70, connected_slaves=20, cluster_connections=8, maxclients=100)
+
+    (finding,) = judged(info, used=USED).violations
+
+    assert "places used 98% (98 of 100, 20 replicas, 8 connections of the cluster)" == finding.observed
+
+
+@pytest.mark.parametrize("missing", ["maxclients", "connected_clients"])
+def test_a_number_that_is_not_said_is_unknown_and_not_0(missing):
+    said = {"maxclients": 100, "connected_clients": 1} | {missing: None}
+
+    with pytest.raises(CouldNotObserve) as raised:
+        judged(ServerInfo(**said), used=USED)
+
+    assert f"does not say {missing}" in raised.value.problem.text
+
+
+def test_a_server_that_is_blocked_is_unknown_in_its_own_words():
+    with pytest.raises(CouldNotObserve) as raised:
+        judging.judged_reply(
+            test_clients.test_clients_can_connect, RedisClients, ELSEWHERE, "BUSY Redis is busy running", used=USED
+        )
+
+    assert "cache.example:6379 does not answer: a script blocks it (BUSY Redis is busy running)" in (
+        raised.value.problem.text
+    )
