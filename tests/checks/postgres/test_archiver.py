@@ -1,0 +1,227 @@
+"""`postgres.archiver` on real servers whose archive works, has never worked, fails, is off, or is somebody else's."""
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+import pytest
+
+from checks.postgres.test_archiver import test_wal_reaches_the_archive as check
+from opscheck import PostgresTarget, Severity
+from opscheck.demo.postgres import PostgreSQL
+from opscheck.demo.processes import wait_until
+from opscheck.expectations.postgres.archiver import PostgresArchiver
+from opscheck.guidance.templates import expectation_facts, render
+from opscheck.judging import Findings
+from opscheck.queries.observation import ProblemKind
+from opscheck.testing import expect
+from tests.servers.archiving import Archiving, archiving
+from tests.servers.looking import look, missing
+from tests.servers.replication import ask, replication, write
+
+CATALOGUE = {
+    "waiting": {"P2": "5m", "P1": "15m"},
+    "backlog": {"P2": 20, "P1": 100},
+    "age": {"P2": "1h", "P1": "6h"},
+}
+AT_ONCE = {"P2": "0s", "P1": "15m"}
+
+Judged = Callable[..., Findings]
+
+
+def judge(server: PostgreSQL, role: str = "opscheck", /, **fields: Any) -> Findings:
+    target = PostgresTarget(kind="postgres", dsn=server.dsn(role))
+    return look(check, PostgresArchiver, target, **(fields or CATALOGUE))
+
+
+@pytest.fixture(name="archive", scope="module")
+def _archive(installation) -> Iterator[Archiving]:
+    with archiving(installation) as archive:
+        yield archive
+
+
+@pytest.fixture(name="failing")
+def _failing(archive) -> Iterator[Archiving]:
+    """It has worked, and fails now; afterwards nothing waits."""
+    archive.fail()
+    archive.fail_once()
+    yield archive
+    archive.work()
+    archive.archive_one()
+
+
+@pytest.fixture(name="born_broken", scope="module")
+def _born_broken(installation) -> Iterator[Archiving]:
+    with archiving(installation, works=False) as archive:
+        yield archive
+
+
+def waited(archive: Archiving, minutes: int) -> None:
+    """Make the files that wait older than they are."""
+    then = (datetime.now(UTC) - timedelta(minutes=minutes)).timestamp()
+    for ready in (archive.server.data / "pg_wal" / "archive_status").glob("*.ready"):
+        os.utime(ready, (then, then))
+
+
+def subject(server: PostgreSQL) -> str:
+    return f"postgresql://127.0.0.1:{server.port}/integration_db"
+
+
+def test_an_archive_that_works_passes_and_is_measured(archive):
+    findings = judge(archive.server)
+
+    assert [] == findings.violations
+    assert [("finished WAL waits for the archive", 0), ("WAL files waiting", 0)] == [
+        (one.name, one.value) for one in findings.measurements[:2]
+    ]
+
+
+def test_one_that_has_failed_since_its_birth_is_no_null_that_passes(born_broken):
+    waited(born_broken, 20)
+    (finding,) = judge(born_broken.server, waiting=CATALOGUE["waiting"]).violations
+
+    assert (Severity.P1, subject(born_broken.server)) == (finding.severity, finding.subject)
+    assert finding.observed.startswith("finished WAL waits for the archive 20m")
+    assert "the last attempt failed, and nothing has been archived since its counters began" in finding.observed
+    assert "at most 15m" == finding.expected
+    assert "000000010000000000000001" == finding.facts["failed_wal"] == finding.facts["waiting_wal"]
+    assert finding.evidence[0].startswith("0 archived and ")
+
+
+def test_one_that_fails_now_is_graded_by_how_long_wal_waits(failing):
+    assert [] == judge(failing.server, waiting=CATALOGUE["waiting"]).violations
+
+    waited(failing, 6)
+    (finding,) = judge(failing.server, waiting=CATALOGUE["waiting"]).violations
+
+    assert (Severity.P2, "at most 5m") == (finding.severity, finding.expected)
+    assert finding.observed.startswith("finished WAL waits for the archive 6m")
+    assert "the last attempt failed)" in finding.observed
+    assert finding.since is not None
+
+
+def test_a_backlog_is_counted(failing):
+    failing.switch(3)
+    (finding,) = judge(failing.server, backlog={"P2": 2, "P1": 100}).violations
+
+    assert (Severity.P2, "at most 2") == (finding.severity, finding.expected)
+    assert finding.observed.startswith("WAL files waiting 4 (4 files; the last attempt failed")
+
+
+def test_an_archiver_that_hangs_has_not_failed_and_is_found(installation):
+    with archiving(installation, command="test ! -e archive-is-full || sleep 600; true #") as archive:
+        archive.fail()
+        archive.switch(2)
+        waited(archive, 20)
+        (finding,) = judge(archive.server, waiting=CATALOGUE["waiting"]).violations
+        ask(archive.server, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'archiver'")
+
+    assert Severity.P1 == finding.severity
+    assert "the archiver has not failed: it hangs, or cannot keep pace" in finding.observed
+    assert "failed_wal" not in finding.facts
+
+
+def test_an_idle_server_is_not_late(archive):
+    archive.archive_one()
+
+    assert [] == judge(archive.server, age={"P1": "0s"}).violations
+
+
+def test_what_no_archive_timeout_ends_is_as_old_as_the_last_that_was_archived(archive):
+    write(archive.server)
+    (finding,) = judge(archive.server, age={"P2": "0s", "P1": "1h"}).violations
+
+    assert (Severity.P2, "at most 0s") == (finding.severity, finding.expected)
+    assert "in the segment that is being written, which ends when it is full: archive_timeout is 0" in finding.observed
+    assert {"archive_timeout": "1"} == finding.facts
+
+
+@pytest.mark.parametrize(
+    ("command", "observed"),
+    [
+        ("", "neither archive_command nor archive_library is set: WAL is kept and waits"),
+        ("/bin/true", "archive_command succeeds and keeps nothing"),
+    ],
+)
+def test_a_command_that_keeps_nothing_is_no_archive(installation, command, observed):
+    with PostgreSQL(programs=installation, archive_mode="on", archive_command=command) as server:
+        (finding,) = judge(server).violations
+
+    assert (Severity.P1, subject(server), observed) == (finding.severity, finding.subject, finding.observed)
+
+
+def test_a_server_that_archives_nothing_is_found(server):
+    (finding,) = judge(server).violations
+
+    assert (Severity.P1, subject(server)) == (finding.severity, finding.subject)
+    assert "archive_mode is off: no WAL is archived" == finding.observed
+    assert {"archive_mode": "on"} == finding.facts
+
+
+def test_a_standby_leaves_archiving_to_its_primary(installation):
+    with replication(installation, archive_mode="on", archive_command="test -e %p") as pair:
+        standby = pair.standby.server
+        problem = missing(lambda: judge(standby))
+
+        assert ProblemKind.ABSENT == problem.kind
+        assert "this is a standby, and with archive_mode on it archives nothing" == problem.text
+        assert [] == judge(pair.primary).violations
+        assert expect(
+            PostgresArchiver, PostgresTarget(kind="postgres", dsn=standby.dsn()), **CATALOGUE, on_standby="skip"
+        ).does_not_apply(problem)
+
+
+def test_a_standby_that_archives_always_is_judged(installation):
+    with replication(installation, archive_mode="always", archive_command="false") as pair:
+        write(pair.primary)
+        ask(pair.primary, "SELECT pg_switch_wal()")
+        standby = pair.standby.server
+        wait_until(lambda: judge(standby, backlog={"P1": 0}).violations, 20, "nothing waits on the standby")
+
+
+def test_the_right_that_is_missing_is_named(archive):
+    problem = missing(lambda: judge(archive.server, "app"))
+
+    assert (ProblemKind.DENIED, 'GRANT pg_monitor TO "app"') == (problem.kind, problem.advice)
+
+
+def test_the_command_is_never_told(installation):
+    secret = "s3cr3t"  # noqa: S105 -- of nobody
+    with archiving(installation, works=False, command=f"test -z {secret}") as archive:
+        waited(archive, 20)
+        findings = judge(archive.server)
+
+    assert findings.violations
+    assert secret not in str(findings.violations)
+
+
+def test_the_suggested_commands_run(installation, failing, server):
+    waited(failing, 20)
+    (late,) = judge(failing.server, waiting=CATALOGUE["waiting"]).violations
+    (off,) = judge(server).violations
+    write(failing.server)
+    shown = [said for finding in (late,) for said in run(failing.server, installation, finding.facts)]
+    ordered = run(server, installation, off.facts)
+
+    assert any(late.facts["waiting_wal"] in said for said in shown)
+    assert any(said.startswith("ALTER SYSTEM") for said in ordered)
+    with psycopg.connect(server.dsn("postgres"), autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM RESET archive_mode")
+
+
+def run(server: PostgreSQL, installation, facts) -> list[str]:
+    """Type each command that these facts complete; what they printed."""
+    target = PostgresTarget(kind="postgres", dsn=server.dsn("postgres"))
+    known = expectation_facts(expect(PostgresArchiver, target, **CATALOGUE)) | facts
+    environment = {"PATH": f"{installation / 'bin'}:{os.environ['PATH']}"}
+    commands = [render(one, known) for one in PostgresArchiver.default_remediation.commands]
+    return [
+        subprocess.run(
+            ["sh", "-ec", one], env=environment, check=True, capture_output=True, text=True, timeout=30
+        ).stdout
+        for one in commands
+        if one
+    ]
