@@ -173,3 +173,33 @@ def turn_away(server: Redis, clients: int) -> None:
             assert "max number of clients" in _greeting(server)
         inside.sendall(_command("CONFIG", "SET", "maxclients", "1000"))
         assert b"+OK\r\n" == heard.readline()
+
+
+def up_for(server: Redis, seconds: int) -> None:
+    """Wait until it says that it has been up for so long."""
+
+    def uptime() -> int:
+        lines = say(server, "INFO", "server").splitlines()
+        return int(next(line for line in lines if line.startswith("uptime_in_seconds:")).partition(":")[2])
+
+    eventually(lambda: uptime() >= seconds, "its clock stands still")
+
+
+def snapshot(server: Redis) -> None:
+    """Have it write one, and wait for it."""
+    assert "+OK\r\n+OK" in say(server, "SAVE")
+
+
+@contextmanager
+def failing_append_only_file(server: Redis, folder: Path) -> Iterator[None]:
+    """It wants to rewrite the file into a folder that is gone."""
+    home = say(server, "CONFIG", "GET", "dir").splitlines()[-2]
+    folder.mkdir()
+    set_config(server, dir=str(folder))
+    shutil.rmtree(folder)
+    say(server, "BGREWRITEAOF")
+    eventually(
+        lambda: "aof_last_bgrewrite_status:err" in say(server, "INFO", "persistence"), "its rewrite does not fail"
+    )
+    yield
+    set_config(server, dir=home)

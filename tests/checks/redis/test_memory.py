@@ -37,7 +37,7 @@ def with_(**fields) -> ServerInfo:
 
 
 @pytest.fixture(name="redis", scope="module")
-def _redis():
+def _redis(redis_program):
     with Redis(maxmemory="8mb") as server:
         yield server
 

@@ -20,7 +20,7 @@ TARGET = RedisTarget(kind="redis", url="redis://:geheim@cache.example:6379/0")
 
 
 @pytest.fixture(name="redis", scope="module")
-def _redis():
+def _redis(redis_program):
     with Redis() as server:
         yield server
 

@@ -1,0 +1,8 @@
+"""Every test here is about every version of Redis that is tested on."""
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _each_version(redis_program):
+    """What `Redis()` starts."""
