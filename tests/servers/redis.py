@@ -203,3 +203,8 @@ def failing_append_only_file(server: Redis, folder: Path) -> Iterator[None]:
     )
     yield
     set_config(server, dir=home)
+
+
+def look_up(server: Redis, key: str, times: int) -> None:
+    """GET it again and again."""
+    _say_all(server, [["GET", key]] * times)

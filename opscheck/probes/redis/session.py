@@ -10,11 +10,13 @@ from opscheck.probes.contact import GRACE_S, late, trust
 from opscheck.probes.redis.info import parse_info
 from opscheck.probes.redis.node import Node, Refused
 from opscheck.probes.redis.place import Place, places
+from opscheck.probes.redis.slowlog import read_slow_log, read_slower_than
 from opscheck.queries.base import Query
 from opscheck.queries.observation import ProbeError, Problem, ProblemKind
 from opscheck.queries.redis.base import Replies, Reply
 from opscheck.queries.redis.info import RedisInfo, ServerInfo
 from opscheck.queries.redis.ping import RedisPing
+from opscheck.queries.redis.slowlog import RedisSlowerThan, RedisSlowLog
 from opscheck.targets import RedisTarget
 from opscheck.units import format_duration
 
@@ -63,6 +65,10 @@ def _answer(node: Node, query: Query[Any], deadline: float) -> Any:
             return node.ping(query.samples, deadline)
         case RedisInfo():
             return read_info(node, deadline)
+        case RedisSlowLog():
+            return read_slow_log(node, deadline)
+        case RedisSlowerThan():
+            return read_slower_than(node, deadline)
     raise ProbeError(ProblemKind.UNSUPPORTED, f"a Redis server cannot be asked {query.text()}")
 
 

@@ -19,6 +19,11 @@ class AclCommand(Permission):
 
     command: str
 
+    @property
+    def risk(self) -> str:
+        """CONFIG GET cannot be allowed for one setting alone."""
+        return "it shows every setting, passwords among them" if self.command == "config|get" else ""
+
 
 @dataclass(frozen=True)
 class SentinelCommand(Permission):

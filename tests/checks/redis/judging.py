@@ -1,18 +1,21 @@
 """Judging checks of Redis by what real servers answer, and by answers of the test's own."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
+
+import pytest
+from msgspec.structs import replace
 
 from opscheck import Findings, RedisTarget
 from opscheck.demo.redis import Redis
 from opscheck.guidance.templates import render
 from opscheck.probes.redis import open_session
-from opscheck.queries.observation import ProbeError, Sample
+from opscheck.queries.observation import CouldNotObserve, ProbeError, Problem, Sample
 from opscheck.queries.redis.base import Refusal, Replies, Reply
 from opscheck.queries.redis.info import RedisInfo, ServerInfo
 from opscheck.record import Finding
-from opscheck.testing import NOON, expect, judge
+from opscheck.testing import NOON, Answers, expect, judge
 from tests.servers.redis import eventually
 
 ELSEWHERE = RedisTarget(kind="redis", url="redis://:geheim@cache.example:6379/0")
@@ -72,3 +75,29 @@ def judged_reply(check, kind, target: RedisTarget, error: str, **fields) -> Find
 def eventually_blocked(server: Redis) -> None:
     """Wait until a client is."""
     eventually(lambda: look(server).nodes[0].answer.blocked_clients == 1, "nobody waits")
+
+
+def judged_by(check, kind, answer, **fields) -> Findings:
+    """Run the check by what a function answers."""
+    return judge(check, expect(kind, ELSEWHERE, **fields), answer)
+
+
+def judged_and_missing(check, kind, server: Redis, **fields) -> tuple[Findings, Problem]:
+    """What the check found before it met something that is not known, and what that was."""
+    expectation = expect(kind, RedisTarget(kind="redis", url=server.url), **fields)
+    findings = Findings(expectation)
+    with pytest.raises(CouldNotObserve) as raised:
+        check(expectation, Answers(lambda query: ask(server, query), NOON), findings)
+    return findings, raised.value.problem
+
+
+def later(answer: Replies[ServerInfo], clock: datetime, seconds: int) -> Replies[ServerInfo]:
+    """What a server says, with another time on its clock."""
+    (reply,) = answer.nodes
+    said_later = replace(reply.answer, server_time_usec=int((clock.timestamp() + seconds) * 1_000_000))
+    return Replies(nodes=(replace(reply, answer=said_later),))
+
+
+def as_user(server: Redis, user: str, password: str) -> RedisTarget:
+    """The server, as another user than its administrator."""
+    return RedisTarget(kind="redis", url=f"redis://{user}:{password}@127.0.0.1:{server.port}/0")
