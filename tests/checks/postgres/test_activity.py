@@ -1,0 +1,246 @@
+"""`postgres.activity` on real servers: sessions that are idle in transaction, that take long, that are allowed to."""
+
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+import pytest
+
+from checks.postgres.test_activity import test_no_client_takes_too_long as check
+from opscheck import PostgresTarget, Severity
+from opscheck.demo.processes import wait_until
+from opscheck.expectations.postgres.activity import PostgresActivity
+from opscheck.judging import Findings
+from opscheck.queries.observation import ProblemKind
+from tests.servers.clients import client, idle_in_transaction, long_query, state
+from tests.servers.looking import look, missing
+from tests.servers.typing_in import type_in
+
+NOTHING = {"P2": "0s"}
+LONG = {"P2": "1h"}
+
+_IN_TRANSACTION = "extract(epoch FROM clock_timestamp() - xact_start)::float8"
+
+Judged = Callable[..., Findings]
+
+
+@pytest.fixture(name="judged")
+def _judged(server) -> Judged:
+    def judge_now(as_role: str = "opscheck", /, **fields: Any) -> Findings:
+        return look(check, PostgresActivity, PostgresTarget(kind="postgres", dsn=server.dsn(as_role)), **fields)
+
+    return judge_now
+
+
+def measured(findings: Findings) -> dict[tuple[str, str], float]:
+    return {(one.name, one.subject): one.value for one in findings.measurements}
+
+
+def test_a_server_where_nobody_works_passes_and_is_measured(server, judged):
+    findings = judged(query=NOTHING, transaction=NOTHING, idle_in_transaction=NOTHING)
+
+    where = f"postgresql://127.0.0.1:{server.port}/integration_db"
+    assert [] == findings.violations
+    assert {
+        ("longest idle in transaction", where): 0,
+        ("longest query", where): 0,
+        ("longest transaction", where): 0,
+    } == measured(findings)
+
+
+def test_sessions_within_their_limits_pass(server, judged, stack):
+    stack.enter_context(idle_in_transaction(server))
+    stack.enter_context(long_query(server))
+    findings = judged(query=LONG, transaction=LONG, idle_in_transaction=LONG)
+
+    assert [] == findings.violations
+    assert all(0 < one.value < 3600 and one.limit == 3600 for one in findings.measurements)
+
+
+def test_a_session_that_is_idle_in_transaction_is_told_of_with_what_it_holds(server, judged, admin):
+    with idle_in_transaction(server, "CREATE TABLE orders (mail text)", "SELECT 'maria@example.com'") as idle:
+        (finding,) = judged(idle_in_transaction={"P2": "0s", "P1": "1h"}).violations
+
+        assert Severity.P2 == finding.severity
+        assert f"pid {idle.pid} of leaking-worker as app on integration_db" == finding.subject
+        assert finding.observed.startswith("idle in transaction ")
+        assert "idle in transaction at most 0s" == finding.expected
+        assert of_session(admin, idle.pid, "state_change") == finding.since
+    shown, waiting, held = finding.evidence
+    assert "last query: SELECT ?" == shown
+    assert "idle in transaction, waits for Client: ClientRead, from 127.0.0.1" == waiting
+    assert held.startswith("holds back vacuum: what ")
+    assert "holds no locks" not in held
+    assert {
+        "pid": str(idle.pid),
+        "application": "leaking-worker",
+        "role": "app",
+        "database": "integration_db",
+        "idle_pid": str(idle.pid),
+        "idle_role": "app",
+    } == finding.facts
+
+
+def test_an_idle_transaction_that_has_no_snapshot_does_not_hold_back_vacuum(server, judged, stack):
+    stack.enter_context(idle_in_transaction(server, "SELECT 1"))
+    (finding,) = judged(idle_in_transaction=NOTHING).violations
+
+    assert "does not hold back vacuum; holds no locks" == finding.evidence[-1]
+
+
+def test_a_transaction_that_was_aborted_is_idle_too(server, judged, stack):
+    stack.enter_context(idle_in_transaction(server, aborted=True))
+    (finding,) = judged(idle_in_transaction=NOTHING).violations
+
+    assert finding.evidence[1].startswith("idle in transaction (aborted), ")
+
+
+def test_idleness_counts_from_the_last_statement_and_not_from_the_start_of_the_transaction(server, judged, admin):
+    with idle_in_transaction(server) as idle:
+        wait_until(lambda: of_session(admin, idle.pid, _IN_TRANSACTION) > 1, 20, "time does not go by")
+        idle.do("SELECT 1")
+        found = measured(judged(idle_in_transaction=LONG, transaction=LONG))
+
+    longest = {name: value for (name, _), value in found.items()}
+    assert longest["longest transaction"] - longest["longest idle in transaction"] >= 1
+
+
+def test_a_session_that_is_idle_outside_a_transaction_does_nothing_wrong(server, judged, stack):
+    stack.enter_context(client(server)).do("SELECT 1")
+
+    assert [] == judged(query=NOTHING, transaction=NOTHING, idle_in_transaction=NOTHING).violations
+
+
+def test_a_long_query_is_told_of_once_with_its_transaction(server, judged, stack):
+    running = stack.enter_context(long_query(server, "SELECT pg_sleep(600)", application="report"))
+    (finding,) = judged(query={"P1": "0s"}, transaction={"P2": "0s"}, idle_in_transaction=NOTHING).violations
+
+    assert (Severity.P1, f"pid {running.pid} of report as app on integration_db") == (finding.severity, finding.subject)
+    assert finding.observed.startswith("query ")
+    assert ", transaction " in finding.observed
+    assert "query at most 0s, transaction at most 0s" == finding.expected
+    assert ("query: SELECT pg_sleep(?)", "active, waits for Timeout: PgSleep, from 127.0.0.1") == finding.evidence[:2]
+    assert str(running.pid) == finding.facts["running_pid"]
+    assert (server.major >= 17) is ("transaction_role" in finding.facts)
+
+
+def test_a_query_with_parallel_workers_counts_once(own_server, stack):
+    with psycopg.connect(own_server.dsn("app"), autocommit=True) as owner:
+        owner.execute("CREATE TABLE big AS SELECT generate_series(1, 20000) AS id")
+        owner.execute(
+            "CREATE FUNCTION slow(int) RETURNS bool LANGUAGE plpgsql PARALLEL SAFE AS "
+            "$$ BEGIN PERFORM pg_sleep(1); RETURN true; END $$"
+        )
+        owner.execute("ALTER TABLE big SET (parallel_workers = 2)")
+        owner.execute("ANALYZE big")
+    reporting = stack.enter_context(client(own_server))
+    reporting.do("SET parallel_setup_cost = 0", "SET parallel_tuple_cost = 0", "SET min_parallel_table_scan_size = 0")
+    reporting.begin_to("SELECT count(*) FROM big WHERE slow(id)")
+    with psycopg.connect(own_server.dsn("postgres"), autocommit=True) as looking:
+        workers = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'parallel worker'"
+        wait_until(lambda: looking.execute(workers).fetchone() == (2,), 20, "there are no workers")
+    target = PostgresTarget(kind="postgres", dsn=own_server.dsn())
+    findings = look(check, PostgresActivity, target, query=NOTHING, transaction=NOTHING)
+
+    assert [f"pid {reporting.pid} of leaking-worker as app on integration_db"] == [
+        one.subject for one in findings.violations
+    ]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"application": "etl*"},
+        {"role": "a?p"},
+        {"database": "integration_db"},
+        {"application": "*-load", "role": "app"},
+    ],
+)
+def test_what_is_allowed_is_measured_and_not_judged(server, judged, stack, entry):
+    stack.enter_context(long_query(server, application="etl-load"))
+    findings = judged(query=NOTHING, transaction=NOTHING, allow=[entry])
+
+    assert [] == findings.violations
+    subject = "allowed: " + " and ".join(f"{name} {pattern}" for name, pattern in entry.items())
+    assert 1 == measured(findings)["sessions", subject]
+    assert measured(findings)["longest", subject] > 0
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [{"application": "etl-*"}, {"application": "report", "role": "etl"}, {"application": "re*", "at_most": "1ms"}],
+)
+def test_what_an_entry_does_not_match_or_no_longer_allows_is_judged(server, judged, stack, entry):
+    stack.enter_context(long_query(server, application="report"))
+    findings = judged(query=NOTHING, allow=[entry])
+
+    assert [Severity.P2] == [one.severity for one in findings.violations]
+    assert not any(one.subject.startswith("allowed") for one in findings.measurements)
+
+
+def test_a_dump_may_take_its_time(server, judged, stack):
+    stack.enter_context(long_query(server, application="pg_dump"))
+
+    assert [] == judged(query=NOTHING, transaction=NOTHING).violations
+    assert 1 == len(judged(query=NOTHING, transaction=NOTHING, allow=[]).violations)
+
+
+def test_opscheck_and_walsenders_are_not_judged(server, judged, admin):
+    # `admin` is a walsender; the other is as opscheck's own connection to another database.
+    with psycopg.connect(server.dsn(), application_name="opscheck") as own:
+        own.execute("SELECT 1")
+        findings = judged(transaction=NOTHING, idle_in_transaction=NOTHING)
+
+    assert [] == findings.violations
+
+
+def test_whoever_calls_itself_opscheck_is_judged(server, judged, stack):
+    stack.enter_context(idle_in_transaction(server, application="opscheck"))
+
+    assert 1 == len(judged(idle_in_transaction=NOTHING).violations)
+
+
+def test_more_sessions_than_can_be_told_are_counted(server, judged, stack, monkeypatch):
+    monkeypatch.setattr("checks.postgres.test_activity.TOLD", 2)
+    monkeypatch.setattr("opscheck.readings.postgres.activity.TOLD", 2)
+    for _ in range(3):
+        stack.enter_context(idle_in_transaction(server))
+    findings = judged(idle_in_transaction=NOTHING)
+
+    assert 2 == len(findings.violations)
+    assert "1 more sessions are beyond a limit" == findings.violations[0].evidence[-1]
+
+
+def test_a_role_that_sees_only_itself_is_unknown_and_names_the_grant(server, judged, stack):
+    stack.enter_context(long_query(server))
+    problem = missing(lambda: judged("app", query=NOTHING))
+
+    assert (ProblemKind.DENIED, 'GRANT pg_read_all_stats TO "app"') == (problem.kind, problem.advice)
+
+
+def test_sessions_that_do_not_tell_what_they_do_are_unknown(server, judged, admin, stack):
+    stack.callback(admin.execute, "ALTER ROLE app RESET track_activities")
+    admin.execute("ALTER ROLE app SET track_activities = off")
+    stack.enter_context(client(server)).do("BEGIN", "SELECT 1")
+    problem = missing(lambda: judged(query=NOTHING))
+
+    assert "what the sessions of app do is not told: track_activities is off for them" == problem.text
+
+
+def test_the_suggested_commands_end_what_is_idle_and_cancel_what_runs(server, judged, admin, stack):
+    stack.callback(admin.execute, "ALTER ROLE app RESET ALL")
+    fields = {"query": NOTHING, "idle_in_transaction": NOTHING}
+    with idle_in_transaction(server) as idle, long_query(server) as running:
+        for finding in judged(**fields).violations:
+            printed = type_in(PostgresActivity, finding, server, **fields)
+            assert any(f"{finding.facts['pid']}" in text for text in printed)
+        wait_until(lambda: state(admin, idle.pid) is None, 20, "it was not ended")
+        wait_until(lambda: state(admin, running.pid)[0] == "idle", 20, "it was not cancelled")
+    (settings,) = admin.execute("SELECT rolconfig FROM pg_roles WHERE rolname = 'app'").fetchone()
+    assert ["idle_in_transaction_session_timeout=5min", "statement_timeout=15min"] == sorted(settings)
+
+
+def of_session(admin, pid: int, what: str) -> Any:
+    return admin.execute(
+        "SELECT … FROM pg_stat_activity WHERE pid = %".replace("…", what).replace("%", str(pid))
+    ).fetchone()[0]
