@@ -24,7 +24,7 @@ def suggested(kind: type[Expectation], finding: Finding, server: PostgreSQL, **f
 
 
 def type_in(kind: type[Expectation], finding: Finding, server: PostgreSQL, **fields: Any) -> list[str]:
-    """Run them, with the psql of the wheel; what each printed. Raises CalledProcessError, also for an ERROR of SQL."""
+    """Run them, with the psql of the wheel; what each printed. Raises AssertionError when one fails."""
     programs = next(iter(installed_versions().values())) / "bin"
     environment = {"PATH": f"{programs}:{os.environ['PATH']}", "DATABASE_URL": server.dsn("postgres")}
     return [_run(one, environment) for one in suggested(kind, finding, server, **fields)]
@@ -35,5 +35,5 @@ def _run(command: str, environment: dict[str, str]) -> str:
         ["sh", "-ec", command], env=environment, capture_output=True, text=True, timeout=60, check=False
     )
     if ran.returncode or "ERROR" in ran.stderr:
-        raise subprocess.CalledProcessError(ran.returncode, command, ran.stdout, ran.stderr)
+        raise AssertionError(f"{command}\n{ran.stdout}\n{ran.stderr}")
     return ran.stdout.strip()
