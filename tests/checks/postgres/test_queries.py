@@ -17,8 +17,8 @@ from opscheck.judging import Findings
 from opscheck.probes.postgres import open_session
 from opscheck.queries.observation import ProblemKind, Sample
 from opscheck.queries.postgres.query_statistics import CountStatements, StatementCounters
+from tests.servers.fetching import cannot
 from tests.servers.looking import look, missing
-from tests.servers.stores import cannot
 from tests.servers.typing_in import type_in
 
 COUNTERS = CountStatements("target")
