@@ -11,7 +11,7 @@ import pytest
 
 from checks.postgres.test_archiver import test_wal_reaches_the_archive as check
 from opscheck import PostgresTarget, Severity
-from opscheck.demo.postgres import PostgreSQL
+from opscheck.demo.postgres import PostgreSQL, installed_versions
 from opscheck.demo.processes import wait_until
 from opscheck.expectations.postgres.archiver import PostgresArchiver
 from opscheck.guidance.templates import expectation_facts, render
@@ -189,7 +189,7 @@ def test_the_right_that_is_missing_is_named(archive):
 
 
 def test_the_command_is_never_told(installation):
-    secret = "s3cr3t"  # noqa: S105 -- of nobody
+    secret = "s3cr3t"
     with archiving(installation, works=False, command=f"test -z {secret}") as archive:
         waited(archive, 20)
         findings = judge(archive.server)
@@ -198,13 +198,13 @@ def test_the_command_is_never_told(installation):
     assert secret not in str(findings.violations)
 
 
-def test_the_suggested_commands_run(installation, failing, server):
+def test_the_suggested_commands_run(failing, server):
     waited(failing, 20)
     (late,) = judge(failing.server, waiting=CATALOGUE["waiting"]).violations
     (off,) = judge(server).violations
     write(failing.server)
-    shown = [said for finding in (late,) for said in run(failing.server, installation, finding.facts)]
-    ordered = run(server, installation, off.facts)
+    shown = [said for finding in (late,) for said in run(failing.server, finding.facts)]
+    ordered = run(server, off.facts)
 
     assert any(late.facts["waiting_wal"] in said for said in shown)
     assert any(said.startswith("ALTER SYSTEM") for said in ordered)
@@ -212,11 +212,12 @@ def test_the_suggested_commands_run(installation, failing, server):
         connection.execute("ALTER SYSTEM RESET archive_mode")
 
 
-def run(server: PostgreSQL, installation, facts) -> list[str]:
+def run(server: PostgreSQL, facts) -> list[str]:
     """Type each command that these facts complete; what they printed."""
     target = PostgresTarget(kind="postgres", dsn=server.dsn("postgres"))
     known = expectation_facts(expect(PostgresArchiver, target, **CATALOGUE)) | facts
-    environment = {"PATH": f"{installation / 'bin'}:{os.environ['PATH']}"}
+    programs = next(iter(installed_versions().values())) / "bin"
+    environment = {"PATH": f"{programs}:{os.environ['PATH']}"}
     commands = [render(one, known) for one in PostgresArchiver.default_remediation.commands]
     return [
         subprocess.run(
