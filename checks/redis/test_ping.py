@@ -18,6 +18,7 @@ def test_the_server_says_pong(expectation: RedisPong, observe: Observe, findings
 
     def judge(server: Server[PingAnswer]) -> None:
         answer, address = server.answer, server.address
+        named = {"server": address} if server.of_several else {}
         if answer.refusal is None:
             findings.grade(
                 "latency",
@@ -26,7 +27,7 @@ def test_the_server_says_pong(expectation: RedisPong, observe: Observe, findings
                 unit="s",
                 subject=address,
                 detail=described(answer),
-                facts={"slow": address},
+                facts={"slow": address} | named,
             )
             return
         state = STATES[answer.refusal]
@@ -36,7 +37,7 @@ def test_the_server_says_pong(expectation: RedisPong, observe: Observe, findings
             observed=state.observed,
             expected="PONG",
             evidence=(answer.error, state.meaning),
-            facts={state.fact: address} if state.fact else {},
+            facts=named | ({state.fact: address} if state.fact else {}),
         )
 
     each_server(expectation, expectation.ping(), observe, judge)

@@ -5,21 +5,34 @@ from typing import Any
 
 from opscheck.expectations.base import Expectation
 from opscheck.queries.base import Query
+from opscheck.queries.redis.identity import RedisIdentity
 from opscheck.queries.redis.info import RedisInfo
 from opscheck.targets import RedisTarget
 
 
-class OfInfo(Expectation):
-    """Is judged by what the servers say of themselves."""
+class OfServers(Expectation):
+    """Asks the servers of a target."""
 
     target: RedisTarget
-    """The server, or the servers of one set or cluster."""
+    """The server, or the servers of one set or cluster; each of them is judged."""
+
+
+class OfInfo(OfServers):
+    """Is judged by what the servers say of themselves."""
 
     @property
     def info(self) -> RedisInfo:
         """The question that all of them share."""
-        return RedisInfo(self.target.name)
+        return RedisInfo(self.target.name, finds=self.target.finds)
+
+    def looks_at(self) -> Iterable[Query[Any]]:
+        """The questions it is judged by."""
+        yield self.info
+
+    def aside(self) -> Iterable[Query[Any]]:
+        """Which server answers: for the report."""
+        yield RedisIdentity(self.target.name, finds=self.target.finds)
 
     def queries(self) -> Iterable[Query[Any]]:
-        """INFO, which is asked once for all of them."""
-        yield self.info
+        """What it is judged by, and what is asked beside it."""
+        return (*self.looks_at(), *self.aside())

@@ -86,7 +86,7 @@ class RedisCache(OverInterval, OfInfo, check="redis.cache"):
         """The question which commands are taken for slow."""
         return RedisSlowerThan(self.target.name, finds=self.info.finds)
 
-    def queries(self) -> Iterable[Query[Any]]:
+    def looks_at(self) -> Iterable[Query[Any]]:
         """INFO, and of the others those whose answers are judged."""
         yield self.info
         if self.slow_commands is not None:

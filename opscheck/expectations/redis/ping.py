@@ -6,20 +6,21 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from opscheck.expectations.answering import refutes_answering
-from opscheck.expectations.base import Expectation, Remediation
+from opscheck.expectations.base import Remediation
+from opscheck.expectations.redis.base import OfServers
 from opscheck.queries.base import Query
 from opscheck.queries.observation import Problem
 from opscheck.queries.redis.ping import RedisPing
-from opscheck.targets import RedisTarget
 from opscheck.units import Duration, Graded, PositiveCount, Severity
 
 
-class RedisPong(Expectation, check="redis.ping"):
+class RedisPong(OfServers, check="redis.ping"):
     """The server says PONG, and soon. One that refuses because of its own state is a violation."""
 
     needs_severity = True
     # One name for each state: a command that names a state is left out of findings about another one.
     fact_names: ClassVar = {
+        "server": "the server's URL, where the target has several",
         "loading": "the server's URL, while it loads its data set",
         "misconf": "the server's URL, when its last snapshot failed",
         "masterdown": "the server's URL, when it has lost its primary",
@@ -32,6 +33,7 @@ class RedisPong(Expectation, check="redis.ping"):
         summary="See what the server says of itself, then restart it or give it what it lacks",
         commands=(
             "redis-cli -u {{ url }} ping",
+            "redis-cli -u {{ server }} ping",
             "redis-cli -u {{ loading }} info persistence | grep -E 'loading|async_loading'",
             "redis-cli -u {{ misconf }} info persistence | grep -E 'rdb_last_bgsave_status|aof_last_write_status'",
             "redis-cli -u {{ misconf }} config get dir  # is that disk full, gone or read-only?",
@@ -47,8 +49,6 @@ class RedisPong(Expectation, check="redis.ping"):
         ),
     )
 
-    target: RedisTarget
-    """The server, or the servers of one set or cluster; each of them must answer."""
     latency: Graded[Duration] | None = None
     """How long a PING may take on an open connection; the median of the samples."""
     samples: PositiveCount = Field(default=5, le=100)
@@ -56,11 +56,15 @@ class RedisPong(Expectation, check="redis.ping"):
 
     def ping(self) -> RedisPing:
         """The question it is judged by."""
-        return RedisPing(self.target.name, samples=self.samples)
+        return RedisPing(self.target.name, finds=self.target.finds, samples=self.samples)
 
     def queries(self) -> Iterable[Query[Any]]:
         """One series of PINGs."""
         return (self.ping(),)
+
+    def facts_ruled_out(self) -> frozenset[str]:
+        """The target's URL leads to its server where it has one, and each server's own where it has several."""
+        return frozenset({"server" if self.target.is_one_server else "url"})
 
     def no_answer(self, problem: Problem) -> Severity | None:
         """No connection, or something that is no Redis, proves it; silence does once it exceeds a latency limit."""

@@ -34,6 +34,8 @@ class Node:
 
     place: Place
     context: ssl.SSLContext | None
+    credentials: str = "the target's url"
+    """Where its user and password stand."""
 
     def contact(self, deadline: float) -> None:
         """Connect, without a word. Raises ProbeError."""
@@ -106,7 +108,7 @@ class Node:
         # Not in the server's words: "unknown command AUTH, with args beginning with …" quotes the password.
         raise ProbeError(
             ProblemKind.DENIED,
-            f"{self.place} does not accept the user and password in the target's url ({said.code})",
+            f"{self.place} does not accept the user and password in {self.credentials} ({said.code})",
             f"check them, or have an administrator type: {acl_rule(self.place.user or 'opscheck', ['ping', 'info'])}",
             target_down=True,
         )
@@ -118,7 +120,7 @@ class Node:
             text = f"{self.place} does not let the user {user} run {asked}"
             raise ProbeError(ProblemKind.DENIED, text, f"have an administrator type: ACL SETUSER {user} +{command}")
         if said.code == "NOAUTH":
-            text = f"{self.place} wants a password, and the target's url has none"
+            text = f"{self.place} wants a password, and {self.credentials} has none"
             rule = acl_rule("opscheck", ["ping", "info"])
             advice = f"write redis://opscheck:password@host; an administrator makes that user with: {rule}"
             raise ProbeError(ProblemKind.DENIED, text, advice, target_down=True)

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 from opscheck.probes.contact import dial, seconds_left, secure
 from opscheck.queries.observation import ProbeError, ProblemKind
 
-_PORT = 6379
+PORT, SENTINEL_PORT = 6379, 26379
 _TCP, _TLS, _UNIX = {"redis", "valkey"}, {"rediss", "valkeys"}, {"unix", "redis+unix"}
 
 
@@ -26,11 +26,11 @@ class Place:
     password: str = field(default="", repr=False)
 
     @classmethod
-    def of(cls, url: str) -> Self:
+    def of(cls, url: str, port: int = PORT) -> Self:
         """Take a target's URL apart; which database it names makes no difference here. Raises ProbeError."""
         try:
             parts = urlsplit(url)
-            port, host = parts.port or _PORT, unquote(parts.hostname or "")
+            port, host = parts.port or port, unquote(parts.hostname or "")
         except ValueError as error:
             raise _unusable("is malformed") from error
         if parts.scheme not in _TCP | _TLS | _UNIX:
@@ -45,14 +45,13 @@ class Place:
         return self.path or f"{host}:{self.port}"
 
 
-def places(url: str) -> list[Place]:
+def places(url: str, port: int = PORT) -> list[Place]:
     """The servers that a target's URL names, separated by commas, each once. Raises ProbeError."""
     scheme, mark, rest = url.partition("://")
     authority, slash, path = rest.partition("/")
     userinfo, at, hosts = authority.rpartition("@")
-    return list(
-        dict.fromkeys(Place.of(scheme + mark + userinfo + at + host + slash + path) for host in hosts.split(","))
-    )
+    urls = (scheme + mark + userinfo + at + host + slash + path for host in hosts.split(","))
+    return list(dict.fromkeys(Place.of(one, port) for one in urls))
 
 
 def connect(place: Place, context: ssl.SSLContext | None, deadline: float) -> socket.socket:

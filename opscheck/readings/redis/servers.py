@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
+from msgspec.structs import replace
+
 from opscheck.judging import Observe
 from opscheck.queries.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.queries.redis.base import RedisQuery, Replies, Reply
@@ -31,12 +33,14 @@ class Server(Generic[A]):
     """Its URL without credentials, as redis-cli takes it."""
     query: RedisQuery[Replies[A]]
     reply: Reply[A]
+    of_several: bool = False
+    """Whether the target has others, so that its URL does not lead to this one."""
 
     @property
     def answer(self) -> A:
         """What it answered. Raises CouldNotObserve where it did not."""
         if self.reply.answer is None:
-            raise self.unknown(self.reply.problem or _refusal(self.reply))
+            raise self.unknown(_of_one(self.reply.problem) if self.reply.problem else _refusal(self.reply))
         return self.reply.answer
 
     def known(self, value: V | None, name: str) -> V:
@@ -68,7 +72,9 @@ def each_server(
 
 def servers(expectation: OfRedis, query: RedisQuery[Replies[A]], replies: Replies[A]) -> list[Server[A]]:
     """What was said, with the address of each server."""
-    return [Server(expectation.target.address_of(reply.node), query, reply) for reply in replies.nodes]
+    target = expectation.target
+    several = not target.is_one_server
+    return [Server(target.address_of(reply.node), query, reply, several) for reply in replies.nodes]
 
 
 def run_each(judge: Callable[[V], None], subjects: Iterable[V]) -> None:
@@ -81,6 +87,11 @@ def run_each(judge: Callable[[V], None], subjects: Iterable[V]) -> None:
             missing.append(error)
     if missing:
         raise missing[0]
+
+
+def _of_one(problem: Problem) -> Problem:
+    # The target is down when all of its servers are, and then none of them is judged.
+    return replace(problem, target_down=False)
 
 
 def _refusal(reply: Reply[Any]) -> Problem:

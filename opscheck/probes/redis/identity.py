@@ -1,0 +1,28 @@
+"""Which servers answer, and as whom they are asked."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from opscheck.probes.redis.asking import of_each, raised
+from opscheck.probes.redis.info import read_info
+from opscheck.probes.redis.node import Node
+from opscheck.queries.base import Identity
+from opscheck.queries.redis.info import ServerInfo
+
+_ROLES = {True: "primary", False: "replica", None: "role unknown"}
+
+
+def identity(nodes: Sequence[Node], timeout_s: float) -> Identity:
+    """Product, version and role, of several servers counted. Raises ProbeError when none of them answers."""
+    replies = of_each(nodes, read_info, timeout_s)
+    if all(reply.problem is not None for reply in replies):
+        raise raised(replies)
+    names = Counter(_name(reply.answer) for reply in replies)
+    told = [name if len(nodes) == 1 else f"{count} × {name}" for name, count in names.items()]  # noqa: RUF001 - as times
+    return Identity(place="; ".join(told), user=nodes[0].place.user or "default")
+
+
+def _name(info: ServerInfo | None) -> str:
+    if info is None:
+        return "no answer"
+    return f"{info.product or 'unknown version'}, {_ROLES[info.is_primary]}"
