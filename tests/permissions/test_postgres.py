@@ -15,9 +15,9 @@ from tests.servers.looking import look
 
 
 @pytest.fixture(name="fresh", scope="module")
-def _fresh():
+def _fresh(installation):
     """A server that has never heard of opscheck, and where only who is allowed may connect."""
-    with PostgreSQL() as server:
+    with PostgreSQL(programs=installation) as server:
         execute(server, "DROP ROLE opscheck; REVOKE CONNECT ON DATABASE integration_db FROM PUBLIC")
         yield server
 

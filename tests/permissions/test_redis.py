@@ -23,7 +23,7 @@ def test_it_lists_each_command_once_and_other_systems_permissions_not_at_all():
     )
 
 
-def test_it_is_enough_and_not_more_than_enough():
+def test_it_is_enough_and_not_more_than_enough(redis_program):
     query = RedisPing("cache")
     rule = render(TARGET, query.permissions()).replace("PASSWORD", "pw").split()
     with Redis() as redis:

@@ -1,12 +1,11 @@
 """The servers that these tests talk to."""
 
-from tests.servers.postgres import admin, cluster, clusters, contrib, installation, limit, own_server, server, stack
+from tests.servers.postgres import admin, cluster, contrib, installation, limit, own_server, server, stack
 from tests.servers.web import serve, session
 
 __all__ = [
     "admin",
     "cluster",
-    "clusters",
     "contrib",
     "installation",
     "limit",
