@@ -142,11 +142,9 @@ _SLOTS = Versions(
         17: f"{_SLOT} {_LIMITED}, synced, invalidation_reason AS invalid, inactive_since {_FROM}",
     }
 )
-_SINCE = 17
 _KEPT = """
     SELECT (SELECT system_identifier FROM pg_control_system()) || '/' ||
            (SELECT timeline_id FROM pg_control_checkpoint()) AS epoch,
-           current_setting('server_version_num')::int / 10000 >= %(since)s AS tells_since,
            clock_timestamp() AS taken_at,
            (SELECT setting::int8 * 1024 * 1024 FROM pg_settings
             WHERE name = 'max_slot_wal_keep_size' AND setting::int8 >= 0) AS keep_bytes
@@ -154,7 +152,7 @@ _KEPT = """
 
 
 def _read_slots(connection: Connection, query: ReadSlots) -> Slots:  # noqa: ARG001 - as every reader
-    kept = one_row(connection, _KEPT, {"since": _SINCE})
+    kept = one_row(connection, _KEPT)
     slots = tuple(msgspec.convert(row, Slot) for row in rows(connection, _SLOTS))
     return Slots(slots=slots, **kept)
 

@@ -124,8 +124,6 @@ class Slots(msgspec.Struct, frozen=True, kw_only=True):
 
     epoch: str
     """System identifier and timeline: another server has other slots of the same names."""
-    tells_since: bool
-    """Whether this version tells since when a slot is inactive."""
     taken_at: Moment
     """The server's own clock."""
     keep_bytes: int | None

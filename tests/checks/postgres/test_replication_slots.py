@@ -1,0 +1,217 @@
+"""`postgres.replication` and the slots of real servers: used, forgotten, holding back WAL, about to be lost, lost."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import psycopg
+import pytest
+
+from checks.postgres.test_replication import test_replicas_are_there_and_near as check
+from opscheck import PostgresTarget, Severity
+from opscheck.demo.postgres import PostgreSQL, installed_versions
+from opscheck.expectations.postgres.replication import PostgresReplication
+from opscheck.guidance.templates import expectation_facts, render
+from opscheck.judging import Findings
+from opscheck.probes.postgres import open_session
+from opscheck.queries.observation import ProblemKind, Sample
+from opscheck.queries.postgres.replication import ReadSlots
+from opscheck.record import Finding
+from opscheck.testing import expect
+from tests.servers.looking import look, missing
+from tests.servers.replication import ask, replication, write
+
+CATALOGUE = {"slot_retained": {"P1": "5GB", "P0": "20GB"}, "slot_inactive": {"P2": "10m", "P1": "1h"}}
+SOON_LOST = {"slot_retained": {"P2": "5GB", "P0": "20GB"}}
+KEPT = ReadSlots("target")
+TELLS_SINCE = 17
+
+
+def target(server: PostgreSQL, role: str = "opscheck") -> PostgresTarget:
+    return PostgresTarget(kind="postgres", dsn=server.dsn(role))
+
+
+def judge(server: PostgreSQL, role: str = "opscheck", /, **fields: Any) -> Findings:
+    return look(check, PostgresReplication, target(server, role), **(fields or CATALOGUE))
+
+
+def violations(server: PostgreSQL, **fields: Any) -> list[Finding]:
+    return judge(server, **fields).violations
+
+
+@pytest.fixture(name="keeper", scope="module")
+def _keeper(installation) -> Iterator[PostgreSQL]:
+    """A server that keeps at most 16 MiB for its slots, where nobody checkpoints but the test."""
+    settings = {"max_slot_wal_keep_size": "16MB", "checkpoint_timeout": "1h", "autovacuum": "off"}
+    with PostgreSQL(programs=installation, **settings) as server:
+        yield server
+
+
+@pytest.fixture(name="slot")
+def _slot(keeper) -> Iterator[str]:
+    """A slot that keeps WAL from now on, and has no consumer."""
+    ask(keeper, "SELECT pg_create_physical_replication_slot('forgotten', true)")
+    yield "forgotten"
+    ask(keeper, "SELECT pg_drop_replication_slot('forgotten')")
+
+
+def end_segments(server: PostgreSQL, count: int) -> None:
+    for _ in range(count):
+        write(server)
+        ask(server, "SELECT pg_switch_wal()")
+
+
+def test_a_slot_that_holds_back_little_passes_and_is_measured(keeper, slot):
+    findings = judge(keeper, slots=["for*"], slot_retained={"P1": "5GB"}, slot_safe={"P1": "1MB"}, slot_unlimited="P2")
+
+    assert [] == findings.violations
+    assert ["slots", "WAL held back", "WAL until lost"] == [one.name for one in findings.measurements]
+
+
+def test_wal_that_a_slot_holds_back_is_graded(keeper, slot):
+    end_segments(keeper, 1)
+    (finding,) = violations(keeper, slot_retained={"P2": "100KB", "P1": "5GB"})
+
+    assert (Severity.P2, "slot forgotten", "at most 100KB") == (finding.severity, finding.subject, finding.expected)
+    assert finding.observed.startswith("WAL held back ")
+    assert "physical, inactive, " in finding.observed
+    assert {"slot": "forgotten"} == finding.facts
+
+
+def test_a_safe_wal_size_of_zero_is_the_worst_and_is_not_skipped(keeper, slot):
+    end_segments(keeper, 3)
+    (size,) = ask(keeper, "SELECT safe_wal_size FROM pg_replication_slots")
+    unreserved, safe = violations(keeper, slot_safe={"P2": "1GB", "P0": "1MB"})
+
+    assert size <= 0
+    assert (Severity.P0, "slot forgotten", "at least 1MB") == (safe.severity, safe.subject, safe.expected)
+    assert safe.observed.startswith("WAL until lost ")
+    assert (Severity.P2, "slot forgotten", "reserved") == (
+        unreserved.severity,
+        unreserved.subject,
+        unreserved.expected,
+    )
+    assert "wal_status is unreserved: the next checkpoint may remove its WAL" == unreserved.observed
+
+
+def test_a_slot_that_is_lost_is_found_at_the_worst_severity(keeper, slot):
+    end_segments(keeper, 3)
+    with psycopg.connect(keeper.dsn("postgres"), autocommit=True) as connection:
+        connection.execute("CHECKPOINT")
+    (finding,) = violations(keeper, **SOON_LOST)
+
+    assert (Severity.P0, "slot forgotten") == (finding.severity, finding.subject)
+    assert "lost" in finding.observed or "wal_removed" in finding.observed
+    assert {"lost_slot": "forgotten"} == finding.facts
+
+
+def test_a_slot_that_should_be_there_and_is_not(keeper, slot):
+    (finding,) = violations(keeper, slots=["forgotten", "standby_*"], severity="P1")
+
+    assert (Severity.P1, "slot standby_*", "not there") == (finding.severity, finding.subject, finding.observed)
+
+
+def test_slots_without_a_limit_are_found_at_the_severity_of_the_policy(own_server):
+    assert [] == violations(own_server, slot_unlimited="P2", severity="P1")
+
+    ask(own_server, "SELECT pg_create_physical_replication_slot('spare')")
+    (finding,) = violations(own_server, slot_unlimited="P2", severity="P1", slot_retained={"P1": "40GB"})
+
+    assert Severity.P2 == finding.severity
+    assert "max_slot_wal_keep_size is -1: slots hold back WAL until the disk is full" == finding.observed
+    assert ("spare: physical, inactive",) == finding.evidence
+    assert {"keep_size": "38146MB"} == finding.facts
+
+
+def test_a_slot_that_was_never_used_keeps_nothing(own_server):
+    ask(own_server, "SELECT pg_create_physical_replication_slot('spare')")
+    assert (None,) == ask(own_server, "SELECT restart_lsn FROM pg_replication_slots")
+
+    findings = judge(own_server, slot_retained={"P1": "0B"}, slot_safe={"P1": "1MB"})
+
+    assert [] == findings.violations
+    assert ["slots"] == [one.name for one in findings.measurements]
+
+
+# -- For how long it has had no consumer -----------------------------------------------------------------------------
+
+
+def test_an_inactive_slot_is_graded_by_the_servers_own_word(keeper, slot):
+    if keeper.major < TELLS_SINCE:  # that has none
+        problem = missing(lambda: judge(keeper))
+        assert ProblemKind.FIRST_SAMPLE == problem.kind
+        assert problem.text.startswith("slot forgotten is inactive, and no earlier run saw it")
+        return
+    (finding,) = violations(keeper, slot_inactive={"P2": "0s", "P1": "1h"})
+
+    assert (Severity.P2, "slot forgotten", "at most 0s") == (finding.severity, finding.subject, finding.expected)
+    assert finding.observed.startswith("inactive for ")
+    assert finding.since is not None
+    assert datetime.now(UTC) - finding.since < timedelta(minutes=5)
+    assert {"slot": "forgotten"} == finding.facts
+
+
+def test_an_inactive_slot_is_graded_by_what_earlier_runs_saw(keeper, slot):
+    with closing(open_session(target(keeper), 10)) as session:
+        now = session.ask(KEPT, 5)
+    before = msgspec.structs.replace(now, taken_at=now.taken_at - timedelta(minutes=90))
+    found = violations(keeper, earlier={KEPT: [Sample(taken_at=before.taken_at, answer=before)]}, **CATALOGUE)
+
+    if keeper.major >= TELLS_SINCE:  # its own word goes before what was seen: a moment
+        assert [] == found
+        return
+    (finding,) = found
+    assert (Severity.P1, "slot forgotten", "at most 1h") == (finding.severity, finding.subject, finding.expected)
+    assert finding.observed.startswith("inactive for 1h30m")
+
+
+# -- Used slots, and those of a standby ------------------------------------------------------------------------------
+
+
+def test_slots_in_use_pass_and_a_standby_counts_by_what_it_received(installation):
+    with replication(installation, slots=True) as pair:
+        write(pair.primary, 2)
+        pair.wait_until_replayed()
+        standby = pair.standby.server
+        ask(standby, "SELECT pg_drop_replication_slot('standby_1')")  # came with the copy
+        ask(standby, "SELECT pg_create_physical_replication_slot('cascade', true)")
+        own = judge(standby, slots=["cascade"], slot_retained={"P1": "100MB"})
+
+        assert [] == violations(pair.primary, slot_inactive={"P1": "0s"}, slot_retained={"P1": "100MB"})
+        assert [] == own.violations
+        assert ["WAL held back"] == [one.name for one in own.measurements if one.subject == "slot cascade"]
+
+
+def test_any_role_may_ask_for_slots(keeper, slot):
+    assert [] == judge(keeper, "app", slot_retained={"P1": "5GB"}).violations
+
+
+def test_the_suggested_commands_run(own_server):
+    ask(own_server, "SELECT pg_create_physical_replication_slot('forgotten', true)")
+    unlimited, kept = violations(own_server, slot_unlimited="P2", slot_retained={"P1": "0B"})
+    limited = typed(own_server, unlimited)
+    shown, dropped = typed(own_server, kept)
+
+    assert limited == ["ALTER SYSTEM\n pg_reload_conf \n----------------\n t\n(1 row)\n\n"]
+    assert "physical" in shown
+    assert "pg_drop_replication_slot" in dropped
+    assert (0,) == ask(own_server, "SELECT count(*) FROM pg_replication_slots")
+
+
+def typed(server: PostgreSQL, finding: Finding) -> list[str]:
+    """What each command printed that the finding's facts complete."""
+    known = expectation_facts(expect(PostgresReplication, target(server, "postgres"), **CATALOGUE)) | finding.facts
+    programs = next(iter(installed_versions().values())) / "bin"
+    environment = {"PATH": f"{programs}:{os.environ['PATH']}"}
+    commands = [render(one, known) for one in PostgresReplication.default_remediation.commands]
+    return [
+        subprocess.run(
+            ["sh", "-ec", one], env=environment, check=True, capture_output=True, text=True, timeout=30
+        ).stdout
+        for one in commands
+        if one
+    ]
