@@ -15,6 +15,9 @@ Readers: TypeAlias = Mapping[type[Any], Reader]
 Row: TypeAlias = dict[str, Any]
 
 _NUMBERS_OF_A_MAJOR = 10_000
+_LIMITS = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "jit")
+_KEPT = "SELECT " + ", ".join(f"current_setting('{name}') AS {name}" for name in _LIMITS)
+_KEEP = "SELECT " + ", ".join(f"set_config('{name}', %({name})s, true)" for name in _LIMITS)
 
 
 class Versions:
@@ -53,3 +56,14 @@ def one_row(connection: Connection, statement: str | Versions, parameters: Mappi
     """The only row of a statement that always has one."""
     (row,) = rows(connection, statement, parameters)
     return row
+
+
+def renew_transaction(connection: Connection) -> None:
+    """
+    Begin another transaction with the same limits, and so let go of the locks that this one holds.
+
+    Some functions keep a lock on each relation that they read, and the server's table of locks is everybody's.
+    """
+    kept = one_row(connection, _KEPT)
+    connection.execute("COMMIT AND CHAIN")  # a pooler sees no end of the transaction
+    connection.execute(_KEEP, kept)

@@ -32,6 +32,31 @@ class RoleGrant(Permission):
         return f"GRANT {self.role}: {self.reason}"
 
 
+@dataclass(frozen=True)
+class ConnectGrant(Permission):
+    """The right to connect to a database, which PUBLIC has where nobody took it away."""
+
+    database: str
+    """Its name; with `*` and `?`, of all those that match."""
+
+    def text(self) -> str:
+        """The grant."""
+        return f"GRANT CONNECT ON DATABASE {self.database}: questions about it are asked in it"
+
+
+@dataclass(frozen=True)
+class SequenceGrant(Permission):
+    """The right to read every sequence of a database."""
+
+    database: str | None
+    """Its name, with `*` and `?` where it may be several; None is the one that the dsn names."""
+
+    def text(self) -> str:
+        """The grant and its reason."""
+        where = f"database {self.database}" if self.database else "the database of the dsn"
+        return f"GRANT SELECT ON SEQUENCE, each in {where}: how far a sequence has come is hidden without it"
+
+
 READ_SESSIONS = RoleGrant("pg_read_all_stats", "what the sessions of other roles do is hidden without it")
 READ_SETTINGS = RoleGrant("pg_read_all_settings", "some settings are hidden without it, as if they were not there")
 READ_SERVER_FILES = RoleGrant("pg_monitor", "the folders of WAL and archive status cannot be listed without it")
@@ -55,6 +80,10 @@ class DatabaseQuery(PostgresQuery[A]):
 
     database: str | None = None
     """The database; None is the one that the target's dsn names."""
+
+    def permissions(self) -> tuple[Permission, ...]:
+        """The roles of `needs`, and to connect where another database is named."""
+        return (*self.needs, *((ConnectGrant(self.database),) if self.database else ()))
 
     @property
     def group(self) -> str:

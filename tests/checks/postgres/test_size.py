@@ -1,0 +1,468 @@
+"""`postgres.size` on real servers: databases with much in them, some that hide, and sequences near their end."""
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import psycopg
+import pytest
+
+from checks.postgres.test_size import test_databases_have_room_to_grow as check
+from opscheck import PostgresTarget, Severity
+from opscheck.demo.postgres import DATABASE, PostgreSQL, installed_versions
+from opscheck.expectations.postgres.size import PostgresSize
+from opscheck.guidance.templates import expectation_facts, render
+from opscheck.judging import Findings
+from opscheck.probes.postgres import open_session
+from opscheck.probes.postgres.size import READERS
+from opscheck.queries.observation import ProblemKind, Sample
+from opscheck.queries.postgres.size import AskSizes, LargestRelations
+from opscheck.record import Finding
+from opscheck.testing import expect
+from tests.servers.clients import superuser
+from tests.servers.looking import look, missing
+
+SEQUENCES = {"P2": "75%", "P1": "90%"}
+FULL = 2_147_483_647
+
+Judged = Callable[..., Findings]
+Sql = Callable[..., None]
+
+
+@pytest.fixture(name="world", scope="module")
+def _world(cluster: PostgreSQL) -> Iterator[PostgreSQL]:
+    """A database of its own, `shop`, and one where nobody is let in, `vault`."""
+    with superuser(cluster) as connection:
+        connection.execute("CREATE DATABASE shop OWNER app")
+        connection.execute("CREATE DATABASE vault")
+        connection.execute("REVOKE CONNECT ON DATABASE vault FROM PUBLIC")
+        yield cluster
+        connection.execute("DROP DATABASE shop")
+        connection.execute("DROP DATABASE vault")
+
+
+@pytest.fixture(name="shop")
+def _shop(world: PostgreSQL, server: PostgreSQL) -> Iterator[Sql]:
+    """Executes in `shop`, as its owner; at the end nothing is left there."""
+    with psycopg.connect(world.dsn("app", "shop"), autocommit=True) as connection:
+
+        def execute(*statements: str) -> None:
+            for statement in statements:
+                connection.execute(statement)
+
+        execute("CREATE SCHEMA store", "GRANT USAGE ON SCHEMA store TO opscheck", "SET search_path = store")
+        execute("ALTER DEFAULT PRIVILEGES GRANT SELECT ON SEQUENCES TO opscheck")
+        yield execute
+        execute("DROP SCHEMA store CASCADE", "DROP DOMAIN IF EXISTS public.small CASCADE")
+
+
+@pytest.fixture(name="judged")
+def _judged(world: PostgreSQL) -> Judged:
+    def judge_now(role: str = "opscheck", /, database: str = "shop", **fields: Any) -> Findings:
+        target = PostgresTarget(kind="postgres", dsn=world.dsn(role, database))
+        return look(check, PostgresSize, target, **fields)
+
+    return judge_now
+
+
+def near_end(judged: Judged, **fields: Any) -> Finding:
+    (finding,) = judged(sequences=SEQUENCES, **fields).violations
+    return finding
+
+
+def test_a_small_database_passes_and_is_measured(judged, shop):
+    findings = judged(size={"P2": "1GB"})
+
+    assert [] == findings.violations
+    (measured,) = findings.measurements
+    assert ("size", "database shop", "B", 1e9) == (measured.name, measured.subject, measured.unit, measured.limit)
+    assert 5_000_000 < measured.value < 50_000_000
+
+
+def test_a_database_that_is_too_large_names_its_largest_tables(judged, shop):
+    shop("CREATE TABLE orders AS SELECT repeat(md5(n::text), 20) AS note FROM generate_series(1, 20000) AS n")
+    (finding,) = judged(size={"P2": "10MB", "P0": "1GB"}).violations
+
+    assert (Severity.P2, "database shop", "at most 10MB") == (finding.severity, finding.subject, finding.expected)
+    assert finding.observed.startswith("size 2")
+    # Nothing was ever vacuumed or analysed there: relpages says 0.
+    assert finding.evidence[0].startswith("store.orders 1")
+    assert {"database": "shop", "largest": "store.orders"} == finding.facts
+
+
+def test_the_toast_and_the_indexes_of_a_table_are_counted_to_it(judged, shop):
+    shop(
+        "CREATE TABLE letters (id serial PRIMARY KEY, body text)",
+        "ALTER TABLE letters ALTER body SET STORAGE EXTERNAL",
+        "INSERT INTO letters (body) SELECT repeat('x', 100000) FROM generate_series(1, 100)",
+        "VACUUM ANALYZE letters",
+    )
+    (finding,) = judged(size={"P2": "10MB"}).violations
+
+    assert finding.evidence[0].startswith("store.letters 10.")
+
+
+def test_a_database_that_may_not_be_entered_is_sized_by_who_may_read_all_statistics(judged, shop):
+    findings = judged(size={"P2": "1GB"}, databases=["shop", "vault"])
+
+    assert ["database shop", "database vault"] == [one.subject for one in findings.measurements]
+
+
+def test_a_database_that_may_not_be_entered_is_unknown_and_never_left_out(judged, shop):
+    problem = missing(lambda: judged("app", size={"P2": "1GB"}, databases=["*"]))
+
+    assert ProblemKind.DENIED == problem.kind
+    assert problem.text.startswith("role app may not know the size of database vault: it may not connect there")
+    assert 'GRANT pg_read_all_stats TO "app"' == problem.advice
+
+
+def test_the_others_are_judged_beside_one_that_may_not_be_entered(world, shop):
+    target = PostgresTarget(kind="postgres", dsn=world.dsn("app", "shop"))
+    kept: list[Findings] = []
+
+    def judge_and_keep(expectation, observe, findings):
+        kept.append(findings)
+        check(expectation, observe, findings)
+
+    missing(lambda: look(judge_and_keep, PostgresSize, target, size={"P1": "1MB"}, databases=["vault", "shop"]))
+
+    assert ["database shop"] == [one.subject for one in kept[0].violations]
+
+
+def test_a_database_that_is_not_there_is_unknown(judged):
+    problem = missing(lambda: judged(size={"P2": "1GB"}, databases=["shoop"]))
+
+    assert (ProblemKind.UNSUPPORTED, "there is no database shoop") == (problem.kind, problem.text)
+
+
+def test_a_pattern_that_matches_nothing_is_unknown(judged):
+    problem = missing(lambda: judged(size={"P2": "1GB"}, databases=["shoop*"]))
+
+    assert problem.text.startswith("there is no database shoop*")
+    assert "shop" in problem.advice
+
+
+def test_all_databases_together_are_held_to_the_total(judged):
+    (finding,) = judged(total={"P3": "1MB"}).violations
+
+    assert "at most 1MB" == finding.expected
+    assert "6" == finding.facts["database_count"]  # postgres, two templates, integration_db, shop, vault
+
+
+def test_a_total_of_which_a_part_is_hidden_is_unknown_until_what_is_known_is_too_much(judged):
+    assert ProblemKind.DENIED == missing(lambda: judged("app", total={"P3": "1TB"})).kind
+
+
+def test_a_database_that_is_dropped_while_it_is_measured_is_left_out(world, admin):
+    admin.execute("CREATE DATABASE passing")
+    # This transaction sees the databases that there were at its beginning.
+    dsn = world.dsn() + "?options=-c%20default_transaction_isolation%3Drepeatable%5C%20read"
+    session = open_session(PostgresTarget(kind="postgres", dsn=dsn), 10)
+    connection = session._open[None]
+    connection.execute("BEGIN READ ONLY")
+    connection.execute("SELECT 1")
+    admin.execute("DROP DATABASE passing")
+    sizes = READERS[AskSizes](connection, AskSizes("database", None))
+    session.close()
+
+    assert "shop" in [one.name for one in sizes.databases]
+    assert "passing" not in [one.name for one in sizes.databases]
+
+
+def grown(world: PostgreSQL, by: int, ago: timedelta, **fields: Any) -> Findings:
+    """Judge `shop` as if it had been smaller by so many bytes."""
+    target = PostgresTarget(kind="postgres", dsn=world.dsn(database="shop"))
+    session = open_session(target, 10)
+    now = session.ask(AskSizes("target"), 10)
+    relations = session.ask(LargestRelations("target"), 10)
+    session.close()
+    smaller = tuple(msgspec.structs.replace(one, bytes=one.bytes - by) for one in now.databases)
+    earlier = msgspec.structs.replace(now, databases=smaller)
+    taken = datetime.now(UTC)
+    samples = {
+        AskSizes("target"): [Sample(taken_at=taken - ago, answer=earlier)],
+        LargestRelations("target"): [Sample(taken_at=taken - ago, answer=relations)],
+    }
+    return look(check, PostgresSize, target, earlier=samples, now=taken, **fields)
+
+
+def test_growth_is_compared_with_what_was_there_a_day_ago(world, shop):
+    findings = grown(world, 3_000_000, timedelta(days=1), grown={"P2": "2MB"}, size={"P2": "1GB"})
+    (finding,) = findings.violations
+
+    assert (Severity.P2, "database shop", "at most 2MB") == (finding.severity, finding.subject, finding.expected)
+    assert finding.observed.startswith("grown in 1d 3MB (")
+    assert finding.observed.endswith(" 1d ago)")
+    assert "; it was " in finding.evidence[0]
+
+
+def test_growth_is_told_for_the_time_that_the_policy_names(world, shop):
+    assert [] == grown(world, 3_000_000, timedelta(days=2), grown={"P2": "2MB"}).violations
+
+
+def test_a_small_database_may_grow_by_a_large_part(world, shop):
+    assert [] == grown(world, 3_000_000, timedelta(days=1), growth={"P2": "1%"}).violations
+
+
+def test_a_large_part_is_a_violation_above_the_size_that_the_policy_names(world, shop):
+    (finding,) = grown(world, 3_000_000, timedelta(days=1), growth={"P2": "1%"}, growth_above="1MB").violations
+
+    assert "at most 1%" == finding.expected
+
+
+def test_a_database_that_became_smaller_did_not_grow(world, shop):
+    findings = grown(world, -3_000_000, timedelta(days=1), grown={"P2": "2MB"})
+
+    assert [] == findings.violations
+    assert -3_000_000 in [one.value for one in findings.measurements]
+
+
+def test_without_an_earlier_sample_growth_is_unknown(judged, shop):
+    problem = missing(lambda: judged(grown={"P2": "2MB"}))
+
+    assert ProblemKind.FIRST_SAMPLE == problem.kind
+    assert problem.text.startswith("first sample: ")
+
+
+def test_a_database_that_was_made_anew_has_no_earlier_sample(world, shop):
+    target = PostgresTarget(kind="postgres", dsn=world.dsn(database="shop"))
+    session = open_session(target, 10)
+    now = session.ask(AskSizes("target"), 10)
+    session.close()
+    before = msgspec.structs.replace(
+        now, databases=tuple(msgspec.structs.replace(one, oid=1, bytes=1) for one in now.databases)
+    )
+    samples = {AskSizes("target"): [Sample(taken_at=datetime.now(UTC) - timedelta(days=1), answer=before)]}
+    problem = missing(lambda: look(check, PostgresSize, target, earlier=samples, grown={"P2": "2MB"}))
+
+    assert ProblemKind.FIRST_SAMPLE == problem.kind
+    assert "the size of shop 1d ago is not known" in problem.text
+
+
+@pytest.mark.parametrize(
+    ("statements", "detail", "facts"),
+    [
+        pytest.param(
+            ("CREATE TABLE orders (id serial)", f"SELECT setval('orders_id_seq', {FULL * 8 // 10})"),
+            "1717986917 of 2147483647, the end of its type integer; 429496730 values left",
+            {"sequence": "orders_id_seq", "table": "orders", "column": "id", "narrow": "integer"},
+            id="serial",
+        ),
+        pytest.param(
+            (
+                "CREATE TABLE orders (id int GENERATED ALWAYS AS IDENTITY)",
+                f"SELECT setval('orders_id_seq', {FULL * 8 // 10})",
+            ),
+            "1717986917 of 2147483647, the end of its type integer; 429496730 values left",
+            {"sequence": "orders_id_seq", "table": "orders", "column": "id", "narrow": "integer"},
+            id="identity",
+        ),
+        pytest.param(
+            (
+                "CREATE SEQUENCE numbers",
+                "CREATE TABLE orders (id int DEFAULT nextval('numbers'))",
+                "ALTER SEQUENCE numbers OWNED BY orders.id",
+                f"SELECT setval('numbers', {FULL * 8 // 10})",
+            ),
+            "1717986917 of 2147483647, which store.orders.id (integer) can hold; 429496730 values left",
+            {"sequence": "numbers", "table": "orders", "column": "id"},
+            id="a bigint sequence of an integer column",
+        ),
+        pytest.param(
+            (
+                "CREATE SEQUENCE numbers",
+                "CREATE TABLE invoices (id bigint DEFAULT nextval('numbers'))",
+                "CREATE TABLE orders (id smallint DEFAULT nextval('numbers'))",
+                "SELECT setval('numbers', 26215)",
+            ),
+            "26215 of 32767, which store.orders.id (smallint) can hold; 6552 values left",
+            {"sequence": "numbers", "table": "orders", "column": "id"},
+            id="a default of several columns that own nothing",
+        ),
+        pytest.param(
+            (
+                "CREATE DOMAIN public.small AS int CHECK (value > 0)",
+                "CREATE SEQUENCE numbers",
+                "CREATE TABLE orders (id public.small DEFAULT nextval('numbers'))",
+                f"SELECT setval('numbers', {FULL * 8 // 10})",
+            ),
+            "1717986917 of 2147483647, which store.orders.id (small) can hold; 429496730 values left",
+            {"sequence": "numbers"},
+            id="a domain over integer",
+        ),
+        pytest.param(
+            ("CREATE SEQUENCE numbers MAXVALUE 1000", "SELECT setval('numbers', 800)"),
+            "800 of 1000, its maxvalue; 200 values left",
+            {"sequence": "numbers", "capped_at": "1000"},
+            id="a maximum of its own",
+        ),
+        pytest.param(
+            (
+                "CREATE SEQUENCE numbers INCREMENT -1 MINVALUE -1000 MAXVALUE -1",
+                "SELECT setval('numbers', -800)",
+            ),
+            "-800 of -1000, its minvalue; 200 values left",
+            {"sequence": "numbers", "capped_at": "-1000"},
+            id="counting down",
+        ),
+        pytest.param(
+            (
+                "CREATE TABLE orders (id smallint)",
+                "CREATE SEQUENCE numbers INCREMENT -1 OWNED BY orders.id",
+                "SELECT setval('numbers', -26215)",
+            ),
+            "-26215 of -32768, which store.orders.id (smallint) can hold; 6553 values left",
+            {"sequence": "numbers", "table": "orders", "column": "id"},
+            id="counting down into a small column",
+        ),
+    ],
+)
+def test_a_sequence_near_its_end_is_found(judged, shop, statements, detail, facts):
+    shop(*statements)
+    finding = near_end(judged)
+
+    assert (Severity.P2, f"store.{facts['sequence']} in database shop") == (finding.severity, finding.subject)
+    assert "at most 75%" == finding.expected
+    assert f"sequence used 80% ({detail})" == finding.observed
+    known = {"sequence_database": "shop", "sequence_schema": "store"}
+    table = {"table_schema": "store"} if "table" in facts else {}
+    assert known | table | facts == finding.facts
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        pytest.param(("CREATE SEQUENCE numbers MAXVALUE 10 CYCLE", "SELECT setval('numbers', 10)"), id="it cycles"),
+        pytest.param(("CREATE SEQUENCE numbers MAXVALUE 10",), id="it was never used"),
+        pytest.param(("CREATE TABLE orders (id serial)", "SELECT nextval('orders_id_seq')"), id="it was used once"),
+        pytest.param(
+            ("CREATE TEMP SEQUENCE numbers MAXVALUE 10", "SELECT setval('numbers', 10)"), id="it is another session's"
+        ),
+        pytest.param(
+            ("CREATE SEQUENCE numbers MINVALUE 1000000 MAXVALUE 2000000", "SELECT setval('numbers', 1100000)"),
+            id="it has just begun far from 0",
+        ),
+    ],
+)
+def test_a_sequence_with_room_passes(judged, shop, statements):
+    shop(*statements)
+
+    assert [] == judged(sequences=SEQUENCES).violations
+
+
+def test_a_sequence_that_gives_no_more_is_used_up_whatever_is_left_below_its_step(judged, shop):
+    shop("CREATE SEQUENCE numbers INCREMENT 100 MAXVALUE 250", "SELECT setval('numbers', 200)")
+    finding = near_end(judged)
+
+    assert (Severity.P1, "sequence used 100% (200 of 250, its maxvalue; 0 values left)") == (
+        finding.severity,
+        finding.observed,
+    )
+
+
+def test_a_sequence_that_its_column_cannot_follow_any_more_is_used_up(judged, shop):
+    shop(
+        "CREATE TABLE orders (id int)",
+        "CREATE SEQUENCE numbers OWNED BY orders.id",
+        f"SELECT setval('numbers', {FULL + 10})",
+    )
+
+    assert "sequence used 100%" in near_end(judged).observed
+
+
+def test_the_most_used_sequence_is_measured_where_all_have_room(judged, shop):
+    shop(
+        "CREATE SEQUENCE one MAXVALUE 100",
+        "CREATE SEQUENCE two MAXVALUE 100",
+        "SELECT setval('one', 10)",
+        "SELECT setval('two', 50)",
+    )
+    counted, measured = judged(sequences=SEQUENCES).measurements
+
+    assert ("sequences", 2) == (counted.name, counted.value)
+    assert ("store.two in database shop", 50, 25) == (measured.subject, measured.value, measured.margin)
+
+
+def test_a_sequence_that_pg_monitor_may_not_read_is_unknown_and_names_the_grant(judged, shop):
+    shop("CREATE SEQUENCE numbers", 'CREATE SEQUENCE "Odd one"', 'REVOKE ALL ON numbers, "Odd one" FROM opscheck')
+    problem = missing(lambda: judged(sequences=SEQUENCES))
+
+    assert ProblemKind.DENIED == problem.kind
+    assert (
+        'role opscheck may not read 2 of 2 sequences in database shop: store."Odd one", store.numbers' == problem.text
+    )
+    assert 'in database shop: GRANT SELECT ON SEQUENCE store."Odd one", store.numbers TO "opscheck"' == problem.advice
+
+
+def test_many_that_may_not_be_read_name_the_grant_on_their_schema(judged, shop):
+    shop(*(f"CREATE SEQUENCE numbers_{number:02}" for number in range(12)))
+    shop("REVOKE ALL ON ALL SEQUENCES IN SCHEMA store FROM opscheck")
+    problem = missing(lambda: judged(sequences=SEQUENCES))
+
+    assert problem.text.endswith("store.numbers_04 and 7 more")
+    assert 'GRANT SELECT ON ALL SEQUENCES IN SCHEMA store TO "opscheck"' in problem.advice
+
+
+def test_more_sequences_than_the_lock_table_holds_are_read_in_turns(judged, shop, admin):
+    shop(
+        "DO $$ BEGIN FOR number IN 1..450 LOOP EXECUTE format('CREATE SEQUENCE store.n_%s MAXVALUE 100', number);"
+        " END LOOP; END $$",
+        "SELECT setval('store.n_450', 99)",
+    )
+    findings = judged(sequences=SEQUENCES)
+
+    assert 450 == findings.measurements[0].value
+    assert ["store.n_450 in database shop"] == [one.subject for one in findings.violations]
+
+
+def test_a_database_that_may_not_be_entered_leaves_the_sequences_of_the_others_judged(judged, shop, world):
+    shop("CREATE SEQUENCE numbers MAXVALUE 100", "SELECT setval('numbers', 80)")
+    target = PostgresTarget(kind="postgres", dsn=world.dsn(database=DATABASE))
+    kept: list[Findings] = []
+
+    def judge_and_keep(expectation, observe, findings):
+        kept.append(findings)
+        check(expectation, observe, findings)
+
+    fields = {"sequences": SEQUENCES, "databases": ["vault", "shop"]}
+    problem = missing(lambda: look(judge_and_keep, PostgresSize, target, **fields))
+
+    assert 'GRANT CONNECT ON DATABASE "vault" TO "opscheck"' == problem.advice
+    assert ["store.numbers in database shop"] == [one.subject for one in kept[0].violations]
+
+
+def test_the_suggested_commands_run_and_mend_it(world, judged, shop):
+    shop(
+        'CREATE TABLE "Odd orders" ("Id" serial)',
+        f"SELECT setval('\"Odd orders_Id_seq\"', {FULL * 8 // 10})",
+        "CREATE SEQUENCE capped MAXVALUE 10",
+        "SELECT setval('capped', 9)",
+    )
+    # The DSN names another database.
+    target = PostgresTarget(kind="postgres", dsn=world.dsn("postgres", DATABASE))
+    fields = {"sequences": SEQUENCES, "size": {"P3": "1MB"}, "total": {"P3": "1MB"}, "databases": ["shop"]}
+    findings = look(check, PostgresSize, target, **fields).violations
+    printed = [run(command) for finding in findings for command in commands(target, finding, fields)]
+
+    assert 7 == len(printed)  # total: 1, size: 1, capped: show and lift, serial: show, widen both
+    assert any("Odd orders_Id_seq" in one for one in printed)
+    assert [] == look(check, PostgresSize, target, sequences=SEQUENCES, databases=["shop"]).violations
+
+
+def commands(target: PostgresTarget, finding: Finding, fields: dict[str, Any]) -> list[str]:
+    facts = expectation_facts(expect(PostgresSize, target, **fields)) | finding.facts
+    rendered = (render(one, facts) for one in PostgresSize.default_remediation.commands)
+    return [one for one in rendered if one is not None]
+
+
+def run(command: str) -> str:
+    programs = next(iter(installed_versions().values())) / "bin"
+    environment = {"PATH": f"{programs}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["sh", "-ec", command], env=environment, capture_output=True, text=True, timeout=30, check=True
+    )
+    assert "" == done.stderr
+    return done.stdout
