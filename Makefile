@@ -43,7 +43,7 @@ EVERY_VERSION = OPSCHECK_REQUIRE_STORES=1 OPSCHECK_POSTGRES=13,14,15,16,17,18 OP
 .PHONY: stores
 stores: $(READY) ## Run the tests on every version of PostgreSQL, PgBouncer and Redis, fetched first, once
 	@$(EVERY_VERSION) $(BIN)/python -m tests.servers.tier
-	$(EVERY_VERSION) $(BIN)/python -m pytest -p tests.servers.tier -n 2 --dist loadgroup $(STORES)
+	$(EVERY_VERSION) $(BIN)/python -m pytest -p tests.servers.tier -n 2 $(STORES)
 
 .PHONY: lint
 lint: $(READY) ## Lint, check formatting, and hold the direction of imports

@@ -20,7 +20,7 @@ Limit: TypeAlias = Callable[[str, int], None]
 _CLIENTS = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
 
 
-@pytest.fixture(scope="session", params=postgres_majors())
+@pytest.fixture(scope="session", params=postgres_majors(), ids=lambda major: f"postgres{major}")
 def installation(request: pytest.FixtureRequest) -> Path:
     """Each version that is tested on: the folder of its programs, for a server of the test's own."""
     try:

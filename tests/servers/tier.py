@@ -4,16 +4,37 @@ What `make stores` adds to pytest, as a plugin: who runs what, and on which vers
 Tests of one version run in one process, which starts a server of it once; what is of no version goes by file.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.servers.cache import NotThere
 from tests.servers.stores import debian, postgres, postgres_majors, redis, redis_majors, version_of
 
-_NAMES = {"installation": "PostgreSQL", "redis_program": "Redis"}
-_OUTCOMES = ("passed", "failed")
+# As the fixtures name their parameters.
+_VERSIONED = re.compile(r"\[(?:.*-)?((?:postgres|redis)[0-9]+)(?=[-\]])")
+
+
+def group(nodeid: str) -> str:
+    """What belongs together: the version that the test is about, such as `postgres13`, else its file."""
+    found = _VERSIONED.search(nodeid)
+    return found[1] if found else nodeid.partition("::")[0]
+
+
+class ByVersion(LoadScopeScheduling):
+    """Gives each process a version at a time. (Groups of xdist 3.8 are lost on pytest 9.2, which keeps a nodeid.)"""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByVersion:
+    """Whatever `--dist` says."""
+    return ByVersion(config, log)
 
 
 def pytest_report_header() -> list[str]:
@@ -30,26 +51,18 @@ def versions() -> Iterator[tuple[str, str]]:
     yield "PgBouncer", version_of(debian() / "pgbouncer")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say for `--dist loadgroup` what belongs together."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
-
-
-def _group(item: pytest.Item) -> str:
-    parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
-    return next((f"{name} {parameters[one]}" for one, name in _NAMES.items() if one in parameters), item.path.name)
-
-
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say how much was held to each version, for a run in which nothing was would look the same."""
-    reports = [one for outcome in _OUTCOMES for one in terminalreporter.stats.get(outcome, ()) if one.when == "call"]
-    ran = Counter(report.nodeid.rpartition("@")[2] for report in reports)
-    for name, version in versions():
-        count = ran[f"{name} {version.partition('.')[0]}"]
-        if name in _NAMES.values():
-            terminalreporter.write_line(f"real {name} {version}: {count} test{'s' * (count != 1)} ran")
+    reports = [one for outcome in ("passed", "failed") for one in terminalreporter.stats.get(outcome, ())]
+    ran = Counter(group(report.nodeid) for report in reports if report.when == "call")
+    for major in postgres_majors():
+        _say(terminalreporter, f"PostgreSQL {major}", ran[f"postgres{major}"])
+    for major in redis_majors():
+        _say(terminalreporter, f"Redis {major}", ran[f"redis{major}"])
+
+
+def _say(reporter: pytest.TerminalReporter, what: str, count: int) -> None:
+    reporter.write_line(f"real {what}: {count} test{'s' * (count != 1)} ran")
 
 
 def main() -> None:
