@@ -12,6 +12,8 @@ from tests.checks.redis import judging
 from tests.checks.redis.judging import before, commands, look, said
 from tests.servers.redis import look_up, say, set_config
 
+pytestmark = pytest.mark.usefixtures("redis_program")
+
 HITS = {"P3": "80%", "P2": "50%"}
 
 
@@ -20,7 +22,7 @@ def judged(server, **fields):
 
 
 @pytest.fixture(name="redis")
-def _redis():
+def _redis(redis_program):
     with Redis() as server:
         yield server
 

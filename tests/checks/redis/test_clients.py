@@ -12,6 +12,8 @@ from tests.checks.redis import judging
 from tests.checks.redis.judging import ELSEWHERE, before, commands, look
 from tests.servers.redis import connected, full_of_clients, said_and_not_awaited, set_config, turn_away
 
+pytestmark = pytest.mark.usefixtures("redis_program")
+
 USED = {"P2": "80%", "P0": "95%"}
 
 
@@ -20,7 +22,7 @@ def judged(server, **fields):
 
 
 @pytest.fixture(name="redis")
-def _redis():
+def _redis(redis_program):
     with Redis() as server:
         yield server
 

@@ -12,6 +12,8 @@ from tests.checks.redis import judging
 from tests.checks.redis.judging import ADDRESS, before, commands, look
 from tests.servers.redis import fill, loading, say, set_config
 
+pytestmark = pytest.mark.usefixtures("redis_program")
+
 USED = {"P2": "80%", "P0": "95%"}
 ROOMY = ServerInfo(
     run_id="a",

@@ -12,6 +12,8 @@ from tests.checks.redis import judging
 from tests.checks.redis.judging import commands
 from tests.servers.redis import failing_append_only_file, failing_snapshots, loading, say, snapshot, up_for
 
+pytestmark = pytest.mark.usefixtures("redis_program")
+
 NOW = 1_800_000_000
 SAVED = ServerInfo(
     server_time_usec=NOW * 1_000_000,
@@ -34,7 +36,7 @@ def with_(**fields) -> ServerInfo:
 
 
 @pytest.fixture(name="redis")
-def _redis():
+def _redis(redis_program):
     with Redis() as server:
         yield server
 

@@ -16,6 +16,8 @@ from opscheck.record import Finding
 from opscheck.testing import expect, judge
 from tests.servers.redis import blocked_by_a_script, failing_snapshots, full_of_clients, loading
 
+pytestmark = pytest.mark.usefixtures("redis_program")
+
 TARGET = RedisTarget(kind="redis", url="redis://:geheim@cache.example:6379/0")
 
 
