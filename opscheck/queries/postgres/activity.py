@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
 import msgspec
 
@@ -12,18 +11,16 @@ IDLE_STATES = frozenset({"idle in transaction", "idle in transaction (aborted)"}
 ACTIVE_STATES = frozenset({"active", "fastpath function call"})
 
 
-class SessionKind(StrEnum):
-    """What kind of process a session has: the other kinds serve no client, or a standby."""
-
-    CLIENT = "client backend"
-    PARALLEL_WORKER = "parallel worker"
+CLIENT = "client backend"
+"""The kind of process that a client talks to; the others serve no client, or a standby."""
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A session that has a transaction, or that works."""
+    """A process of the server, and what it does."""
 
     pid: int
-    kind: SessionKind
+    kind: str = CLIENT
+    """As pg_stat_activity has it in backend_type."""
     leader_pid: int | None = None
     """Of a parallel worker: whose query it helps with."""
     application: str = ""

@@ -6,8 +6,9 @@ from datetime import datetime
 
 from opscheck.expectations.postgres.activity import Allowed, PostgresActivity
 from opscheck.queries.observation import CouldNotObserve, Problem, ProblemKind
-from opscheck.queries.postgres.activity import ActivityAnswer, Session, SessionKind
+from opscheck.queries.postgres.activity import CLIENT, ActivityAnswer, Session
 from opscheck.readings.postgres.breaches import Breach, Held, breach
+from opscheck.readings.postgres.sessions import doing, statement, told
 from opscheck.units import Duration, Graded
 
 TOLD = 20
@@ -65,6 +66,8 @@ class Overdue:
     session: Session
     breach: Breach
     since: datetime | None
+    at: datetime
+    """The server's clock."""
     server_version: int
 
     @property
@@ -75,10 +78,9 @@ class Overdue:
     @property
     def evidence(self) -> Iterator[str]:
         """What it does, what it holds, and from where."""
-        session = self.session
-        yield f"{'last query' if session.is_idle else 'query'}: {session.query or 'none'}"
-        yield f"{session.state}, {_waiting(session)}, from {session.client or 'a Unix socket'}"
-        yield _held_back(session)
+        yield statement(self.session)
+        yield doing(self.session, self.at)
+        yield _held_back(self.session)
 
     @property
     def facts(self) -> dict[str, str]:
@@ -149,7 +151,7 @@ class Judged:
         if broken is None:
             return None
         worst = next(clock for clock in CLOCKS if clock.name == broken.broken[0].name)
-        return Overdue(session, broken, worst.start(session), self._answer.server_version)
+        return Overdue(session, broken, worst.start(session), self._answer.at, self._answer.server_version)
 
     def _judged_ages(self, clock: Clock) -> Iterator[float]:
         for session in self._sessions:
@@ -180,12 +182,6 @@ class Judged:
         return any(limit.severity(age) for clock in CLOCKS if (limit := self._limit(clock)) is not None)
 
 
-def told(session: Session) -> str:
-    """`pid 4711 of shop as app on orders`."""
-    application = f" of {session.application}" if session.application else ""
-    return f"pid {session.pid}{application} as {session.role or 'nobody'} on {session.database or 'no database'}"
-
-
 def rest(overdue: list[Overdue]) -> list[str]:
     """How many get no finding of their own, a line; none when all do."""
     more = len(overdue) - TOLD
@@ -195,18 +191,12 @@ def rest(overdue: list[Overdue]) -> list[str]:
 def _once_each(sessions: Iterable[Session]) -> list[Session]:
     """Without the parallel workers whose leader is there: both run one query."""
     every = list(sessions)
-    clients = [one for one in every if one.kind is SessionKind.CLIENT]
+    clients = [one for one in every if one.kind == CLIENT]
     pids, starts = {one.pid for one in clients}, {one.query_start for one in clients}
     # PostgreSQL 12 does not name the leader, but a worker has the leader's query_start.
     return clients + [
-        one
-        for one in every
-        if one.kind is not SessionKind.CLIENT and one.leader_pid not in pids and one.query_start not in starts
+        one for one in every if one.kind != CLIENT and one.leader_pid not in pids and one.query_start not in starts
     ]
-
-
-def _waiting(session: Session) -> str:
-    return f"waits for {session.wait}" if session.wait else "does not wait"
 
 
 def _held_back(session: Session) -> str:

@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from opscheck import PostgresTarget
 from opscheck.expectations.postgres.activity import Allowed, PostgresActivity
-from opscheck.queries.postgres.activity import Activity, Session, SessionKind
+from opscheck.queries.postgres.activity import Activity, Session
 from opscheck.testing import expect
 
 TARGET = PostgresTarget(kind="postgres", dsn="postgresql://someone@127.0.0.1/shop")
@@ -16,7 +16,7 @@ def activity(**fields) -> PostgresActivity:
 
 
 def session(**fields) -> Session:
-    return Session(pid=1, kind=SessionKind.CLIENT, **{"application": "etl-night", "role": "app"} | fields)
+    return Session(pid=1, **{"application": "etl-night", "role": "app"} | fields)
 
 
 def test_a_limit_is_needed():

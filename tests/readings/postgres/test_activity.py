@@ -7,8 +7,9 @@ import pytest
 from opscheck import PostgresTarget, Severity
 from opscheck.expectations.postgres.activity import PostgresActivity
 from opscheck.queries.observation import CouldNotObserve
-from opscheck.queries.postgres.activity import ActivityAnswer, Session, SessionKind
-from opscheck.readings.postgres.activity import Judged, told
+from opscheck.queries.postgres.activity import ActivityAnswer, Session
+from opscheck.readings.postgres.activity import Judged
+from opscheck.readings.postgres.sessions import told
 from opscheck.testing import expect
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -20,7 +21,7 @@ def ago(**since: float) -> datetime:
 
 
 def session(pid: int = 1, **fields) -> Session:
-    return Session(pid=pid, **{"kind": SessionKind.CLIENT, "role": "app", "database": "shop"} | fields)
+    return Session(pid=pid, **{"role": "app", "database": "shop"} | fields)
 
 
 def active(pid: int = 1, **fields) -> Session:
@@ -67,13 +68,13 @@ def test_the_last_query_of_an_idle_session_is_not_running():
     ids=["of a leader", "on PostgreSQL 12, which does not name the leader"],
 )
 def test_a_parallel_worker_counts_with_its_leader(worker):
-    helping = active(2, kind=SessionKind.PARALLEL_WORKER, **worker)
+    helping = active(2, kind="parallel worker", **worker)
 
     assert [1] == [one.session.pid for one in judged(active(1), helping).overdue()]
 
 
 def test_a_parallel_worker_whose_leader_is_no_client_counts_for_itself():
-    assert 1 == len(judged(active(2, kind=SessionKind.PARALLEL_WORKER, leader_pid=7)).overdue())
+    assert 1 == len(judged(active(2, kind="parallel worker", leader_pid=7)).overdue())
 
 
 def test_the_worst_comes_first_and_then_the_longest():
@@ -125,7 +126,8 @@ def test_transaction_timeout_is_suggested_where_there_is_one(version, named):
 
 
 def test_who_says_nothing_of_itself_is_told_all_the_same():
-    assert "pid 1 as nobody on no database" == told(session(role="", database=""))
+    assert "pid 1" == told(session(role="", database=""))
+    assert "pid 2 (autovacuum worker) on shop" == told(session(2, kind="autovacuum worker", role=""))
 
 
 def test_sessions_beyond_the_list_are_unknown_when_they_may_take_too_long():
