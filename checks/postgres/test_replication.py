@@ -13,6 +13,7 @@ from opscheck.readings.postgres.replicas import Replica
 from opscheck.readings.postgres.standby import Standstill
 
 _EVIDENCE = 10
+_BY_ITS_CLOCK = "replies are dated by the replica's clock: one that is slow looks the same"
 
 
 def test_replicas_are_there_and_near(expectation: PostgresReplication, observe: Observe, findings: Findings) -> None:
@@ -84,7 +85,7 @@ def _judge_replica(expectation: PostgresReplication, answer: Replication, replic
         findings.add(observed=replica.detail, expected=expectation.state, **about)
     if silent is not None:
         observed, expected = f"no reply for {silent[0]}", f"a reply in the last {silent[1]}"
-        findings.add(observed=observed, expected=expected, **about)
+        findings.add(observed=observed, expected=expected, evidence=[_BY_ITS_CLOCK], **about)
     if expectation.lag_bytes is not None:
         size = of_replicas.behind_bytes(expectation, replica)
         findings.grade("WAL not replayed", size, expectation.lag_bytes, detail=replica.detail, **about)

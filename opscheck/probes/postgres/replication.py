@@ -24,12 +24,12 @@ _END = """
          ELSE pg_current_wal_lsn() END
 """
 
-# A logical sender always has a slot. What is never replayed (pg_receivewal) counts by what is flushed.
+# Lists are as long as max_wal_senders and max_replication_slots let them be. A logical sender always has a slot. What
+# is never replayed (pg_receivewal) counts by what is flushed.
 _SENDERS = f"""
     WITH here AS MATERIALIZED (SELECT {_END} AS wal_end)
     SELECT s.pid, coalesce(s.application_name, '') AS application, coalesce(host(s.client_addr), '') AS client,
-           coalesce(s.usename::text, '') AS role, coalesce(s.state, '') AS state,
-           coalesce(s.sync_state, '') AS sync_state,
+           coalesce(s.state, '') AS state, coalesce(s.sync_state, '') AS sync_state,
            l.slot_name::text AS slot, coalesce(l.slot_type = 'logical', false) AS logical,
            pg_wal_lsn_diff(wal_end, s.sent_lsn)::int8 AS unsent_bytes,
            pg_wal_lsn_diff(wal_end, s.flush_lsn)::int8 AS unflushed_bytes,
@@ -48,7 +48,7 @@ _REACHED = """
 # Positions come from functions, and so are the same for all versions: columns for them have changed their names.
 _RECEIVER = """
     SELECT status, extract(epoch FROM clock_timestamp() - last_msg_receipt_time)::float8 AS silent_s,
-           concat_ws(':', sender_host, sender_port) AS sender, nullif(slot_name, '') AS slot,
+           concat_ws(':', sender_host, sender_port) AS sender,
            pg_wal_lsn_diff(latest_end_lsn, pg_last_wal_replay_lsn())::int8 AS sent_bytes
     FROM pg_stat_wal_receiver
 """
@@ -123,7 +123,7 @@ def _has_caught_up(connection: Connection, row: Row) -> bool:
 
 _SLOT = f"""
     SELECT slot_name::text AS name, slot_type = 'logical' AS logical, temporary, active,
-           restart_lsn IS NOT NULL AS used, restart_lsn::text AS restart_lsn,
+           restart_lsn::text AS restart_lsn,
            pg_wal_lsn_diff({_END}, restart_lsn)::int8 AS retained_bytes,
 """
 _FROM = "FROM pg_replication_slots ORDER BY slot_name"

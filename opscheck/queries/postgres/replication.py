@@ -18,7 +18,6 @@ class Sender(msgspec.Struct, frozen=True, kw_only=True):
     application: str
     client: str
     """Its address; empty for a Unix socket."""
-    role: str
     state: str
     """`streaming`, `catchup`, `startup`, `backup` or `stopping`."""
     sync_state: str
@@ -46,7 +45,6 @@ class Receiver(msgspec.Struct, frozen=True, kw_only=True):
     """How long ago its last message came."""
     sender: str
     """Host and port that it receives from."""
-    slot: str | None
     sent_bytes: int | None
     """How far what its sender last told of is ahead of what is replayed."""
 
@@ -105,9 +103,8 @@ class Slot(msgspec.Struct, frozen=True, kw_only=True):
     active: bool
     synced: bool
     """Whether a standby copied it from its primary; it is inactive there by design."""
-    used: bool
-    """Whether it keeps any WAL: one that was never used does not."""
     restart_lsn: str | None
+    """From where on it keeps WAL; None for one that was never used, and keeps none."""
     retained_bytes: int | None
     wal_status: str | None
     """`reserved`, `extended`, `unreserved` or `lost`; None before PostgreSQL 13, and while it keeps none."""

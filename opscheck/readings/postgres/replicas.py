@@ -77,10 +77,7 @@ def missing_facts(pattern: str) -> dict[str, str]:
 
 def connected(senders: Iterable[Sender]) -> list[str]:
     """Who is connected at all, a line each, for evidence."""
-    return [
-        f"{one.application or 'without a name'} from {one.client or 'a Unix socket'}: {one.state}, {one.sync_state}"
-        for one in senders
-    ]
+    return [_line(sender) for sender in senders]
 
 
 def silence(
@@ -135,6 +132,12 @@ def _is_no_copy(sender: Sender) -> bool:
 
 def _in_state(expectation: PostgresReplication, sender: Sender) -> bool:
     return sender.state in ("streaming", expectation.state)
+
+
+def _line(sender: Sender) -> str:
+    slot = f", slot {sender.slot}" if sender.slot else ""
+    name, client = sender.application or "without a name", sender.client or "a Unix socket"
+    return f"{name} from {client}: {sender.state}, {sender.sync_state or 'async'}{slot}"
 
 
 def _subject(sender: Sender, *, alone: bool) -> str:
