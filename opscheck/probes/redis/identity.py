@@ -18,7 +18,7 @@ def identity(nodes: Sequence[Node], timeout_s: float) -> Identity:
     if all(reply.problem is not None for reply in replies):
         raise raised(replies)
     names = Counter(_name(reply.answer) for reply in replies)
-    told = [name if len(nodes) == 1 else f"{count} × {name}" for name, count in names.items()]  # noqa: RUF001 - as times
+    told = [name if count == 1 else f"{name} ({count})" for name, count in names.items()]
     return Identity(place="; ".join(told), user=nodes[0].place.user or "default")
 
 

@@ -1,8 +1,15 @@
-"""Every test here is about every version of Redis that is tested on."""
+"""Servers that say whatever a test wants them to."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
 
+from tests.servers.redis import ScriptedServer
 
-@pytest.fixture(autouse=True)
-def _each_version(redis_program):
-    """What `Redis()` starts."""
+
+@pytest.fixture
+def scripted() -> Iterator[Callable[..., ScriptedServer]]:
+    """Start one; what it is given are its replies."""
+    with ExitStack() as stack:
+        yield lambda *replies, **options: stack.enter_context(ScriptedServer(replies, **options))

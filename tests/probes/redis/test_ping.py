@@ -2,7 +2,6 @@
 
 import ssl
 from collections.abc import Iterator
-from contextlib import ExitStack
 from urllib.parse import quote
 
 import pytest
@@ -15,8 +14,8 @@ from opscheck.probes.redis.place import Place
 from opscheck.queries.observation import ProbeError, Problem, ProblemKind
 from opscheck.queries.redis.base import Refusal
 from opscheck.queries.redis.ping import PingAnswer, RedisPing
+from tests.probes.redis.asking import local
 from tests.servers.redis import (
-    ScriptedServer,
     blocked_by_a_script,
     failing_snapshots,
     full_of_clients,
@@ -29,15 +28,9 @@ PONG = b"+PONG\r\n"
 
 
 @pytest.fixture(name="redis")
-def _redis() -> Iterator[Redis]:
+def _redis(redis_program) -> Iterator[Redis]:
     with Redis() as server:
         yield server
-
-
-@pytest.fixture(name="scripted")
-def _scripted() -> Iterator:
-    with ExitStack() as stack:
-        yield lambda *replies, **options: stack.enter_context(ScriptedServer(replies, **options))
 
 
 def ping(url: str, timeout_s: float = 5, samples: int = 5, **fields) -> PingAnswer:
@@ -53,10 +46,6 @@ def problem_of(url: str, **fields) -> Problem:
     with pytest.raises(ProbeError) as raised:
         ping(url, **fields)
     return raised.value.problem
-
-
-def local(server: ScriptedServer, user: str = "") -> str:
-    return f"redis://{user}127.0.0.1:{server.port}"
 
 
 # A healthy server
