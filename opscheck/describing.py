@@ -31,6 +31,7 @@ __all__ = ["explained", "listed", "listed_json", "permissions", "policy_schema",
 
 _RENDERERS = {
     "kubernetes": "opscheck.permissions.kubernetes",
+    "pgbouncer": "opscheck.permissions.pgbouncer",
     "postgres": "opscheck.permissions.postgres",
     "redis": "opscheck.permissions.redis",
 }

@@ -158,6 +158,24 @@ class PostgresTarget(Target, kind="postgres"):
         return {"dsn": self.dsn.get_secret_value()}
 
 
+class PgbouncerTarget(Target, kind="pgbouncer"):
+    """A PgBouncer, by its console. One connection serves the whole run."""
+
+    dsn: SecretStr
+    """A libpq connection string or URL that names the database `pgbouncer`, for one of its `stats_users`."""
+    concurrency: PositiveCount = Field(default=1, le=1)
+    """Always one question at a time."""
+
+    @property
+    def address(self) -> str:
+        """Host, port and the console's name."""
+        return without_credentials(self.dsn.get_secret_value())
+
+    def facts(self) -> dict[str, str]:
+        """Its `dsn`, so that a command reaches the console as opscheck did."""
+        return {"dsn": self.dsn.get_secret_value()}
+
+
 class RedisTarget(Target, kind="redis"):
     """A Redis or Valkey server, or the servers of one set or cluster, each of which is asked and judged."""
 

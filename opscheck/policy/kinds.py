@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from importlib import import_module
 
-_BUNDLED = ("host", "http", "kubernetes", "postgres", "redis")
+_BUNDLED = ("host", "http", "kubernetes", "pgbouncer", "postgres", "redis")
 
 
 def import_bundled() -> None:

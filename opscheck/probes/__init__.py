@@ -9,6 +9,7 @@ from opscheck.probes.base import Probe
 MODULES = {
     "http": "opscheck.probes.http",
     "kubernetes": "opscheck.probes.kubernetes",
+    "pgbouncer": "opscheck.probes.pgbouncer",
     "postgres": "opscheck.probes.postgres",
     "prometheus": "opscheck.probes.prometheus",
     "redis": "opscheck.probes.redis",

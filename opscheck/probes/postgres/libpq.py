@@ -23,6 +23,28 @@ _PERMISSION_DENIED = "42501"
 _NO_SUCH_DATABASE = "3D000"
 _BAD_IDENTITY = "28"  # the class of 28000 (pg_hba.conf, no such role) and 28P01 (password)
 
+_POOLER = "08P01"  # PgBouncer's only code
+_CHECK_USER = "check user and password of the dsn, and auth_file or auth_query of PgBouncer"
+_POOLER_SAYS: tuple[tuple[str, ProblemKind, str], ...] = (
+    ("not allowed", ProblemKind.DENIED, "add the user to stats_users in pgbouncer.ini, then RELOAD"),
+    ("no such user", ProblemKind.DENIED, _CHECK_USER),
+    ("authentication failed", ProblemKind.DENIED, _CHECK_USER),
+    ("auth failed", ProblemKind.DENIED, _CHECK_USER),
+    (
+        "no such database",
+        ProblemKind.UNSUPPORTED,
+        "name a database of pgbouncer.ini in the dsn, or its console pgbouncer",
+    ),
+    ("is disabled", ProblemKind.UNREACHABLE, "ENABLE the database at PgBouncer's console"),
+    ("no more connections allowed", ProblemKind.UNREACHABLE, "raise max_client_conn of PgBouncer, or end some clients"),
+    ("shutting down", ProblemKind.UNREACHABLE, "wait until PgBouncer has restarted, or start it"),
+)
+# 57P03 while it starts, recovers or shuts down; 57P01 when an administrator ended it.
+_WAIT = {
+    "57P03": "look into the server's log: it starts, recovers, or shuts down; ask again when it takes connections",
+    "57P01": "an administrator ended the connection; look whether the server is being restarted",
+}
+
 _VERBOSE = 2  # PQERRORS_VERBOSE
 _FATAL = re.compile(r":  ([0-9A-Z]{5}): (.*)")
 _ROUTINE = re.compile(r":  (\w+), \w+\.c:\d+$", re.MULTILINE)
@@ -124,7 +146,9 @@ def _why_not(pgconn: Any) -> Exception:
 
 
 def _refused(sqlstate: str, text: str, role: str, database: str) -> ProbeError:
-    kind, advice = ProblemKind.UNREACHABLE, ""
+    kind, advice = ProblemKind.UNREACHABLE, _WAIT.get(sqlstate, "")
+    if sqlstate == _POOLER:
+        return _refused_by_pooler(text)
     if sqlstate.startswith(_BAD_IDENTITY):
         kind, advice = ProblemKind.DENIED, "check user and password of the dsn, and pg_hba.conf on the server"
     elif sqlstate == _PERMISSION_DENIED:
@@ -132,6 +156,13 @@ def _refused(sqlstate: str, text: str, role: str, database: str) -> ProbeError:
     elif sqlstate == _NO_SUCH_DATABASE:
         kind, advice = ProblemKind.UNSUPPORTED, "name an existing database in the dsn"
     return ProbeError(kind, f"the server refuses: {text} (SQLSTATE {sqlstate})", advice, target_down=True)
+
+
+def _refused_by_pooler(text: str) -> ProbeError:
+    """PgBouncer gives every refusal the same SQLSTATE; its words are never translated."""
+    said = ((kind, advice) for words, kind, advice in _POOLER_SAYS if words in text)
+    kind, advice = next(said, (ProblemKind.UNREACHABLE, "PgBouncer refused; its log says more"))
+    return ProbeError(kind, f"PgBouncer refuses: {text} (SQLSTATE {_POOLER})", advice, target_down=True)
 
 
 def _no_server(message: str, *, needs_password: bool) -> ProbeError:

@@ -1,0 +1,198 @@
+"""`pgbouncer.pools` on a real PgBouncer whose clients are served, wait, or are not let in."""
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+import psycopg
+import pytest
+
+from checks.pgbouncer.test_pools import test_clients_get_a_server_connection as check
+from opscheck import Severity
+from opscheck.demo.postgres import DATABASE, installed_versions
+from opscheck.demo.processes import wait_until
+from opscheck.expectations.pgbouncer import PgbouncerPools
+from opscheck.guidance.templates import expectation_facts, render
+from opscheck.judging import Findings
+from opscheck.probes.pgbouncer import open_session
+from opscheck.queries.observation import ProbeError, ProblemKind
+from opscheck.queries.pgbouncer import AskPools, Pools
+from opscheck.targets import PgbouncerTarget
+from opscheck.testing import expect
+from tests.servers.looking import look, missing
+from tests.servers.pgbouncer import PgBouncer
+
+WAITED = {"P2": "100ms", "P0": "1h"}
+
+Judged = Callable[..., Findings]
+
+
+@pytest.fixture(name="bouncer", scope="module")
+def _bouncer(clusters, pgbouncer_program) -> Iterator[PgBouncer]:
+    server = clusters(next(iter(installed_versions().values())))
+    more = {"reports": f"dbname={DATABASE} pool_size=5 max_db_connections=4"}
+    with PgBouncer(server, pgbouncer_program, databases=more, max_client_conn="10") as bouncer:
+        yield bouncer
+
+
+@pytest.fixture(name="judged")
+def _judged(bouncer: PgBouncer) -> Judged:
+    def judge_now(role: str = "opscheck", /, database: str = "pgbouncer", **fields) -> Findings:
+        return look(check, PgbouncerPools, PgbouncerTarget(kind="pgbouncer", dsn=bouncer.dsn(role, database)), **fields)
+
+    return judge_now
+
+
+def test_pools_that_serve_pass_and_are_measured(bouncer, judged):
+    with psycopg.connect(bouncer.dsn("app", DATABASE), autocommit=True) as client:
+        client.execute("SELECT 1")
+        findings = judged(waited={"P2": "1s"}, servers={"P2": "80%"}, clients={"P2": "75%"}, severity="P1")
+
+    assert [] == findings.violations
+    measured = {(one.name, one.subject): (one.value, one.limit) for one in findings.measurements}
+    where = f"postgresql://127.0.0.1:{bouncer.port}/pgbouncer"
+    assert (10, 75) == measured["clients connected", where]
+    assert (0, 1) == measured["waited for a server connection", f"pool {DATABASE}/app"]
+    assert (0, 80) == measured["server connections in use", f"pool {DATABASE}/app"]
+
+
+def test_clients_that_wait_too_long_are_found_with_their_pool(bouncer, judged):
+    with bouncer.waiting_clients(3):
+        wait_until(lambda: waits(bouncer) > 0.2, 10, "nobody waits for long")
+        (finding,) = judged(waited=WAITED).violations
+
+    assert (Severity.P2, f"pool {DATABASE}/app", "at most 100ms") == (
+        finding.severity,
+        finding.subject,
+        finding.expected,
+    )
+    assert finding.observed.endswith("(3 clients wait)")
+    assert finding.evidence[0].startswith("2 of 2 server connections in use, 0 idle in transaction mode; 2 clients")
+    assert {"pool_database": DATABASE, "pool_user": "app", "pool_size": "2"} == finding.facts
+    assert finding.since is not None
+
+
+def waits(bouncer: PgBouncer) -> float:
+    pool = bouncer.pool()
+    return pool["maxwait"] + pool["maxwait_us"] / 1_000_000
+
+
+def test_clients_that_have_just_begun_to_wait_are_no_trouble(bouncer, judged):
+    with bouncer.waiting_clients(3):
+        assert [] == judged(waited={"P2": "30s"}).violations
+
+
+def test_a_pool_that_is_full_is_found(bouncer, judged):
+    with bouncer.waiting_clients(1):
+        (finding,) = judged(servers={"P2": "80%"}).violations
+
+    assert "server connections in use 100% (2 of 2)" == finding.observed
+
+
+def test_a_database_is_held_to_its_own_limit(bouncer, judged):
+    with psycopg.connect(bouncer.dsn("app", "reports"), autocommit=True) as client:
+        client.execute("SELECT 1")
+        (finding,) = judged(servers={"P3": "20%"}, pools=["integration_db/*"]).violations
+
+    assert ("database reports", {"limited_database": "reports"}) == (finding.subject, finding.facts)
+    assert "server connections 25% (1 of 4, its own limit)" == finding.observed
+
+
+def test_clients_are_held_to_what_pgbouncer_lets_in(bouncer, judged):
+    clients = [psycopg.connect(bouncer.dsn("app", DATABASE)) for _ in range(8)]
+    try:
+        (finding,) = judged(clients={"P2": "75%"}).violations
+    finally:
+        for client in clients:
+            client.close()
+
+    assert "clients connected 80% (8 of 10)" == finding.observed
+    assert {"max_clients": "10"} == finding.facts
+
+
+@pytest.mark.parametrize(
+    ("order", "back", "observed"),
+    [
+        ("pause", "resume", "paused: its clients wait"),
+        ("disable", "enable", "disabled: new clients are refused"),
+    ],
+)
+def test_a_database_that_gives_no_connections_by_order_is_found(bouncer, judged, order, back, observed):
+    getattr(bouncer, order)("reports")
+    try:
+        (finding,) = judged(waited=WAITED, severity="P1").violations
+        accepted = judged(waited=WAITED, severity="P1", may_be_paused=["rep*"])
+    finally:
+        getattr(bouncer, back)("reports")
+
+    assert (Severity.P1, "database reports", observed) == (finding.severity, finding.subject, finding.observed)
+    assert {f"{order}d": "reports"} == finding.facts
+    assert [] == accepted.violations
+
+
+def test_a_pool_that_is_named_and_not_there_is_unknown(bouncer, judged):
+    problem = missing(lambda: judged(waited=WAITED, pools=["shop/*"]))
+
+    assert (ProblemKind.UNSUPPORTED, "no pool is called shop/*") == (problem.kind, problem.text)
+
+
+@pytest.mark.parametrize(
+    ("database", "kind", "text", "advice"),
+    [
+        ("pgbouncer", ProblemKind.DENIED, "not allowed", "stats_users"),
+        ("nowhere", ProblemKind.UNSUPPORTED, "no such database: nowhere", "its console pgbouncer"),
+        (DATABASE, ProblemKind.UNSUPPORTED, "this is no console of PgBouncer", "name the database pgbouncer"),
+    ],
+)
+def test_who_may_not_look_is_told_what_to_do(bouncer, database, kind, text, advice):
+    with pytest.raises(ProbeError) as raised:
+        ask(bouncer.dsn("app", database))
+
+    assert kind == raised.value.problem.kind
+    assert text in raised.value.problem.text
+    assert advice in raised.value.problem.advice
+
+
+def ask(dsn: str) -> Pools:
+    with closing(open_session(PgbouncerTarget(kind="pgbouncer", dsn=dsn), 5)) as session:
+        return session.ask(AskPools("pool"), 5)
+
+
+def test_the_suggested_commands_run(bouncer, judged):
+    with bouncer.waiting_clients(1):
+        wait_until(lambda: waits(bouncer) > 0.2, 10, "nobody waits for long")
+        (finding,) = judged(waited=WAITED).violations
+        printed = [run(command) for command in commands(bouncer, finding.facts)]
+
+    assert 2 == len(printed)
+    assert "waiter-1" in printed[0] or "waiting" in printed[0]
+    assert "transaction" in printed[1]
+
+
+def test_what_was_paused_is_resumed_by_the_suggested_command(bouncer):
+    bouncer.pause("reports")
+    bouncer.disable("reports")
+    for facts in ({"paused": "reports"}, {"disabled": "reports"}):
+        for command in commands(bouncer, facts):
+            run(command)
+    (row,) = (row for row in bouncer.say("SHOW DATABASES") if row["name"] == "reports")
+
+    assert (0, 0) == (row["paused"], row["disabled"])
+
+
+def commands(bouncer: PgBouncer, facts: dict[str, str]) -> list[str]:
+    target = PgbouncerTarget(kind="pgbouncer", dsn=bouncer.dsn("bouncer_admin"))
+    known = expectation_facts(expect(PgbouncerPools, target, waited=WAITED)) | facts
+    rendered = (render(one, known) for one in PgbouncerPools.default_remediation.commands)
+    return [one for one in rendered if one is not None]
+
+
+def run(command: str) -> str:
+    programs = next(iter(installed_versions().values())) / "bin"
+    environment = {"PATH": f"{programs}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["sh", "-ec", command], env=environment, capture_output=True, text=True, timeout=30, check=True
+    )
+    assert "ERROR" not in done.stderr
+    return done.stdout
