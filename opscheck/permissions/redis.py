@@ -1,9 +1,9 @@
-"""The access list that lets opscheck ask what a policy needs of a Redis server, and nothing else."""
+"""The access lists that let opscheck ask what a policy needs of Redis servers and sentinels, and nothing else."""
 
 from collections.abc import Iterable
 
 from opscheck.queries.base import Permission
-from opscheck.queries.redis.base import AclCommand, acl_rule
+from opscheck.queries.redis.base import AclCommand, SentinelCommand, acl_rule
 from opscheck.targets import RedisTarget
 
 
@@ -13,5 +13,8 @@ def render(target: RedisTarget, permissions: Iterable[Permission]) -> str:  # no
 
     The user sees no key and no channel. Older servers know one password and no users.
     """
-    commands = [permission.command for permission in permissions if isinstance(permission, AclCommand)]
-    return acl_rule("opscheck", commands) + "\n"
+    permissions = list(permissions)
+    servers = [permission.command for permission in permissions if isinstance(permission, AclCommand)]
+    sentinels = [permission.command for permission in permissions if isinstance(permission, SentinelCommand)]
+    text = acl_rule("opscheck", servers) + "\n"
+    return f"{text}# at each sentinel, where it knows users\n{acl_rule('opscheck', sentinels)}\n" if sentinels else text

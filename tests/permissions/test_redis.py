@@ -1,6 +1,7 @@
-"""The access list that is printed, applied to a real server."""
+"""The access list that is printed, applied to real servers, and again with each command taken away."""
 
 import pytest
+import redis
 
 from opscheck import RedisTarget
 from opscheck.demo.redis import Redis
@@ -9,10 +10,40 @@ from opscheck.probes.redis import open_session
 from opscheck.queries.base import Permission
 from opscheck.queries.observation import ProbeError, ProblemKind
 from opscheck.queries.redis.base import AclCommand
+from opscheck.queries.redis.cluster import RedisCluster
+from opscheck.queries.redis.identity import RedisIdentity
+from opscheck.queries.redis.info import RedisInfo
 from opscheck.queries.redis.ping import RedisPing
+from opscheck.queries.redis.slowlog import RedisSlowerThan, RedisSlowLog
 from tests.servers.redis import say
+from tests.servers.redis_topologies import Sentinel, redis_cluster, replicated
+
+pytestmark = pytest.mark.usefixtures("redis_program")
 
 TARGET = RedisTarget(kind="redis", url="redis://h")
+QUERIES = [
+    RedisPing("cache"),
+    RedisInfo("cache"),
+    RedisIdentity("cache"),
+    RedisSlowLog("cache"),
+    RedisSlowerThan("cache"),
+    RedisCluster("cache"),
+]
+COMMANDS = sorted({command for query in QUERIES for command in query.commands()})
+
+
+def rule_of(*queries) -> list[str]:
+    rendered = render(TARGET, [permission for query in queries for permission in query.permissions()])
+    return rendered.splitlines()[0].replace("PASSWORD", "pw").split()
+
+
+def denied(target: RedisTarget, query) -> str:
+    """The advice where it may not be asked; empty where it is answered."""
+    try:
+        open_session(target, 5).ask(query, 5)
+    except ProbeError as error:
+        return error.problem.advice if error.problem.kind is ProblemKind.DENIED else error.problem.text
+    return ""
 
 
 def test_it_lists_each_command_once_and_other_systems_permissions_not_at_all():
@@ -23,17 +54,70 @@ def test_it_lists_each_command_once_and_other_systems_permissions_not_at_all():
     )
 
 
-def test_it_is_enough_and_not_more_than_enough(redis_program):
-    query = RedisPing("cache")
-    rule = render(TARGET, query.permissions()).replace("PASSWORD", "pw").split()
-    with Redis() as redis:
-        say(redis, *rule)
-        session = open_session(RedisTarget(kind="redis", url=f"redis://opscheck:pw@127.0.0.1:{redis.port}/0"), 5)
+def test_it_is_enough_and_without_a_command_exactly_what_needs_it_is_denied():
+    with redis_cluster() as (node, *_):
+        rule = rule_of(*QUERIES)
+        target = RedisTarget(kind="redis", url=f"redis://opscheck:pw@127.0.0.1:{node.port}/0")
+        assert "+OK\r\n+OK" in say(node, *rule)
+        assert {""} == {denied(target, query) for query in QUERIES}
 
-        assert session.ask(query, 5).nodes[0].answer.refusal is None
+        for taken in COMMANDS:
+            say(node, "ACL", "DELUSER", "opscheck")
+            say(node, *[word for word in rule if word != f"+{taken}"])
+            for query in QUERIES:
+                advice = f"have an administrator type: ACL SETUSER opscheck +{taken}"
+                assert (advice if taken in query.commands() else "") == denied(target, query)
 
-        say(redis, *[word for word in rule if word != "+ping"])
-        with pytest.raises(ProbeError) as raised:
-            session.ask(query, 5)
 
-    assert ProblemKind.DENIED is raised.value.problem.kind
+def test_it_gives_no_key_no_channel_and_no_other_command():
+    with Redis() as server:
+        say(server, *rule_of(*QUERIES))
+        allowed = say(server, "ACL", "GETUSER", "opscheck")
+
+    assert "-@all" in allowed
+    for word in ("~*", "&*", "+@", "+config ", "+slowlog ", "+cluster ", "nopass"):
+        assert word not in allowed
+
+
+@pytest.mark.parametrize("taken", ["", "+cluster|nodes"])
+def test_to_find_the_nodes_of_a_cluster_takes_one_command_more(taken):
+    with redis_cluster() as nodes:
+        target = RedisTarget(kind="redis", url=f"redis://opscheck:pw@127.0.0.1:{nodes[0].port}", nodes="cluster")
+        query = RedisPing("cache", finds=target.finds)
+        for node in nodes:
+            say(node, *[word for word in rule_of(query) if word != taken])
+
+        assert (f"have an administrator type: ACL SETUSER opscheck {taken}" if taken else "") == denied(target, query)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "taken"),
+    [
+        ("named", ""),
+        ("named", "+sentinel|get-master-addr-by-name"),
+        ("replicas", ""),
+        ("replicas", "+sentinel|replicas"),
+    ],
+)
+def test_what_sentinels_must_allow_is_printed_for_them(nodes, taken):
+    with replicated() as pair, Sentinel(pair.primary) as sentinel:
+        target = RedisTarget(
+            kind="redis",
+            url=f"redis://opscheck:pw@127.0.0.1:{sentinel.port}",
+            sentinel="cache",
+            sentinel_login="opscheck:pw",
+            nodes=nodes,
+        )
+        query = RedisPing("cache", finds=target.finds)
+        of_servers, _, of_sentinels = render(target, query.permissions()).replace("PASSWORD", "pw").splitlines()
+        for server in (pair.primary, pair.replica):
+            say(server, *of_servers.split())
+        type_to(sentinel, *[word for word in of_sentinels.split() if word != taken])
+
+        assert (f"have an administrator type: ACL SETUSER opscheck {taken}" if taken else "") == denied(target, query)
+
+
+def type_to(sentinel: Sentinel, *words: str) -> None:
+    """As its administrator."""
+    with redis.Redis.from_url(sentinel.url) as client:
+        assert client.execute_command(*words) in {True, b"OK"}
