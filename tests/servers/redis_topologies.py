@@ -60,6 +60,16 @@ class Replicated:
         for one in self.replicas:
             set_config(one, masterauth=self.primary._password)
             _wait_for_link(one, "up")
+        _wait_for_online(self)
+
+
+def _wait_for_online(pair: Replicated) -> None:
+    """A replica is up a moment before its primary takes it for online."""
+    wait_until(lambda: _online(pair.primary) == len(pair.replicas), _WITHIN, "not every replica is online")
+
+
+def _online(primary: Redis) -> int:
+    return say(primary, "INFO", "replication").count("state=online")
 
 
 def _wait_for_link(replica: Redis, state: str) -> None:
@@ -73,9 +83,11 @@ def replicated(replicas: int = 1, **settings: str) -> Iterator[Replicated]:
         primary = running.enter_context(Redis(**{"repl-diskless-sync-delay": "0"}, **settings))
         settings |= {"replicaof": f"127.0.0.1 {primary.port}", "masterauth": f'"{primary._password}"'}
         followers = [running.enter_context(Redis(secret=primary._password, **settings)) for _ in range(replicas)]
+        pair = Replicated(primary, followers)
         for one in followers:
             _wait_for_link(one, "up")
-        yield Replicated(primary, followers)
+        _wait_for_online(pair)
+        yield pair
 
 
 @contextmanager
