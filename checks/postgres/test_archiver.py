@@ -26,26 +26,20 @@ def test_wal_reaches_the_archive(expectation: PostgresArchiver, observe: Observe
 
 def _judge_waiting(expectation: PostgresArchiver, answer: Archiving, findings: Findings) -> None:
     queue = waiting(answer)
-    findings.grade(
-        "finished WAL waits for the archive",
-        queue.seconds,
-        expectation.waiting,
-        subject=_server(expectation),
-        detail=queue.detail,
-        since=queue.since,
-        evidence=queue.evidence,
-        facts=queue.facts,
-    )
-    findings.grade(
-        "WAL files waiting",
-        queue.count,
-        expectation.backlog,
-        subject=_server(expectation),
-        detail=queue.detail,
-        since=queue.since,
-        evidence=queue.evidence,
-        facts=queue.facts,
-    )
+    for what, number, limit in (
+        ("finished WAL waits for the archive", queue.seconds, expectation.waiting),
+        ("WAL files waiting", queue.count, expectation.backlog),
+    ):
+        findings.grade(
+            what,
+            number,
+            limit,
+            subject=_server(expectation),
+            detail=queue.detail,
+            since=queue.since,
+            evidence=queue.evidence,
+            facts=queue.facts,
+        )
 
 
 def _judge_age(expectation: PostgresArchiver, answer: Archiving, findings: Findings) -> None:

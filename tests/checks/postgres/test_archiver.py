@@ -1,7 +1,6 @@
 """`postgres.archiver` on real servers whose archive works, has never worked, fails, is off, or is somebody else's."""
 
 import os
-import subprocess
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,16 +10,16 @@ import pytest
 
 from checks.postgres.test_archiver import test_wal_reaches_the_archive as check
 from opscheck import PostgresTarget, Severity
-from opscheck.demo.postgres import PostgreSQL, installed_versions
+from opscheck.demo.postgres import PostgreSQL
 from opscheck.demo.processes import wait_until
 from opscheck.expectations.postgres.archiver import PostgresArchiver
-from opscheck.guidance.templates import expectation_facts, render
 from opscheck.judging import Findings
 from opscheck.queries.observation import ProblemKind
 from opscheck.testing import expect
 from tests.servers.archiving import Archiving, archiving
 from tests.servers.looking import look, missing
 from tests.servers.replication import ask, replication, write
+from tests.servers.typing_in import type_in
 
 CATALOGUE = {
     "waiting": {"P2": "5m", "P1": "15m"},
@@ -202,27 +201,24 @@ def test_the_suggested_commands_run(failing, server):
     waited(failing, 20)
     (late,) = judge(failing.server, waiting=CATALOGUE["waiting"]).violations
     (off,) = judge(server).violations
-    write(failing.server)
-    shown = [said for finding in (late,) for said in run(failing.server, finding.facts)]
-    ordered = run(server, off.facts)
-
-    assert any(late.facts["waiting_wal"] in said for said in shown)
-    assert any(said.startswith("ALTER SYSTEM") for said in ordered)
+    shown = type_in(PostgresArchiver, late, failing.server, **CATALOGUE)
+    ordered = type_in(PostgresArchiver, off, server, **CATALOGUE)
     with psycopg.connect(server.dsn("postgres"), autocommit=True) as connection:
         connection.execute("ALTER SYSTEM RESET archive_mode")
 
+    assert [True, True, True] == [late.facts["waiting_wal"] in said or "fails_still" in said for said in shown]
+    assert "ALTER SYSTEM" == ordered[-1]
 
-def run(server: PostgreSQL, facts) -> list[str]:
-    """Type each command that these facts complete; what they printed."""
-    target = PostgresTarget(kind="postgres", dsn=server.dsn("postgres"))
-    known = expectation_facts(expect(PostgresArchiver, target, **CATALOGUE)) | facts
-    programs = next(iter(installed_versions().values())) / "bin"
-    environment = {"PATH": f"{programs}:{os.environ['PATH']}"}
-    commands = [render(one, known) for one in PostgresArchiver.default_remediation.commands]
-    return [
-        subprocess.run(
-            ["sh", "-ec", one], env=environment, check=True, capture_output=True, text=True, timeout=30
-        ).stdout
-        for one in commands
-        if one
-    ]
+
+def test_the_command_that_ends_segments_in_time_mends_the_age(installation):
+    with archiving(installation) as archive:
+        write(archive.server)
+        (old,) = judge(archive.server, age={"P2": "0s", "P1": "1h"}).violations
+        type_in(PostgresArchiver, old, archive.server, **CATALOGUE)
+        timeout = "SELECT setting FROM pg_settings WHERE name = 'archive_timeout'"
+        wait_until(lambda: ask(archive.server, timeout) == ("1",), 20, "the setting is not read")
+
+        before = archive.server.data.parent / "archive"
+        there = len(list(before.iterdir()))
+        write(archive.server)
+        wait_until(lambda: len(list(before.iterdir())) > there, 30, "the segment is not ended")

@@ -3,7 +3,7 @@
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,13 +15,12 @@ from opscheck import PostgresTarget, Severity
 from opscheck.demo.postgres import PostgreSQL, installed_versions
 from opscheck.demo.processes import wait_until
 from opscheck.expectations.postgres.replication import PostgresReplication
-from opscheck.guidance.templates import expectation_facts, render
 from opscheck.judging import Findings
 from opscheck.queries.observation import ProblemKind
 from opscheck.record import Finding
-from opscheck.testing import expect
 from tests.servers.looking import look, missing
 from tests.servers.replication import Replication, ask, replication, write
+from tests.servers.typing_in import type_in
 
 CATALOGUE = {"lag": {"P2": "30s", "P1": "5m"}, "lag_bytes": {"P2": "256MB", "P1": "2GB"}}
 NO_LAG = {"P2": "200ms", "P1": "1h"}
@@ -53,6 +52,8 @@ def _pair(installation) -> Iterator[Replication]:
 
 @pytest.fixture(name="near")
 def _near(pair) -> Replication:
+    """Until a standby has received something, the end of what it has received lies before what it was copied with."""
+    write(pair.primary)
     pair.wait_until_replayed()
     return pair
 
@@ -91,8 +92,6 @@ def frozen(pid: int) -> Iterator[None]:
 
 def test_an_idle_primary_is_no_lag(near):
     standby = near.standby.server
-    write(near.primary)
-    near.wait_until_replayed()
     wait_until(lambda: ask(standby, _NAIVE) == (True,), 20, "the last transaction is still young")
 
     assert [] == violations(standby, lag=NO_LAG, lag_bytes={"P1": "0B"})
@@ -325,28 +324,11 @@ def test_the_right_that_is_missing_is_named(near):
 # -- Commands --------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(name="typed")
-def _typed() -> Callable[[PostgreSQL, Finding], list[str]]:
-    programs = next(iter(installed_versions().values())) / "bin"
-    environment = {"PATH": f"{programs}:{os.environ['PATH']}"}
-
-    def run(command: str) -> str:
-        done = subprocess.run(
-            ["sh", "-ec", command], env=environment, check=True, capture_output=True, text=True, timeout=30
-        )
-        assert "" == done.stderr
-        return done.stdout
-
-    def type_all(server: PostgreSQL, finding: Finding) -> list[str]:
-        target = PostgresTarget(kind="postgres", dsn=server.dsn("postgres"))
-        known = expectation_facts(expect(PostgresReplication, target, **CATALOGUE)) | finding.facts
-        commands = [render(one, known) for one in PostgresReplication.default_remediation.commands]
-        return [run(one) for one in commands if one]
-
-    return type_all
+def typed(server: PostgreSQL, finding: Finding) -> list[str]:
+    return type_in(PostgresReplication, finding, server, **CATALOGUE)
 
 
-def test_the_commands_for_a_paused_replay_resume_it(near, typed):
+def test_the_commands_for_a_paused_replay_resume_it(near):
     with paused(near):
         (finding,) = violations(near.standby.server)
         (said,) = typed(near.standby.server, finding)
@@ -355,7 +337,7 @@ def test_the_commands_for_a_paused_replay_resume_it(near, typed):
         assert [] == violations(near.standby.server, role="standby", severity="P1")
 
 
-def test_the_commands_for_what_is_missing_or_late_run(near, typed):
+def test_the_commands_for_what_is_missing_or_late_run(near):
     (absent,) = violations(near.primary, replicas=["standby_3"], severity="P1")
     (said,) = typed(near.primary, absent)
     assert "(0 rows)" in said

@@ -1,7 +1,5 @@
 """`postgres.replication` and the slots of real servers: used, forgotten, holding back WAL, about to be lost, lost."""
 
-import os
-import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -13,17 +11,16 @@ import pytest
 
 from checks.postgres.test_replication import test_replicas_are_there_and_near as check
 from opscheck import PostgresTarget, Severity
-from opscheck.demo.postgres import PostgreSQL, installed_versions
+from opscheck.demo.postgres import PostgreSQL
 from opscheck.expectations.postgres.replication import PostgresReplication
-from opscheck.guidance.templates import expectation_facts, render
 from opscheck.judging import Findings
 from opscheck.probes.postgres import open_session
 from opscheck.queries.observation import ProblemKind, Sample
 from opscheck.queries.postgres.replication import ReadSlots
 from opscheck.record import Finding
-from opscheck.testing import expect
 from tests.servers.looking import look, missing
 from tests.servers.replication import ask, replication, write
+from tests.servers.typing_in import type_in
 
 CATALOGUE = {"slot_retained": {"P1": "5GB", "P0": "20GB"}, "slot_inactive": {"P2": "10m", "P1": "1h"}}
 SOON_LOST = {"slot_retained": {"P2": "5GB", "P0": "20GB"}}
@@ -193,25 +190,10 @@ def test_any_role_may_ask_for_slots(keeper, slot):
 def test_the_suggested_commands_run(own_server):
     ask(own_server, "SELECT pg_create_physical_replication_slot('forgotten', true)")
     unlimited, kept = violations(own_server, slot_unlimited="P2", slot_retained={"P1": "0B"})
-    limited = typed(own_server, unlimited)
-    shown, dropped = typed(own_server, kept)
+    limited = type_in(PostgresReplication, unlimited, own_server, **CATALOGUE)
+    shown, dropped = type_in(PostgresReplication, kept, own_server, **CATALOGUE)
 
-    assert limited == ["ALTER SYSTEM\n pg_reload_conf \n----------------\n t\n(1 row)\n\n"]
+    assert limited[0].startswith("ALTER SYSTEM")
     assert "physical" in shown
     assert "pg_drop_replication_slot" in dropped
     assert (0,) == ask(own_server, "SELECT count(*) FROM pg_replication_slots")
-
-
-def typed(server: PostgreSQL, finding: Finding) -> list[str]:
-    """What each command printed that the finding's facts complete."""
-    known = expectation_facts(expect(PostgresReplication, target(server, "postgres"), **CATALOGUE)) | finding.facts
-    programs = next(iter(installed_versions().values())) / "bin"
-    environment = {"PATH": f"{programs}:{os.environ['PATH']}"}
-    commands = [render(one, known) for one in PostgresReplication.default_remediation.commands]
-    return [
-        subprocess.run(
-            ["sh", "-ec", one], env=environment, check=True, capture_output=True, text=True, timeout=30
-        ).stdout
-        for one in commands
-        if one
-    ]
