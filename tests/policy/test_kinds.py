@@ -10,7 +10,9 @@ from opscheck.policy.kinds import import_bundled
 def test_every_bundled_kind_is_known_once_asked_for():
     import_bundled()
 
-    assert {"host", "http", "kubernetes", "postgres", "redis"} == {name.partition(".")[0] for name in Expectation.kinds}
+    systems = {"host", "http", "kubernetes", "pgbouncer", "postgres", "redis"}
+
+    assert systems == {name.partition(".")[0] for name in Expectation.kinds}
 
 
 def test_only_the_systems_that_a_policy_uses_are_imported():
