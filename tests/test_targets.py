@@ -4,6 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from opscheck import HostTarget, HttpTarget, PostgresTarget, RedisTarget
+from opscheck.queries.redis.base import FINDING
 from opscheck.targets import without_credentials
 
 
@@ -61,3 +62,37 @@ def test_an_address_says_where_a_target_is_and_nothing_of_its_credentials(addres
 def test_a_host_name_alone_is_the_address_of_a_host():
     assert "web1" == HostTarget(kind="host", uri="ops@web1").address
     assert "ssh://web1" == HostTarget(kind="host", uri="ssh://ops@web1").address
+
+
+@pytest.mark.parametrize(
+    ("fields", "finds", "is_one"),
+    [
+        ({"url": "redis://one"}, "", True),
+        ({"url": "redis://one,two"}, "", False),
+        ({"url": "redis://one", "nodes": "cluster"}, "cluster", False),
+        ({"url": "redis://one", "nodes": "replicas"}, "replicas", False),
+        ({"url": "redis://one", "sentinel": "cache"}, "sentinel", False),
+        ({"url": "redis://one", "sentinel": "cache", "nodes": "replicas"}, "sentinel, replicas", False),
+    ],
+)
+def test_a_redis_target_knows_whether_it_is_one_server(fields, finds, is_one):
+    target = RedisTarget(kind="redis", **fields)
+
+    assert (finds, is_one) == (target.finds, target.is_one_server)
+    assert ({"url": fields["url"]} if is_one else {}) == target.facts()
+    assert finds == "" or finds in FINDING
+
+
+def test_each_server_of_a_redis_target_has_an_address_of_its_own():
+    one = RedisTarget(kind="redis", url="redis://:geheim@cache.example/3")
+    several = RedisTarget(kind="redis", url="rediss://ops:geheim@one:1,two:2/3")
+
+    assert "redis://cache.example/3" == one.address_of("cache.example:6379")
+    assert "rediss://two:2" == several.address_of("two:2")
+    assert "rediss://one:1,two:2/3" == several.address
+
+
+@pytest.mark.parametrize("fields", [{"sentinel": ""}, {"sentinel": "cache", "nodes": "cluster"}, {"nodes": "every"}])
+def test_a_redis_target_that_makes_no_sense_is_refused(fields):
+    with pytest.raises(ValidationError):
+        RedisTarget(kind="redis", url="redis://one", **fields)

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Self
 
+from msgspec.structs import replace
 from redis import Connection, exceptions
 from redis._parsers import _RESP2Parser
 from redis.backoff import NoBackoff
@@ -170,11 +171,21 @@ class Conversation:
         except _GARBLED as error:
             raise self._not_redis() from error
         except exceptions.ConnectionError as error:
+            if isinstance(error.__context__, ConnectionError):
+                raise self._hung_up() from error
             if isinstance(error.__context__, OSError):
                 raise unreachable(error.__context__, str(self._place)) from error
             if self._socket.heard:
                 raise self._not_redis() from error
-            raise unreachable(ConnectionResetError(), str(self._place)) from error
+            raise self._hung_up() from error
+
+    def _hung_up(self) -> ProbeError:
+        """It closed the connection without a word, as one that wants TLS does with whoever speaks without."""
+        error = unreachable(ConnectionResetError(), str(self._place))
+        if not self._place.tls and not self._place.path:
+            advice = f"does it want TLS? then write rediss://; {error.problem.advice}"
+            error.problem = replace(error.problem, advice=advice)
+        return error
 
     def _not_redis(self) -> ProbeError:
         said = self._socket.heard.partition(b"\r\n")[0][:_SHOWN].decode("utf-8", "replace")

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from msgspec.structs import replace
 from redis import exceptions
 
 from opscheck.probes.contact import late, unreachable
 from opscheck.probes.redis.conversation import Conversation, Said
-from opscheck.probes.redis.place import Place, connect
+from opscheck.probes.redis.place import NoHandshake, Place, connect
 from opscheck.queries.observation import ProbeError, ProblemKind
 from opscheck.queries.redis.base import Refusal, acl_rule
 from opscheck.queries.redis.ping import PingAnswer
@@ -95,6 +96,12 @@ class Node:
         try:
             with Conversation(self.place, self.context, deadline) as conversation:
                 return talk(conversation)
+        except NoHandshake as error:
+            waited = time.monotonic() - started
+            text = f"no TLS handshake with {self.place} in {format_duration(waited)}"
+            problem = late(text, waited)
+            problem.problem = replace(problem.problem, advice="is this a port without TLS?")
+            raise problem from error
         except (TimeoutError, exceptions.TimeoutError) as error:
             waited = time.monotonic() - started
             raise late(f"no answer from {self.place} in {format_duration(waited)}", waited) from error

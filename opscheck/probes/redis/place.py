@@ -54,6 +54,10 @@ def places(url: str, port: int = PORT) -> list[Place]:
     return list(dict.fromkeys(Place.of(one, port) for one in urls))
 
 
+class NoHandshake(TimeoutError):  # noqa: N818 - it is no fault of ours
+    """It took the connection, and said nothing of TLS: a server without TLS waits for the end of a line."""
+
+
 def connect(place: Place, context: ssl.SSLContext | None, deadline: float) -> socket.socket:
     """
     Reach the server, with TLS where there is a context. Raises OSError.
@@ -63,7 +67,12 @@ def connect(place: Place, context: ssl.SSLContext | None, deadline: float) -> so
     if place.path:
         return _connect_to_path(place.path, deadline)
     connection = dial(place.host, place.port, deadline)
-    return secure(connection, context, place.host, deadline) if context is not None else connection
+    if context is None:
+        return connection
+    try:
+        return secure(connection, context, place.host, deadline)
+    except TimeoutError as error:
+        raise NoHandshake from error
 
 
 def _connect_to_path(path: str, deadline: float) -> socket.socket:
