@@ -110,3 +110,34 @@ def test_as_root_programs_in_a_closed_folder_are_copied_to_where_the_servers_use
 
     assert not done.stdout.startswith(str(closed))
     assert 0o700 == stat.S_IMODE(closed.stat().st_mode)
+
+
+def shown(server: PostgreSQL, setting: str) -> str:
+    with psycopg.connect(server.dsn("postgres")) as connection:
+        return connection.execute("SELECT current_setting(%s)", [setting]).fetchone()[0]
+
+
+def test_it_can_be_stopped_and_comes_back_on_its_port_with_what_was_set_meanwhile():
+    with PostgreSQL(work_mem="8MB", cluster_name=r"it's C:\demo") as server:
+        assert r"it's C:\demo" == shown(server, "cluster_name")
+        with psycopg.connect(server.dsn("postgres"), autocommit=True) as connection:
+            connection.execute("ALTER SYSTEM SET work_mem = '16MB'")
+
+        server.stop()
+        assert server.pid is None
+        assert not accepts(server.port)
+
+        server.restart()
+        assert "16MB" == shown(server, "work_mem")
+
+
+def test_a_server_may_begin_with_the_data_of_another():
+    with PostgreSQL(16) as first:
+        first.stop()
+        with PostgreSQL(copy_of=first, files={"standby.signal": ""}) as copy:
+            first.start()
+            with psycopg.connect(copy.dsn()) as connection:
+                assert (True,) == connection.execute("SELECT pg_is_in_recovery()").fetchone()
+
+            assert copy.port != first.port
+            assert (16, first.version) == (copy.major, copy.version)
