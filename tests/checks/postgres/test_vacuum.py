@@ -1,0 +1,362 @@
+"""`postgres.vacuum` on real servers: with dead rows, with none, and with somebody who keeps them."""
+
+import signal
+from collections.abc import Callable
+from contextlib import closing
+from datetime import datetime
+from typing import Any
+
+import psycopg
+import pytest
+
+from checks.postgres.test_vacuum import test_vacuum_keeps_up as check
+from opscheck import PostgresTarget, Severity
+from opscheck.demo.postgres import DATABASE, PostgreSQL
+from opscheck.demo.processes import wait_until
+from opscheck.expectations.postgres.vacuum import PostgresVacuum
+from opscheck.judging import Findings
+from opscheck.probes import probe_for
+from opscheck.queries.observation import ProblemKind
+from opscheck.queries.postgres.vacuum import AskTables
+from tests.checks.postgres.commands import run_commands
+from tests.checks.postgres.worlds import snapshot
+from tests.servers.looking import look, missing
+from tests.servers.replication import replication
+
+AT_ONCE = {"counted_for": "0s"}
+DEAD = {"dead_rows": {"P3": "200%", "P2": "500%"}, **AT_ONCE}
+STALE = {"stale_statistics": {"P3": "200%", "P2": "1000%"}, **AT_ONCE}
+
+Judged = Callable[..., Findings]
+
+_COUNTED = "SELECT n_live_tup, n_dead_tup, n_mod_since_analyze FROM pg_stat_user_tables WHERE relname = %s"
+
+
+@pytest.fixture(name="judged")
+def _judged(server: PostgreSQL) -> Judged:
+    def judge_now(as_role: str = "opscheck", /, **fields: Any) -> Findings:
+        return look(check, PostgresVacuum, PostgresTarget(kind="postgres", dsn=server.dsn(as_role)), **fields)
+
+    return judge_now
+
+
+@pytest.fixture(name="table")
+def _table(do, schema) -> Callable[..., str]:
+    """Makes `shop."Orders"` with 20,000 rows, analysed, without autovacuum; and then does with it what is given."""
+
+    def make(*then: str, options: str = "autovacuum_enabled = false") -> str:
+        do(
+            f'CREATE TABLE shop."Orders" (id int, what text) WITH ({options})',
+            "INSERT INTO shop.\"Orders\" SELECT n, 'some' FROM generate_series(1, 20000) AS n",
+        )
+        # In sessions of their own: what a session has counted, it adds at its end to what vacuum has found.
+        do('VACUUM ANALYZE shop."Orders"')
+        for statement in then:
+            do(statement)
+        return f'shop."Orders" in database {DATABASE}'
+
+    return make
+
+
+@pytest.fixture(name="dead_rows")
+def _dead_rows(server: PostgreSQL) -> Callable[[int], None]:
+    """Waits until the server has counted so many dead rows."""
+
+    def wait(expected: int) -> None:
+        wait_until(lambda: (counted(server, "Orders") or (0, 0, 0))[1] == expected, 20, "dead rows are not counted")
+
+    return wait
+
+
+def counted(server: PostgreSQL, table: str) -> tuple[int, int, int] | None:
+    """Live, dead and changed rows, as everybody sees them now."""
+    with psycopg.connect(server.dsn("postgres"), autocommit=True) as connection:
+        return connection.execute(_COUNTED, (table,)).fetchone()
+
+
+@pytest.fixture(name="dead")
+def _dead(table, dead_rows) -> str:
+    """20,000 dead rows beside as many live ones; autovacuum would come at 4,050."""
+    subject = table('UPDATE shop."Orders" SET what = what')
+    dead_rows(20_000)
+    return subject
+
+
+# -- dead rows -------------------------------------------------------------------------------------------------------
+
+
+def test_a_table_without_dead_rows_passes(judged, table):
+    table()
+    findings = judged(**DEAD)
+
+    assert [] == findings.violations
+    assert [("tables", 1.0, f"database {DATABASE}")] == [(m.name, m.value, m.subject) for m in findings.measurements]
+
+
+def test_dead_rows_far_beyond_the_tables_own_trigger_are_a_violation(judged, dead):
+    (finding,) = judged(dead_rows={"P3": "200%", "P2": "400%"}, **AT_ONCE).violations
+
+    assert (Severity.P2, dead) == (finding.severity, finding.subject)
+    assert finding.observed == (
+        "dead rows against the trigger 493.8% (20000 dead beside 20000 live rows, autovacuum comes at 4050)"
+    )
+    assert "at most 400%" == finding.expected
+    assert "autovacuum is switched off for it" in finding.evidence
+    assert {
+        "database": DATABASE,
+        "schema": "shop",
+        "vacuum_table": "Orders",
+        "disabled_table": "Orders",
+    } == finding.facts
+
+
+def test_the_limit_grades(judged, dead):
+    (finding,) = judged(**DEAD).violations
+
+    assert Severity.P3 == finding.severity
+
+
+def test_a_table_is_held_to_its_own_settings(judged, table, dead_rows):
+    table(
+        'UPDATE shop."Orders" SET what = what',
+        options="autovacuum_enabled = false, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 15000",
+    )
+    dead_rows(20_000)
+    findings = judged(**DEAD)
+
+    assert [] == findings.violations
+    assert 133.3 == pytest.approx(findings.measurements[-1].value, abs=0.1)
+
+
+def test_from_18_on_the_highest_trigger_counts(server, judged, table, dead_rows):
+    if server.major < 18:
+        pytest.skip("autovacuum_vacuum_max_threshold came with PostgreSQL 18")
+    table(
+        'UPDATE shop."Orders" SET what = what',
+        options="autovacuum_enabled = false, autovacuum_vacuum_max_threshold = 1000",
+    )
+    dead_rows(20_000)
+    (finding,) = judged(**DEAD).violations
+
+    assert "autovacuum comes at 1000)" in finding.observed
+
+
+def test_few_dead_rows_are_none(judged, dead):
+    assert [] == judged(min_rows=20_000, **DEAD).violations
+
+
+def test_what_vacuum_could_not_remove_names_who_keeps_it(server, judged, table, dead_rows):
+    with snapshot(server) as report:
+        subject = table('UPDATE shop."Orders" SET what = what', 'VACUUM shop."Orders"')
+        dead_rows(20_000)
+        (finding,) = judged(**DEAD).violations
+
+        assert subject == finding.subject
+        assert str(report.pid) == finding.facts["holder_pid"]
+        assert f"vacuum cannot remove what is kept for session {report.pid} of report as app" in finding.evidence[-1]
+
+
+def test_the_suggested_commands_vacuum_it(server, judged, dead, dead_rows):
+    (finding,) = judged(**DEAD).violations
+
+    run_commands(server, PostgresVacuum, finding, **DEAD)
+
+    dead_rows(0)
+    assert [] == judged(**DEAD).violations
+
+
+# -- statistics ------------------------------------------------------------------------------------------------------
+
+
+def test_a_table_that_was_never_analysed_is_a_violation_at_the_worst_limit(judged, do, schema):
+    do("CREATE TABLE shop.loaded (id int) WITH (autovacuum_enabled = false)")
+    do("INSERT INTO shop.loaded SELECT generate_series(1, 20000)")
+    (finding,) = judged(**STALE).violations
+
+    assert (Severity.P2, f"shop.loaded in database {DATABASE}") == (finding.severity, finding.subject)
+    assert "never analysed, with about 20000 rows" == finding.observed
+
+
+def test_a_small_table_needs_no_statistics(judged, do, schema):
+    do("CREATE TABLE shop.countries (id int) WITH (autovacuum_enabled = false)")
+    do("INSERT INTO shop.countries SELECT generate_series(1, 200)")
+
+    assert [] == judged(**STALE).violations
+
+
+def test_a_table_that_changed_since_it_was_analysed_is_a_violation(judged, table, do):
+    subject = table('UPDATE shop."Orders" SET what = what')
+    (finding,) = judged(**STALE).violations
+
+    assert (Severity.P3, subject) == (finding.severity, finding.subject)
+    assert finding.observed == (
+        "changed rows against the trigger 975.6% (20000 changed since it was analysed, autovacuum comes at 2050)"
+    )
+    assert finding.since is not None
+    assert "Orders" == finding.facts["analyze_table"]
+    assert "vacuum_table" not in finding.facts
+
+
+def test_the_suggested_commands_analyse_it(server, judged, table):
+    table('UPDATE shop."Orders" SET what = what')
+    (finding,) = judged(**STALE).violations
+
+    run_commands(server, PostgresVacuum, finding, **STALE)
+
+    assert [] == judged(**STALE).violations
+
+
+def test_the_parent_of_partitions_is_analysed_by_nobody(server, judged, do, schema):
+    if server.major < 14:
+        pytest.skip("before PostgreSQL 14 nothing tells whether it ever was")
+    do(
+        "CREATE TABLE shop.events (id int) PARTITION BY RANGE (id)",
+        "CREATE TABLE shop.events_1 PARTITION OF shop.events FOR VALUES FROM (0) TO (100000)",
+        "INSERT INTO shop.events SELECT generate_series(1, 20000)",
+    )
+    do("ANALYZE shop.events_1")
+    (finding,) = judged(**STALE).violations
+
+    assert f"shop.events in database {DATABASE}" == finding.subject
+    assert ("it has partitions: autovacuum analyses them, and never their parent",) == finding.evidence
+
+    run_commands(server, PostgresVacuum, finding, **STALE)
+
+    assert [] == judged(**STALE).violations
+
+
+# -- the weekly VACUUM ANALYZE ---------------------------------------------------------------------------------------
+
+
+def test_a_table_that_was_not_vacuumed_for_long_is_a_violation(judged, dead):
+    (finding,) = judged(vacuumed_within={"P3": "1ms"}, **AT_ONCE).violations
+
+    assert (Severity.P3, dead) == (finding.severity, finding.subject)
+    assert "20000 rows written since" in finding.observed
+    assert "at most 1ms" == finding.expected
+    assert finding.since is not None
+
+
+def test_one_that_was_vacuumed_in_time_passes_and_is_measured(judged, dead):
+    findings = judged(vacuumed_within={"P3": "7d"}, analyzed_within={"P3": "7d"}, **AT_ONCE)
+
+    assert [] == findings.violations
+    assert ["tables", "last vacuumed", "last analysed"] == [one.name for one in findings.measurements]
+
+
+def test_one_that_nobody_writes_to_need_not_be_vacuumed(judged, table):
+    table()
+
+    assert [] == judged(vacuumed_within={"P3": "1ms"}, analyzed_within={"P3": "1ms"}, **AT_ONCE).violations
+
+
+def test_never_is_a_violation_when_the_server_has_counted_for_long_enough(judged, do, schema):
+    do("CREATE TABLE shop.loaded (id int) WITH (autovacuum_enabled = false)")
+    do("INSERT INTO shop.loaded SELECT generate_series(1, 20000)", "DELETE FROM shop.loaded")
+    limits = {"vacuumed_within": {"P3": "1ms", "P2": "7d"}, "analyzed_within": {"P3": "1ms"}}
+    found = judged(**limits, **AT_ONCE).violations
+
+    assert [Severity.P3, Severity.P3] == [one.severity for one in found]
+    assert ["never vacuumed", "never analysed"] == [" ".join(one.observed.split()[:2]) for one in found]
+
+
+def test_and_unknown_when_it_has_not(judged, do, schema):
+    do("CREATE TABLE shop.loaded (id int) WITH (autovacuum_enabled = false)")
+    do("INSERT INTO shop.loaded SELECT generate_series(1, 20000)", "DELETE FROM shop.loaded")
+    problem = missing(lambda: judged(vacuumed_within={"P3": "7d"}, **AT_ONCE))
+
+    assert ProblemKind.FIRST_SAMPLE == problem.kind
+    assert "shop.loaded was not vacuumed in that time; before, nobody knows" in problem.text
+
+
+# -- what counters do not prove --------------------------------------------------------------------------------------
+
+
+def test_counters_of_a_young_server_prove_nothing(judged, table):
+    table()
+    problem = missing(lambda: judged(dead_rows={"P3": "200%"}))
+
+    assert ProblemKind.FIRST_SAMPLE == problem.kind
+    assert "few dead or changed rows prove nothing yet" in problem.text
+
+
+def test_after_a_reset_dead_rows_are_unknown(own_server):
+    target = PostgresTarget(kind="postgres", dsn=own_server.dsn())
+    with psycopg.connect(own_server.dsn("postgres"), autocommit=True) as connection:
+        connection.execute("CREATE TABLE orders AS SELECT 1 AS id")
+        connection.execute("SELECT pg_stat_reset()")
+    problem = missing(lambda: look(check, PostgresVacuum, target, dead_rows={"P3": "200%"}, counted_for="10m"))
+
+    assert "prove nothing yet" in problem.text
+
+
+def test_a_crash_forgets_what_was_counted(own_server):
+    target = PostgresTarget(kind="postgres", dsn=own_server.dsn())
+    with psycopg.connect(own_server.dsn("postgres"), autocommit=True) as connection:
+        connection.execute("CREATE TABLE orders (id int) WITH (autovacuum_enabled = false)")
+        connection.execute("INSERT INTO orders SELECT generate_series(1, 20000)")
+        connection.execute("DELETE FROM orders")
+    before = _counted_since(own_server)
+    own_server.stop(signal.SIGQUIT)
+    own_server.start()
+
+    assert before < _counted_since(own_server)
+    assert "prove nothing yet" in missing(lambda: look(check, PostgresVacuum, target, dead_rows={"P3": "200%"})).text
+
+
+def test_statistics_that_an_upgrade_did_not_carry_over_are_seen_by_the_size_of_the_table(own_server):
+    with psycopg.connect(own_server.dsn("postgres"), autocommit=True) as connection:
+        connection.execute("CREATE TABLE orders (id int) WITH (autovacuum_enabled = false)")
+        connection.execute("INSERT INTO orders SELECT generate_series(1, 50000)")
+        connection.execute("CHECKPOINT")
+    own_server.stop(signal.SIGQUIT)
+    own_server.start()
+    (finding,) = look(check, PostgresVacuum, PostgresTarget(kind="postgres", dsn=own_server.dsn()), **STALE).violations
+
+    assert finding.observed.startswith("never analysed, with about ")
+
+
+def test_a_server_that_does_not_count_proves_nothing(own_server):
+    with psycopg.connect(own_server.dsn("postgres"), autocommit=True) as connection:
+        connection.execute("CREATE TABLE orders (id int)")
+        connection.execute("ALTER SYSTEM SET track_counts = off")
+        connection.execute("SELECT pg_reload_conf()")
+    target = PostgresTarget(kind="postgres", dsn=own_server.dsn())
+    wait_until(lambda: _problem(target).startswith("track_counts is off"), 20, "it counts")
+
+
+def test_a_standby_counts_nothing(installation):
+    with replication(installation) as pair:
+        with psycopg.connect(pair.primary.dsn("postgres"), autocommit=True) as connection:
+            connection.execute("CREATE TABLE orders (id int)")
+        pair.wait_until_replayed()
+        target = PostgresTarget(kind="postgres", dsn=pair.standby.server.dsn())
+        problem = missing(lambda: look(check, PostgresVacuum, target, **DEAD))
+
+        assert "this is a standby: it counts no dead and no changed rows" == problem.text
+        assert [] == look(check, PostgresVacuum, target, xid_age={"P1": "40%"}).violations
+
+
+def test_a_database_without_tables_is_probably_not_the_one_that_was_meant(judged):
+    problem = missing(lambda: judged(databases=["postgres"], **DEAD))
+
+    assert "there is no table in database postgres" == problem.text
+
+
+def test_an_empty_database_beside_another_is_nothing_to_wonder_about(judged, table):
+    table()
+
+    assert [] == judged(databases=["*"], **DEAD).violations
+
+
+def _problem(target: PostgresTarget) -> str:
+    return missing(lambda: look(check, PostgresVacuum, target, dead_rows={"P3": "200%"})).text
+
+
+def _counted_since(server: PostgreSQL) -> datetime:
+    with closing(probe_for("postgres").open_session(_target(server), 10)) as session:
+        return session.ask(AskTables("target"), 10).counted_since
+
+
+def _target(server: PostgreSQL) -> PostgresTarget:
+    return PostgresTarget(kind="postgres", dsn=server.dsn()).named("target")
