@@ -1,8 +1,18 @@
 """The connections of a PostgreSQL server."""
 
+from typing import Any
+
 from opscheck import Findings, Observe
 from opscheck.expectations.postgres.connections import PostgresConnections
-from opscheck.readings.postgres.connections import connection_slots, refusal, refused_subject
+from opscheck.readings.postgres.connections import (
+    Slots,
+    connection_slots,
+    refusal,
+    refused_facts,
+    refused_subject,
+    walsender_slots,
+)
+from opscheck.units import Graded
 
 
 def test_clients_can_connect(expectation: PostgresConnections, observe: Observe, findings: Findings) -> None:
@@ -20,24 +30,25 @@ def test_clients_can_connect(expectation: PostgresConnections, observe: Observe,
             observed=f"refused: {refused.text}",
             expected="a connection for role " + refused.role,
             severity=expectation.worst_severity,
+            facts=refused_facts(expectation, refused),
         )
     for slots in connection_slots(expectation, answer):
         findings.measure("connections", slots.used, subject=slots.subject)
-        findings.grade(
-            "connections used",
-            slots.share,
-            expectation.used,
-            subject=slots.subject,
-            detail=slots.detail,
-            evidence=slots.evidence,
-            facts=slots.facts,
-        )
-        findings.grade(
-            "connections free",
-            slots.free,
-            expectation.free if slots.asked_for else None,
-            subject=slots.subject,
-            detail=slots.detail,
-            evidence=slots.evidence,
-            facts=slots.facts,
-        )
+        _grade("connections used", slots, slots.share, expectation.used, findings)
+        _grade("connections free", slots, slots.free, expectation.free if slots.asked_for else None, findings)
+    walsenders = walsender_slots(expectation, answer)
+    if walsenders is not None:
+        findings.measure("walsenders", walsenders.used, subject=walsenders.subject)
+        _grade("walsenders used", walsenders, walsenders.share, expectation.walsenders, findings)
+
+
+def _grade(name: str, slots: Slots, observed: float, limit: Graded[Any] | None, findings: Findings) -> None:
+    findings.grade(
+        name,
+        observed,
+        limit,
+        subject=slots.subject,
+        detail=slots.detail,
+        evidence=slots.evidence,
+        facts=slots.facts,
+    )

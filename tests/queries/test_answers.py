@@ -17,6 +17,9 @@ OCCUPANCY = Occupancy(
     roles=(Share(name="app", used=1, limit=5),),
     databases=(Share(name="shop", used=1, limit=None),),
     holders=(Holder(application="a", role="app", database="shop", client="::1", state="idle", count=1),),
+    walsenders=1,
+    max_wal_senders=10,
+    senders=(),
 )
 REFUSAL = Refusal(text="désolé", by=RefusedBy.ROLE, role="app", database="shop")
 DISK = Filesystem(

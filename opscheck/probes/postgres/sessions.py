@@ -8,13 +8,18 @@ from opscheck.queries.postgres.sessions import Occupancy, Sessions, SessionsAnsw
 
 _HOLDERS = 20
 
-# Before 12, replication took its connections out of max_connections too.
-_SESSIONS = Versions(
-    {
-        12: """
+_GROUPS = """(SELECT coalesce(json_agg(s), '[]') FROM (
+               SELECT coalesce(application_name, '') AS application, coalesce(usename, '') AS role,
+                      coalesce(datname, '') AS database, coalesce(host(client_addr), '') AS client,
+                      coalesce(state, '') AS state, count(*) AS count
+               FROM {of} GROUP BY 1, 2, 3, 4, 5 ORDER BY 6 DESC, 1, 2, 3, 4, 5 LIMIT %(holders)s) s)"""
+# Before 12, replication took its connections out of max_connections too. Nobody gets into a database with a limit of
+# -2: a DROP DATABASE that was interrupted has left it.
+_OCCUPANCY = """
     WITH held AS MATERIALIZED (
         SELECT * FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
-    )
+    ),
+    sending AS MATERIALIZED (SELECT * FROM pg_stat_activity WHERE backend_type = 'walsender')
     SELECT current_user::text AS role,
            (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS is_superuser,
            current_setting('server_version_num')::int AS server_version,
@@ -30,16 +35,14 @@ _SESSIONS = Versions(
            (SELECT coalesce(json_agg(s), '[]') FROM (
                SELECT datname AS name, (SELECT count(*) FROM held WHERE datid = d.oid) AS used,
                       CASE WHEN datconnlimit >= 0 THEN datconnlimit END AS "limit"
-               FROM pg_database d WHERE datname = %(database)s OR datconnlimit > 0
+               FROM pg_database d WHERE (datname = %(database)s AND datconnlimit <> -2) OR datconnlimit > 0
                ORDER BY datname) s) AS databases,
-           (SELECT coalesce(json_agg(s), '[]') FROM (
-               SELECT coalesce(application_name, '') AS application, coalesce(usename, '') AS role,
-                      coalesce(datname, '') AS database, coalesce(host(client_addr), '') AS client,
-                      coalesce(state, '') AS state, count(*) AS count
-               FROM held GROUP BY 1, 2, 3, 4, 5 ORDER BY 6 DESC, 1, 2, 3, 4, 5 LIMIT %(holders)s) s) AS holders
+           {held} AS holders,
+           (SELECT count(*) FROM sending) AS walsenders,
+           current_setting('max_wal_senders')::int AS max_wal_senders,
+           {sending} AS senders
 """
-    }
-)
+_SESSIONS = Versions({12: _OCCUPANCY.format(held=_GROUPS.format(of="held"), sending=_GROUPS.format(of="sending"))})
 
 
 def _read_sessions(connection: Connection, query: Sessions) -> SessionsAnswer:

@@ -71,6 +71,11 @@ class Occupancy(msgspec.Struct, frozen=True, kw_only=True):
     """Those with a limit of their own, and the one that was asked for."""
     holders: tuple[Holder, ...]
     """The largest groups, the largest first."""
+    walsenders: int
+    """The connections that send WAL: to standbys, to subscribers, to pg_basebackup. They have places of their own."""
+    max_wal_senders: int
+    senders: tuple[Holder, ...]
+    """The largest groups of them, the largest first."""
 
     @property
     def usable(self) -> int:

@@ -1,6 +1,6 @@
 """What PostgreSQL's answers mean."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from opscheck.expectations.postgres.connections import PostgresConnections
@@ -23,6 +23,8 @@ class Slots:
     detail: str
     """What the numbers are made of."""
     holders: tuple[Holder, ...]
+    place: Mapping[str, str]
+    """Facts about where the limit is."""
     asked_for: bool = True
     """False for a limit that the policy does not name, and that is judged because it is there."""
 
@@ -39,13 +41,12 @@ class Slots:
     @property
     def facts(self) -> dict[str, str]:
         """What remediation commands may name."""
-        numbers = {"used": str(self.used), "usable": str(self.usable)}
-        if not self.holders:
-            return numbers
-        largest = self.holders[0]
-        origin = {"application": largest.application, "holder_role": largest.role}
-        origin |= {"client": largest.client, "state": largest.state}
-        return numbers | {name: value for name, value in origin.items() if value}
+        facts = {"used": str(self.used), "usable": str(self.usable)} | dict(self.place)
+        if self.holders:
+            largest = self.holders[0]
+            facts |= {"application": largest.application, "holder_role": largest.role}
+            facts |= {"client": largest.client, "state": largest.state}
+        return {name: value for name, value in facts.items() if value}
 
 
 def connection_slots(expectation: PostgresConnections, answer: SessionsAnswer) -> list[Slots]:
@@ -61,7 +62,7 @@ def connection_slots(expectation: PostgresConnections, answer: SessionsAnswer) -
             raise CouldNotObserve(expectation.sessions, Problem(kind=ProblemKind.UNREADABLE, text=text))
         return []
     if expectation.role is None and expectation.database is None:
-        return [_server(expectation, occupancy), *_own_limits(occupancy)]
+        return [_server(expectation, occupancy), *_own_limits(expectation, occupancy)]
     return list(_named(expectation, occupancy))
 
 
@@ -87,6 +88,35 @@ def refused_subject(expectation: PostgresConnections, met: Refusal) -> str:
     return _address(expectation) if met.by is RefusedBy.SERVER else _refused(met)
 
 
+def refused_facts(expectation: PostgresConnections, met: Refusal) -> dict[str, str]:
+    """What remediation commands may name when not even opscheck gets in."""
+    address = expectation.target.address
+    reached = {
+        RefusedBy.SERVER: {"full": address},
+        RefusedBy.ROLE: {"limited_role": met.role},
+        RefusedBy.DATABASE: {"limited_database": met.database},
+    }
+    facts = {"server": address, "refusing": address} | reached[met.by]
+    return {name: value for name, value in facts.items() if value}
+
+
+def walsender_slots(expectation: PostgresConnections, answer: SessionsAnswer) -> Slots | None:
+    """The places of walsenders; None when nobody could look, or when one role or database is meant."""
+    occupancy = answer.occupancy
+    meant = expectation.walsenders is not None or (expectation.role is None and expectation.database is None)
+    if occupancy is None or not meant:
+        return None
+    return Slots(
+        subject=_address(expectation),
+        used=occupancy.walsenders,
+        usable=occupancy.max_wal_senders,
+        free=max(0, occupancy.max_wal_senders - occupancy.walsenders),
+        detail=f"{occupancy.walsenders} of {occupancy.max_wal_senders}, max_wal_senders",
+        holders=occupancy.senders,
+        place={"sending": expectation.target.address},
+    )
+
+
 def _refused(met: Refusal) -> str:
     return f"role {met.role}" if met.by is RefusedBy.ROLE else f"database {met.database}"
 
@@ -104,21 +134,24 @@ def _server(expectation: PostgresConnections, occupancy: Occupancy) -> Slots:
         free=_free(occupancy),
         detail=detail,
         holders=occupancy.holders,
+        place={"server": expectation.target.address, "full": expectation.target.address},
     )
 
 
-def _own_limits(occupancy: Occupancy) -> Iterator[Slots]:
+def _own_limits(expectation: PostgresConnections, occupancy: Occupancy) -> Iterator[Slots]:
     for share in occupancy.roles:
-        yield _role(occupancy, share, asked_for=False)
+        yield _share(expectation, occupancy, "role", share, asked_for=False)
     for share in occupancy.databases:
-        yield _database(occupancy, share, asked_for=False)
+        yield _share(expectation, occupancy, "database", share, asked_for=False)
 
 
 def _named(expectation: PostgresConnections, occupancy: Occupancy) -> Iterator[Slots]:
-    if expectation.role is not None:
-        yield _role(occupancy, _find(expectation, "role", expectation.role, occupancy.roles))
-    if expectation.database is not None:
-        yield _database(occupancy, _find(expectation, "database", expectation.database, occupancy.databases))
+    for what, name, shares in (
+        ("role", expectation.role, occupancy.roles),
+        ("database", expectation.database, occupancy.databases),
+    ):
+        if name is not None:
+            yield _share(expectation, occupancy, what, _find(expectation, what, name, shares))
 
 
 def _find(expectation: PostgresConnections, what: str, name: str, shares: Iterable[Share]) -> Share:
@@ -129,27 +162,23 @@ def _find(expectation: PostgresConnections, what: str, name: str, shares: Iterab
     raise CouldNotObserve(expectation.sessions, Problem(kind=ProblemKind.UNSUPPORTED, text=text, advice=advice))
 
 
-def _role(occupancy: Occupancy, share: Share, *, asked_for: bool = True) -> Slots:
-    holders = tuple(holder for holder in occupancy.holders if holder.role == share.name)
-    return _share(occupancy, f"role {share.name}", share, holders, asked_for=asked_for)
-
-
-def _database(occupancy: Occupancy, share: Share, *, asked_for: bool = True) -> Slots:
-    holders = tuple(holder for holder in occupancy.holders if holder.database == share.name)
-    return _share(occupancy, f"database {share.name}", share, holders, asked_for=asked_for)
-
-
-def _share(occupancy: Occupancy, subject: str, share: Share, holders: tuple[Holder, ...], *, asked_for: bool) -> Slots:
+def _share(
+    expectation: PostgresConnections, occupancy: Occupancy, what: str, share: Share, *, asked_for: bool = True
+) -> Slots:
+    """What counts against the limit of one role or one database; `what` says which."""
+    address = expectation.target.address
     usable = occupancy.usable if share.limit is None else share.limit
     whose = "the server's limit, it has none of its own" if share.limit is None else "its own limit"
+    limit = {"full": address} if share.limit is None else {f"limited_{what}": share.name}
     return Slots(
-        subject=subject,
+        subject=f"{what} {share.name}",
         used=share.used,
         usable=usable,
         # The server may be full before a limit is.
         free=max(0, min(usable - share.used, _free(occupancy))),
         detail=f"{share.used} of {usable}, {whose}",
-        holders=holders,
+        holders=tuple(holder for holder in occupancy.holders if getattr(holder, what) == share.name),
+        place={"server": address} | limit,
         asked_for=asked_for,
     )
 

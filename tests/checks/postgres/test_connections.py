@@ -7,18 +7,18 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from checks.postgres.test_connections import test_clients_can_connect as check
 from opscheck import PostgresTarget, Severity
 from opscheck.demo.postgres import PostgreSQL, installed_versions
 from opscheck.expectations.postgres.connections import PostgresConnections
-from opscheck.guidance.templates import expectation_facts, render
 from opscheck.judging import Findings
 from opscheck.queries.observation import ProblemKind
-from opscheck.record import Measurement
-from opscheck.redaction import Secrets
-from opscheck.testing import expect
+from opscheck.record import Finding, Measurement
+from tests.servers.clients import superuser
 from tests.servers.looking import look, missing
+from tests.servers.typing_in import suggested
 
 GUIDE = {"P2": "75%", "P0": "90%"}
 
@@ -61,6 +61,8 @@ def test_a_server_with_room_passes_and_is_measured(server, judged, clients):
         Measurement(name="connections", value=5, subject=where),
         Measurement(name="connections used", value=20, unit="%", limit=75, margin=55, subject=where),
         Measurement(name="connections free", value=20, subject=where),
+        Measurement(name="walsenders", value=1, subject=where),  # the one of the fixture `admin`
+        Measurement(name="walsenders used", value=10, unit="%", subject=where),
     ] == findings.measurements
 
 
@@ -70,13 +72,14 @@ def test_the_slots_that_clients_cannot_have_are_taken_off(judged, clients):
     assert [Severity.P2] == [finding.severity for finding in judged().violations]
 
 
-def test_a_full_server_is_the_worst_and_names_who_holds_it(judged, full):
-    (finding,) = judged().violations
+def test_a_full_server_is_the_worst_and_names_who_holds_it(server, judged, full):
+    # Before PostgreSQL 16 the server keeps connections for superusers alone.
+    role, way = ("opscheck", "through a reserved connection") if server.major >= 16 else ("postgres", "as a superuser")
+    (finding,) = judged(role).violations
 
     assert Severity.P0 == finding.severity
     assert finding.observed == (
-        "connections used 100% (25 of 25, 5 more are reserved; "
-        "clients are refused, opscheck got in through a reserved connection)"
+        f"connections used 100% (25 of 25, 5 more are reserved; clients are refused, opscheck got in {way})"
     )
     assert "at most 90%" == finding.expected
     assert ("25 by leaking-worker as app to integration_db from 127.0.0.1, idle",) == finding.evidence
@@ -87,6 +90,8 @@ def test_a_full_server_is_the_worst_and_names_who_holds_it(judged, full):
         "state": "idle",
         "used": "25",
         "usable": "25",
+        "server": f"postgresql://127.0.0.1:{server.port}/integration_db",
+        "full": f"postgresql://127.0.0.1:{server.port}/integration_db",
     } == finding.facts
 
 
@@ -206,22 +211,132 @@ def test_the_limit_of_the_database_that_is_named_is_the_violation(judged, client
     assert 'refused: too many connections for database "integration_db"' == finding.observed
 
 
-def test_the_suggested_commands_run(server, judged, full):
-    (finding,) = judged().violations
-    target = PostgresTarget(kind="postgres", dsn=server.dsn("postgres"))
-    facts = expectation_facts(expect(PostgresConnections, target, used=GUIDE))
-    secrets = Secrets()
-    secrets.add(server.dsn("postgres"), "${DATABASE_URL}")  # as the policy reader does with a variable's value
+def test_a_server_that_nobody_uses_passes(judged):
+    # Few connections are no sign of trouble: an application may have nothing to do.
+    findings = judged(used={"P1": "1%"}, free={"P1": 25})
+
+    assert [] == findings.violations
+    assert 0 == findings.measurements[0].value
+
+
+def test_the_session_of_opscheck_is_not_counted(server, judged, stack):
+    stack.enter_context(psycopg.connect(server.dsn("app")))
+    (connections, *_) = judged().measurements
+
+    assert 1 == connections.value
+
+
+def test_walsenders_have_places_of_their_own(server, judged, stack):
+    stack.enter_context(superuser(server))
+    findings = judged(used=GUIDE, walsenders={"P2": "10%", "P1": "90%"})
+
+    (finding,) = findings.violations
+    assert 0 == findings.measurements[0].value
+    assert (Severity.P2, "walsenders used 20% (2 of 10, max_wal_senders)") == (finding.severity, finding.observed)
+    assert finding.evidence[0].startswith("2 by an application without a name as postgres to ")
+    assert f"postgresql://127.0.0.1:{server.port}/integration_db" == finding.facts["sending"]
+    assert not {"full", "server"}.intersection(finding.facts)
+
+
+def test_walsenders_are_not_asked_of_one_role(judged):
+    assert not [one for one in judged(role="app", used=GUIDE).measurements if one.name.startswith("walsenders")]
+    assert [one for one in judged(role="app", walsenders=GUIDE).measurements if one.name.startswith("walsenders")]
+
+
+def test_a_database_that_was_left_invalid_has_no_limit_and_lets_nobody_in(judged, admin, stack):
+    stack.callback(admin.execute, "DROP DATABASE half")
+    admin.execute("CREATE DATABASE half")
+    # As DROP DATABASE leaves it when it is interrupted.
+    admin.execute("UPDATE pg_database SET datconnlimit = -2 WHERE datname = 'half'")
+    findings = judged(used={"P1": "1%"})
+    problem = missing(lambda: judged(database="half", used=GUIDE))
+
+    assert [] == findings.violations
+    assert not any(one.subject == "database half" for one in findings.measurements)
+    assert (ProblemKind.UNSUPPORTED, "there is no database half") == (problem.kind, problem.text)
+
+
+def test_a_limit_of_its_own_that_a_superuser_has_is_ignored_as_the_server_does(judged, limit):
+    limit("ROLE postgres", 1)
+
+    assert not any(one.subject == "role postgres" for one in judged().measurements)
+
+
+def test_a_role_that_holds_little_of_the_server_is_told_with_what_it_holds(server, judged, limit, stack):
+    limit("ROLE app", 2)
+    stack.enter_context(psycopg.connect(server.dsn("app"), application_name="shop"))
+    (finding,) = judged(used={"P2": "40%"}).violations
+
+    assert ("1 by shop as app to integration_db from 127.0.0.1, idle",) == finding.evidence
+    assert "app" == finding.facts["limited_role"]
+
+
+def test_of_a_server_that_refuses_opscheck_the_commands_go_in_as_a_superuser(server, judged, full):
+    (finding,) = judged("app").violations
+    where = f"postgresql://127.0.0.1:{server.port}/integration_db"
+
+    assert {"server": where, "refusing": where, "full": where} == finding.facts
+    shown, raised = typed_as_superuser(finding, server)
+    assert "leaking-worker" in shown
+    assert "ALTER SYSTEM" == raised
+    # The server takes them at its next start; this one goes on with what it has.
+    with superuser(server) as connection:
+        connection.execute("ALTER SYSTEM RESET max_connections")
+
+
+@pytest.mark.parametrize(
+    ("what", "fact", "now"),
+    [
+        ("ROLE app", "limited_role", "SELECT rolconnlimit FROM pg_roles WHERE rolname = 'app'"),
+        (
+            "DATABASE integration_db",
+            "limited_database",
+            "SELECT datconnlimit FROM pg_database WHERE datname = 'integration_db'",
+        ),
+    ],
+)
+def test_a_limit_of_its_own_that_refuses_opscheck_can_be_raised(server, judged, clients, admin, limit, what, fact, now):  # noqa: PLR0913, PLR0917 -- fixtures
+    limit(what, 2)
+    clients(2)
+    (finding,) = judged("app").violations
+    _, raised = typed_as_superuser(finding, server)
+
+    assert what.split()[1] == finding.facts[fact]
+    assert what.split()[0] in raised
+    assert (4,) == admin.execute(now).fetchone()
+
+
+def test_of_walsenders_without_a_place_the_commands_run(server, judged, admin, stack):
+    stack.callback(admin.execute, "ALTER SYSTEM RESET max_wal_senders")
+    (finding,) = judged(walsenders={"P1": "1%"}).violations
+    commands = typed_as_superuser(finding, server)
+
+    assert "ALTER SYSTEM" == commands[-1]
+
+
+def typed_as_superuser(finding: Finding, server: PostgreSQL) -> list[str]:
+    """What the suggested commands printed that log in as `postgres`."""
+    environment = {"PGPASSWORD": conninfo_to_dict(server.dsn("postgres"))["password"]}
+    commands = suggested(PostgresConnections, finding, server, used=GUIDE)
+    return [typed(one, environment) for one in commands if "-U postgres" in one]
+
+
+def typed(command: str, environment: dict[str, str]) -> str:
     programs = next(iter(installed_versions().values())) / "bin"
-    environment = {"PATH": f"{programs}:{os.environ['PATH']}", "DATABASE_URL": server.dsn("postgres")}
-    commands = [render(one, facts | finding.facts, secrets) for one in PostgresConnections.default_remediation.commands]
-
-    shown, ended = (
-        subprocess.run(["sh", "-ec", str(one)], env=environment, check=True, capture_output=True, text=True, timeout=30)
-        for one in commands
+    environment |= {"PATH": f"{programs}:{os.environ['PATH']}", "PGCONNECT_TIMEOUT": "10"}
+    ran = subprocess.run(
+        ["sh", "-ec", command], env=environment, check=True, capture_output=True, text=True, timeout=30
     )
+    assert "" == ran.stderr
+    return ran.stdout.strip()
 
-    assert all('psql "${DATABASE_URL}"' in str(one) for one in commands)
-    assert "leaking-worker" in shown.stdout
-    assert "(0 rows)" in ended.stdout  # none has been idle for ten minutes
-    assert "" == shown.stderr + ended.stderr
+
+def test_the_suggested_commands_run(server, judged, full):
+    (finding,) = judged("postgres").violations
+    commands = [one for one in suggested(PostgresConnections, finding, server, used=GUIDE) if "-U postgres" not in one]
+
+    shown, ended = (typed(one, {"DATABASE_URL": server.dsn("postgres")}) for one in commands)
+
+    assert all('psql "${DATABASE_URL}"' in one for one in commands)
+    assert "leaking-worker" in shown
+    assert "(0 rows)" in ended  # none has been idle for ten minutes

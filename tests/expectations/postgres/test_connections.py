@@ -17,7 +17,7 @@ def connections(**fields) -> PostgresConnections:
 
 
 def test_a_limit_is_needed():
-    with pytest.raises(ValidationError, match=r"at least one limit \(used, free\)"):
+    with pytest.raises(ValidationError, match=r"at least one limit \(used, free, walsenders\)"):
         connections(severity="P1")
 
 

@@ -26,6 +26,9 @@ def slots(dsn: str = "postgresql://h/shop", role: str | None = None, **changed) 
         "roles": (),
         "databases": (),
         "holders": (HOLDER,),
+        "walsenders": 2,
+        "max_wal_senders": 10,
+        "senders": (),
     }
     target = PostgresTarget(kind="postgres", dsn=dsn)
     expectation = expect(PostgresConnections, target, role=role, used={"P0": "90%"})
@@ -33,7 +36,14 @@ def slots(dsn: str = "postgresql://h/shop", role: str | None = None, **changed) 
 
 
 def test_what_a_client_does_not_say_is_no_fact():
-    assert {"holder_role": "app", "state": "idle", "used": "3", "usable": "97"} == slots().facts
+    assert {
+        "holder_role": "app",
+        "state": "idle",
+        "used": "3",
+        "usable": "97",
+        "server": "postgresql://h/shop",
+        "full": "postgresql://h/shop",
+    } == slots().facts
     assert ["3 by an application without a name as app to shop from a Unix socket, idle"] == slots().evidence
 
 
