@@ -17,6 +17,17 @@ def test_the_server_says_pong(expectation: RedisPong, observe: Observe, findings
     """
 
     def judge(server: Server[PingAnswer]) -> None:
+        problem = server.reply.problem
+        if problem is not None and (severity := expectation.no_answer(problem)) is not None:
+            findings.add(
+                subject=server.address,
+                observed=problem.text,
+                expected="PONG",
+                severity=severity,
+                evidence=(problem.advice,) if problem.advice else (),
+                facts={"server": server.address},
+            )
+            return
         answer, address = server.answer, server.address
         named = {"server": address} if server.of_several else {}
         if answer.refusal is None:

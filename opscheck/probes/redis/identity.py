@@ -19,7 +19,9 @@ def identity(nodes: Sequence[Node], timeout_s: float) -> Identity:
         raise raised(replies)
     names = Counter(_name(reply.answer) for reply in replies)
     told = [name if count == 1 else f"{name} ({count})" for name, count in names.items()]
-    return Identity(place="; ".join(told), user=nodes[0].place.user or "default")
+    place = nodes[0].place
+    how = ["a password" if place.password else "no password"] + ["TLS"] * place.tls
+    return Identity(place="; ".join(told), user=place.user or "default", authenticated_by=" over ".join(how))
 
 
 def _name(info: ServerInfo | None) -> str:

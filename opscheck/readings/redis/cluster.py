@@ -22,7 +22,7 @@ def slot_faults(server: Server[ClusterState]) -> Iterator[Fault]:
         yield Fault(f"{_SLOTS - assigned} slots belong to no node", f"{_SLOTS} slots assigned")
     failing = server.known(state.cluster_slots_fail, "cluster_slots_fail")
     if failing:
-        yield Fault(f"the nodes of {failing} slots have failed", "0 slots")
+        yield Fault(f"the nodes of {failing} slots have failed", "none")
     suspected = server.known(state.cluster_slots_pfail, "cluster_slots_pfail")
     if suspected:
-        yield Fault(f"the nodes of {suspected} slots do not answer this one", "0 slots")
+        yield Fault(f"the nodes of {suspected} slots do not answer this one", "none")

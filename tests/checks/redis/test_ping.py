@@ -6,6 +6,7 @@ import pytest
 
 from checks.redis import test_ping
 from opscheck import Findings, RedisTarget, Severity
+from opscheck.demo.processes import free_port
 from opscheck.demo.redis import Redis, program
 from opscheck.expectations.redis.ping import RedisPong
 from opscheck.guidance.templates import render
@@ -77,8 +78,8 @@ def expect_refusal(findings: Findings, word: str, observed: str) -> None:
     assert findings.measurements
 
 
-def test_a_server_that_loads(redis):
-    with loading(redis):
+def test_a_server_that_loads():
+    with Redis() as redis, loading(redis):
         findings = judged(redis)
 
     expect_refusal(findings, "LOADING", "it is loading its data set from disk")
@@ -137,3 +138,17 @@ def typed(command: str, environment: dict[str, str]) -> str:
         command, shell=True, env=environment, capture_output=True, text=True, timeout=10, check=True
     )
     return done.stdout
+
+
+def test_of_several_servers_the_one_that_is_gone_is_named():
+    gone = free_port()
+    with Redis() as redis:
+        target = RedisTarget(kind="redis", url=f"{redis.url.rpartition('/')[0]},127.0.0.1:{gone}")
+        expectation = expect(RedisPong, target, severity="P0")
+        findings = judge(test_ping.test_the_server_says_pong, expectation, lambda query: _answer(redis, target, query))
+
+    (finding,) = findings.violations
+    assert (Severity.P0, f"connection refused by 127.0.0.1:{gone}") == (finding.severity, finding.observed)
+    assert f"redis://127.0.0.1:{gone}" == finding.subject
+    assert f"redis-cli -u redis://127.0.0.1:{gone} ping" in commands(finding)
+    assert [f"redis://127.0.0.1:{redis.port}"] == [one.subject for one in findings.measurements]

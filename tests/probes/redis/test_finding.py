@@ -236,5 +236,5 @@ def test_reports_say_which_servers_answered():
         all_of_them = ask(three.primary.url, RedisIdentity("cache"), nodes="replicas")
         version = three.primary.version
 
-    assert (f"Redis {version}, primary", "default") == (alone.place, alone.user)
+    assert (f"Redis {version}, primary", "default", "a password") == (alone.place, alone.user, alone.authenticated_by)
     assert f"Redis {version}, primary; Redis {version}, replica (2)" == all_of_them.place
