@@ -91,9 +91,11 @@ def silence(
 
 def behind_bytes(expectation: PostgresReplication, replica: Replica) -> ByteSize:
     """How much it has not replayed. Raises CouldNotObserve before it has said anything."""
-    if replica.sender.behind_bytes is None:
-        raise _unknown(expectation, f"{replica.subject} has not said yet what it has replayed")
-    return ByteSize(max(0, replica.sender.behind_bytes))
+    if replica.sender.behind_bytes is not None:
+        return ByteSize(max(0, replica.sender.behind_bytes))
+    if replica.sender.caught_up_s is not None:
+        return ByteSize(0)
+    raise _unknown(expectation, f"{replica.subject} has not said yet what it has replayed")
 
 
 def lag(expectation: PostgresReplication, replica: Replica) -> Duration:

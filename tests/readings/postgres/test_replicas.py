@@ -136,6 +136,12 @@ def test_a_replica_that_has_said_nothing_yet_is_unknown():
         behind_bytes(expectation(), one)
 
 
+def test_a_replica_that_caught_up_while_it_was_watched_has_replayed_all():
+    (one,) = replicas(expectation(), primary(sender(behind_bytes=None, caught_up_s=0.1)))
+
+    assert 0 == behind_bytes(expectation(), one)
+
+
 @pytest.mark.parametrize(
     ("silent_s", "timeout_s", "fields", "found"),
     [
