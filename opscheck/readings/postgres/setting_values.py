@@ -91,7 +91,7 @@ def shown(setting: Setting) -> str:
     units = {name: size for name, size in BYTES.items() if "i" not in name} if amount.kind == "B" else MILLISECONDS
     fitting = [name for name, size in units.items() if amount.value and amount.value % size == 0]
     unit = fitting[-1] if fitting else next(iter(units)) if amount.value else ""
-    return f"{amount.value / units[unit]:g}{unit}" if unit else "0"
+    return f"{amount.value / units[unit]:.15g}{unit}" if unit else "0"
 
 
 def _equal(setting: Setting, wanted: Any) -> bool:
@@ -114,7 +114,7 @@ def _switch(setting: Setting, wanted: Any) -> str:
 def _lasting(setting: Setting) -> float:
     """The amount, without end where the value says so."""
     amount = _of(setting).value
-    if amount < 0 and (setting.minimum or "").startswith("-1"):
+    if amount < 0 and setting.minimum is not None and float(setting.minimum) == -1:
         return _ENDLESS
     return _ENDLESS if amount == 0 and setting.name in _ENDLESS_AT_ZERO else amount
 
