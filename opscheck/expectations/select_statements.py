@@ -34,10 +34,14 @@ _ACTING = re.compile(
 )
 
 
+def _without_content(opaque: re.Match[str]) -> str:
+    return " " if opaque.group().startswith(("--", "/*")) else "''"
+
+
 def _select(value: str) -> str:
     text = value.strip().rstrip(";").rstrip()
-    bare = _OPAQUE.sub(" '' ", text)
-    if not _SELECTS.match(bare.replace("''", "")):
+    bare = _OPAQUE.sub(_without_content, text)
+    if not _SELECTS.match(bare):
         raise PydanticCustomError("select", "a statement that begins with SELECT, VALUES, TABLE or WITH")
     if ";" in bare:
         raise PydanticCustomError("select", "one statement alone, and nothing behind its `;`")
