@@ -14,6 +14,7 @@ import psycopg
 from psycopg import pq
 
 from opscheck.probes.postgres.libpq import Connection, TooManyConnections, connect
+from opscheck.probes.postgres.refusals import NO_CONNECTION
 from opscheck.queries.base import Identity, Query
 from opscheck.queries.observation import ProbeError, ProblemKind
 from opscheck.queries.pgbouncer import AskBouncer, AskPools, Pool, PooledDatabase, Pools
@@ -51,7 +52,7 @@ class PgbouncerSession:
         try:
             self._console = connect(self._dsn.get_secret_value(), deadline)
         except TimeoutError:
-            raise _silence(timeout_s) from None
+            raise _silence(timeout_s, NO_CONNECTION) from None
         except TooManyConnections as full:
             text = f"PgBouncer refuses: {full.refusal.text}"
             raise ProbeError(ProblemKind.UNREACHABLE, text, "raise max_client_conn", target_down=True) from None
@@ -139,8 +140,8 @@ def _refusal(what: str, message: str) -> ProbeError:
     return ProbeError(ProblemKind.UNSUPPORTED, f"{_NO_CONSOLE}: SHOW {what} says {text}", _NAME_CONSOLE)
 
 
-def _silence(timeout_s: float) -> ProbeError:
-    return ProbeError(ProblemKind.LATE, f"no answer in {timeout_s:g} s", target_down=True)
+def _silence(timeout_s: float, advice: str = "") -> ProbeError:
+    return ProbeError(ProblemKind.LATE, f"no answer in {timeout_s:g} s", advice, target_down=True)
 
 
 def _lost() -> ProbeError:

@@ -12,38 +12,13 @@ from psycopg import pq
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import TupleRow
 
+from opscheck.probes.postgres.refusals import no_server, refused
 from opscheck.queries.observation import ProbeError, ProblemKind
-from opscheck.queries.postgres.base import identifier
 from opscheck.queries.postgres.sessions import Refusal, RefusedBy
 
 Connection: TypeAlias = psycopg.Connection[TupleRow]
 
 TOO_MANY_CONNECTIONS = "53300"
-_PERMISSION_DENIED = "42501"
-_NO_SUCH_DATABASE = "3D000"
-_BAD_IDENTITY = "28"  # the class of 28000 (pg_hba.conf, no such role) and 28P01 (password)
-
-_POOLER = "08P01"  # PgBouncer's only code
-_CHECK_USER = "check user and password of the dsn, and auth_file or auth_query of PgBouncer"
-_POOLER_SAYS: tuple[tuple[str, ProblemKind, str], ...] = (
-    ("not allowed", ProblemKind.DENIED, "add the user to stats_users in pgbouncer.ini, then RELOAD"),
-    ("no such user", ProblemKind.DENIED, _CHECK_USER),
-    ("authentication failed", ProblemKind.DENIED, _CHECK_USER),
-    ("auth failed", ProblemKind.DENIED, _CHECK_USER),
-    (
-        "no such database",
-        ProblemKind.UNSUPPORTED,
-        "name a database of pgbouncer.ini in the dsn, or its console pgbouncer",
-    ),
-    ("is disabled", ProblemKind.UNREACHABLE, "ENABLE the database at PgBouncer's console"),
-    ("no more connections allowed", ProblemKind.UNREACHABLE, "raise max_client_conn of PgBouncer, or end some clients"),
-    ("shutting down", ProblemKind.UNREACHABLE, "wait until PgBouncer has restarted, or start it"),
-)
-# 57P03 while it starts, recovers or shuts down; 57P01 when an administrator ended it.
-_WAIT = {
-    "57P03": "look into the server's log: it starts, recovers, or shuts down; ask again when it takes connections",
-    "57P01": "an administrator ended the connection; look whether the server is being restarted",
-}
 
 _VERBOSE = 2  # PQERRORS_VERBOSE
 _FATAL = re.compile(r":  ([0-9A-Z]{5}): (.*)")
@@ -135,40 +110,12 @@ def _why_not(pgconn: Any) -> Exception:
     message = pgconn.error_message.decode(errors="replace")
     fatal = _FATAL.findall(message)
     if not fatal:
-        return _no_server(message, needs_password=pgconn.needs_password)
+        return no_server(message, needs_password=pgconn.needs_password)
     sqlstate, text = fatal[-1]
     role, database = pgconn.user.decode(errors="replace"), pgconn.db.decode(errors="replace")
+    routine = (_ROUTINE.findall(message) or [""])[-1]
     if sqlstate == TOO_MANY_CONNECTIONS:
-        routine = (_ROUTINE.findall(message) or [""])[-1]
         by = _LIMIT_OF_ROUTINE.get(routine, RefusedBy.SERVER)
         return TooManyConnections(Refusal(text=text, by=by, role=role, database=database))
-    return _refused(sqlstate, text, role, database)
-
-
-def _refused(sqlstate: str, text: str, role: str, database: str) -> ProbeError:
-    kind, advice = ProblemKind.UNREACHABLE, _WAIT.get(sqlstate, "")
-    if sqlstate == _POOLER:
-        return _refused_by_pooler(text)
-    if sqlstate.startswith(_BAD_IDENTITY):
-        kind, advice = ProblemKind.DENIED, "check user and password of the dsn, and pg_hba.conf on the server"
-    elif sqlstate == _PERMISSION_DENIED:
-        kind, advice = ProblemKind.DENIED, f"GRANT CONNECT ON DATABASE {identifier(database)} TO {identifier(role)}"
-    elif sqlstate == _NO_SUCH_DATABASE:
-        kind, advice = ProblemKind.UNSUPPORTED, "name an existing database in the dsn"
-    return ProbeError(kind, f"the server refuses: {text} (SQLSTATE {sqlstate})", advice, target_down=True)
-
-
-def _refused_by_pooler(text: str) -> ProbeError:
-    """PgBouncer gives every refusal the same SQLSTATE; its words are never translated."""
-    said = ((kind, advice) for words, kind, advice in _POOLER_SAYS if words in text)
-    kind, advice = next(said, (ProblemKind.UNREACHABLE, "PgBouncer refused; its log says more"))
-    return ProbeError(kind, f"PgBouncer refuses: {text} (SQLSTATE {_POOLER})", advice, target_down=True)
-
-
-def _no_server(message: str, *, needs_password: bool) -> ProbeError:
-    # The lines that start with a tab are libpq's guesses.
-    lines = [line.strip() for line in message.splitlines() if line.strip() and not line.startswith("\t")]
-    text = "; ".join(lines) or "the connection failed without a word"
-    if needs_password:
-        return ProbeError(ProblemKind.DENIED, text, "put the role's password into the dsn", target_down=True)
-    return ProbeError(ProblemKind.UNREACHABLE, text, target_down=True)
+    encrypted = bool(pgconn.ssl_in_use)
+    return refused(sqlstate, text, routine=routine, role=role, database=database, encrypted=encrypted)

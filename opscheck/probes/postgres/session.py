@@ -13,6 +13,7 @@ import msgspec
 import psycopg
 
 from opscheck.probes.postgres.libpq import TOO_MANY_CONNECTIONS, Connection, TooManyConnections, connect
+from opscheck.probes.postgres.refusals import NO_CONNECTION
 from opscheck.probes.postgres.statements import Reader
 from opscheck.queries import postgres as questions
 from opscheck.queries.base import Query
@@ -138,7 +139,7 @@ class PostgresSession:
         try:
             self._open[database] = connect(self._dsn.get_secret_value(), deadline, database)
         except TimeoutError:
-            raise _silence(timeout_s) from None
+            raise _silence(timeout_s, NO_CONNECTION) from None
         return self._open[database]
 
     def _leave(self, database: str | None) -> None:
@@ -207,8 +208,8 @@ def _transaction(connection: Connection, deadline: float) -> Iterator[None]:
             connection.execute("ROLLBACK")
 
 
-def _silence(timeout_s: float) -> ProbeError:
-    return ProbeError(ProblemKind.LATE, f"no answer in {timeout_s:g} s", target_down=True)
+def _silence(timeout_s: float, advice: str = "") -> ProbeError:
+    return ProbeError(ProblemKind.LATE, f"no answer in {timeout_s:g} s", advice, target_down=True)
 
 
 def _problem(error: psycopg.Error, timeout_s: float) -> ProbeError:
