@@ -5,8 +5,10 @@ from opscheck.expectations.redis.clients import RedisClients
 from opscheck.queries.redis.base import Refusal
 from opscheck.queries.redis.info import ServerInfo
 from opscheck.readings.redis.clients import places
-from opscheck.readings.redis.counting import counted, per_minute
+from opscheck.readings.redis.counting import Rate, counted, grade_rate
 from opscheck.readings.redis.servers import Server, each_server
+
+_REJECTIONS = Rate(name="clients turned away per minute", counter="rejected_connections", fact="rejecting")
 
 
 def test_clients_can_connect(expectation: RedisClients, observe: Observe, findings: Findings) -> None:
@@ -29,7 +31,8 @@ def test_clients_can_connect(expectation: RedisClients, observe: Observe, findin
             return
         _judge_places(expectation, server, findings)
         _judge_blocked(expectation, server, findings)
-        _judge_rejections(expectation, server, observe, findings)
+        if expectation.rejected is not None:
+            grade_rate(_REJECTIONS, expectation.rejected, server, counted(server, expectation, observe), findings)
 
     each_server(expectation, expectation.info, observe, judge)
 
@@ -56,19 +59,3 @@ def _judge_blocked(expectation: RedisClients, server: Server[ServerInfo], findin
             subject=server.address,
             facts={"blocking": server.address},
         )
-
-
-def _judge_rejections(
-    expectation: RedisClients, server: Server[ServerInfo], observe: Observe, findings: Findings
-) -> None:
-    if expectation.rejected is None:
-        return
-    over = counted(server, expectation, observe)
-    findings.grade(
-        "clients turned away per minute",
-        per_minute(server, over, "rejected_connections"),
-        expectation.rejected,
-        subject=server.address,
-        detail=over.text,
-        facts={"rejecting": server.address},
-    )

@@ -3,9 +3,11 @@
 from opscheck import Findings, Observe
 from opscheck.expectations.redis.memory import RedisMemory
 from opscheck.queries.redis.info import ServerInfo
-from opscheck.readings.redis.counting import counted, per_minute
+from opscheck.readings.redis.counting import Rate, counted, grade_rate
 from opscheck.readings.redis.memory import fragmentation, raised, room, suggested, swapped, unbounded
 from opscheck.readings.redis.servers import Server, each_server
+
+_EVICTIONS = Rate(name="keys evicted per minute", counter="evicted_keys", fact="evicting")
 
 
 def test_there_is_memory_for_what_is_written(expectation: RedisMemory, observe: Observe, findings: Findings) -> None:
@@ -20,7 +22,9 @@ def test_there_is_memory_for_what_is_written(expectation: RedisMemory, observe: 
         _judge_bounds(expectation, server, findings)
         _judge_room(expectation, server, findings)
         _judge_waste(expectation, server, findings)
-        _judge_evictions(expectation, server, observe, findings)
+        if expectation.eviction_limit is not None:
+            over = counted(server, expectation, observe)
+            grade_rate(_EVICTIONS, expectation.eviction_limit, server, over, findings)
 
     each_server(expectation, expectation.info, observe, judge)
 
@@ -86,19 +90,3 @@ def _judge_waste(expectation: RedisMemory, server: Server[ServerInfo], findings:
             subject=server.address,
             facts={"swapping": server.address},
         )
-
-
-def _judge_evictions(
-    expectation: RedisMemory, server: Server[ServerInfo], observe: Observe, findings: Findings
-) -> None:
-    if expectation.eviction_limit is None:
-        return
-    over = counted(server, expectation, observe)
-    findings.grade(
-        "keys evicted per minute",
-        per_minute(server, over, "evicted_keys"),
-        expectation.eviction_limit,
-        subject=server.address,
-        detail=over.text,
-        facts={"evicting": server.address},
-    )

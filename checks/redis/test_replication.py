@@ -33,15 +33,14 @@ def test_replicas_follow_one_primary(expectation: RedisReplication, observe: Obs
     def judge_cluster(server: Server[ClusterState]) -> None:
         _judge_cluster(server, findings)
 
-    def judge_servers() -> None:
-        replies = observe(expectation.info)
-        all_of_them = servers(expectation, expectation.info, replies)
-        answered = [one for one in all_of_them if one.reply.answer is not None]
-        if expectation.has_one_primary and answered:
-            _judge_set(expectation, answered, findings)
-        run_each(lambda server: _judge_server(expectation, server, answered, observe, findings), all_of_them)
+    def judge_server(server: Server[ServerInfo]) -> None:
+        _judge_server(expectation, server, answered, observe, findings)
 
-    steps = [judge_servers]
+    everyone = servers(expectation, expectation.info, observe(expectation.info))
+    answered = [one for one in everyone if one.reply.answer is not None]
+    steps = [lambda: run_each(judge_server, everyone)]
+    if expectation.has_one_primary and answered:
+        steps.insert(0, lambda: _judge_set(expectation, answered, findings))
     if expectation.cluster:
         steps.insert(0, lambda: each_server(expectation, expectation.cluster_state, observe, judge_cluster))
     run_each(lambda step: step(), steps)

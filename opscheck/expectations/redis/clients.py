@@ -14,8 +14,8 @@ class RedisClients(OverInterval, OfInfo, check="redis.clients"):
     Clients can connect: there is a place for one more, and nobody was turned away.
 
     The limit is the one in force. A server that may open few files lowers its `maxclients` when it starts, and INFO
-    tells the lower one. Replicas and the connections of a cluster take places too. A server that turns opscheck itself
-    away because it is full violates this expectation at its worst severity.
+    tells the lower one. Replicas and the connections of a cluster take places too, and so does opscheck's own. A
+    server that turns opscheck itself away because it is full violates this expectation at its worst severity.
     """
 
     any_limit_of = ("used", "free", "rejected", "blocked")

@@ -74,7 +74,7 @@ class RedisReplication(OfInfo, check="redis.replication"):
     @property
     def has_one_primary(self) -> bool:
         """Whether the servers are one set, of which one is the primary."""
-        return not (self.target.is_one_server or self.cluster or self.role)
+        return not (self.target.is_one_server or self.target.nodes == "cluster" or self.cluster or self.role)
 
     def looks_at(self) -> Iterable[Query[Any]]:
         """INFO, and how a cluster is where there should be one."""

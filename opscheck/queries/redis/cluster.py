@@ -14,8 +14,6 @@ class ClusterState(msgspec.Struct, frozen=True, kw_only=True):
     cluster_slots_assigned: int | None = None
     cluster_slots_pfail: int | None = None
     cluster_slots_fail: int | None = None
-    cluster_known_nodes: int | None = None
-    cluster_size: int | None = None
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,6 @@ class ServerInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     redis_version: str | None = None
     server_name: str | None = None
     valkey_version: str | None = None
-    redis_mode: str | None = None
     run_id: str | None = None
     server_time_usec: int | None = None
     uptime_in_seconds: int | None = None
@@ -59,15 +58,12 @@ class ServerInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     mem_fragmentation_ratio: float | None = None
     mem_fragmentation_bytes: int | None = None
     mem_not_counted_for_evict: int | None = None
-    active_defrag_running: int | None = None
 
     loading: bool | None = None
     async_loading: bool | None = None
     rdb_changes_since_last_save: int | None = None
-    rdb_bgsave_in_progress: bool | None = None
     rdb_last_save_time: int | None = None
     rdb_last_bgsave_status: str | None = None
-    rdb_current_bgsave_time_sec: int | None = None
     rdb_saves: int | None = None
     aof_enabled: bool | None = None
     aof_last_bgrewrite_status: str | None = None
@@ -92,8 +88,6 @@ class ServerInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     master_link_down_since_seconds: int | None = None
     master_replid: str | None = None
     master_repl_offset: int | None = None
-    slave_repl_offset: int | None = None
-    slave_read_repl_offset: int | None = None
 
     cluster_enabled: bool | None = None
     databases: tuple[Database, ...] | None = None

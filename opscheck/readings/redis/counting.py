@@ -7,12 +7,13 @@ from typing import Any
 import msgspec
 
 from opscheck.expectations.intervals import OverInterval
-from opscheck.judging import Observe
+from opscheck.judging import Findings, Observe
 from opscheck.queries.base import Query
 from opscheck.queries.observation import Observation, Sample
 from opscheck.queries.redis.info import ServerInfo
 from opscheck.readings.intervals import Interval, interval
 from opscheck.readings.redis.servers import Server
+from opscheck.units import Graded
 
 _MINUTE = 60.0
 _COUNTERS = (
@@ -31,10 +32,10 @@ def counted(server: Server[ServerInfo], expectation: OverInterval, observe: Obse
 
 
 def growth(server: Server[ServerInfo], over: Interval[ServerInfo], name: str) -> int:
-    """By how much a counter grew. Raises CouldNotObserve where the server does not count it."""
+    """By how much a counter grew. Raises CouldNotObserve where the server does not count it, or did not before."""
     now = server.known(getattr(over.now, name), name)
-    before = getattr(over.earlier, name) if over.earlier is not None else None
-    return int(now - (before or 0))
+    before = 0 if over.earlier is None else server.known(getattr(over.earlier, name), name)
+    return int(now - before)
 
 
 def per_minute(server: Server[ServerInfo], over: Interval[ServerInfo], name: str) -> float:
@@ -42,6 +43,32 @@ def per_minute(server: Server[ServerInfo], over: Interval[ServerInfo], name: str
     # A lifetime by the server's own clock, which may be another than ours.
     lifetime = over.seconds if over.earlier else server.known(over.now.uptime_in_seconds, "uptime_in_seconds")
     return growth(server, over, name) * _MINUTE / max(1.0, lifetime or 0.0)
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A counter that is judged by how fast it grows."""
+
+    name: str
+    """What is measured."""
+    counter: str
+    """The counter, as INFO calls it."""
+    fact: str
+    """The fact that names the server in a finding."""
+
+
+def grade_rate(
+    rate: Rate, limit: Graded[Any], server: Server[ServerInfo], over: Interval[ServerInfo], findings: Findings
+) -> None:
+    """Hold the growth in a minute to a limit. Raises CouldNotObserve where the server does not count it."""
+    findings.grade(
+        rate.name,
+        per_minute(server, over, rate.counter),
+        limit,
+        subject=server.address,
+        detail=over.text,
+        facts={rate.fact: server.address},
+    )
 
 
 @dataclass(frozen=True)

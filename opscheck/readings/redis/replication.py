@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from opscheck.expectations.redis.replication import RedisReplication
+from opscheck.queries.observation import Problem, ProblemKind
 from opscheck.queries.redis.info import Replica, ServerInfo
 from opscheck.readings.redis.servers import Server
 from opscheck.units import format_duration
@@ -95,7 +96,15 @@ def behind(server: Server[ServerInfo], replica: Replica) -> int:
 
 
 def set_fault(answered: Sequence[Server[ServerInfo]]) -> Fault | None:
-    """What is wrong with the servers of one set together: no primary, or more than one."""
+    """
+    What is wrong with the servers of one set together: no primary, or more than one.
+
+    Raises CouldNotObserve where they are a cluster, whose primaries are many.
+    """
+    for one in answered:
+        if one.answer.cluster_enabled:
+            text, advice = f"{one.reply.node} is a node of a cluster", "write `cluster: true` in the expectation"
+            raise one.unknown(Problem(kind=ProblemKind.UNSUPPORTED, text=text, advice=advice))
     primaries = [one for one in answered if one.answer.is_primary]
     if len(primaries) == 1:
         return None

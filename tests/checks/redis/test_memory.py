@@ -219,6 +219,13 @@ def test_counters_that_shrank_were_reset_without_a_restart():
     assert "its counters were reset" in raised.value.problem.text
 
 
+def test_a_counter_that_was_not_there_before_is_unknown():
+    with pytest.raises(CouldNotObserve) as raised:
+        judged(ROOMY, evicted={"P1": 0}, earlier=before(judging.said(with_(evicted_keys=None)), 3600))
+
+    assert "does not say evicted_keys" in raised.value.problem.text
+
+
 def test_the_lifetime_is_judged_where_the_policy_says_so(redis):
     findings = judged(redis, evicted={"P1": 0}, first_sample="lifetime")
 

@@ -293,3 +293,13 @@ def test_a_server_alone_is_no_cluster(redis_program):
         judged(redis, cluster=True)
 
     assert f"127.0.0.1:{redis.port} is no node of a cluster" == raised.value.problem.text
+
+
+def test_nodes_of_a_cluster_are_no_set_with_two_heads():
+    """Without a word of the policy that they are a cluster, nobody knows what is expected of them."""
+    node = replace(FOLLOWED, cluster_enabled=True)
+
+    with pytest.raises(CouldNotObserve) as raised:
+        judged_set(node, node)
+
+    assert "write `cluster: true` in the expectation" == raised.value.problem.advice
