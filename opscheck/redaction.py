@@ -22,6 +22,7 @@ _ANYWHERE = 8  # from this length on it is hidden inside longer words too
 _CUT_OFF = ("…", "...")
 _SECRET_WORDS = ("password", "passwd", "pwd", "token", "secret", "key", "auth", "signature", "credential")
 _REFERENCE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*(?::|%3A)(?://|%2F%2F)")
 _LIBPQ_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _LIBPQ_PASSWORD = re.compile(r"(?:^|\s)(?:password|sslpassword)\s*=\s*('(?:\\.|[^'])*'|\S+)")
 
@@ -196,8 +197,9 @@ def _alike(one: str, other: str) -> int:
 
 
 def _shortest_part(word: str) -> int:
-    # `https://` is no part of a secret that anybody could use.
-    return _ANYWHERE + (word.find("://") + 3 if "://" in word else 0)
+    # `https://` is no part of a secret that anybody could use, and `postgres` is the name of a database.
+    scheme = _SCHEME.match(word)
+    return _ANYWHERE + (scheme.end() if scheme else 0)
 
 
 def _matcher(word: str) -> str:

@@ -158,3 +158,11 @@ def test_the_scheme_alone_is_no_part_of_a_secret_url():
 @given(st.text(), st.text(min_size=8))
 def test_any_text_can_be_searched_for_parts_of_any_secret(text, secret):
     assert isinstance(hiding(secret).clean(text + secret[:9] + "…" + secret[-9:]), str)
+
+
+def test_a_name_that_is_how_a_url_begins_is_no_secret_that_was_cut_off():
+    secrets = Secrets()
+    secrets.add("postgresql://opscheck:hunter2hunter2@127.0.0.1:5432/shop", "${DATABASE_URL}")
+
+    assert "the size of postgres" == secrets.clean("the size of postgres")
+    assert "postgres…" == secrets.clean("postgres…")
