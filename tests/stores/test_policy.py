@@ -1,0 +1,108 @@
+"""policies/databases.yaml on real servers: a primary with standby, archive and pooler, and a cache with a replica."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import yaml
+
+from opscheck.suite import bundled
+from tests.servers.pgbouncer import PgBouncer
+from tests.servers.redis_topologies import Replicated, replicated
+from tests.servers.replication import Replication, replication
+
+# What a test cannot wait a week for.
+SHORT: dict[str, dict[str, object]] = {
+    "settings": {"checksum_failures": None},  # before 18 a server has no checksums by itself
+    "statements": {"interval": "1s", "min_calls": 1},
+    "size-and-growth": {"over": "10s"},  # a sample from 5 to 20 seconds old will do
+    "vacuum-and-analyze": {"counted_for": "0s"},
+    "wraparound": {"counted_for": "0s"},
+    "cache-memory": {"interval": "1s"},
+    "cache-clients": {"interval": "1s"},
+    "cache-hits": {"interval": "1s", "lookups": 1},
+}
+OVER_INTERVALS = {"statements", "size-and-growth", "cache-clients", "cache-hits"}
+
+
+@dataclass(frozen=True)
+class World:
+    """The servers that the policy names, and opscheck against them in a process of its own."""
+
+    postgres: Replication
+    pooler: PgBouncer
+    cache: Replicated
+    folder: Path
+
+    def judge(self, *options: str) -> dict[str, Any]:
+        """The results of `opscheck run` by id."""
+        policy = self.folder / "databases.yaml"
+        expectations = [{"id": name, **fields} for name, fields in SHORT.items()]
+        extended = {"version": 1, "extends": str(bundled("policies") / "databases.yaml"), "expectations": expectations}
+        policy.write_text(yaml.safe_dump(extended))
+        record, state = self.folder / "run.json", self.folder / "state.db"
+        words = ["run", "-p", str(policy), "--json", str(record), "--state", str(state), *options]
+        subprocess.run(
+            [sys.executable, "-m", "opscheck", *words],
+            env=os.environ | self.variables,
+            capture_output=True,
+            timeout=120,
+            check=False,
+        )
+        return {result["id"]: result for result in json.loads(record.read_text())["results"]}
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """Where everything is."""
+        return {
+            "DATABASE_URL": self.postgres.primary.dsn(),
+            "STANDBY_URL": self.postgres.standby.server.dsn(),
+            "PGBOUNCER_URL": self.pooler.dsn(),
+            "REDIS_URL": self.cache.primary.url,
+        }
+
+
+@pytest.fixture(name="world", scope="module")
+def _world(
+    installation: Path, redis_program: Path, pgbouncer_program: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[World]:
+    with _servers(installation, pgbouncer_program, tmp_path_factory.mktemp("policy")) as world:
+        yield world
+
+
+@contextmanager
+def _servers(installation: Path, pgbouncer_program: Path, folder: Path) -> Iterator[World]:
+    settings = {"shared_preload_libraries": "pg_stat_statements", "max_slot_wal_keep_size": "1GB", "fsync": "on"}
+    archive = {"archive_mode": "on", "archive_command": f"cp %p {folder}/%f"}
+    folder.chmod(0o777)  # as root the server runs as somebody else
+    with (
+        replication(installation, slots=True, **settings, **archive) as pair,
+        PgBouncer(pair.primary, pgbouncer_program) as pooler,
+        replicated(save="3600 1", appendonly="yes") as cache,
+    ):
+        with psycopg.connect(pair.primary.dsn("postgres"), autocommit=True) as admin:
+            admin.execute("CREATE EXTENSION pg_stat_statements")
+            admin.execute("CREATE TABLE orders (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY)")
+            admin.execute("GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO opscheck")
+            admin.execute("VACUUM (ANALYZE)")
+        yield World(pair, pooler, cache, folder)
+
+
+def test_what_needs_an_interval_is_unknown_once_and_all_passes_from_then_on(world):
+    first = world.judge()
+    time.sleep(4)  # so that the first samples are as old as SHORT wants them
+    second = world.judge()
+
+    assert OVER_INTERVALS == {name for name, result in first.items() if result["verdict"] == "unknown"}
+    assert {"passed"} == {result["verdict"] for result in second.values()}, [
+        result["summary"] for result in second.values() if result["verdict"] != "passed"
+    ]
