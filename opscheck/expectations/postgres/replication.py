@@ -45,7 +45,8 @@ _COMMANDS = (
         'from pg_stat_wal_receiver" | psql {{ dsn }} -v lsn={{ cut_off }}  # no row: its log says why it cannot connect'
     ),
     (
-        'echo "select slot_type, active, restart_lsn, pg_size_pretty(pg_current_wal_lsn() - restart_lsn) as retained '
+        'echo "select slot_type, active, restart_lsn, pg_size_pretty(case when pg_is_in_recovery() '
+        "then pg_last_wal_receive_lsn() else pg_current_wal_lsn() end - restart_lsn) as retained "
         "from pg_replication_slots where slot_name = :'slot'\" | psql {{ dsn }} -v slot={{ slot }}"
     ),
     (

@@ -152,6 +152,20 @@ def test_a_command_that_keeps_nothing_is_no_archive(installation, command, obser
     assert (Severity.P1, subject(server), observed) == (finding.severity, finding.subject, finding.observed)
 
 
+def test_a_library_archives_as_a_command_does(installation):
+    if not any(installation.glob("lib/**/basic_archive.so")):
+        pytest.skip("this installation has no library that archives")
+    settings = {"archive_library": "basic_archive", "basic_archive.archive_directory": "archived"}
+    with PostgreSQL(programs=installation, archive_mode="on", **settings) as server:
+        broken = Archiving(server)
+        broken.fail_once()  # there is no such folder
+        waited(broken, 20)
+        (finding,) = judge(server, waiting=CATALOGUE["waiting"]).violations
+
+    assert (Severity.P1, "at most 15m") == (finding.severity, finding.expected)
+    assert "nothing has been archived since its counters began" in finding.observed
+
+
 def test_a_server_that_archives_nothing_is_found(server):
     (finding,) = judge(server).violations
 

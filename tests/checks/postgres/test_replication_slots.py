@@ -178,6 +178,9 @@ def test_slots_in_use_pass_and_a_standby_counts_by_what_it_received(installation
         ask(standby, "SELECT pg_create_physical_replication_slot('cascade', true)")
         own = judge(standby, slots=["cascade"], slot_retained={"P1": "100MB"})
 
+        (kept,) = violations(standby, slot_retained={"P1": "0B"})
+        assert "physical" in type_in(PostgresReplication, kept, standby, **CATALOGUE)[0]
+
         assert [] == violations(pair.primary, slot_inactive={"P1": "0s"}, slot_retained={"P1": "100MB"})
         assert [] == own.violations
         assert ["WAL held back"] == [one.name for one in own.measurements if one.subject == "slot cascade"]
