@@ -57,6 +57,19 @@ class SequenceGrant(Permission):
         return f"GRANT SELECT ON SEQUENCE, each in {where}: how far a sequence has come is hidden without it"
 
 
+@dataclass(frozen=True)
+class OwnTables(Permission):
+    """The right to read what a team's own statement reads."""
+
+    database: str | None
+    """Its database, with `*` and `?` where it may be several; None is the one that the dsn names."""
+
+    def text(self) -> str:
+        """The grant, as far as it is known."""
+        where = f"database {self.database}" if self.database else "the database of the dsn"
+        return f"GRANT SELECT on what its sql reads, in {where}"
+
+
 READ_SESSIONS = RoleGrant("pg_read_all_stats", "what the sessions of other roles do is hidden without it")
 READ_SETTINGS = RoleGrant("pg_read_all_settings", "some settings are hidden without it, as if they were not there")
 READ_SERVER_FILES = RoleGrant("pg_monitor", "the folders of WAL and archive status cannot be listed without it")

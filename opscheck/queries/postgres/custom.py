@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from opscheck.queries.postgres.base import DatabaseQuery
+from opscheck.queries.base import Permission
+from opscheck.queries.postgres.base import DatabaseQuery, OwnTables
 
 
 class Selected(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +36,10 @@ class Select(DatabaseQuery[Selected], name="postgres.select"):
     """The columns whose values are asked for."""
     most: int = 1000
     """How many rows are counted at most."""
+
+    def permissions(self) -> tuple[Permission, ...]:
+        """What the statement reads is the team's own."""
+        return (*super().permissions(), OwnTables(self.database))
 
     def asked_for(self) -> str:
         """For people."""
