@@ -71,7 +71,7 @@ def test_the_suggested_commands_freeze_it(server, judged, old):
     )
 
     assert 2 == len(printed)
-    assert all(one.count("finished vacuuming") >= 10 for one in printed)
+    assert all(one.count("aggressively vacuuming") >= 10 for one in printed)
 
 
 def test_far_beyond_where_freezing_is_forced_is_a_violation(own_server):

@@ -1,16 +1,18 @@
 """What tests of vacuum and of indexes share: a superuser who does things, a schema, clients that keep rows."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import psycopg
 import pytest
 
 from opscheck.demo.postgres import DATABASE, PostgreSQL
+from opscheck.demo.processes import wait_until
 from tests.servers.clients import Client, client
 
 Do: TypeAlias = Callable[..., None]
+T = TypeVar("T")
 
 
 def execute(server: PostgreSQL, *statements: str, database: str = DATABASE) -> None:
@@ -54,3 +56,9 @@ def burn_many(server: PostgreSQL, transactions: int) -> None:
         connection.execute("CREATE TEMPORARY TABLE burnt (id int)")
         block = "BEGIN INSERT INTO burnt VALUES (n); EXCEPTION WHEN division_by_zero THEN NULL; END"
         connection.execute(f"DO $$ BEGIN FOR n IN 1..{transactions} LOOP {block}; END LOOP; END $$")
+
+
+def eventually(look: Callable[[], Sequence[T]]) -> Sequence[T]:
+    """What `look` finds as soon as it finds something: before version 15, counters arrive a moment later."""
+    wait_until(lambda: bool(look()), 20, "nothing is found")
+    return look()

@@ -1,0 +1,396 @@
+"""`postgres.indexes` on real servers: indexes that failed, that are there twice, that nobody uses, and good ones."""
+
+import signal
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+import pytest
+
+from checks.postgres.test_indexes import test_indexes_serve as check
+from opscheck import PostgresTarget, Severity
+from opscheck.demo.postgres import DATABASE, PostgreSQL
+from opscheck.demo.processes import wait_until
+from opscheck.expectations.postgres.indexes import PostgresIndexes
+from opscheck.judging import Findings
+from opscheck.probes import probe_for
+from opscheck.queries.observation import ProblemKind
+from opscheck.queries.postgres.indexes import AskUnusedIndexes
+from opscheck.testing import Answers, expect
+from tests.checks.postgres.commands import run_commands
+from tests.checks.postgres.worlds import execute
+from tests.servers.clients import client, idle_in_transaction
+from tests.servers.looking import answers_of, look, missing
+from tests.servers.replication import replication
+
+INVALID = {"invalid": {"P2": 0}}
+DUPLICATES = {"duplicates": {"P3": "0B", "P2": "1GB"}}
+UNUSED = {"unused": {"P3": "0B"}, "unused_for": "1ms"}
+
+Judged = Callable[..., Findings]
+
+
+def indexes_of(server: PostgreSQL, role: str = "opscheck", /, **fields: Any) -> Findings:
+    return look(check, PostgresIndexes, PostgresTarget(kind="postgres", dsn=server.dsn(role)), **fields)
+
+
+@pytest.fixture(name="judged")
+def _judged(server: PostgreSQL) -> Judged:
+    return lambda role="opscheck", /, **fields: indexes_of(server, role, **fields)
+
+
+@pytest.fixture(name="orders", autouse=True)
+def _orders(request, do, schema) -> None:
+    """A table with a primary key, and two rows that have the same number."""
+    do(
+        "CREATE TABLE shop.orders (id int PRIMARY KEY, number int, what text, day date DEFAULT '2026-01-01')",
+        "INSERT INTO shop.orders SELECT n, n % 1999 FROM generate_series(1, 2000) AS n",
+    )
+
+
+@pytest.fixture(name="failed")
+def _failed(do) -> str:
+    """A unique index that could not be built."""
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        do('CREATE UNIQUE INDEX CONCURRENTLY "Number" ON shop.orders (number)')
+    return f'shop."Number" in database {DATABASE}'
+
+
+def use(server: PostgreSQL) -> None:
+    """Have a query use the index on `number`, whatever the planner thinks of it."""
+    execute(
+        server,
+        "SET enable_seqscan = off",
+        "SET enable_bitmapscan = off",
+        "SELECT what FROM shop.orders WHERE number = 5",
+    )
+
+
+def subjects(findings: Findings) -> list[str]:
+    return [one.subject.removesuffix(f" in database {DATABASE}") for one in findings.violations]
+
+
+# -- invalid ---------------------------------------------------------------------------------------------------------
+
+
+def test_valid_indexes_pass_and_are_counted(judged):
+    findings = judged(**INVALID)
+
+    assert [] == findings.violations
+    assert [("invalid indexes", 0.0)] == [(one.name, one.value) for one in findings.measurements]
+
+
+def test_an_index_that_failed_to_build_is_a_violation(judged, failed):
+    (finding,) = judged(**INVALID).violations
+
+    assert (Severity.P2, failed) == (finding.severity, finding.subject)
+    assert finding.observed.startswith("invalid, and nobody is building it (")
+    assert "at most 0 invalid indexes, this database has 1" == finding.expected
+    assert {"database": DATABASE, "schema": "shop", "invalid_index": "Number"} == finding.facts
+
+
+def test_the_suggested_command_builds_it_again(server, judged, failed, do):
+    do("UPDATE shop.orders SET number = id")
+    (finding,) = judged(**INVALID).violations
+
+    run_commands(server, PostgresIndexes, finding, **INVALID)
+
+    assert [] == judged(**INVALID).violations
+
+
+def test_what_a_rebuilding_left_behind_is_dropped(server, judged, failed, do):
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        do('REINDEX INDEX CONCURRENTLY shop."Number"')
+    found = judged(**INVALID).violations
+
+    assert ['shop."Number"', 'shop."Number_ccnew"'] == sorted(one.subject.split(" ")[0] for one in found)
+    (leftover,) = [one for one in found if "ccnew" in one.subject]
+    assert ("a REINDEX CONCURRENTLY that failed left it behind",) == leftover.evidence
+    assert "Number_ccnew" == leftover.facts["superfluous_index"]
+    run_commands(server, PostgresIndexes, leftover, **INVALID)
+    assert ['shop."Number"'] == subjects(judged(**INVALID))
+
+
+def test_an_index_that_is_being_built_is_no_finding(server, judged, do, admin):
+    with (
+        idle_in_transaction(server, "LOCK TABLE shop.orders IN ROW EXCLUSIVE MODE", role="postgres"),
+        client(server, "postgres") as builder,
+    ):
+        builder.begin_to("CREATE INDEX CONCURRENTLY slow ON shop.orders (number)")
+        wait_until(lambda: _invalid(server) == 1, 20, "it is not begun")
+
+        assert [] == judged(**INVALID).violations
+    assert ["shop.slow"] == subjects(judged(**INVALID))  # for both were ended
+
+
+def test_an_index_that_is_being_rebuilt_is_no_finding(server, judged, do):
+    do("CREATE INDEX by_number ON shop.orders (number)")
+    with (
+        idle_in_transaction(server, "LOCK TABLE shop.orders IN ROW EXCLUSIVE MODE", role="postgres"),
+        client(server, "postgres") as builder,
+    ):
+        builder.begin_to("REINDEX TABLE CONCURRENTLY shop.orders")
+        wait_until(lambda: _invalid(server) > 0, 20, "it is not begun")
+
+        assert [] == judged(**INVALID).violations
+
+
+def test_an_index_that_is_being_dropped_is_no_finding(server, judged, do):
+    do("CREATE INDEX by_number ON shop.orders (number)")
+    with (
+        idle_in_transaction(server, "LOCK TABLE shop.orders IN ROW EXCLUSIVE MODE", role="postgres"),
+        client(server, "postgres") as dropper,
+    ):
+        dropper.begin_to("DROP INDEX CONCURRENTLY shop.by_number")
+        wait_until(lambda: _invalid(server) == 1, 20, "it is not begun")
+
+        assert [] == judged(**INVALID).violations
+
+
+def test_the_index_of_a_partitioned_table_may_wait_for_those_of_its_partitions(server, judged, do):
+    do(
+        "CREATE TABLE shop.events (id int) PARTITION BY RANGE (id)",
+        "CREATE TABLE shop.events_1 PARTITION OF shop.events FOR VALUES FROM (0) TO (10)",
+        "CREATE INDEX by_id ON ONLY shop.events (id)",
+    )
+
+    assert 1 == _invalid(server)
+    assert [] == judged(**INVALID).violations
+
+
+def test_without_the_right_to_see_what_is_built_it_is_unknown(judged, failed):
+    problem = missing(lambda: judged("app", **INVALID))
+
+    assert (ProblemKind.DENIED, 'GRANT pg_read_all_stats TO "app"') == (problem.kind, problem.advice)
+
+
+def test_what_needs_no_right_is_judged_without_it(judged, do, failed):
+    do("CREATE INDEX one ON shop.orders (number)", "CREATE INDEX two ON shop.orders (number)")
+
+    assert ["shop.two"] == subjects(judged("app", **DUPLICATES))
+
+
+# -- duplicates ------------------------------------------------------------------------------------------------------
+
+
+def test_an_index_that_is_there_twice_is_a_violation(judged, do):
+    do("CREATE INDEX one ON shop.orders (number)", "CREATE INDEX two ON shop.orders (number)")
+    (finding,) = judged(**DUPLICATES).violations
+
+    assert (Severity.P3, f"shop.two in database {DATABASE}") == (finding.severity, finding.subject)
+    assert finding.observed.startswith("duplicate index ")
+    assert finding.observed.endswith("B (shop.one does the same for table shop.orders)")
+    assert "at most 0B" == finding.expected
+
+
+def test_the_suggested_command_drops_it(server, judged, do):
+    do("CREATE INDEX one ON shop.orders (number)", "CREATE INDEX two ON shop.orders (number)")
+    (finding,) = judged(**DUPLICATES).violations
+
+    run_commands(server, PostgresIndexes, finding, **DUPLICATES)
+
+    assert [] == judged(**DUPLICATES).violations
+
+
+def test_a_plain_index_beside_a_unique_one_is_superfluous(judged, do):
+    do("CREATE INDEX by_id ON shop.orders (id)")
+
+    assert ["shop.by_id"] == subjects(judged(**DUPLICATES))
+
+
+def test_a_constraint_that_is_there_twice_is_named_and_can_be_dropped(server, judged, do):
+    do('ALTER TABLE shop.orders ADD CONSTRAINT "Again" UNIQUE (id)')
+    (finding,) = judged(**DUPLICATES).violations
+
+    assert ("constraint Again stands on it",) == finding.evidence
+    assert {
+        "database": DATABASE,
+        "table_schema": "shop",
+        "table": "orders",
+        "superfluous_constraint": "Again",
+    } == finding.facts
+    run_commands(server, PostgresIndexes, finding, **DUPLICATES)
+    assert [] == judged(**DUPLICATES).violations
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "INDEX two ON shop.orders (what, number)",
+        "INDEX two ON shop.orders (number DESC, what)",
+        "INDEX two ON shop.orders (number, what text_pattern_ops)",
+        'INDEX two ON shop.orders (number, what COLLATE "POSIX")',
+        "INDEX two ON shop.orders (number, what) WHERE number > 5",
+        "INDEX two ON shop.orders (number) INCLUDE (what)",
+        "INDEX two ON shop.orders (number, lower(what))",
+        "INDEX two ON shop.orders USING brin (number, what)",
+    ],
+)
+def test_what_differs_in_anything_is_no_duplicate(judged, do, other):
+    do("CREATE INDEX one ON shop.orders (number, what)", f"CREATE {other}")
+
+    assert [] == judged(**DUPLICATES).violations
+
+
+def test_equal_expressions_and_predicates_are_duplicates(judged, do):
+    for name in ("one", "two"):
+        do(f"CREATE INDEX {name} ON shop.orders ( lower(what) )  WHERE  number > 5")
+    do("CREATE INDEX three ON shop.orders (lower(what)) WHERE number > 6")
+
+    assert ["shop.two"] == subjects(judged(**DUPLICATES))
+
+
+def test_a_deferrable_constraint_is_no_duplicate_of_one_that_is_not(judged, do):
+    do("ALTER TABLE shop.orders ADD CONSTRAINT later UNIQUE (id) DEFERRABLE")
+
+    assert [] == judged(**DUPLICATES).violations
+
+
+def test_duplicates_on_a_partitioned_table_are_told_once(server, judged, do):
+    do(
+        "CREATE TABLE shop.events (id int) PARTITION BY RANGE (id)",
+        "CREATE TABLE shop.events_1 PARTITION OF shop.events FOR VALUES FROM (0) TO (10)",
+        "CREATE TABLE shop.events_2 PARTITION OF shop.events FOR VALUES FROM (10) TO (20)",
+        "CREATE INDEX one ON shop.events (id)",
+        "CREATE INDEX two ON shop.events (id)",
+    )
+    (finding,) = judged(**DUPLICATES).violations
+
+    assert "two" == finding.facts["partitioned_index"]
+    run_commands(server, PostgresIndexes, finding, **DUPLICATES)
+    assert [] == judged(**DUPLICATES).violations
+
+
+def test_a_table_that_somebody_has_locked_does_not_stop_the_others(server, judged, do):
+    do("CREATE INDEX one ON shop.orders (number)", "CREATE INDEX two ON shop.orders (number)")
+    with idle_in_transaction(server, "LOCK TABLE shop.orders", role="postgres"):
+        judged(**DUPLICATES, **INVALID, **UNUSED)
+
+
+# -- unused ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_index_that_nobody_used_is_a_violation(server, judged, do):
+    do("CREATE INDEX by_number ON shop.orders (number)")
+    (finding,) = judged(**UNUSED).violations
+
+    assert (Severity.P3, f"shop.by_number in database {DATABASE}") == (finding.severity, finding.subject)
+    assert finding.observed.startswith("unused index ")
+    assert "of table shop.orders, not used since the server counts" in finding.observed
+    assert () == finding.evidence
+    run_commands(server, PostgresIndexes, finding, **UNUSED)
+    assert [] == judged(**UNUSED).violations
+
+
+def test_one_that_is_used_passes(server, judged, do):
+    do("CREATE INDEX by_number ON shop.orders (number)")
+    use(server)
+
+    wait_until(lambda: not judged(unused={"P3": "0B"}, unused_for="1s").violations, 20, "its use is not counted")
+
+
+def test_from_16_on_one_that_was_used_long_ago_is_unused(server, judged, do):
+    if server.major < 16:
+        pytest.skip("last_idx_scan came with PostgreSQL 16")
+    do("CREATE INDEX by_number ON shop.orders (number)")
+    use(server)
+    (finding,) = judged(**UNUSED).violations
+
+    assert "last used 20" in finding.observed
+
+
+def test_what_is_needed_although_nobody_scans_it_passes(judged, do):
+    do(
+        "CREATE TABLE shop.lines (order_id int REFERENCES shop.orders, n int, more int NOT NULL)",
+        "CREATE INDEX for_the_foreign_key ON shop.lines (order_id, n)",
+        "CREATE UNIQUE INDEX identity ON shop.lines (more)",
+        "ALTER TABLE shop.lines REPLICA IDENTITY USING INDEX identity",
+        "ALTER TABLE shop.lines ADD EXCLUDE USING btree (n WITH =)",
+    )
+
+    assert [] == judged(**UNUSED).violations
+
+
+def test_a_small_one_is_not_worth_a_finding(judged, do):
+    do("CREATE INDEX by_number ON shop.orders (number)")
+
+    assert [] == judged(unused={"P3": "100MB"}, unused_for="1ms").violations
+
+
+def test_the_indexes_of_partitions_are_unused_together(judged, do):
+    do(
+        "CREATE TABLE shop.events (id int) PARTITION BY RANGE (id)",
+        "CREATE TABLE shop.events_1 PARTITION OF shop.events FOR VALUES FROM (0) TO (10)",
+        "CREATE INDEX by_id ON shop.events (id)",
+    )
+    (finding,) = judged(**UNUSED).violations
+
+    assert "by_id" == finding.facts["partitioned_index"]
+
+
+def test_too_short_a_history_is_unknown_and_says_since_when(judged, do):
+    do("CREATE INDEX by_number ON shop.orders (number)")
+    problem = missing(lambda: judged(unused={"P3": "0B"}))
+
+    assert ProblemKind.FIRST_SAMPLE == problem.kind
+    assert "what was not used in 30d cannot be told" in problem.text
+    assert "since 20" in problem.text
+
+
+def test_what_can_be_told_is_told_all_the_same(server, failed):
+    expectation = expect(
+        PostgresIndexes, PostgresTarget(kind="postgres", dsn=server.dsn()), **INVALID, unused={"P3": "0B"}
+    )
+    findings = Findings(expectation)
+    with closing(probe_for("postgres").open_session(expectation.target, 10)) as session:
+        missing(lambda: check(expectation, Answers(answers_of(session), datetime.now(UTC)), findings))
+
+    assert [failed] == [one.subject for one in findings.violations]
+
+
+def test_a_crash_begins_a_new_history(own_server):
+    execute(own_server, "CREATE TABLE orders (id int)", "CREATE INDEX by_id ON orders (id)")
+    before = _counted_since(own_server)
+    own_server.stop(signal.SIGQUIT)
+    own_server.start()
+
+    assert before < _counted_since(own_server)
+
+
+def test_replicas_have_counters_of_their_own(installation):
+    with replication(installation) as pair:
+        execute(pair.primary, "CREATE TABLE orders (id int)", "CREATE INDEX by_id ON orders (id)")
+        pair.wait_until_replayed()
+        (here,) = indexes_of(pair.primary, **UNUSED).violations
+        (there,) = indexes_of(pair.standby.server, **UNUSED).violations
+
+    assert ("replicas have counters of their own, and 1 stream from this server: ask there too",) == here.evidence
+    assert ("this is a standby: its primary, and other replicas, have counters of their own",) == there.evidence
+
+
+# -- where there is none ---------------------------------------------------------------------------------------------
+
+
+def test_a_database_without_indexes_is_probably_not_the_one_that_was_meant(judged):
+    problem = missing(lambda: judged(databases=["postgres"], **INVALID))
+
+    assert "there is no index in database postgres" == problem.text
+
+
+def test_other_databases_are_looked_into(server, judged, failed):
+    (finding,) = judged(databases=["*"], **INVALID).violations
+
+    assert failed == finding.subject
+
+
+def _invalid(server: PostgreSQL) -> int:
+    with psycopg.connect(server.dsn("postgres"), autocommit=True) as connection:
+        found = connection.execute("SELECT count(*) FROM pg_index WHERE NOT indisvalid").fetchone()
+        return found[0] if found else 0
+
+
+def _counted_since(server: PostgreSQL) -> datetime:
+    with closing(probe_for("postgres").open_session(PostgresTarget(kind="postgres", dsn=server.dsn()), 10)) as session:
+        return session.ask(AskUnusedIndexes("target"), 10).counted_since
