@@ -1,5 +1,6 @@
 """The servers that these tests talk to."""
 
+from tests.servers.pgbouncer import pgbouncer_program
 from tests.servers.postgres import admin, cluster, contrib, installation, limit, own_server, server, stack
 from tests.servers.web import serve, session
 
@@ -10,6 +11,7 @@ __all__ = [
     "installation",
     "limit",
     "own_server",
+    "pgbouncer_program",
     "serve",
     "server",
     "session",
