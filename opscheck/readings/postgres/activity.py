@@ -185,7 +185,7 @@ class Judged:
 def rest(overdue: list[Overdue]) -> list[str]:
     """How many get no finding of their own, a line; none when all do."""
     more = len(overdue) - TOLD
-    return [f"{more} more sessions are beyond a limit"] if more > 0 else []
+    return [f"{_counted(more, 'more session')} beyond a limit"] if more > 0 else []
 
 
 def _once_each(sessions: Iterable[Session]) -> list[Session]:
@@ -202,8 +202,12 @@ def _once_each(sessions: Iterable[Session]) -> list[Session]:
 def _held_back(session: Session) -> str:
     vacuum = "does not hold back vacuum"
     if session.xmin_age is not None:
-        vacuum = f"holds back vacuum: what {session.xmin_age} transactions have deleted since cannot be removed"
-    return f"{vacuum}; holds {session.locks} locks" if session.locks else f"{vacuum}; holds no locks"
+        vacuum = f"holds back vacuum, by {_counted(session.xmin_age, 'transaction')} so far"
+    return f"{vacuum}; holds {_counted(session.locks, 'lock')}"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
 
 
 def _silent(roles: tuple[str, ...]) -> Problem:

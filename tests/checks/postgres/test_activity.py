@@ -70,7 +70,7 @@ def test_a_session_that_is_idle_in_transaction_is_told_of_with_what_it_holds(ser
     assert "last query: SELECT ?" == shown
     assert waiting.startswith("idle in transaction for ")
     assert waiting.endswith(", waits for Client: ClientRead, from 127.0.0.1")
-    assert held.startswith("holds back vacuum: what ")
+    assert held.startswith("holds back vacuum, by ")
     assert "holds no locks" not in held
     assert {
         "pid": str(idle.pid),
@@ -210,7 +210,7 @@ def test_more_sessions_than_can_be_told_are_counted(server, judged, stack, monke
     findings = judged(idle_in_transaction=NOTHING)
 
     assert 2 == len(findings.violations)
-    assert "1 more sessions are beyond a limit" == findings.violations[0].evidence[-1]
+    assert "1 more session beyond a limit" == findings.violations[0].evidence[-1]
 
 
 def test_a_role_that_sees_only_itself_is_unknown_and_names_the_grant(server, judged, stack):
