@@ -72,7 +72,8 @@ class Allowed(BaseModel):
         return self.at_most is None or age <= self.at_most
 
     def __str__(self) -> str:
-        return " and ".join(f"{name} {pattern}" for name, pattern in self.patterns.items())
+        who = " and ".join(f"{name} {pattern}" for name, pattern in self.patterns.items())
+        return who if self.at_most is None else f"{who} for {self.at_most}"
 
     @model_validator(mode="after")
     def _means_somebody(self) -> Self:

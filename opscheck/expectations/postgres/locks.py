@@ -11,12 +11,9 @@ from opscheck.queries.postgres.locks import Locks
 from opscheck.units import Count, Duration, Graded
 
 _SHOW = (
-    'psql {{ dsn }} -c "select pid, pg_blocking_pids(pid) as waits_for, application_name, usename, datname, '
-    "clock_timestamp() - state_change as at_most from pg_stat_activity where wait_event_type = 'Lock' order by 6 desc\""
-)
-_SHOW_WAITER = (
-    'echo "select locktype, relation, mode, granted from pg_locks where pid = :waiter" '
-    "| psql {{ dsn }} -v waiter={{ waiter }}"
+    'echo "select pid, pg_blocking_pids(pid) as waits_for, application_name, usename, datname, '
+    "clock_timestamp() - state_change as at_most, pid = :waiter as waits_longest from pg_stat_activity "
+    "where wait_event_type = 'Lock' order by 6 desc\" | psql {{ dsn }} -v waiter={{ waiter }}"
 )
 # Each looks again: the session may have moved on, and the pid may be another's by now.
 _CANCEL = (
@@ -36,9 +33,9 @@ _ROLL_BACK = (
     "printf '%s\\n' '\\connect :\"database\"' \"rollback prepared :'gid'\" "
     "| psql {{ dsn }} -v database={{ gid_database }} -v gid={{ gid }}  # or commit prepared: what its application meant"
 )
-_LOCK_HOLDERS = (
-    'psql {{ dsn }} -c "select l.pid, a.application_name, a.usename, count(*) from pg_locks l '
-    'left join pg_stat_activity a using (pid) where not fastpath group by 1, 2, 3 order by 4 desc limit 10"'
+_LOCK_HOLDER = (
+    'echo "select locktype, mode, database, count(*) from pg_locks where pid = :pid and not fastpath '
+    'group by 1, 2, 3 order by 4 desc" | psql {{ dsn }} -v pid={{ lock_holder }}'
 )
 _MORE_LOCKS = (
     "echo \"alter system set max_locks_per_transaction = :'locks'\" | psql {{ dsn }} -v locks={{ more_locks }}"
@@ -72,16 +69,7 @@ class PostgresLocks(InServer, check="postgres.locks"):
             "when it is idle. Change tables with a short lock_timeout, so that a change that has to wait gives up "
             "before others queue behind it"
         ),
-        commands=(
-            _SHOW,
-            _SHOW_WAITER,
-            _CANCEL,
-            _TERMINATE,
-            _IDLE_TIMEOUT,
-            _ROLL_BACK,
-            _LOCK_HOLDERS,
-            _MORE_LOCKS,
-        ),
+        commands=(_SHOW, _CANCEL, _TERMINATE, _IDLE_TIMEOUT, _ROLL_BACK, _LOCK_HOLDER, _MORE_LOCKS),
     )
 
     waiting: Graded[Duration] | None = None

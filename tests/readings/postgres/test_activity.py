@@ -99,7 +99,7 @@ def test_an_entry_that_allows_a_while_stops_to_and_measures_what_it_leaves_out()
     found = judged(long, longer, query={"P1": "1h"}, allow=[entry])
 
     assert [2] == [one.session.pid for one in found.overdue()]
-    assert [("role etl", 1, 7200)] == [(str(one.entry), one.sessions, one.longest) for one in found.left_out()]
+    assert [("role etl for 3h", 1, 7200)] == [(str(one.entry), one.sessions, one.longest) for one in found.left_out()]
 
 
 @pytest.mark.parametrize(
