@@ -23,6 +23,12 @@ _LOCKED = """locked AS MATERIALIZED (
 _SIZE = """(CASE WHEN {c}.oid NOT IN (SELECT relation FROM locked) THEN pg_relation_size({c}.oid) END)"""
 _OLD_SIZE = "({c}.relpages::int8 * current_setting('block_size')::int8)"
 _BYTES = f"coalesce({_SIZE}, {_OLD_SIZE})"
+# Of a partitioned index x, all that it has in partitions. Most are none, and that is not asked for each.
+_TREE = """CASE WHEN x.relkind = 'I' THEN (
+                          SELECT coalesce(sum({leaf}), 0)::int8
+                          FROM pg_partition_tree(x.oid) p JOIN pg_class leaf ON leaf.oid = p.relid
+                      ) ELSE {x} END"""
+_BYTES_IN_ALL = _TREE.format(leaf=_BYTES.format(c="leaf"), x=_BYTES.format(c="x"))
 _COUNT = """(SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
             WHERE c.relkind IN ('i', 'I') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema') AS indexes"""
 
@@ -94,18 +100,15 @@ _DUPLICATES = """
                       format('%%I.%%I', tn.nspname, t.relname) AS "table", tn.nspname::text AS table_schema,
                       t.relname::text AS table_name, format('%%I.%%I', kn.nspname, k.relname) AS same_as,
                       coalesce(s.conname::text, '') AS constraint, s.relkind = 'I' AS partitioned,
-                      (SELECT sum({bytes})::int8 FROM pg_class leaf
-                       WHERE leaf.oid IN (SELECT relid FROM pg_partition_tree(s.indexrelid)
-                                          UNION ALL SELECT s.indexrelid)) AS bytes
-               FROM superfluous s JOIN pg_namespace n ON n.oid = s.relnamespace
+                      {bytes} AS bytes
+               FROM superfluous s JOIN pg_class x ON x.oid = s.indexrelid JOIN pg_namespace n ON n.oid = s.relnamespace
                JOIN pg_class t ON t.oid = s.indrelid JOIN pg_namespace tn ON tn.oid = t.relnamespace
                JOIN pg_class k ON k.oid = s.kept JOIN pg_namespace kn ON kn.oid = k.relnamespace) AS f) AS found
 """
-_LEAF_BYTES = _BYTES.format(c="leaf")
 _DUPLICATES_BY_VERSION = Versions(
     {
-        12: _DUPLICATES.format(locked=_LOCKED, count=_COUNT, bytes=_LEAF_BYTES, nulls="false"),
-        15: _DUPLICATES.format(locked=_LOCKED, count=_COUNT, bytes=_LEAF_BYTES, nulls="i.indnullsnotdistinct"),
+        12: _DUPLICATES.format(locked=_LOCKED, count=_COUNT, bytes=_BYTES_IN_ALL, nulls="false"),
+        15: _DUPLICATES.format(locked=_LOCKED, count=_COUNT, bytes=_BYTES_IN_ALL, nulls="i.indnullsnotdistinct"),
     }
 )
 
@@ -157,18 +160,18 @@ _UNUSED = """
                       format('%%I.%%I', n.nspname, u.relname) AS sql_name,
                       format('%%I.%%I', tn.nspname, t.relname) AS "table", u.scans, u.last_scan,
                       u.relkind = 'I' AS partitioned,
-                      (SELECT coalesce(sum({bytes}), 0)::int8 FROM leaves l JOIN pg_class leaf ON leaf.oid = l.oid
-                       WHERE l.root = u.indexrelid) AS bytes
+                      {bytes} AS bytes
                FROM (SELECT * FROM unused ORDER BY pages DESC, indexrelid LIMIT %(most)s) AS u
+               JOIN pg_class x ON x.oid = u.indexrelid
                JOIN pg_namespace n ON n.oid = u.relnamespace
                JOIN pg_class t ON t.oid = u.indrelid JOIN pg_namespace tn ON tn.oid = t.relnamespace) AS f) AS found
     FROM since s
 """
 _UNUSED_BY_VERSION = Versions(
     {
-        12: _UNUSED.format(locked=_LOCKED, count=_COUNT, bytes=_LEAF_BYTES, last_scan="NULL::timestamptz"),
+        12: _UNUSED.format(locked=_LOCKED, count=_COUNT, bytes=_BYTES_IN_ALL, last_scan="NULL::timestamptz"),
         16: _UNUSED.format(
-            locked=_LOCKED, count=_COUNT, bytes=_LEAF_BYTES, last_scan="max(pg_stat_get_lastscan(l.oid))"
+            locked=_LOCKED, count=_COUNT, bytes=_BYTES_IN_ALL, last_scan="max(pg_stat_get_lastscan(l.oid))"
         ),
     }
 )
