@@ -15,6 +15,7 @@ from psycopg import pq
 
 from opscheck.probes.postgres.libpq import Connection, TooManyConnections, connect
 from opscheck.probes.postgres.refusals import NO_CONNECTION
+from opscheck.probes.turns import own_deadline, turn
 from opscheck.queries.base import Identity, Query
 from opscheck.queries.observation import ProbeError, ProblemKind
 from opscheck.queries.pgbouncer import AskBouncer, AskPools, Pool, PooledDatabase, Pools
@@ -23,8 +24,6 @@ from opscheck.targets import PgbouncerTarget
 Row: TypeAlias = dict[str, str]
 Show: TypeAlias = Callable[[str], list[Row]]
 
-# Of its time, so that the probe itself says what is late before it is given up.
-_OWN_SHARE = 0.95
 _CONSOLE = "pgbouncer"
 # Servers that nobody uses: `sv_used` are those that have been idle for long and are tested before they are used again.
 _FREE = ("sv_idle", "sv_used")
@@ -35,7 +34,7 @@ _NAME_CONSOLE = "name the database pgbouncer in the dsn: postgresql://user:passw
 def open_session(target: PgbouncerTarget, timeout_s: float) -> "PgbouncerSession":
     """Enter the console. Raises ProbeError with `target_down`."""
     session = PgbouncerSession(target)
-    session.enter(monotonic() + timeout_s * _OWN_SHARE, timeout_s)
+    session.enter(own_deadline(timeout_s), timeout_s)
     return session
 
 
@@ -60,13 +59,9 @@ class PgbouncerSession:
 
     def ask(self, query: Query[Any], timeout_s: float) -> Any:
         """The answer to `query`. Raises ProbeError."""
-        deadline = monotonic() + timeout_s * _OWN_SHARE
-        if not self._lock.acquire(timeout=max(0.0, deadline - monotonic())):
-            raise ProbeError(ProblemKind.LATE, f"another question took all of the {timeout_s:g} s")
-        try:
+        deadline = own_deadline(timeout_s)
+        with turn(self._lock, deadline, timeout_s):
             return self._answer(query, deadline, timeout_s)
-        finally:
-            self._lock.release()
 
     def close(self) -> None:
         """Leave the console."""

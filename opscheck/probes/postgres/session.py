@@ -15,6 +15,7 @@ import psycopg
 from opscheck.probes.postgres.libpq import TOO_MANY_CONNECTIONS, Connection, TooManyConnections, connect
 from opscheck.probes.postgres.refusals import NO_CONNECTION
 from opscheck.probes.postgres.statements import Reader
+from opscheck.probes.turns import own_deadline, turn
 from opscheck.queries import postgres as questions
 from opscheck.queries.base import Query
 from opscheck.queries.observation import ProbeError, ProblemKind
@@ -22,8 +23,6 @@ from opscheck.queries.postgres.base import DatabaseQuery, PostgresQuery, identif
 from opscheck.queries.postgres.sessions import Refusal, Sessions, SessionsAnswer
 from opscheck.targets import PostgresTarget
 
-# Of its time, so that the probe itself says what is late before it is given up.
-_OWN_SHARE = 0.95
 # Of what is then left, so that the server cancels a statement before the connection is cut.
 _SERVER_SHARE = 0.9
 
@@ -61,19 +60,15 @@ class PostgresSession:
     def reach(self, timeout_s: float) -> None:
         """Connect for the first time. A server that is full is remembered: for one query that is the answer."""
         try:
-            self._connect(None, monotonic() + timeout_s * _OWN_SHARE, timeout_s)
+            self._connect(None, own_deadline(timeout_s), timeout_s)
         except TooManyConnections as full:
             self._refusal = full.refusal
 
     def ask(self, query: Query[Any], timeout_s: float) -> Any:
         """The answer to `query`. Raises ProbeError."""
-        deadline = monotonic() + timeout_s * _OWN_SHARE
-        if not self._lock.acquire(timeout=max(0.0, deadline - monotonic())):
-            raise ProbeError(ProblemKind.LATE, f"another question took all of the {timeout_s:g} s")
-        try:
+        deadline = own_deadline(timeout_s)
+        with turn(self._lock, deadline, timeout_s):
             return self._answer(query, deadline, timeout_s)
-        finally:
-            self._lock.release()
 
     def close(self) -> None:
         """Close the connections."""

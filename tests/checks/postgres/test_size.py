@@ -1,7 +1,5 @@
 """`postgres.size` on real servers: databases with much in them, some that hide, and sequences near their end."""
 
-import os
-import subprocess
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,18 +10,17 @@ import pytest
 
 from checks.postgres.test_size import test_databases_have_room_to_grow as check
 from opscheck import PostgresTarget, Severity
-from opscheck.demo.postgres import DATABASE, PostgreSQL, installed_versions
+from opscheck.demo.postgres import DATABASE, PostgreSQL
 from opscheck.expectations.postgres.size import PostgresSize
-from opscheck.guidance.templates import expectation_facts, render
 from opscheck.judging import Findings
 from opscheck.probes.postgres import open_session
 from opscheck.probes.postgres.size import READERS
 from opscheck.queries.observation import ProblemKind, Sample
 from opscheck.queries.postgres.size import AskSizes, LargestRelations
 from opscheck.record import Finding
-from opscheck.testing import expect
 from tests.servers.clients import superuser
 from tests.servers.looking import look, missing
+from tests.servers.typing_in import type_in
 
 SEQUENCES = {"P2": "75%", "P1": "90%"}
 FULL = 2_147_483_647
@@ -445,24 +442,8 @@ def test_the_suggested_commands_run_and_mend_it(world, judged, shop):
     target = PostgresTarget(kind="postgres", dsn=world.dsn("postgres", DATABASE))
     fields = {"sequences": SEQUENCES, "size": {"P3": "1MB"}, "total": {"P3": "1MB"}, "databases": ["shop"]}
     findings = look(check, PostgresSize, target, **fields).violations
-    printed = [run(command) for finding in findings for command in commands(target, finding, fields)]
+    printed = [one for finding in findings for one in type_in(PostgresSize, finding, world, **fields)]
 
     assert 7 == len(printed)  # total: 1, size: 1, capped: show and lift, serial: show, widen both
     assert any("Odd orders_Id_seq" in one for one in printed)
     assert [] == look(check, PostgresSize, target, sequences=SEQUENCES, databases=["shop"]).violations
-
-
-def commands(target: PostgresTarget, finding: Finding, fields: dict[str, Any]) -> list[str]:
-    facts = expectation_facts(expect(PostgresSize, target, **fields)) | finding.facts
-    rendered = (render(one, facts) for one in PostgresSize.default_remediation.commands)
-    return [one for one in rendered if one is not None]
-
-
-def run(command: str) -> str:
-    programs = next(iter(installed_versions().values())) / "bin"
-    environment = {"PATH": f"{programs}:{os.environ['PATH']}"}
-    done = subprocess.run(
-        ["sh", "-ec", command], env=environment, capture_output=True, text=True, timeout=30, check=True
-    )
-    assert "" == done.stderr
-    return done.stdout
