@@ -195,6 +195,8 @@ def _shown(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, BaseModel) and type(value).__str__ is BaseModel.__str__:
         return ", ".join(f"{name} {_shown(item)}" for name, item in value if item is not None)
+    if isinstance(value, dict):
+        return "; ".join(f"{name} ({_shown(item)})" for name, item in value.items())
     if isinstance(value, tuple | list):
         return "; ".join(str(item) for item in value)
     return str(value)

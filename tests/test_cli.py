@@ -129,6 +129,20 @@ def test_explain_tells_the_whole_story(opscheck):
     assert "${DATABASE_URL}" in out
 
 
+def test_explain_tells_rules_by_name_as_a_person_would_write_them(opscheck, tmp_path):
+    (tmp_path / "policy.yaml").write_text(
+        "version: 1\nenvironment: test\ntargets: {db: {kind: postgres, dsn: postgresql://h/shop}}\n"
+        "expectations: [{id: settings, check: postgres.settings, target: db, severity: P2,"
+        " settings: {fsync: on, work_mem: {at_least: 4MB, severity: P3}}, extensions: {postgis: any}}]\n"
+    )
+
+    code, out, _ = opscheck("explain", "settings", "-p", tmp_path / "policy.yaml")
+
+    assert 0 == code
+    assert "settings: fsync (on); work_mem (at least 4MB, P3)" in out
+    assert "extensions: postgis (version any)" in out
+
+
 def test_explain_tells_which_answers_are_kept_from_run_to_run(opscheck, tmp_path):
     (tmp_path / "test_visits.py").write_text(
         dedent("""

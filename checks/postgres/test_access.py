@@ -13,5 +13,7 @@ def test_opscheck_may_only_look(expectation: PostgresAccess, observe: Observe, f
     so can a query of a policy by mistake.
     """
     role = observe(expectation.own_role)
-    for one in excess(expectation, role):
+    beside = list(excess(expectation, role))
+    findings.measure("rights beside looking", len(beside), subject=f"role {role.name}", limit=0, margin=-len(beside))
+    for one in beside:
         findings.add(subject=f"role {role.name}", observed=one.observed, expected=one.expected, facts=one.facts)

@@ -33,3 +33,5 @@ def test_the_server_is_set_up_as_it_should_be(
     on disk, an index that misses rows since the last upgrade of the system, a version that nobody fixes any more.
     """
     judge_all(*(partial(report, findings, group(expectation, observe)) for group in _GROUPS))
+    faults = len(findings.violations)
+    findings.measure("faults", faults, limit=0, margin=-faults)

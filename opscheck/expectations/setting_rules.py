@@ -16,7 +16,21 @@ BYTES |= {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 """PostgreSQL's units of memory are powers of two; those that say so are known as well."""
 MILLISECONDS = {"us": 0.001, "ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
 """PostgreSQL's units of time."""
+_WORDS = {
+    "equals": "",
+    "other_than": "anything but ",
+    "one_of": "one of ",
+    "at_least": "at least ",
+    "at_most": "at most ",
+}
 _VERSION = re.compile(r"(>=\s*)?[0-9][0-9A-Za-z.+-]*")
+
+
+def written(value: Any) -> str:
+    """A value of a setting as a person would write it."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return str(value) or "an empty text"
 
 
 def _amount(value: Any) -> Any:
@@ -56,6 +70,16 @@ class SettingRule(OneOperator):
     """The largest amount that is all right. What has no end is more than that."""
     severity: Severity | None = None
     """How bad it is when the setting is something else; the expectation's own severity by default."""
+
+    @property
+    def words(self) -> str:
+        """The rule as a finding tells it."""
+        several = isinstance(self.operand, tuple)
+        operand = ", ".join(map(written, self.operand)) if several else written(self.operand)
+        return _WORDS[self.operator] + operand
+
+    def __str__(self) -> str:
+        return f"{self.words}, {self.severity}" if self.severity else self.words
 
 
 class ExtensionRule(BaseModel):

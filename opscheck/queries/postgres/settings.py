@@ -58,7 +58,8 @@ class ReadConfigurationFiles(Permission):
 
     def text(self) -> str:
         """The grants and their reason."""
-        return f"{'; '.join(CONFIGURATION_GRANTS)}: errors in configuration files are hidden without it"
+        grants = "GRANT SELECT ON pg_file_settings and pg_hba_file_rules, EXECUTE on the functions behind them"
+        return f"{grants}: errors in configuration files are hidden without it"
 
 
 CONFIGURATION_GRANTS = (

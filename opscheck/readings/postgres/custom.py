@@ -78,10 +78,10 @@ def named_rows(expectation: PostgresQuery, answer: Selected) -> Iterator[tuple[s
 
 def rows_untold(answer: Selected) -> str:
     """How many rows are left when those have been told; empty when none are."""
-    left = answer.count - _ROWS_TOLD
-    if left <= 0:
-        return ""
-    return f"{'more than ' if answer.more else ''}{left} more rows"
+    left = max(0, answer.count - _ROWS_TOLD)
+    if answer.more:
+        return f"more than {left} more rows" if left else "more rows"
+    return f"{left} more rows" if left else ""
 
 
 def facts(expectation: PostgresQuery, answer: Selected, row: str = "") -> dict[str, str]:

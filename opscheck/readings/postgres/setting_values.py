@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from opscheck.expectations.setting_rules import AMOUNT, BYTES, MILLISECONDS, SettingRule
+from opscheck.expectations.setting_rules import AMOUNT, BYTES, MILLISECONDS, SettingRule, written
 from opscheck.queries.postgres.settings import Setting
 
 _TRUE, _FALSE = frozenset({"on", "true", "yes", "1"}), frozenset({"off", "false", "no", "0"})
@@ -30,8 +30,6 @@ _ENDLESS_AT_ZERO = frozenset(
         "log_rotation_size",
     }
 )
-_EXACT = {"equals": "{}", "other_than": "anything but {}", "one_of": "one of {}"}
-_EXACT |= {"at_least": "at least {}", "at_most": "at most {}"}
 
 
 class NotComparableError(ValueError):
@@ -63,13 +61,6 @@ def keeps(setting: Setting, rule: SettingRule) -> bool:
             return _lasting(setting) <= _wanted(setting, operand)
 
 
-def expected(rule: SettingRule) -> str:
-    """What a rule says, in words."""
-    several = isinstance(rule.operand, tuple)
-    operand = ", ".join(map(_written, rule.operand)) if several else _written(rule.operand)
-    return _EXACT[rule.operator].format(operand)
-
-
 def wanted(rule: SettingRule) -> str | None:
     """A value to set that keeps the rule; None where there are too many to choose from."""
     if rule.operator == "other_than":
@@ -84,7 +75,7 @@ def wanted(rule: SettingRule) -> str | None:
 def shown(setting: Setting) -> str:
     """The value as a person would write it, with its unit."""
     if setting.type not in _NUMERIC or not setting.unit or setting.value is None:
-        return _written(setting.value or "")
+        return written(setting.value or "")
     if float(setting.value) < 0:
         return setting.value
     amount = _of(setting)
@@ -132,7 +123,7 @@ def _wanted(setting: Setting, wanted: Any) -> float:
     size, kind = _unit(setting)
     matched = None if isinstance(wanted, bool) else AMOUNT.fullmatch(str(wanted).strip())
     if setting.type not in _NUMERIC or matched is None:
-        raise NotComparableError(f"{setting.name} is of type {setting.type}, and {_written(wanted)} is no such value")
+        raise NotComparableError(f"{setting.name} is of type {setting.type}, and {written(wanted)} is no such value")
     number, unit = float(matched[1]), matched[2]
     if not unit:
         return number if number < 0 else number * size
@@ -150,9 +141,3 @@ def _unit(setting: Setting) -> tuple[float, str]:
         return 1, ""
     times, unit = float(matched[1] or 1), matched[2]
     return (times * BYTES[unit], "B") if unit in BYTES else (times * MILLISECONDS[unit], "ms")
-
-
-def _written(value: Any) -> str:
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    return str(value) or "an empty text"

@@ -12,7 +12,7 @@ from opscheck.queries.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.queries.postgres.base import identifier
 from opscheck.queries.postgres.settings import Setting, Settings
 from opscheck.readings.postgres.facts import Trouble
-from opscheck.readings.postgres.setting_values import NotComparableError, expected, keeps, shown, wanted
+from opscheck.readings.postgres.setting_values import NotComparableError, keeps, shown, wanted
 
 _RESTART = "postmaster"
 # They take lists, which ALTER SYSTEM wants one element after the other; or nothing can set them.
@@ -94,7 +94,7 @@ def _judged(
     return Trouble(
         subject=f"setting {setting.name}",
         observed=f"{setting.name} is {shown(effective)}{_origin(setting, effective)}",
-        expected=expected(rule),
+        expected=rule.words,
         severity=rule.severity or expectation.ungraded_severity,
         facts=_facts(setting, rule),
     )

@@ -50,7 +50,10 @@ def told(findings: Findings) -> list[tuple[str, str]]:
 
 
 def test_a_role_that_may_only_monitor_passes(judged, table):
-    assert [] == told(judged())
+    findings = judged()
+
+    assert [] == told(findings)
+    assert [("rights beside looking", 0, 0)] == [(one.name, one.value, one.limit) for one in findings.measurements]
 
 
 def test_a_superuser_is_a_mild_finding_and_the_only_one(judged, table):

@@ -180,6 +180,12 @@ def test_many_rows_are_not_as_many_findings(judged):
     assert (DATABASE, "more than 80 more rows") == (findings[-1].subject, findings[-1].observed)
 
 
+def test_rows_beyond_those_that_are_counted_are_not_forgotten(judged):
+    sql = "SELECT n FROM generate_series(1, 500) n"
+
+    assert ["1", "2", DATABASE] == [one.subject for one in judged(sql, empty=True, subject="n", max_rows=2).violations]
+
+
 def test_a_huge_value_stays_on_the_server(judged):
     sql = "SELECT repeat('x', 100000000) AS huge"
     (finding,) = judged(sql, empty=True, columns=["huge"]).violations
