@@ -15,6 +15,7 @@ from opscheck.demo.processes import wait_until
 from opscheck.expectations.postgres.settings import PostgresSettings
 from opscheck.judging import Findings
 from opscheck.queries.observation import ProblemKind
+from opscheck.readings.postgres.releases import KNOWN_ON
 from opscheck.record import Measurement
 from tests.servers.looking import look, missing
 from tests.servers.typing_in import type_in
@@ -30,7 +31,7 @@ def settings(**fields: Any) -> dict[str, Any]:
 @pytest.fixture(name="judged")
 def _judged(server: PostgreSQL) -> Judged:
     def judge_now(as_role: str = "opscheck", /, **fields: Any) -> Findings:
-        now = fields.pop("now", datetime(2026, 9, 1, tzinfo=UTC))
+        now = fields.pop("now", datetime.combine(KNOWN_ON, datetime.min.time(), UTC))
         target = PostgresTarget(kind="postgres", dsn=server.dsn(as_role))
         return look(check, PostgresSettings, target, now=now, **settings(**fields))
 

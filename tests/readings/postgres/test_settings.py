@@ -9,6 +9,7 @@ import pytest
 from checks.postgres.test_settings import test_the_server_is_set_up_as_it_should_be as check
 from opscheck import Findings, PostgresTarget, Severity
 from opscheck.expectations.postgres.settings import PostgresSettings
+from opscheck.queries.postgres.base import NEWEST_KNOWN
 from opscheck.queries.postgres.settings import (
     AskCollations,
     AskExtensions,
@@ -20,12 +21,19 @@ from opscheck.queries.postgres.settings import (
     Extensions,
     ServerState,
 )
-from opscheck.readings.postgres.releases import KNOWN_ON
+from opscheck.readings.postgres import releases
 from opscheck.testing import expect, judge
 from tests.servers.looking import missing
 
 TARGET = PostgresTarget(kind="postgres", dsn="postgresql://h/shop")
-JUST_THEN = datetime.combine(KNOWN_ON, datetime.min.time(), UTC)
+JUST_THEN = datetime(2026, 8, 13, tzinfo=UTC)
+
+
+@pytest.fixture(name="known", autouse=True)
+def _known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was known on one day, so that these tests outlive it."""
+    monkeypatch.setattr(releases, "KNOWN_ON", JUST_THEN.date())
+    monkeypatch.setattr(releases, "_NEWEST", {13: 23, 14: 24, 17: 11, 18: 6})
 
 
 @pytest.fixture(name="judged")
@@ -47,6 +55,12 @@ def observed(findings: Findings) -> list[str]:
 
 
 # -- releases --------------------------------------------------------------------------------------------------------
+
+
+def test_both_tables_know_every_version_that_opscheck_does(monkeypatch):
+    monkeypatch.undo()
+
+    assert set(range(12, NEWEST_KNOWN + 1)) == set(releases._NEWEST) == set(releases._END_OF_LIFE)
 
 
 @pytest.mark.parametrize(
