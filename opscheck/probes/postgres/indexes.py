@@ -2,6 +2,7 @@
 
 import msgspec
 
+from opscheck.probes.postgres.counters import COUNTED_SINCE, LOCKED
 from opscheck.probes.postgres.libpq import Connection
 from opscheck.probes.postgres.statements import Readers, Versions, one_row
 from opscheck.queries.postgres.indexes import (
@@ -17,9 +18,6 @@ _NAMED = 100
 
 # The size of a relation that somebody has locked for himself cannot be asked without waiting for him, and one that was
 # dropped meanwhile has none: the catalog has an older one.
-_LOCKED = """locked AS MATERIALIZED (
-        SELECT relation FROM pg_locks WHERE locktype = 'relation' AND mode = 'AccessExclusiveLock'
-    )"""
 _SIZE = """(CASE WHEN {c}.oid NOT IN (SELECT relation FROM locked) THEN pg_relation_size({c}.oid) END)"""
 _OLD_SIZE = "({c}.relpages::int8 * current_setting('block_size')::int8)"
 _BYTES = f"coalesce({_SIZE}, {_OLD_SIZE})"
@@ -51,7 +49,7 @@ _INVALID = """
            (SELECT coalesce(json_agg(f), '[]')
             FROM (SELECT * FROM found ORDER BY bytes DESC, sql_name LIMIT %(most)s) AS f) AS found
 """
-_INVALID_IN = Versions({12: _INVALID.format(locked=_LOCKED, count=_COUNT, bytes=_BYTES.format(c="c"))})
+_INVALID_IN = Versions({12: _INVALID.format(locked=LOCKED, count=_COUNT, bytes=_BYTES.format(c="c"))})
 
 
 def _read_invalid(connection: Connection, query: AskInvalidIndexes) -> InvalidIndexes:  # noqa: ARG001 - as every reader
@@ -62,12 +60,16 @@ def _read_invalid(connection: Connection, query: AskInvalidIndexes) -> InvalidIn
 # takes nulls for equal. Of partitioned tables only the index of the parent can be dropped. Expressions are compared as
 # text, and so their text is asked for those alone that are equal in all else.
 _DUPLICATES = """
-    WITH {locked}, alike AS MATERIALIZED (
-        SELECT i.*, {nulls} AS nulls_are_equal, c.relname, c.relnamespace, c.relkind, c.relpages, c.reltuples,
+    WITH {locked}, twice AS MATERIALIZED (
+        SELECT indrelid, indkey::text AS columns FROM pg_index WHERE indisvalid AND indislive
+        GROUP BY 1, 2 HAVING count(*) > 1
+    ), alike AS MATERIALIZED (
+        SELECT i.*, {nulls} AS nulls_are_equal, c.relname, c.relnamespace, c.relkind, c.relpages,
                count(*) OVER (PARTITION BY i.indrelid, i.indkey::text, i.indclass::text, i.indcollation::text,
                                            i.indoption::text, i.indnkeyatts, i.indisexclusion,
                                            i.indexprs IS NULL, i.indpred IS NULL) AS many
-        FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+        FROM twice t JOIN pg_index i ON i.indrelid = t.indrelid AND i.indkey::text = t.columns
+        JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE i.indisvalid AND i.indislive AND NOT c.relispartition AND c.relpersistence <> 't'
           AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
     ), told AS MATERIALIZED (
@@ -107,8 +109,8 @@ _DUPLICATES = """
 """
 _DUPLICATES_BY_VERSION = Versions(
     {
-        12: _DUPLICATES.format(locked=_LOCKED, count=_COUNT, bytes=_BYTES_IN_ALL, nulls="false"),
-        15: _DUPLICATES.format(locked=_LOCKED, count=_COUNT, bytes=_BYTES_IN_ALL, nulls="i.indnullsnotdistinct"),
+        12: _DUPLICATES.format(locked=LOCKED, count=_COUNT, bytes=_BYTES_IN_ALL, nulls="false"),
+        15: _DUPLICATES.format(locked=LOCKED, count=_COUNT, bytes=_BYTES_IN_ALL, nulls="i.indnullsnotdistinct"),
     }
 )
 
@@ -121,27 +123,27 @@ def _read_duplicates(connection: Connection, query: AskDuplicateIndexes) -> Dupl
 # needed although nobody scans it. The indexes of partitions are used or not as one.
 _UNUSED = """
     WITH RECURSIVE {locked}, since AS MATERIALIZED (
-        SELECT greatest(b.db_reset, b.crash) AS counted_since, clock_timestamp() AS clock,
-               coalesce(extract(epoch FROM clock_timestamp() - greatest(b.db_reset, b.crash)) >= %(unused_for_s)s, true)
+        SELECT b.counted_since, clock_timestamp() AS clock,
+               coalesce(extract(epoch FROM clock_timestamp() - b.counted_since) >= %(unused_for_s)s, true)
                    AND current_setting('track_counts')::bool AS is_enough
-        FROM (SELECT (SELECT stats_reset FROM pg_stat_database WHERE datname = current_database()) AS db_reset,
-                     -- A crash resets all that the cluster has in common, a person one of them.
-                     (SELECT least(w.stats_reset, a.stats_reset) FROM pg_stat_bgwriter w, pg_stat_archiver a) AS crash
-             ) AS b
+        FROM (SELECT {counted_since} AS counted_since) AS b
     ), candidates AS MATERIALIZED (
-        SELECT i.indexrelid, i.indrelid, i.indkey, c.relname, c.relnamespace, c.relkind
+        SELECT i.indexrelid, i.indrelid, i.indkey, c.relname, c.relnamespace, c.relkind, c.relpages
         FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE (SELECT is_enough FROM since) AND i.indisvalid AND NOT i.indisunique AND NOT i.indisexclusion
           AND NOT i.indisreplident AND NOT c.relispartition AND c.relpersistence <> 't'
           AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
           AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x'))
     ), leaves (root, oid) AS (
-        SELECT indexrelid, indexrelid FROM candidates
+        SELECT indexrelid, indexrelid FROM candidates WHERE relkind = 'I'
         UNION ALL
         SELECT l.root, h.inhrelid FROM leaves l JOIN pg_inherits h ON h.inhparent = l.oid
     ), used AS MATERIALIZED (
-        SELECT l.root, sum(pg_stat_get_numscans(l.oid))::int8 AS scans, {last_scan} AS last_scan,
-               sum(c.relpages) AS pages
+        SELECT indexrelid AS root, pg_stat_get_numscans(indexrelid) AS scans, {last_scan_of_one} AS last_scan,
+               relpages::int8 AS pages
+        FROM candidates WHERE relkind = 'i'
+        UNION ALL
+        SELECT l.root, sum(pg_stat_get_numscans(l.oid))::int8, {last_scan_of_all}, sum(c.relpages)
         FROM leaves l JOIN pg_class c ON c.oid = l.oid GROUP BY l.root
     ), unused AS MATERIALIZED (
         SELECT c.*, u.scans, u.last_scan, u.pages
@@ -167,11 +169,15 @@ _UNUSED = """
                JOIN pg_class t ON t.oid = u.indrelid JOIN pg_namespace tn ON tn.oid = t.relnamespace) AS f) AS found
     FROM since s
 """
+_NO_TIME = "NULL::timestamptz"
+_UNUSED_PARTS = {"locked": LOCKED, "count": _COUNT, "bytes": _BYTES_IN_ALL, "counted_since": COUNTED_SINCE}
 _UNUSED_BY_VERSION = Versions(
     {
-        12: _UNUSED.format(locked=_LOCKED, count=_COUNT, bytes=_BYTES_IN_ALL, last_scan="NULL::timestamptz"),
+        12: _UNUSED.format(**_UNUSED_PARTS, last_scan_of_one=_NO_TIME, last_scan_of_all=_NO_TIME),
         16: _UNUSED.format(
-            locked=_LOCKED, count=_COUNT, bytes=_BYTES_IN_ALL, last_scan="max(pg_stat_get_lastscan(l.oid))"
+            **_UNUSED_PARTS,
+            last_scan_of_one="pg_stat_get_lastscan(indexrelid)",
+            last_scan_of_all="max(pg_stat_get_lastscan(l.oid))",
         ),
     }
 )

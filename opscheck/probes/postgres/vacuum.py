@@ -2,6 +2,7 @@
 
 import msgspec
 
+from opscheck.probes.postgres.counters import COUNTED_SINCE, LOCKED
 from opscheck.probes.postgres.libpq import Connection
 from opscheck.probes.postgres.statements import Readers, Versions, major_version, one_row, rows
 from opscheck.queries.postgres.vacuum import (
@@ -78,8 +79,7 @@ def _read_xmin_holders(connection: Connection, query: AskXminHolders) -> XminHol
 
 
 # The statistics functions are called once per table, and not through pg_stat_user_tables, which groups all indexes.
-# What costs more (options, sizes) is asked for the few tables that are left then. The size of a relation that
-# somebody has locked for himself cannot be asked without waiting for him; the catalog has an older one.
+# What costs more (options, sizes) is asked for the few tables that are left then.
 _TABLES = """
     WITH RECURSIVE every AS MATERIALIZED (
         SELECT c.oid, n.nspname, c.relname, c.relkind, c.reltuples::float8 AS reltuples, c.reloptions,
@@ -92,9 +92,7 @@ _TABLES = """
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE c.relkind = ANY (%(kinds)s) AND c.relpersistence <> 't'
           AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-    ), locked AS MATERIALIZED (
-        SELECT relation FROM pg_locks WHERE locktype = 'relation' AND mode = 'AccessExclusiveLock'
-    ), uncounted AS (
+    ), {locked}, uncounted AS (
         SELECT oid, pg_relation_size(oid) / %(row_bytes)s AS live FROM every
         WHERE relkind <> 'p' AND unmeasured AND live = 0 AND ever_inserted = 0 AND last_analyze IS NULL
           AND oid NOT IN (SELECT relation FROM locked)
@@ -161,17 +159,16 @@ _TABLES = """
            (SELECT count(*) FROM judged WHERE beyond_analyze) AS beyond_analyze,
            (SELECT count(*) FROM judged WHERE many_written) AS written,
            (SELECT count(*) FROM judged WHERE many_modified) AS modified,
-           greatest(b.db_reset, b.crash) AS counted_since, clock_timestamp() AS clock,
-           pg_is_in_recovery() AS standby, current_setting('track_counts')::bool AS counts
-    FROM (SELECT (SELECT stats_reset FROM pg_stat_database WHERE datname = current_database()) AS db_reset,
-                 -- A crash resets all that the cluster has in common, a person one of them: so the earlier of two.
-                 (SELECT least(w.stats_reset, a.stats_reset) FROM pg_stat_bgwriter w, pg_stat_archiver a) AS crash) AS b
+           (SELECT count(*) FROM every WHERE relkind <> 'p' AND last_analyze IS NULL) AS unanalyzed,
+           {counted_since} AS counted_since, clock_timestamp() AS clock, pg_is_in_recovery() AS standby,
+           current_setting('track_counts')::bool AS counts
 """
+_PARTS = {"locked": LOCKED, "counted_since": COUNTED_SINCE}
 # Before 14 nothing tells whether the parent of partitions was ever analysed.
 _BY_VERSION = Versions(
     {
-        12: _TABLES.format(inserted="0"),
-        13: _TABLES.format(inserted="pg_stat_get_ins_since_vacuum(c.oid)"),
+        12: _TABLES.format(**_PARTS, inserted="0"),
+        13: _TABLES.format(**_PARTS, inserted="pg_stat_get_ins_since_vacuum(c.oid)"),
     }
 )
 _PARENTS_SINCE = 14
