@@ -17,6 +17,7 @@ from opscheck.demo.postgres import PostgreSQL
 from opscheck.demo.processes import folder
 from opscheck.demo.redis import Redis
 from opscheck.demo.s3 import S3
+from opscheck.demo.tables import furnish
 
 __all__ = ["FAULTS", "Environment"]
 
@@ -104,6 +105,7 @@ class Environment:
 
     def _start_postgres(self) -> None:
         self.postgres = self._keep(PostgreSQL(self._postgres_version))
+        furnish(self.postgres)
         self._say(f"PostgreSQL {self.postgres.version}", self.postgres.port)
 
     def _start_redis(self) -> None:

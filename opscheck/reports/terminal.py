@@ -210,7 +210,8 @@ def _waiver(waiver: WaiverNote | None) -> str:
 
 def _asked(target: TargetNote) -> str:
     user = f" as {target.user}" if target.user else ""
-    return f"{target.place}{user}, with {target.authenticated_by}"
+    way = f", with {target.authenticated_by}" if target.authenticated_by else ""
+    return f"{target.place}{user}{way}"
 
 
 def _listed(title: str, rows: Sequence[tuple[str, str]], page: Page) -> list[str]:

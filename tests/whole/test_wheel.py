@@ -55,7 +55,7 @@ def test_the_daily_policy_runs_from_the_wheel(installed, system):
     )
 
     assert 0 == done.returncode, done.stdout + done.stderr
-    assert "14 expectations: 14 passed" in done.stdout
+    assert "20 expectations: 20 passed" in done.stdout
 
 
 def test_plain_pytest_finds_the_checks_in_the_wheel(installed, system):
@@ -73,7 +73,7 @@ def test_plain_pytest_finds_the_checks_in_the_wheel(installed, system):
     )
 
     assert 0 == done.returncode, done.stdout + done.stderr
-    assert "14 passed" in done.stdout
+    assert "20 passed" in done.stdout
 
 
 def test_the_demo_without_its_extra_says_what_to_install(installed, system):

@@ -154,7 +154,11 @@ class PostgresVacuum(InDatabases, check="postgres.vacuum"):
     min_rows: Count = 10_000
     """Tables with no more dead (written, changed) rows than this are not judged."""
     counted_for: Duration = Duration(3600)
-    """How long the server must have counted, since a crash or a reset, before few dead rows prove anything."""
+    """
+    How long the server must have counted, since a crash or a reset, before few dead rows prove anything.
+
+    Where every table was analysed since then, they do from then on.
+    """
 
     @model_validator(mode="after")
     def _holders_without_a_time_are_judged(self) -> Self:

@@ -133,6 +133,8 @@ class Tables(msgspec.Struct, frozen=True, kw_only=True):
     """How many had more than `min_rows` written since they were vacuumed."""
     modified: int
     """How many had more than `min_rows` changed since they were analysed."""
+    unanalyzed: int
+    """How many have not been analysed since the server counts; ANALYZE counts the dead rows that are there anew."""
     counted_since: datetime | None
     """Since when the server counts; before that it forgot: a reset, a crash, a new server."""
     clock: datetime

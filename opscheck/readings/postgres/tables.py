@@ -71,9 +71,9 @@ def unproven(expectation: PostgresVacuum, answer: Tables) -> Iterator[Problem]:
 def _too_young(expectation: PostgresVacuum, answer: Tables, counted_since: datetime) -> Iterator[Problem]:
     counted = _since(answer, counted_since)
     begun = f"database {answer.database} has counted for {format_duration(counted)} only, since {counted_since:{_TIME}}"
-    if counted < expectation.counted_for:
+    if counted < expectation.counted_for and answer.unanalyzed:
         text = f"{begun} (a new server, a crash or a reset): few dead or changed rows prove nothing yet"
-        advice = f"look again in {format_duration(expectation.counted_for - counted)}, or run vacuumdb --analyze"
+        advice = f"look again in {format_duration(expectation.counted_for - counted)}, or run vacuumdb --analyze in it"
         yield Problem(kind=ProblemKind.FIRST_SAMPLE, text=text, advice=advice)
     never = [
         (one, done)

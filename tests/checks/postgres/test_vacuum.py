@@ -274,8 +274,8 @@ def test_and_unknown_when_it_has_not(judged, do, schema, dead_rows):
 # -- what counters do not prove --------------------------------------------------------------------------------------
 
 
-def test_counters_of_a_young_server_prove_nothing(judged, table):
-    table()
+def test_counters_of_a_young_server_prove_nothing_of_a_table_that_was_never_analysed(judged, schema, do):
+    do('CREATE TABLE shop."Orders" (id int) WITH (autovacuum_enabled = false)')
     problem = missing(lambda: judged(dead_rows={"P3": "200%"}))
 
     assert ProblemKind.FIRST_SAMPLE == problem.kind
@@ -290,6 +290,16 @@ def test_after_a_reset_dead_rows_are_unknown(own_server):
     problem = missing(lambda: look(check, PostgresVacuum, target, dead_rows={"P3": "200%"}, counted_for="10m"))
 
     assert "prove nothing yet" in problem.text
+
+
+def test_after_a_reset_tables_that_were_analysed_since_prove_enough(own_server):
+    target = PostgresTarget(kind="postgres", dsn=own_server.dsn())
+    with psycopg.connect(own_server.dsn("postgres"), autocommit=True) as connection:
+        connection.execute("CREATE TABLE orders AS SELECT generate_series(1, 20000) AS id")
+        connection.execute("SELECT pg_stat_reset()")
+        connection.execute("ANALYZE orders")
+
+    assert [] == look(check, PostgresVacuum, target, dead_rows={"P3": "200%"}, counted_for="10m").violations
 
 
 def test_a_crash_forgets_what_was_counted(own_server):
