@@ -87,7 +87,7 @@ def test_a_database_behind_dropped_packets_costs_one_time_out_and_blocks_its_dep
         outcome.verdicts["connections-left"],
         results["connections-left"]["blocked_by"],
     )
-    assert outcome.run["duration_s"] < 2 * 5
+    assert outcome.run["duration_s"] < 4 * 5  # seven wait for it, each 5 s, if they wait one after the other
 
 
 def test_a_snapshot_is_judged_with_every_server_out_of_reach(system):
