@@ -397,14 +397,23 @@ def test_a_database_that_is_half_dropped_is_found_and_the_command_drops_it(serve
 
 
 def test_a_version_that_is_maintained_and_new_passes_and_is_measured(server, judged):
-    if server.major < 15:
-        pytest.skip("its end is near, or over")
-    findings = judged(end_of_life={"P3": "180d", "P1": "0d"}, minor_releases_behind={"P3": 10})
+    newest = int(server.version.partition(".")[2])
+    known = {server.major: {"end_of_life": "2099-12-31", "newest_minor": newest}}
+    findings = judged(end_of_life={"P3": "180d", "P1": "0d"}, minor_releases_behind={"P3": 1}, releases=known)
     left, behind, _ = findings.measurements
 
     assert [] == told(findings)
     assert ("time until its end of life", "s") == (left.name, left.unit)
-    assert ("minor releases behind", 10) == (behind.name, behind.limit)
+    assert ("minor releases behind", 0, 1) == (behind.name, behind.value, behind.limit)
+
+
+def test_a_server_that_is_behind_is_found(server, judged):
+    newest = int(server.version.partition(".")[2]) + 9
+    known = {server.major: {"newest_minor": newest}}
+    (finding,) = judged(minor_releases_behind={"P3": 1, "P2": 2}, releases=known).violations
+
+    assert (Severity.P2, f"PostgreSQL {server.version}") == (finding.severity, finding.subject)
+    assert f"the newest known is {server.major}.{newest}" in finding.observed
 
 
 def test_a_version_that_nobody_maintains_any_more_is_found(server, judged):
