@@ -82,6 +82,10 @@ _FOUND = Versions(
 """
     }
 )
+_LAST_VALUES = """
+    SELECT oid::int8 AS oid, pg_sequence_last_value(oid::regclass) AS last FROM unnest(%(oids)s::oid[]) AS oid
+"""
+
 # A column that a sequence feeds: it owns the sequence (serial, identity), or its default names it. A domain keeps the
 # output function of the type below it.
 # Of a range that holds 0 only what lies beyond 0 counts as used: what `last_value / max_value` says, both ways.
@@ -90,6 +94,7 @@ _USED = Versions(
         12: """
     WITH feeds AS (
         SELECT d.objid AS sequence, d.refobjid AS relation, d.refobjsubid AS number FROM pg_depend d
+             JOIN pg_sequence own ON own.seqrelid = d.objid
         WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
               AND d.deptype IN ('a', 'i') AND d.refobjsubid > 0
         UNION
@@ -105,18 +110,18 @@ _USED = Versions(
     ), counted AS (
         SELECT s.*, q.relname, n.nspname, c.nspname AS table_schema, c.relname AS table_name, c.attname,
                format_type(c.atttypid, NULL) AS column_type, sign(s.seqincrement) AS way,
-               pg_sequence_last_value(q.oid) AS last,
+               g.last,
                CASE WHEN s.seqincrement > 0 THEN s.seqmax ELSE s.seqmin END AS own_limit,
                CASE s.seqtypid WHEN 'int2'::regtype THEN 15 WHEN 'int4'::regtype THEN 31 ELSE 63 END AS own_bits,
                coalesce(c.bits, 63) AS bits
-        FROM pg_sequence s JOIN pg_class q ON q.oid = s.seqrelid JOIN pg_namespace n ON n.oid = q.relnamespace
+        FROM unnest(%(oids)s::oid[], %(lasts)s::int8[]) AS g(oid, last) JOIN pg_sequence s ON s.seqrelid = g.oid
+             JOIN pg_class q ON q.oid = g.oid JOIN pg_namespace n ON n.oid = q.relnamespace
              LEFT JOIN columns c ON c.sequence = q.oid
-        WHERE q.oid = ANY (%(oids)s::oid[])
     ), limited AS (
         SELECT *, CASE WHEN way > 0 THEN least(own_limit, 2 ^ bits::numeric - 1)
                        ELSE greatest(own_limit, -(2 ^ bits::numeric)) END AS "limit",
                CASE WHEN way > 0 THEN 2 ^ own_bits::numeric - 1 ELSE -(2 ^ own_bits::numeric) END AS type_limit
-        FROM counted WHERE last IS NOT NULL
+        FROM counted
     ), measured AS (
         SELECT *, CASE WHEN way > 0 THEN greatest(seqmin - 1::numeric, CASE WHEN "limit" > 0 THEN 0 END)
                        ELSE least(seqmax + 1::numeric, CASE WHEN "limit" < 0 THEN 0 END) END AS origin,
@@ -189,21 +194,27 @@ def _read_sequences(connection: Connection, query: Sequences) -> SequencesAnswer
         database=place["current"],
         role=place["role"],
         seen=len(readable),
-        most_used=tuple(sorted(_used(connection, readable), key=lambda one: -one.used)[:_MOST_USED]),
+        most_used=_used(connection, readable),
         hidden=len(hidden),
         hidden_names=tuple(row["name"] for row in hidden[:_NAMED]),
         hidden_schemas=tuple(dict.fromkeys(row["schema"] for row in hidden)),
     )
 
 
-def _used(connection: Connection, oids: list[int]) -> Iterator[Sequence]:
-    """The most used of some sequences, a batch in a transaction."""
+def _used(connection: Connection, oids: list[int]) -> tuple[Sequence, ...]:
+    """The most used of some sequences."""
+    lasts = {row["oid"]: row["last"] for row in _last_values(connection, oids) if row["last"] is not None}
+    asked = {"oids": list(lasts), "lasts": list(lasts.values()), "most": _MOST_USED}
+    found = rows(connection, _USED, asked)
+    return tuple(msgspec.convert(row | {"left": int(row["left"])}, Sequence) for row in found)
+
+
+def _last_values(connection: Connection, oids: list[int]) -> Iterator[Row]:
+    """The last value of each sequence, None of one that was never used, a batch in a transaction."""
     for start in range(0, len(oids), _SEQUENCES_AT_ONCE):
         if start:
             renew_transaction(connection)
-        batch = oids[start : start + _SEQUENCES_AT_ONCE]
-        for row in rows(connection, _USED, {"oids": batch, "most": _MOST_USED}):
-            yield msgspec.convert(row | {"left": int(row["left"])}, Sequence)
+        yield from rows(connection, _LAST_VALUES, {"oids": oids[start : start + _SEQUENCES_AT_ONCE]})
 
 
 READERS: Readers = {AskSizes: _read_sizes, LargestRelations: _read_relations, Sequences: _read_sequences}
