@@ -200,7 +200,8 @@ def test_a_reset_begins_anew(server, judged, app, counting):
         assert [] == judged(before).violations
 
 
-def test_the_load_of_pgbench_is_judged(server, judged, app):
+def test_the_load_of_pgbench_is_judged(server, judged, app, stack):
+    stack.callback(pgbench, server, "--initialize", "--init-steps=d")
     pgbench(server, "--initialize", "--scale=1")
     before = counted(server)
     pgbench(server, "--client=2", "--transactions=20", "--no-vacuum")
@@ -285,14 +286,14 @@ def test_what_is_switched_off_counts_nothing_and_is_missing(server, judged, coun
     assert missing(judged).text.endswith("nothing is counted")
 
 
-def test_the_suggested_commands_show_the_statement_and_its_plan(server, judged, app):
+def test_the_suggested_commands_show_the_statement_and_its_plan(server, judged, app, stack):
     before = counted(server)
+    stack.callback(app.execute, "DROP TABLE orders")
     app.execute("CREATE TABLE IF NOT EXISTS orders (id int, customer int)")
     for _ in range(3):
         app.execute("SELECT pg_sleep(0.02), count(*) FROM orders WHERE customer = %s", (7,))
     (finding,) = judged(before).violations
     shown, *explained = type_in(PostgresQueries, finding, server, mean={"P1": "1s"})
-    app.execute("DROP TABLE orders")
 
     assert "pg_sleep" in shown
     assert "queryid" in finding.facts
