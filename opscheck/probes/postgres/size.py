@@ -83,7 +83,8 @@ _FOUND = Versions(
     }
 )
 _LAST_VALUES = """
-    SELECT oid::int8 AS oid, pg_sequence_last_value(oid::regclass) AS last FROM unnest(%(oids)s::oid[]) AS oid
+    SELECT seqrelid::int8 AS oid, pg_sequence_last_value(seqrelid::regclass) AS last
+    FROM pg_sequence WHERE seqrelid = ANY (%(oids)s::oid[])
 """
 
 # A column that a sequence feeds: it owns the sequence (serial, identity), or its default names it. A domain keeps the
