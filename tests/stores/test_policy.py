@@ -22,16 +22,17 @@ from tests.servers.replication import Replication, replication
 
 # What a test cannot wait a week for.
 SHORT: dict[str, dict[str, object]] = {
-    "settings": {"checksum_failures": None},  # before 18 a server has no checksums by itself
-    "statements": {"interval": "1s", "min_calls": 1},
+    # Old versions have reached their end, and before 18 a server has no checksums by itself.
+    "settings": {"checksum_failures": None, "end_of_life": None},
+    "statements": {"interval": "1s", "min_calls": 1, "evictions": None},  # which are counted from 14 on
     "size-and-growth": {"over": "10s"},  # a sample from 5 to 20 seconds old will do
-    "vacuum-and-analyze": {"counted_for": "0s"},
-    "wraparound": {"counted_for": "0s"},
-    "cache-memory": {"interval": "1s"},
-    "cache-clients": {"interval": "1s"},
+    "unused-indexes": {"unused_for": "1s"},
+    "slots": {"slot_safe": None},
+    "cache-evictions": {"interval": "1s"},
+    "cache-rejections": {"interval": "1s"},
     "cache-hits": {"interval": "1s", "lookups": 1},
 }
-OVER_INTERVALS = {"statements", "size-and-growth", "cache-clients", "cache-hits"}
+OVER_INTERVALS = {"statements", "size-and-growth", "cache-evictions", "cache-rejections", "cache-hits"}
 
 
 @dataclass(frozen=True)
@@ -72,9 +73,7 @@ class World:
 
 
 @pytest.fixture(name="world", scope="module")
-def _world(
-    installation: Path, redis_program: Path, pgbouncer_program: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[World]:
+def _world(installation: Path, pgbouncer_program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with _servers(installation, pgbouncer_program, tmp_path_factory.mktemp("policy")) as world:
         yield world
 
