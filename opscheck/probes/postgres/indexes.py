@@ -74,7 +74,8 @@ _DUPLICATES = """
           AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
     ), told AS MATERIALIZED (
         SELECT a.*, k.conname,
-               CASE WHEN a.indrelid NOT IN (SELECT relation FROM locked) THEN
+               CASE WHEN a.indexprs IS NULL AND a.indpred IS NULL THEN ''
+                    WHEN a.indrelid NOT IN (SELECT relation FROM locked) THEN
                    coalesce(pg_get_expr(a.indexprs, a.indrelid), '') || ' WHERE '
                        || coalesce(pg_get_expr(a.indpred, a.indrelid), '') END AS expressions
         FROM alike a LEFT JOIN pg_constraint k ON k.conindid = a.indexrelid AND k.contype IN ('p', 'u', 'x')

@@ -20,6 +20,7 @@ from opscheck.queries.observation import ProblemKind
 from opscheck.queries.postgres.vacuum import AskTables
 from tests.checks.postgres.commands import run_commands
 from tests.checks.postgres.worlds import eventually, snapshot
+from tests.servers.clients import idle_in_transaction
 from tests.servers.looking import look, missing
 from tests.servers.replication import replication
 
@@ -326,6 +327,13 @@ def test_statistics_that_an_upgrade_did_not_carry_over_are_seen_by_the_size_of_t
     (finding,) = look(check, PostgresVacuum, PostgresTarget(kind="postgres", dsn=own_server.dsn()), **STALE).violations
 
     assert finding.observed.startswith("never analysed, with about ")
+
+
+def test_a_table_that_somebody_has_for_himself_is_not_waited_for(server, judged, table):
+    subject = table('UPDATE shop."Orders" SET what = what')
+    eventually(lambda: judged(**STALE).violations)
+    with idle_in_transaction(server, 'LOCK TABLE shop."Orders"', "CREATE TABLE shop.fresh (id int)", role="postgres"):
+        assert [subject] == [one.subject for one in judged(**STALE).violations]
 
 
 def test_a_server_that_does_not_count_proves_nothing(own_server):
