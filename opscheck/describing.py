@@ -36,6 +36,9 @@ _RENDERERS = {
     "redis": "opscheck.permissions.redis",
 }
 
+# psql and pgbouncer.ini know no other comment; what is not commented out would be part of the first statement.
+_COMMENTS = {"postgres": "--", "pgbouncer": ";"}
+
 
 @dataclass(frozen=True)
 class Described:
@@ -150,11 +153,12 @@ def permissions(described: Described, only: str | None = None) -> str:
 
 def _rendered(policy: Policy, name: str, needed: list[Permission]) -> str:
     target = policy.targets[name]
+    comment = _COMMENTS.get(target.kind, "#")
     if not needed or target.kind not in _RENDERERS:
-        return f"# {name} ({target.kind}): nothing to grant"
+        return f"{comment} {name} ({target.kind}): nothing to grant"
     distinct = list(dict.fromkeys(needed))
     text: str = import_module(_RENDERERS[target.kind]).render(target, distinct)
-    return f"# {name} ({target.kind})\n{text.strip()}"
+    return f"{comment} {name} ({target.kind})\n{text.strip()}"
 
 
 def _find(policy: Policy, name: str) -> Expectation:

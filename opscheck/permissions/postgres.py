@@ -13,7 +13,8 @@ ROLE = "opscheck"
 
 _MONITOR = "pg_monitor"
 _OF_MONITOR = frozenset({"pg_read_all_settings", "pg_read_all_stats", "pg_stat_scan_tables"})
-_DATABASES = "SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate"
+# A connection limit of -2 marks what an interrupted DROP DATABASE left behind.
+_DATABASES = "SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate AND datconnlimit <> -2"
 _WILD = frozenset("*?[")
 # One to ask at home, one to visit; and a run that begins before another has ended.
 _CONNECTIONS = 4

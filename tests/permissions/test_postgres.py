@@ -14,6 +14,8 @@ import pytest
 import checks.postgres
 from opscheck import Expectation, PostgresTarget
 from opscheck.demo.postgres import PostgreSQL
+from opscheck.describing import permissions as described_permissions
+from opscheck.describing import read
 from opscheck.permissions.postgres import render
 from opscheck.policy.kinds import import_bundled
 from opscheck.probes.postgres import open_session
@@ -287,6 +289,18 @@ def test_the_databases_of_a_pattern_are_those_that_it_means(fresh, pattern, matc
         ]
 
     assert [(True,), (False,)] == found
+
+
+def test_what_the_command_prints_of_a_database_can_be_piped_to_psql(fresh, tmp_path):
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(
+        "version: 1\nenvironment: test\ntargets: {database: {kind: postgres, dsn: 'host=h dbname=elsewhere'}}\n"
+        "expectations: [{id: size, check: postgres.size, target: database, sequences: {P2: 75%}}]\n"
+    )
+    script = described_permissions(read(policy, []), only="database")
+
+    assert script.startswith("-- database (postgres)\n")
+    apply(fresh, script)
 
 
 @pytest.mark.parametrize(
