@@ -83,7 +83,7 @@ def test_list_shows_each_expectation_with_its_severities(opscheck):
     code, out, _ = opscheck("list", DAILY)
 
     assert 0 == code
-    assert "connections       P0,P2     postgres.connections  database  Connections stay under the limit" in out
+    assert "connections         P0,P2     postgres.connections  database  Connections stay under the limit" in out
 
 
 def test_list_as_json_names_the_source_line(opscheck):
@@ -121,7 +121,7 @@ def test_explain_tells_the_whole_story(opscheck):
         "Target",
         "P0 at most 90%",
         "postgres.sessions",
-        "pg_monitor",
+        "pg_read_all_stats",
         "psql",
         f"{DAILY}:",
     ):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 from table import Line
 
-from rows import dead_target, engine, namespace, one, pods, real_pods, slow_http, stranger, whole_policy
+from rows import databases, dead_target, engine, namespace, one, pods, real_pods, slow_http, stranger, whole_policy
 
 Row = Callable[[int], Iterable[Line]]
 """Measures and tells; the argument is how often a short process is run."""
@@ -19,6 +19,7 @@ ROWS: dict[str, Row] = {
     "real-20000": real_pods.twenty_thousand,
     "engine": engine.per_expectation,
     "one": one.whole_process,
+    "databases": databases.many_tables,
     "dead-target": dead_target.one_timeout,
     "stranger": stranger.untouched,
 }

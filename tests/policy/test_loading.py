@@ -78,10 +78,15 @@ def test_the_daily_policy_loads_with_nothing_but_its_environment():
         "kubernetes.rollout",
         "kubernetes.services",
         "kubernetes.usage",
+        "postgres.activity",
         "postgres.connections",
+        "postgres.locks",
+        "postgres.size",
+        "postgres.vacuum",
+        "redis.memory",
         "redis.ping",
     }
-    assert all(one.owner == "operations" and "daily" in one.tags for one in policy.expectations)
+    assert all(one.owner == "operations" and {"daily", "weekly"} & set(one.tags) for one in policy.expectations)
 
 
 def test_the_base_alone_is_no_policy():
