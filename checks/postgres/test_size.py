@@ -57,7 +57,8 @@ def _judge_sizes(expectation: PostgresSize, observe: Observe, findings: Findings
     if not expectation.judges_databases:
         return
     for database in sized(expectation, observe(expectation.sizes)):
-        evidence, facts = largest(expectation, database, observe)
+        told = expectation.is_too_large(database.bytes)
+        evidence, facts = largest(expectation, database, observe) if told else ([], {})
         findings.grade(
             "size", database.bytes, expectation.size, subject=database.subject, unit="B", evidence=evidence, facts=facts
         )

@@ -8,7 +8,7 @@ from opscheck.expectations.limits import ShareUsed
 from opscheck.expectations.postgres.base import InDatabases
 from opscheck.queries.base import Query
 from opscheck.queries.postgres.base import DatabaseNames, ListDatabases
-from opscheck.queries.postgres.size import AskSizes, LargestRelations, Sequences
+from opscheck.queries.postgres.size import AskSizes, LargestRelations, Sequences, Sizes
 from opscheck.units import ByteSize, Duration, Graded, Percentage, Timeout
 
 # psql takes a DSN or the name of a database, not both; it knows the rest of the DSN when it connects anew.
@@ -122,17 +122,26 @@ class PostgresSize(InDatabases, check="postgres.size"):
             yield from self._relations_in(self.databases or (None,))
 
     def further(self, answer: Callable[[Query[Any]], Any]) -> Iterable[Query[Any]]:
-        """The same in the databases that its patterns match."""
+        """The same in the databases that its patterns match; by what they are large only where that is told."""
         yield from super().further(answer)
-        if self.patterns:
+        if self.patterns and self.judges_databases:
             there: DatabaseNames = answer(ListDatabases(self.target.name))
-            yield from self._relations_in(self.matched(there))
+            matched = self.matched(there)
+            told = matched if self.judges_growth else set(matched) & self._too_large(answer(self.sizes))
+            yield from self._relations_in(sorted(told))
 
     def described(self) -> Iterable[Query[Any]]:
         """For people, the questions with the patterns in the place of the databases."""
         yield from super().described()
         if self.patterns:
             yield from self._relations_in(self.databases or ())
+
+    def is_too_large(self, size: int | None) -> bool:
+        """Whether a database of this size is told."""
+        return self.size is not None and size is not None and self.size.severity(size) is not None
+
+    def _too_large(self, sizes: Sizes) -> set[str]:
+        return {one.name for one in sizes.databases if self.is_too_large(one.bytes)}
 
     def relations(self, database: str) -> LargestRelations:
         """The question what a database is large by."""

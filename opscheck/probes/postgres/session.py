@@ -33,9 +33,9 @@ _CONNECTION_LOST = ("08", "57P", TOO_MANY_CONNECTIONS)
 
 # In the transaction alone: what SET leaves on a session would, behind a pooler, befall whoever gets that server
 # process next, and a read-only application is an outage.
-_LIMITS = """
-    SELECT set_config('statement_timeout', %(ms)s, true), set_config('lock_timeout', %(lock_ms)s, true),
-           set_config('idle_in_transaction_session_timeout', %(ms)s, true), set_config('jit', 'off', true)
+_BEGIN = """
+    BEGIN READ ONLY; SET LOCAL statement_timeout = {ms}; SET LOCAL lock_timeout = {lock_ms};
+    SET LOCAL idle_in_transaction_session_timeout = {ms}; SET LOCAL jit = off
 """
 
 
@@ -194,9 +194,9 @@ def _cut_off(connection: Connection, deadline: float, late: threading.Event) -> 
 @contextmanager
 def _transaction(connection: Connection, deadline: float) -> Iterator[None]:
     milliseconds = int(max(1.0, (deadline - monotonic()) * 1000 * _SERVER_SHARE))
-    connection.execute("BEGIN READ ONLY")
+    # In one message, for the way to a server may be long.
+    connection.execute(_BEGIN.format(ms=milliseconds, lock_ms=milliseconds // 2 or 1))
     try:
-        connection.execute(_LIMITS, {"ms": str(milliseconds), "lock_ms": str(milliseconds // 2 or 1)})
         yield
     finally:
         if not connection.closed:

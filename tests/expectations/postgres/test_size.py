@@ -7,21 +7,24 @@ from opscheck import PostgresTarget
 from opscheck.expectations.postgres.size import PostgresSize
 from opscheck.queries.postgres.base import ConnectGrant, DatabaseNames, ListDatabases, SequenceGrant
 from opscheck.queries.postgres.identity import AskIdentity
-from opscheck.queries.postgres.size import READ_SIZES, AskSizes, LargestRelations, Sequences
+from opscheck.queries.postgres.size import READ_SIZES, AskSizes, DatabaseSize, LargestRelations, Sequences, Sizes
 from opscheck.testing import expect
 
 TARGET = PostgresTarget(kind="postgres", dsn="postgresql://someone@127.0.0.1/shop")
 THERE = DatabaseNames(names=("shop_one", "shop_two", "wiki"), current="wiki")
 IDENTITY = AskIdentity("target")
 LIST = ListDatabases("target")
+EVERY = AskSizes("target", None)
 
 
 def size(**fields) -> PostgresSize:
     return expect(PostgresSize, TARGET, **fields)
 
 
-def further(expectation: PostgresSize) -> set:
-    return set(expectation.further({LIST: THERE}.__getitem__))
+def further(expectation: PostgresSize, **sizes: int) -> set:
+    databases = tuple(DatabaseSize(name=name, oid=1, bytes=size) for name, size in sizes.items())
+    answers = {LIST: THERE, EVERY: Sizes(role="opscheck", current="wiki", system="7", databases=databases)}
+    return set(expectation.further(answers.__getitem__))
 
 
 def test_a_limit_is_needed():
@@ -56,14 +59,20 @@ def test_it_asks_what_it_judges_and_no_more(fields, queries):
 
 def test_what_a_pattern_means_is_asked_in_each_database():
     fields = {"size": {"P2": "1GB"}, "sequences": {"P2": "75%"}, "databases": ["shop_*"]}
-    each = {kind("target", name) for kind in (Sequences, LargestRelations) for name in ("shop_one", "shop_two")}
+    each = {Sequences("target", name) for name in ("shop_one", "shop_two")}
 
     assert each == further(size(**fields))
 
 
 def test_what_is_not_judged_is_not_asked_where_a_pattern_matches():
     assert {Sequences("target", "shop_one")} == further(size(sequences={"P2": "75%"}, databases=["shop_one*"]))
-    assert {LargestRelations("target", "wiki")} == further(size(size={"P2": "1GB"}, databases=["wik?"]))
+
+
+def test_where_a_pattern_matches_the_largest_relations_are_asked_of_what_is_told():
+    assert {LargestRelations("target", "wiki")} == further(size(size={"P2": "1GB"}, databases=["*"]), wiki=2 * 10**9)
+    assert set() == further(size(size={"P2": "1GB"}, databases=["*"]), wiki=10**9)
+    grown = further(size(grown={"P2": "1GB"}, databases=["wik?"]))
+    assert {LargestRelations("target", "wiki")} == grown
 
 
 def test_the_largest_relations_decide_nothing():
