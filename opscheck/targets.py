@@ -141,12 +141,16 @@ class KubernetesTarget(Target, kind="kubernetes"):
 
 
 class PostgresTarget(Target, kind="postgres"):
-    """A PostgreSQL database. One connection serves the whole run."""
+    """A PostgreSQL database. One connection serves the whole run, and one more each database that is visited."""
 
     dsn: SecretStr
     """A libpq connection string or URL."""
-    concurrency: PositiveCount = Field(default=1, le=1)
-    """Always one question at a time: opscheck must not be the one that fills the connections."""
+    concurrency: PositiveCount = Field(default=2, le=4)
+    """
+    How many databases are visited at the same time, each over one connection of its own.
+
+    In each, one question is asked after the other: opscheck must not be the one that fills the connections.
+    """
 
     @property
     def address(self) -> str:

@@ -55,6 +55,8 @@ class _Place:
     target: Target
     waiting: deque[Asked] = field(default_factory=deque)
     running: int = 0
+    groups: set[str] = field(default_factory=set)
+    """Those of which a question is being asked."""
     contacted: bool = False
     session: Session | None = None
     down: Problem | None = None
@@ -66,7 +68,26 @@ class _Place:
             return False
         if self.session is None:
             return not self.contacted
-        return self.running < self.target.concurrency
+        return self.running < self.target.concurrency and self._next is not None
+
+    def take(self) -> Asked:
+        """The next question of a group of which none is being asked; only where it is ready."""
+        place = self._next or 0
+        asked = self.waiting[place]
+        del self.waiting[place]
+        self.running += 1
+        if asked.query.group:
+            self.groups.add(asked.query.group)
+        return asked
+
+    def release(self, query: Query[Any]) -> None:
+        """Let the next question of its group be asked."""
+        self.running -= 1
+        self.groups.discard(query.group)
+
+    @property
+    def _next(self) -> int | None:
+        return next((place for place, one in enumerate(self.waiting) if one.query.group not in self.groups), None)
 
 
 class Gatherer:
@@ -145,8 +166,7 @@ class Gatherer:
         return _Job(place, contact, timeout_s, None)
 
     def _next_query(self, place: _Place) -> _Job:
-        asked, session = place.waiting.popleft(), place.session
-        place.running += 1
+        asked, session = place.take(), place.session
 
         def ask() -> Any:
             return session.ask(asked.query, asked.timeout_s)  # type: ignore[union-attr]  # it is open by now
@@ -237,7 +257,7 @@ class Gatherer:
         job.over = True
         self._running.remove(job)
         if job.query is not None:
-            job.place.running -= 1
+            job.place.release(job.query)
 
     def _give_up(self, place: _Place, problem: Problem, observations: dict[Query[Any], Observation]) -> None:
         now = datetime.now(UTC)

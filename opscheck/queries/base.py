@@ -76,7 +76,7 @@ class Query(Generic[A]):
 
     @property
     def group(self) -> str:
-        """Questions of one group are asked one after the other: the probe keeps open what they share."""
+        """Questions of one group are asked one after the other, as the probe keeps open what they share; "" is none."""
         return ""
 
     def permissions(self) -> tuple[Permission, ...]:

@@ -167,6 +167,33 @@ def test_questions_of_one_group_are_asked_side_by_side():
     ]
 
 
+def test_of_one_group_one_question_is_asked_at_a_time_and_groups_side_by_side():
+    busy: set[str] = set()
+    most: list[int] = []
+    clashes: list[str] = []
+    both = threading.Barrier(2, timeout=10)
+
+    class Rooms(Recorder):
+        def ask(self, query: InRoom, timeout_s: float) -> int:
+            with self._lock:
+                clashes.extend(busy & {query.group})
+                busy.add(query.group)
+                most.append(len(busy))
+            both.wait()  # two rooms are asked at the same time, or nobody goes on
+            with self._lock:
+                busy.discard(query.group)
+            return 0
+
+    asked = [Asked(InRoom("place", number, what), 5.0) for number in (1, 2) for what in "abc"]
+    probe = Rooms(lambda query: 0)
+    target = Place(kind="test-place", concurrency=4).named("place")
+    answers = Gatherer({"place": target}, probes=lambda kind: probe).gather(asked)
+
+    assert [] == clashes
+    assert 2 == max(most)
+    assert 6 == len(answers)
+
+
 def test_answers_arrive_with_their_time_and_duration():
     (observation,) = gather(Recorder(), [7])
 

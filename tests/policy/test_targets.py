@@ -41,8 +41,8 @@ def test_each_kind_of_target_has_its_own_fields(load, target):
         ("other: redis", 'targets.other: expected a mapping, got "redis"'),
         ("'other one': {kind: kubernetes}", "targets.other one: expected letters, digits, `.`, `_` and `-`"),
         (
-            "other: {kind: postgres, dsn: 'host=db', concurrency: 2}",
-            "targets.other.concurrency: expected 1 or less, got 2",
+            "other: {kind: postgres, dsn: 'host=db', concurrency: 5}",
+            "targets.other.concurrency: expected 4 or less, got 5",
         ),
     ],
 )

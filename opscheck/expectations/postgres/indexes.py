@@ -41,7 +41,7 @@ class PostgresIndexes(InDatabases, check="postgres.indexes"):
     what its replicas use nor when an index was created: ask there, and let a new index its time, before you drop one.
     """
 
-    asks = (AskInvalidIndexes, AskDuplicateIndexes, AskUnusedIndexes)
+    asks: ClassVar[tuple[type[DatabaseQuery[Any]], ...]] = (AskInvalidIndexes, AskDuplicateIndexes, AskUnusedIndexes)
     any_limit_of = ("invalid", "duplicates", "unused")
     fact_names: ClassVar[Mapping[str, str]] = {
         "database": "the database of the index",

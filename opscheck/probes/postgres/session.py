@@ -1,4 +1,4 @@
-"""One server for the length of a run: one connection, one more while other databases are visited, and read-only."""
+"""One server for the length of a run: one connection, one more for each database that is visited, and read-only."""
 
 import os
 import socket
@@ -46,39 +46,80 @@ def open_session(target: PostgresTarget, timeout_s: float) -> "PostgresSession":
     return session
 
 
+class _Line:
+    """The way to one database: a connection while somebody needs it, and whose turn it is."""
+
+    def __init__(self, database: str | None) -> None:
+        self.database = database
+        self.turns = threading.Lock()
+        self.connection: Connection | None = None
+        self.users = 0
+
+    def close(self) -> None:
+        """Hang up."""
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
+
+
 class PostgresSession:
-    """A connection to the database of the dsn, made again once when the server has closed it, and one for visits."""
+    """A connection to the database of the dsn, made again once when the server has closed it, and some for visits."""
 
     def __init__(self, target: PostgresTarget) -> None:
         self._dsn = target.dsn
-        self._lock = threading.Lock()
-        self._open: dict[str | None, Connection] = {}
-        """The open connections by their database; None is the one of the dsn. Of the others one is open at a time."""
+        self._guard = threading.Lock()
+        self._home = _Line(None)
+        self._visits: dict[str, _Line] = {}
+        """Those to other databases than that of the dsn: that are asked now, and the last one."""
         self._refusal: Refusal | None = None
         self._granted: dict[str, bool] = {}
 
     def reach(self, timeout_s: float) -> None:
         """Connect for the first time. A server that is full is remembered: for one query that is the answer."""
         try:
-            self._connect(None, own_deadline(timeout_s), timeout_s)
+            self._connect(self._home, own_deadline(timeout_s), timeout_s)
         except TooManyConnections as full:
             self._refusal = full.refusal
 
     def ask(self, query: Query[Any], timeout_s: float) -> Any:
         """The answer to `query`. Raises ProbeError."""
         deadline = own_deadline(timeout_s)
-        with turn(self._lock, deadline, timeout_s):
-            return self._answer(query, deadline, timeout_s)
+        with self._line(query) as line, turn(line.turns, deadline, timeout_s):
+            return self._answer(query, line, deadline, timeout_s)
 
     def close(self) -> None:
         """Close the connections."""
-        for database in list(self._open):
-            self._leave(database)
+        for line in (self._home, *self._visits.values()):
+            line.close()
 
-    def _answer(self, query: Query[Any], deadline: float, timeout_s: float) -> Any:
+    @contextmanager
+    def _line(self, query: Query[Any]) -> Iterator[_Line]:
+        """The line to the database it is asked in; nobody hangs up meanwhile. Lines that nobody uses end here."""
+        line, idle = self._choose(query)
+        for one in idle:
+            one.close()
+        try:
+            yield line
+        finally:
+            with self._guard:
+                line.users -= 1
+
+    def _choose(self, query: Query[Any]) -> tuple[_Line, list[_Line]]:
+        database = query.database if isinstance(query, DatabaseQuery) else None
+        home = self._home.connection
+        with self._guard:
+            if database is None or (home is not None and home.info.dbname == database):
+                self._home.users += 1
+                return self._home, []  # it is at home in the database that the question names
+            line = self._visits.setdefault(database, _Line(database))
+            line.users += 1
+            idle = [name for name, one in self._visits.items() if not one.users]
+            return line, [self._visits.pop(name) for name in idle]
+
+    def _answer(self, query: Query[Any], line: _Line, deadline: float, timeout_s: float) -> Any:
         if self._refusal is None:
             try:
-                return self._read(query, deadline, timeout_s)
+                return self._read(query, line, deadline, timeout_s)
             except TooManyConnections as full:
                 self._refusal = full.refusal
         if isinstance(query, Sessions):
@@ -86,26 +127,19 @@ class PostgresSession:
         text = f"the server has no connection left: {self._refusal.text}"
         raise ProbeError(ProblemKind.UNREACHABLE, text, target_down=True)
 
-    def _read(self, query: Query[Any], deadline: float, timeout_s: float) -> Any:
+    def _read(self, query: Query[Any], line: _Line, deadline: float, timeout_s: float) -> Any:
         reader = _reader(query)
-        database = self._database_of(query)
-        used_before = self._open.get(database)
+        used_before = line.connection
         try:
-            return self._try(reader, query, database, deadline, timeout_s)
+            return self._try(reader, query, line, deadline, timeout_s)
         except ProbeError as error:
             # The server may have closed it since: a restart, or a limit on idle sessions.
             if used_before is None or error.problem.kind is not ProblemKind.UNREACHABLE:
                 raise
-        return self._try(reader, query, database, deadline, timeout_s)
+        return self._try(reader, query, line, deadline, timeout_s)
 
-    def _database_of(self, query: Query[Any]) -> str | None:
-        """Where it is asked; the home connection serves questions that name its database."""
-        database = query.database if isinstance(query, DatabaseQuery) else None
-        home = self._open.get(None)
-        return None if home is not None and home.info.dbname == database else database
-
-    def _try(self, reader: Reader, query: Query[Any], database: str | None, deadline: float, timeout_s: float) -> Any:
-        connection = self._open.get(database) or self._visit(database, deadline, timeout_s)
+    def _try(self, reader: Reader, query: Query[Any], line: _Line, deadline: float, timeout_s: float) -> Any:
+        connection = line.connection or self._open(line, deadline, timeout_s)
         late = threading.Event()
         try:
             with _cut_off(connection, deadline, late), _transaction(connection, deadline):
@@ -113,32 +147,28 @@ class PostgresSession:
                 return reader(connection, query)
         except psycopg.Error as error:
             if connection.closed:
-                self._leave(database)
+                line.close()
             raise (_silence(timeout_s) if late.is_set() else _problem(error, timeout_s)) from None
 
-    def _visit(self, database: str | None, deadline: float, timeout_s: float) -> Connection:
-        if database is None:
-            return self._connect(None, deadline, timeout_s)
-        for other in [name for name in self._open if name is not None]:
-            self._leave(other)
+    def _open(self, line: _Line, deadline: float, timeout_s: float) -> Connection:
+        if line.database is None:
+            return self._connect(line, deadline, timeout_s)
         try:
-            return self._connect(database, deadline, timeout_s)
+            return self._connect(line, deadline, timeout_s)
         except TooManyConnections as full:
-            raise ProbeError(ProblemKind.UNREACHABLE, f"refused by database {database}: {full.refusal.text}") from None
+            text = f"refused by database {line.database}: {full.refusal.text}"
+            raise ProbeError(ProblemKind.UNREACHABLE, text) from None
         except ProbeError as error:
             # The server is there: somebody is connected to it.
             error.problem = msgspec.structs.replace(error.problem, target_down=False)
             raise
 
-    def _connect(self, database: str | None, deadline: float, timeout_s: float) -> Connection:
+    def _connect(self, line: _Line, deadline: float, timeout_s: float) -> Connection:
         try:
-            self._open[database] = connect(self._dsn.get_secret_value(), deadline, database)
+            line.connection = connect(self._dsn.get_secret_value(), deadline, line.database)
         except TimeoutError:
             raise _silence(timeout_s, NO_CONNECTION) from None
-        return self._open[database]
-
-    def _leave(self, database: str | None) -> None:
-        self._open.pop(database).close()
+        return line.connection
 
     def _require(self, connection: Connection, query: Query[Any]) -> None:
         """Make sure of the roles without which the answer would not be true. Raises ProbeError with the GRANT."""

@@ -12,6 +12,8 @@ A = TypeVar("A")
 NEWEST_KNOWN = 18
 """The newest major version whose columns are known here; what is newer is asked in its words."""
 
+_SERVER = "\0"  # no database is called so
+
 
 def identifier(name: str) -> str:
     """A name as SQL takes it, whatever is in it."""
@@ -82,6 +84,11 @@ class PostgresQuery(Query[A]):
     needs: ClassVar[tuple[RoleGrant, ...]] = ()
     """The predefined roles without which the server hides part of the answer, or refuses it."""
 
+    @property
+    def group(self) -> str:
+        """Asked one after the other, on one connection."""
+        return _SERVER
+
     def permissions(self) -> tuple[Permission, ...]:
         """The roles of `needs`."""
         return self.needs
@@ -100,8 +107,8 @@ class DatabaseQuery(PostgresQuery[A]):
 
     @property
     def group(self) -> str:
-        """Asked beside the other questions in this database, on one connection."""
-        return self.database or ""
+        """Asked after the other questions in this database, on one connection."""
+        return self.database or _SERVER
 
     def text(self) -> str:
         """The question, and in which database."""

@@ -187,7 +187,7 @@ def test_nothing_is_left_set_on_the_session_for_who_gets_it_from_a_pooler(server
     opened.ask(SESSIONS, 5)
 
     names = ("default_transaction_read_only", "statement_timeout", "lock_timeout", "jit")
-    shown = [opened._open[None].execute(f"SHOW {name}").fetchone()[0] for name in names]
+    shown = [opened._home.connection.execute(f"SHOW {name}").fetchone()[0] for name in names]
 
     assert ["off", "0", "0", "on"] == shown
 
@@ -216,7 +216,7 @@ def test_a_lock_is_not_waited_for_past_the_time_that_a_question_has(server, sess
 
 def test_a_server_that_falls_silent_is_late_and_the_thread_ends(server, session):
     opened = session(server.dsn())
-    backend = opened._open[None].info.backend_pid
+    backend = opened._home.connection.info.backend_pid
     os.kill(backend, signal.SIGSTOP)
     try:
         began = monotonic()
@@ -231,7 +231,7 @@ def test_a_server_that_falls_silent_is_late_and_the_thread_ends(server, session)
 
 def test_a_question_that_waits_for_another_one_ends_as_well(server, session):
     opened = session(server.dsn())
-    with opened._lock:
+    with opened._home.turns:
         problem = problem_of(opened, SESSIONS, 0.2)
 
     assert ProblemKind.LATE == problem.kind

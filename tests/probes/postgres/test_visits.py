@@ -1,4 +1,4 @@
-"""Questions in several databases: one visit at a time, and a database that is closed closes no other."""
+"""Questions in several databases: one connection to each, and a database that is closed closes no other."""
 
 from collections.abc import Callable
 
@@ -6,10 +6,15 @@ import pytest
 
 from opscheck import PostgresTarget
 from opscheck.demo.postgres import DATABASE
+from opscheck.demo.processes import wait_until
+from opscheck.gathering.gatherer import Gatherer
+from opscheck.gathering.plan import Asked
 from opscheck.probes.postgres import PostgresSession, open_session
 from opscheck.queries.observation import ProbeError, Problem, ProblemKind
 from opscheck.queries.postgres.base import DatabaseNames, ListDatabases
+from opscheck.queries.postgres.indexes import AskDuplicateIndexes
 from opscheck.queries.postgres.size import LargestRelations, Sequences
+from opscheck.queries.postgres.vacuum import AskTables
 from tests.servers.clients import superuser
 
 OPENED = "SELECT datname FROM pg_stat_activity WHERE application_name = 'opscheck' ORDER BY datname"
@@ -58,7 +63,7 @@ def test_each_question_is_answered_in_its_database(session):
     assert ["visit_one", "visit_two", DATABASE] == [where(here, name) for name in ("visit_one", "visit_two", None)]
 
 
-def test_only_one_database_is_visited_at_a_time(session, admin):
+def test_a_visit_ends_when_the_next_one_begins(session, admin):
     here = session()
     seen = []
     for name in ("visit_one", "visit_two", "visit_one"):
@@ -71,11 +76,32 @@ def test_only_one_database_is_visited_at_a_time(session, admin):
 def test_several_questions_in_a_database_share_the_visit(session, admin):
     here = session()
     here.ask(Sequences("database", "visit_one"), 10)
-    visit = here._open["visit_one"]
+    visit = here._visits["visit_one"].connection
     here.ask(LargestRelations("database", "visit_one"), 10)
 
-    assert visit is here._open["visit_one"]
+    assert visit is here._visits["visit_one"].connection
     assert [DATABASE, "visit_one"] == opened(admin)
+
+
+def test_databases_are_visited_side_by_side_over_one_connection_each(session, server, admin):
+    target = PostgresTarget(kind="postgres", dsn=server.dsn()).named("database")
+    asked = [
+        Asked(kind("database", name), 10)
+        for name in ("visit_one", "visit_two")
+        for kind in (Sequences, LargestRelations, AskTables, AskDuplicateIndexes)
+    ]
+    most: set[str] = set()
+    gatherer = Gatherer({"database": target})
+    answers = gatherer.gather(asked, lambda *_: most.update(twice(opened(admin))))
+    gatherer.close()
+
+    assert all(observation.problem is None for observation in answers.values())
+    assert set() == most
+
+
+def twice(names: list[str]) -> set[str]:
+    """Those with more than one connection."""
+    return {name for name in names if names.count(name) > 1}
 
 
 def test_the_home_connection_serves_its_own_name(session, admin):
@@ -134,4 +160,4 @@ def test_nothing_is_left_open(session, admin):
     where(here, "visit_one")
     here.close()
 
-    assert {} == here._open
+    wait_until(lambda: [] == opened(admin), 10, "a connection is left open")
