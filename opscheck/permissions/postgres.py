@@ -16,8 +16,6 @@ _OF_MONITOR = frozenset({"pg_read_all_settings", "pg_read_all_stats", "pg_stat_s
 # A connection limit of -2 marks what an interrupted DROP DATABASE left behind.
 _DATABASES = "SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate AND datconnlimit <> -2"
 _WILD = frozenset("*?[")
-# One to ask at home, one to visit; and a run that begins before another has ended.
-_CONNECTIONS = 4
 
 
 def render(target: PostgresTarget, permissions: Iterable[Permission]) -> str:
@@ -28,20 +26,21 @@ def render(target: PostgresTarget, permissions: Iterable[Permission]) -> str:
     """
     wanted = list(dict.fromkeys(permissions))
     home = _database(target.address)
-    lines = [*_role(), *_connect(home, wanted), *_roles(wanted)]
+    lines = [*_role(target), *_connect(home, wanted), *_roles(wanted)]
     for database, inside in _by_database(wanted, home).items():
         lines += _in_database(database, inside)
     return "\n".join(lines) + "\n"
 
 
-def _role() -> list[str]:
+def _role(target: PostgresTarget) -> list[str]:
+    connections = 1 + target.concurrency
     return [
         f"-- A role of its own. Afterwards give it a password: \\password {ROLE}",
         "DO $$ BEGIN",
         f"  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{ROLE}') THEN CREATE ROLE {ROLE} LOGIN; END IF;",
         "END $$;",
-        "-- It opens two connections at most; this leaves room for a second run at the same time.",
-        f"ALTER ROLE {ROLE} CONNECTION LIMIT {_CONNECTIONS};",
+        f"-- A run opens {connections} connections at most; this leaves room for a second one at the same time.",
+        f"ALTER ROLE {ROLE} CONNECTION LIMIT {2 * connections};",
     ]
 
 

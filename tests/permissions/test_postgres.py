@@ -249,7 +249,7 @@ def test_pg_monitor_is_not_granted_where_less_is_enough():
 
 
 def test_the_role_may_have_few_connections():
-    assert "ALTER ROLE opscheck CONNECTION LIMIT 4;" in statements(rendered("host=h dbname=d"))
+    assert "ALTER ROLE opscheck CONNECTION LIMIT 6;" in statements(rendered("host=h dbname=d"))
 
 
 def test_what_belongs_to_a_database_follows_its_name():
