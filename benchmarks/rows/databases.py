@@ -10,7 +10,10 @@ from databases import CLIENTS, DATABASES, TABLES, Cost, Databases, many_database
 from table import Line, not_measured, ratio
 from workspace import Workspace, workspace
 
-_WHAT = f"the same questions by every PostgreSQL check on {DATABASES * TABLES:,} tables in {DATABASES} databases, with {CLIENTS} sessions"
+_WHAT = (
+    f"the same questions, every PostgreSQL check: {DATABASES * TABLES:,} tables in {DATABASES} databases, "
+    f"{CLIENTS} sessions"
+)
 _AIM = 0.2
 _EVERYWHERE = {"databases": ["shop_*"]}
 _TABLES = {"counted_for": "0s", **_EVERYWHERE}
