@@ -8,6 +8,15 @@ import pytest
 from opscheck.demo.signals import ENDINGS, Ended, ending_in_order
 
 
+@pytest.fixture(autouse=True)
+def _heeded():
+    """As in a terminal, wherever the tests run: a job in the background is started with some of these ignored."""
+    before = {each: signal.signal(each, signal.SIG_DFL) for each in ENDINGS}
+    yield
+    for each, handler in before.items():
+        signal.signal(each, handler)
+
+
 @pytest.mark.parametrize("number", ENDINGS)
 def test_the_first_signal_ends_and_the_next_does_not_disturb(number):
     before = {each: signal.getsignal(each) for each in ENDINGS}

@@ -1,16 +1,11 @@
 """The servers that these tests talk to."""
 
-from tests.servers.pgbouncer import pgbouncer_program
-from tests.servers.postgres import admin, cluster, contrib, installation, limit, own_server, server, stack
+from tests.servers.postgres import contrib, limit, own_server, server, stack
 
 __all__ = [
-    "admin",
-    "cluster",
     "contrib",
-    "installation",
     "limit",
     "own_server",
-    "pgbouncer_program",
     "server",
     "stack",
 ]

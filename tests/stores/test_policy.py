@@ -15,7 +15,9 @@ import psycopg
 import pytest
 import yaml
 
+from opscheck.demo.postgres import has_contrib
 from opscheck.suite import bundled
+from tests.servers.fetching import cannot
 from tests.servers.pgbouncer import PgBouncer
 from tests.servers.redis_topologies import Replicated, replicated
 from tests.servers.replication import Replication, replication
@@ -82,6 +84,8 @@ class World:
 
 @pytest.fixture(name="world", scope="module")
 def _world(installation: Path, pgbouncer_program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    if not has_contrib(installation):
+        cannot("pg_stat_statements is not in the wheel's PostgreSQL: `make stores` has it")
     with _servers(installation, pgbouncer_program, tmp_path_factory.mktemp("policy")) as world:
         yield world
 

@@ -158,7 +158,7 @@ def test_a_database_that_is_dropped_while_it_is_measured_is_left_out(world, admi
     # This transaction sees the databases that there were at its beginning.
     dsn = world.dsn() + "?options=-c%20default_transaction_isolation%3Drepeatable%5C%20read"
     session = open_session(PostgresTarget(kind="postgres", dsn=dsn), 10)
-    connection = session._open[None]
+    connection = session._home.connection
     connection.execute("BEGIN READ ONLY")
     connection.execute("SELECT 1")
     admin.execute("DROP DATABASE passing")
