@@ -32,8 +32,8 @@ _NOTES = """## How to read it
   Popeye looks at the whole namespace, which holds nothing but pods; it is measured once.
 - The PostgreSQL server has 200 databases of 100 tables, and 300 sessions. Its connections are counted by
   pg_stat_database, its statements by pg_stat_statements (each BEGIN and SET of opscheck's too), its processor time
-  from outside. Each plugin is a process per question; check_postgres cannot answer what check_pgactivity does about indexes,
-  extensions and the oldest xmin, and Debian's fails on sequences.
+  from outside. Each plugin is a process per question; check_postgres cannot answer what check_pgactivity does about
+  indexes, extensions and the oldest xmin, and Debian's fails on sequences.
 - The dead target drops packets. Fifty plain tests wait for it one after the other; two are measured.
 """
 
