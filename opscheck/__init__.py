@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from opscheck.judging import Findings, Observe
     from opscheck.queries.base import Query
     from opscheck.targets import (
+        FolderTarget,
         HostTarget,
         HttpTarget,
         KubernetesTarget,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
         PrometheusTarget,
         RedisTarget,
         S3Target,
+        StoreTarget,
         Target,
     )
     from opscheck.units import ByteSize, Count, Duration, Graded, GradedMinimum, Percentage, Severity
@@ -33,6 +35,7 @@ __all__ = [
     "Duration",
     "Expectation",
     "Findings",
+    "FolderTarget",
     "Graded",
     "GradedMinimum",
     "HostTarget",
@@ -48,6 +51,7 @@ __all__ = [
     "Remediation",
     "S3Target",
     "Severity",
+    "StoreTarget",
     "Target",
 ]
 

@@ -81,7 +81,8 @@ def cli() -> None:
 @click.option("--save", metavar="FILE", help="Write every observation to a snapshot file.")
 @click.option("--from", "snapshot", metavar="FILE", help="Judge a snapshot file; no target is touched.")
 @click.option("--state", metavar="FILE", help="Keep samples of counters from run to run, to judge what came between.")
-@click.option("--timeout", default="2m", show_default=True, help="How long gathering may take.")
+@click.option("--drill", is_flag=True, help="Do the policy's restore drills; without it they are skipped.")
+@click.option("--timeout", help="How long gathering may take.  [default: 2m, and what drills and whole backups need]")
 @click.option("--concurrency", default=64, show_default=True, help="How many queries are asked at the same time.")
 @click.option("-v", "--verbose", is_flag=True, help="Show what passed too, and every finding and line of evidence.")
 @CHECKS
@@ -95,7 +96,8 @@ def run(  # noqa: PLR0913, PLR0917 - one per option
     save: str | None,
     snapshot: str | None,
     state: str | None,
-    timeout: str,
+    drill: bool,
+    timeout: str | None,
     concurrency: int,
     verbose: bool,
     checks: Sequence[Path],
@@ -113,9 +115,10 @@ def run(  # noqa: PLR0913, PLR0917 - one per option
     from opscheck.running.launching import Launch, launch  # noqa: PLC0415 - pytest is not needed for --help
 
     options = [f"--tag={tag}" for tag in tags] + [f"--only={glob}" for glob in only] + [f"--fail-on={fail_on}"]
-    files = {"--run-json": record, "--junit-xml": junit, "--save": save, "--from": snapshot, "--state": state}
-    options += [f"{option}={file}" for option, file in files.items() if file]
-    options += [f"--run-timeout={timeout}", f"--run-concurrency={concurrency}"]
+    values = {"--run-json": record, "--junit-xml": junit, "--save": save, "--from": snapshot, "--state": state}
+    values["--run-timeout"] = timeout
+    options += [f"{option}={value}" for option, value in values.items() if value is not None]
+    options += [f"--run-concurrency={concurrency}", *(["--drill"] if drill else [])]
     return launch(Launch(_policy(policy), checks, options, verbose=verbose))
 
 

@@ -34,6 +34,7 @@ _RENDERERS = {
     "pgbouncer": "opscheck.permissions.pgbouncer",
     "postgres": "opscheck.permissions.postgres",
     "redis": "opscheck.permissions.redis",
+    "s3": "opscheck.permissions.s3",
 }
 
 # psql and pgbouncer.ini know no other comment; what is not commented out would be part of the first statement.

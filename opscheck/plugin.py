@@ -50,8 +50,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--run-timeout",
         dest="opscheck_timeout",
         metavar="DURATION",
-        default="2m",
-        help="How long gathering may take (default: 2m).",
+        help="How long gathering may take (default: 2m, and what drills and whole backups need).",
     )
     group.addoption(
         "--run-concurrency",
@@ -60,6 +59,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=64,
         metavar="N",
         help="How many queries are asked at the same time (default: 64).",
+    )
+    group.addoption(
+        "--drill",
+        dest="opscheck_drill",
+        action="store_true",
+        help="Do the restore drills of the policy; without it they are skipped.",
     )
     group.addoption(
         "--run-verbose", dest="opscheck_verbose", action="store_true", help="Show the expectations that passed too."

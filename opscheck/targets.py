@@ -3,7 +3,16 @@
 import re
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, SecretStr, ValidationInfo, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError, core_schema
 
 from opscheck.units import PositiveCount, Timeout
@@ -151,6 +160,12 @@ class PostgresTarget(Target, kind="postgres"):
 
     In each, one question is asked after the other: opscheck must not be the one that fills the connections.
     """
+    scratch: bool = False
+    """
+    True says that a restore drill may make databases on this server, and drop them again.
+
+    The database that `dsn` names must have `scratch` in its name, and nothing in it.
+    """
 
     @property
     def address(self) -> str:
@@ -249,6 +264,8 @@ class HostTarget(Target, kind="host"):
     """A testinfra address: local://, ssh://user@host, docker://name, kubectl://pod?namespace=name."""
     concurrency: PositiveCount = 4
     """How many commands run there at the same time."""
+    keystore_password: SecretStr | None = None
+    """What opens the PKCS#12 files there, for checks of certificates."""
 
     @property
     def address(self) -> str:
@@ -258,15 +275,25 @@ class HostTarget(Target, kind="host"):
         return without_credentials(uri) if "://" in uri or uri.startswith("${") else uri.rpartition("@")[2]
 
 
-class S3Target(Target, kind="s3"):
+class StoreTarget(Target):
+    """A place where backups are kept: a bucket, or a folder."""
+
+
+class S3Target(StoreTarget, kind="s3"):
     """A bucket in S3 or a store that speaks its protocol; credentials come the way boto3 finds them."""
 
     bucket: str
     """The bucket's name."""
     endpoint_url: str | None = None
-    """Where the store is, when it is not AWS."""
+    """Where the store is, when it is not AWS; AWS_ENDPOINT_URL by default."""
     region: str | None = None
     """The store's region."""
+    profile: str | None = None
+    """The profile of the AWS configuration files; the default one, or AWS_PROFILE, where none is named."""
+    path_style: bool | None = None
+    """True asks for `endpoint/bucket/key`, false for `bucket.endpoint/key`; boto3 chooses by default."""
+    ca_file: str | None = None
+    """PEM file of the authorities to trust instead of the system's."""
 
     @property
     def address(self) -> str:
@@ -274,8 +301,32 @@ class S3Target(Target, kind="s3"):
         return f"s3://{self.bucket}"
 
     def facts(self) -> dict[str, str]:
-        """Its `bucket`."""
-        return {"bucket": self.bucket}
+        """Its `bucket`, its `store` as a URL, and the `endpoint_url` where the policy names one."""
+        named = {"bucket": self.bucket, "store": self.address}
+        return named | ({"endpoint_url": self.endpoint_url} if self.endpoint_url else {})
+
+
+class FolderTarget(StoreTarget, kind="folder"):
+    """A folder of the machine that opscheck runs on, or one that is mounted there."""
+
+    path: str
+    """The folder, as an absolute path."""
+
+    @property
+    def address(self) -> str:
+        """Its path."""
+        return self.path
+
+    def facts(self) -> dict[str, str]:
+        """Its path, as `store` too."""
+        return {"path": self.path, "store": self.path}
+
+    @field_validator("path")
+    @classmethod
+    def _absolute(cls, path: str) -> str:
+        if not path.startswith("/") and not _REFERENCE.match(path):
+            raise PydanticCustomError("path_not_absolute", "an absolute path, such as /mnt/backups")
+        return path
 
 
 def without_credentials(url: str) -> str:

@@ -14,10 +14,10 @@ from opscheck.demo.api import DemoApi
 from opscheck.demo.faults import FAULTS, fault
 from opscheck.demo.kubernetes import KubernetesApi, World
 from opscheck.demo.postgres import PostgreSQL
-from opscheck.demo.processes import folder
 from opscheck.demo.redis import Redis
 from opscheck.demo.s3 import S3
 from opscheck.demo.tables import furnish
+from opscheck.processes import folder
 
 __all__ = ["FAULTS", "Environment"]
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from opscheck.demo import cluster
 from opscheck.demo.kubernetes import World
-from opscheck.demo.processes import ServerFailed, accepts, wait_until
+from opscheck.processes import ServerFailed, accepts, wait_until
 
 if TYPE_CHECKING:
     from opscheck.demo.environment import Environment

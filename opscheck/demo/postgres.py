@@ -17,7 +17,7 @@ from psycopg import sql
 
 from opscheck.demo.closing import Closing
 from opscheck.demo.credentials import password
-from opscheck.demo.processes import ServerFailed, ServerProcess, folder, free_port, group_of, reachable
+from opscheck.processes import ServerFailed, ServerProcess, folder, free_port, group_of, reachable
 
 DATABASE = "integration_db"
 # Slots that ordinary roles cannot have: for superusers, and for pg_use_reserved_connections. Where that role does

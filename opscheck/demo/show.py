@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from opscheck.demo.faults import FAULTS
-from opscheck.demo.processes import ServerFailed
 from opscheck.demo.signals import Ended, ending_in_order
+from opscheck.processes import ServerFailed
 from opscheck.suite import bundled
 from opscheck.verdicts import ExitCode
 

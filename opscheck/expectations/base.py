@@ -71,6 +71,8 @@ class Expectation(BaseModel):
     Its check is then also run once before any check is reported, with nothing but the three arguments of a check, to
     know what it will tell.
     """
+    changes_its_target: ClassVar[bool] = False
+    """True when its questions write somewhere. They are asked only where the command says `--drill` too."""
     any_limit_of: ClassVar[tuple[str, ...]] = ()
     """Fields of which at least one must be there; an expectation without a limit could never fail."""
 
@@ -123,6 +125,11 @@ class Expectation(BaseModel):
         """Its questions as people are told them before anything was asked."""
         return self.queries()
 
+    @property
+    def extra_time_s(self) -> float:
+        """How much longer than usual a run may take because of its questions, which have time limits of their own."""
+        return 0.0
+
     def facts_ruled_out(self) -> frozenset[str]:
         """Which of `fact_names` none of its findings can carry, given its target; `explain` leaves them out."""
         return frozenset()
@@ -145,13 +152,13 @@ class Expectation(BaseModel):
 
     @property
     def system(self) -> Target | None:
-        """Its target, None when it has none."""
+        """Its target, else the first that another of its fields names; None when it has none."""
         target: Target | None = getattr(self, "target", None)
-        return target
+        return target or next(iter(self.systems), None)
 
     @property
     def systems(self) -> tuple[Target, ...]:
-        """Every target that one of its fields names; most expectations have their own alone."""
+        """Every target that it asks: those that its fields name, and in subclasses those that it brings itself."""
         fields = (getattr(self, name) for name in type(self).model_fields)
         return tuple(field for field in fields if isinstance(field, Target))
 

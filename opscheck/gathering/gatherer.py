@@ -30,6 +30,8 @@ from opscheck.units import format_duration
 DEFAULT_CONCURRENCY = 64
 DEFAULT_DEADLINE_S = 120.0
 _CLOSING_S = 0.5
+_TICK_S = 0.25
+"""How often it is told how far the gathering is, also while nothing comes."""
 
 Progress = Callable[[int, int], None]
 """Called with how many queries are done, and how many there are."""
@@ -195,7 +197,7 @@ class Gatherer:
             return
         deadline = min([self._ends, *(job.started + job.timeout_s for job in self._running)])
         try:
-            finished = self._finished.get(timeout=max(0.0, deadline - now))
+            finished = self._finished.get(timeout=min(_TICK_S, max(0.0, deadline - now)))
         except queue.Empty:
             self._expire(observations)
             return

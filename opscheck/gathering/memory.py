@@ -91,6 +91,7 @@ class Memory:
     def note(self, query: Query[Any], observation: Observation) -> Note:
         """The answer as it is kept: without any secret."""
         answer = msgspec.json.encode(self._secrets.clean_value(observation.answer))
+        query = query.remembered_as
         target = self._targets[query.target]
         return Note(
             key=self._key(query),
@@ -143,6 +144,7 @@ class Memory:
         The name of a target is not enough: the same policy is used for several systems, by its variables. That is
         also why nothing is cleaned here; a digest tells nobody the address.
         """
+        query = query.remembered_as
         target = self._targets[query.target]
         place = [self._environment, target.name, target.kind, target.address]
         asked = [query.name, msgspec.to_builtins(asdict(query))]

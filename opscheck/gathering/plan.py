@@ -21,7 +21,13 @@ class Asked:
 
 
 def timeout_of(expectation: Expectation, query: Query[Any], default: Duration) -> float:
-    """How long a query of this expectation may take: its own word, that of the target it asks, else the policy's."""
+    """
+    How long a query of this expectation may take.
+
+    Its own word, the expectation's, that of the target it asks, else the policy's.
+    """
+    if query.time_limit_s is not None:
+        return query.time_limit_s
     asked = next((system for system in expectation.systems if system.name == query.target), expectation.system)
     return float(expectation.timeout or (asked and asked.timeout) or default)
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from importlib import import_module
 
-_BUNDLED = ("host", "http", "kubernetes", "pgbouncer", "postgres", "redis")
+_BUNDLED = ("backup", "host", "http", "kubernetes", "pgbouncer", "postgres", "recovery", "redis", "tls")
 
 
 def import_bundled() -> None:

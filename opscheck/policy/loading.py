@@ -146,7 +146,7 @@ class Draft:
             path=self.path,
             environment=self.environment,
             sha256=self._sha256,
-            targets=targets,
+            targets={**targets, **{one.name: one for each in expectations for one in each.systems}},
             severities=sections.severities,
             escalation=sections.escalation,
             expectations=expectations,

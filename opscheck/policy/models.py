@@ -154,6 +154,7 @@ class Policy:
     sha256: str
     """Of the policy file and, in the order in which they are named, of all that it extends."""
     targets: Mapping[str, Target]
+    """Those of the policy, and those that its expectations bring themselves."""
     severities: Mapping[Severity, SeverityLevel]
     escalation: tuple[EscalationRule, ...]
     expectations: tuple[Expectation, ...]

@@ -8,6 +8,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_jso
 from pydantic_core import core_schema
 
 from opscheck.expectations.base import Expectation
+from opscheck.own_targets import OwnTarget
 from opscheck.policy.models import PolicyFile, Waiver
 from opscheck.policy.variables import NAME_PATTERN
 from opscheck.targets import Target
@@ -189,5 +190,7 @@ class _ExpectationGenerator(_Generator):
         kind = schema["cls"]
         if not issubclass(kind, Target):
             return super().model_schema(schema)
+        if issubclass(kind, OwnTarget):
+            return {"type": "string", "description": kind.noun}
         kinds = " or ".join(kind.own_kinds())
         return {"type": "string", "description": f"The name of a target of kind {kinds}."}

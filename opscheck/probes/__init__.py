@@ -7,6 +7,9 @@ from opscheck.probes.base import Probe
 
 # Imported when a target of that kind is asked: a client library can cost half a second.
 MODULES = {
+    "drill": "opscheck.probes.drill",
+    "drills": "opscheck.probes.drill_records",
+    "folder": "opscheck.probes.folder",
     "http": "opscheck.probes.http",
     "kubernetes": "opscheck.probes.kubernetes",
     "pgbouncer": "opscheck.probes.pgbouncer",
@@ -14,6 +17,8 @@ MODULES = {
     "prometheus": "opscheck.probes.prometheus",
     "redis": "opscheck.probes.redis",
     "host": "opscheck.probes.host",
+    "s3": "opscheck.probes.s3",
+    "tls": "opscheck.probes.tls",
 }
 
 

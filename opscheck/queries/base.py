@@ -58,6 +58,8 @@ class Query(Generic[A]):
     A check then compares with earlier ones (`observe.earlier`): a counter says nothing without an interval. Such an
     answer says in `epoch`, a text, since when or where its counters count: another epoch is another count.
     """
+    noted: ClassVar[bool] = True
+    """False for a question about earlier answers alone: they come beside it, and its own are not kept."""
     known: ClassVar[dict[str, type["Query[Any]"]]] = {}
 
     def __init_subclass__(cls, name: str = "", *, remembered: bool | None = None, **options: Any) -> None:
@@ -78,6 +80,16 @@ class Query(Generic[A]):
     def group(self) -> str:
         """Questions of one group are asked one after the other, as the probe keeps open what they share; "" is none."""
         return ""
+
+    @property
+    def time_limit_s(self) -> float | None:
+        """How long its answer may take, where it knows that itself: reading a whole backup takes what it takes."""
+        return None
+
+    @property
+    def remembered_as(self) -> "Query[Any]":
+        """The question under which its answers are kept from run to run; mostly itself."""
+        return self
 
     def permissions(self) -> tuple[Permission, ...]:
         """What the target must allow for this to be answered."""

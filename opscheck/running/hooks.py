@@ -159,7 +159,7 @@ class RunHooks:
             check = self._check_of(item)
             expectation = expectation_of(item, check) if check else None
             if expectation is not None:
-                item.stash[EXPECTATION] = expectation
+                item.stash[EXPECTATION] = self._settings.allowed(expectation)
                 item.add_marker(_NO_RETURN)
         self._policy = self._collector.finish(
             items, judged_in_full=not session.testsfailed and not chosen_by_node(config)

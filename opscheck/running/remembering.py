@@ -34,7 +34,7 @@ class Remembering:
             return dict(observations)
         if self._memory is None:
             return {**observations, **_forgotten(remembered, NO_STATE_FILE)}
-        self._notes += [self._memory.note(query, one) for query, one in remembered.items()]
+        self._notes += [self._memory.note(query, one) for query, one in remembered.items() if query.noted]
         try:
             return {**observations, **self._memory.recall(remembered)}
         except StateError as error:

@@ -24,14 +24,23 @@ class Settings:
     save: Path | None
     snapshot: Path | None
     state: Path | None
-    timeout: Duration
+    timeout: Duration | None
+    """How long gathering may take; None is as long as usual, and longer where the policy's questions say so."""
     concurrency: int
+    drill: bool
+    """Whether questions may be asked that write somewhere."""
 
     def selects(self, expectation: Expectation) -> bool:
         """True when `--tag` and `--only` let this expectation through."""
         tagged = not self.tags or any(tag in expectation.tags for tag in self.tags)
         named = not self.only or any(fnmatchcase(expectation.id, glob) for glob in self.only)
         return tagged and named
+
+    def allowed(self, expectation: Expectation) -> Expectation:
+        """The expectation, skipped where it needs a word of the command that was not said."""
+        if not expectation.changes_its_target or self.drill or expectation.skip is not None:
+            return expectation
+        return expectation.model_copy(update={"skip": "it writes to a scratch system; it runs only with --drill"})
 
     def idle_selectors(self, expectations: tuple[Expectation, ...]) -> list[str]:
         """The selectors that match nothing: each is a typing error, or a check that silently went away."""
@@ -62,6 +71,7 @@ def read_settings(config: pytest.Config, policy: Path) -> Settings:
         state=_file("--state", config.getoption("opscheck_state")),
         timeout=_duration(config.getoption("opscheck_timeout")),
         concurrency=_at_least_one(config.getoption("opscheck_concurrency")),
+        drill=bool(config.getoption("opscheck_drill")),
     )
 
 
@@ -72,7 +82,9 @@ def _gate(text: str) -> Gate:
         raise pytest.UsageError(f"--fail-on: expected P0, P1, P2, P3 or never, got {text}") from None
 
 
-def _duration(text: str) -> Duration:
+def _duration(text: str | None) -> Duration | None:
+    if text is None:
+        return None
     try:
         return Duration.parse(text)
     except ValueError:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from opscheck.expectations.base import Expectation
-from opscheck.gathering.gatherer import Gatherer, Progress
+from opscheck.gathering.gatherer import DEFAULT_DEADLINE_S, Gatherer, Progress
 from opscheck.gathering.memory import Memory
 from opscheck.gathering.observing import Observing
 from opscheck.gathering.plan import Asked, Questions, first_questions, plan, timeout_of
@@ -33,6 +33,7 @@ class Observations:
         self._snapshot = snapshot
         self._gathered: dict[Query[Any], Observation] = {}
         self._gatherer: Gatherer | None = None
+        self._extra_time_s = 0.0
         self.remembering = Remembering(_memory(policy, settings))
         self.handed_over: Snapshot | None = None
         """Observations that another process of this run has taken."""
@@ -44,6 +45,8 @@ class Observations:
 
     def gather(self, selected: Iterable[Expectation], progress: Progress | None) -> None:
         """Ask everything that the selected expectations name, and find out who stands for each outage."""
+        selected = list(selected)
+        self._extra_time_s = sum(one.extra_time_s for one in selected if one.skip is None)
         questions = first_questions(selected)
         self._ask(questions, progress)
         further = [(one, self._further(one)) for one, _ in questions]
@@ -116,7 +119,7 @@ class Observations:
             self._gatherer = Gatherer(
                 self._policy.targets,
                 concurrency=self._settings.concurrency,
-                deadline_s=float(self._settings.timeout),
+                deadline_s=float(self._settings.timeout or DEFAULT_DEADLINE_S + self._extra_time_s),
             )
         return self._gatherer
 

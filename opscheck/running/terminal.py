@@ -9,6 +9,7 @@ import pytest
 from opscheck.gathering.gatherer import Progress
 from opscheck.record import Run
 from opscheck.reports.terminal import summary
+from opscheck.working import going_on
 
 
 class Terminal:
@@ -24,7 +25,13 @@ class Terminal:
         if reporter is None or not reporter.isatty:
             yield None
             return
-        yield lambda done, total: reporter.rewrite(f"gathering {done}/{total}", erase=True)
+
+        def show(done: int, total: int) -> None:
+            work = going_on()
+            line = f"gathering {done}/{total}{f': {work}' if work else ''}"
+            reporter.rewrite(line[: self._config.get_terminal_writer().fullwidth - 1], erase=True)
+
+        yield show
         reporter.rewrite("", erase=True)
 
     def summary(self, run: Run) -> None:

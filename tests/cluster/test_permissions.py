@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from opscheck.demo.processes import wait_until
 from opscheck.describing import read
 from opscheck.expectations.kubernetes.base import InCluster
+from opscheck.processes import wait_until
 from opscheck.queries.kubernetes.lists import KubernetesRule
 from opscheck.suite import bundled
 from tests.cluster.kubelet import Kubelet

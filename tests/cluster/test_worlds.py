@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from opscheck.demo.processes import wait_until
+from opscheck.processes import wait_until
 from opscheck.suite import bundled
 from tests.cluster import healthy
 from tests.cluster.building import Programs

@@ -20,7 +20,7 @@ import pytest
 import redis
 
 from opscheck.demo.environment import FAULTS, Environment
-from opscheck.demo.processes import FOLDER_PREFIX, ServerFailed, accepts
+from opscheck.processes import FOLDER_PREFIX, ServerFailed, accepts
 
 LOGS = "/api/v1/namespaces/integration-deployment/pods/{name}/log"
 

@@ -8,8 +8,8 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from opscheck.demo.processes import ServerFailed, accepts
 from opscheck.demo.redis import Redis
+from opscheck.processes import ServerFailed, accepts
 
 NEVER = Retry(NoBackoff(), 0)
 

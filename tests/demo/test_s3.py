@@ -2,8 +2,8 @@
 
 import boto3
 
-from opscheck.demo.processes import accepts
 from opscheck.demo.s3 import BUCKET, S3
+from opscheck.processes import accepts
 
 
 def test_its_bucket_holds_last_nights_backup_and_afterwards_nothing_is_left():

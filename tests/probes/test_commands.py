@@ -9,8 +9,8 @@ from time import monotonic
 
 import pytest
 
-from opscheck.demo.processes import wait_until
 from opscheck.probes.commands import MOST_OUTPUT, CommandStopped, Finished, run_locally
+from opscheck.processes import wait_until
 
 
 def run(command: str, within: float = 10) -> Finished:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from opscheck import HostTarget, Query
-from opscheck.demo.processes import folder, free_port
 from opscheck.probes.host import HostSession, open_session, parse_disk
+from opscheck.processes import folder, free_port
 from opscheck.queries.host import DiskAnswer, DiskUse, Filesystem, Inodes
 from opscheck.queries.observation import ProbeError, Problem, ProblemKind
 

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import psycopg
 
 from opscheck.demo.postgres import DATABASE, PostgreSQL
-from opscheck.demo.processes import wait_until
+from opscheck.processes import wait_until
 
 Admin: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 

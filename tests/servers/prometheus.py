@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 
 from opscheck.demo.closing import Closing
-from opscheck.demo.processes import ServerFailed, ServerProcess, folder, free_port
 from opscheck.demo.serving import Exchange, LoopbackServer, Response
+from opscheck.processes import ServerFailed, ServerProcess, folder, free_port
 
 PROGRAM = shutil.which("prometheus")
 WHY_NOT = "no `prometheus` on PATH; Debian has it as a package: apt-get install prometheus"

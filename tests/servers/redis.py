@@ -10,8 +10,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
-from opscheck.demo.processes import wait_until
 from opscheck.demo.redis import Redis, _command
+from opscheck.processes import wait_until
 
 
 class ScriptedServer:

@@ -3,8 +3,8 @@
 import pytest
 import redis
 
-from opscheck.demo.processes import wait_until
 from opscheck.demo.redis import Redis
+from opscheck.processes import wait_until
 from tests.servers.cache import NotThere
 from tests.servers.fetching import cannot
 from tests.servers.redis import say, set_config

@@ -11,11 +11,11 @@ import pytest
 from checks.pgbouncer.test_pools import test_clients_get_a_server_connection as check
 from opscheck import Severity
 from opscheck.demo.postgres import DATABASE, installed_versions
-from opscheck.demo.processes import wait_until
 from opscheck.expectations.pgbouncer import PgbouncerPools
 from opscheck.guidance.templates import expectation_facts, render
 from opscheck.judging import Findings
 from opscheck.probes.pgbouncer import open_session
+from opscheck.processes import wait_until
 from opscheck.queries.observation import ProbeError, ProblemKind
 from opscheck.queries.pgbouncer import AskPools, Pools
 from opscheck.targets import PgbouncerTarget

@@ -8,9 +8,9 @@ import pytest
 
 from checks.postgres.test_activity import test_no_client_takes_too_long as check
 from opscheck import PostgresTarget, Severity
-from opscheck.demo.processes import wait_until
 from opscheck.expectations.postgres.activity import PostgresActivity
 from opscheck.judging import Findings
+from opscheck.processes import wait_until
 from opscheck.queries.observation import ProblemKind
 from tests.servers.clients import client, idle_in_transaction, long_query, state
 from tests.servers.looking import look, missing

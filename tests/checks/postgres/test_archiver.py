@@ -11,9 +11,9 @@ import pytest
 from checks.postgres.test_archiver import test_wal_reaches_the_archive as check
 from opscheck import PostgresTarget, Severity
 from opscheck.demo.postgres import PostgreSQL
-from opscheck.demo.processes import wait_until
 from opscheck.expectations.postgres.archiver import PostgresArchiver
 from opscheck.judging import Findings
+from opscheck.processes import wait_until
 from opscheck.queries.observation import ProblemKind
 from opscheck.testing import expect
 from tests.servers.archiving import Archiving, archiving

@@ -12,10 +12,10 @@ import pytest
 from checks.postgres.test_indexes import test_indexes_serve as check
 from opscheck import PostgresTarget, Severity
 from opscheck.demo.postgres import DATABASE, PostgreSQL
-from opscheck.demo.processes import wait_until
 from opscheck.expectations.postgres.indexes import PostgresIndexes
 from opscheck.judging import Findings
 from opscheck.probes import probe_for
+from opscheck.processes import wait_until
 from opscheck.queries.observation import ProblemKind
 from opscheck.queries.postgres.indexes import AskUnusedIndexes
 from opscheck.testing import Answers, expect

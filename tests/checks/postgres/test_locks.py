@@ -11,9 +11,9 @@ from psycopg import sql
 from checks.postgres.test_locks import test_nobody_waits_long_for_a_lock as check
 from opscheck import PostgresTarget, Severity
 from opscheck.demo.postgres import PostgreSQL
-from opscheck.demo.processes import wait_until
 from opscheck.expectations.postgres.locks import PostgresLocks
 from opscheck.judging import Findings
+from opscheck.processes import wait_until
 from opscheck.queries.observation import ProblemKind
 from tests.servers.clients import Client, blocked, client, idle_in_transaction, long_query, state, superuser
 from tests.servers.looking import look, missing

@@ -13,9 +13,9 @@ import pytest
 from checks.postgres.test_replication import test_replicas_are_there_and_near as check
 from opscheck import PostgresTarget, Severity
 from opscheck.demo.postgres import PostgreSQL, installed_versions
-from opscheck.demo.processes import wait_until
 from opscheck.expectations.postgres.replication import PostgresReplication
 from opscheck.judging import Findings
+from opscheck.processes import wait_until
 from opscheck.queries.observation import ProblemKind
 from opscheck.record import Finding
 from tests.servers.looking import look, missing

@@ -11,9 +11,9 @@ import pytest
 from checks.postgres.test_settings import test_the_server_is_set_up_as_it_should_be as check
 from opscheck import PostgresTarget, Severity
 from opscheck.demo.postgres import PostgreSQL
-from opscheck.demo.processes import wait_until
 from opscheck.expectations.postgres.settings import PostgresSettings
 from opscheck.judging import Findings
+from opscheck.processes import wait_until
 from opscheck.queries.observation import ProblemKind
 from opscheck.readings.postgres.releases import KNOWN_ON
 from opscheck.record import Measurement

@@ -10,9 +10,9 @@ import pytest
 from checks.postgres.test_vacuum import test_vacuum_keeps_up as check
 from opscheck import PostgresTarget, Severity
 from opscheck.demo.postgres import DATABASE, PostgreSQL
-from opscheck.demo.processes import wait_until
 from opscheck.expectations.postgres.vacuum import PostgresVacuum
 from opscheck.judging import Findings
+from opscheck.processes import wait_until
 from opscheck.queries.observation import ProblemKind
 from opscheck.record import Finding
 from tests.checks.postgres.commands import run_commands

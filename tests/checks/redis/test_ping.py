@@ -6,11 +6,11 @@ import pytest
 
 from checks.redis import test_ping
 from opscheck import Findings, RedisTarget, Severity
-from opscheck.demo.processes import free_port
 from opscheck.demo.redis import Redis, program
 from opscheck.expectations.redis.ping import RedisPong
 from opscheck.guidance.templates import render
 from opscheck.probes.redis import open_session
+from opscheck.processes import free_port
 from opscheck.queries.redis.base import Refusal, Replies, Reply
 from opscheck.queries.redis.ping import PingAnswer
 from opscheck.record import Finding

@@ -14,8 +14,8 @@ from psycopg.conninfo import make_conninfo
 
 from opscheck import PostgresTarget
 from opscheck.demo.postgres import PostgreSQL
-from opscheck.demo.processes import ServerProcess, free_port, wait_until
 from opscheck.probes.postgres import open_session
+from opscheck.processes import ServerProcess, free_port, wait_until
 from opscheck.queries.observation import ProbeError, Problem, ProblemKind
 from tests.servers.fetching import cannot
 from tests.servers.postgres import Admin

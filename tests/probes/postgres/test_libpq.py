@@ -12,8 +12,8 @@ import pytest
 import trustme
 from psycopg.conninfo import make_conninfo
 
-from opscheck.demo.processes import free_port
 from opscheck.probes.postgres.libpq import TooManyConnections, connect
+from opscheck.processes import free_port
 from opscheck.queries.observation import ProbeError, Problem, ProblemKind
 from opscheck.queries.postgres.sessions import RefusedBy
 

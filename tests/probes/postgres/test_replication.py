@@ -7,8 +7,8 @@ import pytest
 
 from opscheck import PostgresTarget
 from opscheck.demo.postgres import PostgreSQL
-from opscheck.demo.processes import wait_until
 from opscheck.probes.postgres import open_session
+from opscheck.processes import wait_until
 from opscheck.queries.postgres.replication import ReadReplication
 from opscheck.queries.postgres.replication import Replication as Answer
 from tests.servers.replication import Replication, replication, write

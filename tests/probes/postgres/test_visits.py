@@ -6,10 +6,10 @@ import pytest
 
 from opscheck import PostgresTarget
 from opscheck.demo.postgres import DATABASE
-from opscheck.demo.processes import wait_until
 from opscheck.gathering.gatherer import Gatherer
 from opscheck.gathering.plan import Asked
 from opscheck.probes.postgres import PostgresSession, open_session
+from opscheck.processes import wait_until
 from opscheck.queries.observation import ProbeError, Problem, ProblemKind
 from opscheck.queries.postgres.base import DatabaseNames, ListDatabases
 from opscheck.queries.postgres.indexes import AskDuplicateIndexes

@@ -4,8 +4,8 @@ from urllib.parse import quote
 
 import pytest
 
-from opscheck.demo.processes import free_port, wait_until
 from opscheck.demo.redis import Redis
+from opscheck.processes import free_port, wait_until
 from opscheck.queries.observation import ProblemKind
 from opscheck.queries.redis.identity import RedisIdentity
 from opscheck.queries.redis.info import RedisInfo

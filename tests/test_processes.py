@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from opscheck.demo.credentials import AWKWARD, password
-from opscheck.demo.processes import ServerFailed, ServerProcess, folder, free_port, reachable, wait_until
+from opscheck.processes import ServerFailed, ServerProcess, folder, free_port, reachable, wait_until
 
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
 

@@ -1,0 +1,1 @@
+"""What can be expected of backups, a module per field of work."""

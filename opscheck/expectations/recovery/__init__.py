@@ -1,0 +1,1 @@
+"""What can be expected of a recovery: that it was done, and how long it took."""

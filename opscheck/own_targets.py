@@ -1,0 +1,87 @@
+"""Targets that an expectation brings itself: no entry of the policy's `targets` names them."""
+
+import re
+from typing import ClassVar, Self
+
+from pydantic import ValidationInfo
+from pydantic_core import PydanticCustomError
+
+from opscheck.targets import PostgresTarget, StoreTarget, Target
+
+_HOST_AND_PORT = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^\s:/@\[\]]+):(?P<port>\d{1,5})")
+_LAST_PORT = 65535
+
+
+class OwnTarget(Target):
+    """A target that an expectation writes as a text of its own, and not as the name of an entry of `targets`."""
+
+    noun: ClassVar[str] = ""
+    """What such a text is, for people."""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The target that `text` stands for. Raises PydanticCustomError."""
+        raise NotImplementedError(cls)  # pragma: no cover
+
+    @classmethod
+    def _look_up(cls, value: object, info: ValidationInfo) -> object:  # noqa: ARG003 - there is nothing to look up
+        if isinstance(value, str):
+            return cls.parse(value)
+        if isinstance(value, Target):  # pydantic comes here a second time with what was found
+            return value
+        raise PydanticCustomError("own_target", cls.noun)
+
+
+class Endpoint(OwnTarget):
+    """A server that answers with TLS, as an expectation writes it: `api.example.com:443`."""
+
+    noun = "host:port, such as api.example.com:443 or [2001:db8::1]:443"
+
+    kind: str = "tls"
+    host: str
+    """A name, or an address without brackets."""
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `host:port`. Raises PydanticCustomError."""
+        found = _HOST_AND_PORT.fullmatch(text.strip())
+        if found is None or not 0 < int(found["port"]) <= _LAST_PORT:
+            raise PydanticCustomError("endpoint", cls.noun)
+        return cls(name=f"tls://{found[0]}", host=found["host"].strip("[]"), port=int(found["port"]))
+
+    @property
+    def address(self) -> str:
+        """Host and port."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    def facts(self) -> dict[str, str]:
+        """Its `endpoint`, as openssl's `-connect` takes it."""
+        return {"endpoint": self.address}
+
+
+class DrillPlace(Target):
+    """Where a restore drill is done: the store that the backup comes from, and what it is restored into."""
+
+    kind: str = "drill"
+    store: StoreTarget
+    scratch: PostgresTarget | None = None
+    """A server that may be written to; None is one of the drill's own, which is gone after it."""
+
+    @property
+    def address(self) -> str:
+        """From where to where."""
+        return f"{self.store.address} to {self.scratch.address if self.scratch else 'a server of its own'}"
+
+
+class DrillRecords(Target):
+    """What is known of earlier drills."""
+
+    kind: str = "drills"
+    record: str | None = None
+    """The JSON document that the newest drill has left, where the policy names one."""
+
+    @property
+    def address(self) -> str:
+        """Where it is known from."""
+        return self.record or "the state file"

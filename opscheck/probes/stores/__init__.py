@@ -1,0 +1,1 @@
+"""What stores of backups have in common, whichever client reads them: listings, contents."""

@@ -1,0 +1,171 @@
+"""How backups are named: a template with the directives of `date`, and what a name that fits it says."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from functools import cached_property, lru_cache
+
+SERIES = "{series}"
+_FIELDS = {
+    "%Y": r"(?P<Y>\d{4})",
+    "%y": r"(?P<y>\d{2})",
+    "%m": r"(?P<m>0[1-9]|1[0-2])",
+    "%d": r"(?P<d>0[1-9]|[12]\d|3[01])",
+    "%j": r"(?P<j>[0-3]\d{2})",
+    "%H": r"(?P<H>[01]\d|2[0-3])",
+    "%M": r"(?P<M>[0-5]\d)",
+    "%S": r"(?P<S>[0-5]\d|60)",
+    "%s": r"(?P<s>\d{9,11})",
+    "%z": r"(?P<z>Z|[+-]\d{2}:?\d{2})",
+}
+_OTHERS = {SERIES: r"(?P<series>[^/]+?)", "**": r".*", "*": r"[^/]*", "?": r"[^/]", "%%": "%"}
+_PART = re.compile(r"%.?|\{\w*\}|\*\*|\*|\?|[^%{*?]+|.", re.DOTALL)
+_LARGEST_FIRST = ("%Y", "%m", "%d", "%H", "%M", "%S")
+_LEAP_SECOND = 60
+_MARGIN = timedelta(days=1)  # a zone is up to 14 hours from UTC
+
+
+@dataclass(frozen=True)
+class Named:
+    """What the name of a backup says."""
+
+    series: str
+    """Which of several things it is a backup of; empty where names do not say."""
+    at: datetime | None
+    """When it was begun; None where names do not say. Without a zone where the name has none."""
+
+    def in_zone(self, zone: tzinfo) -> datetime | None:
+        """The time, in `zone` where the name says no other."""
+        return self.at.replace(tzinfo=zone) if self.at is not None and self.at.tzinfo is None else self.at
+
+
+@dataclass(frozen=True)
+class NameTemplate:
+    """
+    A template for the keys of backups: `database/{series}/backup-%Y%m%d-%H%M%S.dump`.
+
+    Directives are those of `date` and strftime: %Y %y %m %d %j %H %M %S, %s for seconds since 1970, %z for a zone.
+    `*` and `?` stand for what is between two slashes, `**` for anything, `{series}` for a word that is read out. A
+    template that ends with a slash is that of folders, each of which is one backup. Where a directive stands twice,
+    its last place counts. Raises ValueError for what is no such template.
+    """
+
+    text: str
+
+    def __post_init__(self) -> None:
+        for part in self._parts:
+            if part.startswith(("%", "{")) and part not in _FIELDS and part not in _OTHERS:
+                known = ", ".join([*_FIELDS, SERIES])
+                raise ValueError(f"{part} is not known; there are {known}, and *, ** and ?")
+        if self._parts.count(SERIES) > 1:
+            raise ValueError(f"{SERIES} can stand there once")
+        if not self.text or self.text.startswith("/"):
+            raise ValueError("a key that begins without a slash")
+
+    @property
+    def says_when(self) -> bool:
+        """Whether its names tell the day on which a backup was begun, at least."""
+        there = set(self._parts)
+        return "%s" in there or (bool(there & {"%Y", "%y"}) and ({"%m", "%d"} <= there or "%j" in there))
+
+    @property
+    def has_series(self) -> bool:
+        """Whether its names tell of which series they are."""
+        return SERIES in self._parts
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether each backup is a folder of several objects."""
+        return self.text.endswith("/")
+
+    @property
+    def prefix(self) -> str:
+        """What every key begins with."""
+        return self._rendered({})
+
+    def of_series(self, series: str) -> "NameTemplate":
+        """The template of that series alone."""
+        return NameTemplate(self.text.replace(SERIES, series.replace("%", "%%")))
+
+    def from_moment(self, moment: datetime) -> str:
+        """
+        What every key of a backup since `moment` sorts after, with a day to spare for zones; empty where none does.
+
+        Names sort by time only where their date goes from the year down, and nothing that varies stands before it.
+        """
+        values = {one: (moment - _MARGIN).strftime(one) for one in _LARGEST_FIRST[:3]}
+        start = self._rendered(values)
+        return start if start != self.prefix else ""
+
+    def read(self, key: str) -> Named | None:
+        """What the key says, None when it does not fit the template or names a day that there is not."""
+        found = self._pattern.match(key)
+        if found is None:
+            return None
+        values = {name.rstrip("_"): value for name, value in found.groupdict().items()}
+        try:
+            return Named(values.get("series", ""), _moment(values) if self.says_when else None)
+        except ValueError:  # 31 February
+            return None
+
+    def folder_of(self, key: str) -> str | None:
+        """The folder that is one backup, of a key in it; only where the template is one of folders."""
+        found = self._pattern.match(key)
+        return found.group(0) if found is not None else None
+
+    @cached_property
+    def _parts(self) -> tuple[str, ...]:
+        return tuple(_PART.findall(self.text))
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        last = {part: place for place, part in enumerate(self._parts)}
+        words = []
+        for place, part in enumerate(self._parts):
+            word = _FIELDS.get(part) or _OTHERS.get(part) or re.escape(part)
+            # A group can have its name once: that of the last place.
+            words.append(word if last[part] == place else re.sub(r"\?P<\w+>", "?:", word))
+        return re.compile("".join(words) + ("" if self.is_folder else r"\Z"), re.DOTALL)
+
+    def _rendered(self, values: dict[str, str]) -> str:
+        """The template up to the first part that is not known."""
+        text, ahead = "", list(_LARGEST_FIRST)
+        for part in self._parts:
+            if part in values and (part not in ahead or part == ahead[0]):
+                text += values[part]
+                ahead = [one for one in ahead if one != part]
+            elif part == "%%" or part not in {*_FIELDS, *_OTHERS}:
+                text += part[:1] if part == "%%" else part
+            else:
+                break
+        return text
+
+
+@lru_cache(maxsize=256)
+def name_template(text: str) -> NameTemplate:
+    """The template that `text` is, made once. Raises ValueError."""
+    return NameTemplate(text)
+
+
+def _moment(values: dict[str, str]) -> datetime:
+    if values.get("s"):
+        return datetime.fromtimestamp(int(values["s"]), UTC)
+    year = int(values["Y"]) if values.get("Y") else 2000 + int(values["y"])
+    if values.get("j"):
+        day = datetime(year, 1, 1) + timedelta(days=int(values["j"]) - 1)  # noqa: DTZ001 - the zone comes with %z, or later
+        if day.year != year:
+            raise ValueError(values["j"])
+    else:
+        day = datetime(year, int(values["m"]), int(values["d"]))  # noqa: DTZ001 - the zone comes with %z, or later
+    seconds = min(int(values.get("S") or 0), _LEAP_SECOND - 1)
+    zone = _zone(values.get("z"))
+    return day.replace(hour=int(values.get("H") or 0), minute=int(values.get("M") or 0), second=seconds, tzinfo=zone)
+
+
+def _zone(text: str | None) -> tzinfo | None:
+    if text is None:
+        return None
+    if text == "Z":
+        return UTC
+    hours, minutes = int(text[1:3]), int(text[-2:])
+    return timezone((1 if text[0] == "+" else -1) * timedelta(hours=hours, minutes=minutes))

@@ -1,0 +1,1 @@
+"""What listings and contents say of backups."""
