@@ -1,0 +1,84 @@
+"""From certificates as they come, in DER or PEM, to what they say."""
+
+from collections.abc import Iterable
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.hashes import SHA256
+
+from opscheck.queries.certificates import Certificate
+
+
+def certificate_of(certificate: x509.Certificate) -> Certificate:
+    """What `certificate` says."""
+    kind, bits = _key(certificate)
+    return Certificate(
+        subject=certificate.subject.rfc4514_string(),
+        issuer=certificate.issuer.rfc4514_string(),
+        not_before=certificate.not_valid_before_utc,
+        not_after=certificate.not_valid_after_utc,
+        serial=f"{certificate.serial_number:X}",
+        fingerprint=certificate.fingerprint(SHA256()).hex(),
+        names=_names(certificate),
+        key=kind,
+        key_bits=bits,
+        signature_hash=_signature_hash(certificate),
+        is_authority=_is_authority(certificate),
+        self_issued=certificate.subject == certificate.issuer,
+    )
+
+
+def certificates_in_pem(text: bytes) -> tuple[Certificate, ...]:
+    """Every certificate in a PEM text, in its order; whatever else is in it is left out. Raises ValueError."""
+    return certificates_of(x509.load_pem_x509_certificates(text))
+
+
+def certificate_in_der(data: bytes) -> Certificate:
+    """The certificate in DER. Raises ValueError."""
+    return certificate_of(x509.load_der_x509_certificate(data))
+
+
+def certificates_of(certificates: Iterable[x509.Certificate]) -> tuple[Certificate, ...]:
+    """What each of them says."""
+    return tuple(certificate_of(one) for one in certificates)
+
+
+def _names(certificate: x509.Certificate) -> tuple[str, ...]:
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, ValueError):
+        return ()
+    hosts = names.get_values_for_type(x509.DNSName)
+    addresses = names.get_values_for_type(x509.IPAddress)
+    return (*hosts, *(str(address) for address in addresses))
+
+
+def _key(certificate: x509.Certificate) -> tuple[str, int]:
+    try:
+        key = certificate.public_key()
+    except (UnsupportedAlgorithm, ValueError):
+        return "", 0
+    if isinstance(key, rsa.RSAPublicKey):
+        return "RSA", key.key_size
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return "EC", key.curve.key_size
+    if isinstance(key, dsa.DSAPublicKey):
+        return "DSA", key.key_size
+    names = {ed25519.Ed25519PublicKey: "Ed25519", ed448.Ed448PublicKey: "Ed448"}
+    return next((name for kind, name in names.items() if isinstance(key, kind)), type(key).__name__), 0
+
+
+def _signature_hash(certificate: x509.Certificate) -> str:
+    try:
+        algorithm = certificate.signature_hash_algorithm
+    except UnsupportedAlgorithm:
+        return ""
+    return algorithm.name if algorithm is not None else ""
+
+
+def _is_authority(certificate: x509.Certificate) -> bool:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except (x509.ExtensionNotFound, ValueError):
+        return False
