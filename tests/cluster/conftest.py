@@ -1,14 +1,16 @@
 """Tests on a real Kubernetes: which programs, one API server for all of them, and how many tests it saw."""
 
+import functools
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
 from tests.cluster.building import Programs, find_programs, is_required
 from tests.cluster.control_plane import Cluster
+from tests.cluster.crds import Published, definitions, establish
 from tests.servers.cache import NotThere
 
 FOLDERS = pytest.StashKey[list[Path]]()
@@ -31,7 +33,27 @@ def found(*, that_move: bool = False) -> Programs:
     try:
         return find_programs(that_move=that_move)
     except NotThere as why:
-        (pytest.fail if is_required() else pytest.skip)(str(why))
+        end(why)
+
+
+def end(why: NotThere) -> NoReturn:
+    """Skip the test, or fail it where it must not be skipped."""
+    (pytest.fail if is_required() else pytest.skip)(str(why))
+
+
+@pytest.fixture(name="serve", scope="session")
+def _serve(cluster: Cluster) -> Callable[[Published], None]:
+    """Have the cluster serve what others have published, such as `tests.cluster.crds.CERT_MANAGER`."""
+
+    @functools.cache
+    def serve(published: Published) -> None:
+        try:
+            definitions(published)
+        except NotThere as why:
+            end(why)
+        establish(cluster.api, published)
+
+    return serve
 
 
 @pytest.fixture(name="folder", scope="session")
