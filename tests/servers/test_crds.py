@@ -64,7 +64,7 @@ def test_a_module_that_has_changed_since_it_was_chosen_is_refused(go):
 def test_what_go_says_against_it_is_told(go):
     answers(go, Error="no such version")
 
-    with pytest.raises(NotThere, match="queues@v1.0.0 cannot be fetched: no such version"):
+    with pytest.raises(NotThere, match=r"queues@v1\.0\.0 cannot be fetched: no such version"):
         definitions(PUBLISHED)
 
 
