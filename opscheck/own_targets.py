@@ -48,7 +48,8 @@ class Endpoint(OwnTarget):
         found = _HOST_AND_PORT.fullmatch(text.strip())
         if found is None or not 0 < int(found["port"]) <= _LAST_PORT:
             raise PydanticCustomError("endpoint", cls.noun)
-        return cls(name=f"tls://{found[0]}", host=found["host"].strip("[]"), port=int(found["port"]))
+        # Not validated once more: what a policy writes here is a text, and a mapping is refused.
+        return cls.model_construct(name=f"tls://{found[0]}", host=found["host"].strip("[]"), port=int(found["port"]))
 
     @property
     def address(self) -> str:

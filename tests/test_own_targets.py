@@ -1,0 +1,68 @@
+"""Targets that an expectation writes itself, where it stands."""
+
+from textwrap import dedent
+
+import pytest
+from pydantic import ValidationError
+
+from opscheck.expectations.base import Expectation
+from opscheck.own_targets import Endpoint
+from opscheck.policy.loading import read_policy
+from opscheck.queries.http import HttpRequest
+from opscheck.testing import expect
+
+
+class Answering(Expectation, check="test.answering"):
+    """The endpoint answers."""
+
+    endpoint: Endpoint
+    """Where it is."""
+
+    def queries(self) -> list[HttpRequest]:
+        """Any question."""
+        return [HttpRequest(target=self.endpoint.name, path="/")]
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port", "address"),
+    [
+        ("api.example.com:443", "api.example.com", 443, "api.example.com:443"),
+        ("127.0.0.1:5432", "127.0.0.1", 5432, "127.0.0.1:5432"),
+        ("[2001:db8::1]:636", "2001:db8::1", 636, "[2001:db8::1]:636"),
+    ],
+)
+def test_an_endpoint_is_a_host_and_a_port(text, host, port, address):
+    endpoint = expect(Answering, endpoint=text, severity="P1").endpoint
+
+    assert (host, port, address) == (endpoint.host, endpoint.port, endpoint.address)
+    assert f"tls://{text}" == endpoint.name
+    assert {"endpoint": address} == endpoint.facts()
+
+
+@pytest.mark.parametrize("text", ["api.example.com", "https://api.example.com", "a:0", "a:70000", "::1:443", "", 443])
+def test_what_is_no_endpoint_is_refused_with_an_example(text):
+    with pytest.raises(ValidationError, match=r"api\.example\.com:443"):
+        expect(Answering, endpoint=text, severity="P1")
+
+
+def test_an_expectation_is_about_the_endpoint_that_it_names():
+    one = expect(Answering, endpoint="a:443", severity="P1")
+
+    assert one.system is one.endpoint
+    assert (one.endpoint,) == one.systems
+
+
+def test_the_targets_of_a_policy_include_those_that_its_expectations_bring(tmp_path):
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(
+        dedent("""\
+            version: 1
+            environment: test
+            targets: {api: {kind: http, base_url: "http://api"}}
+            expectations:
+              - {id: one, check: test.answering, endpoint: "a:443", severity: P1}
+              - {id: two, check: test.answering, endpoint: "a:443", severity: P2}
+        """)
+    )
+
+    assert {"api", "tls://a:443"} == set(read_policy(policy).finish(today=None).targets)
