@@ -1,19 +1,45 @@
-"""A certificate authority of the demo's own, and the trust in it."""
+"""A certificate authority of the demo's own, its servers' certificates, and the trust in it."""
 
 import ssl
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import trustme
 
 from opscheck.demo.serving import Tls
 
+LIFETIME = timedelta(days=90)
+_USED = timedelta(days=12)
+_NAMES = ("127.0.0.1", "localhost")
+
+
+class Authority:
+    """A new certificate authority, which signs for 127.0.0.1 and localhost."""
+
+    def __init__(self) -> None:
+        self._authority = trustme.CA(organization_name="opscheck demo")
+
+    @property
+    def certificate(self) -> bytes:
+        """What its servers' clients have to trust, as PEM."""
+        return self._authority.cert_pem.bytes()
+
+    def tls(self) -> Tls:
+        """The server's side of TLS, with a certificate that has most of its lifetime left."""
+        made = Tls(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), self.certificate)
+        self.renew(made)
+        return made
+
+    def renew(self, tls: Tls, *, left: timedelta = LIFETIME - _USED) -> None:
+        """Serve another certificate from the next handshake on: one that ends when `left` is over."""
+        ends = datetime.now(UTC) + left
+        made = self._authority.issue_cert(*_NAMES, not_before=ends - LIFETIME, not_after=ends)
+        made.configure_cert(tls.context)
+
 
 def issue() -> Tls:
     """A server certificate for 127.0.0.1 and localhost, and the new authority that signed it."""
-    authority = trustme.CA(organization_name="opscheck demo")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1", "localhost").configure_cert(context)
-    return Tls(context, authority.cert_pem.bytes())
+    return Authority().tls()
 
 
 def write_bundle(path: Path, authority: bytes) -> Path:

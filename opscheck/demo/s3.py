@@ -1,8 +1,10 @@
 """An S3 server: moto, in a process of its own, because its buckets are global to a process."""
 
+import base64
+import hashlib
 import sys
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
@@ -14,11 +16,13 @@ BUCKET = "integration-deployment-backups"
 REGION = "us-east-1"
 _ATTEMPTS = 3
 _STARTING_TAKES_AT_MOST = 60.0
+_REFUSED = 300
+_WHAT_IT_SAYS = 500
 
 
 class S3(Closing):
     """
-    An S3 server on 127.0.0.1 and a free port, gone after `close`, with one bucket and last night's backup.
+    An S3 server on 127.0.0.1 and a free port, gone after `close`, with one empty bucket.
 
     It takes any credentials; these are random. Raises ServerFailed.
     """
@@ -31,7 +35,6 @@ class S3(Closing):
         try:
             self._start_somewhere()
             self.put(bucket)
-            self.put(f"{bucket}/{_backup_name()}", b"\x1f\x8b" + b"not really a dump" * 64)
         except BaseException:
             self.close()
             raise
@@ -56,16 +59,18 @@ class S3(Closing):
             "AWS_DEFAULT_REGION": REGION,
         }
 
-    def put(self, path: str, body: bytes = b"") -> None:
-        """Make a bucket (`name`) or an object (`name/key`)."""
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
-        try:
-            connection.request("PUT", f"/{path}", body, {"Authorization": self._authorization()})
-            status = connection.getresponse().status
-        finally:
-            connection.close()
-        if status != 200:  # noqa: PLR2004 -- OK
-            raise ServerFailed(f"the S3 server answered {status} to PUT /{path}")
+    def put(self, path: str, body: bytes = b"", *, modified: datetime | None = None) -> None:
+        """
+        Make a bucket (`name`), a setting of it (`name?versioning`) or an object (`name/key`).
+
+        modified: what the store says when an object was written; now, when not given.
+        """
+        dated = {"x-amz-meta-mtime": f"{modified.timestamp():.3f}"} if modified else {}
+        self._ask("PUT", path, body, {"Content-MD5": _md5(body), **dated})  # a bucket with object lock wants its sum
+
+    def delete(self, path: str) -> None:
+        """Delete an object (`name/key`)."""
+        self._ask("DELETE", path)
 
     def close(self) -> None:
         """Stop the server and delete its folder. May be called twice."""
@@ -77,7 +82,7 @@ class S3(Closing):
         """Start on a free port; somebody may take it first, so try again with another."""
         for attempt in range(1, _ATTEMPTS + 1):
             self.port = free_port()
-            command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)]
+            command = [sys.executable, "-m", "opscheck.demo.s3_server", str(self.port)]
             self._process = ServerProcess("moto", command, Path(self._folder.name) / "log")
             try:
                 self._process.wait_until(self._answers, within=_STARTING_TAKES_AT_MOST)
@@ -98,12 +103,22 @@ class S3(Closing):
         finally:
             connection.close()
 
+    def _ask(self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> None:
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            connection.request(method, f"/{path}", body, {"Authorization": self._authorization(), **(headers or {})})
+            answer = connection.getresponse()
+            said = answer.read(_WHAT_IT_SAYS)
+        finally:
+            connection.close()
+        if answer.status >= _REFUSED:
+            raise ServerFailed(f"the S3 server answered {answer.status} to {method} /{path}: {said.decode()}")
+
     def _authorization(self) -> str:
         """Moto reads the service from a signature's scope and does not verify the signature."""
         scope = f"{self.access_key}/{datetime.now(UTC):%Y%m%d}/{REGION}/s3/aws4_request"
         return f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=unsigned"
 
 
-def _backup_name() -> str:
-    last_night = (datetime.now(UTC) - timedelta(days=1)).replace(hour=2, minute=0, second=0)
-    return f"database/backup-{last_night:%Y%m%d-%H%M%S}.sql.gz"
+def _md5(body: bytes) -> str:
+    return base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
