@@ -5,11 +5,9 @@ import os
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import yaml
 from kubernetes import config as kubernetes_config
@@ -20,6 +18,7 @@ from kubernetes.config.kube_config import KubeConfigLoader, KubeConfigMerger
 
 from opscheck.masking import mask_secrets
 from opscheck.probes.kubernetes.exec_plugin import exec_credentials
+from opscheck.probes.proxies import environment_proxy
 from opscheck.queries.observation import ProbeError, ProblemKind
 from opscheck.targets import KubernetesTarget
 
@@ -206,7 +205,7 @@ def _access(
         advice=advice,
         tls=_tls(configuration) if server.startswith("https://") else None,
         tls_server_name=configuration.tls_server_name,
-        proxy=cluster.get("proxy-url") or _environment_proxy(server),
+        proxy=cluster.get("proxy-url") or environment_proxy(server),
     )
 
 
@@ -216,22 +215,6 @@ def _with_scheme(server: str, configuration: Configuration) -> str:
         return server
     secured = configuration.ssl_ca_cert or configuration.cert_file or not configuration.verify_ssl
     return f"{'https' if secured else 'http'}://{server}"
-
-
-def _environment_proxy(server: str) -> str | None:
-    # The package takes HTTP_PROXY for HTTPS servers too.
-    parts = urlsplit(server)
-    # As client-go does: what runs on this machine is never reached through a proxy.
-    if parts.hostname == "localhost" or _is_loopback(parts.hostname or "") or proxy_bypass(parts.netloc):
-        return None
-    return getproxies().get(parts.scheme)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _tls(configuration: Configuration) -> ssl.SSLContext:

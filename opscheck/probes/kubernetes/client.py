@@ -11,7 +11,8 @@ import urllib3
 from opscheck.probes.contact import late, unreachable
 from opscheck.probes.kubernetes.access import Access
 from opscheck.probes.kubernetes.refusals import refusal, retry_after
-from opscheck.probes.kubernetes.wire import new_pool, start_clock
+from opscheck.probes.kubernetes.wire import new_pool
+from opscheck.probes.timed_http import innermost, start_clock
 from opscheck.queries.kubernetes.lists import KubernetesRule
 from opscheck.queries.observation import ProbeError, ProblemKind
 
@@ -141,7 +142,7 @@ class Client:
             text = f"{ask.text} was answered {response.status}, but not to its end in {deadline.timeout_s:g} s"
             raise self.late(deadline, text) from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            text = f"the answer to {ask.text} broke off: {_innermost(error)}"
+            text = f"the answer to {ask.text} broke off: {innermost(error)}"
             raise ProbeError(ProblemKind.UNREADABLE, text, "a proxy on the way may limit time or size") from error
         finally:
             response.close()
@@ -188,7 +189,7 @@ class Client:
         return headers
 
     def _failed(self, error: Exception, ask: Ask) -> ProbeError:
-        cause = _innermost(error)
+        cause = innermost(error)
         if isinstance(cause, ValueError) and not isinstance(cause, OSError):  # certificate errors are both
             # Without its text, which would quote a header with a secret.
             text = "a credential of the kubeconfig has characters that no HTTP header may have"
@@ -231,16 +232,6 @@ def _received(response: urllib3.BaseHTTPResponse, sink: Sink | None, limit: int)
             break
     headers = {name.lower(): value for name, value in response.headers.items()}
     return Reply(response.status, headers, bytes(kept), left < 0)
-
-
-def _innermost(error: BaseException) -> BaseException:
-    """What urllib3 wrapped, once or several times: the operating system's own error."""
-    while not isinstance(error, OSError | http.client.HTTPException):
-        wrapped = [inner for inner in (error.__cause__, *error.args, error.__context__) if isinstance(inner, Exception)]
-        if not wrapped:
-            return error
-        error = wrapped[0]
-    return error
 
 
 def _throttled(ask: Ask, reply: Reply, wait: float, deadline: Deadline) -> ProbeError:

@@ -1,87 +1,15 @@
-"""urllib3 with one deadline per request. Its own time-outs are per read: one byte per second would hold it for ever."""
+"""The connections to an API server, as its kubeconfig says."""
 
-import http.client
-import io
-import socket
-import threading
 from typing import Any
 
 import urllib3
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from opscheck.probes.contact import seconds_left
 from opscheck.probes.kubernetes.access import Access
-
-
-class Clock(threading.local):
-    """The deadline of the request that this thread is making, and whether a byte of its answer came."""
-
-    deadline: float = 0.0
-    received: bool = False
-
-
-_clock = Clock()
-
-
-def start_clock(deadline: float) -> Clock:
-    """From now on every read of this thread ends at `deadline` on the monotonic clock, with TimeoutError."""
-    _clock.deadline, _clock.received = deadline, False
-    return _clock
-
-
-class _TimedReads(io.RawIOBase):
-    """The bytes that a socket receives, none of them after the deadline."""
-
-    def __init__(self, raw: io.RawIOBase, connection: socket.socket) -> None:
-        self._raw = raw
-        self._connection = connection
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        self._connection.settimeout(seconds_left(_clock.deadline))
-        count = self._raw.readinto(buffer)
-        _clock.received |= bool(count)
-        return count
-
-    def close(self) -> None:
-        self._raw.close()
-        super().close()
-
-
-class _TimedResponse(http.client.HTTPResponse):
-    def __init__(self, sock: socket.socket, *arguments: Any, **options: Any) -> None:
-        super().__init__(sock, *arguments, **options)
-        self.fp = io.BufferedReader(_TimedReads(self.fp.detach(), sock))
-
-
-class _Http(HTTPConnection):
-    response_class = _TimedResponse
-
-
-class _Https(HTTPSConnection):
-    response_class = _TimedResponse
-
-    def connect(self) -> None:
-        super().connect()
-        # The kubeconfig may ask not to verify; urllib3 would warn at every connection of what was asked for.
-        self.is_verified = True
-
-
-class _HttpPool(HTTPConnectionPool):
-    ConnectionCls = _Http
-
-
-class _HttpsPool(HTTPSConnectionPool):
-    ConnectionCls = _Https
+from opscheck.probes.timed_http import timed
 
 
 def new_pool(access: Access, size: int) -> urllib3.PoolManager:
     """At most `size` connections at once, shared by all threads. Raises urllib3's errors for a proxy it cannot use."""
     tls = {"ssl_context": access.tls, "server_hostname": access.tls_server_name} if access.tls else {}
     options: dict[str, Any] = {"num_pools": 1, "maxsize": size, "block": True, "retries": False, **tls}
-    pool = urllib3.ProxyManager(access.proxy, **options) if access.proxy else urllib3.PoolManager(**options)
-    pool.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
-    return pool
+    return timed(urllib3.ProxyManager(access.proxy, **options) if access.proxy else urllib3.PoolManager(**options))

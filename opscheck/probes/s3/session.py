@@ -1,0 +1,55 @@
+"""Reaching a bucket for the first time."""
+
+import time
+from typing import Any
+
+import boto3
+from botocore import exceptions
+from botocore.config import Config
+
+from opscheck.probes.s3.refusals import Call, refusal
+from opscheck.probes.s3.store import S3Store
+from opscheck.probes.s3.transport import Transport
+from opscheck.probes.stores.base import StoreSession
+from opscheck.queries.observation import ProbeError, ProblemKind
+from opscheck.targets import S3Target
+
+OWN_SHARE = 0.97
+"""Of its time, so that the probe itself ends a question before the gatherer gives it up, and says how far it came."""
+
+
+def open_session(target: S3Target, timeout_s: float) -> StoreSession:
+    """Ask for one object. Raises ProbeError with `target_down`."""
+    deadline = time.monotonic() + timeout_s * OWN_SHARE
+    store = _store(target)
+    store.look(deadline)
+    return StoreSession(store)
+
+
+def _store(target: S3Target) -> S3Store:
+    try:
+        session = boto3.session.Session(profile_name=target.profile, region_name=target.region)
+        client = session.client("s3", endpoint_url=target.endpoint_url, config=_config(target))
+        # A store that answers without them would be asked as nobody.
+        if session.get_credentials() is None:
+            raise exceptions.NoCredentialsError
+    except ValueError as error:  # without its text, which is the whole endpoint
+        text = "the target's endpoint_url is no address of a server"
+        raise ProbeError(ProblemKind.UNSUPPORTED, text, "such as https://s3.example.com", target_down=True) from error
+    except exceptions.BotoCoreError as error:
+        raise refusal(error, Call("GetCallerIdentity", "", target.bucket)) from error
+    bundle = session._session.get_config_variable("ca_bundle")  # noqa: SLF001 - boto3 shows it nowhere else
+    return S3Store(client, Transport(target.ca_file or bundle), target.bucket)
+
+
+def _config(target: S3Target) -> Config:
+    styles = {None: "auto", True: "path", False: "virtual"}
+    options: dict[str, Any] = {
+        # Whatever AWS_MAX_ATTEMPTS says: a store that answers the second time only is worth a word.
+        "retries": {"total_max_attempts": 1, "mode": "standard"},
+        "s3": {"addressing_style": styles[target.path_style]},
+        "request_checksum_calculation": "when_required",
+        "response_checksum_validation": "when_required",
+        "user_agent_extra": "opscheck",
+    }
+    return Config(**options)

@@ -1,0 +1,224 @@
+"""A bucket as a store: its objects by page, and their bytes."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+
+from opscheck.probes.s3.refusals import Call, code_of, refusal
+from opscheck.probes.s3.transport import Transport
+from opscheck.probes.stores.base import Entry
+from opscheck.queries.observation import ProbeError, ProblemKind
+
+_PIECE = 2**20
+_AT_HAND = {"", "STANDARD"}
+
+
+class _Waiting(threading.local):
+    deadline: float = 0.0
+
+
+class S3Store:
+    """One bucket. Its methods are called from several threads at once."""
+
+    def __init__(self, client: Any, transport: Transport, bucket: str) -> None:
+        self.address = f"s3://{bucket}"
+        self.bucket = bucket
+        self._client = client
+        self._transport = transport
+        self._waiting = _Waiting()
+        client.meta.events.register("before-send.s3", self._send)
+
+    def look(self, deadline: float) -> None:
+        """Make sure that the bucket is there and the credentials are known. Raises ProbeError with `target_down`."""
+        try:
+            self.call("list_objects_v2", "s3:ListBucket", deadline, MaxKeys=1)
+        except ProbeError as error:
+            # Who may list a prefix only is denied this, and welcome all the same.
+            if error.problem.kind is ProblemKind.DENIED and not error.problem.target_down:
+                return
+            error.problem = msgspec.structs.replace(error.problem, target_down=True)
+            raise
+
+    def pages(
+        self, prefix: str, *, after: str = "", versions: bool = False, deadline: float
+    ) -> Iterator[tuple[Entry, ...]]:
+        """What is there, a page per request."""
+        return self._versions(prefix, after, deadline) if versions else self._objects(prefix, after, deadline)
+
+    def size(self, key: str, version: str, *, deadline: float) -> int:
+        """How many bytes the object has. ABSENT where there is none."""
+        found = self.call("head_object", "s3:GetObject", deadline, what=key, **_one(key, version))
+        return int(found["ContentLength"])
+
+    @contextmanager
+    def open(
+        self, key: str, version: str, *, start: int = 0, length: int | None = None, deadline: float
+    ) -> Iterator[Iterator[bytes]]:
+        """The bytes from `start`, to the end or `length` of them. ABSENT where there is no object."""
+        wanted = dict(_one(key, version))
+        if start or length is not None:
+            wanted["Range"] = f"bytes={start}-" + (str(start + length - 1) if length is not None else "")
+        found = self._beginning(key, wanted, deadline) if length != 0 else None
+        if found is None:
+            yield iter(())
+            return
+        if start and "ContentRange" not in found:
+            text = f"{self.address} answers with a whole object where a part of it was asked for"
+            raise ProbeError(ProblemKind.UNSUPPORTED, text)
+        try:
+            yield self._read(found["Body"], key, length)
+        finally:
+            found["Body"].close()
+
+    def call(self, name: str, action: str, deadline: float, *, what: str = "", **words: Any) -> dict[str, Any]:
+        """One request about the bucket. Raises ProbeError."""
+        self._waiting.deadline = deadline
+        try:
+            answer: dict[str, Any] = getattr(self._client, name)(Bucket=self.bucket, **words)
+        except Exception as error:  # botocore's errors have many roots; what is not known is raised again
+            raise self._told(error, _call(name, action, self.bucket, what)) from error
+        return answer
+
+    def asked(self, name: str, action: str, deadline: float, *absent: str) -> dict[str, Any] | None:
+        """What the bucket's configuration says; None where the store answers with a code of `absent`: there is none."""
+        self._waiting.deadline = deadline
+        try:
+            answer: dict[str, Any] = getattr(self._client, name)(Bucket=self.bucket)
+        except Exception as error:  # as above
+            if code_of(error) in absent:
+                return None
+            raise self._told(error, _call(name, action, self.bucket, "")) from error
+        return answer
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._transport.close()
+        self._client.close()
+
+    def _send(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+        return self._transport.send(request, self._waiting.deadline)
+
+    def _told(self, error: Exception, call: Call) -> ProbeError:
+        return refusal(error, call)
+
+    def _objects(self, prefix: str, after: str, deadline: float) -> Iterator[tuple[Entry, ...]]:
+        def page(place: Mapping[str, Any]) -> dict[str, Any]:
+            return self.call("list_objects_v2", "s3:ListBucket", deadline, what=prefix, Prefix=prefix, **place)
+
+        for answer in self._listed(page, {"StartAfter": after} if after else {}, _next_objects):
+            yield tuple(
+                Entry(found["Key"], found["Size"], found["LastModified"], _class(found))
+                for found in answer.get("Contents", ())
+            )
+
+    def _versions(self, prefix: str, after: str, deadline: float) -> Iterator[tuple[Entry, ...]]:
+        action = "s3:ListBucketVersions"
+
+        def page(place: Mapping[str, Any]) -> dict[str, Any]:
+            return self.call("list_object_versions", action, deadline, what=prefix, Prefix=prefix, **place)
+
+        for answer in self._listed(page, {"KeyMarker": after} if after else {}, _next_versions):
+            found = [
+                *(_version(one, deleted=False) for one in answer.get("Versions", ())),
+                *(_version(one, deleted=True) for one in answer.get("DeleteMarkers", ())),
+            ]
+            # Two lists of one page, each by key and newest first.
+            found.sort(key=lambda one: one.modified, reverse=True)
+            yield tuple(sorted(found, key=lambda one: one.key))
+
+    def _listed(
+        self,
+        page: Callable[[Mapping[str, Any]], dict[str, Any]],
+        place: Mapping[str, Any],
+        following: Callable[[Mapping[str, Any]], dict[str, Any]],
+    ) -> Iterator[dict[str, Any]]:
+        seen: set[tuple[tuple[str, Any], ...]] = set()
+        began = time.monotonic()
+        while True:
+            answer = self._page(page, place, began, len(seen))
+            if "IsTruncated" not in answer:
+                text = f"{self.address} answered something that is no list of objects"
+                raise ProbeError(ProblemKind.UNREADABLE, text, "does the endpoint_url lead to an S3 store?")
+            yield answer
+            if not answer["IsTruncated"]:
+                return
+            place = following(answer)
+            mark = tuple(sorted(place.items()))
+            if not place or mark in seen:
+                raise ProbeError(ProblemKind.UNREADABLE, f"{self.address} says that there is more, and gives the same")
+            seen.add(mark)
+
+    def _page(
+        self,
+        page: Callable[[Mapping[str, Any]], dict[str, Any]],
+        place: Mapping[str, Any],
+        began: float,
+        pages: int,
+    ) -> dict[str, Any]:
+        try:
+            return page(place)
+        except ProbeError as error:
+            if error.problem.kind is ProblemKind.LATE and pages:
+                after = f"{pages} pages and {time.monotonic() - began:.1f} s"
+                text = f"{self.address} was not listed to its end after {after}"
+                raise ProbeError(ProblemKind.LATE, text, "raise the timeout, or begin names with their date") from error
+            raise
+
+    def _beginning(self, key: str, wanted: Mapping[str, Any], deadline: float) -> dict[str, Any] | None:
+        """The head of the answer; None where the object ends before what was asked for."""
+        self._waiting.deadline = deadline
+        try:
+            answer: dict[str, Any] = self._client.get_object(Bucket=self.bucket, **wanted)
+        except Exception as error:  # as above
+            if code_of(error) in {"InvalidRange", "416"}:
+                return None
+            raise self._told(error, Call("GetObject", "s3:GetObject", self.bucket, key)) from error
+        return answer
+
+    def _read(self, body: Any, key: str, length: int | None) -> Iterator[bytes]:
+        left = length
+        try:
+            while left is None or left > 0:
+                piece = body.read(_PIECE if left is None else min(_PIECE, left))
+                if not piece:
+                    return
+                left = None if left is None else left - len(piece)
+                yield piece
+        except ProbeError:
+            raise
+        except Exception as error:  # as above
+            raise self._told(error, Call("GetObject", "s3:GetObject", self.bucket, key)) from error
+
+
+def _call(name: str, action: str, bucket: str, what: str) -> Call:
+    return Call("".join(word.capitalize() for word in name.split("_")), action, bucket, what)
+
+
+def _one(key: str, version: str) -> dict[str, str]:
+    return {"Key": key, "VersionId": version} if version else {"Key": key}
+
+
+def _class(found: Mapping[str, Any]) -> str:
+    storage = str(found.get("StorageClass", ""))
+    return "" if storage in _AT_HAND else storage
+
+
+def _version(found: Mapping[str, Any], *, deleted: bool) -> Entry:
+    version = str(found.get("VersionId", ""))
+    return Entry(found["Key"], found.get("Size", 0), found["LastModified"], _class(found), version, deleted)
+
+
+def _next_objects(answer: Mapping[str, Any]) -> dict[str, Any]:
+    token = answer.get("NextContinuationToken")
+    return {"ContinuationToken": token} if token else {}
+
+
+def _next_versions(answer: Mapping[str, Any]) -> dict[str, Any]:
+    if not answer.get("NextKeyMarker"):
+        return {}
+    return {"KeyMarker": answer["NextKeyMarker"], "VersionIdMarker": answer.get("NextVersionIdMarker", "")}
