@@ -6,6 +6,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.x509.oid import AuthorityInformationAccessOID
 
 from opscheck.queries.certificates import Certificate
 
@@ -26,6 +27,7 @@ def certificate_of(certificate: x509.Certificate) -> Certificate:
         signature_hash=_signature_hash(certificate),
         is_authority=_is_authority(certificate),
         self_issued=certificate.subject == certificate.issuer,
+        issuer_urls=_issuer_urls(certificate),
     )
 
 
@@ -52,6 +54,15 @@ def _names(certificate: x509.Certificate) -> tuple[str, ...]:
     hosts = names.get_values_for_type(x509.DNSName)
     addresses = names.get_values_for_type(x509.IPAddress)
     return (*hosts, *(str(address) for address in addresses))
+
+
+def _issuer_urls(certificate: x509.Certificate) -> tuple[str, ...]:
+    try:
+        access = certificate.extensions.get_extension_for_class(x509.AuthorityInformationAccess).value
+    except (x509.ExtensionNotFound, ValueError):
+        return ()
+    places = (one.access_location for one in access if one.access_method == AuthorityInformationAccessOID.CA_ISSUERS)
+    return tuple(place.value for place in places if isinstance(place, x509.UniformResourceIdentifier))
 
 
 def _key(certificate: x509.Certificate) -> tuple[str, int]:

@@ -5,8 +5,10 @@ import os
 import socket
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import msgspec
 
@@ -30,21 +32,56 @@ def seconds_left(deadline: float) -> float:
 
 def dial(host: str, port: int, deadline: float) -> socket.socket:
     """Connect to the first address of `host` that accepts. Raises OSError."""
-    addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return dial_first(resolved(host, port), deadline)
+
+
+@dataclass(frozen=True)
+class Address:
+    """One address that a name stands for, with a port."""
+
+    family: int
+    kind: int
+    protocol: int
+    place: tuple[Any, ...]
+    """As sockets take it."""
+
+    def __str__(self) -> str:
+        host, port = self.place[:2]
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def resolved(host: str, port: int) -> tuple[Address, ...]:
+    """What `host` stands for, each address once. Raises OSError."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return tuple(
+        dict.fromkeys(Address(int(family), kind, protocol, place) for family, kind, protocol, _, place in found)
+    )
+
+
+def dial_first(addresses: Sequence[Address], deadline: float) -> socket.socket:
+    """Connect to the first of these that accepts. Raises OSError."""
     failure: OSError = TimeoutError()
-    for tried, (family, kind, protocol, _, address) in enumerate(addresses):
-        connection = socket.socket(family, kind, protocol)
+    for tried, address in enumerate(addresses):
         try:
             # An address that drops packets must leave time for the others.
-            connection.settimeout(seconds_left(deadline) / (len(addresses) - tried))
-            connection.connect(address)
+            now = time.monotonic()
+            return dial_one(address, now + seconds_left(deadline) / (len(addresses) - tried))
         except OSError as error:
-            connection.close()
             failure = error
-        else:
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return connection
     raise failure
+
+
+def dial_one(address: Address, deadline: float) -> socket.socket:
+    """Connect to this one. Raises OSError."""
+    connection = socket.socket(address.family, address.kind, address.protocol)
+    try:
+        connection.settimeout(seconds_left(deadline))
+        connection.connect(address.place)
+    except BaseException:
+        connection.close()
+        raise
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
 
 
 def secure(connection: socket.socket, context: ssl.SSLContext, host: str, deadline: float) -> ssl.SSLSocket:
@@ -64,16 +101,22 @@ def trust(ca_file: str | None, client_certificate: str | None = None) -> ssl.SSL
 
 @lru_cache(maxsize=32)  # reading the system's authorities takes 15 ms, and a policy may name a hundred servers
 def _trust(ca_file: str | None, client_certificate: str | None, *_environment: str | None) -> ssl.SSLContext:
+    return new_trust(ca_file, client_certificate)
+
+
+def new_trust(ca_file: str | None, client_certificate: str | None, whose: str = "the target's") -> ssl.SSLContext:
+    """As `trust`, but one that nobody else uses, so that it may be changed. Raises ProbeError."""
     try:
         context = ssl.create_default_context(cafile=ca_file)
     except OSError as error:
-        raise _bad_file("ca_file", ca_file, error, "certificates") from error
+        raise _bad_file(error, "certificates", whose, "ca_file", ca_file) from error
     if client_certificate is not None:
         try:
             # Without a password OpenSSL would ask for one on the terminal.
             context.load_cert_chain(client_certificate, password="")
         except OSError as error:
-            raise _bad_file("client_certificate", client_certificate, error, "a certificate and its key") from error
+            content = "a certificate and its key"
+            raise _bad_file(error, content, whose, "client_certificate", client_certificate) from error
     return context
 
 
@@ -86,11 +129,12 @@ def late(text: str, waited_s: float, *, target_down: bool = False) -> ProbeError
 
 def unreachable(error: OSError, place: str, *, target_down: bool = True) -> ProbeError:
     """What `error` means for `place`, which is where the connection should have gone: `host:port` or a path."""
-    text, advice = _explained(error, place)
+    text, advice = explained(error, place)
     return ProbeError(ProblemKind.UNREACHABLE, text, advice, target_down=target_down)
 
 
-def _explained(error: OSError, place: str) -> tuple[str, str]:
+def explained(error: OSError, place: str) -> tuple[str, str]:
+    """What `error` means, as a sentence that begins with `place` or tells of it, and what to do about it."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return _certificate(error, place)
     if isinstance(error, ssl.SSLError):
@@ -130,7 +174,7 @@ _WRONG_HOST = {62, 64}
 _UNKNOWN_AUTHORITY = {2, 18, 19, 20, 21}
 
 _TRUST = (
-    "when it is your own authority, name its PEM file in the target's `ca_file` or in SSL_CERT_FILE; "
+    "when it is your own authority, name its PEM file in `ca_file` or in SSL_CERT_FILE; "
     "when it is a public one, the server may leave out its intermediate certificate"
 )
 
@@ -157,7 +201,7 @@ _TLS_REASONS: Mapping[str, tuple[str, str]] = {
     "HTTP_REQUEST": ("answers, but not with TLS", "is this a port without TLS?"),
     "TLSV13_ALERT_CERTIFICATE_REQUIRED": (
         "asks for a client certificate",
-        "name one in the target's `client_certificate`",
+        "name one in `client_certificate`",
     ),
     "TLSV1_ALERT_PROTOCOL_VERSION": ("offers no version of TLS that is accepted here", "allow TLS 1.2 or newer there"),
     "UNSUPPORTED_PROTOCOL": ("offers no version of TLS that is accepted here", "allow TLS 1.2 or newer there"),
@@ -176,9 +220,9 @@ def _tls(error: ssl.SSLError, place: str) -> tuple[str, str]:
     return f"{place} {text}", advice
 
 
-def _bad_file(field: str, path: str | None, error: OSError, content: str) -> ProbeError:
+def _bad_file(error: OSError, content: str, whose: str, field: str, path: str | None) -> ProbeError:
     if isinstance(error, ssl.SSLError):
-        text = f"the target's {field} {path} does not hold {content} that can be used ({error.reason or 'no PEM'})"
+        text = f"{whose} {field} {path} does not hold {content} that can be used ({error.reason or 'no PEM'})"
     else:
-        text = f"the target's {field} {path} cannot be read: {error.strerror}"
+        text = f"{whose} {field} {path} cannot be read: {error.strerror}"
     return ProbeError(ProblemKind.UNSUPPORTED, text, f"{field} is a PEM file with {content}", target_down=True)

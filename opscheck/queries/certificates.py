@@ -32,6 +32,8 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """Whether it may sign others."""
     self_issued: bool = False
     """Whether it names itself as its issuer."""
+    issuer_urls: tuple[str, ...] = ()
+    """Where it says that the certificate of its issuer is; some clients fetch it from there, and most do not."""
 
     @property
     def lifetime(self) -> timedelta:
