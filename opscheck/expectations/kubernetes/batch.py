@@ -2,28 +2,17 @@
 
 from collections.abc import Iterable
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
 from opscheck.expectations.base import Remediation
 from opscheck.expectations.kubernetes.base import PLACE_FACTS, OfKind, Window, kubectl
+from opscheck.expectations.time_zones import TimeZone
 from opscheck.queries.base import Query
 from opscheck.queries.kubernetes.batch import ListCronJobs, ListJobs
 from opscheck.queries.kubernetes.pods import ListPods
 from opscheck.units import Count, Duration, Graded, Percentage
 
-
-def _time_zone(value: str) -> str:
-    try:
-        ZoneInfo(value)
-    except (ValueError, OSError, LookupError) as error:
-        raise PydanticCustomError("time_zone", "the name of a time zone, such as Europe/Berlin or UTC") from error
-    return value
-
-
-TimeZone = Annotated[str, AfterValidator(_time_zone)]
 NamePatterns = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
 
 

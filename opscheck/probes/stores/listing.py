@@ -27,7 +27,7 @@ def read(store: Store, query: ListBackups, timeout_s: float) -> Listing:
     while True:
         since = _start(template, now, within)
         found = seen.under(store, since, versions=query.versions, deadline=deadline)
-        if found.backups or not since:
+        if len(found.backups) >= query.least or not since:
             break
         within = max(within or 0.0, _DAY_S) * _WIDER
     elsewhere = () if found.backups or found.any else _elsewhere(store, template, deadline)

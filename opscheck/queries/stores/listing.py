@@ -52,12 +52,13 @@ class ListBackups(Query[Listing], name="stores.backups"):
     """
     Which backups there are whose keys fit `template` (see NameTemplate).
 
-    within_s: only those of the last so many seconds need be looked at, where names sort by time; when there is none
-    among them, all are. versions: each version of an object, and its delete markers.
+    within_s: only those of the last so many seconds need be looked at, where names sort by time; when there are not
+    `least` of them, it is looked further back. versions: each version of an object, and its delete markers.
     """
 
     template: str
     within_s: float | None = None
+    least: int = 1
     versions: bool = False
 
     def permissions(self) -> tuple[Permission, ...]:
