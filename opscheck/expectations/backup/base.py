@@ -110,11 +110,18 @@ class OfSeries(Expectation):
         """Whether a question for each series finds less than one for all: before {series} nothing varies."""
         return bool(self.series) and self.template.prefix == self.names.partition(SERIES)[0].replace("%%", "%")
 
-    def _listing(self, template: str, within_s: float | None) -> ListBackups:
-        least = self.least if self._asks_each else self.least * max(1, len(self.series))
-        return ListBackups(
-            self.target.name, template, within_s, least if within_s is not None else 1, self.with_versions
-        )
+    @property
+    def _by_name(self) -> bool:
+        return self.time_from == "name" and self.template.says_when
+
+    def _listing(self, template: str) -> ListBackups:
+        # What sorts before a date in its name may have been written since. And of series that nobody names, one that
+        # has stopped lies before any time that would be looked at.
+        discovered = self.template.has_series and not self.series
+        within_s = None if discovered or not self._by_name else self.look_back_s
+        each = self.least if self._asks_each else self.least * max(1, len(self.series))
+        least = each if within_s is not None else 1
+        return ListBackups(self.target.name, template, within_s, least, versions=self.with_versions)
 
     @field_validator("series")
     @classmethod
