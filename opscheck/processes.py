@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import shutil
 import signal
 import socket
 import subprocess
@@ -11,6 +12,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 FOLDER_PREFIX = "opscheck-demo-"
+# PostgreSQL refuses to run as root. This user is there on every system and owns nothing.
+_UNPRIVILEGED = "nobody"
 _POLL = 0.02
 _STOPPING_TAKES_AT_MOST = 5.0
 _LINES_OF_LOG = 12
@@ -84,6 +87,29 @@ def wait_until(holds: Callable[[], bool], within: float, otherwise: str, evidenc
         time.sleep(_POLL)
 
 
+def unprivileged_user() -> str | None:
+    """The system user for programs that refuse to run as root; None where we are not root anyway."""
+    return _UNPRIVILEGED if os.geteuid() == 0 else None
+
+
+def give(place: Path, user: str | None) -> None:
+    """Make a system user the owner of a path and of everything in it; None leaves it as it is."""
+    if user is None:
+        return
+    owner = pwd.getpwnam(user)
+    for found in (place, *place.rglob("*")):
+        os.chown(found, owner.pw_uid, owner.pw_gid, follow_symlinks=False)
+
+
+def copy_programs(programs: Path, to: Path) -> Path:
+    """Copy PostgreSQL's installation with the libraries that lie beside its package, as auditwheel links them."""
+    package = programs.parent
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.is_dir():
+        shutil.copytree(libraries, to / libraries.name)
+    return shutil.copytree(programs, to / package.name / programs.name, symlinks=True)
+
+
 def group_of(user: str | None) -> int | None:
     """The number of a system user's own group; None stays None."""
     return pwd.getpwnam(user).pw_gid if user else None
@@ -91,12 +117,12 @@ def group_of(user: str | None) -> int | None:
 
 def folder() -> "tempfile.TemporaryDirectory[str]":
     """A temporary folder that other users may pass through but not list."""
-    made = tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX, dir=_reachable_parent())
+    made = tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX, dir=reachable_parent())
     Path(made.name).chmod(0o711)
     return made
 
 
-def _reachable_parent() -> str | None:
+def reachable_parent() -> str | None:
     """Where temporary folders go; as root a place that an unprivileged user can get to as well."""
     usual = tempfile.gettempdir()
     if os.geteuid() != 0 or reachable(Path(usual)):

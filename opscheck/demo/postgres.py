@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import pwd
 import shutil
 import signal
 import subprocess
@@ -17,7 +16,17 @@ from psycopg import sql
 
 from opscheck.demo.closing import Closing
 from opscheck.demo.credentials import password
-from opscheck.processes import ServerFailed, ServerProcess, folder, free_port, group_of, reachable
+from opscheck.processes import (
+    ServerFailed,
+    ServerProcess,
+    copy_programs,
+    folder,
+    free_port,
+    give,
+    group_of,
+    reachable,
+    unprivileged_user,
+)
 
 DATABASE = "integration_db"
 # Slots that ordinary roles cannot have: for superusers, and for pg_use_reserved_connections. Where that role does
@@ -26,8 +35,6 @@ SUPERUSER_RESERVED, RESERVED = 3, 2
 _RESERVED_SINCE = 16
 _SUPERUSER = "postgres"
 _ROLES = (_SUPERUSER, "opscheck", "app")
-# PostgreSQL refuses to run as root. This user is there on every system and owns nothing.
-_UNPRIVILEGED = "nobody"
 _ATTEMPTS = 3
 _INITDB_TAKES_AT_MOST = 60.0
 
@@ -63,22 +70,6 @@ def _version(program: Path) -> str:
     return printed.stdout.split()[-1]
 
 
-def _copy_programs(programs: Path, to: Path) -> Path:
-    """Copy an installation with the libraries that lie beside its package, as auditwheel links them."""
-    package = programs.parent
-    libraries = package.with_name(f"{package.name}.libs")
-    if libraries.is_dir():
-        shutil.copytree(libraries, to / libraries.name)
-    return shutil.copytree(programs, to / package.name / programs.name, symlinks=True)
-
-
-def _give(place: Path, user: str) -> None:
-    """Make a system user the owner of a folder and of everything in it."""
-    owner = pwd.getpwnam(user)
-    for found in (place, *place.rglob("*")):
-        os.chown(found, owner.pw_uid, owner.pw_gid, follow_symlinks=False)
-
-
 class PostgreSQL(Closing):
     """
     A cluster of its own in a temporary folder, on 127.0.0.1 and a free port, gone after `close`.
@@ -107,7 +98,7 @@ class PostgreSQL(Closing):
         self.version = _version(self._programs / "bin" / "postgres")
         self.max_connections: int = copy_of.max_connections if copy_of else max_connections
         self._settings = settings
-        self._user = _UNPRIVILEGED if os.geteuid() == 0 else None
+        self._user = unprivileged_user()
         self._passwords: dict[str, str] = copy_of._passwords if copy_of else {role: password() for role in _ROLES}  # noqa: SLF001 -- the same class
         self._held: list[psycopg.Connection[Any]] = []
         self._process: ServerProcess | None = None
@@ -211,11 +202,10 @@ class PostgreSQL(Closing):
         return self.major >= _RESERVED_SINCE
 
     def _prepare(self, copy_of: "PostgreSQL | None", files: Mapping[str, str]) -> None:
-        if self._user is not None:
-            if not reachable(self._programs / "bin" / "postgres"):
-                # They lie in root's home, say. Opening that for everybody is not ours to do.
-                self._programs = _copy_programs(self._programs, self._home / "programs")
-            _give(self._home, self._user)
+        if self._user is not None and not reachable(self._programs / "bin" / "postgres"):
+            # They lie in root's home, say. Opening that for everybody is not ours to do.
+            self._programs = copy_programs(self._programs, self._home / "programs")
+        give(self._home, self._user)
         if copy_of is None:
             self._initdb()
         else:
@@ -224,15 +214,13 @@ class PostgreSQL(Closing):
             file.write(self._configuration())
         for name, text in files.items():
             (self.data / name).write_text(text)
-        if self._user is not None:
-            _give(self.data, self._user)
+        give(self.data, self._user)
 
     def _initdb(self) -> None:
         secret = self._home / "superuser"
         secret.touch(mode=0o600)
         secret.write_text(self._passwords[_SUPERUSER])
-        if self._user is not None:
-            _give(secret, self._user)
+        give(secret, self._user)
         options = ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync"]
         where = [f"--pgdata={self.data}", f"--username={_SUPERUSER}", f"--pwfile={secret}"]
         made = subprocess.run(  # noqa: S603 -- the caller chose the installation
