@@ -205,6 +205,18 @@ _TLS_REASONS: Mapping[str, tuple[str, str]] = {
     ),
     "TLSV1_ALERT_PROTOCOL_VERSION": ("offers no version of TLS that is accepted here", "allow TLS 1.2 or newer there"),
     "UNSUPPORTED_PROTOCOL": ("offers no version of TLS that is accepted here", "allow TLS 1.2 or newer there"),
+    "SSLV3_ALERT_HANDSHAKE_FAILURE": (
+        "refuses the handshake",
+        "it shares no cipher with this client, or asks for a certificate: name one in `client_certificate`",
+    ),
+    "TLSV1_UNRECOGNIZED_NAME": ("knows no host of that name", "ask for a name that it serves"),
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": ("says that the client certificate has expired", "renew the client certificate"),
+    "SSLV3_ALERT_BAD_CERTIFICATE": ("does not accept the client certificate", "its log may say why"),
+    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": ("does not accept the client certificate", "its log may say why"),
+    "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE": (
+        "does not accept the client certificate",
+        "it must be one for client authentication",
+    ),
     "TLSV1_ALERT_UNKNOWN_CA": (
         "does not accept the client certificate",
         "have it signed by an authority that the server trusts",

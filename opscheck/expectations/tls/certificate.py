@@ -72,7 +72,7 @@ class TlsCertificate(CertificatesLast, check="tls.certificate"):
             "openssl s_client -connect {{ connect_starttls }} -starttls {{ starttls }} </dev/null  # the same",
             "openssl s_client -connect {{ connect_nameless }} </dev/null  # the same",
             "certbot certificates --domain {{ ending }}  # then: certbot renew --cert-name NAME, and reload the server",
-            f"kubectl get certificates -A -o custom-columns={_COLUMNS} | grep {{{{ ending }}}}  # then: cmctl renew NAME",
+            f"kubectl get certificates -A -o custom-columns={_COLUMNS} | grep {{{{ ending }}}}  # cmctl renew NAME",
             "ssh {{ early }} date -u; date -u  # do the clocks agree?",
             "curl -sS {{ issuer_url }} | openssl x509 -noout -subject  # serve it behind the server's own certificate",
             "openssl s_client -connect {{ old_address }} -max_protocol {{ old_protocol }} -cipher ALL:@SECLEVEL=0 <&-",

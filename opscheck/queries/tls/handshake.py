@@ -58,8 +58,8 @@ class Handshake(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
     What one address serves.
 
-    Either it was reached and spoke TLS: then `sent` holds the certificates. Or it was reached and did not: `failure`
-    says how. Or nothing is known of it: `problem`.
+    It was reached and spoke TLS: then `sent` holds the certificates. Or it was reached and did not: `failure` says how.
+    Or nothing is known of it: `problem` says why.
     """
 
     address: str
@@ -69,7 +69,7 @@ class Handshake(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     no_route: bool = False
     """True when the problem is this machine's: it has no route to any address of this family."""
     failure: str = ""
-    """What it did instead of a handshake, as the end of a sentence that begins with the address."""
+    """What it did instead of a handshake, as a sentence; or after it, where it refuses the client certificate."""
     advice: str = ""
     """What to do about the failure."""
     protocol: str = ""
