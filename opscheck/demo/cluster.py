@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from opscheck.demo.backup_jobs import backup_jobs
 from opscheck.demo.kubernetes import (
     LogLine,
     Object,
     World,
     autoscaler,
     claim,
-    cronjob,
     deployment,
     disruption_budget,
     endpoint,
@@ -20,7 +20,6 @@ from opscheck.demo.kubernetes import (
     event,
     ingress,
     ingress_class,
-    job,
     mounting,
     namespace,
     node,
@@ -54,10 +53,11 @@ _ORDINARY_ERRORS = 2
 _ERRORS_IN_THE_FAULT = 360
 
 
-def build() -> World:
-    """The cluster as it should be."""
+def build(now: datetime | None = None) -> World:
+    """The cluster as it should be. now: when its newest backup was begun."""
     world = World(namespace(NAMESPACE), *_nodes(), _rollout(), *_events())
-    world.add(*_application(), *_data_stores(), *_backup(), *_ways_in(), *_limits())
+    world.add(*_application(), *_data_stores(), *_ways_in(), *_limits())
+    world.add(*backup_jobs(NAMESPACE, now or datetime.now(UTC)))
     for name in PODS:
         world.log(name, *_ordinary_log(), namespace=NAMESPACE)
     return world
@@ -88,17 +88,6 @@ def _data_stores() -> Iterator[Object]:
         yield mounting(made, f"data-{name}")
         yield claim(f"data-{name}", NAMESPACE, labels=labels)
         yield pod_metrics(name, NAMESPACE, labels=labels, app=("60m", "300Mi"))
-
-
-def _backup() -> Iterator[Object]:
-    run, now = "database-backup-29401320", datetime.now(UTC)
-    began, ended = now - timedelta(hours=6, minutes=4), now - timedelta(hours=6)
-    # Due at the hour at which it ran last, so that it is on time whenever the demo runs.
-    schedule = f"0 {ended.hour} * * *"
-    yield cronjob("database-backup", NAMESPACE, schedule=schedule, scheduled=began, succeeded=ended)
-    yield job(run, NAMESPACE, cronjob="database-backup", created=began, completed=ended)
-    labels = {"job-name": run}
-    yield pod(f"{run}-x7k2m", NAMESPACE, labels=labels, phase="Succeeded", owner=f"Job/{run}", created=began)
 
 
 def _ways_in() -> Iterator[Object]:

@@ -5,18 +5,23 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self, TypeVar
 
-from opscheck.demo import certificates, cluster, mounts
+from opscheck.demo import certificates, cluster, history, mounts
 from opscheck.demo.api import DemoApi
+from opscheck.demo.backup_jobs import EVERY
+from opscheck.demo.backups import Backup, Backups
+from opscheck.demo.bucket import secure
+from opscheck.demo.certificates import Authority
 from opscheck.demo.faults import FAULTS, fault
 from opscheck.demo.kubernetes import KubernetesApi, World
 from opscheck.demo.postgres import PostgreSQL
 from opscheck.demo.redis import Redis
 from opscheck.demo.s3 import S3
-from opscheck.demo.tables import furnish
+from opscheck.demo.serving import Tls
 from opscheck.processes import folder
 
 __all__ = ["FAULTS", "Environment"]
@@ -34,7 +39,8 @@ class Environment:
     Started by `with`, gone after it: no process, no port, no folder stays, whatever happens inside.
 
     progress: called with one line for each part that runs. postgres_version: 16 or 18.
-    `variables` is what `policies/daily.yaml` reads from the environment. Raises ServerFailed.
+    `variables` is what `policies/daily.yaml` and `policies/recovery.yaml` read from the environment. Raises
+    ServerFailed.
     """
 
     api: DemoApi
@@ -42,6 +48,9 @@ class Environment:
     postgres: PostgreSQL
     redis: Redis
     s3: S3
+    backups: Backups
+    authority: Authority
+    api_tls: Tls
 
     def __init__(
         self, progress: Callable[[str], None] = lambda _line: None, *, postgres_version: int | None = None
@@ -89,6 +98,7 @@ class Environment:
         self.close()
 
     def _start(self) -> None:
+        self._started = datetime.now(UTC).replace(microsecond=0)
         # Leaving the pool waits for its threads, so that whatever they started is known and can be closed.
         with ThreadPoolExecutor(max_workers=4) as pool:
             starting = [
@@ -97,15 +107,17 @@ class Environment:
             ]
             for started in as_completed(starting):
                 started.result()
+        self._start_backups()
         self.variables = self._variables()
 
     def _start_s3(self) -> None:
         self.s3 = self._keep(S3())
+        secure(self.s3)
         self._say("S3", self.s3.port)
 
     def _start_postgres(self) -> None:
         self.postgres = self._keep(PostgreSQL(self._postgres_version))
-        furnish(self.postgres)
+        self._dumps = history.a_week(self.postgres, self._started)
         self._say(f"PostgreSQL {self.postgres.version}", self.postgres.port)
 
     def _start_redis(self) -> None:
@@ -113,12 +125,20 @@ class Environment:
         self._say(f"Redis {self.redis.version}", self.redis.port)
 
     def _start_apis(self) -> None:
-        self._tls = certificates.issue()
-        self.kubernetes = self._keep(KubernetesApi(cluster.build(), tls=self._tls))
+        self.authority = Authority()
+        self.kubernetes = self._keep(KubernetesApi(cluster.build(self._started), tls=self.authority.tls()))
         self._keep(cluster.MetricsServer(self.world))
         self._say(f"Kubernetes API {self.world.version}", self.kubernetes.port)
-        self.api = self._keep(DemoApi(tls=self._tls))
+        self.api_tls = self.authority.tls()
+        self.api = self._keep(DemoApi(tls=self.api_tls))
         self._say("HTTPS API", self.api.port)
+
+    def _start_backups(self) -> None:
+        made = [*self._dumps, *history.configurations(self.world, self._started)]
+        self.backups = self._keep(Backups(self.s3, made, another=self._back_up, every=EVERY))
+
+    def _back_up(self) -> Backup:
+        return history.go_on(self.postgres, self.world, cluster.NAMESPACE)
 
     def _keep(self, server: Server) -> Server:
         self._open.callback(server.close)
@@ -134,6 +154,7 @@ class Environment:
         around_proxies = ",".join(filter(None, (past, "127.0.0.1", "localhost")))
         return {
             "API_URL": self.api.url,
+            "API_ENDPOINT": f"127.0.0.1:{self.api.port}",
             "API_TOKEN": self.api.token,
             "DATABASE_URL": self.postgres.dsn(),
             "REDIS_URL": self.redis.url,
@@ -141,7 +162,8 @@ class Environment:
             "NAMESPACE": cluster.NAMESPACE,
             "APPLICATION": cluster.APPLICATION,
             **self.s3.variables,
-            "SSL_CERT_FILE": str(certificates.write_bundle(home / "authorities.pem", self._tls.authority)),
+            "BACKUP_BUCKET": self.s3.bucket,
+            "SSL_CERT_FILE": str(certificates.write_bundle(home / "authorities.pem", self.authority.certificate)),
             "DATABASE_HOST": "local://",
             "DATABASE_MOUNT": mounts.roomiest_mount(),
             "NO_PROXY": around_proxies,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from opscheck.demo import cluster
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 _ENOUGH_CONNECTIONS = 0.9
 _TAKES_AT_MOST = 10.0
+_UNTIL_TOMORROW = timedelta(days=1)
 
 FAULTS: Mapping[str, str] = {
     "api": "the API answers its health check with 503 and the status `degraded`",
@@ -22,6 +24,8 @@ FAULTS: Mapping[str, str] = {
     "errors": "the application logged hundreds of errors, some with a token in them",
     "connections": "a leaking client holds every connection an ordinary role can have",
     "cache": "redis-server is stopped",
+    "certificate": "the API serves a certificate that ends tomorrow",
+    "backups": "no dump has arrived for 5 hours, the last one is cut off, and the configuration's is an empty gzip",
 }
 
 
@@ -68,6 +72,10 @@ def _stop_cache(environment: "Environment") -> None:
     wait_until(lambda: not accepts(environment.redis.port), _TAKES_AT_MOST, "redis-server still answers")
 
 
+def _let_certificate_age(environment: "Environment") -> None:
+    environment.authority.renew(environment.api_tls, left=_UNTIL_TOMORROW)
+
+
 def _in_cluster(change: Callable[[World], None]) -> Callable[["Environment"], None]:
     return lambda environment: change(environment.world)
 
@@ -80,4 +88,6 @@ _HOW: Mapping[str, Fault] = {
     "errors": Fault(_in_cluster(cluster.write_errors), _in_cluster(cluster.erase_errors)),
     "connections": Fault(_fill_connections, lambda environment: environment.postgres.release_connections()),
     "cache": Fault(_stop_cache, lambda environment: environment.redis.start()),
+    "certificate": Fault(_let_certificate_age, lambda environment: environment.authority.renew(environment.api_tls)),
+    "backups": Fault(lambda environment: environment.backups.fail(), lambda environment: environment.backups.recover()),
 }

@@ -16,6 +16,7 @@ BUCKET = "integration-deployment-backups"
 REGION = "us-east-1"
 _ATTEMPTS = 3
 _STARTING_TAKES_AT_MOST = 60.0
+_ANSWERING_TAKES_AT_MOST = 30.0
 _REFUSED = 300
 _WHAT_IT_SAYS = 500
 
@@ -104,11 +105,14 @@ class S3(Closing):
             connection.close()
 
     def _ask(self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> None:
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
+        signed = {"Authorization": self._authorization(), **(headers or {})}
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=_ANSWERING_TAKES_AT_MOST)
         try:
-            connection.request(method, f"/{path}", body, {"Authorization": self._authorization(), **(headers or {})})
+            connection.request(method, f"/{path}", body, signed)
             answer = connection.getresponse()
             said = answer.read(_WHAT_IT_SAYS)
+        except (OSError, HTTPException) as error:
+            raise ServerFailed(f"the S3 server does not answer {method} /{path}: {error}") from error
         finally:
             connection.close()
         if answer.status >= _REFUSED:

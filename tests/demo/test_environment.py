@@ -244,7 +244,7 @@ def test_two_environments_run_side_by_side_and_leave_nothing(folders):
 
 def _shared(variables) -> Iterator[str]:
     """What two environments on one machine have in common."""
-    names = ("NAMESPACE", "APPLICATION", "AWS_ACCESS_KEY_ID", "AWS_DEFAULT_REGION", "DATABASE_HOST")
+    names = ("NAMESPACE", "APPLICATION", "BACKUP_BUCKET", "AWS_ACCESS_KEY_ID", "AWS_DEFAULT_REGION", "DATABASE_HOST")
     return (variables[name] for name in (*names, "DATABASE_MOUNT", "NO_PROXY", "no_proxy"))
 
 

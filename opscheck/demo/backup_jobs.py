@@ -1,0 +1,52 @@
+"""The cron jobs that make the demo's backups, as its cluster shows them."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+from opscheck.demo.kubernetes import Object, World, cronjob, job, pod
+
+DATABASE, CONFIGURATION = "database-backup", "configuration-backup"
+EVERY = timedelta(minutes=30)
+CONFIGURATION_BEFORE = timedelta(hours=6)
+"""How long before the newest backup of the database the newest one of the configuration was made."""
+
+_TAKES = timedelta(seconds=40)
+
+
+def backup_jobs(namespace: str, at: datetime) -> Iterator[Object]:
+    """Both cron jobs, their newest jobs and these jobs' pods; the database's was begun at `at`."""
+    yield from _database(namespace, at)
+    early = at - CONFIGURATION_BEFORE
+    # Due at the hour at which it ran last, so that it is on time whenever the demo runs.
+    yield from _ran(CONFIGURATION, namespace, early, f"{early.minute} {early.hour} * * *")
+
+
+def record(world: World, namespace: str, at: datetime) -> None:
+    """The database's backup has run once more, begun at `at`; the job before it is gone."""
+    with world.changing():
+        for kind in ("Job", "Pod"):
+            for name in _names(world, kind, namespace):
+                world.remove(kind, name, namespace)
+        world.add(*_database(namespace, at))
+
+
+def _names(world: World, kind: str, namespace: str) -> list[str]:
+    (resource,) = (found for found in world.resources if found.kind == kind)
+    names = [item["metadata"]["name"] for item in world.select(resource, namespace)]
+    return [name for name in names if name.startswith(f"{DATABASE}-")]
+
+
+def _database(namespace: str, at: datetime) -> Iterator[Object]:
+    minute = at.minute % 30
+    return _ran(DATABASE, namespace, at, f"{minute},{minute + 30} * * * *")
+
+
+def _ran(name: str, namespace: str, at: datetime, schedule: str) -> Iterator[Object]:
+    due = at.replace(second=0, microsecond=0)
+    # The controller's own way to name them: the minutes since 1970 at which it was due.
+    run = f"{name}-{int(due.timestamp()) // 60}"
+    ended = min(at + _TAKES, datetime.now(UTC))
+    yield cronjob(name, namespace, schedule=schedule, scheduled=due, succeeded=ended)
+    yield job(run, namespace, cronjob=name, created=at, completed=ended)
+    labels = {"job-name": run}
+    yield pod(f"{run}-x7k2m", namespace, labels=labels, phase="Succeeded", owner=f"Job/{run}", created=at)

@@ -1,0 +1,73 @@
+"""What the demo's system did before it was started: a week of work, and a backup of each night."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+
+from opscheck.demo import backup_jobs, tables
+from opscheck.demo.backups import CONFIGURATION, DATABASE, Backup
+from opscheck.demo.dumps import as_if_made, configuration, dump
+from opscheck.demo.kubernetes import World
+from opscheck.demo.postgres import PostgreSQL
+from opscheck.processes import ServerFailed
+
+_NIGHTS = 7
+_AT_NIGHT = 2
+_KEPT_ALL_FOR = timedelta(hours=6)
+_FIRST_WORKFLOWS, _WORKFLOWS_A_DAY, _WORKFLOWS_SINCE = 600, 60, 25
+_DAY = timedelta(days=1)
+
+
+def a_week(server: PostgreSQL, now: datetime) -> list[Backup]:
+    """
+    Write the application's tables as it wrote them day by day, and dump them as they were each night, and now.
+
+    Between nights every half-hour was dumped too, of which the last hours' are kept.
+    """
+    tables.create(server)
+    nights = _nights(now)
+    tables.work(server, _FIRST_WORKFLOWS, until=nights[0] - _DAY, over=30 * _DAY)
+    backups = [_night(server, at) for at in nights]
+    backups += _half_hours(backups[-1].content, now)
+    tables.work(server, _WORKFLOWS_SINCE, until=now, over=now - nights[-1])
+    backups.append(Backup(DATABASE, as_if_made(dump(server), now), now))
+    tables.look_after(server)
+    return sorted(backups, key=lambda backup: backup.at)
+
+
+def configurations(world: World, now: datetime) -> list[Backup]:
+    """The cluster's objects as they were saved each day."""
+    newest = now - backup_jobs.CONFIGURATION_BEFORE
+    days = [newest - day * _DAY for day in reversed(range(_NIGHTS))]
+    return [Backup(CONFIGURATION, configuration(world, at), at) for at in days]
+
+
+def go_on(server: PostgreSQL, world: World, namespace: str) -> Backup:
+    """The application works on, and its database is dumped once more. Raises ServerFailed."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    try:
+        tables.work(server, _WORKFLOWS_SINCE, until=now, over=backup_jobs.EVERY)
+    except psycopg.Error as error:
+        raise ServerFailed(f"PostgreSQL: {error}") from error
+    made = Backup(DATABASE, dump(server), now)
+    backup_jobs.record(world, namespace, now)
+    return made
+
+
+def _nights(now: datetime) -> list[datetime]:
+    last = now.replace(hour=_AT_NIGHT, minute=0, second=0, microsecond=0)
+    last -= _DAY if last >= now else timedelta()
+    return [last - night * _DAY for night in reversed(range(_NIGHTS))]
+
+
+def _night(server: PostgreSQL, at: datetime) -> Backup:
+    tables.work(server, _WORKFLOWS_A_DAY, until=at, over=_DAY)
+    return Backup(DATABASE, as_if_made(dump(server), at), at)
+
+
+def _half_hours(last_night: bytes, now: datetime) -> Iterator[Backup]:
+    """Of those of today, which differ in nothing that anybody looks at."""
+    for number in range(_KEPT_ALL_FOR // backup_jobs.EVERY, 0, -1):
+        at = now - number * backup_jobs.EVERY
+        yield Backup(DATABASE, as_if_made(last_night, at), at)
