@@ -7,15 +7,14 @@ import boto3
 from botocore import exceptions
 from botocore.config import Config
 
+from opscheck.probes.s3 import bucket, uploads
 from opscheck.probes.s3.refusals import Call, refusal
-from opscheck.probes.s3.store import S3Store
+from opscheck.probes.s3.store import OWN_SHARE, S3Store
 from opscheck.probes.s3.transport import Transport
 from opscheck.probes.stores.base import StoreSession
 from opscheck.queries.observation import ProbeError, ProblemKind
+from opscheck.queries.stores.uploads import ListUploads
 from opscheck.targets import S3Target
-
-OWN_SHARE = 0.97
-"""Of its time, so that the probe itself ends a question before the gatherer gives it up, and says how far it came."""
 
 
 def open_session(target: S3Target, timeout_s: float) -> StoreSession:
@@ -23,7 +22,7 @@ def open_session(target: S3Target, timeout_s: float) -> StoreSession:
     deadline = time.monotonic() + timeout_s * OWN_SHARE
     store = _store(target)
     store.look(deadline)
-    return StoreSession(store)
+    return StoreSession(store, {**bucket.READERS, ListUploads.name: uploads.read})
 
 
 def _store(target: S3Target) -> S3Store:

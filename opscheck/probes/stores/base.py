@@ -50,8 +50,8 @@ class Store(Protocol):
         ...
 
 
-Reader = Callable[[Store, Any, float], Any]
-"""Answers one kind of query of a store within so many seconds."""
+Reader = Callable[[Any, Any, float], Any]
+"""Answers one kind of query of a store within so many seconds: `read(store, query, timeout_s)`."""
 
 # By the name of the query: the module is imported when it is asked, since to read contents takes libraries.
 _READERS: Mapping[str, str] = {

@@ -1,0 +1,38 @@
+"""Unfinished uploads of a bucket."""
+
+import time
+from typing import Any
+
+from opscheck.probes.s3.store import OWN_SHARE, S3Store
+from opscheck.queries.observation import ProbeError, ProblemKind
+from opscheck.queries.stores.uploads import ListUploads, Upload, Uploads
+
+_MOST = 100
+
+
+def read(store: S3Store, query: ListUploads, timeout_s: float) -> Uploads:
+    """The answer to `query`. Raises ProbeError."""
+    deadline = time.monotonic() + timeout_s * OWN_SHARE
+    found: list[Upload] = []
+    count, place = 0, dict[str, str]()
+    while True:
+        answer = _page(store, query, place, deadline)
+        for one in answer.get("Uploads", ()):
+            count += 1
+            found.append(Upload(key=one["Key"], upload=one["UploadId"], started=one["Initiated"]))
+        found = sorted(found, key=lambda one: one.started)[:_MOST]
+        if not answer["IsTruncated"]:
+            return Uploads(oldest=tuple(found), count=count)
+        following = {
+            "KeyMarker": answer.get("NextKeyMarker", ""),
+            "UploadIdMarker": answer.get("NextUploadIdMarker", ""),
+        }
+        if following == place or not following["KeyMarker"]:
+            text = f"{store.address} says that there are more unfinished uploads, and gives the same"
+            raise ProbeError(ProblemKind.UNREADABLE, text)
+        place = following
+
+
+def _page(store: S3Store, query: ListUploads, place: dict[str, str], deadline: float) -> dict[str, Any]:
+    prefix = {"Prefix": query.prefix} if query.prefix else {}
+    return store.call("list_multipart_uploads", ListUploads.action, deadline, **prefix, **place)
