@@ -3,7 +3,7 @@
 import re
 from typing import ClassVar, Self
 
-from pydantic import ValidationInfo
+from pydantic import BaseModel, ConfigDict, SerializeAsAny, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from opscheck.targets import PostgresTarget, StoreTarget, Target
@@ -61,13 +61,40 @@ class Endpoint(OwnTarget):
         return {"endpoint": self.address}
 
 
+class AssertionLimits(BaseModel):
+    """What an assertion may yield at the mildest; what is None is not limited."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    at_least: float | None = None
+    at_most: float | None = None
+    newest_within_s: float | None = None
+
+
+class DrillLimits(BaseModel):
+    """What a drill must keep to have passed: the mildest of each of the policy's limits."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    recovered_within_s: float | None = None
+    newest_within_s: float | None = None
+    """How old the data may be, and its newest row."""
+    assertions: dict[str, AssertionLimits] = {}
+
+
 class DrillPlace(Target):
-    """Where a restore drill is done: the store that the backup comes from, and what it is restored into."""
+    """Where a restore drill is done, and what it must keep."""
 
     kind: str = "drill"
-    store: StoreTarget
+    store: SerializeAsAny[StoreTarget]
+    """Where the backup comes from."""
     scratch: PostgresTarget | None = None
     """A server that may be written to; None is one of the drill's own, which is gone after it."""
+    disk_bytes: float | None = None
+    """How much must be free before it starts; None is estimated from the backup's size."""
+    record: str | None = None
+    """Where its record is written as a JSON document."""
+    limits: DrillLimits = DrillLimits()
 
     @property
     def address(self) -> str:

@@ -1,6 +1,7 @@
 """What a query is: frozen, hashable, serialisable, and typed by its answer."""
 
 from dataclasses import dataclass, fields
+from datetime import timedelta
 from typing import Any, ClassVar, Generic, TypeVar, get_args
 
 import msgspec
@@ -60,6 +61,12 @@ class Query(Generic[A]):
     """
     noted: ClassVar[bool] = True
     """False for a question about earlier answers alone: they come beside it, and its own are not kept."""
+    kept_whole_for: ClassVar[timedelta | None] = None
+    """
+    How long each of its remembered answers is kept.
+
+    None, the default, is for what is asked often and compared: forty days, of which ever fewer stay the older they are.
+    """
     known: ClassVar[dict[str, type["Query[Any]"]]] = {}
 
     def __init_subclass__(cls, name: str = "", *, remembered: bool | None = None, **options: Any) -> None:

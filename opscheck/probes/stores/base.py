@@ -67,20 +67,20 @@ class StoreSession:
 
     def __init__(self, store: Store, own: Mapping[str, Reader] | None = None) -> None:
         """`own` are the readers of queries that only this kind of store answers, by the name of the query."""
-        self._store = store
+        self.store = store
         self._own = own or {}
 
     def ask(self, query: Query[Any], timeout_s: float) -> Any:
         """The answer to `query`. Raises ProbeError."""
-        return self._reader(query)(self._store, query, timeout_s)
+        return self._reader(query)(self.store, query, timeout_s)
 
     def close(self) -> None:
         """Let go of connections."""
-        self._store.close()
+        self.store.close()
 
     def _reader(self, query: Query[Any]) -> Reader:
         if query.name in self._own:
             return self._own[query.name]
         if query.name not in _READERS:
-            raise ProbeError(ProblemKind.UNSUPPORTED, f"{self._store.address} does not answer {query.name}")
+            raise ProbeError(ProblemKind.UNSUPPORTED, f"{self.store.address} does not answer {query.name}")
         return cast("Reader", import_module(_READERS[query.name]).read)
