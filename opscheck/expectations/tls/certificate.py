@@ -50,7 +50,8 @@ class TlsCertificate(CertificatesLast, check="tls.certificate"):
     Every address of the name is asked. All that is wrong is told: an expired certificate of an unknown authority is
     both. What counts for the time left is the certificate of the chain that ends first, and never one that is sent
     along without need. Its share is one of the lifetime of the server's own certificate. A name stands in the
-    subjectAltName; the CN is no name any more. An old protocol is as bad as `weak` says.
+    subjectAltName; the CN is no name any more. A server that agrees to an old protocol beside newer ones is as
+    bad as `weak` says.
     """
 
     # One name for each state: a command that names a state is left out of findings about another one.

@@ -1,0 +1,58 @@
+"""The certificates that servers serve."""
+
+from opscheck import Findings, Observe
+from opscheck.expectations.tls.certificate import TlsCertificate
+from opscheck.readings.tls.certificate import (
+    Served,
+    called,
+    first_to_end,
+    lifetime_within,
+    served,
+    troubles,
+    unanswered,
+    unknown,
+)
+from opscheck.readings.tls.lifetimes import Told, judge_lifetime
+
+
+def test_the_certificate_that_is_served_is_good(
+    expectation: TlsCertificate, observe: Observe, findings: Findings
+) -> None:
+    """
+    Every address serves a certificate that is trusted, is for this name, and lasts long enough.
+
+    When it is not, clients refuse to connect, all of them in the same second. A renewed certificate that no server has
+    loaded helps nobody.
+    """
+    answer = observe(expectation.handshakes)
+    for one in served(expectation, answer):
+        _judge_troubles(one, observe, findings)
+        _judge_time(one, observe, findings)
+    for silent in unanswered(answer):
+        findings.add(
+            subject=f"{called(expectation)} at {silent.address}",
+            observed=silent.problem.text if silent.problem else "",
+            expected="every address answers",
+        )
+    missing = unknown(expectation, answer)
+    if missing is not None:
+        raise missing
+
+
+def _judge_troubles(one: Served, observe: Observe, findings: Findings) -> None:
+    for trouble in troubles(one, observe.now):
+        findings.add(
+            subject=one.subject(trouble.of),
+            observed=trouble.observed,
+            expected=trouble.expected,
+            severity=trouble.severity,
+            evidence=trouble.evidence,
+            facts=trouble.facts,
+        )
+
+
+def _judge_time(one: Served, observe: Observe, findings: Findings) -> None:
+    for certificate in first_to_end(one.path, observe.now):
+        facts = {"ending": one.expectation.asked_name} if certificate is one.path[0] else {}
+        told = Told(one.subject(certificate), one.evidence, one.look | facts)
+        judge_lifetime(findings, one.expectation, lifetime_within(one.path, certificate), observe.now, told)
