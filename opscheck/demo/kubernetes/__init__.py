@@ -3,6 +3,17 @@
 from opscheck.demo.kubernetes import scripts, statuses
 from opscheck.demo.kubernetes.access import Identity, Rule
 from opscheck.demo.kubernetes.batch import cronjob, job
+from opscheck.demo.kubernetes.certificates import (
+    certificate,
+    certificate_request,
+    challenge,
+    issuer,
+    issuing,
+    order,
+    ready,
+    tls_secret,
+    unissued,
+)
 from opscheck.demo.kubernetes.infrastructure import (
     event,
     generic,
@@ -32,7 +43,7 @@ from opscheck.demo.kubernetes.objects import (
     timestamp,
 )
 from opscheck.demo.kubernetes.policies import autoscaler, disruption_budget, quota
-from opscheck.demo.kubernetes.resources import BUILT_IN, Resource
+from opscheck.demo.kubernetes.resources import BUILT_IN, CUSTOM, Resource
 from opscheck.demo.kubernetes.server import DEFAULT_USER, KubernetesApi
 from opscheck.demo.kubernetes.storage import claim, claim_condition, mounting, storage_class, volume_stats
 from opscheck.demo.kubernetes.workloads import daemon_set, deployment, stateful_set
@@ -41,6 +52,7 @@ from opscheck.demo.serving import Request, Response, Tls
 
 __all__ = [
     "BUILT_IN",
+    "CUSTOM",
     "DEFAULT_USER",
     "Identity",
     "KubernetesApi",
@@ -55,6 +67,9 @@ __all__ = [
     "World",
     "autoscaler",
     "backend",
+    "certificate",
+    "certificate_request",
+    "challenge",
     "claim",
     "claim_condition",
     "condition",
@@ -68,6 +83,8 @@ __all__ = [
     "generic",
     "ingress",
     "ingress_class",
+    "issuer",
+    "issuing",
     "job",
     "many_pods",
     "metadata",
@@ -75,10 +92,12 @@ __all__ = [
     "namespace",
     "node",
     "node_metrics",
+    "order",
     "padded",
     "pod",
     "pod_metrics",
     "quota",
+    "ready",
     "scripts",
     "secret",
     "service",
@@ -88,5 +107,7 @@ __all__ = [
     "taint",
     "termination",
     "timestamp",
+    "tls_secret",
+    "unissued",
     "volume_stats",
 ]

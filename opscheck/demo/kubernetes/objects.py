@@ -37,8 +37,13 @@ def metadata(  # noqa: PLR0913 -- they are the fields of ObjectMeta
     labels: Mapping[str, str] | None = None,
     annotations: Mapping[str, str] | None = None,
     owner: str | None = None,
+    version: str = "",
 ) -> Object:
-    """Object metadata. `owner` is `Kind/name`, the controller; without `namespace` it is a cluster's object."""
+    """
+    Object metadata. `owner` is `Kind/name`, the controller, of an API `version` that is known of built-in kinds.
+
+    Without `namespace` it is a cluster's object.
+    """
     found: Object = {
         "name": name,
         "uid": str(uuid.uuid5(uuid.NAMESPACE_URL, f"{namespace}/{name}")),
@@ -52,13 +57,13 @@ def metadata(  # noqa: PLR0913 -- they are the fields of ObjectMeta
     if annotations:
         found["annotations"] = dict(annotations)
     if owner:
-        found["ownerReferences"] = [_owner(owner, namespace)]
+        found["ownerReferences"] = [_owner(owner, namespace, version)]
     return found
 
 
-def _owner(owner: str, namespace: str) -> Object:
+def _owner(owner: str, namespace: str, version: str) -> Object:
     kind, _, name = owner.partition("/")
-    version = {"Job": "batch/v1", "CronJob": "batch/v1", "Node": "v1"}.get(kind, "apps/v1")
+    version = version or {"Job": "batch/v1", "CronJob": "batch/v1", "Node": "v1"}.get(kind, "apps/v1")
     uid = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{namespace}/{kind}/{name}"))
     controller = {"controller": True, "blockOwnerDeletion": True}
     return {"apiVersion": version, "kind": kind, "name": name, "uid": uid, **controller}

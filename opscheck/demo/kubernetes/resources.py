@@ -53,6 +53,19 @@ BUILT_IN: tuple[Resource, ...] = (
     *_group("metrics.k8s.io", "v1beta1", "pods=PodMetrics", "nodes=NodeMetrics"),
 )
 
+CERT_MANAGER: tuple[Resource, ...] = (
+    *_group(
+        "cert-manager.io",
+        "v1",
+        "certificates=Certificate certificaterequests=CertificateRequest issuers=Issuer",
+        "clusterissuers=ClusterIssuer",
+    ),
+    *_group("acme.cert-manager.io", "v1", "orders=Order challenges=Challenge"),
+)
+
+CUSTOM: tuple[Resource, ...] = (*CERT_MANAGER,)
+"""What others define, and a cluster serves where it is installed."""
+
 # Asked by POST and answered about the caller; nothing is stored.
 SELF_SUBJECT_REVIEW = Resource(
     "authentication.k8s.io", "v1", "selfsubjectreviews", "SelfSubjectReview", namespaced=False

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from opscheck.demo.kubernetes.resources import BUILT_IN, Resource
+from opscheck.demo.kubernetes.resources import BUILT_IN, CUSTOM, Resource
 
 Object = dict[str, Any]
 
@@ -42,7 +42,7 @@ class World:
         self.version = version
         self.lock = threading.RLock()
         self.resource_version = 1000
-        self._resources = {(resource.group, resource.kind): resource for resource in BUILT_IN}
+        self._resources = {(resource.group, resource.kind): resource for resource in (*BUILT_IN, *CUSTOM)}
         self._stored: dict[Resource, dict[tuple[str, str], Object]] = {}
         self._logs: dict[LogSource, list[LogLine]] = {}
         self._volumes: dict[tuple[str, str, str], Object] = {}

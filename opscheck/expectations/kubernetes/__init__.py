@@ -2,6 +2,7 @@
 
 from opscheck.expectations.kubernetes import (
     batch,
+    certificates,
     containers,
     dns,
     logs,
@@ -17,6 +18,7 @@ from opscheck.expectations.kubernetes import (
 # To import this package makes all of them known under the names of their checks.
 __all__ = [
     "batch",
+    "certificates",
     "containers",
     "dns",
     "logs",

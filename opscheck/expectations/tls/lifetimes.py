@@ -31,7 +31,8 @@ def _below_all(limit: GradedMinimum[Percentage]) -> GradedMinimum[Percentage]:
     return limit
 
 
-def _share_unless(given: dict[str, Any]) -> GradedMinimum[Percentage] | None:
+def share_unless_time(given: dict[str, Any]) -> GradedMinimum[Percentage] | None:
+    """The default where no limit is `given` as a length of time."""
     return DEFAULT_SHARE if given.get("remaining") is None else None
 
 
@@ -51,7 +52,7 @@ class CertificatesLast(Expectation):
 
     remaining: DurationLeft | None = None
     """How much longer a certificate must be valid, such as `{P3: 30d, P1: 7d, P0: 1d}`."""
-    remaining_share: ShareLeft | None = Field(default_factory=_share_unless)
+    remaining_share: ShareLeft | None = Field(default_factory=share_unless_time)
     """
     How much of its lifetime it must have left, from `notBefore` to `notAfter`; `{P3: 25%, P1: 12.5%, P0: 0%}` by
     default where `remaining` is not given. Both may be given; each is then held to.
@@ -62,6 +63,11 @@ class CertificatesLast(Expectation):
     """How long a key on an elliptic curve must be."""
     weak: Severity = Severity.P2
     """How bad a key is that is too short, or a signature by a hash that can be forged (MD5, SHA-1)."""
+
+    @property
+    def limits_are_given(self) -> bool:
+        """Whether the policy itself says how long certificates must last."""
+        return bool({"remaining", "remaining_share"} & self.model_fields_set)
 
     @property
     def worst_severity(self) -> Severity:

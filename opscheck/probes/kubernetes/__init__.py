@@ -14,8 +14,10 @@ from opscheck.probes.kubernetes.identity import ask_identity
 from opscheck.probes.kubernetes.lists import list_items
 from opscheck.probes.kubernetes.logs import read_logs
 from opscheck.probes.kubernetes.refusals import message_of, refusal
+from opscheck.probes.kubernetes.tls_secrets import list_tls_secrets
 from opscheck.probes.kubernetes.volume_stats import NodeVolumes, read_volume_stats, volumes_of_node
 from opscheck.queries.base import Query
+from opscheck.queries.kubernetes.certificates import ListTlsSecrets
 from opscheck.queries.kubernetes.identity import AskIdentity
 from opscheck.queries.kubernetes.lists import ListObjects, ObjectList
 from opscheck.queries.kubernetes.logs import PodLogs
@@ -86,10 +88,8 @@ class KubernetesSession:
         """Answer `query`. Raises ProbeError."""
         deadline = Deadline.after(timeout_s)
         match query:
-            case ListPods():
-                return ObjectList(self._list_pods(query, deadline))
             case ListObjects():
-                return ObjectList(list_items(self._client, query, deadline))
+                return ObjectList(self._list(query, deadline))
             case PodLogs():
                 listed = ListPods(query.target, query.namespace)
                 return read_logs(self._client, query, self._list_pods(listed, deadline), deadline)
@@ -104,6 +104,14 @@ class KubernetesSession:
     def close(self) -> None:
         """Close all connections."""
         self._client.close()
+
+    def _list(self, query: ListObjects[Any], deadline: Deadline) -> tuple[Any, ...]:
+        match query:
+            case ListPods():
+                return self._list_pods(query, deadline)
+            case ListTlsSecrets():
+                return list_tls_secrets(self._client, query, deadline)
+        return list_items(self._client, query, deadline)
 
     def _version(self) -> ServerVersion:
         # The server has said it, or refused to, when the session was opened.

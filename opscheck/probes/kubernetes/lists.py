@@ -37,13 +37,15 @@ class _Page(msgspec.Struct, Generic[T], frozen=True):
     metadata: _ListMetadata | None = None
 
 
-def list_items(client: Client, query: ListObjects[T], deadline: Deadline) -> tuple[T, ...]:
+def list_items(
+    client: Client, query: ListObjects[Any], deadline: Deadline, *, item: type[T] | None = None
+) -> tuple[T, ...]:
     """
-    Every object that `query` asks for.
+    Every object that `query` asks for, decoded into its own struct, or into `item`, which the answer is made of then.
 
     A namespace that does not exist has no objects; an API server does not tell the two apart. Raises ProbeError.
     """
-    decode = _decoder(query)
+    decode = _decoder(item or query.item)
     items, token, restarts, sharing = list[T](), "", 0, Sharing()
     while True:
         ask = _page(query, token)
@@ -70,11 +72,11 @@ def list_items(client: Client, query: ListObjects[T], deadline: Deadline) -> tup
         token = following
 
 
-def _decoder(query: ListObjects[T]) -> Callable[[bytes], _Page[T]]:
+def _decoder(item: type[T]) -> Callable[[bytes], _Page[T]]:
     # msgspec looks into a type when it is first used, and runs Python meanwhile. A second thread that comes to the same
     # type, or to a part of it, then decodes with what is half known, which ends the process (a segmentation fault).
     with _LOOKING_INTO_TYPES:
-        return msgspec.json.Decoder(_Page[query.item]).decode  # type: ignore[name-defined]  # the type is a value here
+        return msgspec.json.Decoder(_Page[item]).decode  # type: ignore[valid-type]  # the type is a value here
 
 
 def _page(query: ListObjects[Any], token: str) -> Ask:

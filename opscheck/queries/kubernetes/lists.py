@@ -32,7 +32,10 @@ class KubernetesRule(Permission):
 
 # The kubelet takes the GET that opens a websocket for reading, so that `get` is enough to run commands
 # (kubernetes/autoscaler#9140).
-_RISKS = {("", "nodes/proxy"): "whoever has it can run commands in every pod of the cluster, also with `get` alone"}
+_RISKS = {
+    ("", "nodes/proxy"): "whoever has it can run commands in every pod of the cluster, also with `get` alone",
+    ("", "secrets"): "whoever has it can read every secret there, keys and passwords too; opscheck keeps none of them",
+}
 
 
 class ObjectList(msgspec.Struct, Generic[T], frozen=True):

@@ -46,6 +46,10 @@ class Annotations(Part, frozen=True):
     """Which controller serves an ingress, as it was said before `spec.ingressClassName`; GKE still does."""
     endpoints_changed: str | None = msgspec.field(default=None, name="endpoints.kubernetes.io/last-change-trigger-time")
     """When a pod changed that made an endpoint slice change last. A text, for anybody may write anything there."""
+    certificate_revision: str | None = msgspec.field(default=None, name="cert-manager.io/certificate-revision")
+    """Which issuance of its certificate a certificate request is. A text, for the same reason."""
+    certificate_name: str | None = msgspec.field(default=None, name="cert-manager.io/certificate-name")
+    """The certificate that a secret or a certificate request is of."""
 
 
 class CommonMetadata(Part, frozen=True):

@@ -103,12 +103,18 @@ def judge_lifetime(
     return severity
 
 
-def measure_lifetime(
-    findings: Findings, expectation: CertificatesLast, lifetime: Lifetime, now: datetime, subject: str
+def measure_lifetime(  # noqa: PLR0913 - what is measured, and by name whether it is held to anything
+    findings: Findings,
+    expectation: CertificatesLast,
+    lifetime: Lifetime,
+    now: datetime,
+    subject: str,
+    *,
+    limited: bool = True,
 ) -> None:
-    """Record how much of it is left, beside its limits."""
+    """Record how much of it is left, beside its limits; without them where it is not `limited`."""
     for name, seen, limit in _held_to(expectation, lifetime, now):
-        if limit is None:
+        if limit is None or not limited:
             findings.measure(name, seen, subject=subject)
         else:
             findings.measure(name, seen, subject=subject, limit=limit.limit(seen), margin=limit.margin(seen))
@@ -133,8 +139,17 @@ def _held_to(
 
 def not_yet_valid(certificate: Certificate, now: datetime) -> str:
     """What is wrong with one that is not valid yet; empty for any other."""
-    early = (certificate.not_before - now).total_seconds()
-    return f"not valid before {moment(certificate.not_before)}, in {format_duration(early)}" if early > 0 else ""
+    return early_told(lifetime_of(certificate), now)
+
+
+def early_told(lifetime: Lifetime, now: datetime) -> str:
+    """`not valid before 2026-03-02 12:00 UTC, in 1d`; empty where it has begun."""
+    early = (lifetime.start - now).total_seconds() if lifetime.start else 0.0
+    return (
+        f"not valid before {moment(lifetime.start)}, in {format_duration(early)}"
+        if early > 0 and lifetime.start
+        else ""
+    )
 
 
 def weaknesses(expectation: CertificatesLast, certificate: Certificate) -> Iterator[tuple[str, str]]:
@@ -164,3 +179,13 @@ def path_from(head: Certificate, others: Iterable[Certificate]) -> tuple[Certifi
             break
         path.append(max(signers, key=lambda one: one.not_after))
     return tuple(path)
+
+
+def weakest_of(path: Iterable[Certificate]) -> Certificate:
+    """The one of a chain that ends first; none of it holds for longer."""
+    return min(path, key=lambda one: one.not_after)
+
+
+def lifetime_of_path(path: tuple[Certificate, ...]) -> Lifetime:
+    """From when the first of a chain is valid until its weakest link ends."""
+    return Lifetime(path[0].not_before, weakest_of(path).not_after)

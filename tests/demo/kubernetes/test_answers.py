@@ -43,7 +43,7 @@ def test_an_unknown_kind_of_a_known_group_is_not_found(client):
 
 
 def test_a_group_that_is_not_served_is_a_plain_404(client):
-    answer = client.get("/apis/cert-manager.io/v1/certificates")
+    answer = client.get("/apis/queues.example.com/v1/queues")
 
     assert (404, "404 page not found\n") == (answer.status_code, answer.text)
     assert answer.headers["Content-Type"].startswith("text/plain")

@@ -26,7 +26,7 @@ page = b'{"kind": "List", "items": [{"metadata": %b, "spec": {}, "status": {"con
 
 def decode(kind):
     together.wait(20)
-    assert ["a"] == [item.name for item in lists._decoder(kind("cluster"))(page).items]
+    assert ["a"] == [item.name for item in lists._decoder(kind.item)(page).items]
     decoded.append(kind)
 
 decoded = []
