@@ -13,8 +13,6 @@ VARIABLE = "OPSCHECK_POSTGRES_PROGRAMS"
 """The environment variable that names the folders to look in, separated by colons; then nowhere else is looked."""
 
 HOW_TO_GET = f"install PostgreSQL's client programs, or opscheck[drill], or name their folder in {VARIABLE}"
-    f'install PostgreSQL\'s client programs, or pip install "opscheck[drill]", or name their folder in {VARIABLE}'
-)
 """What to do where they are missing."""
 
 _USUAL = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/usr/local/pgsql/bin", "/opt/homebrew/opt/postgresql*/bin")
