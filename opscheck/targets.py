@@ -127,7 +127,11 @@ class PrometheusTarget(HttpTarget, kind="prometheus"):
     """Where /api/v1/query is below, such as https://prometheus.example.com; with its path prefix, where it has one."""
 
 
-class KubernetesTarget(Target, kind="kubernetes"):
+class BackupTarget(Target):
+    """Where a tool that makes backups runs, or is told of: a cluster, or a machine."""
+
+
+class KubernetesTarget(BackupTarget, kind="kubernetes"):
     """A Kubernetes cluster, reached as kubectl reaches it: kubeconfig, or the pod's own service account."""
 
     namespace: str = "default"
@@ -257,7 +261,7 @@ class RedisTarget(Target, kind="redis"):
         return self
 
 
-class HostTarget(Target, kind="host"):
+class HostTarget(BackupTarget, kind="host"):
     """A machine, container or pod whose commands answer; any testinfra host."""
 
     uri: SecretStr

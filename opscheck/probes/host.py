@@ -9,9 +9,11 @@ from typing import Any, TypeAlias
 
 import testinfra.backend
 
+from opscheck.probes.backup_tools import read_barman, read_pgbackrest
 from opscheck.probes.commands import CommandStopped, Finished, run_locally
 from opscheck.probes.resolving import resolve
 from opscheck.probes.scripts import KILLED, NOT_FOUND, sections
+from opscheck.queries.backup_tools import ReadBarman, ReadPgbackrest
 from opscheck.queries.base import Query
 from opscheck.queries.host import DiskAnswer, DiskUse, Filesystem, Inodes, ResolveName
 from opscheck.queries.observation import ProbeError, ProblemKind
@@ -252,4 +254,6 @@ def _mount(path: str, table: str) -> tuple[str, str, str, str] | None:
 _READERS: Mapping[type[Query[Any]], Reader] = {
     DiskUse: _read_disk,
     ResolveName: lambda session, query, timeout_s: resolve(session.run, query, timeout_s),
+    ReadBarman: lambda session, query, timeout_s: read_barman(session.run, query, timeout_s),
+    ReadPgbackrest: lambda session, query, timeout_s: read_pgbackrest(session.run, query, timeout_s),
 }

@@ -35,6 +35,7 @@ _SENDERS = f"""
            pg_wal_lsn_diff(wal_end, s.flush_lsn)::int8 AS unflushed_bytes,
            pg_wal_lsn_diff(wal_end, coalesce(s.replay_lsn, s.flush_lsn))::int8 AS behind_bytes,
            extract(epoch FROM CASE WHEN s.replay_lsn IS NULL THEN s.flush_lag ELSE s.replay_lag END)::float8 AS lag_s,
+           extract(epoch FROM s.flush_lag)::float8 AS flush_lag_s,
            extract(epoch FROM clock_timestamp() - s.reply_time)::float8 AS silent_s,
            wal_end::text AS wal_end
     FROM here, pg_stat_replication s LEFT JOIN pg_replication_slots l ON l.active_pid = s.pid

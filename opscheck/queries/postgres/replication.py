@@ -33,6 +33,8 @@ class Sender(msgspec.Struct, frozen=True, kw_only=True):
     """The server's own estimate; None while nothing is under way, and before the first replies."""
     silent_s: float | None
     """How long ago it sent its last reply, by its own clock."""
+    flush_lag_s: float | None = None
+    """The server's estimate of how long it takes until something is on its disk; None as for `lag_s`."""
     caught_up_s: float | None = None
     """After how long it had replayed what was there when it was first looked at; None when it did not meanwhile."""
 

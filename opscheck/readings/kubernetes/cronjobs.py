@@ -189,7 +189,7 @@ def troubles(expectation: CronJobsOnTime, judgement: Judgement, jobs: Beside[Job
 
 
 @dataclass(frozen=True)
-class _Runs:
+class Runs:
     """The jobs of one cron job, as far as they are still there and could be read."""
 
     jobs: Sequence[Job]
@@ -199,10 +199,11 @@ class _Runs:
     """The oldest one that runs; empty when none does."""
 
 
-def _runs_of(cronjob: CronJob, jobs: Iterable[Job]) -> _Runs:
+def runs_of(cronjob: CronJob, jobs: Iterable[Job]) -> Runs:
+    """Its jobs among `jobs`."""
     own = [job for job in jobs if (job.namespace, cronjob_of(job)) == (cronjob.namespace, cronjob.name)]
     failure = next((job for job in newest_runs(own) if failed(job)), None)
-    return _Runs(own, failure, _oldest_active(cronjob, own))
+    return Runs(own, failure, _oldest_active(cronjob, own))
 
 
 def _oldest_active(cronjob: CronJob, own: Iterable[Job]) -> str:
@@ -213,10 +214,10 @@ def _oldest_active(cronjob: CronJob, own: Iterable[Job]) -> str:
 
 def _overdue(expectation: CronJobsOnTime, age: Age, jobs: Beside[Job], now: datetime) -> Trouble:
     cronjob = age.cronjob
-    runs = _runs_of(cronjob, jobs.items)
+    runs = runs_of(cronjob, jobs.items)
     since = format_duration(age.seconds)
     seen = f"last success {since} ago" if last_success(cronjob) else f"no success since it was made {since} ago"
-    why = _why(expectation, cronjob, runs, now)
+    why = what_keeps(expectation, cronjob, runs, now)
     untold = runs.failure if runs.failure and runs.failure.name not in why else None
     return Trouble(
         cronjob,
@@ -224,12 +225,13 @@ def _overdue(expectation: CronJobsOnTime, age: Age, jobs: Beside[Job], now: date
         f"a success {age.said}",
         now + timedelta(seconds=age.margin),
         (*_last_runs(cronjob, untold, now), *filter(None, [jobs.unread])),
-        _facts(cronjob) | dict(_remedies(cronjob, runs)),
+        _facts(cronjob) | dict(remedies(cronjob, runs)),
         severity=age.severity,
     )
 
 
-def _remedies(cronjob: CronJob, runs: _Runs) -> Iterator[tuple[str, str]]:
+def remedies(cronjob: CronJob, runs: Runs) -> Iterator[tuple[str, str]]:
+    """What commands may name, beside the cron job itself."""
     if runs.failure is not None:
         yield "failed_job", runs.failure.name
     if is_suspended(cronjob):
@@ -240,20 +242,21 @@ def _remedies(cronjob: CronJob, runs: _Runs) -> Iterator[tuple[str, str]]:
         yield from rerun_facts(cronjob.name).items()
 
 
-def _why(expectation: CronJobsOnTime, cronjob: CronJob, runs: _Runs, now: datetime) -> str:
+def what_keeps(expectation: CronJobsOnTime, cronjob: CronJob, runs: Runs, now: datetime) -> str:
     """What keeps it from success, the nearest cause first."""
     if is_suspended(cronjob):
         return "it is suspended"
     if runs.active:
-        return _still_active(cronjob, runs, now)
-    missed = _missed(expectation, cronjob, now)
+        return still_active(cronjob, runs, now)
+    untold = missed(expectation, cronjob, now)
     condition = failed(runs.failure) if runs.failure else None
-    if runs.failure and condition and not missed:
+    if runs.failure and condition and not untold:
         return f"its newest run {runs.failure.name} {described_failure(runs.failure, condition, now)}"
-    return missed or "no run that was started has succeeded"
+    return untold or "no run that was started has succeeded"
 
 
-def _still_active(cronjob: CronJob, runs: _Runs, now: datetime) -> str:
+def still_active(cronjob: CronJob, runs: Runs, now: datetime) -> str:
+    """Which run has not ended, since when, and whether it keeps others from starting."""
     began = next((moment for job in runs.jobs if job.name == runs.active and (moment := started(job))), None)
     running = lasting(began, now)
     if _spec(cronjob).concurrency_policy == "Forbid":
@@ -262,7 +265,7 @@ def _still_active(cronjob: CronJob, runs: _Runs, now: datetime) -> str:
     return f"{runs.active} runs{running}" + (f", and {more} more" if more > 0 else "")
 
 
-def _missed(expectation: CronJobsOnTime, cronjob: CronJob, now: datetime) -> str:
+def missed(expectation: CronJobsOnTime, cronjob: CronJob, now: datetime) -> str:
     """Told where runs were due and none was started; empty where they were."""
     try:
         schedule = schedule_of(expectation, cronjob)

@@ -2,15 +2,34 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Protocol
 
-from opscheck.expectations.postgres.archiver import PostgresArchiver
 from opscheck.queries.observation import CouldNotObserve, Problem, ProblemKind
-from opscheck.queries.postgres.archiver import Archiving
-from opscheck.units import Duration, format_bytes
+from opscheck.queries.postgres.archiver import Archiving, ReadArchiver
+from opscheck.units import Duration, Graded, format_bytes
 
 # A checkpoint and a snapshot of running transactions; an idle server writes no more into a segment.
 _OF_ITS_OWN = 1000
 _READY = ".ready"
+
+
+class OfArchive(Protocol):
+    """An expectation of a server's archive."""
+
+    @property
+    def archiver(self) -> ReadArchiver:
+        """The question it asks."""
+        ...
+
+    @property
+    def age(self) -> Graded[Duration] | None:
+        """How old changes may be that are in no archive; None where that is not judged."""
+        ...
+
+    @property
+    def on_standby(self) -> str:
+        """`skip` where a standby that archives nothing is all right."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -35,7 +54,7 @@ def not_archiving(answer: Archiving) -> NotArchiving | None:
     return None
 
 
-def must_archive(expectation: PostgresArchiver, answer: Archiving) -> None:
+def must_archive(expectation: OfArchive, answer: Archiving) -> None:
     """
     Raises CouldNotObserve for a standby that leaves archiving to its primary.
 
@@ -91,7 +110,7 @@ class Unarchived:
     facts: dict[str, str]
 
 
-def unarchived(expectation: PostgresArchiver, answer: Archiving) -> Unarchived:
+def unarchived(expectation: OfArchive, answer: Archiving) -> Unarchived:
     """How old changes can be that are in no archive. Raises CouldNotObserve when nothing was archived in known time."""
     start = answer.last_archived_at or answer.counting_since
     if start is None:
@@ -114,7 +133,7 @@ def unarchived(expectation: PostgresArchiver, answer: Archiving) -> Unarchived:
     )
 
 
-def _timeout(expectation: PostgresArchiver) -> dict[str, str]:
+def _timeout(expectation: OfArchive) -> dict[str, str]:
     """The mildest limit: with it as archive_timeout, no limit is broken."""
     return {"archive_timeout": str(max(1, int(expectation.age.steps[0][1])))} if expectation.age else {}
 

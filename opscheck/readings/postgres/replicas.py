@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import Protocol
 
-from opscheck.expectations.postgres.replication import PostgresReplication
 from opscheck.queries.observation import CouldNotObserve, Problem, ProblemKind
-from opscheck.queries.postgres.replication import Replication, Sender
+from opscheck.queries.postgres.replication import ReadReplication, Replication, Sender
 from opscheck.units import ByteSize, Duration, format_bytes
 
 DEFAULT_SILENCE = 60.0
@@ -16,6 +16,30 @@ _WILD = frozenset("*?[")
 # A base backup under whatever name, and who has not asked for any WAL yet.
 _NO_STREAM = frozenset({"backup", "startup"})
 _SYNCHRONOUS = frozenset({"sync", "quorum"})
+
+
+class OfReplicas(Protocol):
+    """An expectation of the replicas of a server."""
+
+    @property
+    def replication(self) -> ReadReplication:
+        """The question it asks."""
+        ...
+
+    @property
+    def replicas(self) -> tuple[str, ...] | None:
+        """The replicas that must be there, by their names or patterns; None is all that there are."""
+        ...
+
+    @property
+    def state(self) -> str:
+        """What they must do."""
+        ...
+
+    @property
+    def silence(self) -> Duration | None:
+        """For how long they may say nothing; None is as long as the server waits."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -51,7 +75,7 @@ class Replica:
         return ", ".join(parts)
 
 
-def replicas(expectation: PostgresReplication, answer: Replication) -> list[Replica]:
+def replicas(expectation: OfReplicas, answer: Replication) -> list[Replica]:
     """Those that are judged: the named ones, or all that are copies of the server."""
     judged = [sender for sender in answer.senders if _is_judged(expectation, sender)]
     names = [sender.application for sender in judged]
@@ -61,7 +85,7 @@ def replicas(expectation: PostgresReplication, answer: Replication) -> list[Repl
     ]
 
 
-def missing_names(expectation: PostgresReplication, answer: Replication) -> list[str]:
+def missing_names(expectation: OfReplicas, answer: Replication) -> list[str]:
     """The patterns of the policy that match nobody who is connected."""
     return [
         pattern
@@ -80,16 +104,14 @@ def connected(senders: Iterable[Sender]) -> list[str]:
     return [_line(sender) for sender in senders]
 
 
-def silence(
-    expectation: PostgresReplication, answer: Replication, replica: Replica
-) -> tuple[Duration, Duration] | None:
+def silence(expectation: OfReplicas, answer: Replication, replica: Replica) -> tuple[Duration, Duration] | None:
     """For how long it has said nothing, and may; None while that is not too long."""
     allowed = expectation.silence or answer.sender_timeout_s or DEFAULT_SILENCE
     silent = replica.sender.silent_s or 0.0
     return (Duration(silent), Duration(allowed)) if silent > allowed else None
 
 
-def behind_bytes(expectation: PostgresReplication, replica: Replica) -> ByteSize:
+def behind_bytes(expectation: OfReplicas, replica: Replica) -> ByteSize:
     """How much it has not replayed. Raises CouldNotObserve before it has said anything."""
     if replica.sender.behind_bytes is not None:
         return ByteSize(max(0, replica.sender.behind_bytes))
@@ -98,7 +120,7 @@ def behind_bytes(expectation: PostgresReplication, replica: Replica) -> ByteSize
     raise _unknown(expectation, f"{replica.subject} has not said yet what it has replayed")
 
 
-def lag(expectation: PostgresReplication, replica: Replica) -> Duration:
+def lag(expectation: OfReplicas, replica: Replica) -> Duration:
     """
     How far it is behind in time. Raises CouldNotObserve where nobody knows.
 
@@ -113,11 +135,28 @@ def lag(expectation: PostgresReplication, replica: Replica) -> Duration:
     return Duration(max(0.0, sender.lag_s))
 
 
-def _unknown(expectation: PostgresReplication, text: str) -> CouldNotObserve:
+def unflushed(expectation: OfReplicas, replica: Replica) -> Duration:
+    """
+    How old changes can be that are not on its disk: what is lost when the server is, and the replica takes over.
+
+    What was replayed meanwhile was on its disk. Else flush_lag was measured at its last reply, since when nothing is
+    known of it; it is NULL when everything was on its disk then. Raises CouldNotObserve before its first reply.
+    """
+    sender = replica.sender
+    if sender.unflushed_bytes is None:
+        raise _unknown(expectation, f"{replica.subject} has not said yet what is on its disk")
+    if sender.unflushed_bytes <= 0:
+        return Duration(0)
+    if sender.caught_up_s is not None:
+        return Duration(sender.caught_up_s)
+    return Duration(max(0.0, sender.flush_lag_s or 0.0) + max(0.0, sender.silent_s or 0.0))
+
+
+def _unknown(expectation: OfReplicas, text: str) -> CouldNotObserve:
     return CouldNotObserve(expectation.replication, Problem(kind=ProblemKind.UNREADABLE, text=text))
 
 
-def _is_judged(expectation: PostgresReplication, sender: Sender) -> bool:
+def _is_judged(expectation: OfReplicas, sender: Sender) -> bool:
     if expectation.replicas is not None:
         return any(_matches(pattern, sender) for pattern in expectation.replicas)
     return not _is_no_copy(sender)
@@ -132,7 +171,7 @@ def _is_no_copy(sender: Sender) -> bool:
     return sender.logical or sender.application in _TOOLS or sender.state in _NO_STREAM
 
 
-def _in_state(expectation: PostgresReplication, sender: Sender) -> bool:
+def _in_state(expectation: OfReplicas, sender: Sender) -> bool:
     return sender.state in ("streaming", expectation.state)
 
 

@@ -1,0 +1,51 @@
+"""Whatever makes the backups: cron jobs, Velero, pgBackRest, Barman."""
+
+from opscheck import Findings, Observe
+from opscheck.expectations.backup.jobs import BackupJobs
+from opscheck.queries.kubernetes.batch import ListCronJobs, ListJobs
+from opscheck.queries.kubernetes.velero import ListStorageLocations, ListVeleroBackups, ListVeleroSchedules
+from opscheck.readings.backup import barman, cronjobs, pgbackrest, velero
+from opscheck.readings.backup.jobs import Made, require_all, tell
+from opscheck.readings.kubernetes.selection import count_matches, listed, matching
+from opscheck.readings.kubernetes.warnings import Warnings
+
+
+def test_backups_are_made(expectation: BackupJobs, observe: Observe, findings: Findings) -> None:
+    """
+    The last good backup began a short enough time ago, whatever makes the backups.
+
+    What was written since then is lost with the system. A tool that stops says so to nobody: its jobs fail at night,
+    are suspended for an afternoon and forgotten, or hang and keep the next from starting.
+    """
+    made = _made(expectation, observe, findings)
+    tell(expectation, made, findings)
+    require_all(made, next(iter(expectation.looks_at())))
+
+
+def _made(expectation: BackupJobs, observe: Observe, findings: Findings) -> Made:
+    match expectation.tool:
+        case "cronjob":
+            return _made_by_cronjobs(expectation, observe, findings)
+        case "velero":
+            return _made_by_velero(expectation, observe, findings)
+        case "pgbackrest":
+            return pgbackrest.made_by(expectation, observe(expectation.pgbackrest))
+        case "barman":
+            return barman.made_by(expectation, observe(expectation.barman))
+
+
+def _made_by_cronjobs(expectation: BackupJobs, observe: Observe, findings: Findings) -> Made:
+    of = expectation.cronjobs
+    there, jobs = listed(observe, of.ask(ListCronJobs)), listed(observe, of.ask(ListJobs))
+    meant = matching(of, there)
+    count_matches(of, there, meant, findings, kind="cron jobs")
+    return cronjobs.made_by(expectation, meant, jobs, Warnings(of, observe), observe.now)
+
+
+def _made_by_velero(expectation: BackupJobs, observe: Observe, findings: Findings) -> Made:
+    of = expectation.schedules
+    there = listed(observe, of.ask(ListVeleroSchedules))
+    backups, locations = listed(observe, of.ask(ListVeleroBackups)), listed(observe, of.ask(ListStorageLocations))
+    meant = matching(of, there)
+    count_matches(of, there, meant, findings, kind="schedules")
+    return velero.made_by(expectation, meant, velero.Around(backups, locations), observe.now)
