@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
 NOW = datetime.now(UTC)
@@ -219,3 +219,31 @@ def tls_server(leaf: Issued, *chain: Issued, host: str = "127.0.0.1", port: int 
     """Serve it on a free port of loopback."""
     with Listener(speaking(server_context(leaf, *chain, **options)), host, port) as listener:
         yield listener.port
+
+
+def resolve(monkeypatch: Any, *addresses: str, host: str = HOST) -> None:
+    """Let a name stand for these addresses, whatever the name servers say."""
+    real = socket.getaddrinfo
+
+    def found(name: Any, *words: Any, **options: Any) -> list[Any]:
+        places = addresses if name == host else [name]
+        return [one for place in places for one in real(place, *words, **options)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", found)
+
+
+def signed_with_sha1(certificate: Issued, by: Issued) -> Issued:
+    """The same, signed anew by an authority with a key of RSA, which cryptography does not do for certificates."""
+    old, new = (bytes.fromhex(f"06092a864886f70d0101{last}") for last in ("0b", "05"))
+    signed = certificate.certificate.tbs_certificate_bytes.replace(old, new)
+    signature = by.key.sign(signed, padding.PKCS1v15(), hashes.SHA1())  # noqa: S303 - weak on purpose
+    body = signed + _der(0x30, new + b"\x05\x00") + _der(0x03, b"\0" + signature)
+    return Issued(x509.load_der_x509_certificate(_der(0x30, body)), certificate.key)
+
+
+def _der(kind: int, content: bytes) -> bytes:
+    length = len(content)
+    if length < 128:
+        return bytes([kind, length]) + content
+    size = (length.bit_length() + 7) // 8
+    return bytes([kind, 0x80 | size]) + length.to_bytes(size, "big") + content

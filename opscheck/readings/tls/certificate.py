@@ -79,10 +79,9 @@ class Served:
 
     @property
     def evidence(self) -> tuple[str, ...]:
-        """The chain in lines: whose, by whom, from when until when."""
+        """The chain in lines: until when, whose, by whom."""
         return tuple(
-            f"{role(one, self)} {one.subject or one.serial}, issued by {one.issuer}: "
-            f"{moment(one.not_before)} to {moment(one.not_after)}"
+            f"{role(one, self)} until {moment(one.not_after)}: {one.subject or one.serial}, by {one.issuer}"
             for one in self.path
         )
 

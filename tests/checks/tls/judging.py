@@ -1,0 +1,54 @@
+"""Judging what real servers serve."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from checks.tls import test_certificate
+from opscheck import Findings
+from opscheck.expectations.base import Expectation
+from opscheck.expectations.tls.certificate import TlsCertificate
+from opscheck.guidance.templates import expectation_facts, render
+from opscheck.probes.tls import open_session
+from opscheck.queries.observation import CouldNotObserve, ProbeError
+from opscheck.record import Finding
+from opscheck.testing import Answers, expect
+from tests.servers.tls import HOST
+
+
+def judged(port: int, *, host: str = HOST, now: datetime | None = None, **fields: Any) -> Findings:
+    """Shake hands with a real server, and judge it. CouldNotObserve comes through."""
+    expectation = expectation_of(port, host, **fields)
+    findings = Findings(expectation)
+    judge_into(findings, expectation, now or datetime.now(UTC))
+    return findings
+
+
+def expectation_of(port: int, host: str = HOST, **fields: Any) -> TlsCertificate:
+    return expect(TlsCertificate, endpoint=f"{host}:{port}", **fields)
+
+
+def judge_into(findings: Findings, expectation: TlsCertificate, now: datetime) -> None:
+    def answer(query: Any) -> Any:
+        try:
+            return open_session(expectation.endpoint, 5).ask(query, 5)
+        except ProbeError as error:
+            return error.problem
+
+    test_certificate.test_the_certificate_that_is_served_is_good(expectation, Answers(answer, now), findings)
+
+
+def unknown(port: int, **fields: Any) -> tuple[list[Finding], CouldNotObserve]:
+    """What was found before something could not be seen, and what that was."""
+    expectation = expectation_of(port, **fields)
+    findings = Findings(expectation)
+    with pytest.raises(CouldNotObserve) as raised:
+        judge_into(findings, expectation, datetime.now(UTC))
+    return findings.violations, raised.value
+
+
+def commands(finding: Finding, expectation: Expectation) -> list[str]:
+    facts = expectation_facts(expectation) | dict(finding.facts)
+    rendered = [render(command, facts) for command in type(expectation).default_remediation.commands]
+    return [command for command in rendered if command]
