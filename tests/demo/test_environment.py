@@ -3,11 +3,13 @@
 import json
 import os
 import signal
+import socket
 import ssl
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -198,6 +200,78 @@ def test_the_cache_is_gone(broken):
     assert "redis-server" not in environment.processes
 
 
+def served(url: str, bundle: str) -> tuple[datetime, datetime]:
+    """From when to when the certificate is good that is served there; the handshake verifies it."""
+    address = urlsplit(url)
+    trust = ssl.create_default_context(cafile=bundle)
+    with (
+        socket.create_connection((address.hostname, address.port), timeout=10) as connection,
+        trust.wrap_socket(connection, server_hostname=address.hostname) as secured,
+    ):
+        found = secured.getpeercert()
+    return tuple(datetime.fromtimestamp(ssl.cert_time_to_seconds(found[end]), UTC) for end in ("notBefore", "notAfter"))
+
+
+def test_the_apis_certificate_has_most_of_its_ninety_days_left(environment):
+    began, ends = served(environment.variables["API_URL"], environment.variables["SSL_CERT_FILE"])
+
+    assert timedelta(days=90) == ends - began
+    assert timedelta(days=70) < ends - datetime.now(UTC) < timedelta(days=80)
+    assert f"https://{environment.variables['API_ENDPOINT']}" == environment.variables["API_URL"]
+
+
+def test_a_certificate_ends_tomorrow_at_the_api_alone(broken):
+    environment = broken("certificate")
+    bundle = environment.variables["SSL_CERT_FILE"]
+
+    began, ends = served(environment.variables["API_URL"], bundle)
+    _, elsewhere = served(environment.kubernetes.url, bundle)
+
+    assert timedelta(days=90) == ends - began
+    assert timedelta(hours=23) < ends - datetime.now(UTC) <= timedelta(hours=24)
+    assert elsewhere - datetime.now(UTC) > timedelta(days=70)
+    test_the_api_is_healthy(environment)
+
+
+def sizes(environment) -> dict[str, int]:
+    """What there is in the bucket of backups, without the checksums."""
+    variables = environment.variables
+    client = boto3.client(
+        "s3",
+        endpoint_url=variables["AWS_ENDPOINT_URL"],
+        aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
+        region_name=variables["AWS_DEFAULT_REGION"],
+    )
+    found = client.list_objects_v2(Bucket=variables["BACKUP_BUCKET"])["Contents"]
+    client.close()
+    return {one["Key"]: one["Size"] for one in found if not one["Key"].endswith(".sha256")}
+
+
+def test_there_is_a_week_of_backups_and_one_that_was_just_made(environment):
+    found = sizes(environment)
+    dumps = sorted(key for key in found if key.startswith("database/"))
+    newest = datetime.strptime(dumps[-1].rpartition("/")[2], "backup-%Y%m%d-%H%M%S.dump").replace(tzinfo=UTC)
+
+    assert 7 == len([key for key in dumps if key.endswith("-020000.dump")])
+    assert 7 == len([key for key in found if key.startswith("config/")])
+    assert timedelta(0) <= datetime.now(UTC) - newest < timedelta(minutes=30)
+    assert all(size > 1000 for size in found.values())
+
+
+def test_backups_stop_and_the_last_are_spoiled_and_all_that_the_cluster_says_is_that_they_ran(broken, environment):
+    before = sizes(environment)
+
+    found = sizes(broken("backups"))
+
+    dumps = sorted(key for key in found if key.startswith("database/"))
+    assert len(found) < len(before)
+    assert found[dumps[-1]] < 0.7 * before[dumps[-1]]
+    assert 20 == found[max(key for key in found if key.startswith("config/"))]
+    jobs = cluster(environment, "/apis/batch/v1/namespaces/integration-deployment/jobs").json()["items"]
+    assert {1} == {job["status"]["succeeded"] for job in jobs}
+
+
 @pytest.mark.parametrize("name", FAULTS)
 def test_what_was_repaired_is_as_before(environment, name):
     environment.break_(name)
@@ -208,6 +282,8 @@ def test_what_was_repaired_is_as_before(environment, name):
     test_three_application_pods_are_ready(environment)
     test_the_log_reaches_back_a_day_and_has_few_errors(environment)
     test_database_cache_and_bucket_answer_to_their_variables(environment)
+    test_the_apis_certificate_has_most_of_its_ninety_days_left(environment)
+    test_there_is_a_week_of_backups_and_one_that_was_just_made(environment)
 
 
 def test_an_unknown_fault_is_told_with_those_there_are(environment):
