@@ -83,6 +83,8 @@ class Drill(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     phases: tuple[Phase, ...] = ()
     newest: Timestamp | None = None
     """The time of the newest row, where it was asked for."""
+    newest_problem: str = ""
+    """Why there is no such time."""
     assertions: tuple[Asserted, ...] = ()
     missing: tuple[str, ...] = ()
     """What the backup names and the scratch server does not have, so that it was left out: `role app`."""

@@ -1,0 +1,186 @@
+"""Restoring a dump, of whatever format, as data that comes from outside."""
+
+import re
+import secrets
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+from opscheck.queries.observation import ProbeError, ProblemKind
+from opscheck.queries.recovery import BROKEN, NEWER, REFUSED
+from opscheck.recovery.complaints import Complaints
+from opscheck.recovery.dumps import CUSTOM, DIRECTORY, HEAD, PLAIN, Kind, dumped_from, major
+from opscheck.recovery.failing import Failed
+from opscheck.recovery.server import Scratch
+from opscheck.recovery.unpacking import Unpacked
+
+_QUIETLY = ("-X", "--no-password", "--quiet", "--set=VERBOSITY=verbose", "--file=-")
+_AS_ITS_OWNER = ("--no-owner", "--no-privileges", "--no-tablespaces", "--no-password")
+_JOBS = 2
+_ENDS_WITHIN_S = 10.0
+_DATABASE_STATEMENT = re.compile(rb"^(?:CREATE|DROP|ALTER) DATABASE ", re.MULTILINE)
+_CONNECT = re.compile(rb"^\\connect .*\n", re.MULTILINE)
+_FIRST_OBJECT = re.compile(rb"^-- Name: .*; Type: (?!DATABASE)", re.MULTILINE)
+_RESTRICT = re.compile(rb"^\\restrict [0-9A-Za-z]+[ \t\r]*\n", re.MULTILINE)
+_UNRESTRICT = re.compile(rb"^\\unrestrict [0-9A-Za-z]+\s*\Z", re.MULTILINE)
+_COMPLETE = re.compile(rb"^-- PostgreSQL database dump complete\s*$", re.MULTILINE)
+_TAIL = 1024
+"""How many of the last bytes hold the end of a dump."""
+
+Advance = Callable[[float], None]
+"""Called with how many bytes were restored so far."""
+
+
+def restore(dump: Path, kind: Kind, scratch: Scratch, version: str, advance: Advance) -> tuple[str, ...]:
+    """
+    Restore a dump, of a server of this version; what the scratch server lacks, and was left out, comes back.
+
+    Raises Failed where the dump is not as it should be, and ProbeError where it is the drill that cannot go on.
+    """
+    if major(version) > scratch.major:
+        text = f"it was dumped from PostgreSQL {version}, and the scratch server is {scratch.version}, which is older"
+        raise Failed(NEWER, text)
+    complaints = Complaints()
+    try:
+        if kind.format == PLAIN:
+            _feed_psql(dump, kind, scratch, complaints, advance)
+        else:
+            _run_pg_restore(dump, kind, scratch, complaints)
+    except Failed as failed:
+        raise _for_want_of_an_extension(failed, complaints) from None
+    return tuple(complaints.missing)
+
+
+def version_of(dump: Path, kind: Kind, scratch: Scratch) -> str:
+    """The version of the server that was dumped; empty where it is not told. Raises Failed and ProbeError."""
+    if kind.format == PLAIN:
+        with closing(Unpacked(dump, kind.packed_with)) as unpacked:
+            return dumped_from(unpacked.read(HEAD).decode(errors="replace"))
+    told = scratch.programs.run("pg_restore", "--list", dump)
+    complaints = Complaints()
+    for line in told.stderr.splitlines():
+        complaints.hear(line)
+    if complaints.ending is not None:
+        raise complaints.ending
+    return dumped_from(told.stdout)
+
+
+def _run_pg_restore(dump: Path, kind: Kind, scratch: Scratch, complaints: Complaints) -> None:
+    # A tar file has no places to begin at.
+    jobs = (f"--jobs={_JOBS}",) if kind.format in {CUSTOM, DIRECTORY} else ()
+    words = ("--dbname=service=drill", *_AS_ITS_OWNER, *jobs, dump)
+    with _listened_to(scratch, complaints, "pg_restore", *words, stdin=subprocess.DEVNULL) as process:
+        process.wait()
+    # It ends with 1 also where it went on after what may be missing.
+    _raise_ending(complaints, "pg_restore", process.returncode if not complaints.missing else 0)
+
+
+def _feed_psql(dump: Path, kind: Kind, scratch: Scratch, complaints: Complaints, advance: Advance) -> None:
+    with (
+        closing(Unpacked(dump, kind.packed_with)) as unpacked,
+        _listened_to(scratch, complaints, "psql", *_QUIETLY, stdin=subprocess.PIPE) as process,
+    ):
+        assert process.stdin is not None  # noqa: S101 - it was asked for
+        fed = 0
+        with suppress(BrokenPipeError):  # it has ended: what it complained of says why
+            for piece in _without_commands(unpacked):
+                process.stdin.write(piece)
+                fed += len(piece)
+                advance(fed)
+            process.stdin.close()
+        process.wait()
+    _raise_ending(complaints, "psql", process.returncode)
+
+
+def _without_commands(unpacked: Unpacked) -> Iterator[bytes]:
+    r"""
+    A plain dump, without those commands of psql that pg_dump itself writes.
+
+    All others are refused by psql: with `\restrict` it takes no command until it is told a word that nobody knows
+    (CVE-2025-8714). Raises Failed where the end of the dump is not there.
+    """
+    yield b"\\restrict %s\n" % secrets.token_hex(32).encode()
+    kept = _of_one_database(_filled(unpacked, HEAD))
+    while piece := unpacked.read():
+        kept += piece
+        yield kept[:-_TAIL]
+        kept = kept[-_TAIL:]
+    if not _COMPLETE.search(kept[-_TAIL:]):
+        raise Failed(BROKEN, "it is cut off: its last line, `-- PostgreSQL database dump complete`, is missing")
+    yield _UNRESTRICT.sub(b"", kept)
+
+
+def _filled(unpacked: Unpacked, size: int) -> bytes:
+    """The first bytes, as many as are wanted, unless there are fewer."""
+    first = b""
+    while len(first) < size and (piece := unpacked.read(size - len(first))):
+        first += piece
+    return first
+
+
+def _of_one_database(head: bytes) -> bytes:
+    r"""
+    The beginning of a dump without what makes its database and connects to it, as `pg_dump --create` writes it.
+
+    Raises ProbeError where something of that is left: it would be done to a database that is not the drill's.
+    """
+    first = _FIRST_OBJECT.search(head)
+    ahead = head[: first.start()] if first is not None else head
+    connects = list(_CONNECT.finditer(ahead))
+    begins = connects[-1].end() if connects else 0
+    kept = _RESTRICT.sub(b"", ahead[begins:], count=1)
+    if _DATABASE_STATEMENT.search(kept):
+        text = "the dump makes or drops a database, and does not connect to it"
+        raise ProbeError(ProblemKind.UNSUPPORTED, text, "make it with pg_dump, without --create and --clean")
+    return kept + head[len(ahead) :]
+
+
+@contextmanager
+def _listened_to(
+    scratch: Scratch, complaints: Complaints, program: str, *words: str | Path, stdin: int
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """A program that restores; it is ended with the first complaint that matters. None is left after the `with`."""
+    process = scratch.programs.popen(program, *words, stdin=stdin, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+    def listen() -> None:
+        assert process.stderr is not None  # noqa: S101 - it was asked for
+        for line in process.stderr:
+            complaints.hear(line.decode(errors="replace"))
+            if complaints.ending is not None:
+                process.kill()
+
+    listener = threading.Thread(target=listen, daemon=True)
+    listener.start()
+    try:
+        yield process
+    except BaseException:
+        process.kill()
+        raise
+    finally:
+        process.wait(_ENDS_WITHIN_S)
+        listener.join(_ENDS_WITHIN_S)
+        for pipe in (process.stdin, process.stderr):
+            with suppress(BrokenPipeError):
+                if pipe is not None:
+                    pipe.close()
+
+
+def _raise_ending(complaints: Complaints, program: str, code: int) -> None:
+    if complaints.ending is not None:
+        raise complaints.ending
+    if code != 0:
+        raise Failed(REFUSED, f"{program} ended with {code}")
+
+
+def _for_want_of_an_extension(failed: Failed, complaints: Complaints) -> Exception:
+    """It is not the backup's fault where what it needs is not installed on the scratch server."""
+    wanted = [one for one in complaints.missing if one.startswith("extension ")]
+    if failed.trouble != REFUSED or not wanted:
+        return failed
+    return ProbeError(
+        ProblemKind.UNSUPPORTED,
+        f"the scratch server lacks {', '.join(wanted)}, and then: {failed.text}",
+        "name a scratch server that has what the backup needs, or install PostgreSQL with its contrib package",
+    )
