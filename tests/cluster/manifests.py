@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from opscheck.demo import kubernetes
+
 Object = dict[str, Any]
 
 IMAGE = "registry.example.com/app:1.4.2"
@@ -202,4 +204,15 @@ def one_of_each(where: str) -> list[Object]:
         *(job("migrate", where), cron_job("report", where, "0 3 * * *"), autoscaler("web", where)),
         *(budget("web", where), quota("all", where, pods="100"), claim("data", where, "local")),
         *(pod_metrics("web-1", where), node_metrics("node-1")),
+    ]
+
+
+def one_of_each_custom(where: str) -> list[Object]:
+    """One object of every kind that opscheck reads and others define; see `tests.cluster.crds`."""
+    return [
+        *(kubernetes.certificate("api", where), kubernetes.issuer(), kubernetes.issuer("mine", where)),
+        kubernetes.certificate_request("api-1", where, of="api"),
+        kubernetes.order("api-1-2", where, of="api-1"),
+        kubernetes.challenge("api-1-2-3", where, of="api-1-2", host="api.example.com", reason="got status 404"),
+        kubernetes.tls_secret("api-tls", where, pem=b"no certificate"),
     ]
