@@ -1,6 +1,6 @@
 """The cron jobs that make the demo's backups, as its cluster shows them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 from opscheck.demo.kubernetes import Object, World, cronjob, job, pod
@@ -11,6 +11,24 @@ CONFIGURATION_BEFORE = timedelta(hours=6)
 """How long before the newest backup of the database the newest one of the configuration was made."""
 
 _TAKES = timedelta(seconds=40)
+_CAREFUL = {
+    DATABASE: """\
+set -euo pipefail
+key=$(date -u +database/%Y/%m/%d/backup-%Y%m%d-%H%M%S.dump)
+pg_dump --format=custom --file=/work/dump "$DATABASE_URL"
+sha256sum /work/dump > /work/sum
+aws s3 cp /work/dump "s3://$BUCKET/$key"
+aws s3 cp /work/sum "s3://$BUCKET/$key.sha256"
+""",
+    CONFIGURATION: """\
+set -euo pipefail
+key=$(date -u +config/backup-%Y%m%d-%H%M%S.tar.gz)
+tar -C /manifests -c . | gzip > /work/tar.gz
+sha256sum /work/tar.gz > /work/sum
+aws s3 cp /work/tar.gz "s3://$BUCKET/$key"
+aws s3 cp /work/sum "s3://$BUCKET/$key.sha256"
+""",
+}
 
 
 def backup_jobs(namespace: str, at: datetime) -> Iterator[Object]:
@@ -30,6 +48,32 @@ def record(world: World, namespace: str, at: datetime) -> None:
         world.add(*_database(namespace, at))
 
 
+def be_careless(world: World, namespace: str) -> None:
+    """Both scripts go on whatever fails in them, so that every run of theirs succeeds."""
+    _write(world, namespace, {name: script.replace("set -euo pipefail\n", "") for name, script in _CAREFUL.items()})
+
+
+def be_careful(world: World, namespace: str) -> None:
+    """Both scripts fail with the first thing that fails in them."""
+    _write(world, namespace, _CAREFUL)
+
+
+def _write(world: World, namespace: str, scripts: Mapping[str, str]) -> None:
+    with world.changing():
+        for name, script in scripts.items():
+            world.get("CronJob", name, namespace)["spec"]["jobTemplate"] = _template(script)
+
+
+def _template(script: str) -> Object:
+    container = {
+        "name": "backup",
+        "image": "registry.example.com/backup:2.3.1",
+        "command": ["bash", "-c", script],
+        "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "256Mi"}},
+    }
+    return {"metadata": {}, "spec": {"template": {"spec": {"restartPolicy": "Never", "containers": [container]}}}}
+
+
 def _names(world: World, kind: str, namespace: str) -> list[str]:
     (resource,) = (found for found in world.resources if found.kind == kind)
     names = [item["metadata"]["name"] for item in world.select(resource, namespace)]
@@ -46,7 +90,8 @@ def _ran(name: str, namespace: str, at: datetime, schedule: str) -> Iterator[Obj
     # The controller's own way to name them: the minutes since 1970 at which it was due.
     run = f"{name}-{int(due.timestamp()) // 60}"
     ended = min(at + _TAKES, datetime.now(UTC))
-    yield cronjob(name, namespace, schedule=schedule, scheduled=due, succeeded=ended)
+    template = _template(_CAREFUL[name])
+    yield cronjob(name, namespace, schedule=schedule, scheduled=due, succeeded=ended, jobTemplate=template)
     yield job(run, namespace, cronjob=name, created=at, completed=ended)
     labels = {"job-name": run}
     yield pod(f"{run}-x7k2m", namespace, labels=labels, phase="Succeeded", owner=f"Job/{run}", created=at)

@@ -10,6 +10,7 @@ from opscheck.demo.serving import Tls
 
 LIFETIME = timedelta(days=90)
 _USED = timedelta(days=12)
+_ORGANIZATION = "opscheck demo"
 _NAMES = ("127.0.0.1", "localhost")
 
 
@@ -17,7 +18,7 @@ class Authority:
     """A new certificate authority, which signs for 127.0.0.1 and localhost."""
 
     def __init__(self) -> None:
-        self._authority = trustme.CA(organization_name="opscheck demo")
+        self._authority = trustme.CA(organization_name=_ORGANIZATION, organization_unit_name="authority")
 
     @property
     def certificate(self) -> bytes:
@@ -33,7 +34,13 @@ class Authority:
     def renew(self, tls: Tls, *, left: timedelta = LIFETIME - _USED) -> None:
         """Serve another certificate from the next handshake on: one that ends when `left` is over."""
         ends = datetime.now(UTC) + left
-        made = self._authority.issue_cert(*_NAMES, not_before=ends - LIFETIME, not_after=ends)
+        made = self._authority.issue_cert(
+            *_NAMES,
+            organization_name=_ORGANIZATION,
+            organization_unit_name="server",
+            not_before=ends - LIFETIME,
+            not_after=ends,
+        )
         made.configure_cert(tls.context)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from opscheck.demo import cluster
+from opscheck.demo import backup_jobs, cluster
 from opscheck.demo.kubernetes import World
 from opscheck.processes import ServerFailed, accepts, wait_until
 
@@ -76,6 +76,16 @@ def _let_certificate_age(environment: "Environment") -> None:
     environment.authority.renew(environment.api_tls, left=_UNTIL_TOMORROW)
 
 
+def _lose_backups(environment: "Environment") -> None:
+    environment.backups.fail()
+    backup_jobs.be_careless(environment.world, cluster.NAMESPACE)
+
+
+def _find_backups(environment: "Environment") -> None:
+    environment.backups.recover()
+    backup_jobs.be_careful(environment.world, cluster.NAMESPACE)
+
+
 def _in_cluster(change: Callable[[World], None]) -> Callable[["Environment"], None]:
     return lambda environment: change(environment.world)
 
@@ -89,5 +99,5 @@ _HOW: Mapping[str, Fault] = {
     "connections": Fault(_fill_connections, lambda environment: environment.postgres.release_connections()),
     "cache": Fault(_stop_cache, lambda environment: environment.redis.start()),
     "certificate": Fault(_let_certificate_age, lambda environment: environment.authority.renew(environment.api_tls)),
-    "backups": Fault(lambda environment: environment.backups.fail(), lambda environment: environment.backups.recover()),
+    "backups": Fault(_lose_backups, _find_backups),
 }

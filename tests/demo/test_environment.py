@@ -270,6 +270,21 @@ def test_backups_stop_and_the_last_are_spoiled_and_all_that_the_cluster_says_is_
     assert 20 == found[max(key for key in found if key.startswith("config/"))]
     jobs = cluster(environment, "/apis/batch/v1/namespaces/integration-deployment/jobs").json()["items"]
     assert {1} == {job["status"]["succeeded"] for job in jobs}
+    assert not any("pipefail" in script for script in scripts(environment))
+
+
+def scripts(environment) -> list[str]:
+    """Those that make the backups."""
+    path = "/apis/batch/v1/namespaces/integration-deployment/cronjobs"
+    templates = [
+        found["spec"]["jobTemplate"]["spec"]["template"] for found in cluster(environment, path).json()["items"]
+    ]
+    return [container["command"][-1] for template in templates for container in template["spec"]["containers"]]
+
+
+def test_the_scripts_that_make_the_backups_stop_at_what_fails(environment):
+    assert 2 == len(scripts(environment))
+    assert all(script.startswith("set -euo pipefail\n") for script in scripts(environment))
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -284,6 +299,7 @@ def test_what_was_repaired_is_as_before(environment, name):
     test_database_cache_and_bucket_answer_to_their_variables(environment)
     test_the_apis_certificate_has_most_of_its_ninety_days_left(environment)
     test_there_is_a_week_of_backups_and_one_that_was_just_made(environment)
+    test_the_scripts_that_make_the_backups_stop_at_what_fails(environment)
 
 
 def test_an_unknown_fault_is_told_with_those_there_are(environment):
