@@ -58,7 +58,7 @@ def issued(  # noqa: PLR0913 - what can be wrong with a certificate, by name
     name: str = HOST,
     by: Issued | None = None,
     *,
-    names: Sequence[str] | None = None,
+    names: Sequence[str | x509.GeneralName] | None = None,
     authority: bool = False,
     begins: timedelta = -30 * DAY,
     ends: timedelta = 60 * DAY,
@@ -66,8 +66,9 @@ def issued(  # noqa: PLR0913 - what can be wrong with a certificate, by name
     signed: hashes.HashAlgorithm | None = None,
     issuer_url: str = "",
     client: bool = False,
+    lax: bool = False,
 ) -> Issued:
-    """A certificate that begins and ends so long from now; `by` nobody it signs itself."""
+    """A certificate that begins and ends so long from now; `by` nobody it signs itself; `lax` as old tools do."""
     key = key or ec_key()
     subject = _name(name)
     builder = (
@@ -78,7 +79,7 @@ def issued(  # noqa: PLR0913 - what can be wrong with a certificate, by name
         .serial_number(x509.random_serial_number())
         .not_valid_before(NOW + begins)
         .not_valid_after(NOW + ends)
-        .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+        .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=not lax)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     )
     signer = by.key if by else key
@@ -118,7 +119,9 @@ def _may_sign() -> x509.KeyUsage:
     return x509.KeyUsage(digital_signature=True, key_cert_sign=True, crl_sign=True, **others)
 
 
-def _general(name: str) -> x509.GeneralName:
+def _general(name: "str | x509.GeneralName") -> x509.GeneralName:
+    if isinstance(name, x509.GeneralName):
+        return name
     try:
         return x509.IPAddress(ip_address(name))
     except ValueError:

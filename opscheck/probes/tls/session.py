@@ -80,7 +80,7 @@ def _look(doors: Sequence[Door], started: float, timeout_s: float) -> list[Hands
     deadline = last if len(doors) == 1 else early
     jobs: list[Any] = [partial(door.look, deadline) for door in doors]
     jobs += [partial(door.offer_older, early) for door in doors]
-    results = all_by(last if len(doors) == 1 else early + timeout_s * (1 - _SHARE) / 2, jobs)
+    results = all_by(last + GRACE_S if len(doors) == 1 else early + timeout_s * (1 - _SHARE) / 2, jobs)
     waited = time.monotonic() - started
     looked, offered = results[: len(doors)], results[len(doors) :]
     unasked = Older(unknown=f"no answer to an offer of an older version in {format_duration(waited)}")

@@ -17,7 +17,8 @@ from ipaddress import ip_address
 
 from msgspec.structs import replace
 
-from opscheck.probes.contact import Address, dial_one, explained, late, seconds_left, secure, unreachable
+from opscheck.probes.contact import Address, dial_one, explained, late, secure, unreachable
+from opscheck.probes.tls.accepting import refusal
 from opscheck.probes.tls.contexts import Manner, chains, context_for
 from opscheck.probes.tls.older import newest_before, offer
 from opscheck.probes.tls.starttls import NoStartTls, start_tls
@@ -26,8 +27,6 @@ from opscheck.queries.observation import ProbeError, Problem, ProblemKind
 from opscheck.queries.tls.handshake import Handshake, Older, ShakeHands, StartTls
 from opscheck.units import format_duration
 from opscheck.x509 import certificate_in_der
-
-_TO_BE_REFUSED_TAKES_S = 1.0
 
 _NO_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST"}
 # A machine without IPv6 says one of these of every such address.
@@ -126,16 +125,19 @@ class Door:
         """Raises NotReachedError, NoHandshakeError, and ProbeError for files that cannot be used."""
         query = self.query
         context = context_for(manner, query.ca_file, query.client_certificate, strict=query.strict)
+        place, started, failure, advice = str(self.address), time.monotonic(), "", ""
         with (
             self._reached(deadline) as plain,
             self._telling(),
             secure(plain, context, self.server_name, deadline) as connection,
         ):
+            took_s = time.monotonic() - started
             sent, chain = chains(connection)
             protocol = connection.version() or ""
-            failure, advice = self._refusal(connection, deadline) if query.client_certificate else ("", "")
+            if query.client_certificate is not None:
+                failure, advice = refusal(connection, place, took_s, deadline)
         return Handshake(
-            address=str(self.address),
+            address=place,
             protocol=protocol,
             sent=self._read(sent),
             chain=self._read(chain) if manner is not Manner.ANYTHING else (),
@@ -180,22 +182,6 @@ class Door:
             failure, advice = explained(error, place)
             reason = getattr(error, "reason", None) or failure
             raise NoHandshakeError(failure, self._hint(error) or advice, reason) from error
-
-    def _refusal(self, connection: ssl.SSLSocket, deadline: float) -> tuple[str, str]:
-        """
-        What the server says against the client certificate, and what to do; empty where it is all right.
-
-        In TLS 1.3 it says so only after the handshake. It answers a goodbye, by which it must have looked.
-        """
-        try:
-            connection.settimeout(min(seconds_left(deadline), _TO_BE_REFUSED_TAKES_S))
-            connection.unwrap()
-        except ssl.SSLError as error:
-            if "_ALERT_" in (error.reason or ""):
-                return explained(error, str(self.address))
-        except OSError:
-            pass  # it just hangs up, or goes on talking
-        return "", ""
 
     def _read(self, chain: list[bytes]) -> tuple[Certificate, ...]:
         try:

@@ -17,11 +17,11 @@ from opscheck.testing import Answers, expect
 from tests.servers.tls import HOST
 
 
-def judged(port: int, *, host: str = HOST, now: datetime | None = None, **fields: Any) -> Findings:
+def judged(port: int, *, host: str = HOST, now: datetime | None = None, wait_s: float = 5, **fields: Any) -> Findings:
     """Shake hands with a real server, and judge it. CouldNotObserve comes through."""
     expectation = expectation_of(port, host, **fields)
     findings = Findings(expectation)
-    judge_into(findings, expectation, now or datetime.now(UTC))
+    judge_into(findings, expectation, now or datetime.now(UTC), wait_s)
     return findings
 
 
@@ -29,22 +29,22 @@ def expectation_of(port: int, host: str = HOST, **fields: Any) -> TlsCertificate
     return expect(TlsCertificate, endpoint=f"{host}:{port}", **fields)
 
 
-def judge_into(findings: Findings, expectation: TlsCertificate, now: datetime) -> None:
+def judge_into(findings: Findings, expectation: TlsCertificate, now: datetime, wait_s: float) -> None:
     def answer(query: Any) -> Any:
         try:
-            return open_session(expectation.endpoint, 5).ask(query, 5)
+            return open_session(expectation.endpoint, wait_s).ask(query, wait_s)
         except ProbeError as error:
             return error.problem
 
     test_certificate.test_the_certificate_that_is_served_is_good(expectation, Answers(answer, now), findings)
 
 
-def unknown(port: int, **fields: Any) -> tuple[list[Finding], CouldNotObserve]:
+def unknown(port: int, *, wait_s: float = 5, **fields: Any) -> tuple[list[Finding], CouldNotObserve]:
     """What was found before something could not be seen, and what that was."""
     expectation = expectation_of(port, **fields)
     findings = Findings(expectation)
     with pytest.raises(CouldNotObserve) as raised:
-        judge_into(findings, expectation, datetime.now(UTC))
+        judge_into(findings, expectation, datetime.now(UTC), wait_s)
     return findings.violations, raised.value
 
 
