@@ -1,6 +1,7 @@
 """From certificates as they come, in DER or PEM, to what they say."""
 
 from collections.abc import Iterable
+from typing import TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -9,6 +10,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import AuthorityInformationAccessOID
 
 from opscheck.queries.certificates import Certificate
+
+E = TypeVar("E", bound=x509.ExtensionType)
 
 
 def certificate_of(certificate: x509.Certificate) -> Certificate:
@@ -33,12 +36,18 @@ def certificate_of(certificate: x509.Certificate) -> Certificate:
 
 def certificates_in_pem(text: bytes) -> tuple[Certificate, ...]:
     """Every certificate in a PEM text, in its order; whatever else is in it is left out. Raises ValueError."""
-    return certificates_of(x509.load_pem_x509_certificates(text))
+    try:
+        return certificates_of(x509.load_pem_x509_certificates(text))
+    except x509.InvalidVersion as error:
+        raise ValueError(str(error)) from error
 
 
 def certificate_in_der(data: bytes) -> Certificate:
     """The certificate in DER. Raises ValueError."""
-    return certificate_of(x509.load_der_x509_certificate(data))
+    try:
+        return certificate_of(x509.load_der_x509_certificate(data))
+    except x509.InvalidVersion as error:
+        raise ValueError(str(error)) from error
 
 
 def certificates_of(certificates: Iterable[x509.Certificate]) -> tuple[Certificate, ...]:
@@ -47,9 +56,8 @@ def certificates_of(certificates: Iterable[x509.Certificate]) -> tuple[Certifica
 
 
 def _names(certificate: x509.Certificate) -> tuple[str, ...]:
-    try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (x509.ExtensionNotFound, ValueError):
+    names = _extension(certificate, x509.SubjectAlternativeName)
+    if names is None:
         return ()
     hosts = names.get_values_for_type(x509.DNSName)
     addresses = names.get_values_for_type(x509.IPAddress)
@@ -57,12 +65,17 @@ def _names(certificate: x509.Certificate) -> tuple[str, ...]:
 
 
 def _issuer_urls(certificate: x509.Certificate) -> tuple[str, ...]:
-    try:
-        access = certificate.extensions.get_extension_for_class(x509.AuthorityInformationAccess).value
-    except (x509.ExtensionNotFound, ValueError):
-        return ()
+    access = _extension(certificate, x509.AuthorityInformationAccess) or ()
     places = (one.access_location for one in access if one.access_method == AuthorityInformationAccessOID.CA_ISSUERS)
     return tuple(place.value for place in places if isinstance(place, x509.UniformResourceIdentifier))
+
+
+def _extension(certificate: x509.Certificate, kind: type[E]) -> E | None:
+    """What an extension says; None where it is not there, or where one of the extensions cannot be read."""
+    try:
+        return certificate.extensions.get_extension_for_class(kind).value
+    except (x509.ExtensionNotFound, ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+        return None
 
 
 def _key(certificate: x509.Certificate) -> tuple[str, int]:
@@ -89,7 +102,5 @@ def _signature_hash(certificate: x509.Certificate) -> str:
 
 
 def _is_authority(certificate: x509.Certificate) -> bool:
-    try:
-        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except (x509.ExtensionNotFound, ValueError):
-        return False
+    constraints = _extension(certificate, x509.BasicConstraints)
+    return constraints is not None and constraints.ca

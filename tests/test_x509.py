@@ -94,3 +94,17 @@ def test_a_key_beside_a_certificate_is_not_told():
 def test_what_is_no_certificate_is_refused(text):
     with pytest.raises(ValueError):  # noqa: PT011 - its text is the library's own
         certificates_in_pem(text)
+
+
+def test_a_certificate_whose_extensions_cannot_be_read_says_when_it_ends_all_the_same():
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "shop")])
+    odd = x509.UnrecognizedExtension(x509.SubjectAlternativeName.oid, b"no names")
+    made_odd = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, START, START + timedelta(days=1))
+        .add_extension(odd, critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    found = certificate_in_der(made_odd.public_bytes(Encoding.DER))
+
+    assert ((), False, START + timedelta(days=1)) == (found.names, found.is_authority, found.not_after)
