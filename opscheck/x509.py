@@ -1,15 +1,22 @@
 """From certificates as they come, in DER or PEM, to what they say."""
 
-from collections.abc import Iterable
+import threading
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import AuthorityInformationAccessOID
 
 from opscheck.queries.certificates import Certificate
+
+# What is done about warnings is the whole process's, and not a thread's.
+_ONE_AT_A_TIME = threading.Lock()
 
 E = TypeVar("E", bound=x509.ExtensionType)
 
@@ -36,18 +43,29 @@ def certificate_of(certificate: x509.Certificate) -> Certificate:
 
 def certificates_in_pem(text: bytes) -> tuple[Certificate, ...]:
     """Every certificate in a PEM text, in its order; whatever else is in it is left out. Raises ValueError."""
-    try:
+    with quietly():
         return certificates_of(x509.load_pem_x509_certificates(text))
-    except x509.InvalidVersion as error:
-        raise ValueError(str(error)) from error
 
 
 def certificate_in_der(data: bytes) -> Certificate:
     """The certificate in DER. Raises ValueError."""
-    try:
+    with quietly():
         return certificate_of(x509.load_der_x509_certificate(data))
-    except x509.InvalidVersion as error:
-        raise ValueError(str(error)) from error
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """
+    Whatever is wrong with a certificate is a ValueError.
+
+    Of serial numbers that are too old a fashion, cryptography warns; where warnings are errors, nothing could be read.
+    """
+    with _ONE_AT_A_TIME, warnings.catch_warnings():
+        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+        try:
+            yield
+        except x509.InvalidVersion as error:
+            raise ValueError(str(error)) from error
 
 
 def certificates_of(certificates: Iterable[x509.Certificate]) -> tuple[Certificate, ...]:

@@ -108,3 +108,11 @@ def test_a_certificate_whose_extensions_cannot_be_read_says_when_it_ends_all_the
     found = certificate_in_der(made_odd.public_bytes(Encoding.DER))
 
     assert ((), False, START + timedelta(days=1)) == (found.names, found.is_authority, found.not_after)
+
+
+def test_a_serial_number_that_the_standard_forbids_is_read_where_warnings_are_errors():
+    old = made(ec.generate_private_key(ec.SECP256R1()), hash_=hashes.SHA256()).replace(
+        b"\x02\x02\x00\xff", b"\x02\x02\xff\x01"
+    )
+
+    assert "-FF" == certificate_in_der(old).serial
