@@ -10,6 +10,8 @@ from opscheck.targets import PostgresTarget, StoreTarget, Target
 
 _HOST_AND_PORT = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^\s:/@\[\]]+):(?P<port>\d{1,5})")
 _LAST_PORT = 65535
+EMBEDDED = "embedded"
+"""What a policy calls a server that a drill starts for itself."""
 
 
 class OwnTarget(Target):
@@ -59,6 +61,39 @@ class Endpoint(OwnTarget):
     def facts(self) -> dict[str, str]:
         """Its `endpoint`, as openssl's `-connect` takes it."""
         return {"endpoint": self.address}
+
+
+class ScratchServer(OwnTarget):
+    """Where a restore drill restores: a server of its own, or one of the policy's."""
+
+    noun = "`embedded`, or the name of a target of kind postgres with `scratch: true`"
+
+    kind: str = "scratch"
+    server: PostgresTarget | None = None
+    """None is a server of the drill's own, which is gone after it."""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `embedded`. Raises PydanticCustomError."""
+        if text != EMBEDDED:
+            raise PydanticCustomError("scratch", cls.noun)
+        return cls(name=EMBEDDED)
+
+    @classmethod
+    def _look_up(cls, value: object, info: ValidationInfo) -> object:
+        if not isinstance(value, str) or value == EMBEDDED:
+            return super()._look_up(value, info)
+        server = PostgresTarget._look_up(value, info)  # noqa: SLF001 - both are targets
+        if not isinstance(server, PostgresTarget):
+            raise PydanticCustomError("scratch", cls.noun)
+        if not server.scratch:
+            raise PydanticCustomError(
+                "no_scratch",
+                "a target with `scratch: true`: a drill makes databases there and drops them, and {name} does not say "
+                "that it may",
+                {"name": value},
+            )
+        return cls(name=value, server=server)
 
 
 class AssertionLimits(BaseModel):

@@ -49,6 +49,10 @@ _BEGINNING = (
     f"PRAGMA application_id = {APPLICATION_ID}",
     f"PRAGMA user_version = {SCHEMA_VERSION}",
 )
+# Made where it is first needed, so that a file of an earlier version has it too; that version leaves it alone.
+_KEEPING = """
+CREATE TABLE IF NOT EXISTS keeping (series INTEGER PRIMARY KEY REFERENCES series (id), microseconds INTEGER NOT NULL)
+"""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -67,6 +71,8 @@ class Note(msgspec.Struct, frozen=True, kw_only=True):
     taken_at: int
     """Microseconds since 1970."""
     answer: bytes
+    kept_whole_for: int | None = None
+    """For how many microseconds every answer stays; None of those that are thinned."""
 
 
 class Memory:
@@ -100,6 +106,7 @@ class Memory:
             query=self._secrets.clean(query.text()),
             taken_at=_microseconds(observation.taken_at),
             answer=zlib.compress(answer),
+            kept_whole_for=None if query.kept_whole_for is None else query.kept_whole_for // _MICROSECOND,
         )
 
     def keep(self, notes: Iterable[Note]) -> None:
@@ -110,6 +117,7 @@ class Memory:
             if not _is_ours(connection):
                 for statement in _BEGINNING:
                     connection.execute(statement)
+            connection.execute(_KEEPING)
             for note in notes:
                 _insert(connection, note)
             _drop_old(connection)
@@ -209,7 +217,10 @@ def _insert(connection: sqlite3.Connection, note: Note) -> None:
     )
     (series,) = connection.execute("SELECT id FROM series WHERE key = ?", (note.key,)).fetchone()
     connection.execute("INSERT OR REPLACE INTO samples VALUES (?, ?, ?)", (series, note.taken_at, note.answer))
-    _thin(connection, series, _EPOCH + note.taken_at * _MICROSECOND)
+    if note.kept_whole_for is None:
+        _thin(connection, series, _EPOCH + note.taken_at * _MICROSECOND)
+    else:
+        connection.execute("INSERT OR REPLACE INTO keeping VALUES (?, ?)", (series, note.kept_whole_for))
 
 
 def _thin(connection: sqlite3.Connection, series: int, now: datetime) -> None:
@@ -223,9 +234,14 @@ def _thin(connection: sqlite3.Connection, series: int, now: datetime) -> None:
 
 def _drop_old(connection: sqlite3.Connection) -> None:
     """What is no longer asked is not thinned; it ends here."""
-    oldest = _microseconds(datetime.now(UTC) - OLDEST)
-    connection.execute("DELETE FROM samples WHERE taken_at < ?", (oldest,))
+    now, longest = _microseconds(datetime.now(UTC)), OLDEST // _MICROSECOND
+    connection.execute(
+        "DELETE FROM samples WHERE taken_at < ? - coalesce("
+        "(SELECT microseconds FROM keeping WHERE keeping.series = samples.series), ?)",
+        (now, longest),
+    )
     connection.execute("DELETE FROM series WHERE id NOT IN (SELECT series FROM samples)")
+    connection.execute("DELETE FROM keeping WHERE series NOT IN (SELECT series FROM samples)")
 
 
 def _microseconds(time: datetime) -> int:

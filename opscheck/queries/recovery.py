@@ -10,7 +10,9 @@ from opscheck.queries.base import Permission, Query
 from opscheck.queries.kubernetes.objects import Timestamp
 from opscheck.units import format_duration
 
-DRILLS = "drills"
+DRILL_SCHEMA = "opscheck.drill/v1"
+"""What the document of a drill calls itself."""
+DRILLS = "drills://state"
 """The target that stands for all that is remembered of drills."""
 FIND, FETCH, START, RESTORE, ASSERT, AMCHECK, CLEAN = PHASES = (
     "find",
@@ -94,6 +96,8 @@ class Drill(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Why tables and indexes could not be verified."""
     failure: Failure | None = None
     """What ended it early."""
+    passed_at: Timestamp | None = None
+    """In a document alone: when one began that passed, this one or the last one before it."""
     reasons: tuple[str, ...] = ()
     """Why it has not passed, by the limits of the policy of that time; empty where it has."""
 

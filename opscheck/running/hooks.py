@@ -251,6 +251,7 @@ class RunHooks:
         if self._policy is None or self._observations is None:
             return
         self._unwritten += [f"--state: {trouble}" for trouble in self._observations.remembering.finish()]
+        self._unwritten += self._observations.unwritten
         self._run = record(
             self._policy,
             self._settings.gate,

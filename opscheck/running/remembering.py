@@ -7,7 +7,7 @@ import msgspec
 
 from opscheck.gathering.memory import Memory, Note, StateError
 from opscheck.queries.base import Query
-from opscheck.queries.observation import NO_STATE_FILE, Observation
+from opscheck.queries.observation import NO_STATE_FILE, Observation, Sample
 
 
 class _HandedBack(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,14 +32,17 @@ class Remembering:
         remembered = {query: one for query, one in observations.items() if query.remembered and one.problem is None}
         if not remembered:
             return dict(observations)
+        return {**observations, **_with_those_of_now(self._recalled(remembered))}
+
+    def _recalled(self, remembered: Mapping[Query[Any], Observation]) -> dict[Query[Any], Observation]:
         if self._memory is None:
-            return {**observations, **_forgotten(remembered, NO_STATE_FILE)}
+            return _forgotten(remembered, NO_STATE_FILE)
         self._notes += [self._memory.note(query, one) for query, one in remembered.items() if query.noted]
         try:
-            return {**observations, **self._memory.recall(remembered)}
+            return self._memory.recall(remembered)
         except StateError as error:
             self._troubles.append(str(error))
-            return {**observations, **_forgotten(remembered, str(error))}
+            return _forgotten(remembered, str(error))
 
     def finish(self) -> list[str]:
         """Write down what was observed, once, at the end of the run; what went wrong with the file comes back."""
@@ -63,3 +66,18 @@ class Remembering:
 
 def _forgotten(remembered: Mapping[Query[Any], Observation], why: str) -> dict[Query[Any], Observation]:
     return {query: msgspec.structs.replace(one, forgotten=why) for query, one in remembered.items()}
+
+
+def _with_those_of_now(remembered: Mapping[Query[Any], Observation]) -> dict[Query[Any], Observation]:
+    """The same; those that do nothing but look back see also what was answered beside them."""
+    now: dict[Query[Any], tuple[Sample[Any], ...]] = {}
+    for query, one in remembered.items():
+        if query.noted and query.remembered_as != query:
+            sample = Sample(taken_at=one.taken_at, answer=one.answer)
+            now[query.remembered_as] = (*now.get(query.remembered_as, ()), sample)
+    return {
+        query: one
+        if query.noted
+        else msgspec.structs.replace(one, earlier=one.earlier + now.get(query.remembered_as, ()))
+        for query, one in remembered.items()
+    }

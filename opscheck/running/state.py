@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from importlib import import_module
 from typing import Any
 
 from opscheck.expectations.base import Expectation
@@ -24,6 +25,10 @@ _NOT_GATHERED = Observation(
 )
 
 
+# Imported where a drill was done: no other run has to wait for it.
+_RECORDS = "opscheck.running.drill_records"
+
+
 class Observations:
     """Every observation of a run, wherever it comes from: the targets, a snapshot, or another process."""
 
@@ -34,6 +39,7 @@ class Observations:
         self._gathered: dict[Query[Any], Observation] = {}
         self._gatherer: Gatherer | None = None
         self._extra_time_s = 0.0
+        self._drilling = {name for name, target in policy.targets.items() if target.kind == "drill"}
         self.remembering = Remembering(_memory(policy, settings))
         self.handed_over: Snapshot | None = None
         """Observations that another process of this run has taken."""
@@ -42,6 +48,8 @@ class Observations:
         """Who stands for each outage."""
         self.tellers: dict[str, str] = {}
         """Who tells what is wrong with each object that explains others."""
+        self.unwritten: list[str] = []
+        """What could not be written of what was observed."""
 
     def gather(self, selected: Iterable[Expectation], progress: Progress | None) -> None:
         """Ask everything that the selected expectations name, and find out who stands for each outage."""
@@ -97,16 +105,22 @@ class Observations:
         if observation is None and self._snapshot is not None:
             observation = self._snapshot.find(query)
         if observation is None:
-            observation = self.remembering.recalled(self._open().gather([Asked(query, timeout_s)]))[query]
+            observation = self._kept(self._open().gather([Asked(query, timeout_s)]))[query]
         self._gathered[query] = observation
         return observation
+
+    def _kept(self, observations: Mapping[Query[Any], Observation]) -> dict[Query[Any], Observation]:
+        """These observations with what is remembered of earlier ones; what is to be kept of them is."""
+        if any(query.target in self._drilling for query in observations):
+            self.unwritten += import_module(_RECORDS).write_records(self._policy, observations)
+        return self.remembering.recalled(observations)
 
     def _ask(self, questions: Iterable[Questions], progress: Progress | None) -> None:
         asked = [one for one in plan(questions, self._policy.default_timeout) if one.query not in self._gathered]
         if self._snapshot is not None:
             self._gathered |= {one.query: self._snapshot.find(one.query) for one in asked}
         elif asked:
-            self._gathered |= self.remembering.recalled(self._open().gather(asked, progress))
+            self._gathered |= self._kept(self._open().gather(asked, progress))
 
     def _further(self, expectation: Expectation) -> tuple[Query[Any], ...]:
         try:
