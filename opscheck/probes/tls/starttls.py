@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from opscheck.probes.contact import seconds_left
 from opscheck.queries.tls.handshake import StartTls
 
-_LONGEST = 16 * 1024
+_LONGEST_LINE, _LONGEST_MESSAGE = 4096, 16 * 1024
 _SHOWN = 100
 _SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 _LDAP_OID = b"1.3.6.1.4.1.1466.20037"
@@ -54,7 +54,7 @@ class Talk:
         """One line. Raises OSError, and NoStartTls where it does not end."""
         heard = bytearray()
         while not heard.endswith(b"\n"):
-            if len(heard) > _LONGEST:
+            if len(heard) > _LONGEST_LINE:
                 raise NoStartTls(f"says {_shown(heard)}, and does not end", _OTHER)
             heard += self.hear(1)
         return heard.decode("utf-8", "replace").rstrip("\r\n")
@@ -132,7 +132,7 @@ def _ldap_message(talk: Talk) -> bytes:
         raise NoStartTls("does not answer in LDAP", _OTHER)
     if length & 0x80:
         length = int.from_bytes(talk.hear(min(length & 0x7F, 4)), "big")
-    if length > _LONGEST:
+    if length > _LONGEST_MESSAGE:
         raise NoStartTls("does not answer in LDAP", _OTHER)
     return talk.hear(length)
 
