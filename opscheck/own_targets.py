@@ -77,7 +77,7 @@ class ScratchServer(OwnTarget):
         """Read `embedded`. Raises PydanticCustomError."""
         if text != EMBEDDED:
             raise PydanticCustomError("scratch", cls.noun)
-        return cls(name=EMBEDDED)
+        return cls.model_construct(name=EMBEDDED)
 
     @classmethod
     def _look_up(cls, value: object, info: ValidationInfo) -> object:
@@ -93,7 +93,7 @@ class ScratchServer(OwnTarget):
                 "that it may",
                 {"name": value},
             )
-        return cls(name=value, server=server)
+        return cls.model_construct(name=value, server=server)
 
 
 class AssertionLimits(BaseModel):
