@@ -1,10 +1,11 @@
 """What can be expected of the certificate that a server serves."""
 
+import re
 from collections.abc import Iterable
 from ipaddress import ip_address
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from opscheck.expectations.base import Remediation
@@ -14,19 +15,23 @@ from opscheck.queries.base import Query
 from opscheck.queries.tls.handshake import Addresses, Protocol, ShakeHands, StartTls
 
 _VERSIONS = {"1.0": Protocol.TLSV1, "1.1": Protocol.TLSV1_1, "1.2": Protocol.TLSV1_2, "1.3": Protocol.TLSV1_3}
+_File = Annotated[str, Field(min_length=1)]
 _COLUMNS = "NAMESPACE:.metadata.namespace,NAME:.metadata.name,ENDS:.status.notAfter,NAMES:.spec.dnsNames"
 
 
 def _as_text(value: object) -> object:
-    return f"{value:.1f}" if isinstance(value, float) else value  # YAML reads 1.2 as a number
+    return str(value) if isinstance(value, float) else value  # YAML reads 1.2 as a number
 
 
 def _host(value: str) -> str:
-    if not value.strip() or any(character in value for character in "/:@ \t\n*[]"):
-        if is_address(value):
-            return value
+    name = value if is_address(value) else value.rstrip(".").lower()
+    try:
+        encoded = name.encode("idna").decode()
+    except UnicodeError:
+        encoded = ""
+    if not is_address(name) and not re.fullmatch(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", encoded):
         raise PydanticCustomError("server_name", "a host name alone, such as api.example.com")
-    return value.rstrip(".").lower()
+    return name
 
 
 def is_address(host: str) -> bool:
@@ -38,6 +43,7 @@ def is_address(host: str) -> bool:
     return True
 
 
+ServerName = Annotated[str, AfterValidator(_host)]
 MinVersion = Annotated[
     Literal["1.0", "1.1", "1.2", "1.3"], BeforeValidator(_as_text, json_schema_input_type=str | float)
 ]
@@ -82,15 +88,15 @@ class TlsCertificate(CertificatesLast, check="tls.certificate"):
 
     endpoint: Endpoint
     """The server, as host:port: `api.example.com:443`."""
-    server_name: Annotated[str, AfterValidator(_host)] | None = None
+    server_name: ServerName | None = None
     """The name to ask for (SNI), which the certificate must be for; the endpoint's host by default."""
     starttls: StartTls | None = None
     """How TLS begins where it does not begin with the first byte."""
     addresses: Addresses = Addresses.ALL
     """Which addresses of the name must serve it; say `ipv4` where this machine has no IPv6."""
-    ca_file: str | None = None
+    ca_file: _File | None = None
     """PEM file of the authorities to trust instead of the system's."""
-    client_certificate: str | None = None
+    client_certificate: _File | None = None
     """PEM file with a client certificate and its key, for a server that asks for one; it must accept it."""
     min_version: MinVersion = "1.2"
     """The oldest version of TLS that the server may agree to."""
