@@ -187,5 +187,10 @@ def weakest_of(path: Iterable[Certificate]) -> Certificate:
 
 
 def lifetime_of_path(path: tuple[Certificate, ...]) -> Lifetime:
-    """From when the first of a chain is valid until its weakest link ends."""
-    return Lifetime(path[0].not_before, weakest_of(path).not_after)
+    """
+    How long a chain holds: until its weakest link ends.
+
+    A share is one of the first one's lifetime. A quarter of an authority's twenty years would be red for five of them.
+    """
+    end = weakest_of(path).not_after
+    return Lifetime(end - path[0].lifetime, end)

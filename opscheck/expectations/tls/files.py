@@ -1,0 +1,112 @@
+"""What can be expected of certificates that lie in files."""
+
+from collections.abc import Iterable
+from typing import Annotated, Any, ClassVar
+
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+
+from opscheck.expectations.base import Remediation
+from opscheck.expectations.tls.certificate import ServerName
+from opscheck.expectations.tls.lifetimes import CertificatesLast
+from opscheck.own_targets import Endpoint
+from opscheck.queries.base import Query
+from opscheck.queries.certificate_files import ReadCertificateFiles
+from opscheck.queries.tls.handshake import Addresses, ShakeHands, StartTls
+from opscheck.targets import HostTarget
+from opscheck.units import Duration
+
+_AND_SHOW = "</dev/null | openssl x509 -noout -dates -serial"
+
+
+def _pattern(value: str) -> str:
+    if not value.startswith("/") or any(character in value for character in "\0\n\r"):
+        raise PydanticCustomError("path_not_absolute", "an absolute path, such as /etc/nginx/tls/*.pem")
+    return value
+
+
+Pattern = Annotated[str, AfterValidator(_pattern)]
+Patterns = Annotated[tuple[Pattern, ...], Field(min_length=1)]
+
+
+class TlsFiles(CertificatesLast, check="tls.files"):
+    """
+    The certificates in files are valid, last long enough, and the newest of them is what is served.
+
+    Files are in PEM, PKCS#12 or DER. Each certificate is judged with what signed it in the same file: what counts is
+    the one that ends first, and its share is one of the first one's lifetime. Keys in those files are left alone. A
+    file that may not be read makes it unknown; one without a certificate, or with a part of one, violates it.
+    """
+
+    fact_names: ClassVar = {
+        "pem": "the file, when it is in PEM",
+        "keystore": "the file, when it is in PKCS#12",
+        "ending": "the file, when what is in it has ended or will soon",
+        "broken": "the file, when it holds no certificate, or not all of one",
+        "near": "the folder that was looked into, where no file matches",
+        "serving": "the endpoint that serves another certificate than the newest",
+        "connect": "the same, where TLS begins with the first byte",
+        "sni": "the name that is asked for there",
+        "connect_starttls": "the same, where TLS begins as `starttls` says",
+        "newest": "the file with the newest certificate, when that is not served",
+    }
+    default_remediation = Remediation(
+        summary="On that host: see what is in the file and who renews it; have the server load the newest",
+        commands=(
+            "openssl x509 -in {{ pem }} -noout -subject -issuer -dates",
+            "openssl pkcs12 -in {{ keystore }} -nokeys -info",
+            "certbot certificates; systemctl list-timers  # who renews {{ ending }}, and when did it last?",
+            "ls -l {{ broken }}; grep -c BEGIN {{ broken }}",
+            "ls -la {{ near }}",
+            "openssl x509 -in {{ newest }} -noout -dates -serial",
+            f"openssl s_client -connect {{{{ connect }}}} -servername {{{{ sni }}}} {_AND_SHOW}",
+            f"openssl s_client -connect {{{{ connect_starttls }}}} -starttls {{{{ starttls }}}} {_AND_SHOW}",
+            "systemctl reload nginx  # or what else serves {{ serving }}",
+        ),
+    )
+
+    target: HostTarget
+    paths: Patterns
+    """
+    The files, as absolute paths with `*`, `?` and `[…]` as a shell has them: `[/etc/letsencrypt/live/*/fullchain.pem]`.
+
+    Each must match a file at least. Of files with authorities, such as a system's, say how long they must last
+    (`remaining: 30d`): a quarter of their lifetime is years.
+    """
+    served_at: Endpoint | None = None
+    """
+    Where they are served, as host:port. The certificate that is served must be the newest of those for its names.
+
+    That it was renewed and nobody has told the server is what goes wrong most.
+    """
+    server_name: ServerName | None = None
+    """The name to ask for there (SNI); the endpoint's host by default."""
+    starttls: StartTls | None = None
+    """How TLS begins there, where it does not begin with the first byte."""
+    addresses: Addresses = Addresses.ALL
+    """Which addresses of the name must serve it; say `ipv4` where this machine has no IPv6."""
+    reload_within: Duration = Duration.parse("1h")
+    """How long after a file was written what is served may still be an older one."""
+
+    @property
+    def files(self) -> ReadCertificateFiles:
+        """What lies there."""
+        return ReadCertificateFiles(self.target.name, paths=self.paths)
+
+    @property
+    def handshakes(self) -> ShakeHands | None:
+        """What is served, where that is to be judged."""
+        if self.served_at is None:
+            return None
+        return ShakeHands(
+            self.served_at.name, server_name=self.server_name, starttls=self.starttls, addresses=self.addresses
+        )
+
+    @property
+    def asked_name(self) -> str:
+        """The name that is asked for there."""
+        return self.server_name or (self.served_at.host if self.served_at else "")
+
+    def queries(self) -> Iterable[Query[Any]]:
+        """What lies there, and what is served."""
+        return (self.files, self.handshakes) if self.handshakes is not None else (self.files,)

@@ -1,0 +1,132 @@
+"""Whether a server serves the newest of the certificates that lie in files."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+
+from opscheck.expectations.tls.certificate import is_address
+from opscheck.expectations.tls.files import TlsFiles
+from opscheck.queries.certificates import Certificate
+from opscheck.queries.observation import Problem, ProblemKind
+from opscheck.queries.tls.handshake import Handshake, Handshakes
+from opscheck.readings.kubernetes.words import some
+from opscheck.readings.tls.files import Kept, Trouble
+from opscheck.readings.tls.lifetimes import called, lifetime_of, lifetime_told, moment, severity_of
+from opscheck.units import format_duration, worst
+
+_SHOWN = 3
+_PAIR = timedelta(days=7)
+_NO_IPV6 = "where this machine has no IPv6, say `addresses: ipv4`"
+
+
+def stale(
+    expectation: TlsFiles, kept: Iterable[Kept], served: Handshakes, now: datetime, *, all_seen: bool
+) -> Iterator[Trouble]:
+    """
+    What is served, and is not the newest that is kept; once for all addresses that serve the same.
+
+    `all_seen`: whether all files could be read. If not, one that could not may hold what is served.
+    """
+    there, places = list(kept), dict[str, list[Handshake]]()
+    for one in served.addresses:
+        if one.leaf is not None:
+            places.setdefault(one.leaf.fingerprint, []).append(one)
+    for alike in places.values():
+        trouble = _stale(expectation, there, alike, now)
+        if trouble is not None and (all_seen or "newest" in trouble.facts):
+            yield trouble
+
+
+def _stale(expectation: TlsFiles, kept: list[Kept], alike: list[Handshake], now: datetime) -> Trouble | None:
+    leaf = alike[0].leaf
+    assert leaf is not None  # noqa: S101 - for the type checker: only such were chosen
+    same = for_the_same_names(kept, leaf)
+    subject, facts = f"{', '.join(one.address for one in alike)}", _facts(expectation)
+    if not same:
+        held = f"the files hold {', '.join(sorted({called(one.head) for one in kept})[:3]) or 'none'}"
+        return Trouble(
+            subject, f"{_told(leaf, now)}; it is in no file", "one of the files", evidence=(held,), facts=facts
+        )
+    newest = max(same, key=lambda one: one.head.not_before)
+    if _is_newest(leaf, newest.head, same):
+        return None
+    if leaf.not_before > newest.head.not_before:
+        observed = f"{_told(leaf, now)}; it is newer than {newest.file.path}, which would be served after a restart"
+        return Trouble(subject, observed, "the newest of the files", evidence=newest.evidence, facts=facts)
+    if _may_be_loaded_yet(expectation, newest, now):
+        return None
+    return _older(expectation, subject, leaf, newest, now)
+
+
+def for_the_same_names(kept: list[Kept], leaf: Certificate) -> list[Kept]:
+    """Those for exactly the names of `leaf`; where there is none, those that share one."""
+    names = set(leaf.names) or {leaf.subject}
+    exactly = [one for one in kept if (set(one.head.names) or {one.head.subject}) == names]
+    return exactly or [one for one in kept if set(one.head.names) & names]
+
+
+def _is_newest(leaf: Certificate, newest: Certificate, same: list[Kept]) -> bool:
+    if any(one.head.fingerprint == leaf.fingerprint and one.head.not_before == newest.not_before for one in same):
+        return True
+    # A pair with keys of two kinds, of which each client gets one, is renewed together.
+    apart = newest.not_before - leaf.not_before
+    of_its_kind = max(
+        (one.head for one in same if one.head.key == leaf.key), key=lambda one: one.not_before, default=None
+    )
+    own = of_its_kind is not None and of_its_kind.fingerprint == leaf.fingerprint
+    return own and newest.key != leaf.key and timedelta() <= apart <= min(_PAIR, newest.lifetime / 4)
+
+
+def _may_be_loaded_yet(expectation: TlsFiles, newest: Kept, now: datetime) -> bool:
+    # What is written anew again and again, and is in it for long, was never loaded.
+    written = newest.file.modified
+    young = now - newest.head.not_before <= newest.head.lifetime / 4
+    return young and written is not None and (now - written).total_seconds() <= expectation.reload_within
+
+
+def _older(expectation: TlsFiles, subject: str, leaf: Certificate, newest: Kept, now: datetime) -> Trouble:
+    written = newest.file.modified
+    ago = f", which was written {format_duration(max(0.0, (now - written).total_seconds()))} ago" if written else ""
+    short = severity_of(expectation, lifetime_of(leaf), now)
+    return Trouble(
+        subject,
+        f"{_told(leaf, now)}; it is older than the one in {newest.file.path}{ago}",
+        f"the newest, within {expectation.reload_within}",
+        worst([one for one in (short, expectation.ungraded_severity) if one is not None]),
+        written,
+        (
+            f"served: issued {moment(leaf.not_before)}, serial {leaf.serial}",
+            f"newest: issued {moment(newest.head.not_before)}, serial {newest.head.serial}",
+        ),
+        {**_facts(expectation), "newest": newest.file.path},
+    )
+
+
+def _names_of(kept: list[Kept]) -> str:
+    return f"the files are for {some(sorted({called(one.head) for one in kept}), _SHOWN) or 'nothing'}"
+
+
+def _told(leaf: Certificate, now: datetime) -> str:
+    return f"serves a certificate that {lifetime_told(lifetime_of(leaf), now)}"
+
+
+def _facts(expectation: TlsFiles) -> dict[str, str]:
+    if expectation.served_at is None:
+        return {}
+    place = expectation.served_at.address
+    if expectation.starttls is not None:
+        return {"serving": place, "connect_starttls": place}
+    named = {} if is_address(expectation.asked_name) else {"sni": expectation.asked_name}
+    return {"serving": place, "connect": place} | named
+
+
+def unserved(served: Handshakes) -> Problem | None:
+    """The first address of which nothing could be seen; None where all serve something."""
+    for one in served.addresses:
+        if one.leaf is not None:
+            continue
+        if one.problem is not None:
+            advice = _NO_IPV6 if one.no_route else one.problem.advice
+            return Problem(kind=one.problem.kind, text=one.problem.text, advice=advice)
+        text = f"{one.address} serves no certificate: {one.failure}"
+        return Problem(kind=ProblemKind.UNREADABLE, text=text, advice=one.advice)
+    return None
