@@ -5,9 +5,24 @@ from hypothesis import HealthCheck, settings
 from tests.servers.pgbouncer import pgbouncer_program
 from tests.servers.postgres import admin, cluster, clusters, installation
 from tests.servers.redis_versions import redis_program
+from tests.servers.s3 import bucket, in_environment, moto_bucket, open_bucket, paged_bucket, s3_server, store
 
 # Imported in more than one conftest.py, each would be another fixture with servers of its own.
-__all__ = ["admin", "cluster", "clusters", "installation", "pgbouncer_program", "redis_program"]
+__all__ = [
+    "admin",
+    "bucket",
+    "cluster",
+    "clusters",
+    "in_environment",
+    "installation",
+    "moto_bucket",
+    "open_bucket",
+    "paged_bucket",
+    "pgbouncer_program",
+    "redis_program",
+    "s3_server",
+    "store",
+]
 
 # How long an example takes says how busy the machine is, and nothing of what is tested.
 settings.register_profile("opscheck", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -98,8 +98,12 @@ class OfSeries(Expectation):
 
         Raises CouldNotObserve.
         """
+        return [series for name, query in self.listings() for series in self.series_in(name, query, answer)]
+
+    def series_in(self, name: str, query: ListBackups, answer: Answer) -> list[Series]:
+        """What there is of each series that one of its listings tells of, by name. Raises CouldNotObserve."""
         reading = Reading(ZoneInfo(self.time_zone), by_name=self._by_name)
-        return series_in(self.listings(), self.series, reading, answer)
+        return series_in(name, query, answer(query), self.series, reading)
 
     def queries(self) -> Iterable[Query[Any]]:
         """The listings."""

@@ -1,6 +1,6 @@
 """Which of the objects in a store are whose backups, newest first, by the time of their data."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 
@@ -45,9 +45,14 @@ class Series:
         return self.backups[0] if self.backups else None
 
     @property
+    def prefix(self) -> str:
+        """What the keys of its backups begin with."""
+        return name_template(self.template).prefix
+
+    @property
     def template(self) -> str:
         """How its backups are named, as a policy writes it."""
-        return self.query.template if not self.name else self.query.template.replace("{series}", self.name)
+        return name_template(self.query.template).of_series(self.name).text if self.name else self.query.template
 
 
 @dataclass(frozen=True)
@@ -61,22 +66,15 @@ class Reading:
 
 
 def series_in(
-    listings: Iterable[tuple[str, ListBackups]], expected: Iterable[str], reading: Reading, answer: Answer
+    name: str, query: ListBackups, listing: Listing, expected: Iterable[str], reading: Reading
 ) -> list[Series]:
     """
-    What there is of each series, sorted by name: those that are expected, also where nothing is there of them.
+    What a listing tells of each series, sorted by name: of those that are expected also where nothing is there.
 
-    listings: the questions, each with the series that it is about; empty for one about all of them.
+    name: the one series that was asked about; empty where it was all of them.
     """
-    found: dict[str, Series] = {}
-    for name, query in listings:
-        for one in _split(name, query, answer(query), set(expected), reading):
-            found[one.name] = one
-    return [found[name] for name in sorted(found)]
-
-
-def _split(name: str, query: ListBackups, listing: Listing, expected: set[str], reading: Reading) -> Iterator[Series]:
-    backups: dict[str, list[Backup]] = {one: [] for one in ({name} if name else expected)}
+    wanted = {name} if name else set(expected)
+    backups: dict[str, list[Backup]] = {one: [] for one in wanted}
     markers: dict[str, list[StoredBackup]] = {}
     for stored in listing.backups:
         named = name_template(query.template).read(stored.key)
@@ -88,7 +86,12 @@ def _split(name: str, query: ListBackups, listing: Listing, expected: set[str], 
         else:
             at = named.in_zone(reading.zone) if reading.by_name else None
             backups.setdefault(series, []).append(Backup(stored, at or stored.modified))
-    for series in {**backups, **markers} or {"": None}:
-        ordered = sorted(backups.get(series, ()), key=lambda one: (one.at, one.stored.modified, one.key), reverse=True)
-        if not expected or series in expected:
-            yield Series(series, query, listing, tuple(ordered), tuple(markers.get(series, ())))
+    return [
+        Series(one, query, listing, _newest_first(backups.get(one, ())), tuple(markers.get(one, ())))
+        for one in sorted({*backups, *markers} or {""})
+        if not wanted or one in wanted
+    ]
+
+
+def _newest_first(backups: Iterable[Backup]) -> tuple[Backup, ...]:
+    return tuple(sorted(backups, key=lambda one: (one.at, one.stored.modified, one.key), reverse=True))

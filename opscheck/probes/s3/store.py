@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from http import HTTPStatus
 from operator import itemgetter
 from typing import Any
@@ -80,10 +81,15 @@ class S3Store:
         self, key: str, version: str, *, start: int = 0, length: int | None = None, deadline: float
     ) -> Iterator[Iterator[bytes]]:
         """The bytes from `start`, to the end or `length` of them. ABSENT where there is no object."""
-        wanted = dict(_one(key, version))
+        if length == 0:
+            yield iter(())
+            return
+        wanted = _one(key, version)
         if start or length is not None:
             wanted["Range"] = f"bytes={start}-" + (str(start + length - 1) if length is not None else "")
-        found = self._beginning(key, wanted, deadline) if length != 0 else None
+        # What lies behind the end of the object is nothing, and no reason for an error.
+        past_it = ("InvalidRange", "416")
+        found = self.asked("get_object", "s3:GetObject", deadline, *past_it, what=key, **wanted)
         if found is None:
             yield iter(())
             return
@@ -97,22 +103,21 @@ class S3Store:
 
     def call(self, name: str, action: str, deadline: float, *, what: str = "", **words: Any) -> dict[str, Any]:
         """One request about the bucket. Raises ProbeError."""
+        answer = self.asked(name, action, deadline, what=what, **words)
+        return answer or {}
+
+    def asked(
+        self, name: str, action: str, deadline: float, *absent: str, what: str = "", **words: Any
+    ) -> dict[str, Any] | None:
+        """The same; None where the store answers with one of these codes, which say that there is nothing."""
         self._waiting.deadline = deadline
         try:
             answer: dict[str, Any] = getattr(self._client, name)(Bucket=self.bucket, **words)
         except Exception as error:  # botocore's errors have many roots; what is not known is raised again
-            raise self._told(error, _call(name, action, self.bucket, what)) from error
-        return answer
-
-    def asked(self, name: str, action: str, deadline: float, *absent: str) -> dict[str, Any] | None:
-        """What the bucket's configuration says; None where the store answers with a code of `absent`: there is none."""
-        self._waiting.deadline = deadline
-        try:
-            answer: dict[str, Any] = getattr(self._client, name)(Bucket=self.bucket)
-        except Exception as error:  # as above
             if code_of(error) in absent:
                 return None
-            raise self._told(error, _call(name, action, self.bucket, "")) from error
+            call = Call("".join(word.capitalize() for word in name.split("_")), action, self.bucket, what)
+            raise refusal(error, call) from error
         return answer
 
     def close(self) -> None:
@@ -133,12 +138,12 @@ class S3Store:
         root = _ROOTS.get(operation_model.name)
         if root is None or response_dict["status_code"] >= HTTPStatus.MULTIPLE_CHOICES:
             return
-        if re.search(rb"<(?:\w+:)?%b[\s/>]" % root, response_dict["body"][:_HEAD]) is None:
-            text = f"{self.address} answered {operation_model.name} with something else"
-            raise ProbeError(ProblemKind.UNREADABLE, text, "does the endpoint_url lead to an S3 store?")
-
-    def _told(self, error: Exception, call: Call) -> ProbeError:
-        return refusal(error, call)
+        if re.search(rb"<(?:\w+:)?%b[\s/>]" % root, response_dict["body"][:_HEAD]) is not None:
+            return
+        text = f"{self.address} answered {operation_model.name} with something else"
+        if operation_model.name.startswith("Get"):
+            raise ProbeError(ProblemKind.UNSUPPORTED, f"{text}: the store does not implement it")
+        raise ProbeError(ProblemKind.UNREADABLE, text, "does the endpoint_url lead to an S3 store?")
 
     def _objects(self, prefix: str, after: str, deadline: float) -> Iterator[tuple[Entry, ...]]:
         def page(place: Mapping[str, Any]) -> dict[str, Any]:
@@ -146,7 +151,7 @@ class S3Store:
 
         for answer in self._listed(page, {"StartAfter": after} if after else {}, _next_objects):
             yield tuple(
-                Entry(found["Key"], found["Size"], found["LastModified"], _class(found))
+                Entry(found["Key"], found["Size"], _utc(found["LastModified"]), _class(found))
                 for found in answer.get("Contents", ())
             )
 
@@ -198,17 +203,6 @@ class S3Store:
                 raise ProbeError(ProblemKind.LATE, text, "raise the timeout, or begin names with their date") from error
             raise
 
-    def _beginning(self, key: str, wanted: Mapping[str, Any], deadline: float) -> dict[str, Any] | None:
-        """The head of the answer; None where the object ends before what was asked for."""
-        self._waiting.deadline = deadline
-        try:
-            answer: dict[str, Any] = self._client.get_object(Bucket=self.bucket, **wanted)
-        except Exception as error:  # as above
-            if code_of(error) in {"InvalidRange", "416"}:
-                return None
-            raise self._told(error, Call("GetObject", "s3:GetObject", self.bucket, key)) from error
-        return answer
-
     def _read(self, body: Any, key: str, length: int | None) -> Iterator[bytes]:
         left = length
         try:
@@ -221,11 +215,7 @@ class S3Store:
         except ProbeError:
             raise
         except Exception as error:  # as above
-            raise self._told(error, Call("GetObject", "s3:GetObject", self.bucket, key)) from error
-
-
-def _call(name: str, action: str, bucket: str, what: str) -> Call:
-    return Call("".join(word.capitalize() for word in name.split("_")), action, bucket, what)
+            raise refusal(error, Call("GetObject", "s3:GetObject", self.bucket, key)) from error
 
 
 def _one(key: str, version: str) -> dict[str, str]:
@@ -241,7 +231,14 @@ def _version(found: Mapping[str, Any], *, deleted: bool) -> tuple[tuple[str, boo
     """With its place among others: by key, and newest first. Times have no fractions of a second."""
     place = (found["Key"], not found.get("IsLatest", False), -found["LastModified"].timestamp())
     version = str(found.get("VersionId", ""))
-    return place, Entry(found["Key"], found.get("Size", 0), found["LastModified"], _class(found), version, deleted)
+    return place, Entry(
+        found["Key"], found.get("Size", 0), _utc(found["LastModified"]), _class(found), version, deleted
+    )
+
+
+def _utc(moment: datetime) -> datetime:
+    # botocore puts times into this machine's zone.
+    return moment.astimezone(UTC)
 
 
 def _next_objects(answer: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Unfinished uploads of a bucket."""
 
 import time
+from datetime import UTC
 from typing import Any
 
 from opscheck.probes.s3.store import OWN_SHARE, S3Store
@@ -19,9 +20,9 @@ def read(store: S3Store, query: ListUploads, timeout_s: float) -> Uploads:
         answer = _page(store, query, place, deadline)
         for one in answer.get("Uploads", ()):
             count += 1
-            found.append(Upload(key=one["Key"], upload=one["UploadId"], started=one["Initiated"]))
+            found.append(Upload(key=one["Key"], upload=one["UploadId"], started=one["Initiated"].astimezone(UTC)))
         found = sorted(found, key=lambda one: one.started)[:_MOST]
-        if not answer["IsTruncated"]:
+        if not answer.get("IsTruncated"):
             return Uploads(oldest=tuple(found), count=count)
         following = {
             "KeyMarker": answer.get("NextKeyMarker", ""),
@@ -35,4 +36,6 @@ def read(store: S3Store, query: ListUploads, timeout_s: float) -> Uploads:
 
 def _page(store: S3Store, query: ListUploads, place: dict[str, str], deadline: float) -> dict[str, Any]:
     prefix = {"Prefix": query.prefix} if query.prefix else {}
-    return store.call("list_multipart_uploads", ListUploads.action, deadline, **prefix, **place)
+    # NoSuchUpload is how some stores say that there is none.
+    found = store.asked("list_multipart_uploads", query.action, deadline, "NoSuchUpload", **prefix, **place)
+    return found or {}

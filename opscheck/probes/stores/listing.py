@@ -30,14 +30,14 @@ def read(store: Store, query: ListBackups, timeout_s: float) -> Listing:
         if len(found.backups) >= query.least or not since:
             break
         within = max(within or 0.0, _DAY_S) * _WIDER
-    elsewhere = () if found.backups or found.any else _elsewhere(store, template, deadline)
+    requests, elsewhere = (0, ()) if found.backups or found.any else _elsewhere(store, template, deadline)
     return Listing(
         backups=found.backups,
         since=since,
         others=found.others,
         examples=tuple(found.examples),
         elsewhere=elsewhere,
-        requests=seen.requests + bool(elsewhere),
+        requests=seen.requests + requests,
     )
 
 
@@ -122,15 +122,25 @@ def _is_marker(entry: Entry) -> bool:
     return entry.key.endswith("/") and not entry.size
 
 
-def _elsewhere(store: Store, template: NameTemplate, deadline: float) -> tuple[str, ...]:
-    """What the store holds at all; nothing where that may not be looked at, for it is mere evidence."""
-    if not template.prefix:
-        return ()
+def _elsewhere(store: Store, template: NameTemplate, deadline: float) -> tuple[int, tuple[str, ...]]:
+    """
+    What there is in the nearest folder that has something, and how many requests that took.
+
+    Nothing where that may not be looked at, for it is mere evidence.
+    """
+    requests, prefix = 0, template.prefix
     try:
-        page = next(iter(store.pages("", deadline=deadline)), ())
+        while prefix:
+            prefix = prefix[: prefix[:-1].rfind("/") + 1]
+            requests += 1
+            page = next(iter(store.pages(prefix, deadline=deadline)), ())
+            if places := dict.fromkeys(_next_folder(entry.key, prefix) for entry in page):
+                return requests, tuple(list(places)[:_ELSEWHERE])
     except ProbeError:
-        return ()
-    places = dict.fromkeys(
-        "/".join([*entry.key.split("/")[:1], ""]) if "/" in entry.key else entry.key for entry in page
-    )
-    return tuple(list(places)[:_ELSEWHERE])
+        return requests, ()
+    return requests, ()
+
+
+def _next_folder(key: str, prefix: str) -> str:
+    folder, slash, _ = key[len(prefix) :].partition("/")
+    return prefix + folder + slash

@@ -42,7 +42,7 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     examples: tuple[str, ...] = ()
     """The first few of their keys."""
     elsewhere: tuple[str, ...] = ()
-    """Where there is nothing under the prefix: the first few keys, or folders, that the store has at all."""
+    """Where there is nothing under the prefix: the first few keys and folders in the nearest one that has any."""
     requests: int = 1
     """How many requests it took."""
 
