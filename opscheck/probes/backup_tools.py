@@ -280,7 +280,7 @@ def _decoded(said: bytes, kind: type[T], command: tuple[str, ...]) -> T:
 
 
 def _unreadable(command: tuple[str, ...], said: bytes, why: str = "") -> ProbeError:
-    start = said[:60].decode(errors="replace").split("\n")[0]
+    start = mask_secrets(said[:60].decode(errors="replace").split("\n")[0])
     reason = f" ({why})" if why else ""
     text = f"{command[0]} answered what it never does{reason}; it starts with {start!r}"
     return ProbeError(ProblemKind.UNREADABLE, text, "does a login script over there print something?")

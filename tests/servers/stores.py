@@ -43,7 +43,7 @@ def postgres(major: int) -> Path:
         return installed_versions()[major]
     if major not in find_postgres():
         raise NotThere(f"{POSTGRES} names PostgreSQL {major}, and {PINNED / 'package.json'} does not")
-    return _runnable(find_postgres()[major])
+    return runnable(find_postgres()[major])
 
 
 def redis_majors() -> list[int]:
@@ -65,7 +65,7 @@ def redis(major: int) -> Path:
 @functools.cache
 def debian() -> Path:
     """The folder with redis-server, redis-sentinel and pgbouncer. Raises NotThere."""
-    return _runnable(find_debian(*SERVERS)) / "bin"
+    return runnable(find_debian(*SERVERS)) / "bin"
 
 
 @functools.cache
@@ -76,7 +76,7 @@ def version_of(program: Path) -> str:
     return next(word for word in words if word[:1].isdigit())
 
 
-def _runnable(programs: Path) -> Path:
+def runnable(programs: Path) -> Path:
     """Where an unprivileged user can run these: there, or in a copy that lasts as long as this process."""
     if os.geteuid() != 0 or reachable(programs):
         return programs

@@ -1,11 +1,15 @@
 """The servers that these tests talk to."""
 
+from tests.servers.barman import barman_packages
+from tests.servers.pgbackrest import pgbackrest_programs
 from tests.servers.postgres import contrib, limit, own_server, server, stack
 
 __all__ = [
+    "barman_packages",
     "contrib",
     "limit",
     "own_server",
+    "pgbackrest_programs",
     "server",
     "stack",
 ]

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from opscheck.expectations.backup.jobs import BackupJobs
 from opscheck.queries.backup_tools import BarmanBackup, BarmanCatalogue, BarmanServer
 from opscheck.readings.backup.jobs import Fault, Made, Series, missing
-from opscheck.readings.kubernetes.words import some
+from opscheck.readings.kubernetes.words import counted, some
 
 GOOD = "DONE"
 _FAILED = "FAILED"
@@ -68,7 +68,7 @@ def _detail(server: BarmanServer, newest: BarmanBackup | None) -> str:
     if newest is not None:
         return f"{newest.id}, {newest.type}" if newest.type else newest.id
     states = sorted({one.status for one in server.backups})
-    return f"{len(server.backups)} backups, {some(states)}" if states else "none was ever made"
+    return f"{counted(len(server.backups), 'backup')}, {some(states)}" if states else "none was ever made"
 
 
 def _faults(server: BarmanServer, newest: BarmanBackup | None) -> Iterator[Fault]:

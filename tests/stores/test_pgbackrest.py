@@ -1,0 +1,166 @@
+"""`backup.jobs` asks a real pgBackRest about real backups of a real PostgreSQL, and each way in which they fail it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from checks.backup.test_jobs import test_backups_are_made as check
+from opscheck import Findings, HostTarget, Severity
+from opscheck.expectations.backup.jobs import BackupJobs
+from opscheck.probes.host import open_session
+from opscheck.queries.backup_tools import PgbackrestInfo, ReadPgbackrest
+from opscheck.queries.observation import ProblemKind
+from tests.servers.looking import look, missing
+from tests.servers.pgbackrest import STANZA, PgBackRest, backed_up
+
+HERE = HostTarget(kind="host", uri="local://")
+LIMITS = {"age": {"P2": "1h", "P0": "1d"}}
+
+
+@pytest.fixture(name="backrest", scope="module")
+def _backrest(pgbackrest_programs) -> Iterator[PgBackRest]:
+    """Two full backups in the first repository and one that is a difference; none in the second."""
+    with backed_up(pgbackrest_programs) as backrest:
+        backrest.back_up()
+        backrest.back_up()
+        backrest.back_up("incr")
+        yield backrest
+
+
+@pytest.fixture(name="bare")
+def _bare(pgbackrest_programs) -> Iterator[PgBackRest]:
+    """No backup at all."""
+    with backed_up(pgbackrest_programs) as backrest:
+        yield backrest
+
+
+def judged(backrest: PgBackRest, **fields: Any) -> Findings:
+    given = {"tool": "pgbackrest", "command": backrest.command, "repositories": [1], **LIMITS} | fields
+    return look(check, BackupJobs, HERE, **given)
+
+
+def told(backrest: PgBackRest) -> PgbackrestInfo:
+    session = open_session(HERE, 10)
+    return session.ask(ReadPgbackrest("target", command=tuple(backrest.command.split())), 20)
+
+
+def test_backups_that_are_young_pass_and_are_measured(backrest):
+    findings = judged(backrest, full_age={"P2": "7d"}, copies={"P2": 3})
+
+    assert [] == findings.violations
+    subject = f"stanza {STANZA}, repository 1"
+    names = [(one.name, one.subject) for one in findings.measurements if one.subject == subject]
+    assert [
+        ("age of the last good backup", subject),
+        ("age of the last full backup", subject),
+        ("good backups", subject),
+    ] == names
+
+
+def test_each_is_told_with_what_it_needs(backrest):
+    (stanza,) = told(backrest).stanzas
+    first, second = stanza.repositories
+
+    assert [("full", 0), ("full", 0), ("incr", 1)] == [(one.type, len(one.needs)) for one in first.backups]
+    assert first.backups[2].needs == (first.backups[1].label,)
+    assert all(one.began_at < one.ended_at for one in first.backups)
+    assert (0, (), 2) == (first.code, second.backups, second.code)
+    assert first.archives[0].newest >= first.backups[-1].wal_until
+
+
+def test_a_repository_without_backups_is_found_beside_one_that_has_them(backrest):
+    (finding,) = judged(backrest, repositories=[1, 2]).violations
+
+    assert (f"stanza {STANZA}, repository 2", Severity.P0) == (finding.subject, finding.severity)
+    assert "no good backup at all: no valid backups" == finding.observed
+    assert "2" == finding.facts["stale_repository"]
+
+
+def test_an_old_backup_is_found_by_when_it_began(backrest):
+    (finding,) = judged(backrest, age={"P2": "1ms", "P0": "1d"}).violations
+
+    assert finding.observed.startswith("age of the last good backup ")
+    assert "incr)" in finding.observed
+    assert (Severity.P2, "at most 1ms") == (finding.severity, finding.expected)
+
+
+def test_a_full_backup_has_a_limit_of_its_own(backrest):
+    (finding,) = judged(backrest, full_age={"P1": "1ms"}).violations
+
+    assert finding.observed.startswith("age of the last full backup ")
+    assert STANZA == finding.facts["full_stanza"]
+
+
+def test_a_stanza_that_is_not_there_is_found(backrest):
+    (finding,) = judged(backrest, stanzas=[STANZA, "mian"]).violations
+
+    assert ("stanza mian", "pgBackRest knows no such stanza") == (finding.subject, finding.observed)
+    assert (f"stanzas there: {STANZA}",) == finding.evidence
+
+
+def test_a_repository_that_is_not_configured_is_found(backrest):
+    (finding,) = judged(backrest, repositories=[1, 3]).violations
+
+    assert "repository 3 is not configured" == finding.observed
+
+
+def test_a_repository_that_cannot_be_read_is_unknown(backrest):
+    info = backrest.repository(1) / "backup" / STANZA / "backup.info"
+    copy = info.with_suffix(".info.copy")
+    before, copied = info.read_bytes(), copy.read_bytes()
+    for file in (info, copy):
+        file.write_text("[backrest]\nnonsense")
+    try:
+        problem = missing(lambda: judged(backrest))
+    finally:
+        info.write_bytes(before)
+        copy.write_bytes(copied)
+
+    assert f"stanza {STANZA}, repository 1 could not be read" in problem.text
+
+
+def test_a_server_that_was_never_backed_up_is_found(bare):
+    (finding,) = judged(bare).violations
+
+    assert (Severity.P0, "one that began at most 1h ago") == (finding.severity, finding.expected)
+
+
+def test_without_its_archive_no_backup_is_made_and_the_last_grows_old(bare):
+    bare.back_up()
+    bare.break_archive()
+    failed = bare.run("backup", "--type=incr", "--repo=1")
+    assert (82, True) == (failed.returncode, "was not archived before the" in failed.stdout + failed.stderr)
+
+    assert [] == judged(bare).violations
+    (finding,) = judged(bare, age={"P1": "100ms"}).violations
+    assert "full)" in finding.observed
+
+
+def test_a_backup_that_was_removed_is_not_there_any_more(bare):
+    bare.back_up()
+    (label,) = [one.label for one in told(bare).stanzas[0].repositories[0].backups]
+    assert [] == judged(bare).violations
+    (bare.repository(1) / "backup" / STANZA / label / "backup.manifest").unlink()
+    (bare.repository(1) / "backup" / STANZA / label / "backup.manifest.copy").unlink()
+    bare.good("expire", "--repo=1", f"--set={label}", "--repo1-retention-full=1")
+
+    (finding,) = judged(bare).violations
+
+    assert "no good backup at all: no valid backups" == finding.observed
+
+
+def test_a_stanza_without_its_files_is_found(bare):
+    bare.good("stop")
+    bare.server.stop()
+    bare.good("stanza-delete", "--repo=1", "--force")
+
+    (finding,) = judged(bare, stanzas=[STANZA]).violations
+
+    assert finding.observed.startswith(("no good backup at all: missing stanza", "pgBackRest knows no such stanza"))
+
+
+def test_a_command_that_is_not_there_is_unknown_and_says_what_to_name():
+    problem = missing(lambda: look(check, BackupJobs, HERE, tool="pgbackrest", command="/nowhere/pgbackrest", **LIMITS))
+
+    assert (ProblemKind.UNSUPPORTED, "/nowhere/pgbackrest is not installed there") == (problem.kind, problem.text)
