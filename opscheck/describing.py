@@ -29,6 +29,7 @@ from opscheck.units import format_duration
 
 __all__ = ["explained", "listed", "listed_json", "permissions", "policy_schema", "read", "run_schema", "validated"]
 
+_ONLY_WITH_DRILL = "It writes, to a scratch system alone; so it runs only where the command says --drill too."
 _RENDERERS = {
     "kubernetes": "opscheck.permissions.kubernetes",
     "pgbouncer": "opscheck.permissions.pgbouncer",
@@ -124,6 +125,7 @@ def explained(described: Described, name: str) -> str:
         _paragraph("Claim", [check.claim, check.reason] if check else []),
         _paragraph("Judged by", [f"{expectation.check}, {check.file}:{check.line}" if check else expectation.check]),
         _paragraph("Target", _target_lines(expectation)),
+        _paragraph("Writes", [_ONLY_WITH_DRILL] if expectation.changes_its_target else []),
         _paragraph("Limits", _limit_lines(expectation)),
         _paragraph("Queries", _query_lines(expectation, described.policy)),
         _paragraph("Permissions", [_told(permission) for permission in _permissions_of(expectation)] or ["none"]),
@@ -146,7 +148,8 @@ def permissions(described: Described, only: str | None = None) -> str:
     needed: dict[str, list[Permission]] = {}
     for expectation in described.policy.expectations:
         for query in expectation.described() if expectation.skip is None else ():
-            needed.setdefault(query.target, []).extend(query.permissions())
+            for target, permission in query.permissions_by_target():
+                needed.setdefault(target, []).append(permission)
     chosen = [name for name in targets if only in {None, name}]
     sections = [_rendered(described.policy, name, needed.get(name, [])) for name in chosen]
     return _clean(described, "\n\n".join(sections))

@@ -30,22 +30,23 @@ def test_the_newest_backup_is_restored(expectation: RestoreDrill, observe: Obser
         return
     query = expectation.drill_of(series.newest)
     drill = observe(query)
-    _measure(drill, findings)
     fault = ended(expectation, drill)
     if fault is not None:
         _add(findings, drill.key, fault, evidence(drill))
+        _measure(drill, findings)
         return
     _judge_times(expectation, drill, findings)
     _judge_answers(expectation, drill, findings)
+    _measure(drill, findings)
     _judge_soundness(drill, query, findings)
 
 
 def _measure(drill: Drill, findings: Findings) -> None:
-    for phase in drill.phases:
-        findings.measure(f"phase {phase.name}", phase.seconds, unit="s", subject=drill.key)
     for asserted in drill.assertions:
         if (number := number_of(drill, asserted)) is not None:
             findings.measure(asserted.name, number[0], unit=number[1], subject=drill.key)
+    for phase in drill.phases:
+        findings.measure(f"phase {phase.name}", phase.seconds, unit="s", subject=drill.key)
     if drill.missing:
         findings.measure("left out", len(drill.missing), subject=drill.key)
 

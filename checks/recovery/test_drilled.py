@@ -22,12 +22,11 @@ def test_a_drill_has_passed_lately(expectation: Drilled, observe: Observe, findi
         _tell_never(expectation, known, observe, findings)
         return
     findings.grade(
-        "last passed",
+        "since one passed",
         (observe.now - known.passed_at).total_seconds(),
         expectation.age,
         unit="s",
         subject=expectation.drill,
-        detail="ago",
         since=known.passed_at,
         facts={"overdue": expectation.drill},
     )

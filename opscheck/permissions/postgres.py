@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from urllib.parse import unquote, urlsplit
 
 from opscheck.queries.base import Permission
-from opscheck.queries.postgres.base import ConnectGrant, OwnTables, RoleGrant, SequenceGrant, identifier
+from opscheck.queries.postgres.base import ConnectGrant, MakeDatabases, OwnTables, RoleGrant, SequenceGrant, identifier
 from opscheck.queries.postgres.settings import CONFIGURATION_GRANTS, ReadConfigurationFiles
 from opscheck.targets import PostgresTarget
 
@@ -27,6 +27,8 @@ def render(target: PostgresTarget, permissions: Iterable[Permission]) -> str:
     wanted = list(dict.fromkeys(permissions))
     home = _database(target.address)
     lines = [*_role(target), *_connect(home, wanted), *_roles(wanted)]
+    if MakeDatabases() in wanted:
+        lines += [f"-- {MakeDatabases().text().partition(': ')[2]}", f"ALTER ROLE {ROLE} CREATEDB;"]
     for database, inside in _by_database(wanted, home).items():
         lines += _in_database(database, inside)
     return "\n".join(lines) + "\n"

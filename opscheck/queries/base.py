@@ -102,6 +102,10 @@ class Query(Generic[A]):
         """What the target must allow for this to be answered."""
         return ()
 
+    def permissions_by_target(self) -> tuple[tuple[str, Permission], ...]:
+        """The same, each with the target that must allow it: mostly the one that is asked."""
+        return tuple((self.target, permission) for permission in self.permissions())
+
     def text(self) -> str:
         """The question as a person would ask it, for `opscheck explain` and for errors."""
         asked = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "target"}

@@ -8,6 +8,9 @@ import msgspec
 
 from opscheck.queries.base import Permission, Query
 from opscheck.queries.kubernetes.objects import Timestamp
+from opscheck.queries.postgres.base import MakeDatabases
+from opscheck.queries.stores.names import name_template
+from opscheck.queries.stores.permissions import S3Action
 from opscheck.units import format_duration
 
 DRILL_SCHEMA = "opscheck.drill/v1"
@@ -149,17 +152,6 @@ class LastDrill(Query[Drill | None], name="recovery.last_drill", remembered=True
 
 
 @dataclass(frozen=True)
-class RestoresInto(Permission):
-    """A scratch server in which the drill may make a database of its own."""
-
-    scratch: str
-
-    def text(self) -> str:
-        """For people."""
-        return f"CREATEDB on {self.scratch}"
-
-
-@dataclass(frozen=True)
 class PerformDrill(Query[Drill], name="recovery.perform", remembered=True):
     """
     Restore one backup into a scratch server, ask it the assertions, and leave nothing behind.
@@ -171,6 +163,10 @@ class PerformDrill(Query[Drill], name="recovery.perform", remembered=True):
 
     drill: str
     key: str
+    store: str = ""
+    """The target that it is fetched from."""
+    scratch: str = ""
+    """The target that it is restored into; empty for a server of the drill's own."""
     version: str = ""
     data_time: Timestamp | None = None
     assertions: tuple[Assertion, ...] = ()
@@ -191,11 +187,29 @@ class PerformDrill(Query[Drill], name="recovery.perform", remembered=True):
         """As one of the drills of its expectation, whichever backup it was."""
         return LastDrill(target=DRILLS, drill=self.drill)
 
+    def permissions(self) -> tuple[Permission, ...]:
+        """To read the backup, and to make a database on the scratch server."""
+        return tuple(permission for _, permission in self.permissions_by_target())
+
+    def permissions_by_target(self) -> tuple[tuple[str, Permission], ...]:
+        """Those of the store, and of the scratch server."""
+        read = S3Action("s3:GetObject", prefix=_prefix(self.key), on_objects=True)
+        made = ((self.scratch, MakeDatabases()),) if self.scratch else ()
+        return ((self.store, read), *made)
+
     def text(self) -> str:
         """For people."""
         asked = len(self.assertions) + bool(self.newest)
         what = f" and ask it {asked} question{'' if asked == 1 else 's'}" if asked else ""
         return f"restore {self.key} into a scratch server{what}, within {format_duration(self.within_s)}"
+
+
+def _prefix(key: str) -> str:
+    """What keys of a template begin with; a key of its own is no template, and may have a % in it."""
+    try:
+        return name_template(key).prefix
+    except ValueError:
+        return key
 
 
 CLEANING_TAKES_AT_MOST_S = 30.0

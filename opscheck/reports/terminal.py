@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+import msgspec
+
 from opscheck.record import Call, Finding, Result, Run, TargetNote, Verdict, WaiverNote
 from opscheck.reports.closing import closing, measured
 from opscheck.reports.page import Page, Style
@@ -193,8 +195,11 @@ def _passed(results: Iterable[Result], page: Page) -> list[str]:
 def _first_measured(result: Result) -> str:
     if not result.measurements:
         return result.title
-    first, more = result.measurements[0], len(result.measurements) - 1
-    return measured(first) + (f" and {more} more" if more else "")
+    first, *others = result.measurements
+    if first.subject and all(one.subject == first.subject for one in others):
+        of_one = [measured(msgspec.structs.replace(one, subject="")) for one in others]
+        return ", ".join([measured(first), *of_one])
+    return measured(first) + (f" and {len(others)} more" if others else "")
 
 
 def _name(result: Result) -> str:

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from pydantic_core import PydanticCustomError
 
 from opscheck.expectations.backup.base import OfSeries
+from opscheck.expectations.backup.buckets import aws, of_bucket, of_other_places
 from opscheck.expectations.backup.series import Backup, Series
 from opscheck.expectations.base import Remediation
 from opscheck.expectations.http import Number
@@ -14,8 +15,8 @@ from opscheck.expectations.select_statements import SelectStatement
 from opscheck.own_targets import AssertionLimits, DrillLimits, DrillPlace, DrillRecords, ScratchServer
 from opscheck.queries.base import Query
 from opscheck.queries.recovery import CLEANING_TAKES_AT_MOST_S, DRILLS, Assertion, PerformDrill
-from opscheck.targets import Target
-from opscheck.units import ByteSize, Duration, Graded, Timeout
+from opscheck.targets import S3Target, Target
+from opscheck.units import ByteSize, Duration, Graded, Timeout, format_value
 
 _WITHIN_WHERE_NOTHING_IS_SAID_S = 3600.0
 _WITHIN_OF_RTO = 2
@@ -55,7 +56,9 @@ class DrillAssertion(BaseModel):
     def __str__(self) -> str:
         """In words, for people."""
         kinds = ("at_least", "at_most", "equals", "newest_within")
-        said = (f"{kind.replace('_', ' ')} {value}" for kind in kinds if (value := getattr(self, kind)) is not None)
+        said = (
+            f"{kind.replace('_', ' ')} {_said(value)}" for kind in kinds if (value := getattr(self, kind)) is not None
+        )
         return f"{self.name} {', '.join(said)}"
 
     @model_validator(mode="after")
@@ -76,14 +79,11 @@ class RestoreDrill(OfSeries, check="recovery.drill"):
     """
 
     changes_its_target = True
-    # One name for each kind of trouble: a command that names it is left out of findings about another one. Those with
-    # `own_` are there where the policy names the store's endpoint.
+    # One name for each kind of trouble: a command that names it is left out of findings about another one.
     fact_names: ClassVar = {
-        "listed": "the bucket and prefix of the backups, as s3://…, where none was found",
-        "own_listed": "the same, where the policy names an `endpoint_url`",
+        **of_bucket("listed", "the bucket and prefix of the backups, as s3://…, where none was found"),
         "folder": "the folder of the backups, where none was found in it",
-        "damaged": "the backup that cannot be restored, as s3://…",
-        "own_damaged": "the same, where the policy names an `endpoint_url`",
+        **of_bucket("damaged", "the backup that cannot be restored, as s3://…"),
         "damaged_file": "its path, where it lies in a folder",
         "newer": "the version of the server that was dumped, when the scratch server is older",
         "question": "the SELECT of an assertion that does not hold, on one line",
@@ -91,11 +91,9 @@ class RestoreDrill(OfSeries, check="recovery.drill"):
     default_remediation = Remediation(
         summary="Make a good backup now; then find out why this one would not have helped, and drill again",
         commands=(
-            "aws s3 ls --recursive {{ listed }} | sort | tail  # what is there, newest last",
-            "aws --endpoint-url {{ endpoint_url }} s3 ls --recursive {{ own_listed }} | sort | tail",
+            *aws("s3 ls --recursive {place} | sort | tail  # what is there, newest last", on="listed"),
             "ls -lt {{ folder }} | head  # what is there, newest first",
-            "aws s3 cp {{ damaged }} damaged && pg_restore -f /dev/null damaged  # says where it breaks",
-            "aws --endpoint-url {{ endpoint_url }} s3 cp {{ own_damaged }} damaged && pg_restore -f /dev/null damaged",
+            *aws("s3 cp {place} damaged && pg_restore -f /dev/null damaged  # says where it breaks", on="damaged"),
             "pg_restore -f /dev/null {{ damaged_file }}  # says where it breaks; of a plain dump, see its last lines",
             "pip install --upgrade 'opscheck[drill]'  # or name a scratch server of PostgreSQL {{ newer }} or newer",
             "psql -d by_hand -c {{ question }}  # in a database that the backup is restored into by hand",
@@ -146,6 +144,11 @@ class RestoreDrill(OfSeries, check="recovery.drill"):
         """The drill of one backup."""
         return self._drill(backup.key, backup)
 
+    def facts_ruled_out(self) -> frozenset[str]:
+        """Those about another kind of store."""
+        in_folders = {"folder", "damaged_file"} if isinstance(self.target, S3Target) else set()
+        return frozenset(of_other_places(self.target, self.fact_names) | in_folders)
+
     @property
     def place(self) -> DrillPlace:
         """Where it is done."""
@@ -186,6 +189,8 @@ class RestoreDrill(OfSeries, check="recovery.drill"):
             self.place.name,
             drill=self.id,
             key=key,
+            store=self.target.name,
+            scratch=self.scratch.server.name if self.scratch.server is not None else "",
             version=backup.stored.version if backup is not None else "",
             data_time=backup.at if backup is not None else None,
             assertions=tuple(Assertion(one.name, one.sql, is_time=one.is_time) for one in self.assertions),
@@ -219,6 +224,10 @@ class RestoreDrill(OfSeries, check="recovery.drill"):
         if self.rto is not None and self.rto.steps and self.within is not None and self.within < _largest(self.rto):
             raise PydanticCustomError("within_rto", "`within` that is no shorter than the largest `rto`")
         return self
+
+
+def _said(value: float) -> str:
+    return str(value) if isinstance(value, Duration) else format_value(value)
 
 
 def _mildest(limit: Graded[Duration] | None) -> float | None:

@@ -72,6 +72,15 @@ class OwnTables(Permission):
         return f"GRANT SELECT on what its sql reads, in {where}"
 
 
+@dataclass(frozen=True)
+class MakeDatabases(Permission):
+    """The right to make databases on a scratch server, and to drop those again."""
+
+    def text(self) -> str:
+        """The right and its reason."""
+        return "CREATEDB: a restore drill makes a database of its own, and drops it"
+
+
 READ_SESSIONS = RoleGrant("pg_read_all_stats", "what the sessions of other roles do is hidden without it")
 READ_SETTINGS = RoleGrant("pg_read_all_settings", "some settings are hidden without it, as if they were not there")
 READ_SERVER_FILES = RoleGrant("pg_monitor", "the folders of WAL and archive status cannot be listed without it")

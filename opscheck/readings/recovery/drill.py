@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from opscheck.expectations.backup.buckets import named
 from opscheck.expectations.backup.series import Series
 from opscheck.expectations.recovery.drill import DrillAssertion, RestoreDrill
 from opscheck.queries.recovery import BROKEN, EMPTY, NEWER, PHASES, REFUSED, Asserted, Drill
-from opscheck.readings.backup.stores import address_of, named
+from opscheck.readings.backup.stores import address_of
 from opscheck.readings.recovery.outcome import age_s
 from opscheck.targets import FolderTarget
 from opscheck.units import format_duration, format_value
@@ -26,7 +27,7 @@ class Fault:
 def nothing_to_restore(expectation: RestoreDrill, series: Series) -> Fault:
     """There is no backup: a drill cannot even begin, as a recovery could not."""
     target, listing = expectation.target, series.listing
-    prefix = expectation.template.prefix
+    prefix = series.prefix
     seen = listing.examples or listing.elsewhere
     others = f"; there are others, such as {', '.join(seen[:3])}" if seen else ""
     if isinstance(target, FolderTarget):
