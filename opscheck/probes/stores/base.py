@@ -57,6 +57,7 @@ Reader = Callable[[Any, Any, float], Any]
 _READERS: Mapping[str, str] = {
     "stores.backups": "opscheck.probes.stores.listing",
     "stores.ends": "opscheck.probes.stores.ends",
+    "stores.checksum": "opscheck.probes.stores.checksum",
     "stores.content": "opscheck.probes.stores.content",
     "stores.manifest": "opscheck.probes.stores.manifest",
 }

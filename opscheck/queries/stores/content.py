@@ -9,6 +9,9 @@ import msgspec
 from opscheck.queries.base import A, Permission, Query
 from opscheck.queries.stores.permissions import S3Action
 
+ANY = "…"
+"""What stands in a key for what is not known yet."""
+
 EMPTY, CUT_OFF, DAMAGED, FOREIGN, TOO_LARGE = TROUBLES = ("empty", "cut_off", "damaged", "foreign", "too_large")
 """
 What a flaw is about: there is nothing in it; it ends too early; its bytes are not what they were; it is something else
@@ -145,7 +148,7 @@ class ReadChecksum(Query[Checksum], name="stores.checksum"):
 
 def to_read(key: str) -> tuple[Permission, ...]:
     """What it takes to read an object, or all objects of a folder."""
-    folder = key.rpartition("/")[0]
+    folder = key.partition(ANY)[0].rpartition("/")[0]
     prefix = f"{folder}/" if folder else ""
     reading = S3Action("s3:GetObject", prefix=prefix, on_objects=True)
     return (S3Action("s3:ListBucket", prefix=prefix), reading) if key.endswith("/") else (reading,)

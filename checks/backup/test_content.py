@@ -1,0 +1,117 @@
+"""Backups in buckets and folders, by what is in them."""
+
+from functools import partial
+from typing import Any
+
+from opscheck import Findings, Observe
+from opscheck.expectations.backup.content import BackupContent
+from opscheck.expectations.backup.series import Backup, Series
+from opscheck.queries.base import Query
+from opscheck.queries.observation import CouldNotObserve, Problem, ProblemKind
+from opscheck.queries.stores.content import Checksum, Content
+from opscheck.queries.stores.listing import ListBackups
+from opscheck.queries.stores.manifest import ManifestValue
+from opscheck.readings.backup.content import (
+    again_facts,
+    broken_facts,
+    differing_facts,
+    expected,
+    missing_facts,
+    observed,
+    recorded_sum,
+    what_it_is,
+    without_record,
+)
+from opscheck.readings.backup.objects import seen_instead
+from opscheck.readings.backup.stores import address_of
+from opscheck.readings.parts import judge_all
+from opscheck.units import ByteSize, Percentage
+
+
+def test_the_newest_backup_is_whole(expectation: BackupContent, observe: Observe, findings: Findings) -> None:
+    """
+    The newest backup can be read: it is what it should be, not empty, not cut off, not damaged.
+
+    A dump that failed is packed and uploaded as if it were one, and an upload that was cut off has a name and a size
+    too; without being read they are found out on the day on which they are needed.
+    """
+
+    def judge_listing(name: str, query: ListBackups) -> None:
+        found = expectation.series_in(name, query, observe)
+        judge_all(*(partial(_judge_series, expectation, series, observe, findings) for series in found))
+
+    judge_all(*(partial(judge_listing, name, query) for name, query in expectation.listings()))
+
+
+def _judge_series(expectation: BackupContent, series: Series, observe: Observe, findings: Findings) -> None:
+    newest = series.newest
+    if newest is None:
+        findings.add(
+            subject=address_of(expectation.target, series.template),
+            observed=seen_instead(series),
+            expected=f"a backup that is named {series.template}",
+            facts=missing_facts(expectation, series),
+        )
+        return
+    judge_all(
+        partial(_judge_content, expectation, series, newest, observe, findings),
+        partial(_judge_checksum, expectation, series, newest, observe, findings),
+    )
+
+
+def _judge_content(
+    expectation: BackupContent, series: Series, backup: Backup, observe: Observe, findings: Findings
+) -> None:
+    query = expectation.content(backup)
+    content = observe(query)
+    subject = address_of(expectation.target, backup.key)
+    _measure(content, subject, findings)
+    for flaw in content.flaws:
+        findings.add(
+            subject=subject,
+            observed=observed(content, flaw),
+            expected=expected(expectation, flaw),
+            since=backup.at,
+            evidence=what_it_is(content),
+            facts=again_facts(expectation, series, backup, content, observe.now)
+            | broken_facts(expectation, backup, content),
+        )
+    if content.unjudged:
+        text = f"{backup.key}: {content.unjudged}"
+        raise CouldNotObserve(query, Problem(kind=ProblemKind.UNSUPPORTED, text=text, advice=content.advice))
+
+
+def _measure(content: Content, subject: str, findings: Findings) -> None:
+    share = Percentage(min(100.0, 100 * content.read / content.size)) if content.size else Percentage(100.0)
+    findings.measure("read", share, subject=subject)
+    if content.unpacked is not None and content.packed_with:
+        findings.measure("unpacked", ByteSize(content.unpacked), subject=subject)
+
+
+def _judge_checksum(
+    expectation: BackupContent, series: Series, backup: Backup, observe: Observe, findings: Findings
+) -> None:
+    query = expectation.record(backup.key)
+    if query is None:
+        return
+    asked: Query[Any] = query
+    record: Checksum | ManifestValue = observe(asked)
+    content = observe(expectation.content(backup))
+    recorded, subject = recorded_sum(record), address_of(expectation.target, backup.key)
+    again = again_facts(expectation, series, backup, content, observe.now)
+    if not recorded:
+        findings.add(
+            subject=subject,
+            observed=without_record(record, query.key),
+            expected="its sha256, as it was when it was made",
+            facts=again,
+        )
+    elif recorded != content.sha256:
+        findings.add(
+            subject=subject,
+            observed=f"sha256 {content.sha256}",
+            expected=f"{recorded}, as {query.key} says",
+            since=backup.at,
+            evidence=what_it_is(content),
+            facts=again | differing_facts(expectation, backup),
+        )

@@ -1,0 +1,43 @@
+"""A stream of bytes in pieces, of which one can look at the beginning before it is read."""
+
+from collections.abc import Iterable, Iterator
+
+PIECE = 2**20
+"""The largest piece in which bytes are handed on."""
+
+
+class Broken(Exception):  # noqa: N818 - a statement reads better in a report than a noun
+    """The bytes are not what they should be. The text says how, and quotes none of them."""
+
+    def __init__(self, text: str, *, cut_off: bool = False) -> None:
+        super().__init__(text)
+        self.text = text
+        self.cut_off = cut_off
+        """Whether they end too early, and are right as far as they go."""
+
+
+class NeedsMore(Exception):  # noqa: N818 - as above
+    """To read on takes more memory than it is worth; nothing is known to be wrong."""
+
+
+class Stream:
+    """Bytes in pieces, once."""
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._pieces = iter(pieces)
+        self._ahead = bytearray()
+
+    def peek(self, size: int) -> bytes:
+        """The first `size` bytes that were not read yet, fewer where it ends before; they are still read later."""
+        while len(self._ahead) < size:
+            piece = next(self._pieces, None)
+            if piece is None:
+                break
+            self._ahead += piece
+        return bytes(self._ahead[:size])
+
+    def __iter__(self) -> Iterator[bytes]:
+        if self._ahead:
+            ahead, self._ahead = bytes(self._ahead), bytearray()
+            yield ahead
+        yield from self._pieces
