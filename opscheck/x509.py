@@ -10,7 +10,6 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import AuthorityInformationAccessOID
 
 from opscheck.queries.certificates import Certificate
@@ -58,13 +57,13 @@ def quietly() -> Iterator[None]:
     """
     Whatever is wrong with a certificate is a ValueError.
 
-    Of serial numbers that are too old a fashion, cryptography warns; where warnings are errors, nothing could be read.
+    Of what is of too old a fashion cryptography warns, and where warnings are errors, nothing of it could be read.
     """
     with _ONE_AT_A_TIME, warnings.catch_warnings():
-        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+        warnings.simplefilter("ignore")
         try:
             yield
-        except x509.InvalidVersion as error:
+        except (x509.InvalidVersion, TypeError) as error:  # a TypeError is what some odd names raise
             raise ValueError(str(error)) from error
 
 
