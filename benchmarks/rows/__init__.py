@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 from table import Line
 
-from rows import databases, dead_target, engine, namespace, one, pods, real_pods, slow_http, stranger, whole_policy
+from rows import databases, dead_target, engine, namespace, one, pods, real_pods, slow_http, stranger, tls, whole_policy
 
 Row = Callable[[int], Iterable[Line]]
 """Measures and tells; the argument is how often a short process is run."""
@@ -21,5 +21,6 @@ ROWS: dict[str, Row] = {
     "one": one.whole_process,
     "databases": databases.many_tables,
     "dead-target": dead_target.one_timeout,
+    "tls-200": tls.endpoints,
     "stranger": stranger.untouched,
 }

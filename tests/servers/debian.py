@@ -18,6 +18,9 @@ SERVERS = ("redis-tools", "redis-server", "redis-sentinel", "pgbouncer")
 PLUGINS = ("check-postgres", "check-pgactivity")
 """The plugins that the benchmark is compared with; `bin` has check_postgres and check_pgactivity."""
 
+CHECK_HTTP = ("monitoring-plugins-basic",)
+"""`bin` has check_http, with which monitoring systems look at certificates."""
+
 # The machine's own, for the machine's own loader. Another would not fit.
 _NEVER = {"libc6", "libc-bin"}
 _PROGRAMS = ("usr/bin", "usr/sbin", "usr/lib/nagios/plugins")
