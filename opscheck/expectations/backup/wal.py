@@ -92,8 +92,6 @@ class BackupWal(InServer, check="backup.wal"):
 
     state: ClassVar[Literal["streaming"]] = "streaming"
     """What a replica must do."""
-    on_standby: ClassVar[Literal["unknown"]] = "unknown"
-    """A standby that archives nothing is no reason to skip this."""
 
     @property
     def ways(self) -> tuple[Way, ...]:

@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from opscheck.expectations.backup.wal import BackupWal, Way
+from opscheck.queries.base import Query
 from opscheck.queries.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.queries.postgres.archiver import Archiving
 from opscheck.queries.postgres.replication import Replication
 from opscheck.readings.postgres import replicas as of_replicas
-from opscheck.readings.postgres.archiver import must_archive, not_archiving, unarchived, waiting
+from opscheck.readings.postgres.archiver import not_archiving, unarchived, waiting
 from opscheck.readings.postgres.replicas import Replica
 from opscheck.units import Duration
 
@@ -57,10 +59,11 @@ class Outcome:
 
 def by_archive(expectation: BackupWal, answer: Archiving, server: str) -> Outcome:
     """What is in the archive."""
+    if answer.standby and answer.archive_mode != "always":
+        return Outcome("archive", unknown=_a_standby(expectation.archiver))
+    if (fault := not_archiving(answer)) is not None:
+        return Outcome("archive", gaps=(Gap(server, fault.observed, fault.expected, facts=fault.facts),))
     try:
-        must_archive(expectation, answer)
-        if (fault := not_archiving(answer)) is not None:
-            return Outcome("archive", gaps=(Gap(server, fault.observed, fault.expected, facts=fault.facts),))
         outside, queue = unarchived(expectation, answer), waiting(answer)
     except CouldNotObserve as error:
         return Outcome("archive", unknown=error)
@@ -79,7 +82,7 @@ def by_archive(expectation: BackupWal, answer: Archiving, server: str) -> Outcom
 def by_replicas(expectation: BackupWal, answer: Replication, server: str) -> Outcome:
     """What is on the disks of replicas: of each that is named, else of the nearest, or as many as there must be."""
     if answer.standby:
-        return Outcome("replicas", unknown=_a_standby(expectation))
+        return Outcome("replicas", unknown=_a_standby(expectation.replication))
     losses: list[Loss] = []
     lacking: list[Gap] = []
     unknown: CouldNotObserve | None = None
@@ -137,7 +140,7 @@ def _too_few(server: str, count: int, least: int, lacking: list[Gap], evidence: 
     return Gap(server, observed if count else "no replica streams", f"at least {least}", (*seen, *evidence), facts)
 
 
-def _a_standby(expectation: BackupWal) -> CouldNotObserve:
-    text = "this is a standby: what its own replicas have says nothing of what is lost with the primary"
+def _a_standby(query: Query[Any]) -> CouldNotObserve:
+    text = "this is a standby: what it archives or sends says nothing of what is lost with the primary"
     advice = "name the primary in the target's dsn (target_session_attrs=read-write)"
-    return CouldNotObserve(expectation.replication, Problem(kind=ProblemKind.ABSENT, text=text, advice=advice))
+    return CouldNotObserve(query, Problem(kind=ProblemKind.ABSENT, text=text, advice=advice))

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
+from opscheck.expectations.postgres.archiver import PostgresArchiver
 from opscheck.queries.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.queries.postgres.archiver import Archiving, ReadArchiver
 from opscheck.units import Duration, Graded, format_bytes
@@ -24,11 +25,6 @@ class OfArchive(Protocol):
     @property
     def age(self) -> Graded[Duration] | None:
         """How old changes may be that are in no archive; None where that is not judged."""
-        ...
-
-    @property
-    def on_standby(self) -> str:
-        """`skip` where a standby that archives nothing is all right."""
         ...
 
 
@@ -54,7 +50,7 @@ def not_archiving(answer: Archiving) -> NotArchiving | None:
     return None
 
 
-def must_archive(expectation: OfArchive, answer: Archiving) -> None:
+def must_archive(expectation: PostgresArchiver, answer: Archiving) -> None:
     """
     Raises CouldNotObserve for a standby that leaves archiving to its primary.
 
