@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from botocore import exceptions
+from botocore.parsers import ResponseParserError
 
 from opscheck.queries.observation import ProbeError, ProblemKind
 
@@ -110,7 +111,7 @@ def refusal(error: Exception, call: Call) -> ProbeError:
     for kinds, kind, text, advice in _BEFORE:
         if isinstance(error, kinds):
             return ProbeError(kind, text.format(reason=_reason(error)), advice, target_down=True)
-    if isinstance(error, exceptions.ResponseParserError | exceptions.ResponseStreamingError):
+    if isinstance(error, ResponseParserError | exceptions.ResponseStreamingError):
         text = f"the store answered {call.name} with something that is not S3's"
         return ProbeError(ProblemKind.UNREADABLE, text, "does the endpoint_url lead to a web page?")
     raise error

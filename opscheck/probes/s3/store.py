@@ -22,6 +22,8 @@ OWN_SHARE = 0.97
 """Of its time, so that the probe itself ends a question before the gatherer gives it up, and says how far it came."""
 
 _PIECE = 2**20
+_MOST_SENT = 4
+_REGION = "name its `region` in the target"
 _HEAD = 2000
 _ROOTS: Mapping[str, bytes] = {
     "ListObjectsV2": b"ListBucketResult",
@@ -39,7 +41,11 @@ _AT_HAND = {"", "STANDARD"}
 
 
 class _Waiting(threading.local):
+    """What this thread waits for."""
+
     deadline: float = 0.0
+    sent: int = 0
+    """How many requests its call has made so far."""
 
 
 class S3Store:
@@ -110,7 +116,7 @@ class S3Store:
         self, name: str, action: str, deadline: float, *absent: str, what: str = "", **words: Any
     ) -> dict[str, Any] | None:
         """The same; None where the store answers with one of these codes, which say that there is nothing."""
-        self._waiting.deadline = deadline
+        self._waiting.deadline, self._waiting.sent = deadline, 0
         try:
             answer: dict[str, Any] = getattr(self._client, name)(Bucket=self.bucket, **words)
         except Exception as error:  # botocore's errors have many roots; what is not known is raised again
@@ -126,6 +132,11 @@ class S3Store:
         self._client.close()
 
     def _send(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+        self._waiting.sent += 1
+        if self._waiting.sent > _MOST_SENT:
+            # botocore looks for the region of a bucket that is elsewhere by asking the same store, and so on.
+            text = f"{self.address} is said to be in another region, again and again"
+            raise ProbeError(ProblemKind.UNSUPPORTED, text, _REGION, target_down=True)
         return self._transport.send(request, self._waiting.deadline)
 
     def _recognise(self, operation_model: Any, response_dict: Mapping[str, Any], **_: Any) -> None:
