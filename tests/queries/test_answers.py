@@ -1,8 +1,18 @@
 """Answers survive a snapshot: written as JSON and read back they are the same."""
 
+from datetime import UTC, datetime
+
 import msgspec
 import pytest
 
+from opscheck.queries.certificate_files import (
+    CertificateFile,
+    CertificateFiles,
+    Fault,
+    ReadCertificateFiles,
+    Unmatched,
+)
+from opscheck.queries.certificates import Certificate
 from opscheck.queries.host import DiskAnswer, DiskUse, Filesystem, Inodes
 from opscheck.queries.postgres.sessions import Holder, Occupancy, Refusal, RefusedBy, Sessions, SessionsAnswer, Share
 
@@ -32,11 +42,20 @@ DISK = Filesystem(
     available=1,
     inodes=Inodes(used=1, free=1),
 )
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+CERTIFICATE = Certificate(subject="", issuer="CN=x", not_before=NOON, not_after=NOON, serial="1", fingerprint="ab")
+FILES = CertificateFiles(
+    files=(CertificateFile(path="/a", modified=NOON, certificates=(CERTIFICATE,), fault=Fault.CUT, detail="x"),),
+    unmatched=(Unmatched(pattern="/b/*", near="/b", there=("c",), count=1),),
+    closed=("/root",),
+    left_out=1,
+)
 
 
 @pytest.mark.parametrize(
     ("query", "answer"),
     [
+        (ReadCertificateFiles("host", paths=("/a",)), FILES),
         (Sessions("database"), SessionsAnswer(occupancy=OCCUPANCY)),
         (Sessions("database", role="app"), SessionsAnswer(refusal=REFUSAL)),
         (DiskUse("host", mount="/data"), DiskAnswer(path="/data", filesystem=DISK)),

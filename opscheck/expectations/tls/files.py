@@ -14,7 +14,7 @@ from opscheck.queries.base import Query
 from opscheck.queries.certificate_files import ReadCertificateFiles
 from opscheck.queries.tls.handshake import Addresses, ShakeHands, StartTls
 from opscheck.targets import HostTarget
-from opscheck.units import Duration
+from opscheck.units import Duration, Severity
 
 _AND_SHOW = "</dev/null | openssl x509 -noout -dates -serial"
 
@@ -87,6 +87,14 @@ class TlsFiles(CertificatesLast, check="tls.files"):
     """Which addresses of the name must serve it; say `ipv4` where this machine has no IPv6."""
     reload_within: Duration = Duration.parse("1h")
     """How long after a file was written what is served may still be an older one."""
+
+    stale: Severity = Severity.P2
+    """How bad it is that another certificate is served than the newest; worse where that one ends too soon."""
+
+    @property
+    def worst_severity(self) -> Severity:
+        """How bad a violation can be at worst."""
+        return min(super().worst_severity, self.stale)
 
     @property
     def files(self) -> ReadCertificateFiles:

@@ -11,7 +11,7 @@ from opscheck.queries.tls.handshake import Handshake, Handshakes
 from opscheck.readings.kubernetes.words import some
 from opscheck.readings.tls.files import Kept, Trouble
 from opscheck.readings.tls.lifetimes import called, lifetime_of, lifetime_told, moment, severity_of
-from opscheck.units import format_duration, worst
+from opscheck.units import format_duration
 
 _SHOWN = 3
 _PAIR = timedelta(days=7)
@@ -39,22 +39,22 @@ def stale(
 def _stale(expectation: TlsFiles, kept: list[Kept], alike: list[Handshake], now: datetime) -> Trouble | None:
     leaf = alike[0].leaf
     assert leaf is not None  # noqa: S101 - for the type checker: only such were chosen
-    same = for_the_same_names(kept, leaf)
-    subject, facts = f"{', '.join(one.address for one in alike)}", _facts(expectation)
+    place, same = ", ".join(one.address for one in alike), for_the_same_names(kept, leaf)
     if not same:
-        held = f"the files hold {', '.join(sorted({called(one.head) for one in kept})[:3]) or 'none'}"
-        return Trouble(
-            subject, f"{_told(leaf, now)}; it is in no file", "one of the files", evidence=(held,), facts=facts
-        )
+        told, held = f"{_told(leaf, now)}; no file has one for its names", _names_of(kept)
+        return _another(expectation, place, told, (held,))
     newest = max(same, key=lambda one: one.head.not_before)
     if _is_newest(leaf, newest.head, same):
         return None
     if leaf.not_before > newest.head.not_before:
-        observed = f"{_told(leaf, now)}; it is newer than {newest.file.path}, which would be served after a restart"
-        return Trouble(subject, observed, "the newest of the files", evidence=newest.evidence, facts=facts)
-    if _may_be_loaded_yet(expectation, newest, now):
-        return None
-    return _older(expectation, subject, leaf, newest, now)
+        told = f"{_told(leaf, now)}; it is newer than {newest.file.path}, which would be served after a restart"
+        return _another(expectation, place, told, newest.evidence)
+    return None if _may_be_loaded_yet(expectation, newest, now) else _older(expectation, place, leaf, newest, now)
+
+
+def _another(expectation: TlsFiles, place: str, told: str, evidence: tuple[str, ...]) -> Trouble:
+    wanted, facts = "the newest of the files", _facts(expectation)
+    return Trouble(place, told, wanted, expectation.stale, evidence=evidence, facts=facts)
 
 
 def for_the_same_names(kept: list[Kept], leaf: Certificate) -> list[Kept]:
@@ -83,15 +83,15 @@ def _may_be_loaded_yet(expectation: TlsFiles, newest: Kept, now: datetime) -> bo
     return young and written is not None and (now - written).total_seconds() <= expectation.reload_within
 
 
-def _older(expectation: TlsFiles, subject: str, leaf: Certificate, newest: Kept, now: datetime) -> Trouble:
+def _older(expectation: TlsFiles, place: str, leaf: Certificate, newest: Kept, now: datetime) -> Trouble:
     written = newest.file.modified
     ago = f", which was written {format_duration(max(0.0, (now - written).total_seconds()))} ago" if written else ""
     short = severity_of(expectation, lifetime_of(leaf), now)
     return Trouble(
-        subject,
+        place,
         f"{_told(leaf, now)}; it is older than the one in {newest.file.path}{ago}",
         f"the newest, within {expectation.reload_within}",
-        worst([one for one in (short, expectation.ungraded_severity) if one is not None]),
+        min(short or expectation.stale, expectation.stale),
         written,
         (
             f"served: issued {moment(leaf.not_before)}, serial {leaf.serial}",

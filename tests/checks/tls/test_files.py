@@ -1,0 +1,372 @@
+"""`tls.files` on real files, and beside what a real server serves."""
+
+import os
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
+
+from checks.tls.test_files import test_the_certificates_in_files_are_good as check
+from opscheck import Findings, HostTarget, Severity
+from opscheck.expectations.tls.files import TlsFiles
+from opscheck.guidance.templates import expectation_facts, render
+from opscheck.probes.host import open_session
+from opscheck.probes.tls import open_session as open_endpoint
+from opscheck.queries.certificate_files import ReadCertificateFiles
+from opscheck.queries.observation import CouldNotObserve, ProbeError, Problem
+from opscheck.record import Finding
+from opscheck.testing import Answers, expect, judge
+from tests.servers.tls import DAY, HOST, Chain, Issued, issued, resolve, rsa_key, tls_server
+
+SHOWN = "</dev/null | openssl x509 -noout -dates -serial"
+HERE = HostTarget(kind="host", uri="local://")
+
+
+@pytest.fixture(name="chain", scope="module")
+def _chain() -> Chain:
+    return Chain.made()
+
+
+@pytest.fixture(name="folder")
+def _folder(tmp_path) -> Path:
+    return tmp_path
+
+
+def expectation(*paths: object, target: HostTarget = HERE, **fields: Any) -> TlsFiles:
+    return expect(TlsFiles, target, paths=[str(path) for path in paths], **fields)
+
+
+def answer(query: Any, target: HostTarget = HERE, asked: TlsFiles | None = None) -> Any:
+    """What the host or the endpoint really answers."""
+    try:
+        if isinstance(query, ReadCertificateFiles):
+            return open_session(target, 10).ask(query, 10)
+        assert asked is not None
+        return open_endpoint(asked.served_at, 5).ask(query, 5)
+    except ProbeError as error:
+        return error.problem
+
+
+def judged(*paths: object, target: HostTarget = HERE, now: datetime | None = None, **fields: Any) -> Findings:
+    asked = expectation(*paths, target=target, **fields)
+    return judge(check, asked, lambda query: answer(query, target, asked), now or datetime.now(UTC))
+
+
+def only(*paths: object, **fields: Any) -> Finding:
+    (violation,) = judged(*paths, **fields).violations
+    return violation
+
+
+def unknown(*paths: object, target: HostTarget = HERE, **fields: Any) -> tuple[list[Finding], Problem]:
+    """What was found before something could not be seen, and what that was."""
+    asked = expectation(*paths, target=target, **fields)
+    findings = Findings(asked)
+    with pytest.raises(CouldNotObserve) as raised:
+        check(asked, Answers(lambda query: answer(query, target, asked), datetime.now(UTC)), findings)
+    return findings.violations, raised.value.problem
+
+
+def commands(finding: Finding, asked: TlsFiles) -> list[str]:
+    known = expectation_facts(asked) | dict(finding.facts)
+    return [line for one in asked.default_remediation.commands if (line := render(one, known))]
+
+
+# Files
+
+
+def test_a_chain_that_lasts_passes_and_is_measured(folder, chain):
+    path = chain.leaf().write(folder / "full.pem", chain.middle)
+    findings = judged(folder / "*.pem")
+
+    assert [] == findings.violations
+    files, certificates, remaining, share = findings.measurements
+    assert (("files", 1), ("certificates", 2)) == ((files.name, files.value), (certificates.name, certificates.value))
+    assert ("remaining", str(path), None) == (remaining.name, remaining.subject, remaining.limit)
+    assert (60 * 86400, 100 * 60 / 90) == (
+        pytest.approx(remaining.value, rel=1e-3),
+        pytest.approx(share.value, rel=1e-3),
+    )
+
+
+def test_one_that_has_ended_is_told_with_its_chain_and_since_when(folder, chain):
+    path = chain.leaf(ends=-3 * DAY).write(folder / "full.pem", chain.middle)
+    finding = only(path)
+
+    assert (str(path), Severity.P0) == (finding.subject, finding.severity)
+    assert finding.observed.startswith("ended 3d")
+    assert [HOST, "CN=Test Issuing"] == [line.split(": ")[1].split(", by")[0] for line in finding.evidence]
+    assert f"openssl x509 -in {path} -noout -subject -issuer -dates" in commands(finding, expectation(path))
+
+
+def test_an_authority_that_ends_before_what_it_signed_is_the_weakest_link(folder):
+    short = Chain.made(ends=5 * DAY)
+    path = short.leaf().write(folder / "full.pem", short.middle)
+    finding = only(path)
+
+    assert finding.observed.startswith("ends in 4d23h")
+    assert (Severity.P1, "its weakest link is CN=Test Issuing") == (finding.severity, finding.evidence[-1])
+
+
+def test_an_authority_of_years_is_not_held_to_a_quarter_of_them_where_it_signs_what_lasts_less(folder, chain):
+    """Of 2,000 days half are over, and of a leaf of 90 a third."""
+    long = Chain.made(begins=-900 * DAY, ends=100 * DAY)
+
+    assert [] == judged(long.leaf().write(folder / "full.pem", long.middle)).violations
+
+
+def test_each_of_several_in_a_bundle_is_judged_by_itself(folder):
+    old, new = issued("old", ends=-DAY), issued("new")
+    path = folder / "bundle.pem"
+    path.write_bytes(new.pem + old.pem)
+
+    assert [f"{path}: old"] == [finding.subject for finding in judged(path).violations]
+
+
+def test_one_of_six_days_is_not_red_for_life(folder):
+    for age in range(5):
+        issued(begins=-age * DAY, ends=(6 - age) * DAY).write(folder / f"{age}.pem")
+
+    assert [] == judged(folder / "*.pem").violations
+    strict = judged(folder / "*.pem", remaining_share={"P1": "34%"})
+    assert [f"{folder}/4.pem"] == [finding.subject for finding in strict.violations]
+
+
+def test_one_that_is_not_valid_yet_hints_at_the_clock(folder):
+    finding = only(issued(begins=DAY, ends=90 * DAY).write(folder / "early.pem"))
+
+    assert finding.observed.startswith("not valid before")
+    assert "is the clock right here" in finding.evidence[0]
+
+
+def test_a_weak_key_is_told_at_its_own_severity(folder):
+    finding = only(issued(key=rsa_key(1024)).write(folder / "weak.pem"), weak="P3")
+
+    assert ("RSA key of 1024 bits", "at least 2048 bits", Severity.P3) == (
+        finding.observed,
+        finding.expected,
+        finding.severity,
+    )
+
+
+@pytest.mark.parametrize(
+    ("observed", "text"),
+    [
+        ("empty", lambda leaf: b""),
+        ("no certificate in it: it holds PRIVATE KEY", lambda leaf: leaf.key_pem),
+        ("only a part of a certificate: certificate 1 of 1 does not end", lambda leaf: leaf.pem[:200]),
+        (
+            "only a part of a certificate: certificate 2 of 2 does not end; 1 others are whole",
+            lambda leaf: leaf.pem + leaf.pem[:200],
+        ),
+        ("not readable as certificates: certificate 1 of 1 cannot be read", lambda leaf: leaf.pem.replace(b"M", b"!")),
+    ],
+    ids=["empty", "key", "part", "second part", "damaged"],
+)
+def test_a_file_without_a_whole_certificate_is_told_as_what_it_is(folder, observed, text):
+    path = folder / "api.pem"
+    path.write_bytes(text(issued()))
+    finding = only(path, severity="P2")
+
+    assert (str(path), observed, Severity.P2) == (finding.subject, finding.observed, finding.severity)
+    assert [f"ls -l {path}; grep -c BEGIN {path}"] == commands(finding, expectation(path))
+
+
+def test_a_pattern_that_matches_nothing_says_what_is_there_instead(folder):
+    for name in "abcd":
+        issued().write(folder / f"{name}.crt")
+    finding = only(folder / "*.pem")
+
+    assert (f"{folder}/*.pem", "a file") == (finding.subject, finding.expected)
+    assert f"no file matches; in {folder} there is 4 others: a.crt, b.crt, c.crt, …" == finding.observed
+    assert [f"ls -la {folder}"] == commands(finding, expectation(folder / "*.pem"))
+
+
+def test_a_keystore_is_judged_like_any_other_file(folder):
+    path = keystore(folder, issued(ends=-DAY))
+    finding = only(path, target=HostTarget(kind="host", uri="local://", keystore_password="s3cret"))
+
+    assert finding.observed.startswith("ended 1d")
+    assert f"openssl pkcs12 -in {path} -nokeys -info" in commands(finding, expectation(path))
+
+
+def keystore(folder: Path, leaf: Issued) -> Path:
+    path = folder / "store.p12"
+    encryption = BestAvailableEncryption(b"s3cret")
+    path.write_bytes(pkcs12.serialize_key_and_certificates(b"api", leaf.key, leaf.certificate, None, encryption))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "advice", "password"),
+    [
+        ("has a password", "give it to the target as `keystore_password`", None),
+        ("is not opened by the password", "correct the target's `keystore_password`", "another"),
+    ],
+)
+def test_a_keystore_that_is_not_opened_is_unknown_and_what_else_was_found_stands(folder, text, advice, password):
+    path = keystore(folder, issued())
+    issued(ends=-DAY).write(folder / "old.pem")
+    target = HostTarget(kind="host", uri="local://", keystore_password=password)
+    found, problem = unknown(folder / "*", target=target)
+
+    assert [f"{folder}/old.pem"] == [finding.subject for finding in found]
+    assert (f"{path} {text}", advice) == (problem.text, problem.advice)
+
+
+# What is served
+
+
+@pytest.fixture(name="served")
+def _served(chain) -> Iterator[tuple[Issued, int]]:
+    """A server with a certificate that was issued thirty days ago."""
+    leaf = chain.leaf("localhost", names=["localhost", HOST])
+    with tls_server(leaf, chain.middle) as port:
+        yield leaf, port
+
+
+def at(port: int, **fields: Any) -> dict[str, Any]:
+    return {"served_at": f"localhost:{port}", "addresses": "ipv4", **fields}
+
+
+def written(path: Path, *, hours: float) -> Path:
+    """As if it had been written so long ago."""
+    then = time.time() - hours * 3600
+    os.utime(path, (then, then))
+    return path
+
+
+def test_the_newest_that_is_served_passes(folder, chain, served):
+    leaf, port = served
+    leaf.write(folder / "new.pem", chain.middle)
+    chain.leaf("localhost", names=["localhost", HOST], begins=-80 * DAY, ends=25 * DAY).write(folder / "old.pem")
+
+    assert [] == judged(folder / "*.pem", **at(port), remaining={"P1": "7d"}).violations
+
+
+def renewed(folder: Path, chain: Chain, *, hours: float, **fields: Any) -> Path:
+    given = {"names": [HOST, "localhost"], "begins": -DAY, "ends": 89 * DAY} | fields
+    return written(chain.leaf("localhost", **given).write(folder / "new.pem", chain.middle), hours=hours)
+
+
+def test_renewed_and_not_loaded_is_told_with_both(folder, chain, served):
+    leaf, port = served
+    path = renewed(folder, chain, hours=5)
+    finding = only(path, **at(port))
+
+    assert (f"127.0.0.1:{port}", "the newest, within 1h", Severity.P2) == (
+        finding.subject,
+        finding.expected,
+        finding.severity,
+    )
+    assert finding.observed.startswith("serves a certificate that ends in 59d23h")
+    assert f"; it is older than the one in {path}, which was written 5h" in finding.observed
+    assert f"serial {leaf.certificate.serial_number:X}" in finding.evidence[0]
+    assert [
+        f"openssl x509 -in {path} -noout -dates -serial",
+        f"openssl s_client -connect localhost:{port} -servername localhost {SHOWN}",
+        f"systemctl reload nginx  # or what else serves localhost:{port}",
+    ] == commands(finding, expectation(path, **at(port)))
+
+
+@pytest.mark.parametrize(("count", "hours"), [(0, 0.9), (1, 1.1)])
+def test_a_file_that_was_just_written_may_be_loaded_yet(folder, chain, served, count, hours):
+    path = renewed(folder, chain, hours=hours)
+
+    assert count == len(judged(path, **at(served[1])).violations)
+
+
+def test_one_that_is_written_again_and_again_and_never_loaded_is_found_out(folder, chain, served):
+    path = renewed(folder, chain, hours=0, begins=-25 * DAY, ends=65 * DAY)
+
+    assert 1 == len(judged(path, **at(served[1])).violations)
+
+
+def test_a_stale_certificate_is_as_bad_as_its_end_is_near(folder, chain):
+    old = chain.leaf("localhost", begins=-89 * DAY, ends=DAY)
+    path = renewed(folder, chain, hours=5, names=["localhost"])
+    with tls_server(old, chain.middle) as port:
+        assert Severity.P1 == only(path, **at(port), stale="P3").severity
+
+
+def test_what_is_served_and_newer_than_every_file_would_go_with_a_restart(folder, chain, served):
+    path = renewed(folder, chain, hours=5, begins=-60 * DAY, ends=40 * DAY)
+    finding = only(path, **at(served[1]))
+
+    assert finding.observed.endswith(f"; it is newer than {path}, which would be served after a restart")
+
+
+def test_what_is_served_and_in_no_file_is_told_with_what_the_files_are_for(folder, chain, served):
+    finding = only(chain.leaf("other.example.com").write(folder / "other.pem"), **at(served[1]))
+
+    assert finding.observed.endswith("; no file has one for its names")
+    assert ("the files are for other.example.com",) == finding.evidence
+
+
+def test_of_a_pair_with_keys_of_two_kinds_either_may_be_served(folder, chain, served):
+    leaf, port = served
+    leaf.write(folder / "ec.pem", chain.middle)
+    names = ["localhost", HOST]
+    chain.leaf("localhost", names=names, key=rsa_key(2048), begins=-29 * DAY).write(folder / "rsa.pem")
+
+    assert [] == judged(folder / "*.pem", **at(port)).violations
+
+
+def test_one_with_another_kind_of_key_that_came_with_a_renewal_is_no_pair(folder, chain, served):
+    leaf, port = served
+    leaf.write(folder / "1.pem", chain.middle)
+    names = ["localhost", HOST]
+    new = chain.leaf("localhost", names=names, key=rsa_key(2048), begins=-DAY, ends=89 * DAY).write(folder / "2.pem")
+    written(new, hours=5)
+
+    assert 1 == len(judged(folder / "*.pem", **at(port)).violations)
+
+
+def test_every_address_is_looked_at(folder, chain, served, monkeypatch):
+    new = chain.leaf("localhost", names=["localhost", HOST], begins=-DAY, ends=89 * DAY)
+    path = written(new.write(folder / "new.pem", chain.middle), hours=5)
+    _, port = served
+    with tls_server(new, chain.middle, host="127.0.0.2", port=port):
+        resolve(monkeypatch, "127.0.0.1", "127.0.0.2")
+        finding = only(path, served_at=f"{HOST}:{port}", server_name="localhost")
+
+    assert f"127.0.0.1:{port}" == finding.subject
+
+
+def test_a_server_that_is_down_is_unknown_and_what_was_found_in_files_stands(folder, chain):
+    issued(ends=-DAY).write(folder / "old.pem")
+    with tls_server(chain.leaf()) as port:
+        pass
+    found, problem = unknown(folder / "old.pem", **at(port))
+
+    assert 1 == len(found)
+    assert problem.target_down
+
+
+def test_where_a_file_could_not_be_read_what_is_served_may_be_in_it(folder, chain, served):
+    keystore(folder, served[0])
+    chain.leaf("other.example.com").write(folder / "other.pem")
+    found, problem = unknown(folder / "*", **at(served[1]))
+
+    assert [] == found
+    assert "has a password" in problem.text
+
+
+def test_no_key_and_no_password_is_in_anything_that_is_told(folder, chain, served):
+    leaf, port = served
+    leaf.write(folder / "full.pem", chain.middle)
+    keystore(folder, leaf)
+    target = HostTarget(kind="host", uri="local://", keystore_password="s3cret")
+    asked = expectation(folder / "*", target=target, **at(port))
+    answers = [answer(query, target, asked) for query in asked.queries()]
+    findings = judged(folder / "*", target=target, remaining={"P3": "900d"}, **at(port))
+    text = msgspec.json.encode([answers, [query.text() for query in asked.queries()], findings.violations])
+
+    assert b"s3cret" not in text
+    assert b"PRIVATE" not in text
+    for line in leaf.key_pem.splitlines()[1:-1]:
+        assert line not in text
