@@ -21,6 +21,9 @@ PLUGINS = ("check-postgres", "check-pgactivity")
 CHECK_HTTP = ("monitoring-plugins-basic",)
 """`bin` has check_http, with which monitoring systems look at certificates."""
 
+CHANGING_OVER = ("slapd", "mailutils-imap4d", "mailutils-pop3d")
+"""`bin` has slapd, imap4d and pop3d, which begin without TLS and change over to it."""
+
 # The machine's own, for the machine's own loader. Another would not fit.
 _NEVER = {"libc6", "libc-bin"}
 _PROGRAMS = ("usr/bin", "usr/sbin", "usr/lib/nagios/plugins")
