@@ -46,6 +46,7 @@ _BARMAN = ("--format", "json")
 _FORBIDDEN = 126
 
 _DENIED = re.compile(r"permission denied|not permitted|password is required|not allowed|sudoers", re.IGNORECASE)
+_SUDO = re.compile(r"^sudo: .*password", re.MULTILINE)
 _ANOTHER_USER = "name a user in the uri who may, as with ?sudo=true&sudo_user=postgres, or the whole `command`"
 _SHOWN = 300
 
@@ -254,11 +255,13 @@ def _answer(run: Run, command: tuple[str, ...], timeout_s: float) -> tuple[datet
 
 
 def _failed(command: tuple[str, ...], finished: Finished, said: bytes) -> ProbeError:
-    text = _one_line((finished.stderr.strip() or said).decode(errors="replace"))
+    raw = (finished.stderr.strip() or said).decode(errors="replace")
+    # Masked, this would say nothing.
+    text = "sudo wants a password there" if _SUDO.search(raw) else _one_line(raw)
     if finished.status == NOT_FOUND:
         advice = "name the host where it keeps its backups, or say `command` with its path"
         return ProbeError(ProblemKind.UNSUPPORTED, f"{command[0]} is not installed there", advice)
-    if finished.status == _FORBIDDEN or _DENIED.search(text):
+    if finished.status == _FORBIDDEN or _DENIED.search(raw):
         return ProbeError(ProblemKind.DENIED, text or f"{command[0]} may not be run there", _ANOTHER_USER)
     return ProbeError(ProblemKind.UNREADABLE, f"{command[0]} ended with {finished.status}: {text}")
 

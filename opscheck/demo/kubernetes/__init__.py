@@ -46,6 +46,7 @@ from opscheck.demo.kubernetes.policies import autoscaler, disruption_budget, quo
 from opscheck.demo.kubernetes.resources import BUILT_IN, CUSTOM, Resource
 from opscheck.demo.kubernetes.server import DEFAULT_USER, KubernetesApi
 from opscheck.demo.kubernetes.storage import claim, claim_condition, mounting, storage_class, volume_stats
+from opscheck.demo.kubernetes.velero import velero_backup, velero_location, velero_schedule
 from opscheck.demo.kubernetes.workloads import daemon_set, deployment, stateful_set
 from opscheck.demo.kubernetes.world import LogLine, LogSource, World
 from opscheck.demo.serving import Request, Response, Tls
@@ -109,5 +110,8 @@ __all__ = [
     "timestamp",
     "tls_secret",
     "unissued",
+    "velero_backup",
+    "velero_location",
+    "velero_schedule",
     "volume_stats",
 ]

@@ -63,7 +63,11 @@ CERT_MANAGER: tuple[Resource, ...] = (
     *_group("acme.cert-manager.io", "v1", "orders=Order challenges=Challenge"),
 )
 
-CUSTOM: tuple[Resource, ...] = (*CERT_MANAGER,)
+VELERO: tuple[Resource, ...] = _group(
+    "velero.io", "v1", "backups=Backup schedules=Schedule backupstoragelocations=BackupStorageLocation"
+)
+
+CUSTOM: tuple[Resource, ...] = (*CERT_MANAGER, *VELERO)
 """What others define, and a cluster serves where it is installed."""
 
 # Asked by POST and answered about the caller; nothing is stored.

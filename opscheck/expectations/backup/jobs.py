@@ -181,7 +181,7 @@ class BackupJobs(Expectation, check="backup.jobs"):
     def cronjobs(self) -> CronJobsOnTime:
         """The cron jobs that are meant, as checks of cron jobs take them."""
         return CronJobsOnTime.model_validate(
-            self._in_cluster() | {"check": CronJobsOnTime.check_name, "max_age": self.age, "time_zone": self.time_zone}
+            self._in_cluster() | {"check": CronJobsOnTime.check_name, "time_zone": self.time_zone}
         )
 
     @property
