@@ -21,7 +21,7 @@ class _Part:
     query: type[bucket.BucketQuery[Any]]
     call: str
     absent: str
-    """The code that says that there is none."""
+    """The code that says that there is none; empty where the store answers that too."""
     read: Callable[[Answer], Any]
     """What the answer says; of an empty one, what it is that there is none."""
 

@@ -120,7 +120,8 @@ class S3Store:
         try:
             answer: dict[str, Any] = getattr(self._client, name)(Bucket=self.bucket, **words)
         except Exception as error:  # botocore's errors have many roots; what is not known is raised again
-            if code_of(error) in absent:
+            code = code_of(error)  # empty for what is no answer of the store
+            if code and code in absent:
                 return None
             call = Call("".join(word.capitalize() for word in name.split("_")), action, self.bucket, what)
             raise refusal(error, call) from error
@@ -149,7 +150,9 @@ class S3Store:
         root = _ROOTS.get(operation_model.name)
         if root is None or response_dict["status_code"] >= HTTPStatus.MULTIPLE_CHOICES:
             return
-        if re.search(rb"<(?:\w+:)?%b[\s/>]" % root, response_dict["body"][:_HEAD]) is not None:
+        # Some stores, moto among them, name the root of an answer after the question.
+        roots = rb"<(?:\w+:)?(?:%b|%bResponse)[\s/>]" % (root, operation_model.name.encode())
+        if re.search(roots, response_dict["body"][:_HEAD]) is not None:
             return
         text = f"{self.address} answered {operation_model.name} with something else"
         if operation_model.name.startswith("Get"):
