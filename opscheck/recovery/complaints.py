@@ -35,12 +35,13 @@ _MISSING = (
     (re.compile(r"^must be superuser to create (?:a )?FOR ALL TABLES publication$"), "publications"),
     (re.compile(r"^permission denied for language (\w+)$"), "functions in {}"),
     (re.compile(r"^must be owner of schema public$"), "the comment on schema public"),
+    # A newer pg_dump or pg_restore begins with settings that an older server does not know.
+    (re.compile(r'^unrecognized configuration parameter "(.+?)"$'), "setting {}"),
 )
 _TELLABLE = re.compile(
     r"""
       ^(?:[\w ]+) \ "[^"]*" (?:\ of\ relation\ "[^"]*")? \ (?:does\ not\ exist|already\ exists)$
     | ^(?:function|type|operator|language|schema|aggregate|cast)\ [^'"]* \ (?:does\ not\ exist|already\ exists)$
-    | ^unrecognized\ configuration\ parameter\ "[^"]*"$
     | ^permission\ denied\ .*$
     | ^must\ be\ .*$
     | ^could\ not\ create\ unique\ index\ "[^"]*"$

@@ -1,67 +1,90 @@
-"""What kind of dump a backup is, by its first bytes."""
+"""What kind of dump a backup is."""
 
-import re
 from dataclasses import dataclass
+from pathlib import Path
 
+from opscheck.archives import plain, postgres
+from opscheck.archives.kinds import HEAD, kind_of
+from opscheck.archives.packings import Packing
+from opscheck.archives.stream import Broken
+from opscheck.archives.tar import BLOCK
 from opscheck.queries.observation import ProbeError, ProblemKind
-from opscheck.queries.recovery import EMPTY
+from opscheck.queries.recovery import BROKEN, EMPTY
 from opscheck.recovery.failing import Failed
-
-HEAD = 2**16
-"""How many bytes at its beginning tell what it is."""
+from opscheck.recovery.unpacking import head
+from opscheck.units import format_bytes
 
 CUSTOM, TAR, DIRECTORY, PLAIN = "custom", "tar", "directory", "plain"
-_ENCRYPTED = (b"Salted__", b"age-encryption.org/", b"-----BEGIN PGP MESSAGE", b"-----BEGIN AGE ENCRYPTED")
-_TAR_MAGIC, _TAR_MAGIC_AT = b"ustar", 257
-_FIRST_IN_TAR = b"toc.dat\0"
-_IS_PLAIN = re.compile(rb"^-- PostgreSQL database dump\s*$", re.MULTILINE)
-_IS_CLUSTER = re.compile(rb"^-- PostgreSQL database cluster dump\s*$", re.MULTILINE)
-_FROM = re.compile(r"Dumped from database version:? (\d+(?:\.\d+)?)")
+_TABLE_OF_CONTENTS = "toc.dat"
 _MAKE_ONE = "make it with pg_dump, one database each: pg_dump --format=custom"
 
 
 @dataclass(frozen=True)
-class Kind:
-    """The format of a dump, and what it is packed with."""
+class Dump:
+    """A dump on this machine, and what it is."""
 
+    path: Path
     format: str
-    packed_with: str = ""
+    packing: Packing | None = None
+    version: str = ""
+    """That of the server that was dumped; empty where it is not told."""
 
     def __str__(self) -> str:
-        return f"{self.format}, {self.packed_with}" if self.packed_with else self.format
+        """The format, and what it is packed with."""
+        return f"{self.format}, {self.packing.name}" if self.packing is not None else self.format
+
+    @property
+    def major(self) -> int:
+        """The major version of the server that was dumped; 0 where it is not told."""
+        digits = self.version.partition(".")[0]
+        return int(digits) if digits.isdecimal() else 0
 
 
-def format_of(first: bytes, key: str) -> str:
-    """
-    The format of a dump that begins, unpacked, with these bytes.
+def recognised(path: Path, key: str) -> Dump:
+    """What was fetched. Raises Failed where it is nothing or damaged, and ProbeError for what no drill can restore."""
+    if path.is_dir():
+        return _folder(path, key)
+    with path.open("rb") as file:
+        first = file.read(HEAD)
+    kind = kind_of(first)
+    if kind.packing is not None:
+        packing, first = kind.packing, head(path, kind.packing, HEAD)
+        if not first:
+            raise Failed(EMPTY, f"nothing is in it: its {format_bytes(path.stat().st_size)} are empty {packing.name}")
+        return Dump(path, _restorable(first, key), packing, _version(first))
+    return Dump(path, _restorable(first, key), None, _version(first))
 
-    Raises Failed where nothing is in it, and ProbeError for what a drill cannot restore.
-    """
-    if not first:
-        raise Failed(EMPTY, "nothing is in it: whoever made it failed, and what packed it did not notice")
-    if first.startswith(b"PGDMP"):
-        return CUSTOM
-    if first[_TAR_MAGIC_AT:].startswith(_TAR_MAGIC) and first.startswith(_FIRST_IN_TAR):
-        return TAR
-    if first.startswith(_ENCRYPTED):
-        text = f"{key} is encrypted, and a drill has no key"
-        raise ProbeError(
-            ProblemKind.UNSUPPORTED, text, "restore it by hand, or drill from a copy that is not encrypted"
-        )
-    if _IS_CLUSTER.search(first):
+
+def _folder(path: Path, key: str) -> Dump:
+    contents = path / _TABLE_OF_CONTENTS
+    if not contents.is_file():
+        text = f"{key} is no dump in pg_dump's directory format: it has no {_TABLE_OF_CONTENTS}"
+        raise ProbeError(ProblemKind.UNSUPPORTED, text, "name a template of files, or make it with pg_dump -Fd")
+    with contents.open("rb") as file:
+        return Dump(path, DIRECTORY, None, _version(file.read(HEAD)))
+
+
+def _restorable(first: bytes, key: str) -> str:
+    kind = kind_of(first)
+    if kind.format in {CUSTOM, TAR, PLAIN}:
+        return kind.format
+    if kind.complains:
+        raise Failed(BROKEN, "it is an error message of pg_dump, and no dump")
+    if kind.format == "empty":
+        raise Failed(EMPTY, "nothing is in it: whoever made it failed, and nobody noticed")
+    if kind.encrypted_by:
+        text = f"{key} is encrypted by {kind.encrypted_by}, and a drill has no key"
+        raise ProbeError(ProblemKind.UNSUPPORTED, text, "drill from a copy that is not encrypted")
+    if kind.format == "cluster":
         raise ProbeError(ProblemKind.UNSUPPORTED, f"{key} is a dump of a whole cluster, by pg_dumpall", _MAKE_ONE)
-    if _IS_PLAIN.search(first):
-        return PLAIN
-    raise ProbeError(ProblemKind.UNSUPPORTED, f"{key} is none of pg_dump's formats", _MAKE_ONE)
+    raise ProbeError(ProblemKind.UNSUPPORTED, f"{key} is in none of pg_dump's formats", _MAKE_ONE)
 
 
-def dumped_from(text: str) -> str:
-    """The version of the server that was dumped, as a plain dump or pg_restore's list says it; empty where not."""
-    found = _FROM.search(text)
-    return found[1] if found else ""
-
-
-def major(version: str) -> int:
-    """The major version of `16.14`; 0 where there is none."""
-    found = re.match(r"\d+", version)
-    return int(found[0]) if found else 0
+def _version(first: bytes) -> str:
+    """The version of the server, where its beginning tells; what is damaged there, pg_restore will tell."""
+    if kind_of(first).format == PLAIN:
+        return plain.versions(first)[0]
+    try:
+        return postgres.header_of(first[BLOCK:] if kind_of(first).format == TAR else first).dumped_from
+    except Broken:
+        return ""

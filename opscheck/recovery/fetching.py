@@ -10,15 +10,14 @@ from opscheck.probes import probe_for
 from opscheck.probes.stores.base import Store, StoreSession
 from opscheck.processes import give, unprivileged_user
 from opscheck.queries.observation import ProbeError, ProblemKind
-from opscheck.queries.recovery import ABSENT, BROKEN, EMPTY
-from opscheck.recovery.dumps import DIRECTORY, HEAD, PLAIN, Kind, format_of
+from opscheck.queries.recovery import ABSENT, BROKEN
+from opscheck.recovery.dumps import PLAIN, Dump
 from opscheck.recovery.failing import Failed
-from opscheck.recovery.unpacking import Unpacked, packing
+from opscheck.recovery.unpacking import pieces
 from opscheck.targets import StoreTarget
 from opscheck.units import format_bytes
 
 _CONTACT_WITHIN_S = 30.0
-_TABLE_OF_CONTENTS = "toc.dat"
 _PACKED_GROWS, _PLAIN_GROWS = 8, 3
 """By how much data grows that is unpacked and gets its indexes."""
 _SERVER_TAKES, _LOG_TAKES_AT_MOST = 150_000_000, 300_000_000
@@ -132,49 +131,21 @@ def _estimated(size: int, *, own_server: bool) -> float:
     return size + restored + _SERVER_TAKES + min(restored, _LOG_TAKES_AT_MOST)
 
 
-def recognised(fetched: Path, found: Found, key: str) -> Kind:
-    """What kind of dump it is. Raises Failed and ProbeError."""
-    if found.is_folder:
-        if not any(part.name == _TABLE_OF_CONTENTS for part in found.parts):
-            text = f"{key} is no dump in pg_dump's directory format: it has no {_TABLE_OF_CONTENTS}"
-            raise ProbeError(ProblemKind.UNSUPPORTED, text, "name a template of files, or make it with pg_dump -Fd")
-        return Kind(DIRECTORY)
-    with fetched.open("rb") as file:
-        first = file.read(HEAD)
-    packed_with = packing(first)
-    if packed_with:
-        first = _unpacked_head(fetched, packed_with)
-        if not first:
-            raise Failed(EMPTY, f"nothing is in it: its {format_bytes(found.size)} are an empty {packed_with} stream")
-    return Kind(format_of(first, key), packed_with)
-
-
-def _unpacked_head(fetched: Path, packed_with: str) -> bytes:
-    unpacked = Unpacked(fetched, packed_with)
-    try:
-        return unpacked.read(HEAD)
-    finally:
-        unpacked.close()
-
-
-def unpack_archive(fetched: Path, kind: Kind, advance: Callable[[float], None]) -> tuple[Path, Kind]:
+def unpack_archive(dump: Dump, advance: Callable[[float], None]) -> Dump:
     """An archive of pg_dump that was packed as a whole, unpacked: pg_restore has to move in it. Else as it is."""
-    if not kind.packed_with or kind.format == PLAIN:
-        return fetched, kind
-    to, size, unpacked = fetched.with_name("unpacked"), 0, Unpacked(fetched, kind.packed_with)
-    try:
-        with to.open("xb") as file:
-            while piece := unpacked.read():
-                size += file.write(piece)
-                advance(size)
-                if shutil.disk_usage(to.parent).free < _SPARE:
-                    text = f"there is no room to unpack it: {format_bytes(size)} so far"
-                    raise ProbeError(ProblemKind.UNSUPPORTED, text, "set TMPDIR to a place with more room")
-    finally:
-        unpacked.close()
-    fetched.unlink()
+    if dump.packing is None or dump.format == PLAIN:
+        return dump
+    to, size = dump.path.with_name("unpacked"), 0
+    with to.open("xb") as file:
+        for piece in pieces(dump.path, dump.packing):
+            size += file.write(piece)
+            advance(size)
+            if shutil.disk_usage(to.parent).free < _SPARE:
+                text = f"there is no room to unpack it: {format_bytes(size)} so far"
+                raise ProbeError(ProblemKind.UNSUPPORTED, text, "set TMPDIR to a place with more room")
+    dump.path.unlink()
     give(to, unprivileged_user())
-    return to, Kind(kind.format)
+    return Dump(to, dump.format, None, dump.version)
 
 
 def _of_the_backup(error: ProbeError, key: str) -> Exception:

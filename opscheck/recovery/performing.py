@@ -31,12 +31,12 @@ from opscheck.queries.recovery import (
 )
 from opscheck.readings.recovery.outcome import reasons
 from opscheck.recovery.asking import answer, asked, verify
-from opscheck.recovery.dumps import Kind
+from opscheck.recovery.dumps import Dump, recognised
 from opscheck.recovery.failing import Ended, Failed, Late
-from opscheck.recovery.fetching import Fetching, Found, make_room, recognised, unpack_archive
+from opscheck.recovery.fetching import Fetching, Found, make_room, unpack_archive
 from opscheck.recovery.leash import Leash
 from opscheck.recovery.programs import Programs, reachable_programs
-from opscheck.recovery.restoring import restore, version_of
+from opscheck.recovery.restoring import restore
 from opscheck.recovery.server import Scratch, for_client, for_server, own_server, scratch_database
 from opscheck.recovery.telling import Teller
 from opscheck.units import format_duration
@@ -104,11 +104,11 @@ class _Drill:
         with self._measured(FIND, f"looking for {self._query.key}"):
             found = fetching.find()
             make_room(found, self._folder, self._place.disk_bytes, own_server=self._place.scratch is None)
-        dump, kind = self._fetched(fetching, found)
+        dump = self._fetched(fetching, found)
         with self._measured(START, "starting a scratch server"):
             scratch = made.enter_context(self._scratch(reachable_programs(programs, self._folder)))
             self._know(server=scratch.version)
-        self._restore(dump, kind, scratch)
+        self._restore(dump, scratch)
         with self._measured(ASSERT, "asking the restored database"):
             self._ask(scratch)
         if self._query.amcheck:
@@ -116,14 +116,14 @@ class _Drill:
                 sound, missing = verify(scratch)
                 self._know(amcheck=sound, amcheck_missing=missing)
 
-    def _fetched(self, fetching: Fetching, found: Found) -> tuple[Path, Kind]:
-        dump = self._folder / "backup"
+    def _fetched(self, fetching: Fetching, found: Found) -> Dump:
+        place = self._folder / "backup"
         self._know(began_at=datetime.now(UTC), size=found.size)
         with self._measured(FETCH, f"fetching {self._query.key}", found.size):
-            fetching.fetch(found, dump, self._teller.did)
-            kind = recognised(dump, found, self._query.key)
-            self._know(made_of=str(kind))
-        return dump, kind
+            fetching.fetch(found, place, self._teller.did)
+            dump = recognised(place, self._query.key)
+            self._know(made_of=str(dump), dumped_from=dump.version)
+        return dump
 
     def _scratch(self, programs: Programs) -> AbstractContextManager[Scratch]:
         dsn, zone = scratch_dsn(self._place), self._query.time_zone
@@ -133,12 +133,10 @@ class _Drill:
         tell = partial(self._teller.tell, Made(database=database))
         return scratch_database(programs, dsn, database, zone, tell)
 
-    def _restore(self, dump: Path, kind: Kind, scratch: Scratch) -> None:
+    def _restore(self, dump: Dump, scratch: Scratch) -> None:
         with self._measured(RESTORE, f"restoring {self._query.key}"):
-            dump, kind = unpack_archive(dump, kind, self._teller.did)
-            version = version_of(dump, kind, scratch)
-            self._know(dumped_from=version)
-            self._know(missing=restore(dump, kind, scratch, version, self._teller.did))
+            unpacked = unpack_archive(dump, self._teller.did)
+            self._know(missing=restore(unpacked, scratch, self._teller.did))
 
     def _ask(self, scratch: Scratch) -> None:
         with asked(scratch) as session:

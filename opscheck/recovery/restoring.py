@@ -8,13 +8,16 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
+from opscheck.archives.kinds import HEAD
+from opscheck.archives.plain import TAIL, has_footer, without_footer
 from opscheck.queries.observation import ProbeError, ProblemKind
 from opscheck.queries.recovery import BROKEN, NEWER, REFUSED
 from opscheck.recovery.complaints import Complaints
-from opscheck.recovery.dumps import CUSTOM, DIRECTORY, HEAD, PLAIN, Kind, dumped_from, major
+from opscheck.recovery.dumps import CUSTOM, DIRECTORY, PLAIN, Dump
 from opscheck.recovery.failing import Failed
+from opscheck.recovery.programs import SERVICE
 from opscheck.recovery.server import Scratch
-from opscheck.recovery.unpacking import Unpacked
+from opscheck.recovery.unpacking import pieces
 
 _QUIETLY = ("-X", "--no-password", "--quiet", "--set=VERBOSITY=verbose", "--file=-")
 _AS_ITS_OWNER = ("--no-owner", "--no-privileges", "--no-tablespaces", "--no-password")
@@ -25,67 +28,52 @@ _CONNECT = re.compile(rb"^\\connect .*\n", re.MULTILINE)
 _FIRST_OBJECT = re.compile(rb"^-- Name: .*; Type: (?!DATABASE)", re.MULTILINE)
 _RESTRICT = re.compile(rb"^\\restrict [0-9A-Za-z]+[ \t\r]*\n", re.MULTILINE)
 _UNRESTRICT = re.compile(rb"^\\unrestrict [0-9A-Za-z]+\s*\Z", re.MULTILINE)
-_COMPLETE = re.compile(rb"^-- PostgreSQL database dump complete\s*$", re.MULTILINE)
-_TAIL = 1024
-"""How many of the last bytes hold the end of a dump."""
 
 Advance = Callable[[float], None]
 """Called with how many bytes were restored so far."""
 
 
-def restore(dump: Path, kind: Kind, scratch: Scratch, version: str, advance: Advance) -> tuple[str, ...]:
+def restore(dump: Dump, scratch: Scratch, advance: Advance) -> tuple[str, ...]:
     """
-    Restore a dump, of a server of this version; what the scratch server lacks, and was left out, comes back.
+    Restore a dump; what the scratch server lacks, and was left out, comes back.
 
     Raises Failed where the dump is not as it should be, and ProbeError where it is the drill that cannot go on.
     """
-    if major(version) > scratch.major:
-        text = f"it was dumped from PostgreSQL {version}, and the scratch server is {scratch.version}, which is older"
+    if dump.major > scratch.major:
+        text = (
+            f"it was dumped from PostgreSQL {dump.version}, and the scratch server is {scratch.version}, which is older"
+        )
         raise Failed(NEWER, text)
     complaints = Complaints()
     try:
-        if kind.format == PLAIN:
-            _feed_psql(dump, kind, scratch, complaints, advance)
+        if dump.format == PLAIN:
+            _feed_psql(dump, scratch, complaints, advance)
         else:
-            _run_pg_restore(dump, kind, scratch, complaints)
+            _run_pg_restore(dump, scratch, complaints)
     except Failed as failed:
         raise _for_want_of_an_extension(failed, complaints) from None
     return tuple(complaints.missing)
 
 
-def version_of(dump: Path, kind: Kind, scratch: Scratch) -> str:
-    """The version of the server that was dumped; empty where it is not told. Raises Failed and ProbeError."""
-    if kind.format == PLAIN:
-        with closing(Unpacked(dump, kind.packed_with)) as unpacked:
-            return dumped_from(unpacked.read(HEAD).decode(errors="replace"))
-    told = scratch.programs.run("pg_restore", "--list", dump)
-    complaints = Complaints()
-    for line in told.stderr.splitlines():
-        complaints.hear(line)
-    if complaints.ending is not None:
-        raise complaints.ending
-    return dumped_from(told.stdout)
-
-
-def _run_pg_restore(dump: Path, kind: Kind, scratch: Scratch, complaints: Complaints) -> None:
+def _run_pg_restore(dump: Dump, scratch: Scratch, complaints: Complaints) -> None:
     # A tar file has no places to begin at.
-    jobs = (f"--jobs={_JOBS}",) if kind.format in {CUSTOM, DIRECTORY} else ()
-    words = ("--dbname=service=drill", *_AS_ITS_OWNER, *jobs, dump)
+    jobs = (f"--jobs={_JOBS}",) if dump.format in {CUSTOM, DIRECTORY} else ()
+    words = (f"--dbname=service={SERVICE}", *_AS_ITS_OWNER, *jobs, dump.path)
     with _listened_to(scratch, complaints, "pg_restore", *words, stdin=subprocess.DEVNULL) as process:
         process.wait()
     # It ends with 1 also where it went on after what may be missing.
     _raise_ending(complaints, "pg_restore", process.returncode if not complaints.missing else 0)
 
 
-def _feed_psql(dump: Path, kind: Kind, scratch: Scratch, complaints: Complaints, advance: Advance) -> None:
+def _feed_psql(dump: Dump, scratch: Scratch, complaints: Complaints, advance: Advance) -> None:
     with (
-        closing(Unpacked(dump, kind.packed_with)) as unpacked,
+        closing(pieces(dump.path, dump.packing)) as unpacked,  # type: ignore[type-var]  # a generator has `close`
         _listened_to(scratch, complaints, "psql", *_QUIETLY, stdin=subprocess.PIPE) as process,
     ):
         assert process.stdin is not None  # noqa: S101 - it was asked for
         fed = 0
         with suppress(BrokenPipeError):  # it has ended: what it complained of says why
-            for piece in _without_commands(unpacked):
+            for piece in without_commands(unpacked):
                 process.stdin.write(piece)
                 fed += len(piece)
                 advance(fed)
@@ -94,7 +82,7 @@ def _feed_psql(dump: Path, kind: Kind, scratch: Scratch, complaints: Complaints,
     _raise_ending(complaints, "psql", process.returncode)
 
 
-def _without_commands(unpacked: Unpacked) -> Iterator[bytes]:
+def without_commands(unpacked: Iterator[bytes]) -> Iterator[bytes]:
     r"""
     A plain dump, without those commands of psql that pg_dump itself writes.
 
@@ -103,19 +91,19 @@ def _without_commands(unpacked: Unpacked) -> Iterator[bytes]:
     """
     yield b"\\restrict %s\n" % secrets.token_hex(32).encode()
     kept = _of_one_database(_filled(unpacked, HEAD))
-    while piece := unpacked.read():
+    for piece in unpacked:
         kept += piece
-        yield kept[:-_TAIL]
-        kept = kept[-_TAIL:]
-    if not _COMPLETE.search(kept[-_TAIL:]):
-        raise Failed(BROKEN, "it is cut off: its last line, `-- PostgreSQL database dump complete`, is missing")
+        yield kept[:-TAIL]
+        kept = kept[-TAIL:]
+    if not has_footer(kept[-TAIL:], PLAIN):
+        raise Failed(BROKEN, f"it is cut off: {without_footer(PLAIN)}")
     yield _UNRESTRICT.sub(b"", kept)
 
 
-def _filled(unpacked: Unpacked, size: int) -> bytes:
-    """The first bytes, as many as are wanted, unless there are fewer."""
+def _filled(unpacked: Iterator[bytes], size: int) -> bytes:
+    """The first bytes, as many as are wanted at least, unless there are fewer."""
     first = b""
-    while len(first) < size and (piece := unpacked.read(size - len(first))):
+    while len(first) < size and (piece := next(unpacked, b"")):
         first += piece
     return first
 
@@ -128,7 +116,7 @@ def _of_one_database(head: bytes) -> bytes:
     """
     first = _FIRST_OBJECT.search(head)
     ahead = head[: first.start()] if first is not None else head
-    connects = list(_CONNECT.finditer(ahead))
+    connects = list(_CONNECT.finditer(ahead)) if _DATABASE_STATEMENT.search(ahead) else []
     begins = connects[-1].end() if connects else 0
     kept = _RESTRICT.sub(b"", ahead[begins:], count=1)
     if _DATABASE_STATEMENT.search(kept):
