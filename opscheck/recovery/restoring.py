@@ -10,10 +10,12 @@ from pathlib import Path
 
 from opscheck.archives.kinds import HEAD
 from opscheck.archives.plain import TAIL, has_footer, without_footer
+from opscheck.archives.stream import Broken
+from opscheck.archives.tar import TarWalk
 from opscheck.queries.observation import ProbeError, ProblemKind
 from opscheck.queries.recovery import BROKEN, NEWER, REFUSED
 from opscheck.recovery.complaints import Complaints
-from opscheck.recovery.dumps import CUSTOM, DIRECTORY, PLAIN, Dump
+from opscheck.recovery.dumps import CUSTOM, DIRECTORY, PLAIN, TAR, Dump
 from opscheck.recovery.failing import Failed
 from opscheck.recovery.programs import SERVICE
 from opscheck.recovery.server import Scratch
@@ -44,6 +46,8 @@ def restore(dump: Dump, scratch: Scratch, advance: Advance) -> tuple[str, ...]:
             f"it was dumped from PostgreSQL {dump.version}, and the scratch server is {scratch.version}, which is older"
         )
         raise Failed(NEWER, text)
+    if dump.format == TAR:
+        _make_sure_of_the_end(dump)
     complaints = Complaints()
     try:
         if dump.format == PLAIN:
@@ -53,6 +57,17 @@ def restore(dump: Dump, scratch: Scratch, advance: Advance) -> tuple[str, ...]:
     except Failed as failed:
         raise _for_want_of_an_extension(failed, complaints) from None
     return tuple(complaints.missing)
+
+
+def _make_sure_of_the_end(tar: Dump) -> None:
+    """Raise Failed where a tar is cut off: pg_restore takes what there is of it for all, and ends with 0."""
+    walk = TarWalk()
+    try:
+        for piece in pieces(tar.path, None):
+            walk.feed(piece)
+        walk.end()
+    except Broken as error:
+        raise Failed(BROKEN, str(error)) from None
 
 
 def _run_pg_restore(dump: Dump, scratch: Scratch, complaints: Complaints) -> None:
