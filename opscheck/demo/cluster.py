@@ -12,6 +12,7 @@ from opscheck.demo.kubernetes import (
     Object,
     World,
     autoscaler,
+    certificate,
     claim,
     deployment,
     disruption_budget,
@@ -20,6 +21,7 @@ from opscheck.demo.kubernetes import (
     event,
     ingress,
     ingress_class,
+    issuer,
     mounting,
     namespace,
     node,
@@ -99,6 +101,8 @@ def _ways_in() -> Iterator[Object]:
         yield endpoint_slice(kind, NAMESPACE, endpoints=[endpoint(f"{kind}-0", namespace=NAMESPACE)])
     yield ingress_class("nginx")
     yield ingress(APPLICATION, NAMESPACE, host="api.integration-deployment.com")
+    yield issuer()
+    yield certificate(APPLICATION, NAMESPACE)
 
 
 def _limits() -> Iterator[Object]:

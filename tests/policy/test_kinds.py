@@ -10,7 +10,7 @@ from opscheck.policy.kinds import import_bundled
 def test_every_bundled_kind_is_known_once_asked_for():
     import_bundled()
 
-    systems = {"host", "http", "kubernetes", "pgbouncer", "postgres", "redis"}
+    systems = {"backup", "host", "http", "kubernetes", "pgbouncer", "postgres", "recovery", "redis", "tls"}
 
     assert systems == {name.partition(".")[0] for name in Expectation.kinds}
 

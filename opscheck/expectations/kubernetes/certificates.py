@@ -39,7 +39,6 @@ class CertificatesRenewed(OfKind, CertificatesLast, check="kubernetes.certificat
         "cluster_issuer": "the cluster issuer, when it is not ready",
         "unseen": "the certificate, when cert-manager has not looked at it",
         "secret": "the secret, when what is in it is the trouble",
-        "missing_secret": "the secret, when it does not exist",
     }
     default_remediation = Remediation(
         summary="See which of request, order, challenge or issuer fails, mend that, then have it issued again",
@@ -53,7 +52,6 @@ class CertificatesRenewed(OfKind, CertificatesLast, check="kubernetes.certificat
                 "describe clusterissuer {{ cluster_issuer }}",
                 "get certificate {{ unseen }}; kubectl get pods -A -l app.kubernetes.io/instance=cert-manager",
                 "get secret {{ secret }} -o 'jsonpath={.data.tls\\.crt}' | base64 -d | openssl x509 -noout -text",
-                "get secret {{ missing_secret }}",
             ),
             "cmctl --context {{ context }} -n {{ namespace }} renew {{ due }}  # once the cause is mended",
             "cmctl -n {{ current_namespace }} renew {{ due }}  # once the cause is mended",

@@ -119,10 +119,9 @@ def troubles(expectation: TlsFiles, answer: CertificateFiles, now: datetime) -> 
 
 def _nothing_matches(pattern: Unmatched) -> Trouble:
     names = ", ".join(pattern.there[:_SHOWN]) + (", …" if pattern.count > _SHOWN else "")
-    there = f"{pattern.count} others: {names}" if pattern.count else "nothing"
-    return Trouble(
-        pattern.pattern, f"no file matches; in {pattern.near} there is {there}", "a file", facts={"near": pattern.near}
-    )
+    there = f"holds {pattern.count} others: {names}" if pattern.count else "is empty"
+    facts = {"near": pattern.near}
+    return Trouble(pattern.pattern, f"no file matches; {pattern.near} {there}", "a file", facts=facts)
 
 
 def _faulty(file: CertificateFile, fault: Fault) -> Trouble:

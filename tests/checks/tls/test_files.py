@@ -182,7 +182,7 @@ def test_a_pattern_that_matches_nothing_says_what_is_there_instead(folder):
     finding = only(folder / "*.pem")
 
     assert (f"{folder}/*.pem", "a file") == (finding.subject, finding.expected)
-    assert f"no file matches; in {folder} there is 4 others: a.crt, b.crt, c.crt, …" == finding.observed
+    assert f"no file matches; {folder} holds 4 others: a.crt, b.crt, c.crt, …" == finding.observed
     assert [f"ls -la {folder}"] == commands(finding, expectation(folder / "*.pem"))
 
 
