@@ -10,11 +10,13 @@ from typing import Any, TypeAlias
 import testinfra.backend
 
 from opscheck.probes.backup_tools import read_barman, read_pgbackrest
+from opscheck.probes.certificate_files import read_certificate_files
 from opscheck.probes.commands import CommandStopped, Finished, run_locally
 from opscheck.probes.resolving import resolve
 from opscheck.probes.scripts import KILLED, NOT_FOUND, sections
 from opscheck.queries.backup_tools import ReadBarman, ReadPgbackrest
 from opscheck.queries.base import Query
+from opscheck.queries.certificate_files import ReadCertificateFiles
 from opscheck.queries.host import DiskAnswer, DiskUse, Filesystem, Inodes, ResolveName
 from opscheck.queries.observation import ProbeError, ProblemKind
 from opscheck.targets import HostTarget
@@ -93,6 +95,12 @@ class HostSession:
         if reader is None:
             raise ProbeError(ProblemKind.UNSUPPORTED, f"the host probe does not answer {query.name}")
         return reader(self, query, timeout_s)
+
+    @property
+    def keystore_password(self) -> str | None:
+        """What opens the PKCS#12 files there."""
+        password = self._target.keystore_password
+        return password.get_secret_value() if password is not None else None
 
     def close(self) -> None:
         """Nothing stays open between two questions."""
@@ -253,6 +261,9 @@ def _mount(path: str, table: str) -> tuple[str, str, str, str] | None:
 
 _READERS: Mapping[type[Query[Any]], Reader] = {
     DiskUse: _read_disk,
+    ReadCertificateFiles: lambda session, query, timeout_s: read_certificate_files(
+        session.run, query, session.keystore_password, timeout_s
+    ),
     ResolveName: lambda session, query, timeout_s: resolve(session.run, query, timeout_s),
     ReadBarman: lambda session, query, timeout_s: read_barman(session.run, query, timeout_s),
     ReadPgbackrest: lambda session, query, timeout_s: read_pgbackrest(session.run, query, timeout_s),
