@@ -96,8 +96,8 @@ def _silent(door: Door, waited: float) -> Handshake:
 
 
 def _raised(found: Sequence[Handshake]) -> ProbeError:
-    """The first of the addresses' problems, as one of the endpoint."""
-    problem = next(one.problem for one in found if one.problem is not None)
+    """The first of the addresses' problems as one of the endpoint, if there is any that is not this machine's own."""
+    problem = next(one.problem for one in sorted(found, key=lambda one: one.no_route) if one.problem is not None)
     error = ProbeError(problem.kind, problem.text)
     error.problem = replace(problem, target_down=True)
     return error

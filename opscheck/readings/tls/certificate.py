@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
@@ -24,6 +24,7 @@ _NO_ISSUER = frozenset({2, 20, 21})
 _USUAL_FLOOR = Protocol.TLSV1_2
 _USUAL_BITS = {"rsa_bits": 2048, "ec_bits": 256}
 _MOST_NAMES = 5
+_FIRST_DAY = datetime(1, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -97,8 +98,13 @@ def served(expectation: TlsCertificate, answer: Handshakes) -> list[Served]:
     groups: dict[Handshake, list[str]] = {}
     for one in answer.addresses:
         if one.problem is None:
-            groups.setdefault(replace(one, address=""), []).append(one.address)
+            groups.setdefault(_without_place(one), []).append(one.address)
     return [Served(expectation, tuple(places), one, by_all=len(groups) == 1) for one, places in groups.items()]
+
+
+def _without_place(one: Handshake) -> Handshake:
+    """What two addresses have in common that serve the same."""
+    return replace(one, address="", older=replace(one.older, unknown=""))
 
 
 def role(certificate: Certificate, one: Served) -> str:
@@ -125,7 +131,11 @@ def lifetime_within(path: tuple[Certificate, ...], certificate: Certificate) -> 
 
     A share is one of the leaf's lifetime. A quarter of an authority's twenty years would be red for five of them.
     """
-    return Lifetime(certificate.not_after - path[0].lifetime, certificate.not_after)
+    try:
+        start = certificate.not_after - path[0].lifetime
+    except OverflowError:  # a leaf that is to outlast the calendar, below an authority that is not
+        start = _FIRST_DAY
+    return Lifetime(start, certificate.not_after)
 
 
 def troubles(one: Served, now: datetime) -> list[Trouble]:
@@ -175,7 +185,8 @@ def _name(one: Served) -> Iterator[Trouble]:
     if covers(leaf.names, asked):
         return
     shown = ", ".join(leaf.names[:_MOST_NAMES]) + ("" if len(leaf.names) <= _MOST_NAMES else ", …")
-    observed = f"for {shown}" if leaf.names else f"for no name: only its subject has one ({leaf.subject})"
+    nameless = f"for no name: only its subject has one ({leaf.subject})" if leaf.subject else "for no name at all"
+    observed = f"for {shown}" if leaf.names else nameless
     hint = () if leaf.names else ("clients look at the subjectAltName alone; some old ones still take the CN",)
     yield Trouble(observed, f"for {asked}", one.expectation.ungraded_severity, hint, one.look, _OF_NAME)
 

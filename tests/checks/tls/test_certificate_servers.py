@@ -105,6 +105,13 @@ def test_an_issuing_authority_may_be_trusted_without_its_root(chain, tmp_path):
         assert [] == judged(port, ca_file=str(path)).violations
 
 
+def test_a_self_signed_certificate_may_be_pinned(tmp_path):
+    leaf = issued(HOST)
+    path = leaf.write(tmp_path / "pinned.pem", key=False)
+    with tls_server(leaf) as port:
+        assert [] == judged(port, ca_file=str(path)).violations
+
+
 # Names
 
 

@@ -1,6 +1,6 @@
 """What is wrong with what is served, judged from facts alone."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from msgspec.structs import replace
@@ -65,6 +65,24 @@ def test_a_share_of_an_intermediate_is_one_of_the_leafs_lifetime():
     short = replace(MIDDLE, not_after=NOON + 9 * DAY)
 
     assert 10.0 == pytest.approx(lifetime_within((LEAF, short), short).share_left(NOON))
+
+
+def test_a_leaf_that_outlasts_the_calendar_has_a_share_too():
+    endless = replace(LEAF, not_after=datetime(9999, 12, 31, tzinfo=UTC))
+
+    assert 0 < lifetime_within((endless, MIDDLE), MIDDLE).share_left(NOON) < 1
+
+
+def test_a_certificate_without_any_name_is_for_none():
+    leaf = replace(LEAF, names=(), subject="")
+
+    assert ["for no name at all"] == told(replace(GOOD, sent=(leaf, MIDDLE), chain=(leaf, MIDDLE, ROOT)))
+
+
+def test_addresses_whose_old_versions_are_unknown_are_still_the_same():
+    offers = [replace(GOOD, address=place, older=Older(unknown=f"{place} is silent")) for place in ("a:443", "b:443")]
+
+    assert 1 == len(served(expected(), answer(*offers)))
 
 
 def test_an_unknown_authority_is_told_apart_from_a_missing_intermediate():
