@@ -65,7 +65,7 @@ class BackupObjects(OfSeries, check="backup.objects"):
         **of_bucket("listed", "the bucket and prefix of the backups, as s3://…"),
         "folder": "the folder of the backups, where they are in one",
         **of_bucket("small", "the backup that is too small, as s3://…"),
-        **of_bucket("archived", "the key of a backup that is archived"),
+        **of_bucket("frozen", "the key of a backup that is archived"),
         **of_bucket("deleted", "the key that was deleted, though its versions are there"),
         **of_bucket("upload", "the key of an upload that was not finished"),
         "upload_id": "the id of that upload",
@@ -82,7 +82,7 @@ class BackupObjects(OfSeries, check="backup.objects"):
             *aws("s3 cp {place} - | head -c 1000 | xxd | head  # what such a small one holds", on="small"),
             *aws(
                 "s3api restore-object --bucket {{ bucket }} --key {place} --restore-request Days=7",
-                on="archived",
+                on="frozen",
             ),
             *aws("s3api list-object-versions --bucket {{ bucket }} --prefix {place}", on="deleted"),
             *aws(

@@ -2,10 +2,13 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 
 from opscheck.queries.stores.listing import ListBackups, Listing, StoredBackup
 from opscheck.queries.stores.names import name_template
+
+_EXACT = timedelta(seconds=1)
+_UPLOADED_WITHIN = timedelta(hours=6)
 
 Answer = Callable[[ListBackups], Listing]
 """Gives the answer to a query, as `observe` does. Raises CouldNotObserve."""
@@ -73,11 +76,11 @@ def series_in(
 
     name: the one series that was asked about; empty where it was all of them.
     """
-    wanted = {name} if name else set(expected)
+    wanted, template = {name} if name else set(expected), name_template(query.template)
     backups: dict[str, list[Backup]] = {one: [] for one in wanted}
     markers: dict[str, list[StoredBackup]] = {}
     for stored in listing.backups:
-        named = name_template(query.template).read(stored.key)
+        named = template.read(stored.key)
         if named is None:
             continue
         series = name or named.series
@@ -85,12 +88,25 @@ def series_in(
             markers.setdefault(series, []).append(stored)
         else:
             at = named.in_zone(reading.zone) if reading.by_name else None
-            backups.setdefault(series, []).append(Backup(stored, at or stored.modified))
+            begun = stored.modified if at is None else _begun(at, template.resolution, stored.modified)
+            backups.setdefault(series, []).append(Backup(stored, begun))
     return [
         Series(one, query, listing, _newest_first(backups.get(one, ())), tuple(markers.get(one, ())))
         for one in sorted({*backups, *markers} or {""})
         if not wanted or one in wanted
     ]
+
+
+def _begun(named: datetime, resolution: timedelta, modified: datetime) -> datetime:
+    """
+    When it was begun, by a name that may tell the day alone.
+
+    Then it was written last in that day, or soon after, and begun before that; one that was written much later was
+    copied anew, and is as old as its name allows.
+    """
+    if resolution > _EXACT and named <= modified <= named + resolution + _UPLOADED_WITHIN:
+        return min(modified, named + resolution)
+    return named
 
 
 def _newest_first(backups: Iterable[Backup]) -> tuple[Backup, ...]:

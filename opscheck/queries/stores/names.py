@@ -69,6 +69,13 @@ class NameTemplate:
         return "%s" in there or (bool(there & {"%Y", "%y"}) and ({"%m", "%d"} <= there or "%j" in there))
 
     @property
+    def resolution(self) -> timedelta:
+        """How exactly its names tell the time; only where they tell the day."""
+        there = set(self._parts)
+        exact = [("%s", 1), ("%S", 1), ("%M", 60), ("%H", 3600)]
+        return timedelta(seconds=next((seconds for part, seconds in exact if part in there), 86400))
+
+    @property
     def has_series(self) -> bool:
         """Whether its names tell of which series they are."""
         return SERIES in self._parts

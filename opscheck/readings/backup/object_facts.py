@@ -24,7 +24,7 @@ def small_facts(expectation: BackupObjects, key: str) -> dict[str, str]:
 
 def archive_facts(expectation: BackupObjects, key: str) -> dict[str, str]:
     """Of one that is archived."""
-    return named(expectation.target, {"archived": key})
+    return named(expectation.target, {"frozen": key})
 
 
 def deletion_facts(expectation: BackupObjects, key: str) -> dict[str, str]:
