@@ -2,6 +2,7 @@
 
 from hypothesis import HealthCheck, settings
 
+from tests.servers.dumps import dumps, only_pg_restore
 from tests.servers.pgbouncer import pgbouncer_program
 from tests.servers.postgres import admin, cluster, clusters, installation
 from tests.servers.redis_versions import redis_program
@@ -13,9 +14,11 @@ __all__ = [
     "bucket",
     "cluster",
     "clusters",
+    "dumps",
     "in_environment",
     "installation",
     "moto_bucket",
+    "only_pg_restore",
     "open_bucket",
     "paged_bucket",
     "pgbouncer_program",

@@ -78,7 +78,6 @@ class Examination:
         found = Examined()
         try:
             self._through(Stream(pieces), found)
-            found.judged = True
         except Broken as error:
             found.flaws.append(Flaw(trouble=CUT_OFF if error.cut_off else DAMAGED, text=error.text, at=self.read()))
         except NeedsMore as error:
@@ -92,7 +91,7 @@ class Examination:
         while kind.packing is not None:
             found.packed_with.append(kind.packing.name)
             if len(found.packed_with) > MOST_PACKINGS:
-                raise Unjudged(f"it is packed {MOST_PACKINGS} times and more")
+                raise Unjudged(f"it is packed more than {MOST_PACKINGS} times")
             stream = Stream(unpacked(stream, kind.packing))
             kind = kind_of(stream.peek(HEAD))
         found.format = kind.format
@@ -126,6 +125,7 @@ class Examination:
                 return
             judge.feed(piece)
         judge.end()
+        found.judged = True
 
 
 def unexpected(kind: Kind, expects: str) -> Flaw | None:

@@ -19,6 +19,9 @@ _ENCRYPTED = {
 }
 # OpenPGP without armour: a session key's packet, encrypted to a public key (tag 1) or by a passphrase (tag 3).
 _PGP_FIRST = {0x84, 0x85, 0x86, 0x8C, 0x8D, 0x8E, 0xC1, 0xC3}
+_PGP_LONG = {0x85, 0x8D}
+_PGP_NEW = 0xC0
+"""From here on a tag is of the new format, and a length has two bytes."""
 _PGP_VERSIONS = {3, 4, 5, 6}
 _COMPLAINTS = (b"pg_dump: error:", b"pg_dumpall: error:", b"pg_dump: [archiver", b"connection to server")
 
@@ -65,5 +68,5 @@ def _is_pgp(first: bytes) -> bool:
     """Whether it is an OpenPGP packet with a session key: its tag, a length that is small, and a version."""
     if len(first) < 4 or first[0] not in _PGP_FIRST:  # noqa: PLR2004 - a header of two or three bytes, and the version
         return False
-    two_bytes = first[0] in {0x85, 0x8D}
+    two_bytes = first[0] in _PGP_LONG if first[0] < _PGP_NEW else first[1] >= _PGP_NEW
     return first[3 if two_bytes else 2] in _PGP_VERSIONS
