@@ -81,15 +81,11 @@ class _Case:
         limit, mode = self.expectation.object_lock, self.expectation.object_lock_mode
         if limit is None:
             return
-        found = self.observe(ReadObjectLock(self.expectation.target.name))
+        found, wanted = self.observe(ReadObjectLock(self.expectation.target.name)), limit.steps[0][1]
         if not found.enabled:
-            self.find("unlocked", "objects are not locked", f"locked for at least {limit.steps[0][1]}")
+            self.find("unlocked", "objects are not locked", f"locked for at least {wanted}")
         elif not found.mode:
-            self.find(
-                "unlocked",
-                "objects are locked only where their upload says it",
-                f"locked for at least {limit.steps[0][1]}",
-            )
+            self.find("unlocked", "locked only where their upload says it", f"locked for at least {wanted}")
         else:
             self.findings.grade(
                 "default retention",
