@@ -9,7 +9,15 @@ from pydantic_core import PydanticCustomError
 
 from opscheck.expectations.backup.remedies import FACTS, SUMMARY, TOOL_COMMANDS
 from opscheck.expectations.base import Expectation, Remediation
-from opscheck.expectations.kubernetes.base import InNamespaces, Matched, Namespace, Namespaces, Selector, Window
+from opscheck.expectations.kubernetes.base import (
+    InCluster,
+    InNamespaces,
+    Matched,
+    Namespace,
+    Namespaces,
+    Selector,
+    Window,
+)
 from opscheck.expectations.kubernetes.batch import CronJobsOnTime
 from opscheck.expectations.limits import CountLeft
 from opscheck.expectations.time_zones import TimeZone
@@ -166,6 +174,13 @@ class BackupJobs(Expectation, check="backup.jobs"):
         return self
 
     @model_validator(mode="after")
+    def _says_nothing_of_other_tools(self) -> Self:
+        # So that nobody reads of limits that count for nothing. No code asks for a field of another tool.
+        for field in (name for name, tools in _TOOLS_OF.items() if self.tool not in tools):
+            self.__dict__[field] = None
+        return self
+
+    @model_validator(mode="after")
     def _time_for_a_program(self) -> Self:
         if self.timeout is None and self.tool in _ON_HOST:
             # The model is frozen for everybody else; here it is still being made.
@@ -225,7 +240,7 @@ class BackupJobs(Expectation, check="backup.jobs"):
         """Of a cluster: who asks, and the Warning events about cron jobs."""
         if self.tool == "cronjob":
             return InNamespaces.aside(self.cronjobs)
-        return self.schedules.aside() if self.tool == "velero" else ()
+        return InCluster.aside(self.schedules) if self.tool == "velero" else ()
 
     def queries(self) -> Iterable[Query[Any]]:
         """What it is judged by, and what is asked beside it."""
@@ -237,9 +252,7 @@ class BackupJobs(Expectation, check="backup.jobs"):
 
     def facts_ruled_out(self) -> frozenset[str]:
         """What findings about other tools carry; and of a cluster's commands one form is for a pinned context."""
-        others = {name for tool, facts in FACTS.items() if tool != self.tool for name in facts}
-        own = FACTS[self.tool]
-        if isinstance(self.target, KubernetesTarget):
-            others.add("context" if self.target.context is None else "current_namespace")
-            own = {name: word for name, word in own.items() if name not in {"context", "current_namespace"}}
-        return frozenset(others - set(own))
+        others = frozenset(self.fact_names) - FACTS[self.tool].keys()
+        if not isinstance(self.target, KubernetesTarget):
+            return others
+        return others | {"context" if self.target.context is None else "current_namespace"}

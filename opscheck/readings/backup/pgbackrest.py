@@ -15,6 +15,8 @@ from opscheck.readings.kubernetes.words import some
 
 _FULL = "full"
 _WELL, _OTHER = 0, 99
+# The databases of its repositories are not the same one. All other codes are told of each repository.
+_OF_THE_WHOLE = frozenset({5})
 _ADVICE = "run `pgbackrest info` there by hand as the user that opscheck is there; it says what it cannot read"
 
 
@@ -40,8 +42,11 @@ def _judge_stanza(expectation: BackupJobs, stanza: PgbackrestStanza, made: Made)
         observed, facts = f"repository {number} is not configured", {"stanza": stanza.name, "repository": str(number)}
         subject, severity = f"stanza {stanza.name}", expectation.worst_severity
         made.faults.append(Fault(observed, "a repository with backups", subject, severity, facts=facts))
+    if stanza.code in _OF_THE_WHOLE:
+        subject, severity = f"stanza {stanza.name}", expectation.ungraded_severity
+        made.faults.append(Fault(_said(stanza.message, stanza.code), "ok", subject, severity))
     if not there:
-        observed, expected = f"no repository: {stanza.message or 'code'} ({stanza.code})", "a repository with backups"
+        observed, expected = f"no repository; {_said(stanza.message, stanza.code)}", "a repository with backups"
         subject = f"stanza {stanza.name}"
         made.faults.append(Fault(observed, expected, subject, expectation.worst_severity))
     for number, repository in sorted(there.items()):
@@ -61,14 +66,28 @@ def _series(stanza: PgbackrestStanza, repository: PgbackrestRepository) -> Serie
     return Series(
         subject=_subject(stanza, repository),
         began=good[-1].began_at if good else None,
-        detail=f"{good[-1].label}, {good[-1].type}" if good else repository.message,
+        detail=f"{good[-1].label}, {good[-1].type}" if good else _why_none(repository),
         full_began=full[-1].began_at if full else None,
         copies=len(good),
+        faults=tuple(_unwell(repository)),
         evidence=tuple(_evidence(stanza, repository)),
         facts={"stanza": stanza.name, "repository": number},
         stale_facts={"stale_stanza": stanza.name, "stale_repository": number},
         full_facts={"full_stanza": stanza.name, "full_repository": number},
     )
+
+
+def _why_none(repository: PgbackrestRepository) -> str:
+    return "none that can be restored" if repository.code == _WELL else repository.message
+
+
+def _unwell(repository: PgbackrestRepository) -> Iterator[Fault]:
+    if repository.code != _WELL:
+        yield Fault(_said(repository.message, repository.code), "ok")
+
+
+def _said(message: str, code: int) -> str:
+    return f"pgBackRest says: {message or 'nothing'} (code {code})"
 
 
 def _good(repository: PgbackrestRepository) -> Iterator[PgbackrestBackup]:
@@ -116,8 +135,6 @@ def _archived(repository: PgbackrestRepository, backup: PgbackrestBackup) -> str
 def _evidence(stanza: PgbackrestStanza, repository: PgbackrestRepository) -> Iterator[str]:
     if stanza.running:
         yield "a backup, or the removal of old ones, runs there now"
-    if repository.code != _WELL:
-        yield f"pgBackRest says: {repository.message} (code {repository.code})"
     if repository.backups and (newest := max(repository.backups, key=_began)) is not None:
         yield f"newest backup: {newest.label}, {newest.type}, began {newest.began_at:%Y-%m-%d %H:%M}Z"
     if archived := max((one.newest for one in repository.archives), default=""):
