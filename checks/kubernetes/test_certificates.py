@@ -7,7 +7,7 @@ from opscheck import Findings, Observe
 from opscheck.expectations.kubernetes.certificates import CertificatesRenewed
 from opscheck.queries.kubernetes.certificates import Certificate, ListCertificates
 from opscheck.queries.observation import CouldNotObserve
-from opscheck.readings.kubernetes.certificates import failing, first_to_end, limits_hold, stale, troubles
+from opscheck.readings.kubernetes.certificates import Around, failing, first_to_end, limits_hold, stale, troubles
 from opscheck.readings.kubernetes.issuing import Issuing
 from opscheck.readings.kubernetes.selection import count_matches, listed, matching
 from opscheck.readings.kubernetes.tls_secrets import Secrets
@@ -27,8 +27,8 @@ def test_the_certificates_are_renewed(expectation: CertificatesRenewed, observe:
     certificates = matching(expectation, there)
     count_matches(expectation, there, certificates, findings)
     measure_certificates(expectation, certificates, observe.now, findings)
-    warnings, issuing = Warnings(expectation, observe), Issuing(expectation, observe)
-    for trouble in troubles(expectation, certificates, issuing, observe.now):
+    warnings, around = Warnings(expectation, observe), Around(there, Issuing(expectation, observe))
+    for trouble in troubles(expectation, certificates, around, observe.now):
         tell(findings, expectation, trouble, warnings)
     # Last, as they may be denied: what was found stands beside what could not be looked at.
     if expectation.tls_secrets:

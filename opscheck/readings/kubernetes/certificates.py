@@ -1,7 +1,7 @@
 """What is wrong with a certificate of cert-manager, told from the times in its status and never from Ready alone."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from opscheck.expectations.kubernetes.certificates import CertificatesRenewed
@@ -30,16 +30,51 @@ _LONGEST_BACKOFF = timedelta(hours=32)
 _DOUBLINGS = 6  # more of them would be longer than the longest
 
 
+@dataclass(frozen=True)
+class Around:
+    """What is around the selected certificates."""
+
+    there: Sequence[Certificate]
+    """All that were listed, the selected ones too."""
+    issuing: Issuing
+
+
 def troubles(
-    expectation: CertificatesRenewed, certificates: Iterable[Certificate], issuing: Issuing, now: datetime
+    expectation: CertificatesRenewed, certificates: Iterable[Certificate], around: Around, now: datetime
 ) -> Iterator[Trouble]:
     """What is wrong with the selected `certificates`, in their order; one trouble for each of them at most."""
+    rivals = _rivals(around.there)
     for certificate in certificates:
-        trouble = None if certificate.is_terminating else _trouble(expectation, certificate, now)
+        if certificate.is_terminating:
+            continue
+        rival = rivals.get((certificate.namespace, certificate.name))
+        trouble = _trouble(expectation, certificate, now) or _shares(certificate, rival)
         if trouble is not None:
-            cause = issuing.cause(certificate)
+            cause, shared = around.issuing.cause(certificate), [_shared(certificate, rival)] if rival else []
             facts = {"certificate": certificate.name, **trouble.facts, **cause.facts}
-            yield replace(trouble, facts=facts, evidence=(*trouble.evidence, *cause.evidence))
+            evidence = (*trouble.evidence, *(one for one in shared if one != trouble.observed), *cause.evidence)
+            yield replace(trouble, facts=facts, evidence=evidence)
+
+
+def _rivals(there: Iterable[Certificate]) -> dict[tuple[str, str], str]:
+    """Certificates whose secret an older one keeps too, and that one's name. cert-manager issues for one of them."""
+    owners: dict[tuple[str, str], str] = {}
+    rivals: dict[tuple[str, str], str] = {}
+    for one in sorted(there, key=lambda one: (one.created.timestamp() if one.created else 0.0, one.name)):
+        secret = (one.spec and one.spec.secret_name) or ""
+        owner = owners.setdefault((one.namespace, secret), one.name)
+        if owner != one.name and secret:
+            rivals[one.namespace, one.name] = owner
+    return rivals
+
+
+def _shares(certificate: Certificate, rival: str | None) -> Trouble | None:
+    return Trouble(certificate, _shared(certificate, rival), "a secret of its own") if rival else None
+
+
+def _shared(certificate: Certificate, rival: str) -> str:
+    secret = certificate.spec and certificate.spec.secret_name
+    return f"kept in secret {secret}, as is certificate {rival}: only one of them can be"
 
 
 def _trouble(expectation: CertificatesRenewed, certificate: Certificate, now: datetime) -> Trouble | None:

@@ -5,25 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opscheck import KubernetesTarget, Severity
+from opscheck import Severity
 from opscheck.demo.kubernetes import (
-    certificate_request,
-    challenge,
-    condition,
-    event,
     issuer,
     issuing,
-    order,
     ready,
     timestamp,
 )
 from opscheck.queries.kubernetes.certificates import (
     Certificate,
-    ListCertificateRequests,
     ListCertificates,
-    ListChallenges,
-    ListClusterIssuers,
-    ListOrders,
     ListTlsSecrets,
 )
 from opscheck.queries.observation import CouldNotObserve, Problem, ProblemKind
@@ -33,7 +24,6 @@ from tests.checks.kubernetes.judging_certificates import (
     NOW,
     a_certificate,
     ago,
-    commands,
     expectation_of,
     judged,
     not_issued,
@@ -214,131 +204,36 @@ def test_one_that_goes_is_not_judged():
     assert [] == observed(judged(going))
 
 
-# Evidence
-
-PENDING = (condition("Approved", True, NOW), condition("Ready", False, NOW, "Pending", "Waiting for order api-1-2"))
-
-
-def chain(**fields):
-    return (
-        certificate_request("api-1", of="api", conditions=PENDING),
-        order("api-1-2", of="api-1"),
-        challenge("api-1-2-3", of="api-1-2", **{"host": "api.example.com", "reason": "got status 404"} | fields),
-    )
+def sharing(*certificates):
+    for one in certificates:
+        one["spec"]["secretName"] = "shared-tls"
+    return certificates
 
 
-def test_request_order_and_challenge_are_told_down_to_the_name_that_is_not_proven():
-    finding = only(not_issued(conditions=()), *chain(), issuer())
+def test_two_that_are_kept_in_one_secret_are_told_at_the_younger():
+    finding = only(*sharing(a_certificate("old"), a_certificate("new", age=3)))
 
-    assert (
-        "certificate request api-1 is not ready (Pending): Waiting for order api-1-2",
-        "order api-1-2 is pending",
-        "challenge api-1-2-3 for api.example.com (HTTP-01) is pending: got status 404",
-    ) == finding.evidence
+    assert ("new", "a secret of its own") == (finding.subject, finding.expected)
+    assert "kept in secret shared-tls, as is certificate old: only one of them can be" == finding.observed
 
 
-def test_nothing_of_the_challenges_key_and_token_is_read():
-    findings = judged(not_issued(), *chain())
+def test_one_that_is_not_issued_since_another_is_kept_in_its_secret_says_so():
+    finding = only(*sharing(a_certificate("old"), not_issued("new", conditions=())), issuer(), name="new")
 
-    assert b"planted" not in msgspec.json.encode([one.evidence for one in findings.violations])
-
-
-def test_of_several_requests_the_newest_is_told_and_old_ones_have_succeeded():
-    old = certificate_request("api-9", of="api", revision=9, conditions=(condition("Ready", True, NOW, "Issued"),))
-    new = certificate_request("api-10", of="api", revision=10, conditions=PENDING)
-
-    assert any("api-10 is not ready" in line for line in only(a_certificate(age=65), old, new).evidence)
+    assert finding.observed.startswith("not issued for 1h")
+    assert ("kept in secret shared-tls, as is certificate old: only one of them can be",) == finding.evidence
 
 
-def test_requests_orders_and_challenges_of_others_are_left_alone():
-    others = (
-        certificate_request("web-1", of="web", conditions=PENDING),
-        order("web-1-2", of="web-1"),
-        certificate_request("api-1", "other", of="api", conditions=PENDING),
-    )
+def test_secrets_of_one_name_in_several_namespaces_are_several():
+    elsewhere = a_certificate("web", namespace="other")
 
-    assert () == only(not_issued(conditions=()), issuer(), *others).evidence
+    assert [] == observed(judged(*sharing(a_certificate("api"), elsewhere), namespace=["default", "other"]))
 
 
-@pytest.mark.parametrize(
-    ("told", "conditions"),
-    [
-        ("was denied: not by this policy", (condition("Denied", True, NOW, "Policy", "not by this policy"),)),
-        ("is refused as invalid: no such usage", (condition("InvalidRequest", True, NOW, "", "no such usage"),)),
-        ("is approved by nobody: does cert-manager's approver run, or another in its place?", ()),
-    ],
-)
-def test_a_request_that_nobody_approves_says_so(told, conditions):
-    request = certificate_request("api-1", of="api", conditions=conditions)
+def test_where_it_looks_at_several_namespaces_findings_say_which():
+    finding = only(a_certificate("api"), a_certificate("web", namespace="other", age=95), namespace="*")
 
-    assert f"certificate request api-1 {told}" in only(not_issued(), request).evidence
-
-
-@pytest.mark.parametrize("namespace", ["", "default"])
-def test_an_issuer_that_is_not_ready_is_told_with_its_reason(namespace):
-    kind = "Issuer" if namespace else "ClusterIssuer"
-    wrong = condition("Ready", False, NOW, "ErrRegisterACMEAccount", "no such host")
-    finding = only(not_issued(issuer="acme", issuer_kind=kind), issuer("acme", namespace, wrong))
-    called = "issuer" if namespace else "cluster issuer"
-
-    assert f"{called} acme is not ready (ErrRegisterACMEAccount): no such host" in finding.evidence
-
-
-def test_an_issuer_that_does_not_exist_is_told():
-    assert "there is no issuer mine" in only(not_issued(issuer="mine", issuer_kind="Issuer")).evidence
-
-
-def test_issuers_of_others_are_not_looked_up():
-    external = not_issued(conditions=())
-    external["spec"]["issuerRef"]["group"] = "awspca.cert-manager.io"
-
-    assert () == only(external).evidence
-
-
-def test_where_no_acme_is_installed_nothing_is_missed():
-    finding = only(
-        *chain()[:1], not_issued(conditions=()), issuer(), missing={ListOrders: ABSENT, ListChallenges: ABSENT}
-    )
-
-    assert 1 == len(finding.evidence)
-
-
-def test_what_may_not_be_read_is_said_and_changes_no_verdict():
-    missing = {ListCertificateRequests: DENIED, ListClusterIssuers: DENIED}
-    finding = only(not_issued(conditions=()), missing=missing)
-
-    assert {
-        "cluster issuers could not be read: may not list them",
-        "certificate requests could not be read: may not list them",
-    } == set(finding.evidence)
-    assert [] == observed(judged(a_certificate(), missing=missing))
-
-
-def test_warnings_about_it_are_told_last():
-    said = event("failed", about="Certificate/api", reason="Failed", message="order failed", kind="Warning", at=NOW)
-
-    assert "Failed, 0s ago: order failed" == only(not_issued(), said).evidence[-1]
-
-
-# What to type
-
-
-def test_a_failing_issuance_is_told_with_what_to_type():
-    assert [
-        "kubectl -n default describe certificate api",
-        "kubectl -n default describe certificaterequest api-1",
-        "kubectl -n default describe order api-1-2",
-        "kubectl -n default describe challenge api-1-2-3",
-        "cmctl -n default renew api  # once the cause is mended",
-    ] == commands(judged(not_issued(), *chain(), issuer()))
-
-
-def test_commands_name_the_context_that_the_policy_pins():
-    target = KubernetesTarget(kind="kubernetes", namespace="default", context="prod")
-    typed = commands(judged(not_issued(), target=target), target)
-
-    assert "cmctl --context prod -n default renew api  # once the cause is mended" in typed
-    assert all("--context prod" in command for command in typed)
+    assert ("other/web", "other") == (finding.subject, finding.facts["namespace"])
 
 
 # Selecting
