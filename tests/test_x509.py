@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from opscheck.x509 import certificate_in_der, certificates_in_pem
+from tests.servers.tls import issued
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -116,3 +117,10 @@ def test_a_serial_number_that_the_standard_forbids_is_read_where_warnings_are_er
     )
 
     assert "-FF" == certificate_in_der(old).serial
+
+
+def test_a_certificate_says_where_its_issuers_is():
+    der = issued(issuer_url="http://ca.test/issuing.der").certificate.public_bytes(Encoding.DER)
+
+    assert ("http://ca.test/issuing.der",) == certificate_in_der(der).issuer_urls
+    assert () == certificate_in_der(issued().certificate.public_bytes(Encoding.DER)).issuer_urls

@@ -20,6 +20,7 @@ from opscheck.units import format_duration
 # Of several addresses, one that is silent must not cost the answers of the others: they are waited for a little less
 # long than the question may take.
 _SHARE = 0.9
+_SAYING_SO_TAKES_S = 1.0
 _FAMILIES = {
     Addresses.ALL: {socket.AF_INET, socket.AF_INET6},
     Addresses.IPV4: {socket.AF_INET},
@@ -80,7 +81,8 @@ def _look(doors: Sequence[Door], started: float, timeout_s: float) -> list[Hands
     deadline = last if len(doors) == 1 else early
     jobs: list[Any] = [partial(door.look, deadline) for door in doors]
     jobs += [partial(door.offer_older, early) for door in doors]
-    results = all_by(last + GRACE_S if len(doors) == 1 else early + timeout_s * (1 - _SHARE) / 2, jobs)
+    # Whoever is late says so himself, if he gets the time for it.
+    results = all_by(last + _SAYING_SO_TAKES_S if len(doors) == 1 else early + timeout_s * (1 - _SHARE) / 2, jobs)
     waited = time.monotonic() - started
     looked, offered = results[: len(doors)], results[len(doors) :]
     unasked = Older(unknown=f"no answer to an offer of an older version in {format_duration(waited)}")
