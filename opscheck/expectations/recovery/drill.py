@@ -96,7 +96,7 @@ class RestoreDrill(OfSeries, check="recovery.drill"):
             *aws("s3 cp {place} damaged && pg_restore -f /dev/null damaged  # says where it breaks", on="damaged"),
             "pg_restore -f /dev/null {{ damaged_file }}  # says where it breaks; of a plain dump, see its last lines",
             "pip install --upgrade 'opscheck[drill]'  # or name a scratch server of PostgreSQL {{ newer }} or newer",
-            "psql -d by_hand -c {{ question }}  # in a database that the backup is restored into by hand",
+            "printf '%s\\n' {{ question }} ';' | psql by_hand  # the database that the backup is restored into by hand",
             "opscheck run -p POLICY --only {{ id }} --drill  # with the policy's own file",
         ),
     )
