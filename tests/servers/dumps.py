@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -33,7 +33,7 @@ ROWS = 4000
 PACKINGS: Mapping[str, Callable[[bytes], bytes]] = {
     "gzip": gzip.compress,
     "zstd": zstd.compress,
-    "xz": lzma.compress,
+    "xz": partial(lzma.compress, preset=0),
     "bzip2": bz2.compress,
     "lz4": lz4.frame.compress,
 }
