@@ -35,15 +35,21 @@ newline="${newline%x}";
 describe() {
   if [ -d "$1" ]; then return 1; fi;
   case "$1" in *"$newline"*) echo "odd;$number"; return 0;; esac;
-  if ! [ -e "$1" ] && ! [ -L "$1" ]; then return 1; fi;
+  if [ -e "$1" ] || [ -L "$1" ]; then :; else return 1; fi;
   count=$((count + 1)); if [ $count -gt $most ]; then return 0; fi;
   about=$(stat -L -c '%s;%Y' "$1" 2>/dev/null || echo "$(wc -c <"$1" 2>/dev/null | tr -d ' ');");
   real=; if [ -L "$1" ]; then real=$(readlink -f "$1"); fi; case "$real" in *"$newline"*) real=;; esac; kind=other;
-  if ! [ -e "$1" ]; then kind=missing; elif ! [ -f "$1" ]; then kind=special; elif ! [ -r "$1" ]; then kind=forbidden;
-  elif ! [ -s "$1" ]; then kind=empty; elif [ "${about%%;*}" -gt "$largest" ]; then kind=large;
+  if [ -e "$1" ]; then
+    if [ -f "$1" ]; then
+      if [ -r "$1" ]; then
+        if [ -s "$1" ]; then if [ "${about%%;*}" -gt "$largest" ]; then kind=large; fi; else kind=empty; fi;
+      else kind=forbidden; fi;
+    else kind=special; fi;
+  else kind=missing; fi;
+  if [ $kind != other ]; then :;
   elif grep -q -e '-----BEGIN' "$1"; then kind=pem;
   else case "$(od -An -v -tx1 -N16 <"$1" | tr -s ' \n' '  ')" in
-    *" 30 80 02 01 03 "*|*" 30 81 "??" 02 01 03 "*|*" 30 82 "??" "??" 02 01 03 "*|*" 30 83 "??" "??" "??" 02 01 03 "*)
+    " 30 80 02 01 03 "*|" 30 81 "??" 02 01 03 "*|" 30 82 "??" "??" 02 01 03 "*|" 30 83 "??" "??" "??" 02 01 03 "*)
       kind=pkcs12;;
     " 30 82 "??" "??" 30 82 "??" "??" a0 03 02 01 "*|" 30 82 "??" "??" 30 81 "??" a0 03 02 01 "*) kind=der;;
     " 30 81 "??" 30 81 "??" a0 03 02 01 "*|" 30 81 "??" 30 "??" a0 03 02 01 "*) kind=der;;
@@ -57,15 +63,15 @@ closed() {
     case "$part" in */*) below=${part##*/}; part=${part%/*};; *) break;; esac;
     if [ -z "$part" ]; then break; fi; set +f;
     for folder in $part; do
-      set -f; case "$folder" in *"$newline"*) continue;; esac; if ! [ -d "$folder" ]; then continue; fi;
-      shut=; if ! [ -x "$folder" ]; then shut=1; fi;
-      case "$below" in *[*?[]*) if ! [ -r "$folder" ]; then shut=1; fi;; esac;
+      set -f; case "$folder" in *"$newline"*) continue;; esac; [ -d "$folder" ] || continue;
+      shut=; [ -x "$folder" ] || shut=1;
+      case "$below" in *[*?[]*) [ -r "$folder" ] || shut=1;; esac;
       if [ -n "$shut" ]; then echo "closed;$number;$folder"; fi;
     done; set -f;
   done;
 };
 nearby() {
-  near=$1; while ! [ -d "$near" ]; do near=$(dirname "$near"); done;
+  near=$1; until [ -d "$near" ]; do near=$(dirname "$near"); done;
   echo "nothing;$number;$near"; there=0; set +f;
   for name in "${near%/}"/*; do
     set -f; case "$name" in *"$newline"*) continue;; esac;

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from time import monotonic
 
 import msgspec
 import pytest
@@ -419,3 +420,20 @@ def test_files_that_take_too_long_are_told_and_not_left_out():
 
     with pytest.raises(ProbeError, match="only 0 of 1 files in 0 s"):
         read_certificate_files(run, ReadCertificateFiles("host", paths=("/x",)), None, 0)
+
+
+@pytest.mark.parametrize("script", ["sleep 60", "while :; do echo x; sleep 1; done", "while :; do echo x; done"])
+def test_a_host_that_is_slow_endless_or_says_too_much_ends_in_time(folder, leaf, tmp_path, monkeypatch, script):
+    leaf.write(folder / "api.pem")
+    (tmp_path / "programs").mkdir()
+    (tmp_path / "programs" / "sed").write_text(f"#!/bin/sh\n{script}\n")
+    (tmp_path / "programs" / "sed").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}/programs:{os.environ['PATH']}")
+    query = ReadCertificateFiles("host", paths=(f"{folder}/*",))
+    started = monotonic()
+
+    with pytest.raises(ProbeError) as caught:
+        session().ask(query, 2)
+    assert monotonic() - started < 3
+    assert caught.value.problem.kind in {ProblemKind.LATE, ProblemKind.UNREADABLE}
+    assert not caught.value.problem.target_down
