@@ -17,10 +17,8 @@ from opscheck.queries.observation import ProbeError, ProblemKind
 from opscheck.queries.tls.handshake import Addresses, Handshake, Handshakes, Older, ShakeHands
 from opscheck.units import format_duration
 
-# Of several addresses, one that is silent must not cost the answers of the others: they are waited for a little less
-# long than the question may take.
-_SHARE = 0.9
-_SAYING_SO_TAKES_S = 1.0
+# What is known of some addresses, and why nothing is known of others, is told before the question is given up.
+_ASKING, _TELLING = 0.9, 0.98
 _FAMILIES = {
     Addresses.ALL: {socket.AF_INET, socket.AF_INET6},
     Addresses.IPV4: {socket.AF_INET},
@@ -77,12 +75,10 @@ class TlsSession:
 
 
 def _look(doors: Sequence[Door], started: float, timeout_s: float) -> list[Handshake]:
-    early, last = started + timeout_s * _SHARE, started + timeout_s + GRACE_S
-    deadline = last if len(doors) == 1 else early
+    deadline = started + timeout_s * _ASKING
     jobs: list[Any] = [partial(door.look, deadline) for door in doors]
-    jobs += [partial(door.offer_older, early) for door in doors]
-    # Whoever is late says so himself, if he gets the time for it.
-    results = all_by(last + _SAYING_SO_TAKES_S if len(doors) == 1 else early + timeout_s * (1 - _SHARE) / 2, jobs)
+    jobs += [partial(door.offer_older, deadline) for door in doors]
+    results = all_by(started + timeout_s * _TELLING, jobs)
     waited = time.monotonic() - started
     looked, offered = results[: len(doors)], results[len(doors) :]
     unasked = Older(unknown=f"no answer to an offer of an older version in {format_duration(waited)}")

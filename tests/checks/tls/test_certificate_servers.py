@@ -249,11 +249,11 @@ def test_an_endpoint_that_nobody_listens_at_is_unknown():
 
 def test_an_endpoint_that_is_silent_is_unknown():
     with socket.create_server(("127.0.0.1", 0)) as server:
-        found, missing = unknown(server.getsockname()[1], wait_s=0.3)
+        found, missing = unknown(server.getsockname()[1], wait_s=0.5)
 
     assert [] == found
     assert ProblemKind.LATE is missing.problem.kind
-    assert "no TLS handshake with 127.0.0.1" in missing.problem.text
+    assert "127.0.0.1:" in missing.problem.text
 
 
 # Several addresses

@@ -172,6 +172,14 @@ def dripping(ended: threading.Event):
     return serve
 
 
+def test_a_server_that_is_silent_may_wait_for_another_beginning():
+    with Listener(silent) as server:
+        problem = problem_of(server.port, timeout_s=3)
+
+    assert f"no TLS handshake with 127.0.0.1:{server.port} in " in problem.text
+    assert "is this a port without TLS?" == problem.advice
+
+
 @pytest.mark.parametrize("serve", [silent, half_a_hello], ids=lambda one: one.__name__)
 def test_a_server_that_never_ends_a_handshake_is_late(serve):
     started = time.monotonic()
@@ -179,7 +187,8 @@ def test_a_server_that_never_ends_a_handshake_is_late(serve):
         problem = problem_of(server.port, timeout_s=0.3)
 
     assert ProblemKind.LATE is problem.kind
-    assert f"no TLS handshake with 127.0.0.1:{server.port}" in problem.text
+    assert f"127.0.0.1:{server.port} in " in problem.text
+    assert problem.target_down
     assert time.monotonic() - started < 10
 
 
