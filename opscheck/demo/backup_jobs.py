@@ -15,16 +15,14 @@ _CAREFUL = {
     DATABASE: """\
 set -euo pipefail
 key=$(date -u +database/%Y/%m/%d/backup-%Y%m%d-%H%M%S.dump)
-pg_dump --format=custom --file=/work/dump "$DATABASE_URL"
-sha256sum /work/dump > /work/sum
+pg_dump --format=custom "$DATABASE_URL" | tee /work/dump | sha256sum | sed "s/-$/${key##*/}/" > /work/sum
 aws s3 cp /work/dump "s3://$BUCKET/$key"
 aws s3 cp /work/sum "s3://$BUCKET/$key.sha256"
 """,
     CONFIGURATION: """\
 set -euo pipefail
 key=$(date -u +config/backup-%Y%m%d-%H%M%S.tar.gz)
-tar -C /manifests -c . | gzip > /work/tar.gz
-sha256sum /work/tar.gz > /work/sum
+tar -C /manifests -c . | gzip | tee /work/tar.gz | sha256sum | sed "s/-$/${key##*/}/" > /work/sum
 aws s3 cp /work/tar.gz "s3://$BUCKET/$key"
 aws s3 cp /work/sum "s3://$BUCKET/$key.sha256"
 """,

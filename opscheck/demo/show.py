@@ -93,22 +93,18 @@ class _Run:
 
 
 def _healthy_and_broken(environment: "Environment", faults: Sequence[str], output: Path, write: Write) -> int:
-    state = output / "state.json"
+    state = output / "state.db"
     state.unlink(missing_ok=True)  # it tells of servers that are gone
     healthy = [_Run("healthy", "recovery", ExitCode.OPEN, ("--drill",)), _Run("healthy", "daily", ExitCode.OPEN)]
     broken = [_Run("broken", "daily", ExitCode.CLOSED)]
     if _BREAKS_RECOVERY & {*faults}:
         broken.append(_Run("broken", "recovery", ExitCode.CLOSED, ("--drill",)))
-    codes = {run: _run(run, environment.variables, output, write) for run in _there(healthy)}
+    codes = {run: _run(run, environment.variables, output, write) for run in healthy}
     _break(environment, faults, write)
-    codes |= {run: _run(run, environment.variables, output, write) for run in _there(broken)}
+    codes |= {run: _run(run, environment.variables, output, write) for run in broken}
     write("")
     as_expected = [_judge(run, code, output, write) for run, code in codes.items()]
     return ExitCode.OPEN if all(as_expected) else ExitCode.CLOSED
-
-
-def _there(runs: Sequence[_Run]) -> list[_Run]:
-    return [run for run in runs if (bundled("policies") / f"{run.policy}.yaml").is_file()]
 
 
 def _judge(run: _Run, code: int, output: Path, write: Write) -> bool:
@@ -131,7 +127,7 @@ def _run(run: _Run, variables: Mapping[str, str], output: Path, write: Write) ->
     folder = run.folder(output)
     folder.mkdir(parents=True, exist_ok=True)
     records = ["--json", str(folder / "run.json"), "--junit", str(folder / "junit.xml")]
-    words = ["run", "-p", _policy(run.policy), *run.options, *records, "--state", str(output / "state.json")]
+    words = ["run", "-p", _policy(run.policy), *run.options, *records, "--state", str(output / "state.db")]
     write("")
     write(f"$ opscheck {shlex.join(words)}")
     with (
@@ -224,8 +220,8 @@ def _instructions(environment: "Environment", exports: Sequence[str], script: Pa
     yield from exports
     yield ""
     yield f"In another shell:  . {shlex.quote(str(script))}"
-    yield f"    opscheck run -p {shlex.quote(_policy('recovery'))} --drill --state state.json"
-    yield f"    opscheck run -p {policy} --state state.json"
+    yield f"    opscheck run -p {shlex.quote(_policy('recovery'))} --drill --state state.db"
+    yield f"    opscheck run -p {policy} --state state.db"
     yield f"    pytest {checks} --policy={policy}"
     yield "Break something and run again:"
     for name, pid in environment.processes.items():

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from opscheck.demo.environment import Environment
 from opscheck.suite import bundled
 
 DAILY = bundled("policies") / "daily.yaml"
+RECOVERY = bundled("policies") / "recovery.yaml"
 
 
 @dataclass(frozen=True)
@@ -32,20 +34,25 @@ class Outcome:
 
 
 class System:
-    """The servers, and opscheck run against them in a process of its own."""
+    """The servers, and opscheck run against them in a process of its own, which knows of a restore drill."""
 
-    def __init__(self, environment: Environment, folder: Path) -> None:
+    def __init__(self, environment: Environment, folder: Path, drilled: Path) -> None:
         self.environment = environment
         self.folder = folder
+        self.state = Path(shutil.copy(drilled, folder))
 
     def judge(self, *options: str, policy: Path = DAILY, **variables: str) -> Outcome:
         """`opscheck run` on the daily policy."""
-        return self._started(["-m", "opscheck", "run", "-p", str(policy), "--json", "run.json", *options], variables)
+        state = () if "--from" in options else ("--state", self.state.name)
+        words = ["-m", "opscheck", "run", "-p", str(policy), "--json", "run.json", *state, *options]
+        return self._started(words, variables)
 
     def pytest(self, *options: str, **variables: str) -> Outcome:
         """The same as plain pytest."""
-        words = ["-m", "pytest", str(bundled("checks")), f"--policy={DAILY}", "--run-json=run.json", *options]
-        return self._started(words, variables)
+        records = ["--run-json=run.json", f"--state={self.state.name}"]
+        return self._started(
+            ["-m", "pytest", str(bundled("checks")), f"--policy={DAILY}", *records, *options], variables
+        )
 
     def _started(self, words: list[str], variables: dict[str, str]) -> Outcome:
         record = self.folder / "run.json"
@@ -69,6 +76,23 @@ def _environment() -> Iterator[Environment]:
         yield environment
 
 
+@pytest.fixture(name="drilled", scope="session")
+def _drilled(environment: Environment, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A state file in which there is a restore drill of the demo's own backup."""
+    state = tmp_path_factory.mktemp("drilled") / "state.db"
+    words = ["-m", "opscheck", "run", "-p", str(RECOVERY), "--drill", "--state", str(state)]
+    done = subprocess.run(
+        [sys.executable, *words],
+        env={**os.environ, **environment.variables},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert 0 == done.returncode, done.stdout + done.stderr
+    return state
+
+
 @pytest.fixture(name="system")
-def _system(environment: Environment, tmp_path: Path) -> System:
-    return System(environment, tmp_path)
+def _system(environment: Environment, tmp_path: Path, drilled: Path) -> System:
+    return System(environment, tmp_path, drilled)

@@ -93,9 +93,9 @@ def test_a_database_behind_dropped_packets_costs_one_time_out_and_blocks_its_dep
 def test_a_snapshot_is_judged_with_every_server_out_of_reach(system):
     with broken(system, "workflows", "errors"):
         live = system.judge("--save", "snapshot.json")
-    nowhere = dict.fromkeys(["API_URL", "DATABASE_URL", "REDIS_URL", "KUBECONFIG"], "")
-    nowhere |= {"API_URL": "https://127.0.0.1:1", "DATABASE_URL": "postgresql://127.0.0.1:1/x"}
-    nowhere |= {"REDIS_URL": "redis://127.0.0.1:1", "KUBECONFIG": "/nowhere"}
+    # The address of the certificate stays as it is: it says which answer of the snapshot is meant.
+    nowhere = {"API_URL": "https://127.0.0.1:1", "DATABASE_URL": "postgresql://127.0.0.1:1/x"}
+    nowhere |= {"REDIS_URL": "redis://127.0.0.1:1", "KUBECONFIG": "/nowhere", "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
 
     again = system.judge("--from", "snapshot.json", **nowhere)
 
@@ -109,19 +109,19 @@ def test_no_planted_secret_is_in_anything_that_a_failing_run_prints_or_writes(sy
     variables = system.environment.variables
     files = ["--save", "snapshot.json"]
 
-    with broken(system, "api", "cache", "errors", "connections"):
+    with broken(system, "api", "cache", "errors", "connections", "certificate", "backups"):
         if how == "run":
             outcome = system.judge("-v", "--junit", "junit.xml", *files)
         else:
             outcome = system.pytest("--showlocals", "-vv", "--junit-xml=junit.xml", "--save=snapshot.json")
 
-    written = [path.read_text() for path in system.folder.iterdir() if path.is_file()]
+    written = [path.read_bytes() for path in system.folder.iterdir() if path.is_file()]
     assert 1 == outcome.ret
-    assert 3 == len(written)
+    assert 4 == len(written)
     for secret in secrets_of(variables):
-        assert 0 == sum(text.count(secret) for text in [outcome.out, *written])
+        assert 0 == sum(text.count(secret.encode()) for text in [outcome.out.encode(), *written])
 
 
 def secrets_of(variables):
     passwords = [urlsplit(variables[name]).password for name in ("DATABASE_URL", "REDIS_URL")]
-    return {variables["API_TOKEN"], *passwords, *map(unquote, passwords)}
+    return {variables["API_TOKEN"], variables["AWS_SECRET_ACCESS_KEY"], *passwords, *map(unquote, passwords)}
