@@ -4,7 +4,20 @@ from collections.abc import Callable, Iterable
 
 from table import Line
 
-from rows import databases, dead_target, engine, namespace, one, pods, real_pods, slow_http, stranger, tls, whole_policy
+from rows import (
+    buckets,
+    databases,
+    dead_target,
+    engine,
+    namespace,
+    one,
+    pods,
+    real_pods,
+    slow_http,
+    stranger,
+    tls,
+    whole_policy,
+)
 
 Row = Callable[[int], Iterable[Line]]
 """Measures and tells; the argument is how often a short process is run."""
@@ -20,6 +33,7 @@ ROWS: dict[str, Row] = {
     "engine": engine.per_expectation,
     "one": one.whole_process,
     "databases": databases.many_tables,
+    "bucket-100000": buckets.freshness,
     "dead-target": dead_target.one_timeout,
     "tls-200": tls.endpoints,
     "stranger": stranger.untouched,
