@@ -269,7 +269,7 @@ def _content(kind: str, part: str, password: str | None) -> Content:
     said = [line.partition(";") for line in lines if not line.startswith("+")]
     told = {word: [value for key, _, value in said if key == word] for word in ("seen", "holds", "as")}
     if kind == Kind.PEM:
-        return read_pem(marked, int((told["seen"] or ["0"])[0]), told["holds"])
+        return read_pem(marked, sum(int(count) for count in told["seen"] if count.isdecimal()), told["holds"])
     try:
         data = base64.b64decode("".join(marked)) if told["as"] == ["base64"] else bytes.fromhex(" ".join(marked))
     except ValueError:

@@ -94,8 +94,8 @@ class ReadCertificateFiles(Query[CertificateFiles], name="host.certificate_files
     """
     The certificates in the files that `paths` match: patterns with `*`, `?` and `[…]` as a shell has them.
 
-    Of a PEM file nothing but its certificates leaves the host. A PKCS#12 file does, encrypted as it is, and is opened
-    here.
+    Of a PEM file nothing but its certificates leaves the host. A PKCS#12 file does as it is, on the way that every
+    answer takes, and is opened here; its key is forgotten at once.
     """
 
     paths: tuple[str, ...]

@@ -35,6 +35,7 @@ from opscheck.queries.observation import ProbeError, ProblemKind
 from tests.servers.tls import Chain, Issued
 
 NOBODY = 65534
+BEGIN = "-----BEGIN CERTIFICATE-----"
 
 
 @pytest.fixture(name="chain", scope="module")
@@ -404,6 +405,35 @@ def test_an_answer_that_is_none_of_ours_is_told(output):
     with pytest.raises(ProbeError) as caught:
         read_certificate_files(run, ReadCertificateFiles("host", paths=("/x",)), None, 1)
     assert ProblemKind.UNREADABLE == caught.value.problem.kind
+
+
+@pytest.mark.parametrize(
+    ("kind", "output", "fault"),
+    [
+        ("pem", "", None),
+        ("pem", "begin;pem\nseen;1\n", None),
+        ("pem", "begin;pem\nseen;0\nend\n", Fault.NONE),
+        (
+            "pem",
+            "begin;pem\nseen;2\n+-----BEGIN CERTIFICATE-----\n+x\n+-----END CERTIFICATE-----\nend\n",
+            Fault.DAMAGED,
+        ),
+        ("pkcs12", "begin;pkcs12\nas;base64\n+x\nend\n", Fault.DAMAGED),
+        ("der", "begin;der\nas;hex\n+ 30 zz\nend\n", Fault.DAMAGED),
+        ("der", "begin;der\nas;hex\n+ 30 82\nend\n", Fault.CUT),
+    ],
+)
+def test_what_is_read_of_a_file_and_makes_no_sense_never_passes(kind, output, fault):
+    def run(script, arguments, timeout_s):
+        listed = f"file;0;{kind};10;1;\npath;/x\nall;1\n"
+        return Finished(0, (output if "begin;$1" in script else listed).encode(), b"")
+
+    query = ReadCertificateFiles("host", paths=("/x",))
+    if fault is None:
+        with pytest.raises(ProbeError, match="the answer is none of ours"):
+            read_certificate_files(run, query, None, 1)
+    else:
+        assert [fault] == [file.fault for file in read_certificate_files(run, query, None, 1).files]
 
 
 def test_a_host_without_grep_says_so():

@@ -74,8 +74,8 @@ class Secrets:
             yield _unreadable(secret)
             return
         stored = secret.certificates[0]
-        # What was issued a moment ago is in the secret before the status says so.
-        fresh = not longer_than(self._expectation.grace, stored.not_before, now)
+        # What was issued a moment ago is in the secret before the status says so, and may be dated back by an hour.
+        fresh = not longer_than(self._expectation.renewal_grace, stored.not_before, now)
         if abs(stored.not_after - said.end) > _THE_SAME and not fresh:
             yield self._another(certificate, secret, said, now)
         yield from self._weak(secret)

@@ -136,6 +136,46 @@ def test_what_may_not_be_read_is_said_and_changes_no_verdict():
     assert [] == observed(judged(a_certificate(), missing=missing))
 
 
+def test_orders_and_challenges_that_may_not_be_read_are_said_where_one_is_waited_for():
+    request, its_order, _ = chain()
+
+    assert "orders could not be read: may not list them" in (
+        only(not_issued(), request, issuer(), missing={ListOrders: DENIED}).evidence
+    )
+    assert "challenges could not be read: may not list them" in (
+        only(not_issued(), request, its_order, issuer(), missing={ListChallenges: DENIED}).evidence
+    )
+
+
+def test_an_issuer_that_says_nothing_yet_is_told_and_one_that_may_not_be_seen_is_not():
+    silent = issuer("mine", "default")
+    silent["status"] = {}
+
+    assert "issuer mine says nothing of its state" in (
+        only(not_issued(issuer="mine", issuer_kind="Issuer"), silent).evidence
+    )
+    assert () == only(not_issued(conditions=()), missing={ListClusterIssuers: ABSENT}).evidence
+
+
+def test_of_many_challenges_some_are_told():
+    request, its_order, _ = chain()
+    many = [
+        challenge(f"api-{number}", of="api-1-2", host=f"{number}.example.com", reason="no such host", state=state)
+        for number, state in enumerate(["pending"] * 5 + ["valid"])
+    ]
+    finding = only(not_issued(conditions=()), request, its_order, issuer(), *many)
+
+    assert "challenge api-2 for 2.example.com (HTTP-01) is pending: no such host" == finding.evidence[-2]
+    assert "and 2 more" == finding.evidence[-1]
+
+
+def test_an_order_that_is_done_is_not_told():
+    request, *_ = chain()
+    done = order("api-1-2", of="api-1", state="valid")
+
+    assert 1 == len(only(not_issued(conditions=()), request, done, issuer()).evidence)
+
+
 def test_warnings_about_it_are_told_last():
     said = event("failed", about="Certificate/api", reason="Failed", message="order failed", kind="Warning", at=NOW)
 

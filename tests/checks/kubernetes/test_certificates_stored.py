@@ -46,7 +46,9 @@ def test_a_secret_with_another_certificate_than_was_issued_is_told():
 
 
 def test_one_that_was_issued_a_moment_ago_may_be_ahead_of_the_status():
-    assert [] == observed(stored(a_certificate(), secrets=[a_secret("api-tls", pem(start=-0.01, end=90))]))
+    """And Let's Encrypt dates back by an hour."""
+    assert [] == observed(stored(a_certificate(), secrets=[a_secret("api-tls", pem(start=-1.1 / 24, end=90))]))
+    assert 1 == len(observed(stored(a_certificate(), secrets=[a_secret("api-tls", pem(start=-2.1 / 24, end=90))])))
 
 
 def test_a_secret_that_is_empty_or_holds_no_certificate_is_told():
@@ -70,6 +72,18 @@ def test_a_secret_that_nobody_keeps_is_judged_by_itself():
     assert ("by-hand", Severity.P1) == (finding.subject, finding.severity)
     assert "ends in 10d (11.11% of its lifetime left), on 2026-03-20 12:00 UTC" == finding.observed
     assert ("at least 12.5% of its lifetime left", "by-hand") == (finding.expected, finding.facts["secret"])
+
+
+def test_a_secret_that_nobody_keeps_and_that_holds_no_certificate_is_told():
+    finding = only(min_matches=0, secrets=[a_secret("by-hand", unreadable="tls.crt is empty")])
+
+    assert ("by-hand", "tls.crt is empty") == (finding.subject, finding.observed)
+
+
+def test_a_secret_that_is_there_before_the_first_issuance_is_the_certificates_matter():
+    young = not_issued(created=ago(minutes=1))
+
+    assert [] == observed(stored(young, secrets=[a_secret("api-tls", pem(end=-1))]))
 
 
 def test_a_secret_that_nobody_keeps_is_held_to_what_signed_it_too():
