@@ -13,6 +13,7 @@ from opscheck.expectations.base import Remediation
 from opscheck.expectations.json_paths import JsonPath
 from opscheck.expectations.limits import BytesLeft, CountLeft, values
 from opscheck.queries.base import Query
+from opscheck.queries.observation import Problem, ProblemKind
 from opscheck.queries.stores.manifest import ReadManifest
 from opscheck.queries.stores.uploads import ListUploads
 from opscheck.targets import S3Target
@@ -176,6 +177,10 @@ class BackupObjects(OfSeries, check="backup.objects"):
         return {
             one.key: ReadManifest(self.target.name, self.manifest.key_of(one.key), self.manifest.time) for one in newest
         }
+
+    def no_answer(self, problem: Problem) -> Severity | None:
+        """Where the store says that there is no such bucket, there is no backup in it."""
+        return self.ungraded_severity if problem.kind is ProblemKind.ABSENT else None
 
     def facts_ruled_out(self) -> frozenset[str]:
         """What is of the other kind of store, or of another way to name its endpoint."""
