@@ -4,7 +4,7 @@ from opscheck import Findings, Observe
 from opscheck.expectations.tls.certificate import TlsCertificate
 from opscheck.readings.tls.certificate import (
     Served,
-    called,
+    Trouble,
     first_to_end,
     lifetime_within,
     served,
@@ -26,29 +26,25 @@ def test_the_certificate_that_is_served_is_good(
     """
     answer = observe(expectation.handshakes)
     for one in served(expectation, answer):
-        _judge_troubles(one, observe, findings)
+        for trouble in troubles(one, observe.now):
+            _tell(one.subject(trouble.of), trouble, findings)
         _judge_time(one, observe, findings)
-    for silent in unanswered(answer):
-        findings.add(
-            subject=f"{called(expectation)} at {silent.address}",
-            observed=silent.problem.text if silent.problem else "",
-            expected="every address answers",
-        )
+    for place, trouble in unanswered(expectation, answer):
+        _tell(place, trouble, findings)
     missing = unknown(expectation, answer)
     if missing is not None:
         raise missing
 
 
-def _judge_troubles(one: Served, observe: Observe, findings: Findings) -> None:
-    for trouble in troubles(one, observe.now):
-        findings.add(
-            subject=one.subject(trouble.of),
-            observed=trouble.observed,
-            expected=trouble.expected,
-            severity=trouble.severity,
-            evidence=trouble.evidence,
-            facts=trouble.facts,
-        )
+def _tell(subject: str, trouble: Trouble, findings: Findings) -> None:
+    findings.add(
+        subject=subject,
+        observed=trouble.observed,
+        expected=trouble.expected,
+        severity=trouble.severity,
+        evidence=trouble.evidence,
+        facts=trouble.facts,
+    )
 
 
 def _judge_time(one: Served, observe: Observe, findings: Findings) -> None:

@@ -271,6 +271,11 @@ def _unknown(expectation: TlsCertificate, one: Handshake) -> Problem | None:
     return None
 
 
-def unanswered(answer: Handshakes) -> list[Handshake]:
-    """The addresses that do not answer, but for those that this machine has no route to."""
-    return [one for one in answer.addresses if one.problem is not None and not one.no_route]
+def unanswered(expectation: TlsCertificate, answer: Handshakes) -> Iterator[tuple[str, Trouble]]:
+    """Each address that does not answer, where it is and what is wrong; not those that this machine cannot reach."""
+    for one in answer.addresses:
+        if one.problem is not None and not one.no_route:
+            place = Served(expectation, (one.address,), one, by_all=False)
+            advice = (one.problem.advice,) if one.problem.advice else ()
+            severity = expectation.ungraded_severity
+            yield place.place, Trouble(one.problem.text, "every address answers", severity, advice, place.look)

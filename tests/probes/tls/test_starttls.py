@@ -9,9 +9,12 @@ from urllib.parse import urlsplit
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP
+from hypothesis import given
+from hypothesis import strategies as st
 
 from opscheck.probes.contact import Address
 from opscheck.probes.tls.shaking import Door
+from opscheck.probes.tls.starttls import _result_code
 from opscheck.processes import free_port
 from opscheck.queries.observation import ProblemKind
 from opscheck.queries.tls.handshake import ShakeHands, StartTls
@@ -147,6 +150,13 @@ def test_what_comes_before_tls_is_not_taken_for_what_comes_in_it(chain, leaf, ca
         handshake = ask_one(server.port, starttls=StartTls.POP3, ca_file=ca_file)
 
     assert "answers, but not with TLS" in handshake.failure
+
+
+@given(st.binary(max_size=40))
+def test_nothing_that_an_ldap_server_may_say_makes_it_raise(message):
+    code = _result_code(message)
+
+    assert code is None or code >= 0
 
 
 # Real servers

@@ -171,7 +171,9 @@ def test_an_address_without_a_route_is_unknown_and_any_other_silence_is_none():
     silent = Handshake(address="b:443", problem=REFUSED)
     no_route = replace(silent, no_route=True)
 
-    assert [silent] == unanswered(answer(GOOD, silent, no_route))
+    ((place, trouble),) = unanswered(expected(), answer(GOOD, silent, no_route))
+    assert ("api.test:443 at b:443", REFUSED.text) == (place, trouble.observed)
+    assert {"connect": "b:443", "sni": "api.test"} == trouble.facts
     assert unknown(expected(), answer(GOOD, silent)) is None
     assert "say `addresses: ipv4`" in unknown(expected(), answer(GOOD, no_route)).problem.advice
 
