@@ -1,9 +1,13 @@
 """A folder as a store of backups."""
 
 import os
+import threading
+import time
 
 import pytest
 
+from opscheck.gathering.gatherer import Gatherer
+from opscheck.gathering.plan import Asked
 from opscheck.probes.folder import open_session
 from opscheck.queries.base import Query
 from opscheck.queries.observation import ProblemKind
@@ -152,3 +156,17 @@ def test_what_only_buckets_answer_is_unsupported(tmp_path):
         pass
 
     assert ProblemKind.UNSUPPORTED == FolderPlace(tmp_path).ask(Other("target")).kind
+
+
+def test_a_mount_that_hangs_is_given_up_in_time(tmp_path, monkeypatch):
+    hanging = threading.Event()
+    monkeypatch.setattr("opscheck.probes.folder.os.scandir", lambda _path: hanging.wait(20))
+    query = ListBackups("target", "*")
+    gatherer = Gatherer({"target": FolderPlace(tmp_path).target})
+    started = time.monotonic()
+
+    observation = gatherer.gather([Asked(query, 0.3)])[query]
+
+    hanging.set()
+    assert (ProblemKind.LATE, True) == (observation.problem.kind, observation.problem.target_down)
+    assert time.monotonic() - started < 10

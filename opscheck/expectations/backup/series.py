@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from opscheck.queries.stores.listing import ListBackups, Listing, StoredBackup
 from opscheck.queries.stores.names import name_template
@@ -97,13 +97,15 @@ def series_in(
     ]
 
 
-def _begun(named: datetime, resolution: timedelta, modified: datetime) -> datetime:
+def _begun(local: datetime, resolution: timedelta, modified: datetime) -> datetime:
     """
     When it was begun, by a name that may tell the day alone.
 
     Then it was written last in that day, or soon after, and begun before that; one that was written much later was
     copied anew, and is as old as its name allows.
     """
+    # Times of one zone are compared by their clocks, of which an hour comes twice.
+    named = local.astimezone(UTC)
     if resolution > _EXACT and named <= modified <= named + resolution + _UPLOADED_WITHIN:
         return min(modified, named + resolution)
     return named

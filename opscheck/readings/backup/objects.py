@@ -74,7 +74,7 @@ def _moment(value: str | float | None, zone: tzinfo) -> datetime | None:
     try:
         if isinstance(value, str):
             at = datetime.fromisoformat(value.strip())
-            return at if at.tzinfo else at.replace(tzinfo=zone)
+            return (at if at.tzinfo else at.replace(tzinfo=zone)).astimezone(UTC)
         if value is None or isinstance(value, bool):
             return None
         return datetime.fromtimestamp(value / 1000 if value > _MILLISECONDS else value, UTC)
