@@ -98,22 +98,22 @@ class Examination:
         if kind.encrypted_by:
             raise Unjudged(f"it is encrypted with {kind.encrypted_by}", _NOT_ENCRYPTED)
         first = stream.peek(HEAD)
-        header = archive_header(kind.format, first)
+        header = archive_header(kind.format, first) if self.expects == "dump" else None
         found.header = header_facts(kind.format, first, header)
         if (flaw := unexpected(kind, self.expects)) is not None:
             found.flaws.append(flaw)
-        self._judge(stream, self._judge_of(kind, header), found)
+        self._judge(stream, self._judge_of(kind, header, found), found)
         if kind.format == "empty":
             found.flaws.insert(0, nothing_in_it(found.unpacked))
 
-    def _judge_of(self, kind: Kind, header: postgres.Header | None) -> Judge:
+    def _judge_of(self, kind: Kind, header: postgres.Header | None, found: Examined) -> Judge:
         if self.expects == "dump" and kind.format in {"plain", "cluster"}:
             return plain.PlainScan(kind.format)
         if self.expects == "dump" and kind.format in {"custom", "tar"}:
             return self.judges(kind.format, header)
-        if kind.format in {"tar", "archive"}:
-            return TarWalk()
-        return _Anything()
+        if kind.format == "archive" and self.expects == "dump":
+            return _NoDump(found)
+        return TarWalk() if kind.format in {"tar", "archive"} and self.expects != "any" else _Anything()
 
     def _judge(self, stream: Iterable[bytes], judge: Judge, found: Examined) -> None:
         for piece in stream:
@@ -130,13 +130,12 @@ class Examination:
 
 def unexpected(kind: Kind, expects: str) -> Flaw | None:
     """What is wrong where it is something else than was expected; nothing in it is told otherwise."""
-    if expects == "any" or kind.format == "empty" or (expects == "dump" and kind.format in DUMPS):
+    if expects == "any" or kind.format == "empty" or (expects == "dump" and kind.format in {*DUMPS, "archive"}):
         return None
     if kind.complains:
         return Flaw(trouble=FOREIGN, text="an error message of pg_dump, and no dump")
     if expects == "dump":
-        such = "a tar of other files" if kind.format == "archive" else "of no format that pg_dump writes"
-        return Flaw(trouble=FOREIGN, text=such)
+        return Flaw(trouble=FOREIGN, text="of no format that pg_dump writes")
     return None if kind.format in {"tar", "archive"} else Flaw(trouble=FOREIGN, text="no tar")
 
 
@@ -166,6 +165,28 @@ def header_facts(format_: str, first: bytes, header: postgres.Header | None) -> 
         dumped_from, dumped_by = plain.versions(first)
         return DumpHeader(dumped_from=dumped_from, dumped_by=dumped_by)
     return None
+
+
+def tar_of_dump() -> Unjudged:
+    """What it means that a dump in directory format is in a tar."""
+    return Unjudged(
+        "it is a tar of a dump in directory format, whose files are not taken out of it",
+        "say `holds: tar` to have it read to its end, or do restore drills with it by hand",
+    )
+
+
+class _NoDump(TarWalk):
+    """Goes through a tar of files, which is no dump unless one in directory format is in it."""
+
+    def __init__(self, found: Examined) -> None:
+        super().__init__()
+        self._found = found
+
+    def end(self) -> None:
+        super().end()
+        if self.has_contents:
+            raise tar_of_dump()
+        self._found.flaws.append(Flaw(trouble=FOREIGN, text="a tar of other files"))
 
 
 class _Anything:

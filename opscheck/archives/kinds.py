@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from opscheck.archives import postgres
 from opscheck.archives.packings import Packing, packing_of
 from opscheck.archives.plain import plain_format
-from opscheck.archives.tar import BLOCK, is_tar, member_of
+from opscheck.archives.tar import BLOCK, CONTENTS, is_tar, member_of
 
 HEAD = 2**16
 """How many first bytes tell what it is."""
 
-_TOC = "toc.dat"
 _ENCRYPTED = {
     b"Salted__": "openssl",
     b"age-encryption.org/": "age",
@@ -51,7 +50,7 @@ def kind_of(first: bytes) -> Kind:
     if first.startswith(postgres.MAGIC):
         return Kind("custom")
     if is_tar(first):
-        return Kind("tar" if member_of(first[:BLOCK]).name == _TOC else "archive")
+        return Kind("tar" if member_of(first[:BLOCK]).name == CONTENTS else "archive")
     if not first.strip():
         return Kind("empty")
     return Kind(plain_format(first) or "other", complains=any(words in first for words in _COMPLAINTS))

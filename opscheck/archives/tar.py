@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from opscheck.archives.stream import Broken
 
 BLOCK = 512
+CONTENTS = "toc.dat"
+"""The file in which pg_dump lists what is in a dump in tar or directory format."""
 END = bytes(2 * BLOCK)
 """What a tar ends with."""
 
@@ -41,6 +43,8 @@ class TarWalk:
     def __init__(self) -> None:
         self.files = 0
         """How many there were, with folders and links."""
+        self.has_contents = False
+        """Whether one of them is the list of contents of a dump."""
         self._header = bytearray()
         self._passing = 0
         self._ends = 0
@@ -75,6 +79,7 @@ class TarWalk:
         self._ends = 0
         member = member_of(block)
         self.files += 1
+        self.has_contents = self.has_contents or member.name.rpartition("/")[2] == CONTENTS
         self._passing = -(-member.size // BLOCK) * BLOCK
 
 

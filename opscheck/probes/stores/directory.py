@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from opscheck.archives import postgres
 from opscheck.archives.examining import Examination, Examined, Judge, Unjudged, header_facts
 from opscheck.archives.stream import Broken
+from opscheck.archives.tar import CONTENTS
 from opscheck.probes.stores.base import Entry, Store
 from opscheck.probes.stores.keeping import KeptFolder
 from opscheck.probes.stores.pg_restore import PgRestore, chosen
@@ -14,9 +15,6 @@ from opscheck.probes.stores.telling import Clock, changed, content_of
 from opscheck.queries.observation import ProbeError, ProblemKind
 from opscheck.queries.stores.content import CUT_OFF, DAMAGED, FOREIGN, Content, Flaw, ReadContent
 from opscheck.working import working
-
-TOC = "toc.dat"
-"""The list of contents of a dump in directory format."""
 
 
 def read_directory(store: Store, query: ReadContent, clock: Clock) -> Content:
@@ -35,12 +33,12 @@ def files_of(store: Store, folder: str, deadline: float) -> list[Entry]:
 
 def no_dump(files: int) -> Flaw:
     """What is wrong where the list of contents is missing."""
-    return Flaw(trouble=FOREIGN, text=f"no dump in directory format: {TOC} is not among its {files} files")
+    return Flaw(trouble=FOREIGN, text=f"no dump in directory format: {CONTENTS} is not among its {files} files")
 
 
 def _dump(store: Store, query: ReadContent, entries: list[Entry], clock: Clock) -> Content:
     found = Examined(format="directory")
-    if not any(entry.key == query.key + TOC for entry in entries):
+    if not any(entry.key == query.key + CONTENTS for entry in entries):
         found.flaws.append(no_dump(len(entries)))
         found.judged, found.format = True, "other"
         return content_of(query, found, read=0)
@@ -85,7 +83,7 @@ def _inside(folder: str, key: str) -> PurePosixPath:
 def _judge(kept: KeptFolder, found: Examined, clock: Clock) -> None:
     """Have pg_restore read it."""
     try:
-        with (kept.path / TOC).open("rb") as file:
+        with (kept.path / CONTENTS).open("rb") as file:
             first = file.read(postgres.HEAD)
         header = postgres.header_of(first)
         found.header = header_facts("directory", first, header)
@@ -94,7 +92,7 @@ def _judge(kept: KeptFolder, found: Examined, clock: Clock) -> None:
             program.end()
             found.judged, found.judged_by = True, program.name
     except Broken as error:
-        text = f"{TOC}: {error.text}" if found.header is None else error.text
+        text = f"{CONTENTS}: {error.text}" if found.header is None else error.text
         found.flaws.append(Flaw(trouble=CUT_OFF if error.cut_off else DAMAGED, text=text))
     except Unjudged as error:
         found.unjudged = error

@@ -9,6 +9,7 @@ from opscheck.archives.examining import (
     Unjudged,
     archive_header,
     header_facts,
+    tar_of_dump,
     unexpected,
 )
 from opscheck.archives.kinds import HEAD, kind_of
@@ -16,7 +17,7 @@ from opscheck.archives.packings import XZ, Packing, beginning
 from opscheck.archives.postgres import Header
 from opscheck.archives.stream import Broken, NeedsMore
 from opscheck.probes.stores.base import Store
-from opscheck.probes.stores.directory import TOC, files_of, no_dump
+from opscheck.probes.stores.directory import files_of, no_dump
 from opscheck.probes.stores.telling import Clock, changed, content_of
 from opscheck.queries.stores.content import CUT_OFF, DAMAGED, Content, Flaw, ReadEnds
 
@@ -109,9 +110,22 @@ def _look_at(first: bytes, query: ReadEnds, found: Examined) -> None:
     found.format = kind.format
     if kind.encrypted_by:
         raise Unjudged(f"it is encrypted with {kind.encrypted_by}, so that nothing can be said of what is in it")
-    found.header = header_facts(kind.format, first, archive_header(kind.format, first))
+    if kind.format == "archive" and query.expects == "dump":
+        raise _which_tar(first)
+    header = archive_header(kind.format, first) if query.expects == "dump" else None
+    found.header = header_facts(kind.format, first, header)
     if (flaw := unexpected(kind, query.expects)) is not None:
         found.flaws.append(flaw)
+
+
+def _which_tar(first: bytes) -> Unjudged:
+    """A tar of files, of which the first ones are known."""
+    walk = tar.TarWalk()
+    walk.feed(first)
+    if walk.has_contents:
+        return tar_of_dump()
+    text = f"it is a tar of files, and none of the first {walk.files} is the list of contents of a dump"
+    return Unjudged(text, "read it with `depth: whole`")
 
 
 def _look_at_end(last: bytes, packings: list[Packing], found: Examined, *, expects: str) -> None:
@@ -122,7 +136,7 @@ def _look_at_end(last: bytes, packings: list[Packing], found: Examined, *, expec
         return
     if expects == "dump" and found.format in {"plain", "cluster"} and not plain.has_footer(last, found.format):
         raise plain.without_footer(found.format)
-    if found.format in {"tar", "archive"} and not last.endswith(tar.END):
+    if expects != "any" and found.format in {"tar", "archive"} and not last.endswith(tar.END):
         raise Broken("the tar ends without its end", cut_off=True)
 
 
@@ -130,7 +144,7 @@ def _directory(store: Store, query: ReadEnds, clock: Clock) -> Content:
     """The list of contents of a dump in directory format."""
     found = Examined(format="directory")
     entries = files_of(store, query.key, clock.deadline)
-    toc = next((entry for entry in entries if entry.key == query.key + TOC), None)
+    toc = next((entry for entry in entries if entry.key == query.key + tar.CONTENTS), None)
     if query.expects == "any":
         found.format = "other"
     elif toc is None:
@@ -146,4 +160,4 @@ def _list_of_contents(first: bytes, found: Examined) -> None:
     try:
         found.header = header_facts("directory", first, archive_header("custom", first))
     except Broken as error:
-        found.flaws.append(Flaw(trouble=DAMAGED, text=f"{TOC}: {error.text}"))
+        found.flaws.append(Flaw(trouble=DAMAGED, text=f"{tar.CONTENTS}: {error.text}"))

@@ -110,6 +110,11 @@ class ReadContent(BackupQuery[Content], name="stores.content"):
     hashed: bool = False
 
     @property
+    def group(self) -> str:
+        """One is read after the other: each takes a core, and what it takes of memory and disk."""
+        return "contents"
+
+    @property
     def time_limit_s(self) -> float:
         """As long as the policy gives it."""
         return self.within_s

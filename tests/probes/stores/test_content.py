@@ -152,6 +152,23 @@ def test_a_tar_of_files_is_whole_where_one_is_expected(here):
     assert [("foreign", "no tar")] == flaws(read(here, PACKINGS["gzip"](b"something"), expects="tar"))
 
 
+def test_a_tar_of_a_dump_in_directory_format_is_not_judged_as_a_dump_and_not_called_one(here, dumps, tmp_path):
+    files = dumps.directory(tmp_path / "dump")
+    body = made(*((f"nightly/{name}", content) for name, content in files.items()))
+
+    found = read(here, PACKINGS["gzip"](body))
+
+    assert (False, ()) == (found.whole, found.flaws)
+    assert "it is a tar of a dump in directory format, whose files are not taken out of it" == found.unjudged
+    assert "cut_off" == flaws(read(here, PACKINGS["gzip"](body[:5000])))[-1][0]
+    assert read(here, PACKINGS["gzip"](body), expects="tar").whole
+
+
+def test_where_anything_is_expected_nothing_is_asked_of_what_is_unpacked(here, dumps):
+    assert read(here, b"PGDMP and no archive", expects="any").whole
+    assert read(here, dumps.tar[: len(dumps.tar) // 2], expects="any").whole
+
+
 def test_anything_that_unpacks_is_whole_where_anything_is_expected(here, dumps):
     assert [] == flaws(read(here, PACKINGS["zstd"](b"id,name\n"), expects="any"))
     assert [] == flaws(read(here, dumps.custom[:5000], expects="any"))

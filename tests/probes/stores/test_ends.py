@@ -125,12 +125,25 @@ def test_a_small_custom_dump_is_not_called_whole_for_its_header(here, dumps):
     ("body", "text"),
     [
         (b"id,name\n" + b"1,Maria\n" * 50_000, "of no format that pg_dump writes"),
-        (made(("etc/hosts", b"127.0.0.1" * 50_000)), "a tar of other files"),
     ],
 )
 def test_something_else_is_no_dump(here, body, text):
     assert [("foreign", text)] == flaws(ends(here, body))
     assert [] == flaws(ends(here, body, expects="any"))
+
+
+@pytest.mark.parametrize(
+    ("first", "text"),
+    [
+        ("etc/hosts", "it is a tar of files, and none of the first 1 is the list of contents of a dump"),
+        ("dump/toc.dat", "it is a tar of a dump in directory format, whose files are not taken out of it"),
+    ],
+)
+def test_which_files_are_in_a_tar_its_ends_do_not_tell(here, first, text):
+    body = made((first, b"127.0.0.1" * 50_000))
+
+    assert text == ends(here, body).unjudged
+    assert ([], "") == (flaws(ends(here, body, expects="tar")), ends(here, body, expects="tar").unjudged)
 
 
 def test_what_is_encrypted_is_not_judged(here, dumps):
