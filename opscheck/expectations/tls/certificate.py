@@ -44,9 +44,8 @@ def is_address(host: str) -> bool:
 
 
 ServerName = Annotated[str, AfterValidator(_host)]
-MinVersion = Annotated[
-    Literal["1.0", "1.1", "1.2", "1.3"], BeforeValidator(_as_text, json_schema_input_type=str | float)
-]
+_Version = Literal["1.0", "1.1", "1.2", "1.3"]
+MinVersion = Annotated[_Version, BeforeValidator(_as_text, json_schema_input_type=_Version | float)]
 
 
 class TlsCertificate(CertificatesLast, check="tls.certificate"):
