@@ -87,7 +87,7 @@ def listed(described: Described) -> str:
     """One line per expectation, aligned."""
     rows = [("ID", "SEVERITY", "CHECK", "TARGET", "EXPECTED")]
     rows += [
-        (one.id, _severities(one), one.check, one.system.name if one.system else "-", described.claim(one))
+        (one.id, _severities(one), one.check, one.system.name if one.system else "-", _told_of(described, one))
         for one in described.policy.expectations
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
@@ -95,6 +95,12 @@ def listed(described: Described) -> str:
         "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[4]]) for row in rows
     ]
     return _clean(described, "\n".join(line.rstrip() for line in lines))
+
+
+def _told_of(described: Described, expectation: Expectation) -> str:
+    """Its claim, and that it is not judged by every run."""
+    claim = described.claim(expectation)
+    return f"{claim} Only with --drill." if expectation.changes_its_target else claim
 
 
 def listed_json(described: Described) -> str:
@@ -106,6 +112,7 @@ def listed_json(described: Described) -> str:
             "target": one.system.name if one.system else None,
             "title": described.claim(one),
             "severities": _severities(one).split(","),
+            "only_with_drill": one.changes_its_target,
             "tags": list(one.tags),
             "owner": one.owner,
             "source": {"file": described.policy.source(one.id).file, "line": described.policy.source(one.id).line},

@@ -77,7 +77,7 @@ def verify(scratch: Scratch) -> tuple[str, str]:
     except psycopg.Error as error:
         message = error.diag.message_primary or "the server does not answer"
         return "", f"the extension amcheck cannot be had: {message}; {_INSTALL}"
-    words = ("--heapallindexed", "--jobs=2", "--no-password", "--dbname=service=" + scratch.admin_service)
+    words = ("--heapallindexed", "--jobs=2", "--no-password", f"service={scratch.admin_service}")
     told = scratch.programs.run("pg_amcheck", *words, service=scratch.admin_service)
     if told.returncode == 0:
         return "sound", ""

@@ -27,6 +27,7 @@ _MISSING = (
     (re.compile(r'^must be (?:able to SET ROLE|member of role) "(.+?)"$'), "role {}"),
     (re.compile(r'^tablespace "(.+?)" does not exist$'), "tablespace {}"),
     (re.compile(r'^extension "(.+?)" (?:is not available|does not exist)$'), "extension {}"),
+    (re.compile(r'^collation "(.+?)"(?: for encoding "\w+")? does not exist$'), "collation {}"),
     (re.compile(r'^could not open extension control file "(?:.*/)?(.+?)\.control"'), "extension {}"),
     (re.compile(r'^permission denied to create extension "(.+?)"$'), "extension {}"),
     (re.compile(r"^must be owner of extension (.+)$"), "extension {}"),
@@ -55,7 +56,6 @@ _TELLABLE = re.compile(
     | ^(?:missing\ data\ for|extra\ data\ after)\ .*column.*$
     | ^could\ not\ (?:extend|write)\ .*No\ space\ left\ on\ device$
     | ^unexpected\ EOF\ .*$
-    | ^collation\ "[^"]*"\ for\ encoding\ .*$
     """,
     re.VERBOSE,
 )

@@ -1,5 +1,6 @@
 """What kind of dump a backup is."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from opscheck.units import format_bytes
 
 CUSTOM, TAR, DIRECTORY, PLAIN = "custom", "tar", "directory", "plain"
 _TABLE_OF_CONTENTS = "toc.dat"
+_USUAL_ENCODING = "UTF8"
+# In a plain dump, and in the first entry of an archive's table of contents, which is never packed.
+_ENCODING = re.compile(rb"SET client_encoding = '(\w+)'")
 _MAKE_ONE = "make it with pg_dump, one database each: pg_dump --format=custom"
 
 
@@ -28,6 +32,8 @@ class Dump:
     packing: Packing | None = None
     version: str = ""
     """That of the server that was dumped; empty where it is not told."""
+    encoding: str = _USUAL_ENCODING
+    """That of the database that was dumped."""
 
     def __str__(self) -> str:
         """The format, and what it is packed with."""
@@ -51,8 +57,8 @@ def recognised(path: Path, key: str) -> Dump:
         packing, first = kind.packing, head(path, kind.packing, HEAD)
         if not first:
             raise Failed(EMPTY, f"nothing is in it: its {format_bytes(path.stat().st_size)} are empty {packing.name}")
-        return Dump(path, _restorable(first, key), packing, _version(first))
-    return Dump(path, _restorable(first, key), None, _version(first))
+        return Dump(path, _restorable(first, key), packing, _version(first), _encoding(first))
+    return Dump(path, _restorable(first, key), None, _version(first), _encoding(first))
 
 
 def _folder(path: Path, key: str) -> Dump:
@@ -61,7 +67,8 @@ def _folder(path: Path, key: str) -> Dump:
         text = f"{key} is no dump in pg_dump's directory format: it has no {_TABLE_OF_CONTENTS}"
         raise ProbeError(ProblemKind.UNSUPPORTED, text, "name a template of files, or make it with pg_dump -Fd")
     with contents.open("rb") as file:
-        return Dump(path, DIRECTORY, None, _version(file.read(HEAD)))
+        first = file.read(HEAD)
+    return Dump(path, DIRECTORY, None, _version(first), _encoding(first))
 
 
 def _restorable(first: bytes, key: str) -> str:
@@ -78,6 +85,11 @@ def _restorable(first: bytes, key: str) -> str:
     if kind.format == "cluster":
         raise ProbeError(ProblemKind.UNSUPPORTED, f"{key} is a dump of a whole cluster, by pg_dumpall", _MAKE_ONE)
     raise ProbeError(ProblemKind.UNSUPPORTED, f"{key} is in none of pg_dump's formats", _MAKE_ONE)
+
+
+def _encoding(first: bytes) -> str:
+    found = _ENCODING.search(first)
+    return found[1].decode() if found is not None else _USUAL_ENCODING
 
 
 def _version(first: bytes) -> str:

@@ -3,7 +3,7 @@
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from opscheck.probes import probe_for
@@ -145,7 +145,7 @@ def unpack_archive(dump: Dump, advance: Callable[[float], None]) -> Dump:
                 raise ProbeError(ProblemKind.UNSUPPORTED, text, "set TMPDIR to a place with more room")
     dump.path.unlink()
     give(to, unprivileged_user())
-    return Dump(to, dump.format, None, dump.version)
+    return replace(dump, path=to, packing=None)
 
 
 def _of_the_backup(error: ProbeError, key: str) -> Exception:

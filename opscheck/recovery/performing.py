@@ -37,7 +37,7 @@ from opscheck.recovery.fetching import Fetching, Found, make_room, unpack_archiv
 from opscheck.recovery.leash import Leash
 from opscheck.recovery.programs import Programs, reachable_programs
 from opscheck.recovery.restoring import restore
-from opscheck.recovery.server import Scratch, for_client, for_server, own_server, scratch_database
+from opscheck.recovery.server import Scratch, Settings, for_client, for_server, own_server, scratch_database
 from opscheck.recovery.telling import Teller
 from opscheck.units import format_duration
 
@@ -77,6 +77,9 @@ class _Drill:
             self._do(made)
         except (Failed, Late, Ended, ProbeError) as error:
             ending = error
+            if isinstance(error, Late) and self._phase == FIND:
+                silent = f"the store did not answer within {format_duration(self._query.within_s)}"
+                ending = ProbeError(ProblemKind.LATE, silent)
         except Exception as error:  # noqa: BLE001 - it is told by whoever asked for the drill, and all is removed first
             ending = ProbeError(ProblemKind.BROKEN, f"opscheck failed in the phase {self._phase}: {_where(error)}")
         finally:
@@ -106,7 +109,8 @@ class _Drill:
             make_room(found, self._folder, self._place.disk_bytes, own_server=self._place.scratch is None)
         dump = self._fetched(fetching, found)
         with self._measured(START, "starting a scratch server"):
-            scratch = made.enter_context(self._scratch(reachable_programs(programs, self._folder)))
+            settings = Settings(dump.encoding, self._query.time_zone)
+            scratch = made.enter_context(self._scratch(reachable_programs(programs, self._folder), settings))
             self._know(server=scratch.version)
         self._restore(dump, scratch)
         with self._measured(ASSERT, "asking the restored database"):
@@ -125,13 +129,13 @@ class _Drill:
             self._know(made_of=str(dump), dumped_from=dump.version)
         return dump
 
-    def _scratch(self, programs: Programs) -> AbstractContextManager[Scratch]:
-        dsn, zone = scratch_dsn(self._place), self._query.time_zone
+    def _scratch(self, programs: Programs, settings: Settings) -> AbstractContextManager[Scratch]:
+        dsn = scratch_dsn(self._place)
         if dsn is None:
-            return own_server(programs, zone)
+            return own_server(programs, settings)
         database = self._task.database
         tell = partial(self._teller.tell, Made(database=database))
-        return scratch_database(programs, dsn, database, zone, tell)
+        return scratch_database(programs, dsn, database, settings, tell)
 
     def _restore(self, dump: Dump, scratch: Scratch) -> None:
         with self._measured(RESTORE, f"restoring {self._query.key}"):

@@ -55,7 +55,7 @@ def restore(dump: Dump, scratch: Scratch, advance: Advance) -> tuple[str, ...]:
         else:
             _run_pg_restore(dump, scratch, complaints)
     except Failed as failed:
-        raise _for_want_of_an_extension(failed, complaints) from None
+        raise _for_want_of_more(failed, complaints) from None
     return tuple(complaints.missing)
 
 
@@ -177,9 +177,9 @@ def _raise_ending(complaints: Complaints, program: str, code: int) -> None:
         raise Failed(REFUSED, f"{program} ended with {code}")
 
 
-def _for_want_of_an_extension(failed: Failed, complaints: Complaints) -> Exception:
+def _for_want_of_more(failed: Failed, complaints: Complaints) -> Exception:
     """It is not the backup's fault where what it needs is not installed on the scratch server."""
-    wanted = [one for one in complaints.missing if one.startswith("extension ")]
+    wanted = [one for one in complaints.missing if one.startswith(("extension ", "collation "))]
     if failed.trouble != REFUSED or not wanted:
         return failed
     return ProbeError(

@@ -43,6 +43,15 @@ _SETTINGS = {
 
 
 @dataclass(frozen=True)
+class Settings:
+    """What a database is made with."""
+
+    encoding: str
+    time_zone: str
+    """That of times that have none."""
+
+
+@dataclass(frozen=True)
 class Scratch:
     """A database with nothing in it, to restore into."""
 
@@ -81,7 +90,7 @@ def _newest(*programs: str) -> Installation:
 
 
 @contextmanager
-def own_server(programs: Programs, time_zone: str) -> Iterator[Scratch]:
+def own_server(programs: Programs, settings: Settings) -> Iterator[Scratch]:
     """A server in the drill's folder, for as long as the `with` takes. Raises ProbeError where it does not start."""
     folder, where = programs.folder, _place(programs.folder)
     passwords = {role: secrets.token_urlsafe(24) for role in (_ADMIN, _RESTORER)}
@@ -98,7 +107,7 @@ def own_server(programs: Programs, time_zone: str) -> Iterator[Scratch]:
             server.wait_until(lambda: _answers(admin), within=_STARTS_WITHIN_S)
         except ServerFailed as error:
             raise ProbeError(ProblemKind.UNSUPPORTED, f"the drill's own server does not start: {error}") from None
-        _make_database(admin, passwords[_RESTORER], time_zone)
+        _make_database(admin, passwords[_RESTORER], settings)
         write_service(folder, parameters(_RESTORER))
         write_service(folder, parameters(_ADMIN), _ADMIN_SERVICE)
         yield Scratch(
@@ -152,15 +161,22 @@ def _answers(dsn: str) -> bool:
     return False
 
 
-def _make_database(admin: str, password: str, time_zone: str) -> None:
+def _make_database(admin: str, password: str, settings: Settings) -> None:
     """A database, and its owner who is no superuser: a dump is data from outside, and runs as code."""
     with connect(admin, time.monotonic() + _CONNECTS_WITHIN_S) as connection:
         role, database = sql.Identifier(_RESTORER), sql.Identifier(_DATABASE)
         connection.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(role, sql.Literal(password)))
-        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0 OWNER {}").format(database, role))
-        _set_time_zone(connection, _DATABASE, time_zone)
+        connection.execute(_created(_DATABASE, settings))
+        connection.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(database, role))
+        _set_time_zone(connection, _DATABASE, settings.time_zone)
     with connect(admin, time.monotonic() + _CONNECTS_WITHIN_S, _DATABASE) as connection:
         connection.execute(sql.SQL("ALTER SCHEMA public OWNER TO {}").format(role))
+
+
+def _created(database: str, settings: Settings) -> sql.Composed:
+    """With no locale but C, any encoding is all right on any server."""
+    statement = "CREATE DATABASE {} TEMPLATE template0 ENCODING {} LC_COLLATE 'C' LC_CTYPE 'C'"
+    return sql.SQL(statement).format(sql.Identifier(database), sql.Literal(settings.encoding))
 
 
 def _set_time_zone(connection: Connection, database: str, time_zone: str) -> None:
@@ -170,7 +186,7 @@ def _set_time_zone(connection: Connection, database: str, time_zone: str) -> Non
 
 @contextmanager
 def scratch_database(
-    programs: Programs, dsn: str, database: str, time_zone: str, tell_made: Callable[[], None]
+    programs: Programs, dsn: str, database: str, settings: Settings, tell_made: Callable[[], None]
 ) -> Iterator[Scratch]:
     """A database of the drill's own on a scratch server, for as long as the `with` takes. Raises ProbeError."""
     connection = _connected(dsn)
@@ -179,11 +195,10 @@ def scratch_database(
         version = _version(connection)
         tell_made()
         with _telling("make a database on the scratch server"):
-            made = sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(database))
-            connection.execute(made)
+            connection.execute(_created(database, settings))
     try:
         with _connected(dsn) as connection, _telling("prepare its database"):
-            _set_time_zone(connection, database, time_zone)
+            _set_time_zone(connection, database, settings.time_zone)
             password = connection.info.password
         own = make_conninfo(dsn, dbname=database)
         write_service(programs.folder, {**conninfo_to_dict(own), **({"password": password} if password else {})})

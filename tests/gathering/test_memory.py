@@ -39,7 +39,16 @@ class AskDepth(Query[Depth], name="cistern.depth", remembered=True):
     place: str = ""
 
 
+@dataclass(frozen=True)
+class AskRestedDepth(AskDepth, name="cistern.rested_depth"):
+    """Asks how deep it is after a long rest, which is seldom."""
+
+    answer = Depth
+    kept_whole_for = timedelta(days=400)
+
+
 ASKED = AskDepth(target="well", place="yard")
+RESTED = AskRestedDepth(target="well")
 
 
 def well(url: str = "https://well.example.com") -> dict[str, HttpTarget]:
@@ -112,6 +121,34 @@ def test_an_empty_file_is_a_state_file_that_has_yet_to_begin(path):
     assert [] == earlier(memory_of(path))
     keep(memory_of(path), observed("6 m", NOW - MINUTE))
     assert ["6 m"] == earlier(memory_of(path))
+
+
+def test_what_is_kept_whole_is_neither_thinned_nor_dropped_after_forty_days(path):
+    ages = (399, 300, *range(99, 0, -1))
+    for days in ages:
+        keep(memory_of(path), observed(f"{days} m", NOW - timedelta(days=days)), query=RESTED)
+        keep(memory_of(path), observed(f"{days} m", NOW - timedelta(days=days)))
+
+    assert [f"{days} m" for days in ages] == earlier(memory_of(path), query=RESTED)
+    assert len(earlier(memory_of(path))) < 20
+
+
+def test_what_is_kept_whole_ends_too(path):
+    keep(memory_of(path), observed("9 m", NOW - timedelta(days=401)), query=RESTED)
+
+    keep(memory_of(path), observed("6 m", NOW - MINUTE))
+
+    assert [] == earlier(memory_of(path), query=RESTED)
+    assert [] == in_file(path, "SELECT * FROM keeping")
+
+
+def test_a_file_that_knows_of_nothing_kept_whole_goes_on(path):
+    keep(memory_of(path), observed("6 m", NOW - MINUTE))
+    in_file(path, "DROP TABLE keeping")
+
+    assert ["6 m"] == earlier(memory_of(path))
+    keep(memory_of(path), observed("7 m", NOW - timedelta(days=50)), query=RESTED)
+    assert ["7 m"] == earlier(memory_of(path), query=RESTED)
 
 
 def test_samples_of_the_future_are_ignored(path):

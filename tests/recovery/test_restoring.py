@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from opscheck.postgres_programs import VARIABLE, installations
 from opscheck.queries.observation import ProbeError, ProblemKind
 from opscheck.queries.recovery import (
     ABSENT,
@@ -23,8 +24,11 @@ from opscheck.queries.recovery import (
     START,
     Assertion,
 )
-from tests.servers.drills import HANGS, ROWS, SECRET, plain
+from tests.servers.drills import HANGS, ROWS, SECRET, has_amcheck, plain
 
+VERIFYING = [
+    one for one in installations("postgres", "initdb", "psql", "pg_restore", "pg_amcheck") if has_amcheck(one.folder)
+]
 ALL = [FIND, FETCH, START, RESTORE, ASSERT, CLEAN]
 TODAY = datetime.now(UTC)
 
@@ -105,6 +109,31 @@ def test_a_dump_of_a_newer_server_is_violated_with_both_versions(restore, key):
     assert (NEWER, RESTORE) == (drill.failure.trouble, drill.failure.phase)
     assert "PostgreSQL 18" in drill.failure.text
     assert "16." in drill.failure.text
+
+
+def test_a_server_of_the_drills_own_that_is_older_is_told_as_well(restore, monkeypatch):
+    (old,) = (one for one in installations("postgres") if one.major == 16)
+    monkeypatch.setenv(VARIABLE, str(old.folder))
+    drill = restore("18.dump", dsn=None)
+
+    assert NEWER == drill.failure.trouble
+    assert "newer pg_dump" in drill.failure.text or "PostgreSQL 18" in drill.failure.text
+
+
+def test_where_there_are_no_programs_that_is_unknown_with_what_to_install(restore, monkeypatch, tmp_path):
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    with pytest.raises(ProbeError) as told:
+        restore("16.dump", dsn=None)
+
+    assert (ProblemKind.UNSUPPORTED, True) == (told.value.problem.kind, "opscheck[drill]" in told.value.problem.advice)
+
+
+def test_bytes_that_are_of_no_encoding_are_restored_where_the_database_had_none(restore, shelf):
+    settings, table = b"SET client_encoding = 'SQL_ASCII';", b"CREATE TABLE orders (note text);"
+    rows = b"\n".join([settings, table, b"COPY orders FROM stdin;", b"\xff\xfe", b"\\."])
+    drill = restore(shelf.put("ascii.sql", plain("-- rows").encode().replace(b"-- rows", rows)))
+
+    assert ((), 1.0) == (drill.reasons, drill.assertions[0].number)
 
 
 def test_a_backup_that_is_gone_meanwhile_is_told(restore):
@@ -229,6 +258,15 @@ def test_limits_decide_whether_it_has_passed(restore):
 
     starts = ("recovered in", "the backup's data", "the newest row", "orders 1000,")
     assert [True] * 4 == [one.startswith(start) for one, start in zip(drill.reasons, starts, strict=True)]
+
+
+@pytest.mark.skipif(not VERIFYING, reason="no PostgreSQL with the extension amcheck is installed")
+def test_tables_and_indexes_are_verified_where_the_server_can(restore, shelf, monkeypatch):
+    monkeypatch.setenv(VARIABLE, str(VERIFYING[0].folder))
+    table = "CREATE TABLE t AS SELECT n FROM generate_series(1, 999) n; CREATE INDEX ON t (n);"
+    drill = restore(shelf.put("plain.sql", plain(table)), dsn=None, amcheck=True, assertions=())
+
+    assert ("sound", "", ()) == (drill.amcheck, drill.amcheck_missing, drill.reasons)
 
 
 def test_tables_and_indexes_that_could_not_be_verified_are_not_passed(restore):

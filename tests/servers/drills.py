@@ -80,6 +80,18 @@ def shelf_of_backups() -> Iterator[Shelf]:
         yield Shelf(folder)
 
 
+def has_amcheck(programs: Path) -> bool:
+    """Whether the server beside these programs has the extension amcheck."""
+    program = programs / "pg_config"
+    found = [program] if program.exists() else []
+    share = [
+        Path(subprocess.run([one, "--sharedir"], capture_output=True, text=True, check=True, timeout=10).stdout.strip())
+        for one in found
+    ]
+    usual = Path("/usr/share/postgresql") / programs.parent.name
+    return any((place / "extension" / "amcheck.control").exists() for place in (*share, usual))
+
+
 class ScratchServer:
     """A PostgreSQL with an empty database called drill_scratch, and a role that may make others."""
 

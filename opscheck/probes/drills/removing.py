@@ -8,6 +8,7 @@ was killed.
 import os
 import shutil
 import signal
+import subprocess
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +25,7 @@ _ENDING_TAKES_AT_MOST_S = 10.0
 _DROPPING_TAKES_AT_MOST_S = 10.0
 _POLL_S = 0.02
 _DROPS_BY_FORCE = 130000
+_PROC = Path("/proc")  # Linux; elsewhere ps is always there
 
 
 def remove_folder(folder: Path) -> None:
@@ -51,11 +53,10 @@ def server_in(folder: Path) -> int | None:
     """The process id of the server whose data is in this folder; None where none runs."""
     try:
         pid = int((folder / "data" / "postmaster.pid").read_text().split()[0])
-        # A number is given anew to other programs: it must be the one that was started with this folder.
-        command = Path(f"/proc/{pid}/cmdline").read_bytes()
     except (OSError, ValueError, IndexError):
         return None
-    return pid if os.fsencode(folder / "data") in command.split(b"\0") else None
+    # A number is given anew to other programs: it must be the one that was started with this folder.
+    return pid if str(folder / "data") in _command(pid) else None
 
 
 def drop_database(dsn: str, database: str) -> bool:
@@ -93,8 +94,24 @@ def _ended(pid: int, within_s: float) -> bool:
 def _lives(pid: int) -> bool:
     with suppress(ChildProcessError):  # it is no child of ours, mostly
         os.waitpid(pid, os.WNOHANG)
+    if not _PROC.exists():
+        return bool(_ps(pid, "state")) and not _ps(pid, "state").startswith("Z")
     try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
-    return state != "Z"
+
+
+def _command(pid: int) -> str:
+    """The command line of a process; empty where there is none."""
+    if not _PROC.exists():
+        return _ps(pid, "command")
+    try:
+        return (_PROC / str(pid) / "cmdline").read_text(errors="replace").replace("\0", " ")
+    except OSError:
+        return ""
+
+
+def _ps(pid: int, what: str) -> str:
+    command = ["ps", "-ww", "-o", f"{what}=", "-p", str(pid)]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603 - a number
