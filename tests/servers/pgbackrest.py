@@ -66,9 +66,17 @@ class PgBackRest:
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run it as the server's user, as a cron job would."""
+        return self._run([*self.command.split(), f"--stanza={STANZA}", *words], {})
+
+    def _good(self, words: list[str], environment: dict[str, str]) -> str:
+        done = self._run(words, environment)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def _run(self, words: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*self.command.split(), f"--stanza={STANZA}", *words],
-            env=os.environ | {"PGPASSWORD": self._password},
+            words,
+            env=os.environ | {"PGPASSWORD": self._password} | environment,
             capture_output=True,
             text=True,
             timeout=_TAKES_AT_MOST,
@@ -86,6 +94,15 @@ class PgBackRest:
     def back_up(self, kind: str = "full", repository: int = 1) -> None:
         """Make a backup."""
         self.good("backup", f"--type={kind}", f"--repo={repository}")
+
+    def type_in(self, command: str) -> str:
+        """Have a shell run a command in which pgBackRest is called by its name alone, and see it succeed."""
+        programs = self.place / "bin"
+        programs.mkdir(exist_ok=True)
+        (programs / "pgbackrest").write_text(f'#!/bin/sh\nexec {self.command} "$@"\n')
+        (programs / "pgbackrest").chmod(0o755)
+        path = f"{programs}:{os.environ['PATH']}"
+        return self._good(["sh", "-ec", command], {"PATH": path})
 
     def break_archive(self) -> None:
         """From now on no WAL reaches the repositories."""

@@ -8,9 +8,12 @@ import pytest
 from checks.backup.test_jobs import test_backups_are_made as check
 from opscheck import Findings, HostTarget, Severity
 from opscheck.expectations.backup.jobs import BackupJobs
+from opscheck.guidance.templates import render
 from opscheck.probes.host import open_session
 from opscheck.queries.backup_tools import PgbackrestInfo, ReadPgbackrest
 from opscheck.queries.observation import ProblemKind
+from opscheck.testing import expect
+from tests.checks.kubernetes.rendering import rendered
 from tests.servers.looking import look, missing
 from tests.servers.pgbackrest import STANZA, PgBackRest, backed_up
 
@@ -90,6 +93,27 @@ def test_a_full_backup_has_a_limit_of_its_own(backrest):
 
     assert finding.observed.startswith("age of the last full backup ")
     assert STANZA == finding.facts["full_stanza"]
+
+
+def test_what_is_suggested_mends_it(bare):
+    asked = expect(BackupJobs, HERE, tool="pgbackrest", **LIMITS)
+    findings = judged(bare, full_age={"P1": "7d"})
+    assert ["no good backup at all: no valid backups"] == [one.observed for one in findings.violations]
+
+    said = [bare.type_in(command) for command in rendered(asked, findings)]
+
+    assert any("no valid backups" in one for one in said)
+    assert any("new backup label" in one for one in said)
+    assert [] == judged(bare, full_age={"P1": "7d"}).violations
+
+
+def test_the_command_about_a_damaged_backup_can_be_typed(backrest):
+    label = told(backrest).stanzas[0].repositories[0].backups[-1].label
+    asked = expect(BackupJobs, HERE, tool="pgbackrest", **LIMITS)
+    facts = {"stanza": STANZA, "repository": "1", "damaged": label, "damaged_stanza": STANZA}
+    commands = [render(one, facts) for one in asked.default_remediation.commands if "damaged" in one]
+
+    assert [True] == [label in backrest.type_in(command) for command in commands if command]
 
 
 def test_a_stanza_that_is_not_there_is_found(backrest):

@@ -24,6 +24,7 @@ from opscheck.demo.kubernetes import (
 POLICY = """
 version: 1
 environment: test
+defaults: {timeout: 30s}  # other tests may run beside
 targets:
   cluster: {kind: kubernetes, namespace: shop}
   db-host: {kind: host, uri: "local://"}

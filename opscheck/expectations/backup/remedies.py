@@ -82,7 +82,7 @@ TOOL_COMMANDS = (
     "pgbackrest info --stanza={{ stanza }} --repo={{ repository }}",
     "pgbackrest backup --stanza={{ stale_stanza }} --repo={{ stale_repository }} --log-level-console=info",
     "pgbackrest backup --stanza={{ full_stanza }} --repo={{ full_repository }} --type=full --log-level-console=info",
-    "pgbackrest verify --stanza={{ damaged_stanza }} --set={{ damaged }} --output=text --verbose",
+    "pgbackrest info --stanza={{ damaged_stanza }} --repo={{ repository }} --set={{ damaged }}  # names the files",
     "pgbackrest info --stanza={{ missing_stanza }}  # was it renamed, or never created?",
     "barman list-backup {{ server }}",
     "barman show-backup {{ failed_server }} {{ failed }}",

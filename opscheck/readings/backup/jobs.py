@@ -162,7 +162,7 @@ def _require_certain(expectation: BackupJobs, made: Made, series: Series) -> Non
 
 def _tell_full(expectation: BackupJobs, made: Made, series: Series, findings: Findings) -> None:
     limit = expectation.full_age
-    if limit is None:
+    if limit is None or series.began is None:
         return
     facts = {**series.facts, **series.full_facts}
     if series.full_began is None:

@@ -178,3 +178,9 @@ def test_a_severity_of_its_own_is_that_of_what_is_not_graded():
     (finding,) = judged(bad, severity="P1").violations
 
     assert Severity.P1 == finding.severity
+
+
+def test_where_there_is_none_at_all_the_missing_full_one_is_no_second_trouble():
+    (finding,) = judged(stanza(repository(code=2, message="no valid backups")), full_age={"P1": "8d"}).violations
+
+    assert "no good backup at all: no valid backups" == finding.observed
