@@ -1,7 +1,7 @@
 """Targets that an expectation brings itself: no entry of the policy's `targets` names them."""
 
 import re
-from typing import ClassVar, Self
+from typing import ClassVar, Self, cast
 
 from pydantic import BaseModel, ConfigDict, SerializeAsAny, ValidationInfo
 from pydantic_core import PydanticCustomError
@@ -51,7 +51,8 @@ class Endpoint(OwnTarget):
         if found is None or not 0 < int(found["port"]) <= _LAST_PORT:
             raise PydanticCustomError("endpoint", cls.noun)
         # Not validated once more: what a policy writes here is a text, and a mapping is refused.
-        return cls.model_construct(name=f"tls://{found[0]}", host=found["host"].strip("[]"), port=int(found["port"]))
+        name, host = f"tls://{found[0]}", found["host"].strip("[]")
+        return cast("Self", cls.model_construct(name=name, host=host, port=int(found["port"])))
 
     @property
     def address(self) -> str:
@@ -77,7 +78,7 @@ class ScratchServer(OwnTarget):
         """Read `embedded`. Raises PydanticCustomError."""
         if text != EMBEDDED:
             raise PydanticCustomError("scratch", cls.noun)
-        return cls.model_construct(name=EMBEDDED)
+        return cast("Self", cls.model_construct(name=EMBEDDED))
 
     @classmethod
     def _look_up(cls, value: object, info: ValidationInfo) -> object:
