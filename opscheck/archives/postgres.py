@@ -68,7 +68,8 @@ class _Reader:
         self._at += 2  # the size of offsets, and the format
         compression = self._compression(version)
         made_at = self._moment()
-        database, dumped_from, dumped_by = self._text(), self._text(), self._text()
+        # A packager adds itself in brackets: `15.18 (Debian 15.18-0+deb12u1)`.
+        database, dumped_from, dumped_by = self._text(), self._word(), self._word()
         return Header(version, made_at, database, dumped_from, dumped_by, compression)
 
     def _compression(self, version: tuple[int, int]) -> str:
@@ -91,6 +92,9 @@ class _Reader:
         if length > _LONGEST_TEXT:
             raise Broken("its header is damaged")
         return self._bytes(length).decode()
+
+    def _word(self) -> str:
+        return self._text().partition(" ")[0]
 
     def _int(self) -> int:
         negative = self._byte()

@@ -22,7 +22,7 @@ def text(value: str | None) -> bytes:
 
 def header(version: tuple[int, int], compression: bytes, *, database: str | None = "orders") -> bytes:
     moment = b"".join(number(part) for part in (5, 30, 2, 28, 1, 124, 0))
-    names = text(database) + text("13.4") + text("15.2")
+    names = text(database) + text("13.4 (Debian 13.4-0+deb11u1)") + text("15.2")
     return MAGIC + bytes([*version, 0, 4, 8, 1]) + compression + moment + names
 
 
