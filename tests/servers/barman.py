@@ -14,7 +14,10 @@ from opscheck.demo.postgres import PostgreSQL
 from tests.servers.cache import NotThere, cached, fingerprint, last_line, make_once
 from tests.servers.fetching import FETCHING_TAKES_AT_MOST, cannot, may_fetch, run
 
-_PACKAGES = ("barman==3.19.1", "psycopg2-binary==2.9.13", "python-dateutil==2.9.0.post0", "six==1.17.0")
+BARMAN = "3.19.1"
+"""The version that is fetched."""
+
+_PACKAGES = (f"barman=={BARMAN}", "psycopg2-binary==2.9.13", "python-dateutil==2.9.0.post0", "six==1.17.0")
 _DEBIANS = Path("/usr/lib/postgresql/15")
 _TAKES_AT_MOST = 120
 

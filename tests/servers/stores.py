@@ -69,9 +69,9 @@ def debian() -> Path:
 
 
 @functools.cache
-def version_of(program: Path) -> str:
-    """As a server prints it: `Redis server v=7.0.15 sha=…`, `PgBouncer 1.18.0`, `postgres (PostgreSQL) 13.23`."""
-    said = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=30, check=True).stdout
+def version_of(program: Path, word: str = "--version") -> str:
+    """As a program prints it: `Redis server v=7.0.15 sha=…`, `PgBouncer 1.18.0`, `postgres (PostgreSQL) 13.23`."""
+    said = subprocess.run([program, word], capture_output=True, text=True, timeout=30, check=True).stdout
     words = (word.removeprefix("v=") for word in said.split())
     return next(word for word in words if word[:1].isdigit())
 

@@ -12,7 +12,9 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+from tests.servers.barman import BARMAN, find_barman
 from tests.servers.cache import NotThere
+from tests.servers.pgbackrest import find_pgbackrest
 from tests.servers.stores import debian, postgres, postgres_majors, redis, redis_majors, version_of
 
 # As the fixtures name their parameters.
@@ -49,6 +51,9 @@ def versions() -> Iterator[tuple[str, str]]:
     for major in redis_majors():
         yield "Redis", version_of(redis(major))
     yield "PgBouncer", version_of(debian() / "pgbouncer")
+    yield "pgBackRest", version_of(find_pgbackrest(), "version")
+    find_barman()
+    yield "Barman", BARMAN
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
