@@ -104,8 +104,11 @@ def _begun(local: datetime, resolution: timedelta, modified: datetime) -> dateti
     Then it was written last in that day, or soon after, and begun before that; one that was written much later was
     copied anew, and is as old as its name allows.
     """
-    # Times of one zone are compared by their clocks, of which an hour comes twice.
-    named = local.astimezone(UTC)
+    try:
+        # Times of one zone are compared by their clocks, of which an hour comes twice.
+        named = local.astimezone(UTC)
+    except OverflowError:  # a name of the year 1, or 9999
+        named = local.replace(tzinfo=UTC)
     if resolution > _EXACT and named <= modified <= named + resolution + _UPLOADED_WITHIN:
         return min(modified, named + resolution)
     return named

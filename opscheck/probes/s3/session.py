@@ -1,11 +1,14 @@
 """Reaching a bucket for the first time."""
 
 import time
+from datetime import datetime
 from typing import Any
 
 import boto3
+import botocore.session
 from botocore import exceptions
 from botocore.config import Config
+from botocore.utils import parse_timestamp
 
 from opscheck.probes.s3 import bucket, uploads
 from opscheck.probes.s3.refusals import Call, refusal
@@ -27,7 +30,9 @@ def open_session(target: S3Target, timeout_s: float) -> StoreSession:
 
 def _store(target: S3Target) -> S3Store:
     try:
-        session = boto3.session.Session(profile_name=target.profile, region_name=target.region)
+        found = botocore.session.Session(profile=target.profile)
+        found.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_moment)
+        session = boto3.session.Session(botocore_session=found, region_name=target.region)
         client = session.client("s3", endpoint_url=target.endpoint_url, config=_config(target))
         # A store that answers without them would be asked as nobody.
         if session.get_credentials() is None:
@@ -37,8 +42,19 @@ def _store(target: S3Target) -> S3Store:
         raise ProbeError(ProblemKind.UNSUPPORTED, text, "such as https://s3.example.com", target_down=True) from error
     except exceptions.BotoCoreError as error:
         raise refusal(error, Call("GetCallerIdentity", "", target.bucket)) from error
-    bundle = session._session.get_config_variable("ca_bundle")  # noqa: SLF001 - boto3 shows it nowhere else
-    return S3Store(client, Transport(target.ca_file or bundle), target.bucket)
+    authorities = target.ca_file or found.get_config_variable("ca_bundle")
+    return S3Store(client, Transport(authorities), target.bucket)
+
+
+def _moment(value: Any) -> datetime:
+    """What botocore's own parser reads, the usual form of it ten times as fast: a bucket may have 100,000 objects."""
+    try:
+        if isinstance(value, str) and value.endswith("Z"):
+            return datetime.fromisoformat(value)
+    except ValueError:
+        pass
+    moment: datetime = parse_timestamp(value)
+    return moment
 
 
 def _config(target: S3Target) -> Config:

@@ -60,6 +60,15 @@ def test_an_hour_that_comes_twice_is_the_earlier_one():
     assert datetime(2025, 10, 26, 0, 30, tzinfo=UTC) == series.newest.at
 
 
+def test_a_name_of_the_first_or_the_last_day_of_all_is_a_time():
+    names = {"names": "%Y%m%d-%H%M%S"}
+
+    (first,) = series_of(stored("00010101-000000"), time_zone="Asia/Tokyo", **names)
+    (last,) = series_of(stored("99991231-235959"), time_zone="America/New_York", **names)
+
+    assert (1, 9999) == (first.newest.at.year, last.newest.at.year)
+
+
 def test_of_two_with_one_time_the_newest_is_that_which_was_written_last():
     (series,) = series_of(stored("20260301-a", NOON), stored("20260301-b", NOON + timedelta(days=9)), names="%Y%m%d-*")
 
