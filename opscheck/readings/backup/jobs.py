@@ -129,13 +129,15 @@ def _is_young(expectation: BackupJobs, made: Made, series: Series, findings: Fin
 def _why(series: Series) -> dict[str, Any]:
     """The subject, and what keeps a younger backup from being made."""
     untold = [fault.observed for fault in series.faults if fault.observed not in series.detail]
+    reasons = [line for fault in series.faults for line in fault.evidence]
+    causes = (*series.because, *(cause for fault in series.faults for cause in fault.because))
     of_faults = {name: value for fault in series.faults for name, value in fault.facts.items()}
     return {
         "subject": series.subject,
         "since": series.none_since,
-        "evidence": (*untold, *series.evidence),
+        "evidence": (*untold, *reasons, *series.evidence),
         "facts": {**series.facts, **of_faults, **series.stale_facts},
-        "because": (*series.because, *(cause for fault in series.faults for cause in fault.because)),
+        "because": tuple(dict.fromkeys(causes)),
     }
 
 

@@ -65,6 +65,7 @@ def test_an_old_backup_of_a_suspended_cron_job_is_one_finding():
 
     (finding,) = findings.violations
     assert (Severity.P0, "age of the last good backup 3d (it is suspended)") == (finding.severity, finding.observed)
+    assert ("target/shop/cronjob/backup",) == finding.because
     assert any(command.endswith('"suspend": false}}\'') for command in commands(findings, "cronjob"))
 
 

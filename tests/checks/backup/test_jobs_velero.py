@@ -46,6 +46,7 @@ def test_the_last_backup_of_a_schedule_is_not_taken_for_a_good_one():
 
     assert Severity.P0 == finding.severity
     assert any("is Failed" in line for line in finding.evidence)
+    assert "no bucket" in finding.evidence
     assert finding.facts["failed_backup"].startswith("daily-")
 
 
