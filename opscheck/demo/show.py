@@ -3,11 +3,12 @@
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -151,6 +152,7 @@ def _child(command: Sequence[str], surroundings: Mapping[str, str]) -> Iterator[
         stderr=subprocess.STDOUT,
         encoding="utf-8",
         errors="replace",
+        start_new_session=True,  # a Ctrl-C at the terminal reaches us alone, and we end it before its servers
     )
     try:
         yield child
@@ -159,13 +161,13 @@ def _child(command: Sequence[str], surroundings: Mapping[str, str]) -> Iterator[
 
 
 def _end(child: subprocess.Popen[str]) -> None:
-    if child.poll() is None:
-        child.terminate()
-    try:
-        child.wait(_ENDING_TAKES_AT_MOST)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        child.wait(_ENDING_TAKES_AT_MOST)
+    """As by Ctrl-C, after which it cleans up; where it does not heed that, less and less politely."""
+    for how in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        if child.poll() is None:
+            child.send_signal(how)
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(_ENDING_TAKES_AT_MOST)
+            break
     _close(child.stdout)
 
 

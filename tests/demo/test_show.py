@@ -1,5 +1,6 @@
 """`opscheck demo`, from the outside."""
 
+import json
 import os
 import re
 import shlex
@@ -47,7 +48,30 @@ def test_the_policy_is_green_on_a_healthy_system_and_red_on_a_broken_one(tmp_pat
     assert [f"Broken: {name}: {what}" for name, what in FAULTS.items()] == [
         line for line in lines if line.startswith("Broken: ")
     ]
+    assert ["passed", "violated"] == [drill(tmp_path / "out" / run) for run in ("healthy/recovery", "broken/recovery")]
+    shown = [re.search(r"policies/(\w+)\.yaml( --drill)?", line).groups() for line in lines if line[:2] == "$ "]
+    assert [("recovery", " --drill"), ("daily", None), ("daily", None), ("recovery", " --drill")] == shown
     assert [] == list(folders.iterdir())
+
+
+def drill(records: Path) -> str:
+    """The verdict of the restore drill."""
+    results = json.loads((records / "run.json").read_text())["results"]
+    (found,) = [one for one in results if one["check"] == "recovery.drill"]
+    return found["verdict"]
+
+
+def test_what_breaks_no_backup_needs_no_second_drill_and_an_older_state_is_forgotten(tmp_path):
+    output = tmp_path / "out"
+    output.mkdir()
+    (output / "state.db").write_text("of servers that are gone")
+
+    code, lines = demo(output, faults=["cache"])
+
+    assert 0 == code, "\n".join(lines)
+    assert {"healthy/recovery", "healthy/daily", "broken/daily"} == {
+        str(found.parent.relative_to(output)) for found in output.glob("*/*/run.json")
+    }
 
 
 def test_what_cannot_be_broken_is_wrong_usage(tmp_path):
@@ -110,6 +134,7 @@ def test_held_it_says_how_to_get_there_until_it_is_ended(tmp_path, folders):
     assert f"export DATABASE_URL={shlex.quote(seen[1])}" in lines
     assert "Broken: cache: redis-server is stopped" in lines
     assert any(re.match(r"\s+opscheck run -p .*daily\.yaml", line) for line in lines)
+    assert any(re.match(r"\s+opscheck run -p .*recovery\.yaml --drill --state", line) for line in lines)
     assert any(re.match(r"\s+pytest .*checks --policy=.*daily\.yaml", line) for line in lines)
     (pid,) = [int(found[1]) for line in lines if (found := re.search(r"kill (\d+)  # PostgreSQL", line))]
     os.kill(pid, 0)
