@@ -1,6 +1,7 @@
 """The bytes of a backup, from all three kinds of store: whole, in parts, and none."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -91,3 +92,20 @@ def test_each_version_is_read_by_its_id(moto_bucket):
         assert b"first" == b"".join(pieces)
     assert 5 == session.store.size(KEY, first, deadline=deadline())
     session.close()
+
+
+def test_several_are_read_at_once(store):
+    bodies = {f"db/{number}.dump": bytes([number]) * 300_000 for number in range(6)}
+    for key, body in bodies.items():
+        store.put(key, body)
+    session = store.session()
+
+    def whole(key: str) -> bytes:
+        with session.store.open(key, "", deadline=deadline()) as pieces:
+            return b"".join(pieces)
+
+    with ThreadPoolExecutor(6) as threads:
+        found = dict(zip(bodies, threads.map(whole, bodies), strict=True))
+    session.close()
+
+    assert bodies == found
