@@ -78,15 +78,13 @@ class _Performance:
 
     def __enter__(self) -> Self:
         self._folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=reachable_parent()))
-        # One that ends by an exception in another thread, as by Ctrl-C, comes by here before the process is gone.
-        atexit.register(self._end)
         try:
             self._process = self._start()
         except BaseException:
-            self._over = True
-            atexit.unregister(self._end)
             remove_folder(self._folder)
             raise
+        # One that ends by an exception in another thread, as by Ctrl-C, comes by here before the process is gone.
+        atexit.register(self._end)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -85,8 +85,12 @@ class _Drill:
         finally:
             leash.calm()
             with self._measured(CLEAN, "removing what the drill has made"):
-                made.close()
-                remove_folder(self._folder)
+                try:
+                    made.close()
+                except ProbeError as error:
+                    ending = error
+                finally:
+                    remove_folder(self._folder)
         return ending
 
     def told(self, ending: Failed | Late | Ended | ProbeError | None) -> Drill:

@@ -165,7 +165,7 @@ def _make_database(admin: str, password: str, settings: Settings) -> None:
     """A database, and its owner who is no superuser: a dump is data from outside, and runs as code."""
     with connect(admin, time.monotonic() + _CONNECTS_WITHIN_S) as connection:
         role, database = sql.Identifier(_RESTORER), sql.Identifier(_DATABASE)
-        connection.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(role, sql.Literal(password)))
+        connection.execute(sql.SQL("CREATE ROLE {} LOGIN BYPASSRLS PASSWORD {}").format(role, sql.Literal(password)))
         connection.execute(_created(_DATABASE, settings))
         connection.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(database, role))
         _set_time_zone(connection, _DATABASE, settings.time_zone)
@@ -193,10 +193,10 @@ def scratch_database(
     with connection:
         refuse_what_is_no_scratch(connection)
         version = _version(connection)
-        tell_made()
-        with _telling("make a database on the scratch server"):
-            connection.execute(_created(database, settings))
+    tell_made()
     try:
+        with _connected(dsn) as connection, _telling("make a database on the scratch server"):
+            connection.execute(_created(database, settings))
         with _connected(dsn) as connection, _telling("prepare its database"):
             _set_time_zone(connection, database, settings.time_zone)
             password = connection.info.password
@@ -204,7 +204,13 @@ def scratch_database(
         write_service(programs.folder, {**conninfo_to_dict(own), **({"password": password} if password else {})})
         yield Scratch(programs, own, own, SERVICE, version)
     finally:
-        drop_database(dsn, database)
+        dropped = drop_database(dsn, database)
+    if not dropped:
+        raise ProbeError(
+            ProblemKind.UNREACHABLE,
+            f"the drill's database {database} is still on the scratch server: it could not be dropped",
+            f'DROP DATABASE "{database}"',
+        )
 
 
 def refuse_what_is_no_scratch(connection: Connection) -> None:

@@ -245,6 +245,14 @@ def test_what_an_assertion_does_not_yield_is_told(restore):
     assert 6 == len(drill.reasons)
 
 
+def test_rows_that_policies_hide_are_counted(restore, shelf):
+    table = ["CREATE TABLE orders (id int);", "INSERT INTO orders VALUES (1);"]
+    hidden = [f"ALTER TABLE orders {word} ROW LEVEL SECURITY;" for word in ("ENABLE", "FORCE")]
+    drill = restore(shelf.put("hidden.sql", plain(*table, *hidden)), dsn=None)
+
+    assert 1.0 == drill.assertions[0].number
+
+
 def test_an_assertion_changes_nothing(restore):
     drill = restore("16.dump", assertions=(Assertion("writes", "SELECT pg_catalog.setval('s', 1) FROM orders"),))
 

@@ -6,8 +6,11 @@ import pytest
 from psycopg import sql
 
 from opscheck.permissions.postgres import render
+from opscheck.postgres_programs import installations
 from opscheck.queries.observation import ProbeError, ProblemKind
 from opscheck.queries.postgres.base import MakeDatabases
+from opscheck.recovery.programs import Programs
+from opscheck.recovery.server import Settings, scratch_database
 from opscheck.targets import PostgresTarget
 
 
@@ -102,3 +105,22 @@ def test_the_printed_grants_are_enough(restore, scratch):
     drill = restore("16.dump", dsn=dsn_of(scratch, "drill_scratch", "opscheck:granted"))
 
     assert () == drill.reasons
+
+
+def test_a_database_that_cannot_be_dropped_is_told_with_what_to_type(scratch, tmp_path):
+    def tell_made():
+        pass
+
+    found = installations("psql", "pg_restore")[0]
+    settings, name = Settings("UTF8", "UTC"), "opscheck_drill_kept"
+    dsn = dsn_of(scratch, "drill_scratch")
+    with (
+        pytest.raises(ProbeError, match="opscheck_drill_kept is still on the scratch server") as told,
+        scratch_database(Programs(found, tmp_path), dsn, name, settings, tell_made),
+        scratch.admin() as connection,
+    ):
+        connection.execute("ALTER DATABASE opscheck_drill_kept OWNER TO postgres")
+
+    with scratch.admin() as connection:
+        connection.execute("DROP DATABASE opscheck_drill_kept")
+    assert 'DROP DATABASE "opscheck_drill_kept"' == told.value.problem.advice
