@@ -60,6 +60,7 @@ class _Reading:
 
     def _counted(self, pieces: Iterable[bytes], tell: Callable[[float], None]) -> Iterator[bytes]:
         for piece in pieces:
+            self._clock.check()
             self._clock.read += len(piece)
             if self._query.hashed:
                 self._sha256.update(piece)

@@ -2,11 +2,14 @@
 
 import hashlib
 import os
+import re
+import time
+from contextlib import contextmanager
 
 import pytest
 
 from opscheck.archives.plain import PlainScan
-from opscheck.queries.observation import Problem, ProblemKind
+from opscheck.queries.observation import ProbeError, Problem, ProblemKind
 from opscheck.queries.stores.content import Content, ReadContent
 from opscheck.units import format_bytes
 from opscheck.working import going_on
@@ -275,3 +278,25 @@ def test_the_progress_tells_how_much_of_it_was_read(here, dumps, monkeypatch):
 
     assert f"reading {KEY} 100% of {format_bytes(len(dumps.plain))}" == seen[-1]
     assert "" == going_on()
+
+
+def test_a_store_that_trickles_ends_in_time_and_says_how_far_it_came(here, dumps):
+    here.put(KEY, dumps.plain)
+    session = here.session()
+    session.store.open = trickling
+    began = time.monotonic()
+
+    with pytest.raises(ProbeError) as raised:
+        session.ask(ReadContent("target", KEY, 1_000_000), 1.0)
+
+    assert 5 > time.monotonic() - began
+    assert ProblemKind.LATE is raised.value.problem.kind
+    assert re.fullmatch(rf"{re.escape(KEY)}: \d+B of 1MB were read in [\d.]+(ms|s)", raised.value.problem.text)
+    assert "raise `within`" == raised.value.problem.advice
+    assert "" == going_on()
+
+
+@contextmanager
+def trickling(*_, **__):
+    """A byte at a time, for ever."""
+    yield iter(lambda: time.sleep(0.01) or b"\x1f", b"")
