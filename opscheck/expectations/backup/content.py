@@ -16,6 +16,7 @@ from opscheck.expectations.backup.content_remedies import (
     PACKERS,
     REMEDIATION,
     of_packer,
+    packers_of,
 )
 from opscheck.expectations.backup.series import Backup
 from opscheck.expectations.json_paths import JsonPath
@@ -89,9 +90,9 @@ class BackupContent(OfSeries, check="backup.content"):
         return self.time_limit_s * max(1, len(self.series)) if self.depth == "whole" else 0.0
 
     @property
-    def packer(self) -> str:
-        """The program that packs them, as their names say; empty where they do not."""
-        return next((packer for end, packer in PACKERS.items() if self.names.endswith(end)), "")
+    def packers(self) -> frozenset[str]:
+        """The programs that may have packed them, as their names say."""
+        return packers_of(self.names)
 
     @property
     def recorded(self) -> ChecksumIn | None:
@@ -128,7 +129,7 @@ class BackupContent(OfSeries, check="backup.content"):
         """What is of the other kind of store, or of another way to name its endpoint."""
         job = set() if self.cronjob else JOB_FACTS
         elsewhere = of_other_places(self.target, self.fact_names)
-        others = set().union(*(of_packer(one) for one in PACKERS.values() if self.packer and one != self.packer))
+        others = set().union(*(of_packer(one) for one in PACKERS.values() if one not in self.packers))
         return frozenset(elsewhere | job | others | (FOLDER_FACTS if isinstance(self.target, S3Target) else set()))
 
     def _about(self, content: ReadEnds | ReadContent) -> list[Query[Any]]:

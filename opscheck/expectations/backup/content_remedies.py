@@ -15,6 +15,7 @@ PACKERS: Mapping[str, str] = {
 }
 """By how a name ends, the program that packs such files."""
 
+_UNPACKED = (".dump", ".tar", ".sql", "/")
 _NAMES = tuple(dict.fromkeys(PACKERS.values()))
 # The dump has its name once it is known to be whole, so that nobody takes half of one for a backup.
 _CUSTOM = "pg_dump -d {0} -Fc -f {1}.tmp && pg_restore -f /dev/null {1}.tmp && mv {1}.tmp {1}"
@@ -23,6 +24,14 @@ _PACKED = (
     " && {2} -dc {1}.tmp | tail -n 12 | grep 'dump complete' && mv {1}.tmp {1}"
 )
 _KNOWN, _UNKNOWN = "{{ database }}", '"$DATABASE"'
+
+
+def packers_of(names: str) -> frozenset[str]:
+    """The programs that may have packed what is named so; all of them where names do not say."""
+    found = next((packer for end, packer in PACKERS.items() if names.endswith(end)), None)
+    if found is not None:
+        return frozenset({found})
+    return frozenset() if names.endswith(_UNPACKED) else frozenset(_NAMES)
 
 
 def packed(packer: str) -> str:

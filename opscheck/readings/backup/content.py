@@ -130,10 +130,10 @@ def new_key(expectation: BackupContent, series: Series, now: datetime) -> str:
 
 
 def _packer(expectation: BackupContent, content: Content) -> str:
-    """The program that has packed it; empty where none has, or its name says another one."""
-    found = content.packed_with[0] if content.packed_with else ""
-    named_so = expectation.packer
-    return named_so if found in {"", named_so} else ("" if named_so else found)
+    """The program that has packed it, or should have; empty where none has, or its name says another one."""
+    should = next(iter(expectation.packers)) if len(expectation.packers) == 1 else ""
+    found = content.packed_with[0] if content.packed_with else should
+    return found if found in expectation.packers else ""
 
 
 def _place(expectation: BackupContent, backup: Backup, name: str) -> dict[str, str]:

@@ -111,4 +111,4 @@ def test_the_commands_that_may_be_completed_name_what_findings_carry(target, nam
     assert not any(malformed(command) for command in one.default_remediation.commands)
     assert any("pg_dump" in command for command in left)
     assert any("aws" in command for command in left) == (target is not FOLDER)
-    assert any("zstd" in command for command in left) == (not names.endswith(".gz"))
+    assert any("zstd" in command for command in left) == names.endswith(".zst")

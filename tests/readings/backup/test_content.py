@@ -131,7 +131,9 @@ def test_a_dump_that_does_not_tell_its_database_leaves_that_to_the_person():
     [
         ("db/{series}-%Y%m%d.sql.gz", ("gzip",), "gzip"),
         ("db/{series}-%Y%m%d.sql.gz", (), "gzip"),
-        ("db/{series}-%Y%m%d.sql", ("zstd",), "zstd"),
+        ("db/{series}-%Y%m%d.bin", ("zstd",), "zstd"),
+        ("db/{series}-%Y%m%d.bin", (), ""),
+        ("db/{series}-%Y%m%d.sql", ("zstd",), ""),
         ("db/{series}-%Y%m%d.sql.gz", ("zstd",), ""),
     ],
 )
