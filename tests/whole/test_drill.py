@@ -190,6 +190,26 @@ def test_the_drill_is_known_in_later_runs_and_one_that_fails_after_it_is_told(op
     assert opscheck.record["passed_at"] < opscheck.record["began_at"]
 
 
+def test_a_state_file_that_cannot_be_read_is_unknown_and_no_drill_that_was_never_done(opscheck):
+    opscheck.write("16.dump")
+    (opscheck.folder / "state.db").write_text("no database " * 100)
+
+    opscheck.run("--only", "practised", "--state", "state.db")
+
+    assert "unknown" == opscheck.results["practised"]["verdict"]
+    assert "no drill is known: the state file" in opscheck.results["practised"]["summary"]
+
+
+def test_a_record_that_cannot_be_written_is_told_before_anything_is_begun(opscheck):
+    opscheck.write("16.dump")
+    (opscheck.folder / "drill.json").mkdir()
+
+    code, printed = opscheck.run("--drill")
+
+    assert (20, "unknown") == (code, opscheck.results["restore"]["verdict"]), printed
+    assert "the drill's record cannot be written to drill.json" in opscheck.results["restore"]["summary"]
+
+
 def test_two_workers_do_a_drill_once(opscheck):
     opscheck.write("16.dump")
     checks = ["-m", "pytest", "--policy=policy.yaml", "--run-json=run.json", "--drill", "--state=state.db", "-n2"]
