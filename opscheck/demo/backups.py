@@ -13,6 +13,7 @@ from opscheck.processes import ServerFailed
 
 DATABASE = "database/%Y/%m/%d/backup-%Y%m%d-%H%M%S.dump"
 CONFIGURATION = "config/backup-%Y%m%d-%H%M%S.tar.gz"
+LOGS = "logs/%Y/%m/%d/application-%Y%m%d-%H%M%S.log.gz"
 
 _UPLOADED_AFTER = timedelta(seconds=20)
 _MISSING = timedelta(hours=5)

@@ -26,6 +26,9 @@ from opscheck.processes import folder
 
 __all__ = ["FAULTS", "Environment"]
 
+# Beside the server's data, as far as a demo has an elsewhere.
+_ARCHIVE_COMMAND = "mkdir -p ../archive && test ! -f ../archive/%f && cp %p ../archive/%f"
+
 
 class _Closable(Protocol):
     def close(self) -> None: ...
@@ -116,7 +119,14 @@ class Environment:
         self._say("S3", self.s3.port)
 
     def _start_postgres(self) -> None:
-        self.postgres = self._keep(PostgreSQL(self._postgres_version))
+        self.postgres = self._keep(
+            PostgreSQL(
+                self._postgres_version,
+                archive_mode="on",
+                archive_command=_ARCHIVE_COMMAND,
+                archive_timeout="60",  # else a segment of a quiet server is archived when it is full
+            )
+        )
         self._dumps = history.a_week(self.postgres, self._started)
         self._say(f"PostgreSQL {self.postgres.version}", self.postgres.port)
 
@@ -136,6 +146,8 @@ class Environment:
     def _start_backups(self) -> None:
         made = [*self._dumps, *history.configurations(self.world, self._started)]
         self.backups = self._keep(Backups(self.s3, made, another=self._back_up, every=EVERY))
+        shipped = history.shipped_logs(self._started)
+        self._keep(Backups(self.s3, shipped, another=_ship_log, every=history.LOGS_SHIPPED_EVERY))
 
     def _back_up(self) -> Backup:
         return history.go_on(self.postgres, self.world, cluster.NAMESPACE)
@@ -169,6 +181,10 @@ class Environment:
             "NO_PROXY": around_proxies,
             "no_proxy": around_proxies,
         }
+
+
+def _ship_log() -> Backup:
+    return history.ship_log(datetime.now(UTC).replace(microsecond=0))
 
 
 class _Home:

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 
 from opscheck.demo import backup_jobs, tables
-from opscheck.demo.backups import CONFIGURATION, DATABASE, Backup
-from opscheck.demo.dumps import as_if_made, configuration, dump
+from opscheck.demo.backups import CONFIGURATION, DATABASE, LOGS, Backup
+from opscheck.demo.dumps import as_if_made, configuration, dump, log
 from opscheck.demo.kubernetes import World
 from opscheck.demo.postgres import PostgreSQL
 from opscheck.processes import ServerFailed
@@ -17,6 +17,8 @@ _AT_NIGHT = 2
 _KEPT_ALL_FOR = timedelta(hours=6)
 _FIRST_WORKFLOWS, _WORKFLOWS_A_DAY, _WORKFLOWS_SINCE = 600, 60, 25
 _DAY = timedelta(days=1)
+LOGS_SHIPPED_EVERY = timedelta(minutes=1)
+_LOGS_SHIPPED = 10
 
 
 def a_week(server: PostgreSQL, now: datetime) -> list[Backup]:
@@ -41,6 +43,16 @@ def configurations(world: World, now: datetime) -> list[Backup]:
     newest = now - backup_jobs.CONFIGURATION_BEFORE
     days = [newest - day * _DAY for day in reversed(range(_NIGHTS))]
     return [Backup(CONFIGURATION, configuration(world, at), at) for at in days]
+
+
+def shipped_logs(now: datetime) -> list[Backup]:
+    """What the application logged in the last minutes, as it was shipped minute by minute."""
+    return [ship_log(now - minute * LOGS_SHIPPED_EVERY) for minute in reversed(range(_LOGS_SHIPPED))]
+
+
+def ship_log(at: datetime) -> Backup:
+    """What it logged in the minute before."""
+    return Backup(LOGS, log(at), at)
 
 
 def go_on(server: PostgreSQL, world: World, namespace: str) -> Backup:
