@@ -259,7 +259,9 @@ def _contents(run: Run, piece: list[_Entry], password: str | None, within_s: flo
     output = run(_READ, words, within_s).stdout.decode("latin-1")  # of a certificate every byte is ASCII
     parts = re.split(r"^begin;\w+\n", output, flags=re.MULTILINE)[1:]
     if len(parts) != len(piece) or not all(part.endswith("end\n") for part in parts):
-        raise ProbeError(ProblemKind.UNREADABLE, f"the answer is none of ours: {output[-100:]!r}")
+        # Not the answer's own words: it may hold the key of a keystore.
+        last = piece[min(len(piece), max(1, len(parts))) - 1].path
+        raise ProbeError(ProblemKind.UNREADABLE, f"the answer is none of ours: it breaks off while {last} is read")
     return {entry.path: _content(entry.kind, part, password) for entry, part in zip(piece, parts, strict=True)}
 
 

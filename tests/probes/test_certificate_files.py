@@ -436,6 +436,20 @@ def test_what_is_read_of_a_file_and_makes_no_sense_never_passes(kind, output, fa
         assert [fault] == [file.fault for file in read_certificate_files(run, query, None, 1).files]
 
 
+def test_nothing_of_a_keystore_is_told_where_its_answer_breaks_off():
+    """It may be one without a password, and what broke off may be the key."""
+
+    def run(script, arguments, timeout_s):
+        listed = "file;0;pkcs12;10;1;\npath;/x\nall;1\n"
+        broken = "begin;pkcs12\nas;base64\n+cGxhbnRlZC1rZXk"
+        return Finished(0, (broken if "begin;$1" in script else listed).encode(), b"")
+
+    with pytest.raises(ProbeError) as caught:
+        read_certificate_files(run, ReadCertificateFiles("host", paths=("/x",)), None, 1)
+    assert "cGxhbnRlZC1rZXk" not in str(caught.value.problem)
+    assert "it breaks off while /x is read" in caught.value.problem.text
+
+
 def test_a_host_without_grep_says_so():
     def run(script, arguments, timeout_s):
         return Finished(127, b"", b"sh: grep: not found")
