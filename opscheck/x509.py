@@ -1,5 +1,6 @@
 """From certificates as they come, in DER or PEM, to what they say."""
 
+import re
 import threading
 import warnings
 from collections.abc import Iterable, Iterator
@@ -16,6 +17,8 @@ from opscheck.queries.certificates import Certificate
 
 # What is done about warnings is the whole process's, and not a thread's.
 _ONE_AT_A_TIME = threading.Lock()
+
+_BEGIN = re.compile(rb"-----BEGIN (X509 )?CERTIFICATE-----")
 
 E = TypeVar("E", bound=x509.ExtensionType)
 
@@ -43,7 +46,12 @@ def certificate_of(certificate: x509.Certificate) -> Certificate:
 def certificates_in_pem(text: bytes) -> tuple[Certificate, ...]:
     """Every certificate in a PEM text, in its order; whatever else is in it is left out. Raises ValueError."""
     with quietly():
-        return certificates_of(x509.load_pem_x509_certificates(text))
+        found = certificates_of(x509.load_pem_x509_certificates(text))
+    # Of one that does not end, as the last of a chain that was cut off, cryptography says nothing.
+    begun = len(_BEGIN.findall(text))
+    if len(found) < begun:
+        raise ValueError(f"only {len(found)} of {begun} certificates are whole")
+    return found
 
 
 def certificate_in_der(data: bytes) -> Certificate:

@@ -52,10 +52,11 @@ def test_nothing_but_the_certificate_is_ever_decoded_of_a_secret():
     [
         ("tls.crt is empty", lambda pem: b""),
         ("tls.crt is no certificate in PEM, or only a part of one", lambda pem: pem[:200]),
+        ("tls.crt is no certificate in PEM, or only a part of one", lambda pem: pem + pem[:200]),
         ("tls.crt is no certificate in PEM, or only a part of one", lambda pem: b"\xff\xfe"),
         ("tls.crt is no certificate in PEM, or only a part of one", lambda pem: pem.replace(b"MII", b"AAA")),
     ],
-    ids=["empty", "part", "bytes", "damaged"],
+    ids=["empty", "part", "second part", "bytes", "damaged"],
 )
 def test_what_is_no_certificate_is_told_without_a_byte_of_it(world, session, pair, unreadable, spoil):
     world.add(tls_secret("shop-tls", "shop", pem=spoil(pair[0])))
