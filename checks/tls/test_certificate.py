@@ -6,13 +6,12 @@ from opscheck.readings.tls.certificate import (
     Served,
     Trouble,
     first_to_end,
-    lifetime_within,
     served,
     troubles,
     unanswered,
     unknown,
 )
-from opscheck.readings.tls.lifetimes import Told, judge_lifetime
+from opscheck.readings.tls.lifetimes import Told, judge_lifetime, lifetime_within
 
 
 def test_the_certificate_that_is_served_is_good(

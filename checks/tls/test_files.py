@@ -4,7 +4,7 @@ from opscheck import Findings, Observe
 from opscheck.expectations.tls.files import TlsFiles
 from opscheck.queries.certificate_files import CertificateFiles
 from opscheck.queries.observation import CouldNotObserve
-from opscheck.readings.tls.files import Trouble, by_end, kept, troubles, unseen
+from opscheck.readings.tls.files import Trouble, by_end, kept, of_unknown_kind, troubles, unseen
 from opscheck.readings.tls.lifetimes import Told, judge_lifetime, measure_lifetime, severity_of
 from opscheck.readings.tls.serving import stale, unserved
 
@@ -29,6 +29,7 @@ def test_the_certificates_in_files_are_good(expectation: TlsFiles, observe: Obse
         for trouble in stale(expectation, kept(answer.files), served, observe.now, all_seen=problem is None):
             tell(findings, trouble)
         problem = problem or unserved(served)
+    problem = problem or of_unknown_kind(kept(answer.files))
     if problem is not None:
         raise CouldNotObserve(expectation.files, problem)
 

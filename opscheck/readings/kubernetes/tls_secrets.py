@@ -59,12 +59,24 @@ class Secrets:
 
     def unjudged(self, certificates: Iterable[Certificate]) -> Problem | None:
         """Why nothing can be said of what some certificates are kept in; None where something can of all."""
+        chosen = tuple(certificates)
+        return self._lost(chosen) or self._of_unknown_kind(chosen)
+
+    def _lost(self, certificates: Iterable[Certificate]) -> Problem | None:
         issued = (one for one in certificates if lifetime_of(one) is not None and not one.is_terminating)
         lost = [f"{one.name} ({_place(one)[1]})" for one in issued if _place(one) not in self._secrets]
         if not lost:
             return None
         text = f"no secret of type kubernetes.io/tls holds what was issued for {some(lost)}"
         return cannot_tell(text, "see whether that secret is there, and of which type")
+
+    def _of_unknown_kind(self, certificates: Iterable[Certificate]) -> Problem | None:
+        keeping = [self._secrets[_place(one)] for one in certificates if _place(one) in self._secrets]
+        odd = [one.name for one in (*keeping, *self.by_hand) if one.certificates and not one.certificates[0].key]
+        if not odd:
+            return None
+        text = f"the certificate in secret {some(odd)} has a key of unknown kind"
+        return cannot_tell(text, "have one issued with RSA or a usual curve")
 
     def _kept_troubles(self, certificate: Certificate, secret: Secret, now: datetime) -> Iterator[Trouble]:
         said = lifetime_of(certificate)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
 from msgspec.structs import replace
 
@@ -10,7 +10,7 @@ from opscheck.expectations.tls.certificate import TlsCertificate
 from opscheck.queries.certificates import Certificate
 from opscheck.queries.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.queries.tls.handshake import Handshake, Handshakes, Protocol
-from opscheck.readings.tls.lifetimes import CLOCK_HINT, Lifetime, moment, not_yet_valid, path_from, weaknesses
+from opscheck.readings.tls.lifetimes import CLOCK_HINT, moment, not_yet_valid, path_from, weaknesses
 from opscheck.readings.tls.names import covers
 from opscheck.units import Severity
 
@@ -24,7 +24,6 @@ _NO_ISSUER = frozenset({2, 20, 21})
 _USUAL_FLOOR = Protocol.TLSV1_2
 _USUAL_BITS = {"rsa_bits": 2048, "ec_bits": 256}
 _MOST_NAMES = 5
-_FIRST_DAY = datetime(1, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -123,19 +122,6 @@ def first_to_end(path: tuple[Certificate, ...], now: datetime) -> list[Certifica
 def ended(path: Iterable[Certificate], now: datetime) -> list[Certificate]:
     """Those that are valid no more."""
     return [one for one in path if one.not_after < now]
-
-
-def lifetime_within(path: tuple[Certificate, ...], certificate: Certificate) -> Lifetime:
-    """
-    How long a certificate of the path lets the leaf be valid.
-
-    A share is one of the leaf's lifetime. A quarter of an authority's twenty years would be red for five of them.
-    """
-    try:
-        start = certificate.not_after - path[0].lifetime
-    except OverflowError:  # a leaf that is to outlast the calendar, below an authority that is not
-        start = _FIRST_DAY
-    return Lifetime(start, certificate.not_after)
 
 
 def troubles(one: Served, now: datetime) -> list[Trouble]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from shlex import quote
 
 from opscheck.expectations.tls.files import TlsFiles
 from opscheck.queries.certificate_files import MOST_FILES, CertificateFile, CertificateFiles, Fault, Unmatched
@@ -162,6 +163,19 @@ def unseen(answer: CertificateFiles) -> Problem | None:
         kind=ProblemKind.DENIED if denied else ProblemKind.UNSUPPORTED,
         text="; ".join(reasons[:_SHOWN]) + more,
         advice="; ".join(dict.fromkeys(advice)),
+    )
+
+
+def of_unknown_kind(files: Iterable[Kept]) -> Problem | None:
+    """Why it cannot be told whether a key is strong enough; None where it can be of all of them."""
+    odd = [one for one in files if not one.head.key]
+    if not odd:
+        return None
+    word = "openssl pkcs12 -nokeys -in" if odd[0].file.keystore else "openssl x509 -noout -text -in"
+    return Problem(
+        kind=ProblemKind.UNREADABLE,
+        text="; ".join(f"{one.subject} has a key of unknown kind" for one in odd[:_SHOWN]),
+        advice=f"see it ({word} {quote(odd[0].file.path)}), and have one issued with RSA or a usual curve",
     )
 
 

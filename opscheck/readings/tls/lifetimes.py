@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 from opscheck.expectations.tls.lifetimes import CertificatesLast
 from opscheck.judging import Findings
@@ -11,6 +11,7 @@ from opscheck.units import Duration, Graded, Percentage, Severity, format_durati
 
 CLOCK_HINT = "if it was just issued: is the clock right here, and where it was issued?"
 
+_FIRST_DAY = datetime(1, 1, 1, tzinfo=UTC)
 _FORGEABLE = {"md2", "md4", "md5", "sha1"}
 
 
@@ -187,10 +188,18 @@ def weakest_of(path: Iterable[Certificate]) -> Certificate:
 
 
 def lifetime_of_path(path: tuple[Certificate, ...]) -> Lifetime:
+    """How long a chain holds: until its weakest link ends."""
+    return lifetime_within(path, weakest_of(path))
+
+
+def lifetime_within(path: tuple[Certificate, ...], certificate: Certificate) -> Lifetime:
     """
-    How long a chain holds: until its weakest link ends.
+    How long a certificate of a chain lets the first one be valid.
 
     A share is one of the first one's lifetime. A quarter of an authority's twenty years would be red for five of them.
     """
-    end = weakest_of(path).not_after
-    return Lifetime(end - path[0].lifetime, end)
+    try:
+        start = certificate.not_after - path[0].lifetime
+    except OverflowError:  # one that is to outlast the calendar, below an authority that is not
+        start = _FIRST_DAY
+    return Lifetime(start, certificate.not_after)

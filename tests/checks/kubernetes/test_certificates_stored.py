@@ -1,5 +1,6 @@
 """kubernetes.certificates with `tls_secrets`: what is really stored, beside what cert-manager says of it."""
 
+import msgspec
 import pytest
 
 from opscheck import Severity
@@ -60,6 +61,16 @@ def test_a_secret_that_is_empty_or_holds_no_certificate_is_told():
 def test_a_certificate_whose_secret_is_not_there_is_unknown():
     with pytest.raises(CouldNotObserve, match=r"holds what was issued for api \(api-tls\)"):
         stored(a_certificate())
+
+
+@pytest.mark.parametrize("objects", [[a_certificate()], []], ids=["kept", "nobody's"])
+def test_a_key_of_unknown_kind_is_unknown(objects):
+    """Whether it is strong enough is not known."""
+    secret = a_secret("api-tls", pem())
+    odd = msgspec.structs.replace(secret, certificates=(msgspec.structs.replace(secret.certificates[0], key=""),))
+
+    with pytest.raises(CouldNotObserve, match="the certificate in secret api-tls has a key of unknown kind"):
+        stored(*objects, secrets=[odd], min_matches=0)
 
 
 def test_one_that_is_not_issued_yet_needs_no_secret():

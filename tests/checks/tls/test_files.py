@@ -1,6 +1,8 @@
 """`tls.files` on real files, and beside what a real server serves."""
 
 import os
+import shutil
+import subprocess
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -151,6 +153,19 @@ def test_a_weak_key_is_told_at_its_own_severity(folder):
         finding.expected,
         finding.severity,
     )
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
+def test_a_key_of_unknown_kind_is_unknown(folder):
+    """A curve of 112 bits is one that is not known here, and must not pass for a good key."""
+    path = folder / "odd.pem"
+    words = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:secp112r1 -nodes -days 90 -subj /CN=odd -keyout"
+    subprocess.run(["openssl", *words.split(), folder / "key", "-out", path], check=True, capture_output=True)
+    findings, problem = unknown(path)
+
+    assert [] == findings
+    assert f"{path} has a key of unknown kind" == problem.text
+    assert f"openssl x509 -noout -text -in {path}" in problem.advice
 
 
 @pytest.mark.parametrize(

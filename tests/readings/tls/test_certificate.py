@@ -9,7 +9,8 @@ from opscheck.expectations.tls.certificate import TlsCertificate
 from opscheck.queries.certificates import Certificate
 from opscheck.queries.observation import Problem, ProblemKind
 from opscheck.queries.tls.handshake import Handshake, Handshakes, Older, Protocol
-from opscheck.readings.tls.certificate import first_to_end, lifetime_within, served, troubles, unanswered, unknown
+from opscheck.readings.tls.certificate import first_to_end, served, troubles, unanswered, unknown
+from opscheck.readings.tls.lifetimes import lifetime_within
 from opscheck.testing import NOON, expect
 
 DAY = timedelta(days=1)

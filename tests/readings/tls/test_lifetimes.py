@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from opscheck import Severity
 from opscheck.expectations.tls.lifetimes import CertificatesLast
@@ -14,6 +15,7 @@ from opscheck.readings.tls.lifetimes import (
     called,
     judge_lifetime,
     lifetime_of,
+    lifetime_of_path,
     lifetime_told,
     not_yet_valid,
     path_from,
@@ -143,3 +145,13 @@ def test_authorities_that_sign_each_other_end_somewhere():
     two = certificate(subject="CN=Two", issuer="CN=One")
 
     assert (one, two) == path_from(one, [one, two])
+
+
+def test_one_that_is_to_outlast_the_calendar_ends_with_its_authority():
+    """RFC 5280 has 9999-12-31 for what shall never end."""
+    endless = certificate(subject="CN=device", issuer="CN=Authority")
+    endless = replace(endless, not_after=datetime(9999, 12, 31, tzinfo=UTC))
+    authority = certificate(subject="CN=Authority", left=20)
+
+    assert authority.not_after == lifetime_of_path((endless, authority)).end
+    assert Severity.P1 == severity_of(expectation(), lifetime_of_path((endless, authority)), NOW)
