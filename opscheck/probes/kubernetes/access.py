@@ -3,9 +3,11 @@
 import base64
 import os
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -24,6 +26,8 @@ from opscheck.targets import KubernetesTarget
 
 # What the package raises on a file that is no kubeconfig depends on where it stumbles.
 _NOT_A_KUBECONFIG = (ConfigException, yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError)
+# Fields that kubeconfigs have as names of files, or with `-data` behind the name as what is in them.
+_IN_FILES = ("certificate-authority", "client-certificate", "client-key")
 
 Headers = list[tuple[str, str]]
 
@@ -111,13 +115,14 @@ def _from_kubeconfig(target: KubernetesTarget, place: str, deadline: float) -> A
         user = _entry(merged, "users", context.get("user"))
         identity, advice = _identity(user, context.get("user"))
         _replace_exec(user, cluster, deadline)
-        loader.load_and_set(configuration)
+        acting, impersonation = _impersonation(user.value if user else {}, place)
+        with _data_in_files(cluster, user):
+            loader.load_and_set(configuration)
+            access = _access(configuration, cluster.value, impersonation, identity + acting, advice)
     except OSError as error:
         raise _misconfigured(f"the kubeconfig {place} cannot be read: {error.strerror}", "check its rights") from error
     except _NOT_A_KUBECONFIG as error:
         raise _misconfigured(f"the kubeconfig {place} cannot be used: {_first_line(error)}", "correct it") from error
-    acting, impersonation = _impersonation(user.value if user else {}, place)
-    access = _access(configuration, cluster.value, impersonation, identity + acting, advice)
     return replace(access, context=str(loader.current_context["name"]))
 
 
@@ -174,6 +179,26 @@ def _replace_exec(user: Any, cluster: Any, deadline: float) -> None:
     if certificate := status.get("clientCertificateData"):
         fields["client-certificate-data"] = base64.b64encode(certificate.encode()).decode()
         fields["client-key-data"] = base64.b64encode(status["clientKeyData"].encode()).decode()
+
+
+@contextmanager
+def _data_in_files(*entries: Any) -> Iterator[None]:
+    """
+    Put certificates and keys that a kubeconfig holds as data into files, which are gone when they have been read.
+
+    Python takes keys from files alone. Those that the package writes stay until the process ends, and for ever when a
+    signal ends it.
+    """
+    held = [(name, entry.value) for entry in entries if entry for name in _IN_FILES if entry.value.get(f"{name}-data")]
+    if not held:
+        yield
+        return
+    with TemporaryDirectory(prefix="opscheck-") as folder:
+        for name, fields in held:
+            path = Path(folder) / name
+            path.write_bytes(base64.standard_b64decode(fields.pop(f"{name}-data")))
+            fields[name] = str(path)
+        yield
 
 
 def _impersonation(user: Mapping[str, Any], place: str) -> tuple[str, Headers]:

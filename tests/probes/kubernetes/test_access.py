@@ -2,15 +2,18 @@
 
 import base64
 import json
+import tempfile
 
 import pytest
 import trustme
 import yaml
 
+from opscheck import KubernetesTarget
 from opscheck.demo.kubernetes import DEFAULT_USER, KubernetesApi, Rule, World, pod
 from opscheck.demo.serving import LoopbackServer, Response
+from opscheck.probes.kubernetes import open_session
 from opscheck.queries.observation import ProblemKind
-from tests.probes.kubernetes.asking import BOTH, asked, refused, tls
+from tests.probes.kubernetes.asking import BOTH, SHOP, asked, names, refused, tls
 
 # Where the kubeconfig is
 
@@ -257,6 +260,30 @@ def test_a_client_certificate_is_shown(world, config, authority):
         )
 
         assert BOTH == asked(path)
+
+
+def test_no_key_of_the_kubeconfig_stays_in_a_file_while_the_cluster_is_asked(
+    world, config, authority, tmp_path, monkeypatch
+):
+    """Whoever ends the run with a signal would leave it there for ever."""
+    clients, files = trustme.CA(), tmp_path / "temporary"
+    files.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(files))
+    mine = clients.issue_cert("john@example.com")
+    with KubernetesApi(world, tls=tls(authority, client_authority=clients)) as server:
+        path = config(
+            server=server,
+            user={
+                "client-certificate-data": base64.b64encode(mine.cert_chain_pems[0].bytes()).decode(),
+                "client-key-data": base64.b64encode(mine.private_key_pem.bytes()).decode(),
+            },
+        )
+        session = open_session(KubernetesTarget(kind="kubernetes", namespace="shop", kubeconfig=str(path)), 5)
+        try:
+            assert [] == list(files.iterdir())
+            assert BOTH == names(session.ask(SHOP, 5))
+        finally:
+            session.close()
 
 
 # Proxies
