@@ -14,7 +14,7 @@ from opscheck.readings.recovery.drill import (
     number_of,
     phases,
 )
-from opscheck.readings.recovery.outcome import age_s
+from opscheck.readings.recovery.outcome import age_s, ahead
 
 
 def test_the_newest_backup_is_restored(expectation: RestoreDrill, observe: Observe, findings: Findings) -> None:
@@ -63,7 +63,12 @@ def _judge_times(expectation: RestoreDrill, drill: Drill, findings: Findings) ->
             evidence=evidence(drill),
         )
     for name, at in (("age of the data", drill.data_time), ("age of the newest row", drill.newest)):
-        if at is not None:
+        if at is None:
+            continue
+        if future := ahead(drill, at):
+            fault = Fault(f"{name}: {future}", "a time that has been; compare `time_zone` and the clocks")
+            _add(findings, drill.key, fault, evidence(drill))
+        else:
             age = age_s(drill, at)
             findings.grade(name, age, expectation.age, unit="s", subject=drill.key, since=at, evidence=evidence(drill))
 

@@ -8,11 +8,12 @@ from opscheck.expectations.backup.series import Series
 from opscheck.expectations.recovery.drill import DrillAssertion, RestoreDrill
 from opscheck.queries.recovery import BROKEN, EMPTY, NEWER, PHASES, REFUSED, Asserted, Drill
 from opscheck.readings.backup.stores import address_of
-from opscheck.readings.recovery.outcome import age_s
+from opscheck.readings.recovery.outcome import age_s, ahead
 from opscheck.targets import FolderTarget
 from opscheck.units import format_duration, format_value
 
 _DAMAGED = frozenset({BROKEN, EMPTY, REFUSED})
+_NOT_ASKED = Asserted(name="", problem="it was not asked")
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,8 @@ def broken(expectation: RestoreDrill, drill: Drill) -> Iterator[tuple[str, Fault
     """The assertions that do not hold, by name."""
     asserted = {one.name: one for one in drill.assertions}
     for assertion in expectation.assertions:
-        answer = asserted.get(assertion.name)
-        if answer is not None and (observed := _against(assertion, drill, answer)):
+        answer = asserted.get(assertion.name, _NOT_ASKED)
+        if observed := _against(assertion, drill, answer):
             yield assertion.name, Fault(observed, _limits(assertion), _question(assertion.sql))
 
 
@@ -95,6 +96,8 @@ def _against(assertion: DrillAssertion, drill: Drill, asserted: Asserted) -> str
         return asserted.problem
     if asserted.time is not None:
         age = age_s(drill, asserted.time)
+        if future := ahead(drill, asserted.time):
+            return future
         return f"{format_duration(age)} old" if limits.newest_within_s is None or age > limits.newest_within_s else ""
     number = asserted.number
     if number is None:  # a snapshot of another policy, which asked for a time

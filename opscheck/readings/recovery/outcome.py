@@ -7,6 +7,9 @@ from opscheck.own_targets import AssertionLimits, DrillLimits
 from opscheck.queries.recovery import Asserted, Drill
 from opscheck.units import format_duration, format_value
 
+_CLOCKS_S = 900.0
+"""How far the clocks may be apart of where a backup was made and where it is restored."""
+
 
 def reasons(drill: Drill, limits: DrillLimits) -> tuple[str, ...]:
     """Why it has not passed; nothing where it has."""
@@ -18,6 +21,12 @@ def reasons(drill: Drill, limits: DrillLimits) -> tuple[str, ...]:
 def age_s(drill: Drill, at: datetime) -> float:
     """How old something is that was there at that time, when the drill began."""
     return (drill.began_at - at).total_seconds()
+
+
+def ahead(drill: Drill, at: datetime) -> str:
+    """How far in the future a time lies, in words; empty where it does not. What is to come is no young one."""
+    seconds = -age_s(drill, at)
+    return f"in the future: {format_duration(seconds)} ahead of the drill" if seconds > _CLOCKS_S else ""
 
 
 def _reasons(drill: Drill, limits: DrillLimits) -> Iterator[str]:
@@ -39,6 +48,8 @@ def _reasons(drill: Drill, limits: DrillLimits) -> Iterator[str]:
 
 def _too_old(drill: Drill, what: str, at: datetime, most: float | None) -> Iterator[str]:
     age = age_s(drill, at)
+    if future := ahead(drill, at):
+        yield f"{what} is {future}"
     if most is not None and age > most:
         yield f"{what} is {format_duration(age)} old, at most {format_duration(most)}"
 

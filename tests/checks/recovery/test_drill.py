@@ -93,6 +93,34 @@ def test_data_and_rows_that_are_too_old_are_told_by_their_age_when_the_drill_beg
     assert [] == judged(done(**{field: NOON - timedelta(hours=1)}), expected(**asked)).violations
 
 
+@pytest.mark.parametrize("field", ["data_time", "newest"])
+def test_a_time_in_the_future_is_no_young_one(field):
+    asked = {"newest": "SELECT max(at) FROM orders", "age": {"P1": "1h"}}
+    (finding,) = judged(done(**{field: NOON + timedelta(hours=3)}), expected(**asked)).violations
+
+    assert finding.observed.endswith("in the future: 3h ahead of the drill")
+    assert [] == judged(done(**{field: NOON + timedelta(minutes=10)}), expected(**asked)).violations
+
+
+def test_data_of_the_future_is_told_where_no_age_is_asked():
+    assert judged(done(data_time=NOON + timedelta(days=1))).violations
+
+
+def test_an_assertion_whose_time_is_in_the_future_does_not_hold():
+    paid = {"name": "paid", "sql": "SELECT max(at) FROM payments", "newest_within": "1h"}
+    drill = done(assertions=(Asserted(name="paid", time=NOON + timedelta(days=2)),))
+
+    (finding,) = judged(drill, expected(assertions=[paid])).violations
+
+    assert "in the future: 2d ahead of the drill" == finding.observed
+
+
+def test_an_assertion_without_an_answer_does_not_hold():
+    (finding,) = judged(done(), expected(assertions=[ORDERS])).violations
+
+    assert "it was not asked" == finding.observed
+
+
 @pytest.mark.parametrize(
     ("target", "facts"),
     [
