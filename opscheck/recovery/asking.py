@@ -1,5 +1,6 @@
 """Asking the restored database: the policy's assertions, and whether its tables and indexes are sound."""
 
+import math
 import re
 import time
 from collections.abc import Iterator
@@ -59,6 +60,8 @@ def _asserted(assertion: Assertion, values: tuple[str | None, ...]) -> Asserted:
         return Asserted(name=assertion.name, problem="NULL: there is no row" if assertion.is_time else "NULL")
     number = float(values[0])
     if not assertion.is_time:
+        if not math.isfinite(number):  # NaN is neither too small nor too large
+            return Asserted(name=assertion.name, problem="a number that is none, such as NaN")
         return Asserted(name=assertion.name, number=number)
     try:
         return Asserted(name=assertion.name, time=datetime.fromtimestamp(number, UTC))

@@ -36,6 +36,7 @@ _PERMISSION_DENIED = "42501"
 _OF_THE_SESSION = ("57", "55P03", "08", "53300")
 # Messages of these classes are about the statement, those of others may quote a row.
 _ABOUT_THE_STATEMENT = ("0A", "25", "3F", "42", "53", "54")
+_OF_NAMES = ("3F", "42")
 _DENIED = re.compile(r"permission denied for (\w[\w ]*?) (\S+)$")
 _GRANTS = {"schema": "USAGE ON SCHEMA", "function": "EXECUTE ON FUNCTION", "sequence": "SELECT ON SEQUENCE"}
 
@@ -106,12 +107,17 @@ def _telling(connection: Connection, sql: str, before: str) -> Iterator[None]:
 
 def _problem(connection: Connection, error: psycopg.Error, sqlstate: str, place: str) -> ProbeError:
     message = error.diag.message_primary or ""
-    if not sqlstate.startswith(_ABOUT_THE_STATEMENT):
+    if not sqlstate.startswith(_ABOUT_THE_STATEMENT) or _is_of_a_value(error, sqlstate):
         text = f"sql ends in {_condition(sqlstate)} (SQLSTATE {sqlstate}){place}; the server's log has the message"
         return ProbeError(ProblemKind.UNREADABLE, text)
     if sqlstate == _PERMISSION_DENIED:
         return ProbeError(ProblemKind.DENIED, message, _grant(message, identifier(connection.info.user)))
     return ProbeError(ProblemKind.UNSUPPORTED, f"sql is refused: {message} (SQLSTATE {sqlstate}){place}")
+
+
+def _is_of_a_value(error: psycopg.Error, sqlstate: str) -> bool:
+    """Whether it is a value that names nothing, as one cast to regclass: of a name in the statement its place comes."""
+    return sqlstate.startswith(_OF_NAMES) and sqlstate != _PERMISSION_DENIED and not error.diag.statement_position
 
 
 def _grant(message: str, role: str) -> str:
