@@ -14,11 +14,15 @@ from opscheck.queries.observation import ProbeError, ProblemKind
 from opscheck.queries.recovery import BROKEN, NEWER, REFUSED
 from opscheck.recovery.failing import Failed
 
-_PSQL = re.compile(r"^psql:.*?:\d+: (?:ERROR|FATAL|PANIC):  ([0-9A-Z]{5}): (.*)$")
+# The server speaks its own language; what is an error is told by its SQLSTATE, whatever that calls it.
+_PSQL = re.compile(r"^psql:.*?:\d+: (?P<word>[^\s:]+):  (?!0[012])(?P<sqlstate>[0-9A-Z]{5}): (?P<message>.*)$")
 _PSQL_ITSELF = re.compile(r"^psql:(?:.*?:\d+:)? (?:error|fatal): (.*)$")
 _PG_RESTORE = re.compile(r"^pg_restore: error: (.*)$")
-_FROM_SERVER = re.compile(r"^(?P<before>.*?)(?:ERROR|FATAL|PANIC):  (?P<message>.*)$")
+_FROM_SERVER = re.compile(r'^(?P<before>.*?)(?P<word>[^\s:"]+):  (?P<message>.*)$')
+_IN_ENGLISH = frozenset({"ERROR", "FATAL", "PANIC"})
 _OF_TABLE = re.compile(r'COPY failed for table "[^"]*"')
+# What follows a complaint, in a line of its own, where it is rows that are refused.
+_OF_ROWS = re.compile(r"^(?:CONTEXT:  COPY |LINE \d+: ?INSERT |Command was: INSERT )")
 _NO_COMMANDS = ("backslash commands are restricted", "wrong key", "invalid command")
 
 # What the server of a drill need not have: it says nothing about the backup.
@@ -72,6 +76,10 @@ _UNPACKS_NOT = re.compile(r"this build does not support|cannot restore from comp
 _NO_ROOM = ("53100", "53200")
 _MORE_ROOM = "set TMPDIR to a place with more room, and say with `disk` how much it takes"
 _LONGEST = 200
+_NOT_UNDERSTOOD = "the scratch server complains in another language than English, so that nobody knows of what"
+_ENGLISH = "ALTER ROLE … SET lc_messages = 'C' for the role of the scratch server's dsn, as a superuser"
+_ITS_LACK = "the scratch server lacks, so that they are not restored"
+_MAKE_IT = "make on the scratch server what rows name: roles come from pg_dumpall --roles-only"
 
 
 @dataclass
@@ -80,6 +88,8 @@ class Complaints:
 
     missing: dict[str, None] = field(default_factory=dict)
     ending: Exception | None = None
+    _heard: str = ""
+    """What the last complaint adds to `missing`, unless it turns out to be about rows."""
 
     def hear(self, line: str) -> None:
         """Take down one line of what a program prints as errors."""
@@ -87,11 +97,14 @@ class Complaints:
             return
         line = line.rstrip()
         if (found := _PSQL.match(line)) is not None:
-            self._server_says(found[2], found[1])
+            self._server_says(found["word"], found["message"], found["sqlstate"])
         elif (found := _PSQL_ITSELF.match(line)) is not None:
             self.ending = _psql_says(found[1])
         elif (found := _PG_RESTORE.match(line)) is not None:
             self._pg_restore_says(found[1])
+        elif self._heard and _OF_ROWS.match(line) is not None:
+            del self.missing[self._heard]
+            self.ending = _rows_lack("")
 
     def _pg_restore_says(self, text: str) -> None:
         found = _FROM_SERVER.match(text)
@@ -99,18 +112,40 @@ class Complaints:
             self.ending = _of_the_archive(text)
             return
         table = _OF_TABLE.search(found["before"])
-        self._server_says(found["message"], "", table[0] if table else "")
+        self._server_says(found["word"], found["message"], "", table[0] if table else "")
 
-    def _server_says(self, message: str, sqlstate: str, where: str = "") -> None:
-        for pattern, words in _MISSING:
-            if (found := pattern.match(message)) is not None:
-                self.missing[words.format(*found.groups())] = None
-                return
+    def _server_says(self, word: str, message: str, sqlstate: str, where: str = "") -> None:
+        if word not in _IN_ENGLISH:
+            self.ending = ProbeError(ProblemKind.UNSUPPORTED, _NOT_UNDERSTOOD, _ENGLISH)
+            return
+        if missing := _missing(message):
+            self._lacks(missing, where)
+            return
         text = told(message, sqlstate)
         if sqlstate.startswith(_NO_ROOM) or message.endswith(("No space left on device", "out of memory")):
             self.ending = ProbeError(ProblemKind.UNSUPPORTED, f"the scratch server has no room: {text}", _MORE_ROOM)
             return
         self.ending = Failed(REFUSED, f"{where}: {text}" if where else text)
+
+    def _lacks(self, missing: str, where: str) -> None:
+        if where:
+            self.ending = _rows_lack(f"{where}: ")
+            return
+        self._heard = missing if missing not in self.missing else ""
+        self.missing[missing] = None
+
+
+def _missing(message: str) -> str:
+    """What the scratch server lacks, by its message; empty where that is about something else."""
+    for pattern, words in _MISSING:
+        if (found := pattern.match(message)) is not None:
+            return words.format(*found.groups())
+    return ""
+
+
+def _rows_lack(where: str) -> ProbeError:
+    """That rows are lost, and not only who owns them. What they name is in them, and not told."""
+    return ProbeError(ProblemKind.UNSUPPORTED, f"{where}rows name a role or a collation that {_ITS_LACK}", _MAKE_IT)
 
 
 def told(message: str, sqlstate: str = "") -> str:

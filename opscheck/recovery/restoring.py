@@ -76,8 +76,9 @@ def _run_pg_restore(dump: Dump, scratch: Scratch, complaints: Complaints) -> Non
     words = (f"--dbname=service={SERVICE}", *_AS_ITS_OWNER, *jobs, dump.path)
     with _listened_to(scratch, complaints, "pg_restore", *words, stdin=subprocess.DEVNULL) as process:
         process.wait()
-    # It ends with 1 also where it went on after what may be missing.
-    _raise_ending(complaints, "pg_restore", process.returncode if not complaints.missing else 0)
+    # It ends with 1 also where it went on after what may be missing; with another number it did not come to its end.
+    went_on = complaints.missing and process.returncode == 1
+    _raise_ending(complaints, "pg_restore", 0 if went_on else process.returncode)
 
 
 def _feed_psql(dump: Dump, scratch: Scratch, complaints: Complaints, advance: Advance) -> None:

@@ -101,6 +101,43 @@ def test_what_says_nothing_of_the_backup_is_unknown(line):
     assert isinstance(heard(line).ending, ProbeError)
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"psql:<stdin>:13: FEHLER:  22P02: ungültige Eingabesyntax für Typ integer: »{SECRET}«",
+        f"{QUERY.replace('ERROR', 'FEHLER')}Rolle »{SECRET}« existiert nicht",
+        f"{COPY.replace('ERROR', '错误')}{SECRET}",
+    ],
+)
+def test_a_server_that_speaks_another_language_is_heard_and_not_understood(line):
+    ending = heard(line).ending
+
+    assert isinstance(ending, ProbeError)
+    assert ("lc_messages" in ending.problem.advice, SECRET in str(ending.problem)) == (True, False)
+
+
+@pytest.mark.parametrize("line", ["psql:<stdin>:2: HINWEIS:  00000: so", "psql:<stdin>:2: WARNUNG:  01000: so"])
+def test_what_is_no_error_in_any_language_ends_nothing(line):
+    assert heard(line).ending is None
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        (f'{COPY}role "{SECRET}" does not exist',),
+        (f'psql:<stdin>:9: ERROR:  42704: role "{SECRET}" does not exist', f"CONTEXT:  COPY orders, line 1: {SECRET}"),
+        (f'{QUERY}role "{SECRET}" does not exist', "LINE 1: INSERT INTO orders VALUES ('x');"),
+    ],
+)
+def test_rows_that_name_what_is_missing_are_not_left_out(lines):
+    complaints = heard(*lines)
+
+    assert isinstance(complaints.ending, ProbeError)
+    assert "rows name a role or a collation that the scratch server lacks" in complaints.ending.problem.text
+    assert [] == list(complaints.missing)
+    assert SECRET not in str(complaints.ending.problem)
+
+
 def test_the_first_that_matters_is_told():
     lines = [
         "pg_restore: while PROCESSING TOC:",

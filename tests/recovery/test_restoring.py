@@ -245,6 +245,33 @@ def test_what_an_assertion_does_not_yield_is_told(restore):
     assert 6 == len(drill.reasons)
 
 
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+def test_a_number_that_is_none_keeps_no_limit(restore, number):
+    asked = (Assertion("share", f"SELECT '{number}'::float8"),)
+    drill = restore("16.dump", assertions=asked, limits={"assertions": {"share": {"at_least": 1, "at_most": 5}}})
+
+    assert (None, "a number that is none, such as NaN") == (drill.assertions[0].number, drill.assertions[0].problem)
+    assert not drill.passed
+
+
+def test_a_value_that_is_no_name_of_the_server_is_not_told(restore):
+    drill = restore("16.dump", assertions=(Assertion("named", "SELECT count(note::regclass) FROM orders"),))
+
+    assert "42P01" in drill.assertions[0].problem
+    assert SECRET not in str(drill)
+
+
+@pytest.mark.parametrize(("kind", "value"), [("regrole", SECRET), ("regcollation", f'"{SECRET}"')])
+def test_rows_that_name_what_the_server_lacks_are_lost_and_that_is_told(restore, shelf, kind, value):
+    rows = ["CREATE TABLE t (kind " + kind + ");", "COPY t FROM stdin;", value, "\\."]
+    inserted = [rows[0], f"INSERT INTO t VALUES ('{value}');"]  # noqa: S608 - a dump of our own
+    for key, statements in ((f"{kind}.sql", rows), (f"{kind}-inserts.sql", inserted)):
+        with pytest.raises(ProbeError, match="rows name a role or a collation") as told:
+            restore(shelf.put(key, plain(*statements)), assertions=())
+
+        assert SECRET not in str(told.value.problem)
+
+
 def test_rows_that_policies_hide_are_counted(restore, shelf):
     table = ["CREATE TABLE orders (id int);", "INSERT INTO orders VALUES (1);"]
     hidden = [f"ALTER TABLE orders {word} ROW LEVEL SECURITY;" for word in ("ENABLE", "FORCE")]
