@@ -29,18 +29,19 @@ _SHOWN = 3
 
 @dataclass(frozen=True)
 class Dated:
-    """The backups of a series by when their data was read, newest first, and what is wrong with those times."""
+    """
+    The backups of a series by when their data was read, newest first, and what is wrong with those times.
+
+    Those whose manifest was not read come last: nobody knows how old they are.
+    """
 
     backups: tuple[Backup, ...]
+    newest: Backup | None = None
+    """The newest that is not in the future."""
     future: tuple[Backup, ...] = ()
     """Those that say that they were begun after now."""
     untold: tuple[tuple[Backup, str], ...] = ()
     """Those whose manifest does not say when, each with the reason."""
-
-    @property
-    def newest(self) -> Backup | None:
-        """The newest that is not in the future."""
-        return self.backups[0] if self.backups else None
 
 
 def dated(expectation: BackupObjects, series: Series, manifests: Mapping[str, ManifestValue], now: datetime) -> Dated:
@@ -57,8 +58,12 @@ def dated(expectation: BackupObjects, series: Series, manifests: Mapping[str, Ma
     unusable = {backup.key for backup, _ in untold}
     ordered = sorted((one for one in told if one.key not in unusable), key=attrgetter("at"), reverse=True)
     latest = now + timedelta(seconds=expectation.clock_slack)
+    been = [one for one in ordered if one.at <= latest]
+    unread = [one for one in been if expectation.manifest is not None and one.key not in manifests]
+    known = [one for one in been if one.key in manifests] if unread else been
     return Dated(
-        backups=tuple(one for one in ordered if one.at <= latest),
+        backups=(*known, *unread),
+        newest=known[0] if known else None,
         future=tuple(one for one in ordered if one.at > latest),
         untold=tuple(untold),
     )

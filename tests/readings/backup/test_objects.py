@@ -54,6 +54,27 @@ def test_whatever_manifests_say_each_backup_is_told_once_and_none_of_the_future_
     assert [one.at for one in found.backups] == sorted((one.at for one in found.backups), reverse=True)
 
 
+def test_one_whose_manifest_was_not_read_is_never_the_newest():
+    """All were copied anew a moment ago; manifests, of which the first three are read, know how old they are."""
+    expectation = expect(
+        BackupObjects,
+        S3Target(kind="s3", bucket="backups"),
+        names="db/*.dump",
+        manifest={"key": "{key}.json", "time": "at"},
+        age={"P1": "1d"},
+    )
+    copied = series(*(backup(number, number / 100) for number in range(1, 9)))
+    old = (NOON - timedelta(days=30)).isoformat()
+
+    read = {key: ManifestValue(value=old) for key in expectation.manifests(copied)}
+    found = dated(expectation, copied, read, NOON)
+    assert (NOON - timedelta(days=30), 8) == (found.newest.at, len(found.backups))
+
+    silent = {key: ManifestValue(there=False) for key in expectation.manifests(copied)}
+    found = dated(expectation, copied, silent, NOON)
+    assert (None, 3, 5) == (found.newest, len(found.untold), len(found.backups))
+
+
 @given(st.lists(st.integers(0, 10**12), min_size=1, max_size=12))
 def test_whatever_the_sizes_a_share_is_a_number_or_nothing(sizes):
     backups = [backup(number, number, size) for number, size in enumerate(sizes)]
