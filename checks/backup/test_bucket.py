@@ -144,7 +144,7 @@ class _Case:
         found = self.observe(query)
         rules, all_over = touching(found, asked), covering(found, asked)
         self._none_before("backups are deleted after", asked.kept_for, deletions(rules, self.observe.now))
-        self._none_before("backups are archived after", asked.at_hand_for, archivings(rules))
+        self._none_before("backups are archived after", asked.at_hand_for, archivings(rules, self.observe.now))
         self._none_before("old versions are deleted after", asked.noncurrent_kept_for, older_deletions(rules))
         self._one_before("old versions", asked.noncurrent_gone_after, older_deletions(all_over))
         self._one_before("unfinished uploads", asked.uploads_gone_after, upload_deletions(all_over))

@@ -3,10 +3,12 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from opscheck.probes.s3.store import OWN_SHARE, S3Store
 from opscheck.probes.stores.base import Reader
+from opscheck.queries.observation import ProbeError, ProblemKind
 from opscheck.queries.stores import bucket
 
 _DAYS_OF_A_YEAR = 365
@@ -60,8 +62,14 @@ def _public_access(answer: Answer) -> bucket.PublicAccess:
     )
 
 
-def _policy_status(answer: Answer) -> bucket.PolicyStatus:
-    return bucket.PolicyStatus(public=answer.get("PolicyStatus", {}).get("IsPublic", False))
+def policy_status(answer: Answer) -> bucket.PolicyStatus:
+    """Whether everybody is let in; of no answer, that there is no policy. Raises ProbeError."""
+    if not answer:
+        return bucket.PolicyStatus()
+    public = answer.get("PolicyStatus", {}).get("IsPublic")
+    if public is None:
+        raise ProbeError(ProblemKind.UNREADABLE, "the store does not say whether the bucket's policy is public")
+    return bucket.PolicyStatus(public=public)
 
 
 def _lifecycle(answer: Answer) -> bucket.Lifecycle:
@@ -81,11 +89,12 @@ def _rule(found: Answer) -> bucket.LifecycleRule:
         larger_than=where.get("ObjectSizeGreaterThan"),
         smaller_than=where.get("ObjectSizeLessThan"),
         expires_days=_days(gone.get("Days")),
-        expires_on=gone["Date"].date().isoformat() if "Date" in gone else "",
+        expires_on=_day(gone["Date"]) if "Date" in gone else "",
         noncurrent_days=_days(older.get("NoncurrentDays")),
         noncurrent_kept=older.get("NewerNoncurrentVersions", 0),
         abort_days=_days(found.get("AbortIncompleteMultipartUpload", {}).get("DaysAfterInitiation")),
-        archives=tuple((move.get("StorageClass", ""), float(move.get("Days", 0))) for move in moves if "Days" in move),
+        archives=tuple((move.get("StorageClass", ""), float(move["Days"])) for move in moves if "Days" in move),
+        archives_on=tuple((move.get("StorageClass", ""), _day(move["Date"])) for move in moves if "Date" in move),
     )
 
 
@@ -93,7 +102,12 @@ def _days(number: int | None) -> float | None:
     return None if number is None else float(number)
 
 
-def _replication(answer: Answer) -> bucket.Replication:
+def _day(moment: datetime) -> str:
+    return moment.astimezone(UTC).date().isoformat()
+
+
+def replication(answer: Answer) -> bucket.Replication:
+    """The rules that copy all that begins with something."""
     rules = answer.get("ReplicationConfiguration", {}).get("Rules", [])
     return bucket.Replication(
         rules=tuple(
@@ -102,7 +116,7 @@ def _replication(answer: Answer) -> bucket.Replication:
                 rule.get("Destination", {}).get("Bucket", "").rpartition(":")[2],
             )
             for rule in rules
-            if rule.get("Status") == "Enabled"
+            if rule.get("Status") == "Enabled" and not {"And", "Tag"} & rule.get("Filter", {}).keys()
         )
     )
 
@@ -122,9 +136,9 @@ _PARTS = (
         _encryption,
     ),
     _Part(bucket.ReadPublicAccess, "get_public_access_block", "NoSuchPublicAccessBlockConfiguration", _public_access),
-    _Part(bucket.ReadPolicyStatus, "get_bucket_policy_status", "NoSuchBucketPolicy", _policy_status),
+    _Part(bucket.ReadPolicyStatus, "get_bucket_policy_status", "NoSuchBucketPolicy", policy_status),
     _Part(bucket.ReadLifecycle, "get_bucket_lifecycle_configuration", "NoSuchLifecycleConfiguration", _lifecycle),
-    _Part(bucket.ReadReplication, "get_bucket_replication", "ReplicationConfigurationNotFoundError", _replication),
+    _Part(bucket.ReadReplication, "get_bucket_replication", "ReplicationConfigurationNotFoundError", replication),
 )
 
 READERS: Mapping[str, Reader] = {part.query.name: part for part in _PARTS}

@@ -73,6 +73,8 @@ class LifecycleRule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     """How long after they were begun unfinished uploads are deleted."""
     archives: tuple[tuple[str, float], ...] = ()
     """The storage classes that objects are moved to, each with the age at which they are."""
+    archives_on: tuple[tuple[str, str], ...] = ()
+    """The same, each with the day from which on all that the rule is about is there."""
 
 
 class Lifecycle(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -85,7 +87,7 @@ class Replication(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """Where objects are copied to."""
 
     rules: tuple[tuple[str, str], ...] = ()
-    """Of each rule that is enabled its prefix, and the bucket that it copies to."""
+    """Of each rule that is enabled and asks for no tags its prefix, and the bucket that it copies to."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """What lifecycle rules do to backups."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 
@@ -63,9 +63,15 @@ def _until(day: str, now: datetime) -> Duration:
     return Duration(max(0.0, (then - now).total_seconds()))
 
 
-def archivings(rules: Iterable[LifecycleRule]) -> list[Deed]:
+def archivings(rules: Sequence[LifecycleRule], now: datetime) -> list[Deed]:
     """When each rule moves an object to an archive."""
-    return [
+    dated = [
+        Deed(rule, _until(day, now), f"to {storage}, on {day}")
+        for rule in rules
+        for storage, day in rule.archives_on
+        if storage in ARCHIVES
+    ]
+    return dated + [
         Deed(rule, Duration(days * _DAY_S), f"to {storage}")
         for rule in rules
         for storage, days in rule.archives

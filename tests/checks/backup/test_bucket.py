@@ -200,6 +200,15 @@ def test_a_rule_that_archives_backups_early_is_found():
     assert [(Severity.P3, "backups are archived after 1d (to GLACIER)")] == ruled(rule, at_hand_for={"P3": "7d"})
 
 
+def test_a_rule_that_archives_from_a_day_on_archives_all_there_is_then():
+    soon, later = NOON + timedelta(days=1), NOON + timedelta(days=9)
+    rules = [LifecycleRule(id=f"{day:%d}", archives_on=(("GLACIER", f"{day:%Y-%m-%d}"),)) for day in (soon, later)]
+
+    assert [(Severity.P3, f"backups are archived after 12h (to GLACIER, on {soon:%Y-%m-%d})")] == ruled(
+        *rules, at_hand_for={"P3": "7d"}
+    )
+
+
 def test_old_versions_must_stay_and_must_go():
     rule = LifecycleRule(id="tidy", noncurrent_days=3, noncurrent_kept=2)
 

@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from opscheck.queries.observation import ProblemKind
+from opscheck.probes.s3.bucket import policy_status, replication
+from opscheck.queries.observation import ProbeError, ProblemKind
 from opscheck.queries.stores.bucket import (
     BucketQuery,
     Encryption,
@@ -19,6 +20,7 @@ from opscheck.queries.stores.bucket import (
     ReadPublicAccess,
     ReadReplication,
     ReadVersioning,
+    Replication,
     Versioning,
 )
 from opscheck.queries.stores.uploads import ListUploads
@@ -125,6 +127,42 @@ def test_lifecycle_rules_are_told(moto_bucket):
         id="old", prefix="db/", expires_days=30, noncurrent_days=3, abort_days=2, archives=(("GLACIER", 7.0),)
     )
     assert second == LifecycleRule(id="tagged", enabled=False, prefix="logs/", tagged=True, expires_on="2027-01-01")
+
+
+def test_a_rule_that_archives_from_a_day_on_is_told(moto_bucket):
+    moves = [{"Date": datetime(2026, 12, 1, tzinfo=UTC), "StorageClass": "GLACIER"}]
+    rule = {"ID": "dated", "Status": "Enabled", "Filter": {"Prefix": "db/"}, "Transitions": moves}
+    moto_bucket.client.put_bucket_lifecycle_configuration(
+        Bucket=moto_bucket.bucket, LifecycleConfiguration={"Rules": [rule]}
+    )
+
+    (found,) = ask(moto_bucket, ReadLifecycle).rules
+
+    assert ((), (("GLACIER", "2026-12-01"),)) == (found.archives, found.archives_on)
+
+
+@pytest.mark.parametrize(
+    ("where", "rules"),
+    [
+        ({"Filter": {"And": {"Prefix": "db/", "Tags": [{"Key": "copy", "Value": "yes"}]}}}, ()),
+        ({"Filter": {"Tag": {"Key": "copy", "Value": "yes"}}}, ()),
+        ({"Filter": {"Prefix": "db/"}}, (("db/", "other"),)),
+        ({"Prefix": "db/"}, (("db/", "other"),)),
+        ({"Filter": {}}, (("", "other"),)),
+    ],
+)
+def test_a_rule_that_copies_what_has_certain_tags_copies_not_all(where, rules):
+    one = {"Status": "Enabled", "Destination": {"Bucket": "arn:aws:s3:::other"}, **where}
+
+    assert Replication(rules=rules) == replication({"ReplicationConfiguration": {"Rules": [one]}})
+
+
+@pytest.mark.parametrize("answer", [{"PolicyStatus": {}}, {"ResponseMetadata": {}}])
+def test_a_policy_of_which_nothing_is_said_is_not_taken_for_one_that_is_closed(answer):
+    with pytest.raises(ProbeError, match="does not say whether"):
+        policy_status(answer)
+
+    assert PolicyStatus() == policy_status({})
 
 
 def test_unfinished_uploads_are_told_oldest_first_and_finished_ones_are_not(moto_bucket):
