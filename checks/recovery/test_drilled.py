@@ -14,9 +14,10 @@ def test_a_drill_has_passed_lately(expectation: Drilled, observe: Observe, findi
     been so is told by the last drill that passed.
     """
     known = history(expectation, observe)
-    if known.is_ahead(observe.now) and known.last is not None:
-        observed = f"the last drill is dated {known.last.began_at:%Y-%m-%d %H:%M} UTC, which is in the future"
-        findings.add(subject=expectation.drill, observed=observed, expected="a drill in the past")
+    if known.ahead is not None:
+        observed = f"the last drill is dated {known.ahead.began_at:%Y-%m-%d %H:%M} UTC, which is in the future"
+        facts = {"overdue": expectation.drill}
+        findings.add(subject=expectation.drill, observed=observed, expected="a drill in the past", facts=facts)
         return
     if known.passed_at is None:
         _tell_never(expectation, known, observe, findings)

@@ -22,15 +22,13 @@ class History:
     """The newest one."""
     passed_at: datetime | None = None
     """When the newest one began that passed."""
+    ahead: Drill | None = None
+    """Where none is known but such that lie in the future, which would never become too old, the newest of them."""
 
     @property
     def failed_since(self) -> bool:
         """Whether the newest one failed."""
         return self.last is not None and not self.last.passed
-
-    def is_ahead(self, now: datetime) -> bool:
-        """Whether the newest one lies in the future: it would never become too old."""
-        return self.last is not None and self.last.began_at > now + _SKEW
 
 
 def history(expectation: Drilled, observe: Observe) -> History:
@@ -40,16 +38,17 @@ def history(expectation: Drilled, observe: Observe) -> History:
     forgotten = observe.observation(expectation.last).forgotten
     if forgotten and recorded is None and not remembered:
         raise CouldNotObserve(expectation.last, _not_looked_at(expectation, forgotten))
-    return in_order(drill for drill in [*remembered, recorded] if drill is not None)
+    return in_order((drill for drill in [*remembered, recorded] if drill is not None), observe.now)
 
 
-def in_order(drills: Iterable[Drill]) -> History:
-    """The newest of them, and when one passed last."""
-    known = sorted(drills, key=lambda drill: drill.began_at)
+def in_order(drills: Iterable[Drill], now: datetime) -> History:
+    """The newest of them, and when one passed last; those of the future, by a clock that was wrong, are none."""
+    told = sorted(drills, key=lambda drill: drill.began_at)
+    known = [drill for drill in told if drill.began_at <= now + _SKEW]
     if not known:
-        return History()
+        return History(ahead=told[-1] if told else None)
     passed = [drill.began_at for drill in known if drill.passed]
-    passed += [drill.passed_at for drill in known if drill.passed_at is not None]
+    passed += [drill.passed_at for drill in known if drill.passed_at is not None and drill.passed_at <= drill.began_at]
     return History(known[-1], max(passed, default=None))
 
 

@@ -79,6 +79,22 @@ def test_a_drill_in_the_future_is_a_violation_and_no_young_one():
     (finding,) = judged(drill(-1)).violations
 
     assert "which is in the future" in finding.observed
+    assert {"overdue": "restore"} == finding.facts
+
+
+def test_a_drill_that_is_done_mends_one_of_the_future():
+    assert [] == judged(drill(-1000), drill(3)).violations
+
+
+def test_one_that_passed_in_the_future_was_none():
+    """A clock that was wrong once must not keep this green for years."""
+    wrong = drill(-1000)
+
+    found = judged(recorded=drill(40, passed_at=wrong.began_at)).violations
+    assert ["since one passed 40d"] == [one.observed for one in found]
+
+    (finding,) = judged(recorded=drill(3, "late", passed_at=wrong.began_at)).violations
+    assert "the last drill failed, 3d ago, and none has passed" == finding.observed
 
 
 def test_a_clock_that_is_a_little_ahead_is_no_future():
