@@ -71,7 +71,8 @@ def by_archive(expectation: BackupWal, answer: Archiving, server: str) -> Outcom
     loss = Loss(
         what="changes outside the archive",
         subject=server,
-        seconds=outside.seconds if outside.judged else Duration(0),
+        # A file that failed and does not wait any more was removed by somebody: it is missing there.
+        seconds=max(outside.seconds if outside.judged else Duration(0), queue.seconds),
         detail=outside.detail + failing,
         evidence=tuple(queue.evidence),
         facts={**outside.facts, **queue.facts},

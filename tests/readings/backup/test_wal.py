@@ -9,6 +9,7 @@ from opscheck import Findings, PostgresTarget, Severity
 from opscheck.expectations.backup.wal import BackupWal
 from opscheck.queries.postgres.replication import Replication, Sender
 from opscheck.testing import expect, judge
+from tests.readings.postgres.test_archiver import ago, archiving
 from tests.servers.looking import missing
 
 TARGET = PostgresTarget(kind="postgres", dsn="postgresql://database/shop")
@@ -116,3 +117,20 @@ def test_one_that_is_silent_is_found_where_it_is_named():
 def test_a_limit_on_replicas_beside_an_archive_alone_is_refused():
     with pytest.raises(ValueError, match="judges no replica"):
         expect(BackupWal, TARGET, age="1h", severity="P1", by="archive", minimum=2)
+
+
+def archived(**fields: Any) -> Findings:
+    expectation = expect(BackupWal, TARGET, age={"P2": "15m", "P0": "1h"}, by="archive")
+    return judge(check, expectation, {expectation.archiver: archiving(**fields)})
+
+
+def test_a_file_that_failed_and_waits_no_more_is_missing_in_the_archive():
+    """Somebody removed what could not be archived: nothing waits, and the archive has a hole."""
+    (finding,) = archived(last_failed_at=ago(minutes=30), last_failed_wal="000000010000000000000006").violations
+
+    assert (Severity.P2, "000000010000000000000006") == (finding.severity, finding.facts["failed_wal"])
+    assert finding.observed.startswith("changes outside the archive 30m")
+
+
+def test_an_archive_that_has_all_loses_nothing():
+    assert [] == archived(last_failed_at=ago(hours=3), last_failed_wal="000000010000000000000004").violations
