@@ -13,7 +13,7 @@ from opscheck.probes.stores.keeping import KeptFolder
 from opscheck.probes.stores.pg_restore import PgRestore, chosen
 from opscheck.probes.stores.telling import Clock, changed, content_of
 from opscheck.queries.observation import ProbeError, ProblemKind
-from opscheck.queries.stores.content import CUT_OFF, DAMAGED, FOREIGN, Content, Flaw, ReadContent
+from opscheck.queries.stores.content import CUT_OFF, DAMAGED, EMPTY, FOREIGN, Content, Flaw, ReadContent
 from opscheck.working import working
 
 
@@ -29,6 +29,11 @@ def files_of(store: Store, folder: str, deadline: float) -> list[Entry]:
     """What is in the folder, without the empty objects that stand for folders. Raises ProbeError."""
     pages = store.pages(folder, deadline=deadline)
     return [entry for page in pages for entry in page if not (entry.key.endswith("/") and not entry.size)]
+
+
+def nothing_in(files: int) -> Flaw:
+    """What is wrong where there is nothing in any of them."""
+    return Flaw(trouble=EMPTY, text=f"nothing is in its {files} files")
 
 
 def no_dump(files: int) -> Flaw:
@@ -100,7 +105,7 @@ def _judge(kept: KeptFolder, found: Examined, clock: Clock) -> None:
 
 def _each_file(store: Store, query: ReadContent, entries: list[Entry], clock: Clock) -> Content:
     """Unpack each of its files, whatever they are."""
-    found = Examined(format="other", judged=True)
+    found, empty = Examined(format="other", judged=True), True
     with working(f"reading {query.key}", query.size) as tell:
         for entry in entries:
             one = _anything(query, clock).examine(_bytes_of(store, query, entry, clock))
@@ -108,10 +113,12 @@ def _each_file(store: Store, query: ReadContent, entries: list[Entry], clock: Cl
             found.unpacked += one.unpacked
             found.judged = found.judged and one.judged
             found.unjudged = found.unjudged or one.unjudged
-            if len(entries) == 1 or any(flaw.trouble != "empty" for flaw in one.flaws):
-                found.flaws += [replace_text(flaw, f"{entry.key}: {flaw.text}") for flaw in one.flaws]
-    if not entries or not query.size:
-        found.flaws.append(Flaw(trouble="empty", text=f"nothing is in its {len(entries)} files"))
+            empty = empty and any(flaw.trouble == EMPTY for flaw in one.flaws)
+            found.flaws += [
+                replace_text(flaw, f"{entry.key}: {flaw.text}") for flaw in one.flaws if flaw.trouble != EMPTY
+            ]
+    if empty:
+        found.flaws.append(nothing_in(len(entries)))
     return content_of(query, found, read=clock.read)
 
 

@@ -17,7 +17,7 @@ from opscheck.archives.packings import XZ, Packing, beginning
 from opscheck.archives.postgres import Header
 from opscheck.archives.stream import Broken, NeedsMore
 from opscheck.probes.stores.base import Store
-from opscheck.probes.stores.directory import files_of, no_dump
+from opscheck.probes.stores.directory import files_of, no_dump, nothing_in
 from opscheck.probes.stores.telling import Clock, changed, content_of
 from opscheck.queries.stores.content import CUT_OFF, DAMAGED, Content, Flaw, ReadEnds
 
@@ -147,6 +147,7 @@ def _directory(store: Store, query: ReadEnds, clock: Clock) -> Content:
     toc = next((entry for entry in entries if entry.key == query.key + tar.CONTENTS), None)
     if query.expects == "any":
         found.format = "other"
+        found.flaws += [] if any(entry.size for entry in entries) else [nothing_in(len(entries))]
     elif toc is None:
         found.format = "other"
         found.flaws.append(no_dump(len(entries)))

@@ -146,6 +146,20 @@ def test_files_with_nothing_in_them_are_empty_where_anything_is_expected(here):
     assert [("empty", "nothing is in its 2 files")] == flaws(folder(here, {"a": b"", "b": b""}, expects="any"))
 
 
+@pytest.mark.parametrize("packing", PACKINGS)
+def test_files_that_are_packed_from_nothing_are_empty_where_anything_is_expected(here, packing):
+    files = {name: PACKINGS[packing](b"") for name in "abc"}
+
+    assert [("empty", "nothing is in its 3 files")] == flaws(folder(here, files, expects="any"))
+
+
+def test_a_folder_of_empty_files_is_empty_by_its_ends_too(here):
+    assert [("empty", "nothing is in its 2 files")] == flaws(
+        folder(here, {"a": b"", "b": b""}, ReadEnds, expects="any")
+    )
+    assert [] == flaws(folder(here, {"a": b"", "b": b"x"}, ReadEnds, expects="any"))
+
+
 def test_the_folder_is_private_and_gone_after_its_block():
     with KeptFolder(1000) as kept:
         assert 0o700 == kept.path.stat().st_mode & 0o777
