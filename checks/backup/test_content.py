@@ -12,17 +12,19 @@ from opscheck.queries.stores.content import Checksum, Content
 from opscheck.queries.stores.listing import ListBackups
 from opscheck.queries.stores.manifest import ManifestValue
 from opscheck.readings.backup.content import (
+    CLOCKS,
     again_facts,
     broken_facts,
     differing_facts,
     expected,
     missing_facts,
     observed,
+    place_facts,
     recorded_sum,
     what_it_is,
     without_record,
 )
-from opscheck.readings.backup.objects import seen_instead
+from opscheck.readings.backup.objects import begun_ahead, seen_instead
 from opscheck.readings.backup.stores import address_of
 from opscheck.readings.parts import judge_all
 from opscheck.units import ByteSize, Percentage
@@ -53,6 +55,13 @@ def _judge_series(expectation: BackupContent, series: Series, observe: Observe, 
             facts=missing_facts(expectation, series),
         )
         return
+    if newest.at > observe.now + CLOCKS:
+        findings.add(
+            subject=address_of(expectation.target, newest.key),
+            observed=begun_ahead(newest, observe.now),
+            expected="a time that has been: those that were made since are not looked at",
+            facts=place_facts(expectation, series),
+        )
     judge_all(
         partial(_judge_content, expectation, series, newest, observe, findings),
         partial(_judge_checksum, expectation, series, newest, observe, findings),

@@ -20,6 +20,7 @@ from opscheck.readings.backup.object_facts import (
 from opscheck.readings.backup.objects import (
     ARCHIVES,
     Dated,
+    begun_ahead,
     compared,
     dated,
     deleted_on_top,
@@ -34,7 +35,7 @@ from opscheck.readings.backup.objects import (
 )
 from opscheck.readings.backup.stores import address_of
 from opscheck.readings.parts import judge_all
-from opscheck.units import ByteSize, Duration, GradedMinimum, Percentage, Severity, format_bytes, format_duration
+from opscheck.units import ByteSize, Duration, GradedMinimum, Percentage, Severity, format_bytes
 
 
 def test_there_is_a_backup_that_is_young_and_large_enough(
@@ -118,11 +119,10 @@ class _Case:
             self._tell_future(self.found.future)
 
     def _tell_future(self, future: tuple[Backup, ...]) -> None:
-        ahead = format_duration((future[0].at - self.now).total_seconds())
         more = f"; {len(future) - 1} more are too" if len(future) > 1 else ""
         self.findings.add(
             subject=self.subject(future[0].key),
-            observed=f"begun in the future: {told(future[0].at)}, {ahead} ahead{more}",
+            observed=f"{begun_ahead(future[0], self.now)}{more}",
             expected=f"at most {self.expectation.clock_slack} ahead; compare `time_zone` and the clocks",
             severity=self.doubtful,
             evidence=last_ones(future),

@@ -1,7 +1,7 @@
 """What was found in a backup, in the words of a report."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 from zoneinfo import ZoneInfo
 
@@ -18,6 +18,9 @@ from opscheck.targets import FolderTarget
 from opscheck.units import format_bytes
 
 _HOLDS = {"dump": "a whole PostgreSQL dump", "tar": "a whole tar", "any": "whole, and not empty"}
+CLOCKS = timedelta(minutes=15)
+"""How far in the future a time may be, for clocks differ."""
+
 _HEX = frozenset("0123456789abcdef")
 _SHA256_LETTERS = 64
 
@@ -108,9 +111,14 @@ def again_facts(
 
 def missing_facts(expectation: BackupContent, series: Series) -> dict[str, str]:
     """What commands name where there is no backup at all."""
+    return place_facts(expectation, series) | job_facts(expectation)
+
+
+def place_facts(expectation: BackupContent, series: Series) -> dict[str, str]:
+    """Where backups are, to be looked at."""
     place = address_of(expectation.target, name_template(series.template).prefix.rpartition("/")[0])
     where = {"folder": place} if isinstance(expectation.target, FolderTarget) else {}
-    return where | named(expectation.target, {"listed": f"{place.rstrip('/')}/"}) | job_facts(expectation)
+    return where | named(expectation.target, {"listed": f"{place.rstrip('/')}/"})
 
 
 def job_facts(expectation: BackupContent) -> dict[str, str]:

@@ -13,7 +13,7 @@ from opscheck.expectations.backup.series import Backup, Series
 from opscheck.queries.observation import Problem, ProblemKind
 from opscheck.queries.stores.listing import StoredBackup
 from opscheck.queries.stores.manifest import ManifestValue
-from opscheck.units import Percentage, format_bytes
+from opscheck.units import Percentage, format_bytes, format_duration
 
 ARCHIVES = {"GLACIER", "DEEP_ARCHIVE", "Archive", "ColdArchive", "DeepColdArchive"}
 """Storage classes whose objects must be restored before they can be read, of AWS and of Alibaba."""
@@ -85,6 +85,12 @@ def _moment(value: str | float | None, zone: tzinfo) -> datetime | None:
         return datetime.fromtimestamp(value / 1000 if value > _MILLISECONDS else value, UTC)
     except (ValueError, OverflowError, OSError):
         return None
+
+
+def begun_ahead(backup: Backup, now: datetime) -> str:
+    """How far in the future it was begun, in words."""
+    ahead = format_duration((backup.at - now).total_seconds())
+    return f"begun in the future: {told(backup.at)}, {ahead} ahead"
 
 
 def misdated(expectation: BackupObjects, backup: Backup) -> str:

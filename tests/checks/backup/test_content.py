@@ -71,6 +71,17 @@ def test_a_whole_dump_passes_and_says_how_much_of_it_was_read(store, dumps, dept
     assert depth == "ends" or read.value == 100
 
 
+@pytest.mark.parametrize("depth", ["ends", "whole"])
+def test_one_of_the_future_is_told_since_it_hides_those_that_are_made(here, dumps, depth):
+    here.put(key(hours_ago=-48), dumps.plain)
+    here.put(key(), b"")
+
+    (finding,) = judged(here, depth=depth).violations
+
+    assert (Severity.P1, "begun in the future: 2026-03-03 12:00 UTC, 2d ahead") == (finding.severity, finding.observed)
+    assert any(command.startswith("ls -lt ") for command in commands(here, finding))
+
+
 def test_what_was_packed_is_measured_unpacked(here, dumps):
     here.put(key(), PACKINGS["zstd"](dumps.plain))
 
