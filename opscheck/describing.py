@@ -149,7 +149,8 @@ def permissions(described: Described, only: str | None = None) -> str:
 
     `only` names one target, whose section can then be piped to kubectl or psql. Raises UserError when there is none.
     """
-    targets = described.policy.targets
+    # What an expectation brings itself, such as an endpoint, has nobody who grants anything.
+    targets = [name for name, target in described.policy.targets.items() if target.kind in Target.kinds]
     if only is not None and only not in targets:
         raise UserError(f"{described.policy.path}: no target is called {only}; there are {', '.join(sorted(targets))}")
     needed: dict[str, list[Permission]] = {}

@@ -10,6 +10,7 @@ from opscheck.targets import PostgresTarget, StoreTarget, Target
 
 _HOST_AND_PORT = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^\s:/@\[\]]+):(?P<port>\d{1,5})")
 _LAST_PORT = 65535
+_REFERENCE = re.compile(r"\$\{\w+\}")
 EMBEDDED = "embedded"
 """What a policy calls a server that a drill starts for itself."""
 
@@ -47,6 +48,8 @@ class Endpoint(OwnTarget):
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read `host:port`. Raises PydanticCustomError."""
+        if _REFERENCE.fullmatch(text):  # not set where nothing is asked: to explain a policy, to judge a snapshot
+            return cast("Self", cls.model_construct(name=f"tls://{text}", host=text, port=0))
         found = _HOST_AND_PORT.fullmatch(text.strip())
         if found is None or not 0 < int(found["port"]) <= _LAST_PORT:
             raise PydanticCustomError("endpoint", cls.noun)
@@ -57,6 +60,8 @@ class Endpoint(OwnTarget):
     @property
     def address(self) -> str:
         """Host and port."""
+        if not self.port:
+            return self.host
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     def facts(self) -> dict[str, str]:

@@ -50,7 +50,7 @@ def test_the_exit_codes_stand_in_the_help(opscheck):
         (["run", "--nonsense"], "No such option"),
         (["nonsense"], "No such command"),
         (["explain", "conections", "-p", DAILY], "no expectation has the id conections; did you mean connections?"),
-        (["permissions", DAILY, "--target", "moon"], "no target is called moon; there are api, cache"),
+        (["permissions", DAILY, "--target", "moon"], "no target is called moon; there are api, backups, cache"),
         (["report", "gone.json", "--junit", "junit.xml"], "gone.json: no such file"),
         (["report", DAILY, "--junit", "junit.xml"], "not a run record"),
         (["validate", "gone.yaml"], "gone.yaml"),
@@ -83,7 +83,9 @@ def test_list_shows_each_expectation_with_its_severities(opscheck):
     code, out, _ = opscheck("list", DAILY)
 
     assert 0 == code
-    assert "connections         P0,P2     postgres.connections  database  Connections stay under the limit" in out
+    shown = " ".join(out.split())
+    assert "connections P0,P2 postgres.connections database Connections stay under the limit" in shown
+    assert "api-certificate P0,P1,P3 tls.certificate tls://${API_ENDPOINT} The API's certificate" in shown
 
 
 def test_list_as_json_names_the_source_line(opscheck):

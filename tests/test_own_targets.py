@@ -66,3 +66,9 @@ def test_the_targets_of_a_policy_include_those_that_its_expectations_bring(tmp_p
     )
 
     assert {"api", "tls://a:443"} == set(read_policy(policy).finish(today=None).targets)
+
+
+def test_an_endpoint_whose_variable_is_not_set_is_told_by_its_reference():
+    endpoint = Endpoint.parse("${API_ENDPOINT}")
+
+    assert ("tls://${API_ENDPOINT}", "${API_ENDPOINT}") == (endpoint.name, endpoint.address)

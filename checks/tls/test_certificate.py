@@ -48,6 +48,6 @@ def _tell(subject: str, trouble: Trouble, findings: Findings) -> None:
 
 def _judge_time(one: Served, observe: Observe, findings: Findings) -> None:
     for certificate in first_to_end(one.path, observe.now):
-        facts = {"ending": one.expectation.asked_name} if certificate is one.path[0] else {}
+        facts = {"ending": one.asked} if certificate is one.path[0] else {}
         told = Told(one.subject(certificate), one.evidence, one.look | facts)
         judge_lifetime(findings, one.expectation, lifetime_within(one.path, certificate), observe.now, told)

@@ -256,7 +256,14 @@ def test_there_is_a_week_of_backups_and_one_that_was_just_made(environment):
     assert 7 == len([key for key in dumps if key.endswith("-020000.dump")])
     assert 7 == len([key for key in found if key.startswith("config/")])
     assert timedelta(0) <= datetime.now(UTC) - newest < timedelta(minutes=30)
-    assert all(size > 1000 for size in found.values())
+    assert all(size > 1000 for key, size in found.items() if not key.startswith("logs/"))
+
+
+def test_logs_are_shipped_every_minute(environment):
+    newest = max(key for key in sizes(environment) if key.startswith("logs/"))
+    at = datetime.strptime(newest.rpartition("/")[2], "application-%Y%m%d-%H%M%S.log.gz").replace(tzinfo=UTC)
+
+    assert timedelta(0) <= datetime.now(UTC) - at < timedelta(minutes=2)
 
 
 def test_backups_stop_and_the_last_are_spoiled_and_all_that_the_cluster_says_is_that_they_ran(broken, environment):

@@ -55,6 +55,7 @@ def define_queue_depth() -> type[Expectation]:
 # -- what ships ------------------------------------------------------------------------------------------------------
 
 INSTALLATION = {
+    "API_ENDPOINT": "api.example.com:443",
     "API_URL": "https://api.example.com",
     "API_TOKEN": "open-sesame",
     "DATABASE_URL": "postgres://ops:sesame-of-the-database@db.example.com/app",
@@ -66,11 +67,15 @@ def test_the_daily_policy_loads_with_nothing_but_its_environment():
     policy = read_policy(bundled("policies") / "daily.yaml", environ=INSTALLATION).finish(today=TODAY)
 
     assert policy.environment == "production"
-    assert {"cluster", "api", "database", "cache", "db-host"} == set(policy.targets)
+    named = {"cluster", "api", "database", "cache", "db-host", "backups"}
+    assert named | {"tls://api.example.com:443", "drills://state"} == set(policy.targets)
     assert {one.check for one in policy.expectations} == {
+        "backup.content",
+        "backup.objects",
         "host.disk",
         "http.response",
         "http.value",
+        "kubernetes.certificates",
         "kubernetes.cronjobs",
         "kubernetes.logs",
         "kubernetes.nodes",
@@ -83,8 +88,10 @@ def test_the_daily_policy_loads_with_nothing_but_its_environment():
         "postgres.locks",
         "postgres.size",
         "postgres.vacuum",
+        "recovery.drilled",
         "redis.memory",
         "redis.ping",
+        "tls.certificate",
     }
     assert all(one.owner == "operations" and {"daily", "weekly"} & set(one.tags) for one in policy.expectations)
 

@@ -93,9 +93,13 @@ def test_a_database_behind_dropped_packets_costs_one_time_out_and_blocks_its_dep
 def test_a_snapshot_is_judged_with_every_server_out_of_reach(system):
     with broken(system, "workflows", "errors"):
         live = system.judge("--save", "snapshot.json")
-    # The address of the certificate stays as it is: it says which answer of the snapshot is meant.
     nowhere = {"API_URL": "https://127.0.0.1:1", "DATABASE_URL": "postgresql://127.0.0.1:1/x"}
-    nowhere |= {"REDIS_URL": "redis://127.0.0.1:1", "KUBECONFIG": "/nowhere", "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
+    nowhere |= {
+        "API_ENDPOINT": "127.0.0.1:1",
+        "REDIS_URL": "redis://127.0.0.1:1",
+        "KUBECONFIG": "/nowhere",
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
+    }
 
     again = system.judge("--from", "snapshot.json", **nowhere)
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from opscheck.postgres_programs import VARIABLE
+
 ROOT = Path(__file__).parents[2]
 EXPECTATIONS = (ROOT / "policies" / "daily.yaml").read_text().count("\n  - id: ")
 
@@ -33,6 +35,11 @@ def _installed(wheel, tmp_path_factory):
     return folder / "bin"
 
 
+def variables(system):
+    """What the policy reads, and where the programs are that read a dump: the wheel brings none without its extra."""
+    return {**system.environment.variables, VARIABLE: str(system.environment.postgres.programs / "bin")}
+
+
 def test_the_wheel_holds_checks_and_policies_inside_the_package_and_nothing_beside_it(wheel):
     names = zipfile.ZipFile(wheel).namelist()
 
@@ -43,7 +50,7 @@ def test_the_wheel_holds_checks_and_policies_inside_the_package_and_nothing_besi
 
 def test_the_daily_policy_runs_from_the_wheel(installed, system):
     (policy,) = installed.parent.glob("lib/*/site-packages/opscheck/policies/daily.yaml")
-    environment = {"PATH": os.environ["PATH"], "HOME": str(system.folder), **system.environment.variables}
+    environment = {"PATH": os.environ["PATH"], "HOME": str(system.folder), **variables(system)}
 
     done = subprocess.run(
         [installed / "opscheck", "run", "-v", "-p", policy, "--state", system.state],
@@ -66,7 +73,7 @@ def test_plain_pytest_finds_the_checks_in_the_wheel(installed, system):
     done = subprocess.run(
         [installed / "pytest", *words],
         cwd=system.folder,
-        env={**os.environ, **system.environment.variables},
+        env={**os.environ, **variables(system)},
         capture_output=True,
         text=True,
         timeout=60,

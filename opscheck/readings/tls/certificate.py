@@ -48,6 +48,8 @@ class Served:
     expectation: TlsCertificate
     addresses: tuple[str, ...]
     handshake: Handshake
+    asked: str
+    """The name that was asked for, which is not told by a policy whose variables are not set."""
     by_all: bool
     """True where no address serves anything else."""
 
@@ -74,7 +76,7 @@ class Served:
         """Where to look, for commands."""
         expectation = self.expectation
         where = expectation.endpoint.address if self.by_all else self.addresses[0]
-        named = {"sni": expectation.asked_name} if expectation.way_to_look == "connect" else {}
+        named = {"sni": self.asked} if expectation.way_to_look == "connect" else {}
         return {expectation.way_to_look: where} | named
 
     @property
@@ -98,7 +100,8 @@ def served(expectation: TlsCertificate, answer: Handshakes) -> list[Served]:
     for one in answer.addresses:
         if one.problem is None:
             groups.setdefault(_without_place(one), []).append(one.address)
-    return [Served(expectation, tuple(places), one, by_all=len(groups) == 1) for one, places in groups.items()]
+    alone = len(groups) == 1
+    return [Served(expectation, tuple(places), one, answer.server_name, alone) for one, places in groups.items()]
 
 
 def _without_place(one: Handshake) -> Handshake:
@@ -167,14 +170,14 @@ _OWN_AUTHORITY = "when it is your own authority, name its PEM file in `ca_file`"
 
 
 def _name(one: Served) -> Iterator[Trouble]:
-    leaf, asked = one.path[0], one.expectation.asked_name
-    if covers(leaf.names, asked):
+    leaf = one.path[0]
+    if covers(leaf.names, one.asked):
         return
     shown = ", ".join(leaf.names[:_MOST_NAMES]) + ("" if len(leaf.names) <= _MOST_NAMES else ", …")
     nameless = f"for no name: only its subject has one ({leaf.subject})" if leaf.subject else "for no name at all"
     observed = f"for {shown}" if leaf.names else nameless
     hint = () if leaf.names else ("clients look at the subjectAltName alone; some old ones still take the CN",)
-    yield Trouble(observed, f"for {asked}", one.expectation.ungraded_severity, hint, one.look, _OF_NAME)
+    yield Trouble(observed, f"for {one.asked}", one.expectation.ungraded_severity, hint, one.look, _OF_NAME)
 
 
 def _early(one: Served, now: datetime) -> Iterator[Trouble]:
@@ -261,7 +264,7 @@ def unanswered(expectation: TlsCertificate, answer: Handshakes) -> Iterator[tupl
     """Each address that does not answer, where it is and what is wrong; not those that this machine cannot reach."""
     for one in answer.addresses:
         if one.problem is not None and not one.no_route:
-            place = Served(expectation, (one.address,), one, by_all=False)
+            place = Served(expectation, (one.address,), one, answer.server_name, by_all=False)
             advice = (one.problem.advice,) if one.problem.advice else ()
             severity = expectation.ungraded_severity
             yield place.place, Trouble(one.problem.text, "every address answers", severity, advice, place.look)
