@@ -132,13 +132,14 @@ def test_a_dump_that_is_cut_off_is_found_with_what_is_known_of_it_and_what_to_ty
 
 
 def test_a_packed_dump_that_is_cut_off_is_found_at_the_place(here, dumps):
-    here.put(key(), PACKINGS["gzip"](dumps.plain)[:-5])
+    names = NAMES.replace(".dump", ".sql.gz")
+    here.put(key(suffix="sql.gz"), PACKINGS["gzip"](dumps.plain)[:-5])
 
-    (finding,) = judged(here).violations
+    (finding,) = judged(here, names=names).violations
 
     assert finding.observed.startswith("gzip data ends before its end, after all ")
     assert "format: plain, packed with gzip" in finding.evidence
-    assert any(one.startswith("gzip -dc ") for one in commands(here, finding))
+    assert any(one.startswith("gzip -dc ") for one in commands(here, finding, names=names))
 
 
 def test_the_cron_job_of_the_policy_is_what_to_run_again(here):
