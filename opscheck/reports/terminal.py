@@ -52,9 +52,11 @@ def _carried(results: Sequence[Result]) -> list[tuple[Result, list[Result]]]:
     # Only what nothing blocks can carry others; so no result is folded away under one that is itself folded away.
     carriers = {one.id for one in broken if one.blocked_by is None}
     folded: dict[str | None, list[Result]] = {carrier: [] for carrier in carriers}
-    own = [one for one in broken if one.blocked_by not in carriers]
+    # What was found before the outage blocked the rest is told by nobody else.
+    own = [one for one in broken if one.blocked_by not in carriers or one.findings]
     for one in broken:
-        folded.get(one.blocked_by, []).append(one)
+        if not one.findings:
+            folded.get(one.blocked_by, []).append(one)
     return sorted([(one, folded.get(one.id, [])) for one in own], key=_urgency)
 
 

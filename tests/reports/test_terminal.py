@@ -166,6 +166,17 @@ def test_an_expectation_that_an_absent_one_blocks_is_shown_itself():
     assert "P1  UNKNOWN  replica-lag: The replica follows\n  reason    blocked by replica-connections:" in text
 
 
+def test_what_was_found_before_an_outage_blocked_the_rest_is_shown():
+    """It closes the gate, and nobody else tells it."""
+    found = Finding(subject="replica-lag", severity=Severity.P1, observed="5m", expected="at most 1m")
+    partly = msgspec.structs.replace(sample.BLOCKED[0], findings=(found,))
+    text = summary(sample.run_of(sample.REPLICA, partly, sample.BLOCKED[1], exit_code=1), width=100, colour=False)
+
+    assert "P1  UNKNOWN  replica-lag: The replica follows\n  reason    blocked by replica-connections:" in text
+    assert "  observed  5m\n  expected  at most 1m\n" in text
+    assert "  blocks    replica-slots\n" in text
+
+
 def test_what_was_found_stands_behind_why_the_rest_is_unknown():
     partly = msgspec.structs.replace(
         sample.REPLICA,
