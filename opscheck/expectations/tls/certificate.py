@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable
-from ipaddress import ip_address
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -10,6 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from opscheck.expectations.base import Remediation
 from opscheck.expectations.tls.lifetimes import CertificatesLast
+from opscheck.expectations.tls.looking import SNI, WAYS, commands_to_look, is_address, other_ways
 from opscheck.own_targets import Endpoint
 from opscheck.queries.base import Query
 from opscheck.queries.tls.handshake import Addresses, Protocol, ShakeHands, StartTls
@@ -34,15 +34,6 @@ def _host(value: str) -> str:
     return name
 
 
-def is_address(host: str) -> bool:
-    """True for an IP address, which is sent as no SNI and stands in certificates as an address."""
-    try:
-        ip_address(host.partition("%")[0])
-    except ValueError:
-        return False
-    return True
-
-
 ServerName = Annotated[str, AfterValidator(_host)]
 _Version = Literal["1.0", "1.1", "1.2", "1.3"]
 MinVersion = Annotated[_Version, BeforeValidator(_as_text, json_schema_input_type=_Version | float)]
@@ -61,10 +52,8 @@ class TlsCertificate(CertificatesLast, check="tls.certificate"):
 
     # One name for each state: a command that names a state is left out of findings about another one.
     fact_names: ClassVar = {
-        "connect": "where to look, as host:port or address:port, where TLS begins with the first byte",
-        "connect_starttls": "the same, where TLS begins as `starttls` says",
-        "connect_nameless": "the same, where an address is asked for and not a name",
-        "sni": "the name that is asked for",
+        **WAYS,
+        **SNI,
         "ending": "the name that is asked for, when the certificate has expired or will soon",
         "early": "the host, when a certificate is not valid yet",
         "issuer_url": "where the authority says that its certificate is, when the server may leave it out",
@@ -74,9 +63,7 @@ class TlsCertificate(CertificatesLast, check="tls.certificate"):
     default_remediation = Remediation(
         summary="Look at what is served; renew or replace it, and have the server load the new one",
         commands=(
-            "openssl s_client -connect {{ connect }} -servername {{ sni }} </dev/null  # the chain, with its times",
-            "openssl s_client -connect {{ connect_starttls }} -starttls {{ starttls }} </dev/null  # the same",
-            "openssl s_client -connect {{ connect_nameless }} </dev/null  # the same",
+            *commands_to_look(" # the chain, with its times"),
             "certbot certificates --domain {{ ending }}  # then: certbot renew --cert-name NAME, and reload the server",
             f"kubectl get certificates -A -o custom-columns={_COLUMNS} | grep {{{{ ending }}}}  # cmctl renew NAME",
             "ssh {{ early }} date -u; date -u  # do the clocks agree?",
@@ -131,13 +118,5 @@ class TlsCertificate(CertificatesLast, check="tls.certificate"):
         return self.server_name or self.endpoint.host
 
     def facts_ruled_out(self) -> frozenset[str]:
-        """Two of the three ways to look."""
-        ways = {"connect", "connect_starttls", "connect_nameless"}
-        return frozenset(ways - {self.way_to_look}) | (frozenset({"sni"}) if self.way_to_look != "connect" else set())
-
-    @property
-    def way_to_look(self) -> str:
-        """Which fact names the place to look at."""
-        if self.starttls is not None:
-            return "connect_starttls"
-        return "connect_nameless" if is_address(self.asked_name) else "connect"
+        """The ways to look at other endpoints."""
+        return other_ways(self.asked_name, self.starttls)

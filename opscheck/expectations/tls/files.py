@@ -9,14 +9,13 @@ from pydantic_core import PydanticCustomError
 from opscheck.expectations.base import Remediation
 from opscheck.expectations.tls.certificate import ServerName
 from opscheck.expectations.tls.lifetimes import CertificatesLast
+from opscheck.expectations.tls.looking import SNI, WAYS, commands_to_look, other_ways
 from opscheck.own_targets import Endpoint
 from opscheck.queries.base import Query
 from opscheck.queries.certificate_files import ReadCertificateFiles
 from opscheck.queries.tls.handshake import Addresses, ShakeHands, StartTls
 from opscheck.targets import HostTarget
 from opscheck.units import Duration, Severity
-
-_AND_SHOW = "</dev/null | openssl x509 -noout -dates -serial"
 
 
 def _pattern(value: str) -> str:
@@ -45,9 +44,8 @@ class TlsFiles(CertificatesLast, check="tls.files"):
         "broken": "the file, when it holds no certificate, or not all of one",
         "near": "the folder that was looked into, where no file matches",
         "serving": "the endpoint that serves another certificate than the newest",
-        "connect": "the same, where TLS begins with the first byte",
-        "sni": "the name that is asked for there",
-        "connect_starttls": "the same, where TLS begins as `starttls` says",
+        **WAYS,
+        **SNI,
         "newest": "the file with the newest certificate, when that is not served",
     }
     default_remediation = Remediation(
@@ -59,8 +57,7 @@ class TlsFiles(CertificatesLast, check="tls.files"):
             "ls -l {{ broken }}; grep -c BEGIN {{ broken }}",
             "ls -la {{ near }}",
             "openssl x509 -in {{ newest }} -noout -dates -serial",
-            f"openssl s_client -connect {{{{ connect }}}} -servername {{{{ sni }}}} {_AND_SHOW}",
-            f"openssl s_client -connect {{{{ connect_starttls }}}} -starttls {{{{ starttls }}}} {_AND_SHOW}",
+            *commands_to_look("| openssl x509 -noout -dates -serial"),
             "systemctl reload nginx  # or what else serves {{ serving }}",
         ),
     )
@@ -118,3 +115,9 @@ class TlsFiles(CertificatesLast, check="tls.files"):
     def queries(self) -> Iterable[Query[Any]]:
         """What lies there, and what is served."""
         return (self.files, self.handshakes) if self.handshakes is not None else (self.files,)
+
+    def facts_ruled_out(self) -> frozenset[str]:
+        """All that is about what is served, where that is not judged; else the ways to look at other endpoints."""
+        if self.served_at is None:
+            return frozenset({"serving", "newest", *WAYS, *SNI})
+        return other_ways(self.asked_name, self.starttls)

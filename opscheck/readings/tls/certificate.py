@@ -7,6 +7,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from opscheck.expectations.tls.certificate import TlsCertificate
+from opscheck.expectations.tls.looking import facts_to_look
 from opscheck.queries.certificates import Certificate
 from opscheck.queries.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.queries.tls.handshake import Handshake, Handshakes, Protocol
@@ -76,8 +77,7 @@ class Served:
         """Where to look, for commands."""
         expectation = self.expectation
         where = expectation.endpoint.address if self.by_all else self.addresses[0]
-        named = {"sni": self.asked} if expectation.way_to_look == "connect" else {}
-        return {expectation.way_to_look: where} | named
+        return facts_to_look(where, self.asked, expectation.starttls)
 
     @property
     def evidence(self) -> tuple[str, ...]:

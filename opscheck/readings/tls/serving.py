@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
-from opscheck.expectations.tls.certificate import is_address
 from opscheck.expectations.tls.files import TlsFiles
+from opscheck.expectations.tls.looking import facts_to_look
 from opscheck.queries.certificates import Certificate
 from opscheck.queries.observation import Problem, ProblemKind
 from opscheck.queries.tls.handshake import Handshake, Handshakes
@@ -113,10 +113,7 @@ def _facts(expectation: TlsFiles) -> dict[str, str]:
     if expectation.served_at is None:
         return {}
     place = expectation.served_at.address
-    if expectation.starttls is not None:
-        return {"serving": place, "connect_starttls": place}
-    named = {} if is_address(expectation.asked_name) else {"sni": expectation.asked_name}
-    return {"serving": place, "connect": place} | named
+    return {"serving": place} | facts_to_look(place, expectation.asked_name, expectation.starttls)
 
 
 def unserved(served: Handshakes) -> Problem | None:

@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from opscheck import Severity
 from opscheck.expectations.tls.certificate import TlsCertificate
-from opscheck.guidance.templates import malformed, unknown_names
+from opscheck.guidance.templates import malformed, placeholders, unknown_names
 from opscheck.queries.tls.handshake import Protocol, ShakeHands, StartTls
 from opscheck.testing import expect
 
@@ -81,22 +81,31 @@ def test_a_name_is_written_as_certificates_have_it():
     assert "2001:db8::1" == expected(server_name="2001:db8::1").server_name
 
 
+LOOK = "openssl s_client -connect {{ connect"
+
+
 @pytest.mark.parametrize(
-    ("fields", "way"),
+    ("fields", "command"),
     [
-        ({}, "connect"),
-        ({"starttls": "imap"}, "connect_starttls"),
-        ({"endpoint": "192.0.2.1:443"}, "connect_nameless"),
-        ({"endpoint": "[2001:db8::1]:443"}, "connect_nameless"),
-        ({"endpoint": "192.0.2.1:443", "server_name": "a.test"}, "connect"),
+        ({}, f"{LOOK} }}}} -servername {{{{ sni }}}}"),
+        ({"starttls": "imap"}, f"{LOOK}_starttls }}}} -starttls {{{{ starttls }}}} -servername {{{{ sni }}}}"),
+        ({"endpoint": "192.0.2.1:443"}, f"{LOOK}_nameless }}}} -noservername"),
+        ({"endpoint": "[2001:db8::1]:443"}, f"{LOOK}_nameless }}}} -noservername"),
+        ({"endpoint": "192.0.2.1:443", "server_name": "a.test"}, f"{LOOK} }}}} -servername {{{{ sni }}}}"),
+        (
+            {"endpoint": "192.0.2.1:25", "starttls": "smtp"},
+            f"{LOOK}_starttls_nameless }}}} -starttls {{{{ starttls }}}} -noservername",
+        ),
     ],
     ids=str,
 )
-def test_there_is_one_way_to_look(fields, way):
+def test_there_is_one_way_to_look_and_its_command_says_what_it_shows(fields, command):
     one = expected(**fields)
+    ruled_out = one.facts_ruled_out()
+    left = [line for line in one.default_remediation.commands if ruled_out.isdisjoint(placeholders(line))]
 
-    assert way == one.way_to_look
-    assert {"connect", "connect_starttls", "connect_nameless"} - one.facts_ruled_out() == {way}
+    assert f"{command} </dev/null  # the chain, with its times" == left[0]
+    assert not any(line.startswith(LOOK) for line in left[1:])
 
 
 def test_its_commands_name_what_findings_know():

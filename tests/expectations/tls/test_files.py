@@ -5,6 +5,7 @@ from pydantic import ValidationError
 
 from opscheck import HostTarget, Severity
 from opscheck.expectations.tls.files import TlsFiles
+from opscheck.expectations.tls.looking import SNI, WAYS
 from opscheck.queries.certificate_files import ReadCertificateFiles
 from opscheck.queries.tls.handshake import Addresses, ShakeHands, StartTls
 from opscheck.testing import expect
@@ -60,3 +61,18 @@ def test_it_counts_for_the_worst_it_can_be():
     assert Severity.P0 == files("/a").worst_severity
     assert Severity.P2 == files("/a", remaining={"P3": "30d"}).worst_severity
     assert Severity.P1 == files("/a", remaining={"P3": "30d"}, stale="P1").worst_severity
+
+
+@pytest.mark.parametrize(
+    ("fields", "ways"),
+    [
+        ({}, set()),
+        ({"served_at": "api.test:443"}, {"connect", "sni", "serving", "newest"}),
+        ({"served_at": "192.0.2.1:443"}, {"connect_nameless", "serving", "newest"}),
+    ],
+    ids=str,
+)
+def test_what_is_said_of_what_is_served_is_for_this_endpoint_alone(fields, ways):
+    one = files("/a", **fields)
+
+    assert ways == {name for name in {*WAYS, *SNI, "serving", "newest"} if name not in one.facts_ruled_out()}
