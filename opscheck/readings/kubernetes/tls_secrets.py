@@ -9,7 +9,6 @@ from opscheck.queries.kubernetes.certificates import Certificate, Secret
 from opscheck.queries.observation import Problem
 from opscheck.readings.kubernetes.certificates import lifetime_of
 from opscheck.readings.kubernetes.selection import matching
-from opscheck.readings.kubernetes.times import longer_than
 from opscheck.readings.kubernetes.troubles import Trouble
 from opscheck.readings.kubernetes.unjudged import cannot_tell
 from opscheck.readings.kubernetes.words import some
@@ -87,7 +86,7 @@ class Secrets:
             return
         stored = secret.certificates[0]
         # What was issued a moment ago is in the secret before the status says so, and may be dated back by an hour.
-        fresh = not longer_than(self._expectation.renewal_grace, stored.not_before, now)
+        fresh = abs((now - stored.not_before).total_seconds()) <= self._expectation.renewal_grace
         if abs(stored.not_after - said.end) > _THE_SAME and not fresh:
             yield self._another(certificate, secret, said, now)
         yield from self._weak(secret)

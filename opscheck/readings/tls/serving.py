@@ -80,12 +80,12 @@ def _may_be_loaded_yet(expectation: TlsFiles, newest: Kept, now: datetime) -> bo
     # What is written anew again and again, and is in it for long, was never loaded.
     written = newest.file.modified
     young = now - newest.head.not_before <= newest.head.lifetime / 4
-    return young and written is not None and (now - written).total_seconds() <= expectation.reload_within
+    return young and written is not None and abs((now - written).total_seconds()) <= expectation.reload_within
 
 
 def _older(expectation: TlsFiles, place: str, leaf: Certificate, newest: Kept, now: datetime) -> Trouble:
-    written = newest.file.modified
-    ago = f", which was written {format_duration(max(0.0, (now - written).total_seconds()))} ago" if written else ""
+    written = newest.file.modified if newest.file.modified and newest.file.modified <= now else None
+    ago = f", which was written {format_duration((now - written).total_seconds())} ago" if written else ""
     short = severity_of(expectation, lifetime_of(leaf), now)
     return Trouble(
         place,

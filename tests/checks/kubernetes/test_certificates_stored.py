@@ -52,6 +52,10 @@ def test_one_that_was_issued_a_moment_ago_may_be_ahead_of_the_status():
     assert 1 == len(observed(stored(a_certificate(), secrets=[a_secret("api-tls", pem(start=-2.1 / 24, end=90))])))
 
 
+def test_another_one_that_begins_much_later_was_not_issued_a_moment_ago():
+    assert 1 == len(observed(stored(a_certificate(), secrets=[a_secret("api-tls", pem(start=30, end=120))])))
+
+
 def test_a_secret_that_is_empty_or_holds_no_certificate_is_told():
     finding = only(a_certificate(), secrets=[a_secret("api-tls", unreadable="tls.crt is empty")])
 

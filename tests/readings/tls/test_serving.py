@@ -57,6 +57,14 @@ def test_a_file_without_a_time_has_no_grace():
     assert 1 == len(told(served(certificate(60)), file(certificate(2, "2"), written=None)))
 
 
+def test_a_file_that_was_written_in_the_future_has_no_grace():
+    """As copies have it that keep the time of a wrong clock: it would hide for months what is served."""
+    assert 0 == len(told(served(certificate(60)), file(certificate(2, "2"), written=-0.5)))
+    (trouble,) = told(served(certificate(60)), file(certificate(2, "2"), written=-48))
+    assert trouble.since is None
+    assert trouble.observed.endswith("; it is older than the one in /new.pem")
+
+
 def test_the_one_that_was_served_when_the_file_was_renamed_is_the_newest_all_the_same():
     one = certificate()
 
