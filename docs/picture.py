@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
@@ -18,20 +19,26 @@ from opscheck.demo.environment import Environment
 from opscheck.suite import bundled
 
 WIDTH = 110
-FAULTS = ("connections", "cache", "workflows")
+FAULTS = ("cache", "certificate", "backups")
 # The reader's own fonts: a picture in a README loads nothing from anywhere.
 FORMAT = re.sub(r"@font-face \{\{.*?\}\}\s*", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
 
 
 def shown() -> str:
-    """The coloured output of a run on a system with a few faults."""
-    with Environment(print) as environment:
+    """The coloured output of a run on a system with a few faults, on which a drill was done before."""
+    with Environment(print) as environment, TemporaryDirectory() as folder:
+        variables = {**os.environ, **environment.variables, "FORCE_COLOR": "1", "COLUMNS": str(WIDTH)}
+        state = ["--state", str(Path(folder) / "state.db")]
+        _opscheck(["-p", "policies/recovery.yaml", "--drill", *state], variables)
         for fault in FAULTS:
             environment.break_(fault)
-        variables = {**os.environ, **environment.variables, "FORCE_COLOR": "1", "COLUMNS": str(WIDTH)}
-        words = [sys.executable, "-m", "opscheck", "run", "-p", "policies/daily.yaml"]
-        folder = bundled("policies").parent
-        return subprocess.run(words, env=variables, cwd=folder, capture_output=True, text=True, check=False).stdout
+        return _opscheck(["-p", "policies/daily.yaml", *state], variables)
+
+
+def _opscheck(words: list[str], variables: dict[str, str]) -> str:
+    command = [sys.executable, "-m", "opscheck", "run", *words]
+    folder = bundled("policies").parent
+    return subprocess.run(command, env=variables, cwd=folder, capture_output=True, text=True, check=False).stdout
 
 
 def main() -> None:

@@ -26,6 +26,10 @@ class OwnTarget(Target):
         """The target that `text` stands for. Raises PydanticCustomError."""
         raise NotImplementedError(cls)  # pragma: no cover
 
+    def as_written(self, text: str) -> Self:  # noqa: ARG002 - for subclasses
+        """The same target, under a name that is the same wherever the policy is used; `text` stands in the policy."""
+        return self
+
     @classmethod
     def _look_up(cls, value: object, info: ValidationInfo) -> object:  # noqa: ARG003 - there is nothing to look up
         if isinstance(value, str):
@@ -56,6 +60,10 @@ class Endpoint(OwnTarget):
         # Not validated once more: what a policy writes here is a text, and a mapping is refused.
         name, host = f"tls://{found[0]}", found["host"].strip("[]")
         return cast("Self", cls.model_construct(name=name, host=host, port=int(found["port"])))
+
+    def as_written(self, text: str) -> Self:
+        """Named by what the policy says: where that is a variable, a snapshot is found again without its value."""
+        return self.named(f"tls://{text}")
 
     @property
     def address(self) -> str:

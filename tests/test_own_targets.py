@@ -72,3 +72,22 @@ def test_an_endpoint_whose_variable_is_not_set_is_told_by_its_reference():
     endpoint = Endpoint.parse("${API_ENDPOINT}")
 
     assert ("tls://${API_ENDPOINT}", "${API_ENDPOINT}") == (endpoint.name, endpoint.address)
+
+
+def test_an_endpoint_of_the_environment_has_the_same_name_in_every_environment(tmp_path):
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(
+        dedent("""\
+            version: 1
+            environment: test
+            public_variables: [SHOP]
+            expectations:
+              - {id: one, check: test.answering, endpoint: "${SHOP}:443", severity: P1}
+        """)
+    )
+
+    (one,) = read_policy(policy, environ={"SHOP": "shop.example"}).finish(today=None).expectations
+    (unset,) = read_policy(policy, environ={}, keep_unset=True).finish(today=None).expectations
+
+    assert "tls://${SHOP}:443" == one.endpoint.name == unset.endpoint.name
+    assert ("shop.example:443", "${SHOP}:443") == (one.endpoint.address, unset.endpoint.address)

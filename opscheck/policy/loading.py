@@ -30,7 +30,7 @@ from opscheck.policy.nodes import Mapping as MappingNode
 from opscheck.policy.nodes import Sequence, plain, text_of
 from opscheck.policy.secrecy import register_secrets
 from opscheck.policy.suggestions import nearest
-from opscheck.policy.targets import Targets
+from opscheck.policy.targets import Targets, with_own_targets
 from opscheck.policy.validating import validated
 from opscheck.policy.variables import Variables, public_names, replaced
 from opscheck.record import Source
@@ -177,7 +177,7 @@ class Draft:
         if made is not None:
             register_secrets(made, entry.node, self.secrets)
             check_commands(self._issues, entry.index, made)
-        return made
+        return made and with_own_targets(made, entry.node)
 
     def _names_a_wrong_target(self, details: ErrorDetails) -> bool:
         """True when the target is there; what is wrong with it is told where it stands."""

@@ -64,6 +64,8 @@ class Scalar(_Node, frozen=True, gc=False):
     """As the file says it, where that may be shown: with `${NAME}` in place of what came from the environment."""
     unset: tuple[str, ...] = ()
     """The variables in it that are not set, where that is allowed."""
+    literal: str = ""
+    """As the file says it, with each of its references; empty where it has none."""
 
     @property
     def shown(self) -> str:

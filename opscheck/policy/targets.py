@@ -1,7 +1,9 @@
 """The targets of a policy, each validated as its kind."""
 
+from opscheck.expectations.base import Expectation
+from opscheck.own_targets import OwnTarget
 from opscheck.policy.collecting import Issues
-from opscheck.policy.nodes import Mapping, text_of
+from opscheck.policy.nodes import Mapping, Scalar, text_of
 from opscheck.policy.secrecy import register_secrets
 from opscheck.policy.suggestions import did_you_mean
 from opscheck.policy.validating import validated
@@ -48,6 +50,17 @@ class Targets:
         elif target is not None:
             register_secrets(target, node, self._secrets)
             self._known[name] = target.named(name)
+
+
+def with_own_targets(expectation: Expectation, node: Mapping) -> Expectation:
+    """The expectation, its own targets named by what stands in the policy; `node` is what it was made of."""
+    own = {
+        name: value.as_written(written.literal or written.written)
+        for name, field in type(expectation).model_fields.items()
+        if isinstance(value := getattr(expectation, name), OwnTarget)
+        and isinstance(written := node.items.get(field.alias or name), Scalar)
+    }
+    return expectation.model_copy(update=own) if own else expectation
 
 
 def _kinds(word: str) -> str | None:

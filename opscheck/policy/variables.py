@@ -144,7 +144,11 @@ class _Replacing:
         place, where = node.place, path_text(self._root, path)
         self.issues += [Issue(*place, where, fault.rule, hint=fault.hint) for fault in expanded.faults]
         return msgspec.structs.replace(
-            node, value=expanded.value, written=expanded.written, unset=tuple(expanded.unset)
+            node,
+            value=expanded.value,
+            written=expanded.written,
+            unset=tuple(expanded.unset),
+            literal=node.value,
         )
 
 

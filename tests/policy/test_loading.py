@@ -68,7 +68,7 @@ def test_the_daily_policy_loads_with_nothing_but_its_environment():
 
     assert policy.environment == "production"
     named = {"cluster", "api", "database", "cache", "db-host", "backups"}
-    assert named | {"tls://api.example.com:443", "drills://state"} == set(policy.targets)
+    assert named | {"tls://${API_ENDPOINT}", "drills://state"} == set(policy.targets)
     assert {one.check for one in policy.expectations} == {
         "backup.content",
         "backup.objects",
