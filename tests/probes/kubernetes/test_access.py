@@ -247,11 +247,13 @@ def test_https_to_a_server_without_tls_is_told(api, config, authority):
     assert f"127.0.0.1:{api.port}" in refused(path).text
 
 
-def test_a_client_certificate_is_shown(world, config, authority):
+@pytest.fixture(name="certified")
+def _certified(world, config, authority):
+    """A kubeconfig with a client certificate and its key in it, for a server that asks for one."""
     clients = trustme.CA()
     mine = clients.issue_cert("jane@example.com")
     with KubernetesApi(world, tls=tls(authority, client_authority=clients)) as server:
-        path = config(
+        yield config(
             server=server,
             user={
                 "client-certificate-data": base64.b64encode(mine.cert_chain_pems[0].bytes()).decode(),
@@ -259,31 +261,22 @@ def test_a_client_certificate_is_shown(world, config, authority):
             },
         )
 
-        assert BOTH == asked(path)
+
+def test_a_client_certificate_is_shown(certified):
+    assert BOTH == asked(certified)
 
 
-def test_no_key_of_the_kubeconfig_stays_in_a_file_while_the_cluster_is_asked(
-    world, config, authority, tmp_path, monkeypatch
-):
+def test_no_key_of_the_kubeconfig_stays_in_a_file_while_the_cluster_is_asked(certified, tmp_path, monkeypatch):
     """Whoever ends the run with a signal would leave it there for ever."""
-    clients, files = trustme.CA(), tmp_path / "temporary"
+    files = tmp_path / "temporary"
     files.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(files))
-    mine = clients.issue_cert("john@example.com")
-    with KubernetesApi(world, tls=tls(authority, client_authority=clients)) as server:
-        path = config(
-            server=server,
-            user={
-                "client-certificate-data": base64.b64encode(mine.cert_chain_pems[0].bytes()).decode(),
-                "client-key-data": base64.b64encode(mine.private_key_pem.bytes()).decode(),
-            },
-        )
-        session = open_session(KubernetesTarget(kind="kubernetes", namespace="shop", kubeconfig=str(path)), 5)
-        try:
-            assert [] == list(files.iterdir())
-            assert BOTH == names(session.ask(SHOP, 5))
-        finally:
-            session.close()
+    session = open_session(KubernetesTarget(kind="kubernetes", namespace="shop", kubeconfig=str(certified)), 5)
+    try:
+        assert [] == list(files.iterdir())
+        assert BOTH == names(session.ask(SHOP, 5))
+    finally:
+        session.close()
 
 
 # Proxies
