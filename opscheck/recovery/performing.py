@@ -19,6 +19,7 @@ from opscheck.queries.recovery import (
     AMCHECK,
     ASSERT,
     CLEAN,
+    EMPTY,
     FETCH,
     FIND,
     LATE,
@@ -37,7 +38,15 @@ from opscheck.recovery.fetching import Fetching, Found, make_room, unpack_archiv
 from opscheck.recovery.leash import Leash
 from opscheck.recovery.programs import Programs, reachable_programs
 from opscheck.recovery.restoring import restore
-from opscheck.recovery.server import Scratch, Settings, for_client, for_server, own_server, scratch_database
+from opscheck.recovery.server import (
+    Scratch,
+    Settings,
+    for_client,
+    for_server,
+    holds_something,
+    own_server,
+    scratch_database,
+)
 from opscheck.recovery.telling import Teller
 from opscheck.units import format_duration
 
@@ -145,6 +154,9 @@ class _Drill:
         with self._measured(RESTORE, f"restoring {self._query.key}"):
             unpacked = unpack_archive(dump, self._teller.did)
             self._know(missing=restore(unpacked, scratch, self._teller.did))
+            asks = self._query.newest or self._query.assertions
+            if not asks and not holds_something(scratch):  # else the answers tell
+                raise Failed(EMPTY, "no table or view is in the restored database")
 
     def _ask(self, scratch: Scratch) -> None:
         with asked(scratch) as session:

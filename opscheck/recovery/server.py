@@ -222,13 +222,24 @@ def refuse_what_is_no_scratch(connection: Connection) -> None:
             f"the database {name} is not named scratch: nothing is restored on a server that may be somebody's",
             "name a database with `scratch` in its name, which is empty, in the dsn of the scratch server",
         )
-    row = connection.execute(_RELATIONS).fetchone()
-    if row is not None:
+    found = _relation(connection)
+    if found is not None:
         raise ProbeError(
             ProblemKind.UNSUPPORTED,
-            f"the database {name} is not empty: {row[0]} is in it, and nothing is restored on a server that is used",
+            f"the database {name} is not empty: {found} is in it, and nothing is restored on a server that is used",
             "name an empty database in the dsn of the scratch server",
         )
+
+
+def holds_something(scratch: Scratch) -> bool:
+    """Whether there is a table, a view or a sequence in it by now. Raises ProbeError."""
+    with _connected(scratch.dsn) as connection:
+        return _relation(connection) is not None
+
+
+def _relation(connection: Connection) -> str | None:
+    row = connection.execute(_RELATIONS).fetchone()
+    return row[0] if row is not None else None
 
 
 _RELATIONS = """

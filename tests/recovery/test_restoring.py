@@ -201,7 +201,7 @@ def test_what_a_drill_cannot_restore_is_unknown_with_the_reason(restore, shelf, 
 
 def test_an_extension_that_is_not_there_is_told_and_fails_nothing_that_does_without(restore, shelf):
     wants = "CREATE EXTENSION IF NOT EXISTS pg_trgm WITH SCHEMA public;"
-    drill = restore(shelf.put("trigram.sql", plain(wants)), assertions=(), dsn=None)
+    drill = restore(shelf.put("trigram.sql", plain(wants, "CREATE TABLE t (n int);")), assertions=(), dsn=None)
     assert ((), ("extension pg_trgm",)) == (drill.reasons, drill.missing)
 
     with pytest.raises(ProbeError, match="lacks extension pg_trgm"):
@@ -270,6 +270,15 @@ def test_rows_that_name_what_the_server_lacks_are_lost_and_that_is_told(restore,
             restore(shelf.put(key, plain(*statements)), assertions=())
 
         assert SECRET not in str(told.value.problem)
+
+
+@pytest.mark.parametrize("dsn", [None, "scratch"])
+def test_a_dump_of_a_database_with_nothing_in_it_is_empty(restore, shelf, scratch, dsn):
+    key = shelf.put("nothing.sql", plain("SET client_encoding = 'UTF8';", "CREATE SCHEMA app;"))
+    drill = restore(key, assertions=(), dsn=dsn and scratch.dsn)
+
+    assert (EMPTY, False) == (drill.failure and drill.failure.trouble, drill.passed)
+    assert "restore: no table or view is in the restored database" == drill.reasons[0]
 
 
 def test_rows_that_policies_hide_are_counted(restore, shelf):
