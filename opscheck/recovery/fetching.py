@@ -105,9 +105,12 @@ class Fetching:
             place.open("xb") as file,
             self._store.open(part.key, self._version, deadline=self._deadline) as pieces,
         ):
+            written = 0
             for piece in pieces:
-                file.write(piece)
+                written += file.write(piece)
                 yield len(piece)
+                if written > part.size:  # no more disk is used than was free
+                    return
 
 
 def make_room(found: Found, folder: Path, wanted: float | None, *, own_server: bool) -> None:

@@ -2,14 +2,20 @@
 
 import gzip
 import socket
+import time
 from collections.abc import Iterator
+from contextlib import nullcontext
+from itertools import repeat
 
 import pytest
 
 from opscheck.demo.s3 import BUCKET, S3
 from opscheck.own_targets import DrillPlace
 from opscheck.probes.drill import open_session
+from opscheck.probes.folder import FolderStore
 from opscheck.queries.observation import ProbeError, ProblemKind
+from opscheck.recovery.failing import Failed
+from opscheck.recovery.fetching import Fetching
 from opscheck.targets import FolderTarget, S3Target
 from tests.recovery.conftest import query
 
@@ -82,3 +88,16 @@ def test_a_store_that_never_answers_is_unknown_in_time(fetch):
             fetch("orders.dump", S3Target(kind="s3", bucket="backups", endpoint_url=url), within_s=3.0)
 
     assert ProblemKind.LATE == told.value.problem.kind
+
+
+def test_no_more_is_fetched_than_was_listed(shelf, monkeypatch):
+    """A store that never stops sending must not fill the disk."""
+    monkeypatch.setattr(FolderStore, "open", lambda *_, **__: nullcontext(repeat(bytes(2**20), 50)))
+    target = FolderTarget(kind="folder", path=str(shelf.folder))
+    fetching = Fetching(target, shelf.put("endless.dump", bytes(5 * 2**20)), "", time.monotonic() + 60)
+    to = shelf.folder / "fetched"
+
+    with pytest.raises(Failed, match="that are listed"):
+        fetching.fetch(fetching.find(), to, lambda _: None)
+
+    assert 6 * 2**20 == to.stat().st_size
