@@ -5,7 +5,7 @@ from opscheck.expectations.backup.jobs import BackupJobs
 from opscheck.queries.kubernetes.batch import ListCronJobs, ListJobs
 from opscheck.queries.kubernetes.velero import ListStorageLocations, ListVeleroBackups, ListVeleroSchedules
 from opscheck.readings.backup import barman, cronjobs, pgbackrest, velero
-from opscheck.readings.backup.jobs import Made, require_all, tell
+from opscheck.readings.backup.jobs import Made, require_all, tell, with_some
 from opscheck.readings.kubernetes.selection import count_matches, listed, matching
 from opscheck.readings.kubernetes.warnings import Warnings
 
@@ -39,7 +39,8 @@ def _made_by_cronjobs(expectation: BackupJobs, observe: Observe, findings: Findi
     there, jobs = listed(observe, of.ask(ListCronJobs)), listed(observe, of.ask(ListJobs))
     meant = matching(of, there)
     count_matches(of, there, meant, findings, kind="cron jobs")
-    return cronjobs.made_by(expectation, meant, jobs, Warnings(of, observe), observe.now)
+    made = cronjobs.made_by(expectation, meant, jobs, Warnings(of, observe), observe.now)
+    return with_some(made, meant, "cron job", "suspended")
 
 
 def _made_by_velero(expectation: BackupJobs, observe: Observe, findings: Findings) -> Made:
@@ -48,4 +49,5 @@ def _made_by_velero(expectation: BackupJobs, observe: Observe, findings: Finding
     backups, locations = listed(observe, of.ask(ListVeleroBackups)), listed(observe, of.ask(ListStorageLocations))
     meant = matching(of, there)
     count_matches(of, there, meant, findings, kind="schedules")
-    return velero.made_by(expectation, meant, velero.Around(backups, locations), observe.now)
+    made = velero.made_by(expectation, meant, velero.Around(backups, locations), observe.now)
+    return with_some(made, meant, "schedule", "paused")

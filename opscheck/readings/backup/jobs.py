@@ -9,6 +9,7 @@ from opscheck.expectations.backup.jobs import BackupJobs
 from opscheck.judging import Findings
 from opscheck.queries.base import Query
 from opscheck.queries.observation import CouldNotObserve, Problem, ProblemKind
+from opscheck.readings.kubernetes.words import counted
 from opscheck.units import Duration, Graded, Severity, format_duration
 
 _CLOCKS = 300.0
@@ -86,6 +87,16 @@ def tell(expectation: BackupJobs, made: Made, findings: Findings) -> None:
         _tell_series(expectation, made, series, findings)
     for fault in made.faults:
         _tell_fault(expectation, fault, None, findings)
+
+
+def with_some(made: Made, meant: Sequence[object], noun: str, resting: str) -> Made:
+    """The same; where all that is meant rests or is being deleted, it says that nobody knows of a backup."""
+    if meant and not made.series:
+        are = "is" if len(meant) == 1 else "are"
+        left_out = f"{counted(len(meant), noun)} {are} {resting} or being deleted"
+        made.unknown.append(f"nothing is left that makes backups: {left_out}")
+        made.advice = "resume one, or waive this until one is to be made"
+    return made
 
 
 def require_all(made: Made, query: Query[object]) -> None:

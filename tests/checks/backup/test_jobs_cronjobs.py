@@ -76,10 +76,28 @@ def test_one_that_is_suspended_is_told_while_its_last_backup_is_young():
 
 
 def test_one_that_may_be_suspended_is_not_judged_and_counted():
-    findings = cronjobs(a_cronjob(suspend=True, succeeded=ago(days=30)), allow_suspended=True)
+    others = (a_cronjob(suspend=True, succeeded=ago(days=30)), a_cronjob("hourly"))
+    findings = cronjobs(*others, allow_suspended=True)
 
     assert [] == findings.violations
     assert [1] == [one.value for one in findings.measurements if one.name == "suspended cron jobs"]
+
+
+@pytest.mark.parametrize("fields", [{"suspend": True}, {"deleted": True}])
+def test_where_none_is_left_to_judge_nobody_knows_of_a_backup(fields):
+    left_out = a_cronjob(suspend="suspend" in fields)
+    if "deleted" in fields:
+        left_out["metadata"]["deletionTimestamp"] = "2026-03-10T11:00:00Z"
+
+    with pytest.raises(CouldNotObserve) as unknown:
+        cronjobs(left_out, allow_suspended=True)
+
+    assert "nothing is left that makes backups: 1 cron job is suspended or being deleted" == unknown.value.problem.text
+    assert unknown.value.problem.advice.startswith("resume")
+
+
+def test_none_at_all_is_well_where_the_policy_says_so():
+    assert [] == cronjobs(min_matches=0).violations
 
 
 def test_a_newest_run_that_failed_is_told_while_the_last_good_one_is_young():

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from opscheck import Severity
-from opscheck.queries.observation import Problem, ProblemKind
+from opscheck.queries.observation import CouldNotObserve, Problem, ProblemKind
 from tests.checks.backup.making import (
     PINNED,
     a_backup,
@@ -118,7 +118,10 @@ def test_each_schedule_has_a_newest_of_its_own():
 
 def test_a_paused_schedule_is_told_or_may_be():
     (finding,) = velero(a_schedule(paused=True), a_backup()).violations
-    quiet = velero(a_schedule(paused=True), a_backup(began=ago(days=30)), allow_suspended=True)
+    paused = (a_schedule(paused=True), a_backup(began=ago(days=30)))
+    quiet = velero(*paused, a_schedule("hourly"), a_backup("hourly"), allow_suspended=True)
+    with pytest.raises(CouldNotObserve, match="1 schedule is paused or being deleted"):
+        velero(*paused, allow_suspended=True)
 
     assert (Severity.P2, "it is paused", "daily") == (
         finding.severity,
