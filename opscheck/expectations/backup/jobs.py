@@ -117,7 +117,10 @@ class BackupJobs(Expectation, check="backup.jobs"):
     max_runtime: Window = Duration.parse("12h")
     """How long a backup may take; what runs for longer hangs, and may keep others from starting."""
     allow_suspended: bool = False
-    """Whether cron jobs may be suspended, and schedules paused. Those that are, are then not judged; where all are, it is unknown."""
+    """
+    Whether cron jobs may be suspended, and schedules paused. Those that are, are then not judged; where all are, nobody
+    knows of a backup.
+    """
     time_zone: TimeZone = "UTC"
     """The zone of cron jobs without a `timeZone`, which is that of the controller manager."""
     script_lint: bool = True
