@@ -15,7 +15,7 @@ from opscheck.queries.base import Query
 from opscheck.queries.tls.handshake import Addresses, Protocol, ShakeHands, StartTls
 
 _VERSIONS = {"1.0": Protocol.TLSV1, "1.1": Protocol.TLSV1_1, "1.2": Protocol.TLSV1_2, "1.3": Protocol.TLSV1_3}
-_File = Annotated[str, Field(min_length=1)]
+PemFile = Annotated[str, Field(min_length=1)]
 _COLUMNS = "NAMESPACE:.metadata.namespace,NAME:.metadata.name,ENDS:.status.notAfter,NAMES:.spec.dnsNames"
 
 
@@ -80,9 +80,9 @@ class TlsCertificate(CertificatesLast, check="tls.certificate"):
     """How TLS begins where it does not begin with the first byte."""
     addresses: Addresses = Addresses.ALL
     """Which addresses of the name must serve it; say `ipv4` where this machine has no IPv6."""
-    ca_file: _File | None = None
+    ca_file: PemFile | None = None
     """PEM file of the authorities to trust instead of the system's."""
-    client_certificate: _File | None = None
+    client_certificate: PemFile | None = None
     """PEM file with a client certificate and its key, for a server that asks for one; it must accept it."""
     min_version: MinVersion = "1.2"
     """The oldest version of TLS that the server may agree to."""

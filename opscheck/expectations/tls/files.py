@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from opscheck.expectations.base import Remediation
-from opscheck.expectations.tls.certificate import ServerName
+from opscheck.expectations.tls.certificate import PemFile, ServerName
 from opscheck.expectations.tls.lifetimes import CertificatesLast
 from opscheck.expectations.tls.looking import SNI, WAYS, commands_to_look, other_ways
 from opscheck.own_targets import Endpoint
@@ -80,6 +80,8 @@ class TlsFiles(CertificatesLast, check="tls.files"):
     """The name to ask for there (SNI); the endpoint's host by default."""
     starttls: StartTls | None = None
     """How TLS begins there, where it does not begin with the first byte."""
+    client_certificate: PemFile | None = None
+    """PEM file with a client certificate and its key, here and not on the host, where it asks for one."""
     addresses: Addresses = Addresses.ALL
     """Which addresses of the name must serve it; say `ipv4` where this machine has no IPv6."""
     reload_within: Duration = Duration.parse("1h")
@@ -104,7 +106,11 @@ class TlsFiles(CertificatesLast, check="tls.files"):
         if self.served_at is None:
             return None
         return ShakeHands(
-            self.served_at.name, server_name=self.server_name, starttls=self.starttls, addresses=self.addresses
+            self.served_at.name,
+            server_name=self.server_name,
+            starttls=self.starttls,
+            client_certificate=self.client_certificate,
+            addresses=self.addresses,
         )
 
     @property

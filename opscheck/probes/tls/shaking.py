@@ -91,9 +91,12 @@ class Door:
             return Handshake(address=str(self.address), problem=error.problem, no_route=error.no_route)
         except NoHandshakeError as error:
             refused = error
-        behind = self._look_behind(deadline)
-        if behind is None:
-            return Handshake(address=str(self.address), failure=refused.failure, advice=refused.advice)
+        try:
+            behind = self._look_behind(deadline)
+        except NotReachedError:
+            return self._refusing(refused)
+        except NoHandshakeError as error:
+            return self._refusing(refused, error)
         return replace(behind, refused=refused.reason, refused_code=refused.code)
 
     def offer_older(self, deadline: float) -> Older:
@@ -105,21 +108,22 @@ class Door:
         except (NotReachedError, NoHandshakeError) as error:
             return Older(unknown=f"{newest} could not be offered: {error}")
 
-    def _look_behind(self, deadline: float) -> Handshake | None:
-        """What it serves to clients that accept more; None where it serves nothing at all."""
+    def _look_behind(self, deadline: float) -> Handshake:
+        """What it serves to clients that accept more. Raises NotReachedError and NoHandshakeError."""
         try:
             return self._shake(Manner.ANY_TIME, deadline)
-        except NotReachedError:
-            return None
         except NoHandshakeError as untrusted:
             code, reason = untrusted.code, untrusted.reason
-        if not code:
-            return None
-        try:
-            seen = self._shake(Manner.ANYTHING, deadline)
-        except (NotReachedError, NoHandshakeError):
-            return None
+            if not code:
+                raise
+        seen = self._shake(Manner.ANYTHING, deadline)
         return replace(seen, chain=(), untrusted=reason, untrusted_code=code)
+
+    def _refusing(self, *errors: NoHandshakeError) -> Handshake:
+        """That it serves nothing; what is behind the first reason is told too, such as a client certificate it asks."""
+        failures = dict.fromkeys(one.failure for one in errors)
+        advice = dict.fromkeys(one.advice for one in errors if one.advice)
+        return Handshake(address=str(self.address), failure="; and ".join(failures), advice="; ".join(advice))
 
     def _shake(self, manner: Manner, deadline: float) -> Handshake:
         """Raises NotReachedError, NoHandshakeError, and ProbeError for files that cannot be used."""

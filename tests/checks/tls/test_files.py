@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import ssl
 import subprocess
 import time
 from collections.abc import Iterator
@@ -23,7 +24,20 @@ from opscheck.queries.certificate_files import ReadCertificateFiles
 from opscheck.queries.observation import CouldNotObserve, ProbeError, Problem
 from opscheck.record import Finding
 from opscheck.testing import Answers, expect, judge
-from tests.servers.tls import DAY, HOST, Chain, Issued, issued, resolve, rsa_key, tls_server
+from tests.servers.tls import (
+    DAY,
+    HOST,
+    Chain,
+    Issued,
+    Listener,
+    issued,
+    limit_to,
+    resolve,
+    rsa_key,
+    server_context,
+    speaking,
+    tls_server,
+)
 
 SHOWN = "</dev/null | openssl x509 -noout -dates -serial"
 HERE = HostTarget(kind="host", uri="local://")
@@ -360,6 +374,20 @@ def test_a_server_that_is_down_is_unknown_and_what_was_found_in_files_stands(fol
 
     assert 1 == len(found)
     assert problem.target_down
+
+
+def test_a_server_that_asks_for_a_client_certificate_gets_one(folder, chain):
+    """Up to TLS 1.2 it serves nothing without."""
+    leaf, stranger = chain.leaf(), Chain.made()
+    path, client = leaf.write(folder / "api.pem", chain.middle), folder / "client"
+    stranger.leaf("opscheck", client=True).write(client, stranger.middle)
+    context = limit_to(server_context(leaf, chain.middle), ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_2)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(cadata=stranger.root.pem.decode())
+
+    with Listener(speaking(context)) as listener:
+        assert "name one in `client_certificate`" in unknown(path, **at(listener.port))[1].advice
+        assert [] == judged(path, client_certificate=str(client), **at(listener.port)).violations
 
 
 def test_where_a_file_could_not_be_read_what_is_served_may_be_in_it(folder, chain, served):
