@@ -16,6 +16,8 @@ from opscheck.targets import FolderTarget
 
 _PAGE = 1000
 _PIECE = 2**20
+_NOWHERE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
+"""Of a file that is gone by now, and of a link that leads to none."""
 
 
 def open_session(target: FolderTarget, timeout_s: float) -> StoreSession:  # noqa: ARG001 - the gatherer keeps the time
@@ -111,13 +113,15 @@ class FolderStore:
             raise _refused(error, str(path)) from error
 
     def _entry(self, key: str, entry: "os.DirEntry[str]") -> Entry | None:
-        """None for what is no file, is gone by now, or lies outside."""
+        """None for what is no file, is gone by now, or lies outside. Raises ProbeError."""
         try:
             if entry.is_symlink() and not self._is_inside(Path(entry.path)):
                 return None
             found = entry.stat()
-        except OSError:
-            return None
+        except OSError as error:
+            if error.errno in _NOWHERE:
+                return None
+            raise _refused(error, key) from error
         if not stat.S_ISREG(found.st_mode):
             return None
         return Entry(_text(key), found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
@@ -129,7 +133,7 @@ class FolderStore:
         return path
 
     def _is_inside(self, path: Path) -> bool:
-        return path.resolve().is_relative_to(self._root.resolve())
+        return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self._root))
 
 
 def _may_hold(folder: str, prefix: str) -> bool:

@@ -1,16 +1,19 @@
 """A folder as a store of backups."""
 
+import errno
 import os
 import threading
 import time
+from types import SimpleNamespace
+from typing import NoReturn
 
 import pytest
 
 from opscheck.gathering.gatherer import Gatherer
 from opscheck.gathering.plan import Asked
-from opscheck.probes.folder import open_session
+from opscheck.probes.folder import FolderStore, open_session
 from opscheck.queries.base import Query
-from opscheck.queries.observation import ProblemKind
+from opscheck.queries.observation import ProbeError, ProblemKind
 from opscheck.queries.stores.listing import ListBackups
 from opscheck.targets import FolderTarget
 from tests.servers.s3 import FolderPlace
@@ -170,3 +173,27 @@ def test_a_mount_that_hangs_is_given_up_in_time(tmp_path, monkeypatch):
     hanging.set()
     assert (ProblemKind.LATE, True) == (observation.problem.kind, observation.problem.target_down)
     assert time.monotonic() - started < 10
+
+
+def test_a_link_to_itself_is_no_backup_and_hides_none(tmp_path):
+    (tmp_path / "a.dump").symlink_to("a.dump")
+    (tmp_path / "b.dump").write_bytes(b"x")
+
+    pages = FolderStore(str(tmp_path)).pages("", deadline=time.monotonic() + 10)
+
+    assert ["b.dump"] == [entry.key for page in pages for entry in page]
+
+
+@pytest.mark.parametrize(("number", "kind"), [(errno.EACCES, "denied"), (errno.EIO, "unreachable")])
+def test_a_file_that_cannot_be_looked_at_is_not_left_out(tmp_path, monkeypatch, number, kind):
+    """As behind a folder that may be listed and not entered, or on a disk that fails: it may be the newest."""
+
+    def fails() -> NoReturn:
+        raise OSError(number, "fails")
+
+    found = SimpleNamespace(name="a.dump", path=str(tmp_path / "a.dump"), is_symlink=lambda: False, stat=fails)
+    monkeypatch.setattr(FolderStore, "_sorted", lambda *_: [(found.name, found)])
+    with pytest.raises(ProbeError) as told:
+        list(FolderStore(str(tmp_path)).pages("", deadline=time.monotonic() + 10))
+
+    assert kind == told.value.problem.kind.value
