@@ -124,7 +124,7 @@ def test_an_authority_that_ends_before_what_it_signed_is_the_weakest_link(folder
     path = short.leaf().write(folder / "full.pem", short.middle)
     finding = only(path)
 
-    assert finding.observed.startswith("ends in 4d23h")
+    assert finding.observed.startswith(("ends in 4d23h", "ends in 5d "))
     assert (Severity.P1, "its weakest link is CN=Test Issuing") == (finding.severity, finding.evidence[-1])
 
 
@@ -292,7 +292,9 @@ def test_renewed_and_not_loaded_is_told_with_both(folder, chain, served):
         finding.expected,
         finding.severity,
     )
-    assert finding.observed.startswith("serves a certificate that ends in 59d23h")
+    assert finding.observed.startswith(
+        ("serves a certificate that ends in 59d23h", "serves a certificate that ends in 60d ")
+    )
     assert f"; it is older than the one in {path}, which was written 5h" in finding.observed
     assert f"serial {leaf.certificate.serial_number:X}" in finding.evidence[0]
     assert [
