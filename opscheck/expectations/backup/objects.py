@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 from pydantic_core import PydanticCustomError
 
 from opscheck.expectations.backup.base import OfSeries
+from opscheck.expectations.backup.beside import KEY, KeyBeside
 from opscheck.expectations.backup.buckets import aws, of_bucket, of_other_places
 from opscheck.expectations.backup.series import Series
 from opscheck.expectations.base import Remediation
@@ -19,15 +20,8 @@ from opscheck.queries.stores.uploads import ListUploads
 from opscheck.targets import S3Target
 from opscheck.units import Duration, Graded, GradedMinimum, Percentage, PositiveCount, Severity
 
-_KEY = "{key}"
 _MOST_MANIFESTS = 3
 _DAY_S = 86400.0
-
-
-def _with_key(text: str) -> str:
-    if text.count(_KEY) != 1 or "{" in text.replace(_KEY, "") or text == _KEY:
-        raise PydanticCustomError("manifest_key", "a key with {key} in it once, such as {key}.json")
-    return text
 
 
 def _above_nothing(limit: GradedMinimum[Percentage]) -> GradedMinimum[Percentage]:
@@ -41,14 +35,14 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    key: Annotated[str, AfterValidator(_with_key)]
+    key: KeyBeside
     """Its key, in which {key} is that of the backup: `{key}.json`; of a folder `{key}manifest.json`."""
     time: JsonPath
     """JMESPath of the time: ISO 8601, in `time_zone` where it tells none, or seconds since 1970."""
 
     def key_of(self, backup: str) -> str:
         """The key of the manifest of that backup."""
-        return self.key.replace(_KEY, backup)
+        return self.key.replace(KEY, backup)
 
 
 class BackupObjects(OfSeries, check="backup.objects"):

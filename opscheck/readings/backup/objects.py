@@ -46,17 +46,8 @@ class Dated:
 
 def dated(expectation: BackupObjects, series: Series, manifests: Mapping[str, ManifestValue], now: datetime) -> Dated:
     """Which of them is the newest, by names or by the manifests that were read."""
-    told, untold = list(series.backups), []
-    for place, backup in enumerate(series.backups):
-        value = manifests.get(backup.key)
-        if value is None:
-            continue
-        at = _moment(value.value, ZoneInfo(expectation.time_zone)) if value.there else None
-        if at is None:
-            untold.append((backup, _why_untold(value)))
-        told[place] = replace(backup, at=at or backup.at)
-    unusable = {backup.key for backup, _ in untold}
-    ordered = sorted((one for one in told if one.key not in unusable), key=attrgetter("at"), reverse=True)
+    told, untold = _by_manifests(series.backups, manifests, ZoneInfo(expectation.time_zone))
+    ordered = sorted(told, key=attrgetter("at"), reverse=True)
     latest = now + timedelta(seconds=expectation.clock_slack)
     been = [one for one in ordered if one.at <= latest]
     unread = [one for one in been if expectation.manifest is not None and one.key not in manifests]
@@ -67,6 +58,21 @@ def dated(expectation: BackupObjects, series: Series, manifests: Mapping[str, Ma
         future=tuple(one for one in ordered if one.at > latest),
         untold=tuple(untold),
     )
+
+
+def _by_manifests(
+    backups: Sequence[Backup], manifests: Mapping[str, ManifestValue], zone: tzinfo
+) -> tuple[list[Backup], list[tuple[Backup, str]]]:
+    """Them by what manifests tell, and those of which they tell nothing, each with the reason."""
+    told, untold = [], []
+    for backup in backups:
+        value = manifests.get(backup.key)
+        at = _moment(value.value, zone) if value is not None and value.there else None
+        if value is not None and at is None:
+            untold.append((backup, _why_untold(value)))
+        else:
+            told.append(backup if at is None else replace(backup, at=at))
+    return told, untold
 
 
 def _why_untold(value: ManifestValue) -> str:
