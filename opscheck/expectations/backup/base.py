@@ -77,6 +77,11 @@ class OfSeries(Expectation):
         return 2 * _DAY_S
 
     @property
+    def looks_back_by_limit(self) -> bool:
+        """Whether what is older than `look_back_s` breaks a limit, however old it is."""
+        return False
+
+    @property
     def least(self) -> int:
         """How many of each series it takes, where there are so many."""
         return 1
@@ -119,10 +124,10 @@ class OfSeries(Expectation):
         return self.time_from == "name" and self.template.says_when
 
     def _listing(self, template: str) -> ListBackups:
-        # What sorts before a date in its name may have been written since. And of series that nobody names, one that
-        # has stopped lies before any time that would be looked at.
-        discovered = self.template.has_series and not self.series
-        within_s = None if discovered or not self._by_name else self.look_back_s
+        # What sorts before a date in its name may have been written since. And of series that are listed together, one
+        # that has stopped, or is rarer than others, lies before any time that would be looked at.
+        unlimited = self.template.has_series and not (self._asks_each or (self.series and self.looks_back_by_limit))
+        within_s = None if unlimited or not self._by_name else self.look_back_s
         each = self.least if self._asks_each else self.least * max(1, len(self.series))
         least = each if within_s is not None else 1
         return ListBackups(self.target.name, template, within_s, least, versions=self.with_versions)

@@ -127,6 +127,11 @@ class BackupObjects(OfSeries, check="backup.objects"):
         return max(worst, self.kept_for or 0.0) + self.clock_slack
 
     @property
+    def looks_back_by_limit(self) -> bool:
+        """Where their age is limited."""
+        return self.age is not None
+
+    @property
     def least(self) -> int:
         """The newest, and those that its size is compared with."""
         return 1 + (self.compared_with if self.size_share is not None else 0)

@@ -112,3 +112,19 @@ def test_the_commands_that_may_be_completed_name_what_findings_carry(target, nam
     assert any("pg_dump" in command for command in left)
     assert any("aws" in command for command in left) == (target is not FOLDER)
     assert any("zstd" in command for command in left) == names.endswith(".zst")
+
+
+@pytest.mark.parametrize(
+    ("names", "series", "within"),
+    [
+        ("db/%Y/%m/%d/{series}.dump", ["daily", "weekly"], None),
+        ("db/%Y/%m/%d/{series}.dump", ["weekly"], None),
+        ("db/{series}/%Y%m%d.dump", ["daily", "weekly"], 2 * 86400.0),
+        ("db/%Y/%m/%d/weekly.dump", [], 2 * 86400.0),
+    ],
+)
+def test_a_series_that_is_rarer_than_others_of_the_same_days_is_not_overlooked(names, series, within):
+    """In the days that are looked at there are enough of the others, and so nobody would look further back."""
+    listings = content(names=names, series=series).listings()
+
+    assert {within} == {query.within_s for _, query in listings}

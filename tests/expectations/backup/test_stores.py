@@ -76,6 +76,8 @@ def test_names_without_a_date_are_allowed_where_something_else_tells_the_time():
         ({"age": None, "size_floor": {"P2": "1KB"}}, timedelta(days=1, minutes=15)),
         ({"time_from": "modified"}, None),
         ({"names": "{series}/%Y%m%d"}, None),
+        ({"names": "%Y%m%d/{series}", "series": ["a", "b"]}, timedelta(days=2, minutes=15)),
+        ({"names": "%Y%m%d/{series}", "series": ["a", "b"], "age": None, "size_floor": {"P2": "1KB"}}, None),
     ],
 )
 def test_it_looks_back_as_far_as_its_limits_reach(fields, within):
