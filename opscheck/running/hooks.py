@@ -86,7 +86,7 @@ class RunHooks:
         self._strangers_failed: list[str] = []
         self._unwritten: list[str] = []
         self._started_at = datetime.now(UTC)
-        self._terminal = Terminal(config)
+        self._terminal = Terminal(config, self._secrets)
         self._run: Run | None = None
         self._session: pytest.Session
         self._log_records = logging.getLogRecordFactory()

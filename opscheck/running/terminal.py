@@ -8,15 +8,18 @@ import pytest
 
 from opscheck.gathering.gatherer import Progress
 from opscheck.record import Run
+from opscheck.redaction import Secrets
 from opscheck.reports.terminal import summary
+from opscheck.reports.text import cut, one_line
 from opscheck.working import going_on
 
 
 class Terminal:
     """pytest's terminal, where there is one."""
 
-    def __init__(self, config: pytest.Config) -> None:
+    def __init__(self, config: pytest.Config, secrets: Secrets) -> None:
         self._config = config
+        self._secrets = secrets
 
     @contextmanager
     def progress(self) -> Generator[Progress | None]:
@@ -27,9 +30,9 @@ class Terminal:
             return
 
         def show(done: int, total: int) -> None:
-            work = going_on()
+            work = one_line(self._secrets.clean(going_on()))
             line = f"gathering {done}/{total}{f': {work}' if work else ''}"
-            reporter.rewrite(line[: self._config.get_terminal_writer().fullwidth - 1], erase=True)
+            reporter.rewrite(cut(line, self._config.get_terminal_writer().fullwidth - 1), erase=True)
 
         yield show
         reporter.rewrite("", erase=True)

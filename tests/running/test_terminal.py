@@ -1,0 +1,58 @@
+"""The line that counts the answers while a run gathers."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from opscheck.redaction import Secrets
+from opscheck.reports.text import width_of
+from opscheck.running.terminal import Terminal
+from opscheck.working import working
+
+
+class Reporter:
+    """A terminal, as far as pytest's reporter is one."""
+
+    isatty = True
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def rewrite(self, line: str, **_: bool) -> None:
+        line.encode()
+        self.lines.append(line)
+
+
+def shown(what: str, *, width: int = 60, secrets: Secrets | None = None) -> str:
+    """What the line says while that work goes on."""
+    reporter = Reporter()
+    plugins = SimpleNamespace(get_plugin=lambda _name: reporter)
+    config = SimpleNamespace(pluginmanager=plugins, get_terminal_writer=lambda: SimpleNamespace(fullwidth=width))
+    with Terminal(config, secrets or Secrets()).progress() as show, working(what):
+        assert show is not None
+        show(1, 2)
+    line, erased = reporter.lines
+    assert "" == erased
+    return line
+
+
+def test_it_says_what_goes_on():
+    assert "gathering 1/2: reading a.dump" == shown("reading a.dump")
+
+
+@pytest.mark.parametrize("name", ["a\x1b]0;mine\x07", "a\r\nb", "a\u202eb", "a\udcff"])
+def test_the_name_of_a_backup_does_not_steer_the_terminal(name):
+    """Whoever may write to a store chooses it."""
+    assert shown(f"reading {name}").isprintable()
+
+
+def test_no_secret_stands_in_it():
+    secrets = Secrets()
+    secrets.add("pl4nted-secret", "${BACKUP_PREFIX}")
+
+    assert "gathering 1/2: reading ${BACKUP_PREFIX}/a" == shown("reading pl4nted-secret/a", secrets=secrets)
+
+
+@pytest.mark.parametrize("name", ["a" * 100, "備" * 100])
+def test_it_is_never_longer_than_a_line(name):
+    assert width_of(shown(f"reading {name}")) < 60
