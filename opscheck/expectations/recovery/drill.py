@@ -97,7 +97,7 @@ class RestoreDrill(OfSeries, check="recovery.drill"):
             "pg_restore -f /dev/null {{ damaged_file }}  # says where it breaks; of a plain dump, see its last lines",
             "pip install --upgrade 'opscheck[drill]'  # or name a scratch server of PostgreSQL {{ newer }} or newer",
             "printf '%s\\n' {{ question }} ';' | psql by_hand  # the database that the backup is restored into by hand",
-            "opscheck run -p POLICY --only {{ id }} --drill  # with the policy's own file",
+            "opscheck run -p POLICY --only {{ id }} --drill --state FILE  # with the policy's own file, and one FILE",
         ),
     )
 
