@@ -33,7 +33,7 @@ def test_each_kind_of_target_has_its_own_fields(load, target):
             "other: {kind: kuberntes}",
             'targets.other.kind: unknown kind of target, got "kuberntes"; did you mean kubernetes?',
         ),
-        ("other: {kind: [http]}", "targets.other.kind: unknown kind of target, got a list; there are folder, host, http,"),
+        ("other: {kind: [http]}", "targets.other.kind: unknown kind of target, got a list; there are folder, host,"),
         ("other: {dsn: 'host=db'}", "targets.other: the key `kind` is missing; there are folder, host, http,"),
         ("other: {kind: http}", "targets.other: the key `base_url` is missing"),
         ("other: {kind: http, name: x, base_url: 'http://x'}", "targets.other.name: unknown key; "),
