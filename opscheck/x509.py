@@ -37,7 +37,6 @@ def certificate_of(certificate: x509.Certificate) -> Certificate:
         key=kind,
         key_bits=bits,
         signature_hash=_signature_hash(certificate),
-        is_authority=_is_authority(certificate),
         self_issued=certificate.subject == certificate.issuer,
         issuer_urls=_issuer_urls(certificate),
     )
@@ -121,11 +120,6 @@ def _key(certificate: x509.Certificate) -> tuple[str, int]:
 def _signature_hash(certificate: x509.Certificate) -> str:
     try:
         algorithm = certificate.signature_hash_algorithm
-    except UnsupportedAlgorithm:
-        return ""
+    except UnsupportedAlgorithm:  # MD2, say: nobody takes it for one that needs none
+        return certificate.signature_algorithm_oid.dotted_string
     return algorithm.name if algorithm is not None else ""
-
-
-def _is_authority(certificate: x509.Certificate) -> bool:
-    constraints = _extension(certificate, x509.BasicConstraints)
-    return constraints is not None and constraints.ca

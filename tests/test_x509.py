@@ -17,7 +17,7 @@ from tests.servers.tls import issued
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def made(key, *, names=(), days=90, hash_=None, authority=None) -> bytes:
+def made(key, *, names=(), days=90, hash_=None) -> bytes:
     """A self-signed certificate in DER."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "shop")])
     builder = (
@@ -31,8 +31,6 @@ def made(key, *, names=(), days=90, hash_=None, authority=None) -> bytes:
     )
     if names:
         builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(one) for one in names]), False)
-    if authority is not None:
-        builder = builder.add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
     return builder.sign(key, hash_).public_bytes(Encoding.DER)
 
 
@@ -64,13 +62,6 @@ def test_a_certificate_says_its_key_and_what_it_is_signed_with(key, hash_, expec
 
 def test_a_name_in_the_subject_alone_is_no_host_name():
     assert () == certificate_in_der(made(ec.generate_private_key(ec.SECP256R1()), hash_=hashes.SHA256())).names
-
-
-@pytest.mark.parametrize(("authority", "is_one"), [(True, True), (False, False), (None, False)])
-def test_only_what_says_so_is_an_authority(authority, is_one):
-    key = ec.generate_private_key(ec.SECP256R1())
-
-    assert is_one == certificate_in_der(made(key, hash_=hashes.SHA256(), authority=authority)).is_authority
 
 
 def test_addresses_are_names_too():
@@ -108,7 +99,7 @@ def test_a_certificate_whose_extensions_cannot_be_read_says_when_it_ends_all_the
     )
     found = certificate_in_der(made_odd.public_bytes(Encoding.DER))
 
-    assert ((), False, START + timedelta(days=1)) == (found.names, found.is_authority, found.not_after)
+    assert ((), START + timedelta(days=1)) == (found.names, found.not_after)
 
 
 def test_a_serial_number_that_the_standard_forbids_is_read_where_warnings_are_errors():

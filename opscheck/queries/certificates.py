@@ -27,9 +27,11 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     key_bits: int = 0
     """Its size; 0 where the kind has but one."""
     signature_hash: str = ""
-    """The hash that it is signed with, such as sha256; empty where the signature has none of its own, as Ed25519."""
-    is_authority: bool = False
-    """Whether it may sign others."""
+    """
+    The hash that it is signed with, such as sha256; empty where the signature has none of its own, as Ed25519.
+
+    Where nobody here knows the signature, its object identifier, such as 1.2.840.113549.1.1.2.
+    """
     self_issued: bool = False
     """Whether it names itself as its issuer."""
     issuer_urls: tuple[str, ...] = ()

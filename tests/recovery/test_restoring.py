@@ -94,7 +94,7 @@ def test_a_packed_dump_that_is_cut_off_is_told(restore, shelf):
     assert (BROKEN, True) == (drill.failure.trouble, "gzip" in drill.failure.text)
 
 
-@pytest.mark.parametrize("content", [gzip.compress(b""), b""])
+@pytest.mark.parametrize("content", [gzip.compress(b"", mtime=0), b""], ids=["packed nothing", "nothing"])
 def test_an_empty_backup_is_told_without_starting_anything(restore, shelf, content):
     drill = restore(shelf.put("nothing", content))
 

@@ -157,14 +157,16 @@ def weaknesses(expectation: CertificatesLast, certificate: Certificate) -> Itera
     """
     What is too weak in it, and what is expected instead.
 
-    The signature of a certificate that signs itself makes no difference: it is trusted for being known.
+    The signature of a certificate that signs itself makes no difference: it is trusted for being known. One that is
+    told by its number alone is none that anybody uses today.
     """
     least = {"RSA": expectation.rsa_bits, "DSA": expectation.rsa_bits, "EC": expectation.ec_bits}
     wanted = least.get(certificate.key, 0)
     if 0 < certificate.key_bits < wanted:
         yield f"{certificate.key} key of {certificate.key_bits} bits", f"at least {wanted} bits"
-    if certificate.signature_hash.lower() in _FORGEABLE and not certificate.self_issued:
-        yield f"signed with {certificate.signature_hash.upper()}", "SHA-256 or better"
+    signed_with = certificate.signature_hash
+    if not certificate.self_issued and (signed_with.lower() in _FORGEABLE or signed_with[:1].isdigit()):
+        yield f"signed with {signed_with.upper()}", "SHA-256 or better"
 
 
 def path_from(head: Certificate, others: Iterable[Certificate]) -> tuple[Certificate, ...]:

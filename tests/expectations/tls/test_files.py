@@ -70,7 +70,7 @@ def test_it_counts_for_the_worst_it_can_be():
         ({"served_at": "api.test:443"}, {"connect", "sni", "serving", "newest"}),
         ({"served_at": "192.0.2.1:443"}, {"connect_nameless", "serving", "newest"}),
     ],
-    ids=str,
+    ids=["nothing", "a name", "an address"],
 )
 def test_what_is_said_of_what_is_served_is_for_this_endpoint_alone(fields, ways):
     one = files("/a", **fields)

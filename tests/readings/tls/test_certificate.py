@@ -24,8 +24,8 @@ def certificate(subject: str, issuer: str, *, begins: float = -30, ends: float =
 
 
 LEAF = certificate("leaf", "middle", names=("api.test",))
-MIDDLE = certificate("middle", "root", ends=900, is_authority=True)
-ROOT = certificate("root", "root", ends=3000, self_issued=True, is_authority=True)
+MIDDLE = certificate("middle", "root", ends=900)
+ROOT = certificate("root", "root", ends=3000, self_issued=True)
 GOOD = Handshake(address="a:443", protocol="TLSv1.3", sent=(LEAF, MIDDLE), chain=(LEAF, MIDDLE, ROOT))
 
 

@@ -111,6 +111,7 @@ def test_one_that_is_not_valid_yet_says_from_when():
         ([("RSA key of 1024 bits", "at least 2048 bits")], {"key": "RSA", "key_bits": 1024}),
         ([("EC key of 192 bits", "at least 256 bits")], {"key": "EC", "key_bits": 192}),
         ([("signed with SHA1", "SHA-256 or better")], {"signature_hash": "sha1"}),
+        ([("signed with 1.2.840.113549.1.1.2", "SHA-256 or better")], {"signature_hash": "1.2.840.113549.1.1.2"}),
         ([], {"key": "RSA", "key_bits": 2048, "signature_hash": "sha256"}),
         ([], {"key": "Ed25519"}),
         ([], {"signature_hash": "sha1", "self_issued": True}),
