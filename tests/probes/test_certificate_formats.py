@@ -48,7 +48,7 @@ def test_no_lines_make_pem_fail_and_fewer_certificates_than_were_seen_never_pass
     assert content.fault is not None or len(content.certificates) >= seen > 0
 
 
-@pytest.mark.parametrize("length", [0, 1, 2, 10, len(DER) - 1])
+@pytest.mark.parametrize("length", [0, 1, 2, 10, -1])
 def test_a_part_of_der_is_told_as_one(length):
     assert Fault.CUT == read_der(DER[:length]).fault
 
