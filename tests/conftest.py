@@ -1,5 +1,7 @@
 """What all tests share: the servers that live until the end, and property tests that are not hurried."""
 
+import signal
+
 from hypothesis import HealthCheck, settings
 
 from tests.servers.dumps import dumps, only_pg_restore
@@ -30,3 +32,7 @@ __all__ = [
 # How long an example takes says how busy the machine is, and nothing of what is tested.
 settings.register_profile("opscheck", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("opscheck")
+
+# A shell has its background jobs ignore Ctrl-C, and so would every program that a test starts and interrupts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -12,7 +12,7 @@ from opscheck.queries.http import HttpRequest
 from opscheck.testing import expect
 
 
-class Answering(Expectation, check="test.answering"):
+class Answering(Expectation, check="test.own_endpoint"):
     """The endpoint answers."""
 
     endpoint: Endpoint
@@ -60,8 +60,8 @@ def test_the_targets_of_a_policy_include_those_that_its_expectations_bring(tmp_p
             environment: test
             targets: {api: {kind: http, base_url: "http://api"}}
             expectations:
-              - {id: one, check: test.answering, endpoint: "a:443", severity: P1}
-              - {id: two, check: test.answering, endpoint: "a:443", severity: P2}
+              - {id: one, check: test.own_endpoint, endpoint: "a:443", severity: P1}
+              - {id: two, check: test.own_endpoint, endpoint: "a:443", severity: P2}
         """)
     )
 
@@ -82,7 +82,7 @@ def test_an_endpoint_of_the_environment_has_the_same_name_in_every_environment(t
             environment: test
             public_variables: [SHOP]
             expectations:
-              - {id: one, check: test.answering, endpoint: "${SHOP}:443", severity: P1}
+              - {id: one, check: test.own_endpoint, endpoint: "${SHOP}:443", severity: P1}
         """)
     )
 

@@ -48,13 +48,15 @@ def test_an_error_message_in_the_place_of_a_dump_is_one(said):
 
 @pytest.mark.parametrize("options", [(), ("--armor",)], ids=["binary", "armour"])
 def test_what_gpg_encrypted_is_known(options, tmp_path):
-    if not has("gpg"):
+    if not has("gpg", "gpgconf"):
         pytest.skip("there is no gpg on this machine")
     tmp_path.chmod(0o700)
     command = ["gpg", "--batch", "--homedir", tmp_path, "--pinentry-mode", "loopback", "--passphrase", "x"]
     made_so = subprocess.run(
         [*command, *options, "--symmetric"], input=b"a dump" * 1000, capture_output=True, timeout=60, check=True
     )
+    # It has started an agent, which would stay.
+    subprocess.run(["gpgconf", "--homedir", tmp_path, "--kill", "all"], timeout=60, check=True)
 
     assert "gpg" == kind_of(made_so.stdout).encrypted_by
 

@@ -148,7 +148,7 @@ def test_a_silent_server_is_late(serve):
 
     problem = contact(serve(lambda exchange: exchange.pause()), 0.4)
 
-    assert (ProblemKind.LATE, False) == (problem.kind, time.monotonic() - started > 2)
+    assert (ProblemKind.LATE, False) == (problem.kind, time.monotonic() - started > 6)
 
 
 @pytest.mark.parametrize("head", [b"", listing().head()], ids=["head", "body"])
@@ -164,7 +164,7 @@ def test_a_byte_at_a_time_is_late(serve, head):
 
     problem = contact(serve(drip), 0.5)
 
-    assert (ProblemKind.LATE, False) == (problem.kind, time.monotonic() - started > 2)
+    assert (ProblemKind.LATE, False) == (problem.kind, time.monotonic() - started > 6)
 
 
 @pytest.mark.parametrize(
