@@ -34,6 +34,11 @@ _NOTES = """## How to read it
   pg_stat_database, its statements by pg_stat_statements (each BEGIN and SET of opscheck's too), its processor time
   from outside. Each plugin is a process per question; check_postgres cannot answer what check_pgactivity does about
   indexes, extensions and the oldest xmin, and Debian's fails on sequences.
+- The openssl loop of a guide prints dates and verifies nothing; the second one verifies, and is told a number of days.
+  opscheck opens three connections to each endpoint: first contact, handshake, an offer of old versions.
+- The bucket's server is a small one of our own, 20 ms late with each answer; it counts its requests.
+- A dump of two gigabytes is read with its sha256, beside the program that only unpacks or reads it, and beside the same
+  questions asked by programs. Memory is the largest single process of each.
 - The dead target drops packets. Fifty plain tests wait for it one after the other; two are measured.
 """
 
