@@ -15,16 +15,16 @@ _CAREFUL = {
     DATABASE: """\
 set -euo pipefail
 key=$(date -u +database/%Y/%m/%d/backup-%Y%m%d-%H%M%S.dump)
-pg_dump --format=custom "$DATABASE_URL" | tee /work/dump | sha256sum | sed "s/-$/${key##*/}/" > /work/sum
-aws s3 cp /work/dump "s3://$BUCKET/$key"
-aws s3 cp /work/sum "s3://$BUCKET/$key.sha256"
+pg_dump --format=custom "$DATABASE_URL" | tee /scratch/dump | sha256sum | sed "s/-$/${key##*/}/" > /scratch/sum
+aws s3 cp /scratch/dump "s3://$BUCKET/$key"
+aws s3 cp /scratch/sum "s3://$BUCKET/$key.sha256"
 """,
     CONFIGURATION: """\
 set -euo pipefail
 key=$(date -u +config/backup-%Y%m%d-%H%M%S.tar.gz)
-tar -C /manifests -c . | gzip | tee /work/tar.gz | sha256sum | sed "s/-$/${key##*/}/" > /work/sum
-aws s3 cp /work/tar.gz "s3://$BUCKET/$key"
-aws s3 cp /work/sum "s3://$BUCKET/$key.sha256"
+tar -C /manifests -c . | gzip | tee /scratch/tar.gz | sha256sum | sed "s/-$/${key##*/}/" > /scratch/sum
+aws s3 cp /scratch/tar.gz "s3://$BUCKET/$key"
+aws s3 cp /scratch/sum "s3://$BUCKET/$key.sha256"
 """,
 }
 
