@@ -242,7 +242,7 @@ def report(runs: Sequence[Path], junit: str) -> int:
 )
 def demo(faults: Sequence[str], list_faults: bool, hold: bool, output: Path) -> int:
     """
-    Start a small system of real servers and judge it, healthy and then broken.
+    Start a small system of real servers, restore its newest backup, and judge it, healthy and then broken.
 
     PostgreSQL, Redis, an S3 store, an HTTPS API and a Kubernetes API start on free loopback ports from pip packages
     alone (opscheck[demo]), and are gone when it ends.

@@ -193,9 +193,10 @@ class S3Store:
         while True:
             answer = self._page(page, place, began, len(seen))
             yield answer
-            if not answer.get("IsTruncated"):
-                return
             place = following(answer)
+            # Some stores leave it out, and give a place to go on from all the same.
+            if not answer.get("IsTruncated", bool(place)):
+                return
             mark = tuple(sorted(place.items()))
             if not place or mark in seen:
                 raise ProbeError(ProblemKind.UNREADABLE, f"{self.address} says that there is more, and gives the same")

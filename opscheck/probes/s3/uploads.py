@@ -22,7 +22,8 @@ def read(store: S3Store, query: ListUploads, timeout_s: float) -> Uploads:
             count += 1
             found.append(Upload(key=one["Key"], upload=one["UploadId"], started=one["Initiated"].astimezone(UTC)))
         found = sorted(found, key=lambda one: one.started)[:_MOST]
-        if not answer.get("IsTruncated"):
+        # Some stores leave it out, and give a place to go on from all the same.
+        if not answer.get("IsTruncated", bool(answer.get("NextKeyMarker"))):
             return Uploads(oldest=tuple(found), count=count)
         following = {
             "KeyMarker": answer.get("NextKeyMarker", ""),

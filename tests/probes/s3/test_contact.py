@@ -234,6 +234,13 @@ def test_a_token_that_comes_again_ends_the_listing(serve):
     )
 
 
+def test_a_token_says_that_there_is_more_where_nothing_else_does(serve):
+    token = b"<NextContinuationToken>again</NextContinuationToken>"
+    silent = xml(b'<?xml version="1.0"?><ListBucketResult>%b%b</ListBucketResult>' % (ONE, token))
+
+    assert ProblemKind.UNREADABLE == ask_pages(serve, lambda _: silent).kind
+
+
 def test_more_without_a_token_is_no_end(serve):
     assert ProblemKind.UNREADABLE == ask_pages(serve, lambda _: listing(b"true", ONE)).kind
 
