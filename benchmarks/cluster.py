@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import realistic
 
-from opscheck.processes import ServerProcess
+from opscheck.transport.processes import ServerProcess
 
 sys.path.append(str(Path(__file__).parents[1]))  # the tests know how to build and to start a real server
 

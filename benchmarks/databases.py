@@ -14,7 +14,7 @@ from cluster import Missing
 from measure import Took
 
 from opscheck.demo.postgres import PostgreSQL
-from opscheck.processes import wait_until
+from opscheck.transport.processes import wait_until
 
 sys.path.append(str(Path(__file__).parents[1]))  # the tests know where to get a server with contrib
 

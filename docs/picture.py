@@ -15,8 +15,8 @@ from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 from rich.text import Text
 
+from opscheck.bundle import bundled
 from opscheck.demo.environment import Environment
-from opscheck.suite import bundled
 
 WIDTH = 110
 FAULTS = ("cache", "certificate", "backups")

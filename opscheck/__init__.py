@@ -9,23 +9,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from opscheck.expectations.base import Expectation, Remediation
-    from opscheck.judging import Findings, Observe
-    from opscheck.queries.base import Query
-    from opscheck.targets import (
-        FolderTarget,
-        HostTarget,
-        HttpTarget,
-        KubernetesTarget,
-        PgbouncerTarget,
-        PostgresTarget,
-        PrometheusTarget,
-        RedisTarget,
-        S3Target,
-        StoreTarget,
-        Target,
-    )
-    from opscheck.units import ByteSize, Count, Duration, Graded, GradedMinimum, Percentage, Severity
+    from opscheck.core.expectation import Expectation, Remediation
+    from opscheck.core.findings import Findings, Observe
+    from opscheck.core.query import Query
+    from opscheck.core.target import Target
+    from opscheck.core.units import ByteSize, Count, Duration, Graded, GradedMinimum, Percentage, Severity
+    from opscheck.systems.host.target import HostTarget
+    from opscheck.systems.http.target import HttpTarget
+    from opscheck.systems.kubernetes.target import KubernetesTarget
+    from opscheck.systems.pgbouncer.target import PgbouncerTarget
+    from opscheck.systems.postgres.target import PostgresTarget
+    from opscheck.systems.prometheus.target import PrometheusTarget
+    from opscheck.systems.redis.target import RedisTarget
+    from opscheck.systems.stores.target import FolderTarget, S3Target, StoreTarget
 
 __version__ = "0.1.0"
 
@@ -56,11 +52,19 @@ __all__ = [
 ]
 
 _HOMES = {
-    "opscheck.expectations.base": ["Expectation", "Remediation"],
-    "opscheck.judging": ["Findings", "Observe"],
-    "opscheck.queries.base": ["Query"],
-    "opscheck.targets": [name for name in __all__ if name.endswith("Target")],
-    "opscheck.units": ["ByteSize", "Count", "Duration", "Graded", "GradedMinimum", "Percentage", "Severity"],
+    "opscheck.core.expectation": ["Expectation", "Remediation"],
+    "opscheck.core.findings": ["Findings", "Observe"],
+    "opscheck.core.query": ["Query"],
+    "opscheck.core.target": ["Target"],
+    "opscheck.systems.host.target": ["HostTarget"],
+    "opscheck.systems.http.target": ["HttpTarget"],
+    "opscheck.systems.kubernetes.target": ["KubernetesTarget"],
+    "opscheck.systems.pgbouncer.target": ["PgbouncerTarget"],
+    "opscheck.systems.postgres.target": ["PostgresTarget"],
+    "opscheck.systems.prometheus.target": ["PrometheusTarget"],
+    "opscheck.systems.redis.target": ["RedisTarget"],
+    "opscheck.systems.stores.target": ["FolderTarget", "S3Target", "StoreTarget"],
+    "opscheck.core.units": ["ByteSize", "Count", "Duration", "Graded", "GradedMinimum", "Percentage", "Severity"],
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -13,7 +13,7 @@ from typing import NoReturn
 import click
 
 from opscheck import __version__
-from opscheck.verdicts import ExitCode
+from opscheck.core.verdicts import ExitCode
 
 EXIT_CODES = """\b
 Exit codes:
@@ -112,7 +112,7 @@ def run(  # noqa: PLR0913, PLR0917 - one per option
     \b
       pytest checks --policy=production.yaml --fail-on=P1 --run-json=run.json --junit-xml=junit.xml -k postgres
     """  # noqa: D301 - \b is click's word for "do not rewrap"
-    from opscheck.running.launching import Launch, launch  # noqa: PLC0415 - pytest is not needed for --help
+    from opscheck.running.launch import Launch, launch  # noqa: PLC0415 - pytest is not needed for --help
 
     options = [f"--tag={tag}" for tag in tags] + [f"--only={glob}" for glob in only] + [f"--fail-on={fail_on}"]
     values = {"--run-json": record, "--junit-xml": junit, "--save": save, "--from": snapshot, "--state": state}
@@ -132,7 +132,7 @@ def validate(policies: Sequence[Path], checks: Sequence[Path]) -> int:
     Environment variables without a default must be set. A waiver that has expired is an error here; in a run it is
     announced, and waives nothing.
     """
-    from opscheck.describing import validated  # noqa: PLC0415 - loads pydantic
+    from opscheck.inspection import validated  # noqa: PLC0415 - loads pydantic
 
     worst = ExitCode.OPEN
     for policy in policies:
@@ -148,10 +148,10 @@ def validate(policies: Sequence[Path], checks: Sequence[Path]) -> int:
 @CHECKS_OPTION
 def list_(policy: Path | None, as_json: bool, checks: Sequence[Path]) -> int:
     """Show what a policy expects: id, severities, check, target, title."""
-    from opscheck import describing  # noqa: PLC0415 - loads pydantic
+    from opscheck import inspection  # noqa: PLC0415 - loads pydantic
 
-    described = describing.read(_policy(policy), checks)
-    click.echo(describing.listed_json(described) if as_json else describing.listed(described))
+    described = inspection.read(_policy(policy), checks)
+    click.echo(inspection.listed_json(described) if as_json else inspection.listed(described))
     return ExitCode.OPEN
 
 
@@ -161,9 +161,9 @@ def list_(policy: Path | None, as_json: bool, checks: Sequence[Path]) -> int:
 @CHECKS_OPTION
 def explain(id_: str, policy: Path | None, checks: Sequence[Path]) -> int:
     """Show one expectation in full: claim, limits, queries, permissions, remediation, where it stands."""
-    from opscheck import describing  # noqa: PLC0415 - loads pydantic
+    from opscheck import inspection  # noqa: PLC0415 - loads pydantic
 
-    click.echo(describing.explained(describing.read(_policy(policy), checks), id_))
+    click.echo(inspection.explained(inspection.read(_policy(policy), checks), id_))
     return ExitCode.OPEN
 
 
@@ -180,9 +180,9 @@ def schema(of_run: bool, checks: Sequence[Path]) -> int:
       opscheck schema > opscheck.schema.json
       # yaml-language-server: $schema=opscheck.schema.json
     """  # noqa: D301 - \b is click's word for "do not rewrap"
-    from opscheck import describing  # noqa: PLC0415 - loads pydantic
+    from opscheck import inspection  # noqa: PLC0415 - loads pydantic
 
-    printed = describing.run_schema() if of_run else describing.policy_schema(checks)
+    printed = inspection.run_schema() if of_run else inspection.policy_schema(checks)
     click.echo(json.dumps(printed, indent=2, ensure_ascii=False))
     return ExitCode.OPEN
 
@@ -200,9 +200,9 @@ def permissions(policy: Path | None, target: str | None, checks: Sequence[Path])
     \b
       opscheck permissions production.yaml --target cluster | kubectl apply -f -
     """  # noqa: D301 - \b is click's word for "do not rewrap"
-    from opscheck import describing  # noqa: PLC0415 - loads pydantic
+    from opscheck import inspection  # noqa: PLC0415 - loads pydantic
 
-    click.echo(describing.permissions(describing.read(_policy(policy), checks), target))
+    click.echo(inspection.permissions(inspection.read(_policy(policy), checks), target))
     return ExitCode.OPEN
 
 
@@ -215,9 +215,9 @@ def report(runs: Sequence[Path], junit: str) -> int:
 
     Each environment becomes one test suite; records of the same environment are shards of one run.
     """
-    from opscheck.files import write_whole  # noqa: PLC0415
     from opscheck.reports.junit import write  # noqa: PLC0415 - loads junit-xml
     from opscheck.reports.read import read_run  # noqa: PLC0415
+    from opscheck.transport.files import write_whole  # noqa: PLC0415
 
     rendered = io.StringIO()
     write([read_run(path) for path in runs], rendered)
@@ -275,7 +275,7 @@ def exit_code(arguments: Sequence[str] | None = None) -> int:
 
 
 def _explain_failure(error: Exception) -> int:
-    from opscheck.errors import UserError  # noqa: PLC0415
+    from opscheck.core.errors import UserError  # noqa: PLC0415
 
     if isinstance(error, UserError):
         click.echo(str(error), err=True)

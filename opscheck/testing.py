@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from opscheck.expectations.base import Expectation
-from opscheck.judging import Findings
-from opscheck.queries.base import Query
-from opscheck.queries.observation import NO_STATE_FILE, CouldNotObserve, Observation, Problem, ProblemKind, Sample
-from opscheck.targets import Target
+from opscheck.core.expectation import Expectation
+from opscheck.core.findings import Findings
+from opscheck.core.observation import NO_STATE_FILE, CouldNotObserve, Observation, Problem, ProblemKind, Sample
+from opscheck.core.query import Query
+from opscheck.core.target import Target
 
 E = TypeVar("E", bound=Expectation)
 A = TypeVar("A")

@@ -8,7 +8,7 @@ from textwrap import dedent
 
 import pytest
 
-from opscheck.suite import bundled
+from opscheck.bundle import bundled
 
 DAILY = bundled("policies") / "daily.yaml"
 CASES = Path(__file__).parent / "policy" / "cases"
@@ -150,8 +150,8 @@ def test_explain_tells_which_answers_are_kept_from_run_to_run(opscheck, tmp_path
         dedent("""
         from dataclasses import dataclass
         from opscheck import HttpTarget
-        from opscheck.expectations.intervals import OverInterval
-        from opscheck.queries.http import HttpRequest
+        from opscheck.core.interval_expectation import OverInterval
+        from opscheck.systems.http.queries import HttpRequest
 
         @dataclass(frozen=True)
         class CountVisits(HttpRequest, name="hall.visits", remembered=True):

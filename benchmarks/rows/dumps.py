@@ -13,9 +13,9 @@ from measure import Command, Median, Took, medians, run_well
 from table import Line, megabytes, not_measured, ratio
 from workspace import Workspace, workspace
 
+from opscheck.core.units import format_bytes
 from opscheck.demo.postgres import DATABASE, PostgreSQL
-from opscheck.postgres_programs import HOW_TO_GET, Installation, installations
-from opscheck.units import format_bytes
+from opscheck.systems.postgres.programs import HOW_TO_GET, Installation, installations
 from tests.servers.cache import NotThere, cached, make_once
 
 _ROWS, _TINY_ROWS = 4_500_000, 10

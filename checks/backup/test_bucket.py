@@ -4,17 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from opscheck import Findings, Observe
-from opscheck.expectations.backup.bucket import BackupBucket
-from opscheck.queries.stores.bucket import (
-    ReadEncryption,
-    ReadLifecycle,
-    ReadObjectLock,
-    ReadPolicyStatus,
-    ReadPublicAccess,
-    ReadReplication,
-    ReadVersioning,
-)
-from opscheck.readings.backup.lifecycle import (
+from opscheck.core.isolation import judge_all
+from opscheck.core.units import Duration, Graded, Severity
+from opscheck.systems.backup.expectations.bucket import BackupBucket
+from opscheck.systems.backup.readings.lifecycle import (
     Deed,
     archivings,
     covering,
@@ -23,9 +16,16 @@ from opscheck.readings.backup.lifecycle import (
     touching,
     upload_deletions,
 )
-from opscheck.readings.backup.stores import named
-from opscheck.readings.parts import judge_all
-from opscheck.units import Duration, Graded, Severity
+from opscheck.systems.backup.readings.stores import named
+from opscheck.systems.stores.queries.bucket import (
+    ReadEncryption,
+    ReadLifecycle,
+    ReadObjectLock,
+    ReadPolicyStatus,
+    ReadPublicAccess,
+    ReadReplication,
+    ReadVersioning,
+)
 
 
 def test_the_bucket_keeps_what_is_written_to_it(

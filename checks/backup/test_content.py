@@ -4,14 +4,13 @@ from functools import partial
 from typing import Any
 
 from opscheck import Findings, Observe
-from opscheck.expectations.backup.content import BackupContent
-from opscheck.expectations.backup.series import Backup, Series
-from opscheck.queries.base import Query
-from opscheck.queries.observation import CouldNotObserve, Problem, ProblemKind
-from opscheck.queries.stores.content import Checksum, Content
-from opscheck.queries.stores.listing import ListBackups
-from opscheck.queries.stores.manifest import ManifestValue
-from opscheck.readings.backup.content import (
+from opscheck.core.isolation import judge_all
+from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
+from opscheck.core.query import Query
+from opscheck.core.units import ByteSize, Percentage
+from opscheck.systems.backup.expectations.content import BackupContent
+from opscheck.systems.backup.expectations.series import Backup, Series
+from opscheck.systems.backup.readings.content import (
     CLOCKS,
     again_facts,
     broken_facts,
@@ -24,10 +23,11 @@ from opscheck.readings.backup.content import (
     what_it_is,
     without_record,
 )
-from opscheck.readings.backup.objects import begun_ahead, seen_instead
-from opscheck.readings.backup.stores import address_of
-from opscheck.readings.parts import judge_all
-from opscheck.units import ByteSize, Percentage
+from opscheck.systems.backup.readings.objects import begun_ahead, seen_instead
+from opscheck.systems.backup.readings.stores import address_of
+from opscheck.systems.stores.queries.content import Checksum, Content
+from opscheck.systems.stores.queries.listing import ListBackups
+from opscheck.systems.stores.queries.manifest import ManifestValue
 
 
 def test_the_newest_backup_is_whole(expectation: BackupContent, observe: Observe, findings: Findings) -> None:

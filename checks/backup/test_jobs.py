@@ -1,13 +1,13 @@
 """Whatever makes the backups: cron jobs, Velero, pgBackRest, Barman."""
 
 from opscheck import Findings, Observe
-from opscheck.expectations.backup.jobs import BackupJobs
-from opscheck.queries.kubernetes.batch import ListCronJobs, ListJobs
-from opscheck.queries.kubernetes.velero import ListStorageLocations, ListVeleroBackups, ListVeleroSchedules
-from opscheck.readings.backup import barman, cronjobs, pgbackrest, velero
-from opscheck.readings.backup.jobs import Made, require_all, tell, with_some
-from opscheck.readings.kubernetes.selection import count_matches, listed, matching
-from opscheck.readings.kubernetes.warnings import Warnings
+from opscheck.systems.backup.expectations.jobs import BackupJobs
+from opscheck.systems.backup.readings import barman, cronjobs, pgbackrest, velero
+from opscheck.systems.backup.readings.jobs import Made, require_all, tell, with_some
+from opscheck.systems.kubernetes.queries.batch import ListCronJobs, ListJobs
+from opscheck.systems.kubernetes.queries.velero import ListStorageLocations, ListVeleroBackups, ListVeleroSchedules
+from opscheck.systems.kubernetes.readings.selection import count_matches, listed, matching
+from opscheck.systems.kubernetes.readings.warnings import Warnings
 
 
 def test_backups_are_made(expectation: BackupJobs, observe: Observe, findings: Findings) -> None:

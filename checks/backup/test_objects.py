@@ -5,11 +5,12 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from opscheck import Findings, Observe
-from opscheck.expectations.backup.objects import BackupObjects
-from opscheck.expectations.backup.series import Backup, Series
-from opscheck.queries.observation import CouldNotObserve
-from opscheck.queries.stores.listing import ListBackups
-from opscheck.readings.backup.object_facts import (
+from opscheck.core.isolation import judge_all
+from opscheck.core.observation import CouldNotObserve
+from opscheck.core.units import ByteSize, Duration, GradedMinimum, Percentage, Severity, format_bytes
+from opscheck.systems.backup.expectations.objects import BackupObjects
+from opscheck.systems.backup.expectations.series import Backup, Series
+from opscheck.systems.backup.readings.object_facts import (
     archive_facts,
     deletion_facts,
     place_facts,
@@ -17,7 +18,7 @@ from opscheck.readings.backup.object_facts import (
     small_facts,
     upload_facts,
 )
-from opscheck.readings.backup.objects import (
+from opscheck.systems.backup.readings.objects import (
     ARCHIVES,
     Dated,
     begun_ahead,
@@ -33,9 +34,8 @@ from opscheck.readings.backup.objects import (
     told,
     too_few,
 )
-from opscheck.readings.backup.stores import address_of
-from opscheck.readings.parts import judge_all
-from opscheck.units import ByteSize, Duration, GradedMinimum, Percentage, Severity, format_bytes
+from opscheck.systems.backup.readings.stores import address_of
+from opscheck.systems.stores.queries.listing import ListBackups
 
 
 def test_there_is_a_backup_that_is_young_and_large_enough(

@@ -1,9 +1,9 @@
 """The WAL that leaves a PostgreSQL server, to an archive or to replicas."""
 
 from opscheck import Findings, Observe
-from opscheck.expectations.backup.wal import BackupWal, Way
-from opscheck.queries.observation import CouldNotObserve
-from opscheck.readings.backup.wal import Gap, Loss, Outcome, by_archive, by_replicas
+from opscheck.core.observation import CouldNotObserve
+from opscheck.systems.backup.expectations.wal import BackupWal, Way
+from opscheck.systems.backup.readings.wal import Gap, Loss, Outcome, by_archive, by_replicas
 
 
 def test_little_would_be_lost_with_the_server(expectation: BackupWal, observe: Observe, findings: Findings) -> None:

@@ -1,8 +1,8 @@
 """The disks of a host."""
 
 from opscheck import Findings, Observe
-from opscheck.expectations.host import HostDisk
-from opscheck.readings.host import evidence, expected_disk, facts, rooms, what_is_there
+from opscheck.systems.host.expectations import HostDisk
+from opscheck.systems.host.readings import evidence, expected_disk, facts, rooms, what_is_there
 
 
 def test_the_disk_has_room(expectation: HostDisk, observe: Observe, findings: Findings) -> None:

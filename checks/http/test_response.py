@@ -1,9 +1,9 @@
 """The answers of an HTTP API."""
 
 from opscheck import Findings, Observe
-from opscheck.expectations.http import HttpResponse
-from opscheck.queries.observation import CouldNotObserve
-from opscheck.readings.http import grade_latency, limited_numbers, mismatches, unjudged
+from opscheck.core.observation import CouldNotObserve
+from opscheck.systems.http.expectations import HttpResponse
+from opscheck.systems.http.readings import grade_latency, limited_numbers, mismatches, unjudged
 
 
 def test_the_api_answers_as_it_should(expectation: HttpResponse, observe: Observe, findings: Findings) -> None:

@@ -1,9 +1,9 @@
 """Numbers that an HTTP API tells of itself."""
 
 from opscheck import Findings, Observe
-from opscheck.expectations.http import HttpValue
-from opscheck.queries.observation import CouldNotObserve
-from opscheck.readings.http import Mismatch, number_in, unjudged
+from opscheck.core.observation import CouldNotObserve
+from opscheck.systems.http.expectations import HttpValue
+from opscheck.systems.http.readings import Mismatch, number_in, unjudged
 
 
 def test_the_number_stays_within_its_limits(expectation: HttpValue, observe: Observe, findings: Findings) -> None:

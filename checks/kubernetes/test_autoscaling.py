@@ -1,12 +1,12 @@
 """The horizontal pod autoscalers of a cluster."""
 
 from opscheck import Findings, Observe
-from opscheck.expectations.kubernetes.policies import Autoscaling
-from opscheck.queries.kubernetes.policies import ListAutoscalers
-from opscheck.readings.kubernetes.autoscaling import fullest, trouble_of
-from opscheck.readings.kubernetes.selection import count_matches, listed, matching
-from opscheck.readings.kubernetes.troubles import tell
-from opscheck.readings.kubernetes.warnings import Warnings
+from opscheck.systems.kubernetes.expectations.policies import Autoscaling
+from opscheck.systems.kubernetes.queries.policies import ListAutoscalers
+from opscheck.systems.kubernetes.readings.autoscaling import fullest, trouble_of
+from opscheck.systems.kubernetes.readings.selection import count_matches, listed, matching
+from opscheck.systems.kubernetes.readings.troubles import tell
+from opscheck.systems.kubernetes.readings.warnings import Warnings
 
 
 def test_autoscalers_can_scale(expectation: Autoscaling, observe: Observe, findings: Findings) -> None:

@@ -4,16 +4,23 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from opscheck import Findings, Observe
-from opscheck.expectations.kubernetes.certificates import CertificatesRenewed
-from opscheck.queries.kubernetes.certificates import Certificate, ListCertificates
-from opscheck.queries.observation import CouldNotObserve
-from opscheck.readings.kubernetes.certificates import Around, failing, first_to_end, limits_hold, stale, troubles
-from opscheck.readings.kubernetes.issuing import Issuing
-from opscheck.readings.kubernetes.selection import count_matches, listed, matching
-from opscheck.readings.kubernetes.tls_secrets import Secrets
-from opscheck.readings.kubernetes.troubles import tell
-from opscheck.readings.kubernetes.warnings import Warnings
-from opscheck.readings.tls.lifetimes import measure_lifetime
+from opscheck.core.observation import CouldNotObserve
+from opscheck.systems.kubernetes.expectations.certificates import CertificatesRenewed
+from opscheck.systems.kubernetes.queries.certificates import Certificate, ListCertificates
+from opscheck.systems.kubernetes.readings.certificates import (
+    Around,
+    failing,
+    first_to_end,
+    limits_hold,
+    stale,
+    troubles,
+)
+from opscheck.systems.kubernetes.readings.issuing import Issuing
+from opscheck.systems.kubernetes.readings.selection import count_matches, listed, matching
+from opscheck.systems.kubernetes.readings.tls_secrets import Secrets
+from opscheck.systems.kubernetes.readings.troubles import tell
+from opscheck.systems.kubernetes.readings.warnings import Warnings
+from opscheck.systems.tls.readings.lifetimes import measure_lifetime
 
 
 def test_the_certificates_are_renewed(expectation: CertificatesRenewed, observe: Observe, findings: Findings) -> None:

@@ -1,13 +1,13 @@
 """The cron jobs of a cluster."""
 
 from opscheck import Findings, Observe
-from opscheck.expectations.kubernetes.batch import CronJobsOnTime
-from opscheck.queries.kubernetes.batch import ListCronJobs, ListJobs
-from opscheck.queries.observation import CouldNotObserve
-from opscheck.readings.kubernetes.cronjobs import Judgement, judge_cronjobs, troubles, unjudged
-from opscheck.readings.kubernetes.selection import count_matches, listed, listed_aside, matching
-from opscheck.readings.kubernetes.troubles import tell
-from opscheck.readings.kubernetes.warnings import Warnings
+from opscheck.core.observation import CouldNotObserve
+from opscheck.systems.kubernetes.expectations.batch import CronJobsOnTime
+from opscheck.systems.kubernetes.queries.batch import ListCronJobs, ListJobs
+from opscheck.systems.kubernetes.readings.cronjobs import Judgement, judge_cronjobs, troubles, unjudged
+from opscheck.systems.kubernetes.readings.selection import count_matches, listed, listed_aside, matching
+from opscheck.systems.kubernetes.readings.troubles import tell
+from opscheck.systems.kubernetes.readings.warnings import Warnings
 
 
 def test_the_cron_jobs_are_on_time(expectation: CronJobsOnTime, observe: Observe, findings: Findings) -> None:

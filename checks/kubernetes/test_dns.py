@@ -1,9 +1,9 @@
 """The names of a cluster."""
 
 from opscheck import Findings, Observe
-from opscheck.expectations.kubernetes.dns import NamesResolve
-from opscheck.readings.kubernetes.dns import Services, slowest, troubles
-from opscheck.readings.kubernetes.selection import listed
+from opscheck.systems.kubernetes.expectations.dns import NamesResolve
+from opscheck.systems.kubernetes.readings.dns import Services, slowest, troubles
+from opscheck.systems.kubernetes.readings.selection import listed
 
 
 def test_the_names_resolve(expectation: NamesResolve, observe: Observe, findings: Findings) -> None:

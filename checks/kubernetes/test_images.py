@@ -1,14 +1,14 @@
 """The images that pods run."""
 
 from opscheck import Findings, Observe
-from opscheck.expectations.kubernetes.containers import ImagesPinned
-from opscheck.queries.kubernetes.pods import ListPods
-from opscheck.queries.observation import CouldNotObserve
-from opscheck.readings.kubernetes import images as reading
-from opscheck.readings.kubernetes.findings import place_facts, too_few_facts
-from opscheck.readings.kubernetes.pod_groups import by_workload, in_force, nothing_judged
-from opscheck.readings.kubernetes.references import owner_reference
-from opscheck.readings.kubernetes.selection import count_matches, listed, matching
+from opscheck.core.observation import CouldNotObserve
+from opscheck.systems.kubernetes.expectations.containers import ImagesPinned
+from opscheck.systems.kubernetes.queries.pods import ListPods
+from opscheck.systems.kubernetes.readings import images as reading
+from opscheck.systems.kubernetes.readings.findings import place_facts, too_few_facts
+from opscheck.systems.kubernetes.readings.pod_groups import by_workload, in_force, nothing_judged
+from opscheck.systems.kubernetes.readings.references import owner_reference
+from opscheck.systems.kubernetes.readings.selection import count_matches, listed, matching
 
 
 def test_the_images_are_pinned(expectation: ImagesPinned, observe: Observe, findings: Findings) -> None:

@@ -3,19 +3,19 @@
 from collections.abc import Iterable
 
 from opscheck import Findings, Observe
-from opscheck.expectations.kubernetes.network import IngressesServed
-from opscheck.queries.kubernetes.network import ListEndpointSlices, ListIngresses, ListServices
-from opscheck.queries.kubernetes.pods import ListPods
-from opscheck.readings.kubernetes.endpoints import Network
-from opscheck.readings.kubernetes.ingresses import (
+from opscheck.systems.kubernetes.expectations.network import IngressesServed
+from opscheck.systems.kubernetes.queries.network import ListEndpointSlices, ListIngresses, ListServices
+from opscheck.systems.kubernetes.queries.pods import ListPods
+from opscheck.systems.kubernetes.readings.endpoints import Network
+from opscheck.systems.kubernetes.readings.ingresses import (
     Backends,
     address_troubles,
     certificate_troubles,
     class_troubles,
 )
-from opscheck.readings.kubernetes.selection import count_matches, listed, matching
-from opscheck.readings.kubernetes.troubles import Trouble, tell
-from opscheck.readings.kubernetes.warnings import Warnings
+from opscheck.systems.kubernetes.readings.selection import count_matches, listed, matching
+from opscheck.systems.kubernetes.readings.troubles import Trouble, tell
+from opscheck.systems.kubernetes.readings.warnings import Warnings
 
 
 def test_the_ingresses_are_served(expectation: IngressesServed, observe: Observe, findings: Findings) -> None:

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from opscheck import Findings, Observe
-from opscheck.expectations.kubernetes.batch import JobsComplete
-from opscheck.queries.kubernetes.batch import Job, ListCronJobs, ListJobs
-from opscheck.queries.kubernetes.pods import ListPods
-from opscheck.readings.kubernetes.jobs import Around, failed, longest_run, troubles
-from opscheck.readings.kubernetes.selection import count_matches, listed, listed_aside, matching
-from opscheck.readings.kubernetes.troubles import tell
-from opscheck.readings.kubernetes.warnings import Warnings
+from opscheck.systems.kubernetes.expectations.batch import JobsComplete
+from opscheck.systems.kubernetes.queries.batch import Job, ListCronJobs, ListJobs
+from opscheck.systems.kubernetes.queries.pods import ListPods
+from opscheck.systems.kubernetes.readings.jobs import Around, failed, longest_run, troubles
+from opscheck.systems.kubernetes.readings.selection import count_matches, listed, listed_aside, matching
+from opscheck.systems.kubernetes.readings.troubles import tell
+from opscheck.systems.kubernetes.readings.warnings import Warnings
 
 
 def test_the_jobs_do_their_work(expectation: JobsComplete, observe: Observe, findings: Findings) -> None:

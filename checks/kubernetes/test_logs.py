@@ -1,9 +1,11 @@
 """The logs of a cluster's pods."""
 
 from opscheck import Findings, Observe
-from opscheck.expectations.kubernetes.logs import LogLines
-from opscheck.queries.observation import CouldNotObserve
-from opscheck.readings.kubernetes.logs import (
+from opscheck.core.observation import CouldNotObserve
+from opscheck.core.units import format_duration
+from opscheck.core.words import counted
+from opscheck.systems.kubernetes.expectations.logs import LogLines
+from opscheck.systems.kubernetes.readings.logs import (
     cut_logs,
     evidence,
     facts,
@@ -13,8 +15,6 @@ from opscheck.readings.kubernetes.logs import (
     together,
     unjudged,
 )
-from opscheck.readings.kubernetes.words import counted
-from opscheck.units import format_duration
 
 
 def test_few_lines_match(expectation: LogLines, observe: Observe, findings: Findings) -> None:

@@ -1,9 +1,10 @@
 """The pods of a cluster."""
 
 from opscheck import Findings, Observe
-from opscheck.expectations.kubernetes.pods import PodsHealthy
-from opscheck.queries.kubernetes.pods import ListPods
-from opscheck.readings.kubernetes.findings import (
+from opscheck.core.words import counted
+from opscheck.systems.kubernetes.expectations.pods import PodsHealthy
+from opscheck.systems.kubernetes.queries.pods import ListPods
+from opscheck.systems.kubernetes.readings.findings import (
     about,
     because,
     facts,
@@ -14,9 +15,8 @@ from opscheck.readings.kubernetes.findings import (
     too_few_facts,
     troubles,
 )
-from opscheck.readings.kubernetes.selection import Selection, listed, seen_instead, select_pods
-from opscheck.readings.kubernetes.warnings import Warnings
-from opscheck.readings.kubernetes.words import counted
+from opscheck.systems.kubernetes.readings.selection import Selection, listed, seen_instead, select_pods
+from opscheck.systems.kubernetes.readings.warnings import Warnings
 
 
 def test_the_pods_are_well(expectation: PodsHealthy, observe: Observe, findings: Findings) -> None:

@@ -1,14 +1,14 @@
 """The quotas of a cluster's namespaces."""
 
 from opscheck import Findings, Observe
-from opscheck.expectations.kubernetes.policies import Quotas
-from opscheck.queries.kubernetes.policies import ListQuotas
-from opscheck.queries.observation import CouldNotObserve
-from opscheck.readings.kubernetes.quotas import never_counted, shortage, unmatched, usage
-from opscheck.readings.kubernetes.selection import count_matches, listed, matching
-from opscheck.readings.kubernetes.troubles import tell
-from opscheck.readings.kubernetes.unjudged import not_up_to_date
-from opscheck.readings.kubernetes.warnings import Warnings
+from opscheck.core.observation import CouldNotObserve
+from opscheck.systems.kubernetes.expectations.policies import Quotas
+from opscheck.systems.kubernetes.queries.policies import ListQuotas
+from opscheck.systems.kubernetes.readings.quotas import never_counted, shortage, unmatched, usage
+from opscheck.systems.kubernetes.readings.selection import count_matches, listed, matching
+from opscheck.systems.kubernetes.readings.troubles import tell
+from opscheck.systems.kubernetes.readings.unjudged import not_up_to_date
+from opscheck.systems.kubernetes.readings.warnings import Warnings
 
 
 def test_quotas_have_room(expectation: Quotas, observe: Observe, findings: Findings) -> None:

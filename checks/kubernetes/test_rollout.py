@@ -1,11 +1,11 @@
 """The rollouts of a cluster."""
 
 from opscheck import Findings, Observe
-from opscheck.expectations.kubernetes.workloads import RolloutComplete
-from opscheck.queries.kubernetes.pods import ListPods
-from opscheck.queries.kubernetes.workloads import Workload
-from opscheck.readings.kubernetes.findings import too_few_facts
-from opscheck.readings.kubernetes.rollout_findings import (
+from opscheck.systems.kubernetes.expectations.workloads import RolloutComplete
+from opscheck.systems.kubernetes.queries.pods import ListPods
+from opscheck.systems.kubernetes.queries.workloads import Workload
+from opscheck.systems.kubernetes.readings.findings import too_few_facts
+from opscheck.systems.kubernetes.readings.rollout_findings import (
     about,
     because,
     evidence,
@@ -18,8 +18,8 @@ from opscheck.readings.kubernetes.rollout_findings import (
     severity,
     unfinished,
 )
-from opscheck.readings.kubernetes.selection import count_matches, listed
-from opscheck.readings.kubernetes.warnings import Warnings
+from opscheck.systems.kubernetes.readings.selection import count_matches, listed
+from opscheck.systems.kubernetes.readings.warnings import Warnings
 
 
 def test_rollouts_are_complete(expectation: RolloutComplete, observe: Observe, findings: Findings) -> None:

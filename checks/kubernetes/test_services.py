@@ -1,14 +1,14 @@
 """The services of a cluster."""
 
 from opscheck import Findings, Observe
-from opscheck.expectations.kubernetes.network import ServicesServed
-from opscheck.queries.kubernetes.network import ListEndpointSlices, ListServices
-from opscheck.queries.kubernetes.pods import ListPods
-from opscheck.readings.kubernetes.endpoints import Network
-from opscheck.readings.kubernetes.selection import count_matches, listed, matching
-from opscheck.readings.kubernetes.services import measured, troubles
-from opscheck.readings.kubernetes.troubles import tell
-from opscheck.readings.kubernetes.warnings import Warnings
+from opscheck.systems.kubernetes.expectations.network import ServicesServed
+from opscheck.systems.kubernetes.queries.network import ListEndpointSlices, ListServices
+from opscheck.systems.kubernetes.queries.pods import ListPods
+from opscheck.systems.kubernetes.readings.endpoints import Network
+from opscheck.systems.kubernetes.readings.selection import count_matches, listed, matching
+from opscheck.systems.kubernetes.readings.services import measured, troubles
+from opscheck.systems.kubernetes.readings.troubles import tell
+from opscheck.systems.kubernetes.readings.warnings import Warnings
 
 
 def test_the_services_are_served(expectation: ServicesServed, observe: Observe, findings: Findings) -> None:

@@ -1,13 +1,13 @@
 """The CPU and memory of a cluster."""
 
 from opscheck import Findings, Observe
-from opscheck.expectations.kubernetes.usage import UsageWithinLimits
-from opscheck.queries.kubernetes.pods import ListPods
-from opscheck.queries.kubernetes.usage import ListPodUsage
-from opscheck.queries.observation import CouldNotObserve
-from opscheck.readings.kubernetes.findings import place_facts
-from opscheck.readings.kubernetes.selection import listed
-from opscheck.readings.kubernetes.usage import Usage, node_usage, pod_usage, resources, unjudged
+from opscheck.core.observation import CouldNotObserve
+from opscheck.systems.kubernetes.expectations.usage import UsageWithinLimits
+from opscheck.systems.kubernetes.queries.pods import ListPods
+from opscheck.systems.kubernetes.queries.usage import ListPodUsage
+from opscheck.systems.kubernetes.readings.findings import place_facts
+from opscheck.systems.kubernetes.readings.selection import listed
+from opscheck.systems.kubernetes.readings.usage import Usage, node_usage, pod_usage, resources, unjudged
 
 
 def test_there_is_room(expectation: UsageWithinLimits, observe: Observe, findings: Findings) -> None:

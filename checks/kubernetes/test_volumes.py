@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 
 from opscheck import Findings, Observe
-from opscheck.expectations.kubernetes.volumes import VolumesHealthy
-from opscheck.queries.kubernetes.pods import ListPods
-from opscheck.queries.kubernetes.storage import ListClaims, PersistentVolumeClaim
-from opscheck.queries.observation import CouldNotObserve, Problem
-from opscheck.readings.kubernetes.findings import place_facts
-from opscheck.readings.kubernetes.selection import count_matches, listed, matching
-from opscheck.readings.kubernetes.troubles import tell
-from opscheck.readings.kubernetes.volume_usage import Measured, Use, from_prometheus, unjudged, use_of
-from opscheck.readings.kubernetes.volumes import (
+from opscheck.core.observation import CouldNotObserve, Problem
+from opscheck.systems.kubernetes.expectations.volumes import VolumesHealthy
+from opscheck.systems.kubernetes.queries.pods import ListPods
+from opscheck.systems.kubernetes.queries.storage import ListClaims, PersistentVolumeClaim
+from opscheck.systems.kubernetes.readings.findings import place_facts
+from opscheck.systems.kubernetes.readings.selection import count_matches, listed, matching
+from opscheck.systems.kubernetes.readings.troubles import tell
+from opscheck.systems.kubernetes.readings.volume_usage import Measured, Use, from_prometheus, unjudged, use_of
+from opscheck.systems.kubernetes.readings.volumes import (
     Storage,
     claim_reference,
     depends_on_its_class,
@@ -19,7 +19,7 @@ from opscheck.readings.kubernetes.volumes import (
     trouble_of,
     users_of_claims,
 )
-from opscheck.readings.kubernetes.warnings import Warnings
+from opscheck.systems.kubernetes.readings.warnings import Warnings
 
 
 def test_the_volumes_are_there_and_have_room(expectation: VolumesHealthy, observe: Observe, findings: Findings) -> None:

@@ -3,10 +3,10 @@
 from datetime import timedelta
 
 from opscheck import Duration, Findings, Observe, Percentage
-from opscheck.expectations.pgbouncer import PgbouncerPools
-from opscheck.queries.pgbouncer import Pools
-from opscheck.readings.parts import judge_all
-from opscheck.readings.pgbouncer import (
+from opscheck.core.isolation import judge_all
+from opscheck.systems.pgbouncer.expectations import PgbouncerPools
+from opscheck.systems.pgbouncer.queries import Pools
+from opscheck.systems.pgbouncer.readings import (
     clients_used,
     in_use,
     limited,

@@ -1,8 +1,8 @@
 """What opscheck itself may do on a PostgreSQL server."""
 
 from opscheck import Findings, Observe
-from opscheck.expectations.postgres.identity import PostgresAccess
-from opscheck.readings.postgres.identity import excess
+from opscheck.systems.postgres.expectations.identity import PostgresAccess
+from opscheck.systems.postgres.readings.identity import excess
 
 
 def test_opscheck_may_only_look(expectation: PostgresAccess, observe: Observe, findings: Findings) -> None:

@@ -1,8 +1,8 @@
 """What the clients of a PostgreSQL server do."""
 
 from opscheck import Findings, Observe
-from opscheck.expectations.postgres.activity import PostgresActivity
-from opscheck.readings.postgres.activity import TOLD, Judged, rest
+from opscheck.systems.postgres.expectations.activity import PostgresActivity
+from opscheck.systems.postgres.readings.activity import TOLD, Judged, rest
 
 
 def test_no_client_takes_too_long(expectation: PostgresActivity, observe: Observe, findings: Findings) -> None:

@@ -1,9 +1,9 @@
 """The WAL archive of a PostgreSQL server."""
 
 from opscheck import Findings, Observe
-from opscheck.expectations.postgres.archiver import PostgresArchiver
-from opscheck.queries.postgres.archiver import Archiving
-from opscheck.readings.postgres.archiver import must_archive, not_archiving, unarchived, waiting
+from opscheck.systems.postgres.expectations.archiver import PostgresArchiver
+from opscheck.systems.postgres.queries.archiver import Archiving
+from opscheck.systems.postgres.readings.archiver import must_archive, not_archiving, unarchived, waiting
 
 
 def test_wal_reaches_the_archive(expectation: PostgresArchiver, observe: Observe, findings: Findings) -> None:

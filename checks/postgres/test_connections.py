@@ -3,8 +3,9 @@
 from typing import Any
 
 from opscheck import Findings, Observe
-from opscheck.expectations.postgres.connections import PostgresConnections
-from opscheck.readings.postgres.connections import (
+from opscheck.core.units import Graded
+from opscheck.systems.postgres.expectations.connections import PostgresConnections
+from opscheck.systems.postgres.readings.connections import (
     Slots,
     connection_slots,
     refusal,
@@ -12,7 +13,6 @@ from opscheck.readings.postgres.connections import (
     refused_subject,
     walsender_slots,
 )
-from opscheck.units import Graded
 
 
 def test_clients_can_connect(expectation: PostgresConnections, observe: Observe, findings: Findings) -> None:

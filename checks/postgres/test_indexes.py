@@ -1,10 +1,10 @@
 """The indexes of a PostgreSQL server."""
 
 from opscheck import Findings, Observe
-from opscheck.expectations.postgres.indexes import PostgresIndexes
-from opscheck.readings.parts import judge_all
-from opscheck.readings.postgres.facts import report
-from opscheck.readings.postgres.indexes import duplicate_indexes, invalid_indexes, unused_indexes
+from opscheck.core.isolation import judge_all
+from opscheck.systems.postgres.expectations.indexes import PostgresIndexes
+from opscheck.systems.postgres.readings.facts import report
+from opscheck.systems.postgres.readings.indexes import duplicate_indexes, invalid_indexes, unused_indexes
 
 
 def test_indexes_serve(expectation: PostgresIndexes, observe: Observe, findings: Findings) -> None:

@@ -1,9 +1,9 @@
 """The locks of a PostgreSQL server."""
 
 from opscheck import Findings, Observe
-from opscheck.expectations.postgres.locks import PostgresLocks
-from opscheck.queries.postgres.locks import LocksAnswer
-from opscheck.readings.postgres.locks import (
+from opscheck.systems.postgres.expectations.locks import PostgresLocks
+from opscheck.systems.postgres.queries.locks import LocksAnswer
+from opscheck.systems.postgres.readings.locks import (
     TOLD,
     age,
     blocked,

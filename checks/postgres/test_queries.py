@@ -1,8 +1,8 @@
 """The statements that a PostgreSQL server executes."""
 
 from opscheck import Findings, Observe
-from opscheck.expectations.postgres.query_statistics import PostgresQueries
-from opscheck.readings.postgres.query_statistics import (
+from opscheck.systems.postgres.expectations.query_statistics import PostgresQueries
+from opscheck.systems.postgres.readings.query_statistics import (
     Workload,
     counted_evictions,
     evidence,

@@ -1,10 +1,18 @@
 """What a team expects of its own tables."""
 
 from opscheck import Findings, Observe
-from opscheck.expectations.postgres.custom import PostgresQuery
-from opscheck.queries.postgres.custom import Select, Selected
-from opscheck.readings.postgres.custom import each_number, facts, lines, named_rows, number_name, row_count, rows_untold
-from opscheck.readings.postgres.databases import each_database
+from opscheck.systems.postgres.expectations.custom import PostgresQuery
+from opscheck.systems.postgres.queries.custom import Select, Selected
+from opscheck.systems.postgres.readings.custom import (
+    each_number,
+    facts,
+    lines,
+    named_rows,
+    number_name,
+    row_count,
+    rows_untold,
+)
+from opscheck.systems.postgres.readings.databases import each_database
 
 
 def test_the_statement_yields_what_it_should(expectation: PostgresQuery, observe: Observe, findings: Findings) -> None:

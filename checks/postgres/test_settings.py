@@ -3,10 +3,10 @@
 from functools import partial
 
 from opscheck import Findings, Observe
-from opscheck.expectations.postgres.settings import PostgresSettings
-from opscheck.readings.parts import judge_all
-from opscheck.readings.postgres import releases, server_state, settings
-from opscheck.readings.postgres.facts import report
+from opscheck.core.isolation import judge_all
+from opscheck.systems.postgres.expectations.settings import PostgresSettings
+from opscheck.systems.postgres.readings import releases, server_state, settings
+from opscheck.systems.postgres.readings.facts import report
 
 _GROUPS = (
     settings.wrong_settings,

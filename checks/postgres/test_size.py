@@ -1,11 +1,12 @@
 """The size of the databases of a PostgreSQL server, and the end of their sequences."""
 
 from opscheck import Findings, Observe
-from opscheck.expectations.postgres.size import PostgresSize
-from opscheck.queries.postgres.size import Sequences
-from opscheck.readings.parts import judge_all
-from opscheck.readings.postgres.databases import each_database
-from opscheck.readings.postgres.size import (
+from opscheck.core.isolation import judge_all
+from opscheck.core.units import Percentage, format_duration
+from opscheck.systems.postgres.expectations.size import PostgresSize
+from opscheck.systems.postgres.queries.size import Sequences
+from opscheck.systems.postgres.readings.databases import each_database
+from opscheck.systems.postgres.readings.size import (
     growth,
     largest,
     near_end,
@@ -17,7 +18,6 @@ from opscheck.readings.postgres.size import (
     sized,
     total_of,
 )
-from opscheck.units import Percentage, format_duration
 
 
 def test_databases_have_room_to_grow(expectation: PostgresSize, observe: Observe, findings: Findings) -> None:

@@ -1,12 +1,12 @@
 """Vacuum and analyze of a PostgreSQL server."""
 
 from opscheck import Findings, Observe
-from opscheck.expectations.postgres.vacuum import PostgresVacuum
-from opscheck.readings.parts import judge_all
-from opscheck.readings.postgres.facts import report
-from opscheck.readings.postgres.tables import tables_behind
-from opscheck.readings.postgres.vacuum import oldest_databases
-from opscheck.readings.postgres.xmin import keeping_rows
+from opscheck.core.isolation import judge_all
+from opscheck.systems.postgres.expectations.vacuum import PostgresVacuum
+from opscheck.systems.postgres.readings.facts import report
+from opscheck.systems.postgres.readings.tables import tables_behind
+from opscheck.systems.postgres.readings.vacuum import oldest_databases
+from opscheck.systems.postgres.readings.xmin import keeping_rows
 
 
 def test_vacuum_keeps_up(expectation: PostgresVacuum, observe: Observe, findings: Findings) -> None:

@@ -1,10 +1,10 @@
 """Restoring a backup, to know that it can be done."""
 
 from opscheck import Findings, Observe
-from opscheck.expectations.recovery.drill import RestoreDrill
-from opscheck.queries.observation import CouldNotObserve, Problem, ProblemKind
-from opscheck.queries.recovery import Drill, PerformDrill
-from opscheck.readings.recovery.drill import (
+from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
+from opscheck.systems.recovery.expectations.drill import RestoreDrill
+from opscheck.systems.recovery.queries import Drill, PerformDrill
+from opscheck.systems.recovery.readings.drill import (
     Fault,
     broken,
     ended,
@@ -14,7 +14,7 @@ from opscheck.readings.recovery.drill import (
     number_of,
     phases,
 )
-from opscheck.readings.recovery.outcome import age_s, ahead
+from opscheck.systems.recovery.readings.outcome import age_s, ahead
 
 
 def test_the_newest_backup_is_restored(expectation: RestoreDrill, observe: Observe, findings: Findings) -> None:

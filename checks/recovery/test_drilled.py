@@ -1,9 +1,9 @@
 """Whether restoring was practised, and how long ago."""
 
 from opscheck import Findings, Observe
-from opscheck.expectations.recovery.drilled import Drilled
-from opscheck.readings.recovery.drilled import History, history
-from opscheck.units import format_duration
+from opscheck.core.units import format_duration
+from opscheck.systems.recovery.expectations.drilled import Drilled
+from opscheck.systems.recovery.readings.drilled import History, history
 
 
 def test_a_drill_has_passed_lately(expectation: Drilled, observe: Observe, findings: Findings) -> None:

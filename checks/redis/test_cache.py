@@ -1,13 +1,13 @@
 """How well and how fast Redis and Valkey servers serve."""
 
 from opscheck import Findings, Observe
-from opscheck.expectations.redis.cache import RedisCache
-from opscheck.queries.redis.info import ServerInfo
-from opscheck.queries.redis.slowlog import SlowerThan, SlowLog
-from opscheck.readings.redis.cache import clock_of, lookups, slowness, unlogged
-from opscheck.readings.redis.counting import counted, per_minute
-from opscheck.readings.redis.servers import Server, each_server, run_each
-from opscheck.units import format_duration
+from opscheck.core.units import format_duration
+from opscheck.systems.redis.expectations.cache import RedisCache
+from opscheck.systems.redis.queries.info import ServerInfo
+from opscheck.systems.redis.queries.slowlog import SlowerThan, SlowLog
+from opscheck.systems.redis.readings.cache import clock_of, lookups, slowness, unlogged
+from opscheck.systems.redis.readings.counting import counted, per_minute
+from opscheck.systems.redis.readings.servers import Server, each_server, run_each
 
 
 def test_lookups_find_their_keys_and_are_fast(expectation: RedisCache, observe: Observe, findings: Findings) -> None:

@@ -1,12 +1,12 @@
 """The clients of Redis and Valkey servers."""
 
 from opscheck import Findings, Observe
-from opscheck.expectations.redis.clients import RedisClients
-from opscheck.queries.redis.base import Refusal
-from opscheck.queries.redis.info import ServerInfo
-from opscheck.readings.redis.clients import places
-from opscheck.readings.redis.counting import Rate, counted, grade_rate
-from opscheck.readings.redis.servers import Server, each_server
+from opscheck.systems.redis.expectations.clients import RedisClients
+from opscheck.systems.redis.queries.base import Refusal
+from opscheck.systems.redis.queries.info import ServerInfo
+from opscheck.systems.redis.readings.clients import places
+from opscheck.systems.redis.readings.counting import Rate, counted, grade_rate
+from opscheck.systems.redis.readings.servers import Server, each_server
 
 _REJECTIONS = Rate(name="clients turned away per minute", counter="rejected_connections", fact="rejecting")
 

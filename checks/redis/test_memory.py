@@ -1,11 +1,11 @@
 """The memory of Redis and Valkey servers."""
 
 from opscheck import Findings, Observe
-from opscheck.expectations.redis.memory import RedisMemory
-from opscheck.queries.redis.info import ServerInfo
-from opscheck.readings.redis.counting import Rate, counted, grade_rate
-from opscheck.readings.redis.memory import fragmentation, raised, room, suggested, swapped, unbounded
-from opscheck.readings.redis.servers import Server, each_server
+from opscheck.systems.redis.expectations.memory import RedisMemory
+from opscheck.systems.redis.queries.info import ServerInfo
+from opscheck.systems.redis.readings.counting import Rate, counted, grade_rate
+from opscheck.systems.redis.readings.memory import fragmentation, raised, room, suggested, swapped, unbounded
+from opscheck.systems.redis.readings.servers import Server, each_server
 
 _EVICTIONS = Rate(name="keys evicted per minute", counter="evicted_keys", fact="evicting")
 

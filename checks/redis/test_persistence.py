@@ -1,11 +1,11 @@
 """What Redis and Valkey servers keep on disk."""
 
 from opscheck import Findings, Observe
-from opscheck.expectations.redis.persistence import RedisPersistence
-from opscheck.queries.redis.info import ServerInfo
-from opscheck.readings.redis.persistence import failures, snapshots_count, unsaved
-from opscheck.readings.redis.servers import Server, each_server
-from opscheck.readings.redis.starting import loaded
+from opscheck.systems.redis.expectations.persistence import RedisPersistence
+from opscheck.systems.redis.queries.info import ServerInfo
+from opscheck.systems.redis.readings.persistence import failures, snapshots_count, unsaved
+from opscheck.systems.redis.readings.servers import Server, each_server
+from opscheck.systems.redis.readings.starting import loaded
 
 
 def test_what_is_written_survives_a_restart(

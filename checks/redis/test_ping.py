@@ -1,11 +1,11 @@
 """Whether Redis and Valkey servers answer."""
 
 from opscheck import Findings, Observe
-from opscheck.expectations.redis.ping import RedisPong
-from opscheck.queries.redis.ping import PingAnswer
-from opscheck.readings.redis.ping import described, ping_latency
-from opscheck.readings.redis.servers import Server, each_server
-from opscheck.readings.redis.states import STATES
+from opscheck.systems.redis.expectations.ping import RedisPong
+from opscheck.systems.redis.queries.ping import PingAnswer
+from opscheck.systems.redis.readings.ping import described, ping_latency
+from opscheck.systems.redis.readings.servers import Server, each_server
+from opscheck.systems.redis.readings.states import STATES
 
 
 def test_the_server_says_pong(expectation: RedisPong, observe: Observe, findings: Findings) -> None:

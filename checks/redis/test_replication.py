@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from opscheck import Findings, Observe, Severity
-from opscheck.expectations.redis.replication import RedisReplication
-from opscheck.queries.redis.cluster import ClusterState
-from opscheck.queries.redis.info import ServerInfo
-from opscheck.readings.redis.cluster import serves, slot_faults
-from opscheck.readings.redis.replication import (
+from opscheck.systems.redis.expectations.replication import RedisReplication
+from opscheck.systems.redis.queries.cluster import ClusterState
+from opscheck.systems.redis.queries.info import ServerInfo
+from opscheck.systems.redis.readings.cluster import serves, slot_faults
+from opscheck.systems.redis.readings.replication import (
     Fault,
     behind,
     has_replicas,
@@ -19,7 +19,7 @@ from opscheck.readings.redis.replication import (
     set_fault,
     stranger,
 )
-from opscheck.readings.redis.servers import Server, each_server, run_each, servers
+from opscheck.systems.redis.readings.servers import Server, each_server, run_each, servers
 
 
 def test_replicas_follow_one_primary(expectation: RedisReplication, observe: Observe, findings: Findings) -> None:

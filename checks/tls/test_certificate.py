@@ -1,8 +1,8 @@
 """The certificates that servers serve."""
 
 from opscheck import Findings, Observe
-from opscheck.expectations.tls.certificate import TlsCertificate
-from opscheck.readings.tls.certificate import (
+from opscheck.systems.tls.expectations.certificate import TlsCertificate
+from opscheck.systems.tls.readings.certificate import (
     Served,
     Trouble,
     first_to_end,
@@ -11,7 +11,7 @@ from opscheck.readings.tls.certificate import (
     unanswered,
     unknown,
 )
-from opscheck.readings.tls.lifetimes import Told, judge_lifetime, lifetime_within
+from opscheck.systems.tls.readings.lifetimes import Told, judge_lifetime, lifetime_within
 
 
 def test_the_certificate_that_is_served_is_good(

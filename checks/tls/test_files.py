@@ -1,12 +1,12 @@
 """The certificates in files."""
 
 from opscheck import Findings, Observe
-from opscheck.expectations.tls.files import TlsFiles
-from opscheck.queries.certificate_files import CertificateFiles
-from opscheck.queries.observation import CouldNotObserve
-from opscheck.readings.tls.files import Trouble, by_end, kept, of_unknown_kind, troubles, unseen
-from opscheck.readings.tls.lifetimes import Told, judge_lifetime, measure_lifetime, severity_of
-from opscheck.readings.tls.serving import stale, unserved
+from opscheck.core.observation import CouldNotObserve
+from opscheck.systems.tls.expectations.files import TlsFiles
+from opscheck.systems.tls.queries.files import CertificateFiles
+from opscheck.systems.tls.readings.files import Trouble, by_end, kept, of_unknown_kind, troubles, unseen
+from opscheck.systems.tls.readings.lifetimes import Told, judge_lifetime, measure_lifetime, severity_of
+from opscheck.systems.tls.readings.serving import stale, unserved
 
 MEASURED = 20
 

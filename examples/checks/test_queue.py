@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from opscheck import Count, Expectation, Findings, Graded, HttpTarget, Observe, Remediation
-from opscheck.queries.http import HttpRequest
+from opscheck.systems.http.queries import HttpRequest
 
 
 class QueueDepth(Expectation, check="acme.queue_depth"):

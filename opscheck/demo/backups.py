@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from opscheck.demo.closing import Closing
 from opscheck.demo.dumps import EMPTY_GZIP
 from opscheck.demo.s3 import S3
-from opscheck.processes import ServerFailed
+from opscheck.transport.processes import ServerFailed
 
 DATABASE = "database/%Y/%m/%d/backup-%Y%m%d-%H%M%S.dump"
 CONFIGURATION = "config/backup-%Y%m%d-%H%M%S.tar.gz"

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from opscheck.demo.kubernetes import Object, World
 from opscheck.demo.postgres import DATABASE, PostgreSQL
-from opscheck.processes import ServerFailed
+from opscheck.transport.processes import ServerFailed
 
 EMPTY_GZIP = gzip.compress(b"", mtime=0)
 """What gzip makes of nothing: 20 bytes, from a pipe whose dump failed."""

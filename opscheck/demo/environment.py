@@ -22,7 +22,7 @@ from opscheck.demo.postgres import PostgreSQL
 from opscheck.demo.redis import Redis
 from opscheck.demo.s3 import S3
 from opscheck.demo.serving import Tls
-from opscheck.processes import folder
+from opscheck.transport.processes import folder
 
 __all__ = ["FAULTS", "Environment"]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from opscheck.demo import backup_jobs, cluster
 from opscheck.demo.kubernetes import World
-from opscheck.processes import ServerFailed, accepts, wait_until
+from opscheck.transport.processes import ServerFailed, accepts, wait_until
 
 if TYPE_CHECKING:
     from opscheck.demo.environment import Environment

@@ -10,7 +10,7 @@ from opscheck.demo.backups import CONFIGURATION, DATABASE, LOGS, Backup
 from opscheck.demo.dumps import as_if_made, configuration, dump, log
 from opscheck.demo.kubernetes import World
 from opscheck.demo.postgres import PostgreSQL
-from opscheck.processes import ServerFailed
+from opscheck.transport.processes import ServerFailed
 
 _NIGHTS = 7
 _AT_NIGHT = 2

@@ -16,7 +16,7 @@ from psycopg import sql
 
 from opscheck.demo.closing import Closing
 from opscheck.demo.credentials import password
-from opscheck.processes import (
+from opscheck.transport.processes import (
     ServerFailed,
     ServerProcess,
     copy_programs,

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from opscheck.demo.closing import Closing
 from opscheck.demo.credentials import password
-from opscheck.processes import ServerFailed, ServerProcess, folder, free_port
+from opscheck.transport.processes import ServerFailed, ServerProcess, folder, free_port
 
 _ATTEMPTS = 3
 # The members of a Redis Cluster talk to each other on a port that is so much higher.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from opscheck.demo.closing import Closing
 from opscheck.demo.credentials import token
-from opscheck.processes import ServerFailed, ServerProcess, folder, free_port
+from opscheck.transport.processes import ServerFailed, ServerProcess, folder, free_port
 
 BUCKET = "integration-deployment-backups"
 REGION = "us-east-1"

@@ -14,11 +14,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from opscheck.bundle import bundled
+from opscheck.core.verdicts import ExitCode
 from opscheck.demo.faults import FAULTS
 from opscheck.demo.signals import Ended, ending_in_order
-from opscheck.processes import ServerFailed
-from opscheck.suite import bundled
-from opscheck.verdicts import ExitCode
+from opscheck.transport.processes import ServerFailed
 
 if TYPE_CHECKING:
     from opscheck.demo.environment import Environment

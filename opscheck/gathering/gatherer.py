@@ -19,13 +19,13 @@ from typing import Any
 
 import msgspec
 
+from opscheck.core.observation import Observation, ProbeError, Problem, ProblemKind
+from opscheck.core.probe import Probe, Session
+from opscheck.core.probes import probe_for
+from opscheck.core.query import Query
+from opscheck.core.target import Target
+from opscheck.core.units import format_duration
 from opscheck.gathering.plan import Asked
-from opscheck.probes import probe_for
-from opscheck.probes.base import Probe, Session
-from opscheck.queries.base import Query
-from opscheck.queries.observation import Observation, ProbeError, Problem, ProblemKind
-from opscheck.targets import Target
-from opscheck.units import format_duration
 
 DEFAULT_CONCURRENCY = 64
 DEFAULT_DEADLINE_S = 120.0

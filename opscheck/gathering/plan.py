@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from opscheck.expectations.base import Expectation
-from opscheck.queries.base import Query
-from opscheck.units import Duration
+from opscheck.core.expectation import Expectation
+from opscheck.core.query import Query
+from opscheck.core.units import Duration
 
 Questions: TypeAlias = tuple[Expectation, tuple[Query[Any], ...]]
 """An expectation and what it asks."""

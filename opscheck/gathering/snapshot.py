@@ -9,11 +9,11 @@ from typing import Annotated, Any
 
 import msgspec
 
-from opscheck.errors import UserError
-from opscheck.files import write_whole
-from opscheck.queries.base import Query
-from opscheck.queries.observation import Observation, Problem, ProblemKind
-from opscheck.redaction import Secrets
+from opscheck.core.errors import UserError
+from opscheck.core.observation import Observation, Problem, ProblemKind
+from opscheck.core.query import Query
+from opscheck.core.redaction import Secrets
+from opscheck.transport.files import write_whole
 
 SNAPSHOT_SCHEMA = "opscheck.snapshot/v1"
 

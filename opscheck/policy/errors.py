@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from operator import attrgetter
 
-from opscheck.errors import UserError
-from opscheck.escaping import visible
-from opscheck.redaction import Secrets
+from opscheck.core.errors import UserError
+from opscheck.core.escaping import visible
+from opscheck.core.redaction import Secrets
 
 
 @dataclass(frozen=True)

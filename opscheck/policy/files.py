@@ -8,9 +8,9 @@ from pathlib import Path
 
 from yaml.reader import Reader
 
+from opscheck.core.units import format_bytes
 from opscheck.policy.errors import Issue, PolicyError
 from opscheck.policy.nodes import Source
-from opscheck.units import format_bytes
 
 MAX_BYTES = 10 * 2**20
 

@@ -17,6 +17,10 @@ def import_used(checks: Iterable[str]) -> None:
     _import(system for system in _BUNDLED if system in systems)
 
 
+for _system in ("host", "http", "kubernetes", "pgbouncer", "postgres", "prometheus", "redis", "stores"):
+    import_module(f"opscheck.systems.{_system}.target")
+
+
 def _import(systems: Iterable[str]) -> None:
     for system in systems:
-        import_module(f"opscheck.expectations.{system}")
+        import_module(f"opscheck.systems.{system}.expectations")

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import msgspec
 
+from opscheck.bundle import bundled
 from opscheck.policy.document import Document, read_document
 from opscheck.policy.errors import Issue, PolicyError
 from opscheck.policy.files import CannotOpenError
 from opscheck.policy.nodes import Mapping, Node, Scalar, Sequence, text_of
 from opscheck.policy.variables import Expanded, Variables, public_names
-from opscheck.suite import bundled
 
 BUNDLED = "opscheck:"
 ROOT = BUNDLED + "base.yaml"

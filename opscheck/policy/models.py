@@ -10,12 +10,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from opscheck.expectations.base import Expectation, Identifier, Tag
+from opscheck.core.expectation import Expectation, Identifier, Tag
+from opscheck.core.record import Source
+from opscheck.core.redaction import Secrets
+from opscheck.core.target import Target
+from opscheck.core.units import Duration, Severity, Timeout
 from opscheck.policy.variables import NAME_PATTERN
-from opscheck.record import Source
-from opscheck.redaction import Secrets
-from opscheck.targets import Target
-from opscheck.units import Duration, Severity, Timeout
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _VARIABLE = re.compile(NAME_PATTERN)

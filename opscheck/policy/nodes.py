@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from opscheck.escaping import visible
-from opscheck.redaction import HIDDEN, credentials
+from opscheck.core.escaping import visible
+from opscheck.core.redaction import HIDDEN, credentials
 
 _LONGEST = 60
 _LINE_END = re.compile(r"\r\n|\r|\n")

@@ -7,11 +7,11 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
 from pydantic_core import core_schema
 
-from opscheck.expectations.base import Expectation
-from opscheck.own_targets import OwnTarget
+from opscheck.core.expectation import Expectation
+from opscheck.core.inline_target import InlineTarget
+from opscheck.core.target import Target
 from opscheck.policy.models import PolicyFile, Waiver
 from opscheck.policy.variables import NAME_PATTERN
-from opscheck.targets import Target
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -190,7 +190,7 @@ class _ExpectationGenerator(_Generator):
         kind = schema["cls"]
         if not issubclass(kind, Target):
             return super().model_schema(schema)
-        if issubclass(kind, OwnTarget):
+        if issubclass(kind, InlineTarget):
             return {"type": "string", "description": kind.noun}
         kinds = " or ".join(kind.own_kinds())
         return {"type": "string", "description": f"The name of a target of kind {kinds}."}

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-from opscheck.units import ByteSize, Duration, Percentage, Quantity
+from opscheck.core.units import ByteSize, Duration, Percentage, Quantity
 
 _MOST = 30
 _SEVERITY_NAMES = {"critical": "P0", "high": "P1", "medium": "P2", "low": "P3"}

@@ -1,14 +1,14 @@
 """The targets of a policy, each validated as its kind."""
 
-from opscheck.expectations.base import Expectation
-from opscheck.own_targets import OwnTarget
-from opscheck.policy.collecting import Issues
+from opscheck.core.expectation import Expectation
+from opscheck.core.inline_target import InlineTarget
+from opscheck.core.redaction import Secrets
+from opscheck.core.target import Target
+from opscheck.policy.inline_secrets import register_secrets
+from opscheck.policy.issues import Issues
 from opscheck.policy.nodes import Mapping, Scalar, text_of
-from opscheck.policy.secrecy import register_secrets
 from opscheck.policy.suggestions import did_you_mean
-from opscheck.policy.validating import validated
-from opscheck.redaction import Secrets
-from opscheck.targets import Target
+from opscheck.policy.validation import validated
 
 
 class Targets:
@@ -57,7 +57,7 @@ def with_own_targets(expectation: Expectation, node: Mapping) -> Expectation:
     own = {
         name: value.as_written(written.literal or written.written)
         for name, field in type(expectation).model_fields.items()
-        if isinstance(value := getattr(expectation, name), OwnTarget)
+        if isinstance(value := getattr(expectation, name), InlineTarget)
         and isinstance(written := node.items.get(field.alias or name), Scalar)
     }
     return expectation.model_copy(update=own) if own else expectation

@@ -9,9 +9,9 @@ from operator import is_
 
 import msgspec
 
+from opscheck.core.redaction import Secrets
 from opscheck.policy.errors import Issue
 from opscheck.policy.nodes import Mapping, Node, Path, Scalar, Sequence, path_text
-from opscheck.redaction import Secrets
 
 NAME_PATTERN = r"[A-Za-z_][A-Za-z0-9_]*"
 

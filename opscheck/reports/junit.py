@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import IO
 
-from opscheck.record import Run
+from opscheck.core.record import Run
 from opscheck.reports.properties import properties
 
 __all__ = ["properties", "write"]

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 
-from opscheck.escaping import visible
-from opscheck.record import Finding, Measurement, Result
+from opscheck.core.escaping import visible
+from opscheck.core.record import Finding, Measurement, Result
 from opscheck.reports.times import timestamp
 
 Property = tuple[str, str]

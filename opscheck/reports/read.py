@@ -4,8 +4,8 @@ from pathlib import Path
 
 import msgspec
 
-from opscheck.errors import UserError
-from opscheck.record import RUN_SCHEMA, Run
+from opscheck.core.errors import UserError
+from opscheck.core.record import RUN_SCHEMA, Run
 
 
 class ReportError(UserError):

@@ -11,8 +11,8 @@ from typing import Any, get_args, get_type_hints
 
 import msgspec
 
-from opscheck import record
-from opscheck.record import RUN_SCHEMA, Run
+from opscheck.core import record
+from opscheck.core.record import RUN_SCHEMA, Run
 
 PUBLISHED = Path(__file__).with_name("run.v1.schema.json")
 """Where the schema stands as a file."""

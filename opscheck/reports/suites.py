@@ -6,11 +6,11 @@ from typing import Any
 
 from junit_xml import TestCase, TestSuite
 
-from opscheck.record import Result, Run, Verdict
-from opscheck.reports.closing import reason
+from opscheck.core.record import Result, Run, Verdict
 from opscheck.reports.longrepr import failure_text, finding_line
 from opscheck.reports.properties import PREFIX, Property, properties, xml_text
 from opscheck.reports.read import ReportError
+from opscheck.reports.summary import reason
 from opscheck.reports.times import timestamp
 
 

@@ -5,11 +5,11 @@ from datetime import datetime
 
 import msgspec
 
-from opscheck.record import Call, Finding, Result, Run, TargetNote, Verdict, WaiverNote
-from opscheck.reports.closing import closing, measured
-from opscheck.reports.page import Page, Style
+from opscheck.core.record import Call, Finding, Result, Run, TargetNote, Verdict, WaiverNote
+from opscheck.core.units import Severity
+from opscheck.reports.layout import Page, Style
+from opscheck.reports.summary import closing, measured
 from opscheck.reports.text import cut, distance, moment, one_line, padded, width_of
-from opscheck.units import Severity
 
 _FINDINGS_SHOWN = 5
 _EVIDENCE_SHOWN = 10

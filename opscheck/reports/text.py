@@ -3,8 +3,8 @@
 import unicodedata
 from datetime import UTC, datetime
 
-from opscheck.escaping import visible
-from opscheck.units import format_duration
+from opscheck.core.escaping import visible
+from opscheck.core.units import format_duration
 
 ELLIPSIS = "…"
 

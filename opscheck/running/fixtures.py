@@ -2,8 +2,8 @@
 
 import pytest
 
-from opscheck.gathering.observing import Observing
-from opscheck.judging import Findings
+from opscheck.core.findings import Findings
+from opscheck.gathering.observer import Observing
 from opscheck.running.keys import FINDINGS, OBSERVING
 
 

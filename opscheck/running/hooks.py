@@ -10,26 +10,27 @@ from typing import Any
 
 import pytest
 
+from opscheck.core.findings import Findings
+from opscheck.core.observation import CouldNotObserve
+from opscheck.core.record import Result, Run
+from opscheck.core.redaction import Secrets
+from opscheck.core.verdicts import ExitCode
 from opscheck.gathering.snapshot import Snapshot, SnapshotError, read_snapshot
-from opscheck.judging import Findings
+from opscheck.policy.draft import Draft, read_policy
 from opscheck.policy.errors import PolicyError
 from opscheck.policy.kinds import import_used
-from opscheck.policy.loading import Draft, read_policy
 from opscheck.policy.models import Policy
-from opscheck.queries.observation import CouldNotObserve
-from opscheck.record import Result, Run
-from opscheck.redaction import Secrets
 from opscheck.running import fixtures
-from opscheck.running.binding import Check
-from opscheck.running.collecting import Collector, chosen_by_node, expectation_of, parametrize
-from opscheck.running.composing import compose
-from opscheck.running.concluding import conclude
-from opscheck.running.finishing import record, write_record
+from opscheck.running.cause_analysis import rehearse
+from opscheck.running.checks import Check
+from opscheck.running.collection import Collector, chosen_by_node, expectation_of, parametrize
+from opscheck.running.evaluation import conclude
 from opscheck.running.keys import EXPECTATION, FINDINGS, OBSERVING
-from opscheck.running.presenting import clean, present, result_of
-from opscheck.running.rehearsing import rehearse
+from opscheck.running.observations import Observations
+from opscheck.running.pytest_reports import clean, present, result_of
+from opscheck.running.results import compose
+from opscheck.running.run_record import record, write_record
 from opscheck.running.settings import Settings, read_settings
-from opscheck.running.state import Observations
 from opscheck.running.terminal import Terminal
 from opscheck.running.workers import (
     Handover,
@@ -40,7 +41,6 @@ from opscheck.running.workers import (
     receive,
     take_back,
 )
-from opscheck.verdicts import ExitCode
 
 _STOPPED: dict[int, ExitCode] = {
     pytest.ExitCode.INTERRUPTED: ExitCode.INTERRUPTED,

@@ -2,9 +2,9 @@
 
 import pytest
 
-from opscheck.expectations.base import Expectation
-from opscheck.gathering.observing import Observing
-from opscheck.judging import Findings
+from opscheck.core.expectation import Expectation
+from opscheck.core.findings import Findings
+from opscheck.gathering.observer import Observing
 
 EXPECTATION: pytest.StashKey[Expectation] = pytest.StashKey()
 """On an item: the expectation that it judges."""

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from opscheck.expectations.base import Expectation
-from opscheck.units import Duration
-from opscheck.verdicts import Gate
+from opscheck.core.expectation import Expectation
+from opscheck.core.units import Duration
+from opscheck.core.verdicts import Gate
 
 
 @dataclass(frozen=True)

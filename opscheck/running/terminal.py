@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from opscheck.core.progress import going_on
+from opscheck.core.record import Run
+from opscheck.core.redaction import Secrets
 from opscheck.gathering.gatherer import Progress
-from opscheck.record import Run
-from opscheck.redaction import Secrets
 from opscheck.reports.terminal import summary
 from opscheck.reports.text import cut, one_line
-from opscheck.working import going_on
 
 
 class Terminal:

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from opscheck.core.redaction import Secrets
 from opscheck.gathering.snapshot import read_snapshot, write_snapshot
-from opscheck.redaction import Secrets
-from opscheck.running.state import Observations
+from opscheck.running.observations import Observations
 
 
 @dataclass(frozen=True)

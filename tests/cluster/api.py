@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from opscheck.processes import wait_until
+from opscheck.transport.processes import wait_until
 
 Object = dict[str, Any]
 

@@ -14,7 +14,7 @@ import trustme
 import yaml
 
 from opscheck.demo.closing import Closing
-from opscheck.processes import ServerProcess, accepts, free_port
+from opscheck.transport.processes import ServerProcess, accepts, free_port
 from tests.cluster.api import Api
 from tests.cluster.building import Programs
 

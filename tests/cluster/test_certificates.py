@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from checks.kubernetes.test_certificates import test_the_certificates_are_renewed as check
 from opscheck import Findings, KubernetesTarget, Severity
+from opscheck.core.observation import CouldNotObserve, ProbeError, ProblemKind
 from opscheck.demo.kubernetes import (
     certificate,
     certificate_request,
@@ -27,11 +28,10 @@ from opscheck.demo.kubernetes import (
     tls_secret,
     unissued,
 )
-from opscheck.expectations.kubernetes.certificates import CertificatesRenewed
-from opscheck.permissions.kubernetes import render
-from opscheck.probes.kubernetes import KubernetesSession, open_session
-from opscheck.queries.kubernetes.certificates import ListTlsSecrets
-from opscheck.queries.observation import CouldNotObserve, ProbeError, ProblemKind
+from opscheck.systems.kubernetes.expectations.certificates import CertificatesRenewed
+from opscheck.systems.kubernetes.permissions import render
+from opscheck.systems.kubernetes.probe import KubernetesSession, open_session
+from opscheck.systems.kubernetes.queries.certificates import ListTlsSecrets
 from opscheck.testing import expect, judge
 from tests.cluster.crds import CERT_MANAGER
 from tests.cluster.manifests import made, namespace

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from opscheck.processes import wait_until
+from opscheck.transport.processes import wait_until
 from tests.cluster.building import Programs
 from tests.cluster.control_plane import Cluster
 from tests.cluster.manifests import cron_job, deployment, namespace, node

@@ -17,11 +17,11 @@ from typing import Any
 
 import pytest
 
-from opscheck.describing import read
-from opscheck.expectations.kubernetes.base import InCluster
-from opscheck.processes import wait_until
-from opscheck.queries.kubernetes.lists import KubernetesRule
-from opscheck.suite import bundled
+from opscheck.bundle import bundled
+from opscheck.inspection import read
+from opscheck.systems.kubernetes.expectations.base import InCluster
+from opscheck.systems.kubernetes.queries.lists import KubernetesRule
+from opscheck.transport.processes import wait_until
 from tests.cluster.kubelet import Kubelet
 from tests.cluster.manifests import ago, measurable, node_metrics, one_of_each, pod, pod_metrics
 

@@ -7,14 +7,14 @@ import msgspec
 import pytest
 
 from opscheck import KubernetesTarget
+from opscheck.core.observation import ProbeError, ProblemKind
+from opscheck.core.query import Query
 from opscheck.policy.kinds import import_bundled
-from opscheck.probes.kubernetes import KubernetesSession, lists, open_session
-from opscheck.queries.base import Query
-from opscheck.queries.kubernetes.events import ListWarnings
-from opscheck.queries.kubernetes.identity import AskIdentity
-from opscheck.queries.kubernetes.lists import ListObjects
-from opscheck.queries.kubernetes.pods import ListPods
-from opscheck.queries.observation import ProbeError, ProblemKind
+from opscheck.systems.kubernetes.probe import KubernetesSession, lists, open_session
+from opscheck.systems.kubernetes.queries.events import ListWarnings
+from opscheck.systems.kubernetes.queries.identity import AskIdentity
+from opscheck.systems.kubernetes.queries.lists import ListObjects
+from opscheck.systems.kubernetes.queries.pods import ListPods
 from tests.cluster.crds import CERT_MANAGER
 from tests.cluster.manifests import made, measurable, namespace, one_of_each, one_of_each_custom, pod
 

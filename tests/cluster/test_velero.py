@@ -11,13 +11,13 @@ import yaml
 
 from checks.backup.test_jobs import test_backups_are_made as check
 from opscheck import Findings, KubernetesTarget, Severity
+from opscheck.core.observation import CouldNotObserve, ProbeError, ProblemKind
 from opscheck.demo.kubernetes import cronjob, velero_backup, velero_location, velero_schedule
-from opscheck.expectations.backup.jobs import BackupJobs
-from opscheck.permissions.kubernetes import render
-from opscheck.probes.kubernetes import KubernetesSession, open_session
-from opscheck.queries.kubernetes.batch import ListCronJobs
-from opscheck.queries.kubernetes.velero import ListStorageLocations, ListVeleroBackups, ListVeleroSchedules
-from opscheck.queries.observation import CouldNotObserve, ProbeError, ProblemKind
+from opscheck.systems.backup.expectations.jobs import BackupJobs
+from opscheck.systems.kubernetes.permissions import render
+from opscheck.systems.kubernetes.probe import KubernetesSession, open_session
+from opscheck.systems.kubernetes.queries.batch import ListCronJobs
+from opscheck.systems.kubernetes.queries.velero import ListStorageLocations, ListVeleroBackups, ListVeleroSchedules
 from opscheck.testing import expect, judge
 from tests.cluster.crds import VELERO
 from tests.cluster.manifests import namespace

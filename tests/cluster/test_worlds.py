@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from opscheck.processes import wait_until
-from opscheck.suite import bundled
+from opscheck.bundle import bundled
+from opscheck.transport.processes import wait_until
 from tests.cluster import healthy
 from tests.cluster.building import Programs
 from tests.cluster.control_plane import Cluster

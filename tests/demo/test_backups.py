@@ -13,7 +13,7 @@ from opscheck.demo.backups import CONFIGURATION, DATABASE, Backup, Backups
 from opscheck.demo.bucket import secure
 from opscheck.demo.dumps import EMPTY_GZIP
 from opscheck.demo.s3 import S3
-from opscheck.processes import ServerFailed, wait_until
+from opscheck.transport.processes import ServerFailed, wait_until
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 NEVER = timedelta(days=1)

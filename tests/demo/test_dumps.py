@@ -15,7 +15,7 @@ from opscheck.demo import cluster, history, tables
 from opscheck.demo.dumps import as_if_made, configuration, dump
 from opscheck.demo.kubernetes import secret
 from opscheck.demo.postgres import PostgreSQL
-from opscheck.processes import ServerFailed
+from opscheck.transport.processes import ServerFailed
 
 NOW = datetime(2025, 3, 1, 14, 30, 5, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -22,7 +22,7 @@ import pytest
 import redis
 
 from opscheck.demo.environment import FAULTS, Environment
-from opscheck.processes import FOLDER_PREFIX, ServerFailed, accepts
+from opscheck.transport.processes import FOLDER_PREFIX, ServerFailed, accepts
 
 LOGS = "/api/v1/namespaces/integration-deployment/pods/{name}/log"
 

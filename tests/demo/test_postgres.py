@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from opscheck.demo.postgres import PostgreSQL, installed_versions
-from opscheck.processes import ServerFailed, accepts
+from opscheck.transport.processes import ServerFailed, accepts
 
 
 def test_two_versions_are_installed_and_the_newest_is_first():

@@ -9,7 +9,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from opscheck.demo.redis import Redis
-from opscheck.processes import ServerFailed, accepts
+from opscheck.transport.processes import ServerFailed, accepts
 
 NEVER = Retry(NoBackoff(), 0)
 

@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from opscheck.demo.s3 import BUCKET, S3
-from opscheck.processes import ServerFailed, accepts
+from opscheck.transport.processes import ServerFailed, accepts
 
 BEFORE = datetime(2025, 3, 1, 2, 0, tzinfo=UTC)
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from opscheck.processes import wait_until
+from opscheck.transport.processes import wait_until
 from tests.servers.drills import traces_of_drills
 
 __all__ = ["traces_of_drills"]

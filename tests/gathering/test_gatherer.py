@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from opscheck.expectations.base import Expectation
+from opscheck.core.expectation import Expectation
+from opscheck.core.observation import Observation, ProbeError, ProblemKind
+from opscheck.core.query import Query
+from opscheck.core.target import Target
+from opscheck.core.units import Duration
 from opscheck.gathering.gatherer import Gatherer
 from opscheck.gathering.plan import Asked, first_questions, plan
-from opscheck.queries.base import Query
-from opscheck.queries.observation import Observation, ProbeError, ProblemKind
-from opscheck.targets import Target
 from opscheck.testing import expect
-from opscheck.units import Duration
 
 
 class Place(Target):

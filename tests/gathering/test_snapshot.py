@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
+from opscheck.core.observation import Observation, Problem, ProblemKind, Sample
+from opscheck.core.query import Query
+from opscheck.core.redaction import Secrets
 from opscheck.gathering.snapshot import SnapshotError, read_snapshot, write_snapshot
-from opscheck.queries.base import Query
-from opscheck.queries.observation import Observation, Problem, ProblemKind, Sample
-from opscheck.redaction import Secrets
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 

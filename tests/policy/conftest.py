@@ -7,12 +7,12 @@ from textwrap import dedent
 
 import pytest
 
-from opscheck.expectations.base import Expectation
+from opscheck.core.expectation import Expectation
+from opscheck.core.target import Target
+from opscheck.policy.draft import read_policy
 from opscheck.policy.errors import PolicyError
 from opscheck.policy.kinds import import_bundled
-from opscheck.policy.loading import read_policy
 from opscheck.policy.models import Policy
-from opscheck.targets import Target
 
 TODAY = date(2026, 3, 1)
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from opscheck.policy.draft import read_policy
 from opscheck.policy.errors import PolicyError
-from opscheck.policy.loading import read_policy
 
 CASES = Path(__file__).with_name("cases")
 NAMES = sorted(path.stem for path in CASES.glob("*.yaml"))

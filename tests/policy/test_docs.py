@@ -10,9 +10,9 @@ from jsonschema import Draft202012Validator
 from yamlcore import CCoreLoader
 
 from opscheck import Target
-from opscheck.expectations.base import Expectation
+from opscheck.core.expectation import Expectation
 from opscheck.policy import models
-from opscheck.policy.loading import read_policy
+from opscheck.policy.draft import read_policy
 from opscheck.policy.schema import policy_schema
 
 ROOT = Path(__file__).parents[2]

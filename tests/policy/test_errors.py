@@ -1,7 +1,7 @@
 """What a person reads when a policy is wrong."""
 
+from opscheck.core.redaction import Secrets
 from opscheck.policy.errors import Issue, PolicyError
-from opscheck.redaction import Secrets
 
 ISSUE = Issue(
     "production.yaml",

@@ -18,10 +18,10 @@ def test_every_bundled_kind_is_known_once_asked_for():
 def test_only_the_systems_that_a_policy_uses_are_imported():
     code = (
         "import sys; from opscheck.policy.kinds import import_used; import_used({'redis.ping', 'acme.queue'});"
-        "print(sorted(name for name in sys.modules if name.startswith('opscheck.expectations.')))"
+        "print(sorted(name for name in sys.modules if name.startswith('opscheck.systems.')))"
     )
 
     known = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60).stdout
 
-    assert "opscheck.expectations.redis" in known
-    assert "opscheck.expectations.kubernetes" not in known
+    assert "opscheck.systems.redis.expectations" in known
+    assert "opscheck.systems.kubernetes.expectations" not in known

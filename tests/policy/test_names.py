@@ -4,8 +4,8 @@ from datetime import date
 
 import pytest
 
+from opscheck.policy.draft import read_policy
 from opscheck.policy.errors import PolicyError
-from opscheck.policy.loading import read_policy
 
 POLICY = """
 version: 1

@@ -10,10 +10,10 @@ from jsonschema import Draft202012Validator
 from yamlcore import CCoreLoader
 
 from opscheck import Expectation, Graded, HttpTarget, Percentage, Target
+from opscheck.bundle import bundled
 from opscheck.policy import models
 from opscheck.policy.kinds import import_bundled
 from opscheck.policy.schema import policy_schema
-from opscheck.suite import bundled
 
 import_bundled()
 CHECKS = sorted(name for name, kind in Expectation.kinds.items() if kind.__module__.startswith("opscheck."))

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from opscheck.core.redaction import Secrets
 from opscheck.policy.variables import Variables
-from opscheck.redaction import Secrets
 
 ENVIRON = {"HOST": "db.example.com", "TOKEN": "open-sesame", "EMPTY": ""}
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from opscheck.record import (
+from opscheck.core.record import (
     Advice,
     Call,
     Counts,
@@ -18,7 +18,7 @@ from opscheck.record import (
     Verdict,
     WaiverNote,
 )
-from opscheck.units import Severity
+from opscheck.core.units import Severity
 
 NOW = datetime(2026, 3, 1, 3, 12, 5, tzinfo=UTC)
 POLICY = "policies/production.yaml"

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 import sample_runs as sample
 
-from opscheck.record import Counts, Measurement
+from opscheck.core.record import Counts, Measurement
 from opscheck.reports.junit import properties, write
 from opscheck.reports.read import ReportError
 

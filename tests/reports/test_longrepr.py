@@ -5,9 +5,9 @@ import re
 import msgspec
 import sample_runs as sample
 
-from opscheck.record import Finding
+from opscheck.core.record import Finding
+from opscheck.core.units import Severity
 from opscheck.reports.longrepr import failure_text
-from opscheck.units import Severity
 
 
 def test_a_violation_says_how_bad_by_when_who_and_what_to_type():

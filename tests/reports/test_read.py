@@ -6,8 +6,8 @@ import msgspec
 import pytest
 import sample_runs as sample
 
-from opscheck.errors import UserError
-from opscheck.record import encode
+from opscheck.core.errors import UserError
+from opscheck.core.record import encode
 from opscheck.reports.read import ReportError, read_run
 
 

@@ -6,7 +6,7 @@ import jsonschema
 import pytest
 import sample_runs as sample
 
-from opscheck.record import encode
+from opscheck.core.record import encode
 from opscheck.reports.schema import PUBLISHED, run_schema
 
 

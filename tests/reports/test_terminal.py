@@ -10,10 +10,10 @@ import sample_runs as sample
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opscheck.record import Counts, Finding, Result, Verdict
+from opscheck.core.record import Counts, Finding, Result, Verdict
+from opscheck.core.units import Severity
 from opscheck.reports.terminal import summary
 from opscheck.reports.text import width_of
-from opscheck.units import Severity
 
 EXPECTED = Path(__file__).parent / "expected"
 

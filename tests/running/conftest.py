@@ -14,7 +14,7 @@ CHECKS = '''
 
 import os
 from opscheck import Expectation, Findings, Graded, HttpTarget, Observe
-from opscheck.queries.http import HttpRequest
+from opscheck.systems.http.queries import HttpRequest
 
 
 class Level(Expectation, check="tank.level"):

@@ -11,9 +11,9 @@ CHECK = '''
 from dataclasses import dataclass
 
 from opscheck import Count, Findings, Graded, HttpTarget, Observe
-from opscheck.expectations.intervals import OverInterval
-from opscheck.queries.http import HttpAnswer, HttpRequest
-from opscheck.readings.intervals import interval
+from opscheck.core.interval_expectation import OverInterval
+from opscheck.systems.http.queries import HttpAnswer, HttpRequest
+from opscheck.core.intervals import interval
 
 HttpAnswer.epoch = property(lambda answer: answer.headers["x-epoch"])
 

@@ -4,10 +4,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from opscheck.redaction import Secrets
+from opscheck.core.progress import working
+from opscheck.core.redaction import Secrets
 from opscheck.reports.text import width_of
 from opscheck.running.terminal import Terminal
-from opscheck.working import working
 
 
 class Reporter:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from opscheck.demo.postgres import PostgreSQL
-from opscheck.processes import wait_until
+from opscheck.transport.processes import wait_until
 from tests.servers.replication import ask, write
 
 _FULL = "archive-is-full"

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import psycopg
 
 from opscheck.demo.postgres import DATABASE, PostgreSQL
-from opscheck.processes import wait_until
+from opscheck.transport.processes import wait_until
 
 Admin: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 

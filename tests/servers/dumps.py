@@ -17,7 +17,7 @@ import psycopg
 import pytest
 
 from opscheck.demo.postgres import PostgreSQL
-from opscheck.postgres_programs import Installation, installations
+from opscheck.systems.postgres.programs import Installation, installations
 from tests.servers.fetching import cannot
 
 if sys.version_info >= (3, 14):

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from opscheck.expectations.base import Expectation
-from opscheck.judging import Findings
-from opscheck.probes import probe_for
-from opscheck.probes.base import Session
-from opscheck.queries.base import Query
-from opscheck.queries.observation import CouldNotObserve, ProbeError, Problem, Sample
-from opscheck.targets import Target
+from opscheck.core.expectation import Expectation
+from opscheck.core.findings import Findings
+from opscheck.core.observation import CouldNotObserve, ProbeError, Problem, Sample
+from opscheck.core.probe import Session
+from opscheck.core.probes import probe_for
+from opscheck.core.query import Query
+from opscheck.core.target import Target
 from opscheck.testing import expect, judge
 
 

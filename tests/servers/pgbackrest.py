@@ -12,7 +12,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from opscheck.demo.postgres import PostgreSQL
-from opscheck.processes import folder, give, group_of, unprivileged_user
+from opscheck.transport.processes import folder, give, group_of, unprivileged_user
 from tests.servers.cache import NotThere
 from tests.servers.debian import find_debian
 from tests.servers.embedded import find_postgres

@@ -15,7 +15,7 @@ from psycopg.rows import dict_row
 from opscheck.demo.closing import Closing
 from opscheck.demo.credentials import password
 from opscheck.demo.postgres import DATABASE, PostgreSQL
-from opscheck.processes import ServerFailed, ServerProcess, folder, free_port, wait_until
+from opscheck.transport.processes import ServerFailed, ServerProcess, folder, free_port, wait_until
 from tests.servers.cache import NotThere
 from tests.servers.clients import Client
 from tests.servers.fetching import cannot

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import pytest
 
 from opscheck.demo.postgres import PostgreSQL, has_contrib
-from opscheck.processes import wait_until
+from opscheck.transport.processes import wait_until
 from tests.servers.cache import NotThere
 from tests.servers.clients import Admin, superuser
 from tests.servers.fetching import cannot

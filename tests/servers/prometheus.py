@@ -11,7 +11,7 @@ import httpx
 
 from opscheck.demo.closing import Closing
 from opscheck.demo.serving import Exchange, LoopbackServer, Response
-from opscheck.processes import ServerFailed, ServerProcess, folder, free_port
+from opscheck.transport.processes import ServerFailed, ServerProcess, folder, free_port
 
 PROGRAM = shutil.which("prometheus")
 WHY_NOT = "no `prometheus` on PATH; Debian has it as a package: apt-get install prometheus"

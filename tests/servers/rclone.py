@@ -9,7 +9,7 @@ from pathlib import Path
 import boto3
 
 from opscheck.demo.closing import Closing
-from opscheck.processes import ServerProcess, accepts, folder, free_port
+from opscheck.transport.processes import ServerProcess, accepts, folder, free_port
 
 _STARTING_TAKES_AT_MOST = 60.0
 

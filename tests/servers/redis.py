@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from opscheck.demo.redis import Redis, _command
-from opscheck.processes import wait_until
+from opscheck.transport.processes import wait_until
 
 
 class ScriptedServer:

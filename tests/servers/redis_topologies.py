@@ -12,7 +12,7 @@ from opscheck.demo import redis as demo
 from opscheck.demo.closing import Closing
 from opscheck.demo.credentials import password
 from opscheck.demo.redis import Redis
-from opscheck.processes import ServerFailed, ServerProcess, accepts, folder, free_port, wait_until
+from opscheck.transport.processes import ServerFailed, ServerProcess, accepts, folder, free_port, wait_until
 from tests.servers.redis import say, set_config
 
 _WITHIN = 30

@@ -11,7 +11,7 @@ from psycopg.conninfo import make_conninfo
 
 from opscheck.demo.credentials import password
 from opscheck.demo.postgres import PostgreSQL
-from opscheck.processes import wait_until
+from opscheck.transport.processes import wait_until
 
 _WITHIN = 30
 # Nobody listens there, and connecting is refused at once.

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
+from opscheck.core.observation import ProbeError
 from opscheck.demo.s3 import S3
-from opscheck.probes import folder, s3
-from opscheck.probes.stores.base import StoreSession
-from opscheck.queries.observation import ProbeError
-from opscheck.targets import FolderTarget, S3Target, StoreTarget
+from opscheck.systems.stores.probe import folder, s3
+from opscheck.systems.stores.probe.base import StoreSession
+from opscheck.systems.stores.target import FolderTarget, S3Target, StoreTarget
 from tests.servers.rclone import Rclone, client_of, rclone_program
 
 SMALL_PAGE = 5

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from opscheck.demo import redis as wheel
 from opscheck.demo.postgres import installed_versions
-from opscheck.processes import folder, reachable
+from opscheck.transport.processes import folder, reachable
 from tests.servers.cache import NotThere
 from tests.servers.debian import SERVERS, find_debian
 from tests.servers.embedded import PINNED, find_postgres

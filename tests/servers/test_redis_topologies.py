@@ -4,7 +4,7 @@ import pytest
 import redis
 
 from opscheck.demo.redis import Redis
-from opscheck.processes import wait_until
+from opscheck.transport.processes import wait_until
 from tests.servers.cache import NotThere
 from tests.servers.fetching import cannot
 from tests.servers.redis import say, set_config

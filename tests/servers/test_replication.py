@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from opscheck.demo.postgres import PostgreSQL
-from opscheck.processes import wait_until
+from opscheck.transport.processes import wait_until
 from tests.servers.archiving import archiving
 from tests.servers.replication import ask, replication, write
 

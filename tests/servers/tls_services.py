@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from opscheck.processes import ServerProcess, accepts, folder, free_port
+from opscheck.transport.processes import ServerProcess, accepts, folder, free_port
 from tests.servers.cache import NotThere
 from tests.servers.debian import CHANGING_OVER, find_debian
 from tests.servers.fetching import cannot

@@ -6,9 +6,9 @@ from contextlib import ExitStack
 import pytest
 
 from opscheck import HttpTarget
+from opscheck.core.observation import ProbeError, Problem
 from opscheck.demo.serving import Answer, LoopbackServer, Response
-from opscheck.probes.http import HttpSession, open_session
-from opscheck.queries.observation import ProbeError, Problem
+from opscheck.systems.http.probe import HttpSession, open_session
 
 Serve = Callable[[Answer], LoopbackServer]
 Open = Callable[..., HttpSession]

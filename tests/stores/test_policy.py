@@ -15,8 +15,8 @@ import psycopg
 import pytest
 import yaml
 
+from opscheck.bundle import bundled
 from opscheck.demo.postgres import has_contrib
-from opscheck.suite import bundled
 from tests.servers.fetching import cannot
 from tests.servers.pgbouncer import PgBouncer
 from tests.servers.redis_topologies import Replicated, replicated

@@ -18,11 +18,11 @@ import pytest
 
 import checks.postgres
 from opscheck import PostgresTarget, Severity
+from opscheck.core.expectation import Expectation
+from opscheck.core.observation import CouldNotObserve, ProblemKind
+from opscheck.core.record import Finding
 from opscheck.demo.credentials import password
 from opscheck.demo.postgres import DATABASE, PostgreSQL
-from opscheck.expectations.base import Expectation
-from opscheck.queries.observation import CouldNotObserve, ProblemKind
-from opscheck.record import Finding
 from tests.servers.clients import blocked, client, idle_in_transaction, long_query
 from tests.servers.looking import look, missing
 

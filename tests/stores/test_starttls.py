@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 import pytest
 
 from opscheck.demo.postgres import PostgreSQL
-from opscheck.own_targets import Endpoint
-from opscheck.probes.tls import open_session
-from opscheck.processes import give, unprivileged_user
-from opscheck.queries.tls.handshake import Handshake, ShakeHands
+from opscheck.systems.tls.probe import open_session
+from opscheck.systems.tls.queries.handshake import Handshake, ShakeHands
+from opscheck.systems.tls.target import Endpoint
+from opscheck.transport.processes import give, unprivileged_user
 from tests.servers.clients import superuser
 from tests.servers.fetching import cannot
 from tests.servers.tls import DAY, Chain, Issued

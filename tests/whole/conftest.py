@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from opscheck.bundle import bundled
 from opscheck.demo.environment import Environment
-from opscheck.suite import bundled
 
 DAILY = bundled("policies") / "daily.yaml"
 RECOVERY = bundled("policies") / "recovery.yaml"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from opscheck.bundle import bundled
 from opscheck.demo import cluster
 from opscheck.demo.kubernetes import KubernetesApi, scripts, statuses
-from opscheck.suite import bundled
 
 POLICY = bundled("policies") / "kubernetes.yaml"
 PATIENCE_S = 2

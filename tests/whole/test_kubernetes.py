@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from opscheck.bundle import bundled
 from opscheck.demo import cluster
 from opscheck.demo.kubernetes import KubernetesApi, World
-from opscheck.suite import bundled
 
 MOST_REQUESTS = 27
 POLICY = f"""

@@ -5,7 +5,7 @@ from textwrap import dedent
 
 import pytest
 
-from opscheck.suite import bundled
+from opscheck.bundle import bundled
 
 RECOVERY = bundled("policies") / "recovery.yaml"
 FETCHED_TO_CLEANED = ["fetch", "start", "restore", "assert", "clean"]

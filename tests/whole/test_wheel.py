@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from opscheck.postgres_programs import VARIABLE
+from opscheck.systems.postgres.programs import VARIABLE
 
 ROOT = Path(__file__).parents[2]
 EXPECTATIONS = (ROOT / "policies" / "daily.yaml").read_text().count("\n  - id: ")

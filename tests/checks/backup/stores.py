@@ -6,12 +6,12 @@ from typing import Any
 
 from checks.backup.test_objects import test_there_is_a_backup_that_is_young_and_large_enough as objects
 from opscheck import Findings, S3Target
-from opscheck.expectations.backup.objects import BackupObjects
-from opscheck.guidance.templates import expectation_facts, render
-from opscheck.queries.stores.listing import Listing, StoredBackup
-from opscheck.record import Finding
+from opscheck.core.record import Finding
+from opscheck.core.templates import expectation_facts, render
+from opscheck.core.units import Severity
+from opscheck.systems.backup.expectations.objects import BackupObjects
+from opscheck.systems.stores.queries.listing import Listing, StoredBackup
 from opscheck.testing import NOON, expect, judge
-from opscheck.units import Severity
 from tests.servers.s3 import Place
 
 DAILY = "db/backup-%Y%m%d-%H%M%S.dump"

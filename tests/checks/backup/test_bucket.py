@@ -6,10 +6,11 @@ import pytest
 
 from checks.backup.test_bucket import test_the_bucket_keeps_what_is_written_to_it as check
 from opscheck import Findings, S3Target
-from opscheck.expectations.backup.bucket import BackupBucket
-from opscheck.guidance.templates import expectation_facts, render
-from opscheck.queries.observation import CouldNotObserve, Problem, ProblemKind
-from opscheck.queries.stores.bucket import (
+from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
+from opscheck.core.templates import expectation_facts, render
+from opscheck.core.units import Severity
+from opscheck.systems.backup.expectations.bucket import BackupBucket
+from opscheck.systems.stores.queries.bucket import (
     Encryption,
     Lifecycle,
     LifecycleRule,
@@ -22,7 +23,6 @@ from opscheck.queries.stores.bucket import (
     Versioning,
 )
 from opscheck.testing import NOON, Answers, expect, judge
-from opscheck.units import Severity
 
 TARGET = S3Target(kind="s3", bucket="backups")
 

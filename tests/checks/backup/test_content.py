@@ -8,11 +8,11 @@ import pytest
 
 from checks.backup.test_content import test_the_newest_backup_is_whole as the_check
 from opscheck import Severity
-from opscheck.expectations.backup.content import BackupContent
-from opscheck.guidance.templates import expectation_facts, render
-from opscheck.judging import Findings
-from opscheck.postgres_programs import VARIABLE
-from opscheck.queries.observation import CouldNotObserve, ProblemKind
+from opscheck.core.findings import Findings
+from opscheck.core.observation import CouldNotObserve, ProblemKind
+from opscheck.core.templates import expectation_facts, render
+from opscheck.systems.backup.expectations.content import BackupContent
+from opscheck.systems.postgres.programs import VARIABLE
 from opscheck.testing import Answers, expect, judge
 from tests.servers.dumps import DATABASE, PACKINGS, SECRET
 from tests.servers.s3 import FolderPlace

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from opscheck import Severity
-from opscheck.queries.observation import CouldNotObserve
+from opscheck.core.observation import CouldNotObserve
 from tests.checks.backup.making import PINNED, a_cronjob, a_good_run, a_run, ago, commands, judged, scripted
 
 

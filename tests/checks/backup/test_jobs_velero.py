@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from opscheck import Severity
-from opscheck.queries.observation import CouldNotObserve, Problem, ProblemKind
+from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from tests.checks.backup.making import (
     PINNED,
     a_backup,

@@ -7,13 +7,13 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from opscheck import Findings, FolderTarget, S3Target
-from opscheck.expectations.backup.objects import BackupObjects
-from opscheck.queries.observation import CouldNotObserve, Problem, ProblemKind
-from opscheck.queries.stores.listing import Listing
-from opscheck.queries.stores.manifest import ManifestValue, ReadManifest
-from opscheck.queries.stores.uploads import ListUploads, Upload, Uploads
+from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
+from opscheck.core.units import Severity
+from opscheck.systems.backup.expectations.objects import BackupObjects
+from opscheck.systems.stores.queries.listing import Listing
+from opscheck.systems.stores.queries.manifest import ManifestValue, ReadManifest
+from opscheck.systems.stores.queries.uploads import ListUploads, Upload, Uploads
 from opscheck.testing import NOON, Answers, expect
-from opscheck.units import Severity
 from tests.checks.backup.stores import (
     DAILY,
     DAY,

@@ -12,15 +12,15 @@ import pytest
 
 from checks.backup.test_wal import test_little_would_be_lost_with_the_server as check
 from opscheck import PostgresTarget, Severity
+from opscheck.core.findings import Findings
+from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
+from opscheck.core.record import Finding
 from opscheck.demo.postgres import PostgreSQL
-from opscheck.expectations.backup.wal import BackupWal
-from opscheck.judging import Findings
-from opscheck.processes import wait_until
-from opscheck.queries.observation import CouldNotObserve, Problem, ProblemKind
-from opscheck.queries.postgres.archiver import Archiving as Answer
-from opscheck.record import Finding
+from opscheck.systems.backup.expectations.wal import BackupWal
+from opscheck.systems.postgres.queries.archiver import Archiving as Answer
 from opscheck.testing import expect
 from opscheck.testing import judge as judge_answers
+from opscheck.transport.processes import wait_until
 from tests.servers.archiving import Archiving, archiving
 from tests.servers.looking import look, missing
 from tests.servers.replication import Replication, ask, replication, write

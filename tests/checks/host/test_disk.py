@@ -9,12 +9,12 @@ import pytest
 
 from checks.host.test_disk import test_the_disk_has_room as check
 from opscheck import HostTarget, Severity
-from opscheck.expectations.host import HostDisk
-from opscheck.guidance.templates import expectation_facts, render
-from opscheck.judging import Findings
-from opscheck.probes.host import open_session
-from opscheck.queries.host import DiskAnswer, Filesystem, Inodes
-from opscheck.queries.observation import CouldNotObserve, Problem, ProblemKind
+from opscheck.core.findings import Findings
+from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
+from opscheck.core.templates import expectation_facts, render
+from opscheck.systems.host.expectations import HostDisk
+from opscheck.systems.host.probe import open_session
+from opscheck.systems.host.queries import DiskAnswer, Filesystem, Inodes
 from opscheck.testing import expect, judge
 
 HERE = HostTarget(kind="host", uri="local://")

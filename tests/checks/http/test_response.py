@@ -8,10 +8,10 @@ import pytest
 
 from checks.http import test_response
 from opscheck import Findings, HttpTarget, Severity
+from opscheck.core.observation import CouldNotObserve, ProblemKind
 from opscheck.demo.serving import Answer, Exchange, LoopbackServer, Response
-from opscheck.expectations.http import HttpResponse
-from opscheck.probes.http import open_session
-from opscheck.queries.observation import CouldNotObserve, ProblemKind
+from opscheck.systems.http.expectations import HttpResponse
+from opscheck.systems.http.probe import open_session
 from opscheck.testing import expect, judge
 
 Judge = Callable[..., Findings]

@@ -7,10 +7,10 @@ import pytest
 
 from checks.http import test_value
 from opscheck import Findings, HttpTarget, Severity
+from opscheck.core.observation import CouldNotObserve
 from opscheck.demo.serving import LoopbackServer, Response
-from opscheck.expectations.http import HttpValue
-from opscheck.probes.http import open_session
-from opscheck.queries.observation import CouldNotObserve
+from opscheck.systems.http.expectations import HttpValue
+from opscheck.systems.http.probe import open_session
 from opscheck.testing import expect, judge
 
 Judge = Callable[..., Findings]

@@ -7,11 +7,11 @@ import msgspec
 from checks.kubernetes import test_cronjobs, test_jobs
 from opscheck import Findings, KubernetesTarget
 from opscheck.demo.kubernetes import cronjob, job, pod
-from opscheck.expectations.kubernetes.batch import CronJobsOnTime, JobsComplete
-from opscheck.queries.kubernetes.batch import CronJob, Job, ListCronJobs, ListJobs
-from opscheck.queries.kubernetes.events import Event, ListWarnings
-from opscheck.queries.kubernetes.lists import ObjectList
-from opscheck.queries.kubernetes.pods import ListPods, Pod
+from opscheck.systems.kubernetes.expectations.batch import CronJobsOnTime, JobsComplete
+from opscheck.systems.kubernetes.queries.batch import CronJob, Job, ListCronJobs, ListJobs
+from opscheck.systems.kubernetes.queries.events import Event, ListWarnings
+from opscheck.systems.kubernetes.queries.lists import ObjectList
+from opscheck.systems.kubernetes.queries.pods import ListPods, Pod
 from opscheck.testing import expect, judge
 from tests.checks.kubernetes.rendering import rendered
 

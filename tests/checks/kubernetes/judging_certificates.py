@@ -12,8 +12,8 @@ from cryptography.x509.oid import NameOID
 from checks.kubernetes.test_certificates import test_the_certificates_are_renewed as check
 from opscheck import Findings, KubernetesTarget
 from opscheck.demo.kubernetes import certificate, unissued
-from opscheck.expectations.kubernetes.certificates import CertificatesRenewed
-from opscheck.queries.kubernetes.certificates import (
+from opscheck.systems.kubernetes.expectations.certificates import CertificatesRenewed
+from opscheck.systems.kubernetes.queries.certificates import (
     Certificate,
     CertificateRequest,
     Challenge,
@@ -29,10 +29,10 @@ from opscheck.queries.kubernetes.certificates import (
     Order,
     Secret,
 )
-from opscheck.queries.kubernetes.events import Event, ListWarnings
-from opscheck.queries.kubernetes.lists import ObjectList
+from opscheck.systems.kubernetes.queries.events import Event, ListWarnings
+from opscheck.systems.kubernetes.queries.lists import ObjectList
+from opscheck.systems.tls.x509 import certificates_in_pem
 from opscheck.testing import expect, judge
-from opscheck.x509 import certificates_in_pem
 from tests.checks.kubernetes.rendering import rendered
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)

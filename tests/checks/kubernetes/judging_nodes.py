@@ -7,11 +7,11 @@ import msgspec
 from checks.kubernetes import test_nodes
 from opscheck import Findings, KubernetesTarget
 from opscheck.demo.kubernetes import node, pod
-from opscheck.expectations.kubernetes.nodes import NodesHealthy
-from opscheck.queries.kubernetes.lists import ObjectList
-from opscheck.queries.kubernetes.nodes import ListNodes, Node
-from opscheck.queries.kubernetes.pods import ListPods, Pod
-from opscheck.queries.kubernetes.version import AskVersion, ServerVersion
+from opscheck.systems.kubernetes.expectations.nodes import NodesHealthy
+from opscheck.systems.kubernetes.queries.lists import ObjectList
+from opscheck.systems.kubernetes.queries.nodes import ListNodes, Node
+from opscheck.systems.kubernetes.queries.pods import ListPods, Pod
+from opscheck.systems.kubernetes.queries.version import AskVersion, ServerVersion
 from opscheck.testing import expect, judge
 from tests.checks.kubernetes.rendering import rendered
 

@@ -5,12 +5,12 @@ import msgspec
 from checks.kubernetes import test_services
 from opscheck import Findings
 from opscheck.demo.kubernetes import endpoint, endpoint_slice, service
-from opscheck.expectations.kubernetes.network import ServicesServed
-from opscheck.queries.kubernetes.events import Event, ListWarnings
-from opscheck.queries.kubernetes.lists import ObjectList
-from opscheck.queries.kubernetes.network import EndpointSlice, ListEndpointSlices, ListServices, Service
-from opscheck.queries.kubernetes.pods import ListPods, Pod
-from opscheck.queries.kubernetes.workloads import Deployment, ListDeployments, ListStatefulSets, StatefulSet
+from opscheck.systems.kubernetes.expectations.network import ServicesServed
+from opscheck.systems.kubernetes.queries.events import Event, ListWarnings
+from opscheck.systems.kubernetes.queries.lists import ObjectList
+from opscheck.systems.kubernetes.queries.network import EndpointSlice, ListEndpointSlices, ListServices, Service
+from opscheck.systems.kubernetes.queries.pods import ListPods, Pod
+from opscheck.systems.kubernetes.queries.workloads import Deployment, ListDeployments, ListStatefulSets, StatefulSet
 from opscheck.testing import expect, judge
 from tests.checks.kubernetes.judging_pods import NOW, TARGET, a_pod, ago
 from tests.checks.kubernetes.rendering import rendered

@@ -6,11 +6,12 @@ import msgspec
 
 from checks.kubernetes import test_volumes
 from opscheck import Findings, KubernetesTarget, PrometheusTarget
+from opscheck.core.observation import CouldNotObserve, Problem
 from opscheck.demo.kubernetes import claim, mounting, pod, storage_class
-from opscheck.expectations.kubernetes.volumes import VolumesHealthy
-from opscheck.queries.kubernetes.lists import ObjectList
-from opscheck.queries.kubernetes.pods import ListPods, Pod
-from opscheck.queries.kubernetes.storage import (
+from opscheck.systems.kubernetes.expectations.volumes import VolumesHealthy
+from opscheck.systems.kubernetes.queries.lists import ObjectList
+from opscheck.systems.kubernetes.queries.pods import ListPods, Pod
+from opscheck.systems.kubernetes.queries.storage import (
     ListClaims,
     ListStorageClasses,
     PersistentVolumeClaim,
@@ -18,8 +19,7 @@ from opscheck.queries.kubernetes.storage import (
     StorageClass,
     VolumeStats,
 )
-from opscheck.queries.observation import CouldNotObserve, Problem
-from opscheck.queries.prometheus import PrometheusQuery, PrometheusSample, PrometheusVector
+from opscheck.systems.prometheus.queries import PrometheusQuery, PrometheusSample, PrometheusVector
 from opscheck.testing import Answers, expect
 from tests.checks.kubernetes.rendering import rendered
 

@@ -1,8 +1,8 @@
 """What a person is told to type."""
 
 from opscheck import Findings
-from opscheck.expectations.base import Expectation
-from opscheck.guidance.templates import expectation_facts, render
+from opscheck.core.expectation import Expectation
+from opscheck.core.templates import expectation_facts, render
 
 
 def rendered(expectation: Expectation, findings: Findings) -> list[str]:

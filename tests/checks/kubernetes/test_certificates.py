@@ -6,19 +6,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opscheck import Severity
+from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.demo.kubernetes import (
     issuer,
     issuing,
     ready,
     timestamp,
 )
-from opscheck.queries.kubernetes.certificates import (
+from opscheck.systems.kubernetes.queries.certificates import (
     Certificate,
     ListCertificates,
     ListTlsSecrets,
 )
-from opscheck.queries.observation import CouldNotObserve, Problem, ProblemKind
-from opscheck.readings.kubernetes.certificates import lifetime_of
+from opscheck.systems.kubernetes.readings.certificates import lifetime_of
 from tests.checks.kubernetes.judging_certificates import (
     DAY,
     NOW,

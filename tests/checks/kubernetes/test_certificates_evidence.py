@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from opscheck import KubernetesTarget
+from opscheck.core.observation import Problem, ProblemKind
 from opscheck.demo.kubernetes import (
     certificate_request,
     challenge,
@@ -12,13 +13,12 @@ from opscheck.demo.kubernetes import (
     issuer,
     order,
 )
-from opscheck.queries.kubernetes.certificates import (
+from opscheck.systems.kubernetes.queries.certificates import (
     ListCertificateRequests,
     ListChallenges,
     ListClusterIssuers,
     ListOrders,
 )
-from opscheck.queries.observation import Problem, ProblemKind
 from tests.checks.kubernetes.judging_certificates import (
     NOW,
     a_certificate,

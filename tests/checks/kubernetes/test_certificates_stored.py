@@ -4,9 +4,9 @@ import msgspec
 import pytest
 
 from opscheck import Severity
+from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.demo.kubernetes import timestamp
-from opscheck.queries.kubernetes.certificates import ListTlsSecrets
-from opscheck.queries.observation import CouldNotObserve, Problem, ProblemKind
+from opscheck.systems.kubernetes.queries.certificates import ListTlsSecrets
 from tests.checks.kubernetes.judging_certificates import (
     NOW,
     a_certificate,

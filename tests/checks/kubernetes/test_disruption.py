@@ -2,12 +2,12 @@
 
 import pytest
 
+from opscheck.core.observation import CouldNotObserve
+from opscheck.core.units import Severity
 from opscheck.demo.kubernetes import policies
-from opscheck.expectations.kubernetes.policies import DisruptionBudgets
-from opscheck.queries.kubernetes.pods import ListPods
-from opscheck.queries.kubernetes.policies import ListDisruptionBudgets
-from opscheck.queries.observation import CouldNotObserve
-from opscheck.units import Severity
+from opscheck.systems.kubernetes.expectations.policies import DisruptionBudgets
+from opscheck.systems.kubernetes.queries.pods import ListPods
+from opscheck.systems.kubernetes.queries.policies import ListDisruptionBudgets
 from tests.checks.kubernetes.judging_pods import NOW, SECOND, a_pod, ago
 from tests.checks.kubernetes.judging_pods import judged as judged_pods
 from tests.checks.kubernetes.judging_policies import GRACE, MONTH, commands, expected, judged, observed

@@ -5,12 +5,12 @@ from pydantic import ValidationError
 
 from checks.kubernetes import test_dns
 from opscheck import Findings, HostTarget, KubernetesTarget, Severity
+from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
+from opscheck.core.templates import malformed, unknown_names
 from opscheck.demo.kubernetes import endpoint, endpoint_slice
-from opscheck.expectations.kubernetes.dns import NamesResolve
-from opscheck.guidance.templates import malformed, unknown_names
-from opscheck.queries.host import Resolution, ResolveName
-from opscheck.queries.kubernetes.network import ListEndpointSlices, ListServices
-from opscheck.queries.observation import CouldNotObserve, Problem, ProblemKind
+from opscheck.systems.host.queries import Resolution, ResolveName
+from opscheck.systems.kubernetes.expectations.dns import NamesResolve
+from opscheck.systems.kubernetes.queries.network import ListEndpointSlices, ListServices
 from opscheck.testing import judge
 from tests.checks.kubernetes.judging_pods import NOW, SECOND, ago
 from tests.checks.kubernetes.judging_services import KINDS, a_service, answers

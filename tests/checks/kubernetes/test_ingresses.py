@@ -4,10 +4,11 @@ import pytest
 
 from checks.kubernetes import test_ingresses
 from opscheck import Findings
+from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.demo.kubernetes import backend, event, ingress, ingress_class, secret
-from opscheck.expectations.kubernetes.network import IngressesServed
-from opscheck.queries.kubernetes.lists import ObjectList
-from opscheck.queries.kubernetes.network import (
+from opscheck.systems.kubernetes.expectations.network import IngressesServed
+from opscheck.systems.kubernetes.queries.lists import ObjectList
+from opscheck.systems.kubernetes.queries.network import (
     Ingress,
     IngressClass,
     ListIngressClasses,
@@ -15,7 +16,6 @@ from opscheck.queries.kubernetes.network import (
     ListSecretNames,
     SecretName,
 )
-from opscheck.queries.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.testing import expect, judge
 from tests.checks.kubernetes.judging_pods import NOW, SECOND, TARGET, ago
 from tests.checks.kubernetes.judging_services import KINDS, a_service, answers, pods, served, slice_of

@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opscheck import KubernetesTarget, Severity
+from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.demo.kubernetes import condition, event, timestamp
-from opscheck.expectations.kubernetes.batch import JobsComplete
-from opscheck.queries.kubernetes.batch import CronJob, Job, ListCronJobs, ListJobs
-from opscheck.queries.kubernetes.lists import ObjectList
-from opscheck.queries.kubernetes.pods import ListPods, Pod
-from opscheck.queries.observation import CouldNotObserve, Problem, ProblemKind
-from opscheck.readings.kubernetes.jobs import Around, troubles
-from opscheck.readings.kubernetes.selection import Beside
+from opscheck.systems.kubernetes.expectations.batch import JobsComplete
+from opscheck.systems.kubernetes.queries.batch import CronJob, Job, ListCronJobs, ListJobs
+from opscheck.systems.kubernetes.queries.lists import ObjectList
+from opscheck.systems.kubernetes.queries.pods import ListPods, Pod
+from opscheck.systems.kubernetes.readings.jobs import Around, troubles
+from opscheck.systems.kubernetes.readings.selection import Beside
 from opscheck.testing import expect, judge
 from tests.checks.kubernetes.judging_batch import (
     NOW,

@@ -7,12 +7,12 @@ import pytest
 
 from checks.kubernetes import test_logs
 from opscheck import Findings, KubernetesTarget, Severity
+from opscheck.core.observation import CouldNotObserve, ProbeError, Problem, ProblemKind
+from opscheck.core.record import Finding, Measurement
+from opscheck.core.templates import expectation_facts, render
 from opscheck.demo.kubernetes import KubernetesApi, LogLine, Response, World, pod, scripts, statuses
-from opscheck.expectations.kubernetes.logs import LogLines
-from opscheck.guidance.templates import expectation_facts, render
-from opscheck.probes.kubernetes import open_session
-from opscheck.queries.observation import CouldNotObserve, ProbeError, Problem, ProblemKind
-from opscheck.record import Finding, Measurement
+from opscheck.systems.kubernetes.expectations.logs import LogLines
+from opscheck.systems.kubernetes.probe import open_session
 from opscheck.testing import Answers, expect
 
 

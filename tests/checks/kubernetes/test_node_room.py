@@ -5,11 +5,11 @@ import pytest
 
 from checks.kubernetes import test_nodes
 from opscheck import Findings, Severity
-from opscheck.queries.kubernetes.lists import ObjectList
-from opscheck.queries.kubernetes.nodes import ListNodes, Node
-from opscheck.queries.kubernetes.pods import ListPods
-from opscheck.queries.kubernetes.version import AskVersion, ServerVersion
-from opscheck.queries.observation import CouldNotObserve, Problem, ProblemKind
+from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
+from opscheck.systems.kubernetes.queries.lists import ObjectList
+from opscheck.systems.kubernetes.queries.nodes import ListNodes, Node
+from opscheck.systems.kubernetes.queries.pods import ListPods
+from opscheck.systems.kubernetes.queries.version import AskVersion, ServerVersion
 from opscheck.testing import Answers
 from tests.checks.kubernetes.judging_nodes import NOW, a_node, a_pod, ago, commands, expected, judged
 

@@ -5,11 +5,11 @@ from datetime import timedelta
 import pytest
 
 from opscheck import KubernetesTarget, Severity
+from opscheck.core.observation import CouldNotObserve
 from opscheck.demo.kubernetes import condition, taint
-from opscheck.queries.kubernetes.nodes import ListNodes
-from opscheck.queries.kubernetes.pods import ListPods
-from opscheck.queries.kubernetes.version import AskVersion
-from opscheck.queries.observation import CouldNotObserve
+from opscheck.systems.kubernetes.queries.nodes import ListNodes
+from opscheck.systems.kubernetes.queries.pods import ListPods
+from opscheck.systems.kubernetes.queries.version import AskVersion
 from tests.checks.kubernetes.judging_nodes import NOW, SECOND, a_node, a_pod, ago, commands, expected, judged, observed
 
 GRACE = timedelta(minutes=15)

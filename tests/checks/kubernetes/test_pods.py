@@ -2,8 +2,8 @@
 
 from opscheck import KubernetesTarget, Severity
 from opscheck.demo.kubernetes import event, termination
-from opscheck.expectations.kubernetes.pods import PodsHealthy
-from opscheck.queries.kubernetes.pods import ListPods
+from opscheck.systems.kubernetes.expectations.pods import PodsHealthy
+from opscheck.systems.kubernetes.queries.pods import ListPods
 from opscheck.testing import expect
 from tests.checks.kubernetes.judging_pods import TARGET, a_pod, ago, commands, crashing, judged, observed
 

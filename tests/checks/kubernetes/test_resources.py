@@ -10,12 +10,12 @@ from pydantic import ValidationError
 
 from checks.kubernetes import test_resources
 from opscheck import Findings, KubernetesTarget
+from opscheck.core.observation import CouldNotObserve
+from opscheck.core.templates import malformed, unknown_names
 from opscheck.demo.kubernetes import pod
-from opscheck.expectations.kubernetes.containers import ResourcesSet
-from opscheck.guidance.templates import malformed, unknown_names
-from opscheck.queries.kubernetes.lists import ObjectList
-from opscheck.queries.kubernetes.pods import ListPods, Pod
-from opscheck.queries.observation import CouldNotObserve
+from opscheck.systems.kubernetes.expectations.containers import ResourcesSet
+from opscheck.systems.kubernetes.queries.lists import ObjectList
+from opscheck.systems.kubernetes.queries.pods import ListPods, Pod
 from opscheck.testing import expect, judge
 from tests.checks.kubernetes.rendering import rendered
 

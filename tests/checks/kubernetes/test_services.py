@@ -4,11 +4,11 @@ import pytest
 
 from checks.kubernetes import test_services
 from opscheck import KubernetesTarget, Severity
+from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.demo.kubernetes import condition, endpoint, endpoint_slice, event
-from opscheck.queries.kubernetes.lists import ObjectList
-from opscheck.queries.kubernetes.network import ListEndpointSlices, ListServices
-from opscheck.queries.kubernetes.pods import ListPods
-from opscheck.queries.observation import CouldNotObserve, Problem, ProblemKind
+from opscheck.systems.kubernetes.queries.lists import ObjectList
+from opscheck.systems.kubernetes.queries.network import ListEndpointSlices, ListServices
+from opscheck.systems.kubernetes.queries.pods import ListPods
 from opscheck.testing import judge
 from tests.checks.kubernetes.judging_pods import NOW, SECOND, TARGET, a_pod, ago
 from tests.checks.kubernetes.judging_services import (

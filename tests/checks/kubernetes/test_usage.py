@@ -7,13 +7,13 @@ import pytest
 
 from checks.kubernetes import test_usage
 from opscheck import Findings, KubernetesTarget, Severity
+from opscheck.core.observation import CouldNotObserve
 from opscheck.demo.kubernetes import node, node_metrics, pod, pod_metrics, timestamp
-from opscheck.expectations.kubernetes.usage import UsageWithinLimits
-from opscheck.queries.kubernetes.lists import ObjectList
-from opscheck.queries.kubernetes.nodes import Node
-from opscheck.queries.kubernetes.pods import Pod
-from opscheck.queries.kubernetes.usage import NodeUsage, PodUsage
-from opscheck.queries.observation import CouldNotObserve
+from opscheck.systems.kubernetes.expectations.usage import UsageWithinLimits
+from opscheck.systems.kubernetes.queries.lists import ObjectList
+from opscheck.systems.kubernetes.queries.nodes import Node
+from opscheck.systems.kubernetes.queries.pods import Pod
+from opscheck.systems.kubernetes.queries.usage import NodeUsage, PodUsage
 from opscheck.testing import expect, judge
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from opscheck import KubernetesTarget, Severity
+from opscheck.core.observation import Problem, ProblemKind
 from opscheck.demo.kubernetes import claim_condition, storage_class
-from opscheck.queries.observation import Problem, ProblemKind
 from tests.checks.kubernetes.judging_volumes import GRACE, NOW, SECOND, Judged, a_claim, a_pod, ago, waiting
 
 FORBIDDEN = Problem(kind=ProblemKind.DENIED, text="may not list storageclasses (403)", advice="grant it")

@@ -10,16 +10,16 @@ import pytest
 
 from checks.pgbouncer.test_pools import test_clients_get_a_server_connection as check
 from opscheck import Severity
+from opscheck.core.findings import Findings
+from opscheck.core.observation import ProbeError, ProblemKind
+from opscheck.core.templates import expectation_facts, render
 from opscheck.demo.postgres import DATABASE, installed_versions
-from opscheck.expectations.pgbouncer import PgbouncerPools
-from opscheck.guidance.templates import expectation_facts, render
-from opscheck.judging import Findings
-from opscheck.probes.pgbouncer import open_session
-from opscheck.processes import wait_until
-from opscheck.queries.observation import ProbeError, ProblemKind
-from opscheck.queries.pgbouncer import AskPools, Pools
-from opscheck.targets import PgbouncerTarget
+from opscheck.systems.pgbouncer.expectations import PgbouncerPools
+from opscheck.systems.pgbouncer.probe import open_session
+from opscheck.systems.pgbouncer.queries import AskPools, Pools
+from opscheck.systems.pgbouncer.target import PgbouncerTarget
 from opscheck.testing import expect
+from opscheck.transport.processes import wait_until
 from tests.servers.looking import look, missing
 from tests.servers.pgbouncer import PgBouncer
 

@@ -4,11 +4,11 @@ import os
 import subprocess
 
 from opscheck import PostgresTarget
+from opscheck.core.expectation import Expectation
+from opscheck.core.record import Finding
+from opscheck.core.redaction import Secrets
+from opscheck.core.templates import expectation_facts, render
 from opscheck.demo.postgres import PostgreSQL, installed_versions
-from opscheck.expectations.base import Expectation
-from opscheck.guidance.templates import expectation_facts, render
-from opscheck.record import Finding
-from opscheck.redaction import Secrets
 from opscheck.testing import expect
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from checks.postgres.test_access import test_opscheck_may_only_look as check
 from opscheck import PostgresTarget, Severity
+from opscheck.core.findings import Findings
 from opscheck.demo.postgres import PostgreSQL
-from opscheck.expectations.postgres.identity import PostgresAccess
-from opscheck.judging import Findings
+from opscheck.systems.postgres.expectations.identity import PostgresAccess
 from tests.servers.clients import superuser
 from tests.servers.looking import look
 from tests.servers.typing_in import type_in

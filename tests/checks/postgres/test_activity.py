@@ -8,10 +8,10 @@ import pytest
 
 from checks.postgres.test_activity import test_no_client_takes_too_long as check
 from opscheck import PostgresTarget, Severity
-from opscheck.expectations.postgres.activity import PostgresActivity
-from opscheck.judging import Findings
-from opscheck.processes import wait_until
-from opscheck.queries.observation import ProblemKind
+from opscheck.core.findings import Findings
+from opscheck.core.observation import ProblemKind
+from opscheck.systems.postgres.expectations.activity import PostgresActivity
+from opscheck.transport.processes import wait_until
 from tests.servers.clients import client, idle_in_transaction, long_query, state
 from tests.servers.looking import look, missing
 from tests.servers.typing_in import type_in
@@ -204,7 +204,7 @@ def test_whoever_calls_itself_opscheck_is_judged(server, judged, stack):
 
 def test_more_sessions_than_can_be_told_are_counted(server, judged, stack, monkeypatch):
     monkeypatch.setattr("checks.postgres.test_activity.TOLD", 2)
-    monkeypatch.setattr("opscheck.readings.postgres.activity.TOLD", 2)
+    monkeypatch.setattr("opscheck.systems.postgres.readings.activity.TOLD", 2)
     for _ in range(3):
         stack.enter_context(idle_in_transaction(server))
     findings = judged(idle_in_transaction=NOTHING)

@@ -10,12 +10,12 @@ import pytest
 
 from checks.postgres.test_archiver import test_wal_reaches_the_archive as check
 from opscheck import PostgresTarget, Severity
+from opscheck.core.findings import Findings
+from opscheck.core.observation import ProblemKind
 from opscheck.demo.postgres import PostgreSQL
-from opscheck.expectations.postgres.archiver import PostgresArchiver
-from opscheck.judging import Findings
-from opscheck.processes import wait_until
-from opscheck.queries.observation import ProblemKind
+from opscheck.systems.postgres.expectations.archiver import PostgresArchiver
 from opscheck.testing import expect
+from opscheck.transport.processes import wait_until
 from tests.servers.archiving import Archiving, archiving
 from tests.servers.looking import look, missing
 from tests.servers.replication import ask, replication, write

@@ -11,11 +11,11 @@ from psycopg.conninfo import conninfo_to_dict
 
 from checks.postgres.test_connections import test_clients_can_connect as check
 from opscheck import PostgresTarget, Severity
+from opscheck.core.findings import Findings
+from opscheck.core.observation import ProblemKind
+from opscheck.core.record import Finding, Measurement
 from opscheck.demo.postgres import PostgreSQL, installed_versions
-from opscheck.expectations.postgres.connections import PostgresConnections
-from opscheck.judging import Findings
-from opscheck.queries.observation import ProblemKind
-from opscheck.record import Finding, Measurement
+from opscheck.systems.postgres.expectations.connections import PostgresConnections
 from tests.servers.clients import superuser
 from tests.servers.looking import look, missing
 from tests.servers.typing_in import suggested

@@ -11,14 +11,14 @@ import pytest
 
 from checks.postgres.test_indexes import test_indexes_serve as check
 from opscheck import PostgresTarget, Severity
+from opscheck.core.findings import Findings
+from opscheck.core.observation import ProblemKind
+from opscheck.core.probes import probe_for
 from opscheck.demo.postgres import DATABASE, PostgreSQL
-from opscheck.expectations.postgres.indexes import PostgresIndexes
-from opscheck.judging import Findings
-from opscheck.probes import probe_for
-from opscheck.processes import wait_until
-from opscheck.queries.observation import ProblemKind
-from opscheck.queries.postgres.indexes import AskUnusedIndexes
+from opscheck.systems.postgres.expectations.indexes import PostgresIndexes
+from opscheck.systems.postgres.queries.indexes import AskUnusedIndexes
 from opscheck.testing import Answers, expect
+from opscheck.transport.processes import wait_until
 from tests.checks.postgres.commands import run_commands
 from tests.checks.postgres.worlds import execute
 from tests.servers.clients import client, idle_in_transaction

@@ -10,11 +10,11 @@ from psycopg import sql
 
 from checks.postgres.test_locks import test_nobody_waits_long_for_a_lock as check
 from opscheck import PostgresTarget, Severity
+from opscheck.core.findings import Findings
+from opscheck.core.observation import ProblemKind
 from opscheck.demo.postgres import PostgreSQL
-from opscheck.expectations.postgres.locks import PostgresLocks
-from opscheck.judging import Findings
-from opscheck.processes import wait_until
-from opscheck.queries.observation import ProblemKind
+from opscheck.systems.postgres.expectations.locks import PostgresLocks
+from opscheck.transport.processes import wait_until
 from tests.servers.clients import Client, blocked, client, idle_in_transaction, long_query, state, superuser
 from tests.servers.looking import look, missing
 from tests.servers.typing_in import type_in

@@ -11,12 +11,12 @@ import pytest
 
 from checks.postgres.test_queries import test_statements_are_fast as check
 from opscheck import PostgresTarget, Severity
+from opscheck.core.findings import Findings
+from opscheck.core.observation import ProblemKind, Sample
 from opscheck.demo.postgres import DATABASE, PostgreSQL, installed_versions
-from opscheck.expectations.postgres.query_statistics import PostgresQueries
-from opscheck.judging import Findings
-from opscheck.probes.postgres import open_session
-from opscheck.queries.observation import ProblemKind, Sample
-from opscheck.queries.postgres.query_statistics import CountStatements, StatementCounters
+from opscheck.systems.postgres.expectations.query_statistics import PostgresQueries
+from opscheck.systems.postgres.probe import open_session
+from opscheck.systems.postgres.queries.query_statistics import CountStatements, StatementCounters
 from tests.servers.fetching import cannot
 from tests.servers.looking import look, missing
 from tests.servers.typing_in import type_in

@@ -9,13 +9,13 @@ import pytest
 
 from checks.postgres.test_query import test_the_statement_yields_what_it_should as check
 from opscheck import PostgresTarget, Severity
+from opscheck.core.findings import Findings
+from opscheck.core.observation import CouldNotObserve, ProbeError, ProblemKind
+from opscheck.core.record import Measurement
 from opscheck.demo.postgres import PostgreSQL
-from opscheck.expectations.postgres.custom import PostgresQuery
-from opscheck.judging import Findings
-from opscheck.probes.postgres import open_session
-from opscheck.queries.observation import CouldNotObserve, ProbeError, ProblemKind
-from opscheck.queries.postgres.custom import Select
-from opscheck.record import Measurement
+from opscheck.systems.postgres.expectations.custom import PostgresQuery
+from opscheck.systems.postgres.probe import open_session
+from opscheck.systems.postgres.queries.custom import Select
 from tests.servers.looking import look, missing
 from tests.servers.typing_in import suggested, type_in
 

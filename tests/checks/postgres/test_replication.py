@@ -12,12 +12,12 @@ import pytest
 
 from checks.postgres.test_replication import test_replicas_are_there_and_near as check
 from opscheck import PostgresTarget, Severity
+from opscheck.core.findings import Findings
+from opscheck.core.observation import ProblemKind
+from opscheck.core.record import Finding
 from opscheck.demo.postgres import PostgreSQL, installed_versions
-from opscheck.expectations.postgres.replication import PostgresReplication
-from opscheck.judging import Findings
-from opscheck.processes import wait_until
-from opscheck.queries.observation import ProblemKind
-from opscheck.record import Finding
+from opscheck.systems.postgres.expectations.replication import PostgresReplication
+from opscheck.transport.processes import wait_until
 from tests.servers.looking import look, missing
 from tests.servers.replication import Replication, ask, replication, write
 from tests.servers.typing_in import type_in

@@ -11,13 +11,13 @@ import pytest
 
 from checks.postgres.test_replication import test_replicas_are_there_and_near as check
 from opscheck import PostgresTarget, Severity
+from opscheck.core.findings import Findings
+from opscheck.core.observation import ProblemKind, Sample
+from opscheck.core.record import Finding
 from opscheck.demo.postgres import PostgreSQL
-from opscheck.expectations.postgres.replication import PostgresReplication
-from opscheck.judging import Findings
-from opscheck.probes.postgres import open_session
-from opscheck.queries.observation import ProblemKind, Sample
-from opscheck.queries.postgres.replication import ReadSlots
-from opscheck.record import Finding
+from opscheck.systems.postgres.expectations.replication import PostgresReplication
+from opscheck.systems.postgres.probe import open_session
+from opscheck.systems.postgres.queries.replication import ReadSlots
 from tests.servers.looking import look, missing
 from tests.servers.replication import ask, replication, write
 from tests.servers.typing_in import type_in

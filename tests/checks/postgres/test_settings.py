@@ -10,13 +10,13 @@ import pytest
 
 from checks.postgres.test_settings import test_the_server_is_set_up_as_it_should_be as check
 from opscheck import PostgresTarget, Severity
+from opscheck.core.findings import Findings
+from opscheck.core.observation import ProblemKind
+from opscheck.core.record import Measurement
 from opscheck.demo.postgres import PostgreSQL
-from opscheck.expectations.postgres.settings import PostgresSettings
-from opscheck.judging import Findings
-from opscheck.processes import wait_until
-from opscheck.queries.observation import ProblemKind
-from opscheck.readings.postgres.releases import KNOWN_ON
-from opscheck.record import Measurement
+from opscheck.systems.postgres.expectations.settings import PostgresSettings
+from opscheck.systems.postgres.readings.releases import KNOWN_ON
+from opscheck.transport.processes import wait_until
 from tests.servers.looking import look, missing
 from tests.servers.typing_in import type_in
 

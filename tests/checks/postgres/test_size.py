@@ -10,14 +10,14 @@ import pytest
 
 from checks.postgres.test_size import test_databases_have_room_to_grow as check
 from opscheck import PostgresTarget, Severity
+from opscheck.core.findings import Findings
+from opscheck.core.observation import ProblemKind, Sample
+from opscheck.core.record import Finding
 from opscheck.demo.postgres import DATABASE, PostgreSQL
-from opscheck.expectations.postgres.size import PostgresSize
-from opscheck.judging import Findings
-from opscheck.probes.postgres import open_session
-from opscheck.probes.postgres.size import READERS
-from opscheck.queries.observation import ProblemKind, Sample
-from opscheck.queries.postgres.size import AskSizes, LargestRelations
-from opscheck.record import Finding
+from opscheck.systems.postgres.expectations.size import PostgresSize
+from opscheck.systems.postgres.probe import open_session
+from opscheck.systems.postgres.probe.size import READERS
+from opscheck.systems.postgres.queries.size import AskSizes, LargestRelations
 from tests.servers.clients import superuser
 from tests.servers.looking import look, missing
 from tests.servers.typing_in import type_in

@@ -10,13 +10,13 @@ import pytest
 
 from checks.postgres.test_vacuum import test_vacuum_keeps_up as check
 from opscheck import PostgresTarget, Severity
+from opscheck.core.findings import Findings
+from opscheck.core.observation import ProblemKind
+from opscheck.core.probes import probe_for
 from opscheck.demo.postgres import DATABASE, PostgreSQL
-from opscheck.expectations.postgres.vacuum import PostgresVacuum
-from opscheck.judging import Findings
-from opscheck.probes import probe_for
-from opscheck.processes import wait_until
-from opscheck.queries.observation import ProblemKind
-from opscheck.queries.postgres.vacuum import AskTables, Tables
+from opscheck.systems.postgres.expectations.vacuum import PostgresVacuum
+from opscheck.systems.postgres.queries.vacuum import AskTables, Tables
+from opscheck.transport.processes import wait_until
 from tests.checks.postgres.commands import run_commands
 from tests.checks.postgres.worlds import eventually, snapshot
 from tests.servers.clients import idle_in_transaction

@@ -9,12 +9,12 @@ import pytest
 
 from checks.postgres.test_vacuum import test_vacuum_keeps_up as check
 from opscheck import PostgresTarget, Severity
+from opscheck.core.findings import Findings
+from opscheck.core.observation import ProblemKind
+from opscheck.core.record import Finding
 from opscheck.demo.postgres import DATABASE, PostgreSQL
-from opscheck.expectations.postgres.vacuum import PostgresVacuum
-from opscheck.judging import Findings
-from opscheck.processes import wait_until
-from opscheck.queries.observation import ProblemKind
-from opscheck.record import Finding
+from opscheck.systems.postgres.expectations.vacuum import PostgresVacuum
+from opscheck.transport.processes import wait_until
 from tests.checks.postgres.commands import run_commands
 from tests.checks.postgres.worlds import burn, burn_many, snapshot
 from tests.servers.clients import idle_in_transaction

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from opscheck.demo.postgres import DATABASE, PostgreSQL
-from opscheck.processes import wait_until
+from opscheck.transport.processes import wait_until
 from tests.servers.clients import Client, client
 
 Do: TypeAlias = Callable[..., None]

@@ -6,9 +6,9 @@ import pytest
 
 from checks.recovery.test_drill import test_the_newest_backup_is_restored as check
 from opscheck import Severity
-from opscheck.expectations.recovery.drill import RestoreDrill
-from opscheck.queries.observation import CouldNotObserve, Problem, ProblemKind
-from opscheck.queries.recovery import (
+from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
+from opscheck.systems.recovery.expectations.drill import RestoreDrill
+from opscheck.systems.recovery.queries import (
     ASSERT,
     BROKEN,
     CLEAN,
@@ -22,8 +22,8 @@ from opscheck.queries.recovery import (
     Failure,
     Phase,
 )
-from opscheck.queries.stores.listing import ListBackups, Listing, StoredBackup
-from opscheck.targets import FolderTarget, S3Target
+from opscheck.systems.stores.queries.listing import ListBackups, Listing, StoredBackup
+from opscheck.systems.stores.target import FolderTarget, S3Target
 from opscheck.testing import NOON, expect, judge
 
 KEY = "db/orders.dump"

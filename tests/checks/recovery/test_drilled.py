@@ -6,9 +6,9 @@ import pytest
 
 from checks.recovery.test_drilled import test_a_drill_has_passed_lately as check
 from opscheck import Severity
-from opscheck.expectations.recovery.drilled import Drilled
-from opscheck.queries.observation import CouldNotObserve, Sample
-from opscheck.queries.recovery import Drill
+from opscheck.core.observation import CouldNotObserve, Sample
+from opscheck.systems.recovery.expectations.drilled import Drilled
+from opscheck.systems.recovery.queries import Drill
 from opscheck.testing import NOON, expect, judge
 
 DAY = timedelta(days=1)

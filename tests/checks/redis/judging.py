@@ -8,13 +8,13 @@ import pytest
 from msgspec.structs import replace
 
 from opscheck import Findings, RedisTarget
+from opscheck.core.observation import CouldNotObserve, ProbeError, Problem, Sample
+from opscheck.core.record import Finding
+from opscheck.core.templates import render
 from opscheck.demo.redis import Redis
-from opscheck.guidance.templates import render
-from opscheck.probes.redis import open_session
-from opscheck.queries.observation import CouldNotObserve, ProbeError, Problem, Sample
-from opscheck.queries.redis.base import Refusal, Replies, Reply
-from opscheck.queries.redis.info import RedisInfo, ServerInfo
-from opscheck.record import Finding
+from opscheck.systems.redis.probe import open_session
+from opscheck.systems.redis.queries.base import Refusal, Replies, Reply
+from opscheck.systems.redis.queries.info import RedisInfo, ServerInfo
 from opscheck.testing import NOON, Answers, expect, judge
 from tests.servers.redis import eventually
 

@@ -4,10 +4,10 @@ import pytest
 
 from checks.redis import test_cache
 from opscheck import Severity
+from opscheck.core.observation import CouldNotObserve, ProblemKind
 from opscheck.demo.redis import Redis
-from opscheck.expectations.redis.cache import RedisCache
-from opscheck.queries.observation import CouldNotObserve, ProblemKind
-from opscheck.queries.redis.info import ServerInfo
+from opscheck.systems.redis.expectations.cache import RedisCache
+from opscheck.systems.redis.queries.info import ServerInfo
 from tests.checks.redis import judging
 from tests.checks.redis.judging import before, commands, look, said
 from tests.servers.redis import look_up, say, set_config

@@ -4,10 +4,10 @@ import pytest
 
 from checks.redis import test_clients
 from opscheck import Severity
+from opscheck.core.observation import CouldNotObserve
 from opscheck.demo.redis import Redis
-from opscheck.expectations.redis.clients import RedisClients
-from opscheck.queries.observation import CouldNotObserve
-from opscheck.queries.redis.info import ServerInfo
+from opscheck.systems.redis.expectations.clients import RedisClients
+from opscheck.systems.redis.queries.info import ServerInfo
 from tests.checks.redis import judging
 from tests.checks.redis.judging import ELSEWHERE, before, commands, look
 from tests.servers.redis import connected, full_of_clients, said_and_not_awaited, set_config, turn_away

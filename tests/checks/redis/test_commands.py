@@ -5,14 +5,14 @@ import subprocess
 
 import pytest
 
+from opscheck.core.templates import render
 from opscheck.demo.redis import Redis, program
-from opscheck.expectations.redis.cache import RedisCache
-from opscheck.expectations.redis.clients import RedisClients
-from opscheck.expectations.redis.memory import RedisMemory
-from opscheck.expectations.redis.persistence import RedisPersistence
-from opscheck.expectations.redis.ping import RedisPong
-from opscheck.expectations.redis.replication import RedisReplication
-from opscheck.guidance.templates import render
+from opscheck.systems.redis.expectations.cache import RedisCache
+from opscheck.systems.redis.expectations.clients import RedisClients
+from opscheck.systems.redis.expectations.memory import RedisMemory
+from opscheck.systems.redis.expectations.persistence import RedisPersistence
+from opscheck.systems.redis.expectations.ping import RedisPong
+from opscheck.systems.redis.expectations.replication import RedisReplication
 from tests.servers.redis import eventually, say
 from tests.servers.redis_topologies import info, redis_cluster
 

@@ -4,10 +4,10 @@ import pytest
 
 from checks.redis import test_memory
 from opscheck import Severity
+from opscheck.core.observation import CouldNotObserve, ProblemKind
 from opscheck.demo.redis import Redis
-from opscheck.expectations.redis.memory import RedisMemory
-from opscheck.queries.observation import CouldNotObserve, ProblemKind
-from opscheck.queries.redis.info import Database, ServerInfo
+from opscheck.systems.redis.expectations.memory import RedisMemory
+from opscheck.systems.redis.queries.info import Database, ServerInfo
 from tests.checks.redis import judging
 from tests.checks.redis.judging import ADDRESS, before, commands, look
 from tests.servers.redis import fill, loading, say, set_config

@@ -4,10 +4,10 @@ import pytest
 
 from checks.redis import test_persistence
 from opscheck import Severity
+from opscheck.core.observation import CouldNotObserve
 from opscheck.demo.redis import Redis
-from opscheck.expectations.redis.persistence import RedisPersistence
-from opscheck.queries.observation import CouldNotObserve
-from opscheck.queries.redis.info import ServerInfo
+from opscheck.systems.redis.expectations.persistence import RedisPersistence
+from opscheck.systems.redis.queries.info import ServerInfo
 from tests.checks.redis import judging
 from tests.checks.redis.judging import commands
 from tests.servers.redis import failing_append_only_file, failing_snapshots, loading, say, snapshot, up_for

@@ -6,15 +6,15 @@ import pytest
 
 from checks.redis import test_ping
 from opscheck import Findings, RedisTarget, Severity
+from opscheck.core.record import Finding
+from opscheck.core.templates import render
 from opscheck.demo.redis import Redis, program
-from opscheck.expectations.redis.ping import RedisPong
-from opscheck.guidance.templates import render
-from opscheck.probes.redis import open_session
-from opscheck.processes import free_port
-from opscheck.queries.redis.base import Refusal, Replies, Reply
-from opscheck.queries.redis.ping import PingAnswer
-from opscheck.record import Finding
+from opscheck.systems.redis.expectations.ping import RedisPong
+from opscheck.systems.redis.probe import open_session
+from opscheck.systems.redis.queries.base import Refusal, Replies, Reply
+from opscheck.systems.redis.queries.ping import PingAnswer
 from opscheck.testing import expect, judge
+from opscheck.transport.processes import free_port
 from tests.servers.redis import blocked_by_a_script, failing_snapshots, full_of_clients, loading
 
 pytestmark = pytest.mark.usefixtures("redis_program")

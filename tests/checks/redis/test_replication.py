@@ -7,11 +7,11 @@ from msgspec.structs import replace
 
 from checks.redis import test_replication
 from opscheck import RedisTarget, Severity
+from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.demo.redis import Redis
-from opscheck.expectations.redis.replication import RedisReplication
-from opscheck.queries.observation import CouldNotObserve, Problem, ProblemKind
-from opscheck.queries.redis.base import Replies, Reply
-from opscheck.queries.redis.info import RedisInfo, Replica, ServerInfo
+from opscheck.systems.redis.expectations.replication import RedisReplication
+from opscheck.systems.redis.queries.base import Replies, Reply
+from opscheck.systems.redis.queries.info import RedisInfo, Replica, ServerInfo
 from opscheck.testing import expect, judge
 from tests.checks.redis import judging
 from tests.checks.redis.judging import ADDRESS, commands

@@ -7,12 +7,12 @@ import pytest
 
 from checks.tls import test_certificate
 from opscheck import Findings
-from opscheck.expectations.base import Expectation
-from opscheck.expectations.tls.certificate import TlsCertificate
-from opscheck.guidance.templates import expectation_facts, render
-from opscheck.probes.tls import open_session
-from opscheck.queries.observation import CouldNotObserve, ProbeError
-from opscheck.record import Finding
+from opscheck.core.expectation import Expectation
+from opscheck.core.observation import CouldNotObserve, ProbeError
+from opscheck.core.record import Finding
+from opscheck.core.templates import expectation_facts, render
+from opscheck.systems.tls.expectations.certificate import TlsCertificate
+from opscheck.systems.tls.probe import open_session
 from opscheck.testing import Answers, expect
 from tests.servers.tls import HOST
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from opscheck.record import Finding
+from opscheck.core.record import Finding
 from tests.checks.tls.judging import judged
 from tests.servers.tls import DAY, HOST, Chain, Issued, issued, rsa_key, signed_with_sha1, tls_server
 

@@ -11,9 +11,9 @@ import pytest
 from cryptography import x509
 
 from opscheck import Severity
-from opscheck.probes.tls import open_session
-from opscheck.processes import free_port
-from opscheck.queries.observation import ProblemKind
+from opscheck.core.observation import ProblemKind
+from opscheck.systems.tls.probe import open_session
+from opscheck.transport.processes import free_port
 from tests.checks.tls.judging import commands, expectation_of, judged, unknown
 from tests.servers.tls import (
     DAY,

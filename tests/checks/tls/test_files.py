@@ -16,13 +16,13 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 
 from checks.tls.test_files import test_the_certificates_in_files_are_good as check
 from opscheck import Findings, HostTarget, Severity
-from opscheck.expectations.tls.files import TlsFiles
-from opscheck.guidance.templates import expectation_facts, render
-from opscheck.probes.host import open_session
-from opscheck.probes.tls import open_session as open_endpoint
-from opscheck.queries.certificate_files import ReadCertificateFiles
-from opscheck.queries.observation import CouldNotObserve, ProbeError, Problem
-from opscheck.record import Finding
+from opscheck.core.observation import CouldNotObserve, ProbeError, Problem
+from opscheck.core.record import Finding
+from opscheck.core.templates import expectation_facts, render
+from opscheck.systems.host.probe import open_session
+from opscheck.systems.tls.expectations.files import TlsFiles
+from opscheck.systems.tls.probe import open_session as open_endpoint
+from opscheck.systems.tls.queries.files import ReadCertificateFiles
 from opscheck.testing import Answers, expect, judge
 from tests.servers.tls import (
     DAY,

@@ -1,0 +1,150 @@
+"""From a finding to what a person does about it: commands, the time to answer, and who is called."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import msgspec
+
+from opscheck.core.expectation import Expectation, Remediation
+from opscheck.core.record import Advice, Call, Finding
+from opscheck.core.redaction import Secrets
+from opscheck.core.templates import expectation_facts, render
+from opscheck.core.units import Severity
+
+
+class Level(Protocol):
+    """What a policy says of one severity; times in seconds."""
+
+    @property
+    def respond_within(self) -> float:
+        """How soon somebody must have answered."""
+        ...
+
+    @property
+    def escalate_after(self) -> float:
+        """How long a step of the escalation waits that says nothing itself."""
+        ...
+
+
+class Match(Protocol):
+    """Which findings a rule is for; what is None matches every one."""
+
+    @property
+    def tag(self) -> str | None:
+        """A tag of the expectation."""
+        ...
+
+    @property
+    def id(self) -> str | None:
+        """The expectation's id."""
+        ...
+
+    @property
+    def severity(self) -> Severity | None:
+        """The finding's severity."""
+        ...
+
+
+class Step(Protocol):
+    """One call of an escalation."""
+
+    @property
+    def after(self) -> float | None:
+        """Seconds from the finding to the call; None waits as long as its severity says."""
+        ...
+
+    @property
+    def notify(self) -> str:
+        """Who is called."""
+        ...
+
+
+class Rule(Protocol):
+    """Who is called for which findings."""
+
+    @property
+    def match(self) -> Match:
+        """Which findings it is for."""
+        ...
+
+    @property
+    def steps(self) -> Sequence[Step]:
+        """Who is called, and when."""
+        ...
+
+
+def advise(  # noqa: PLR0913 - what a policy says of a finding, by name
+    finding: Finding,
+    expectation: Expectation,
+    *,
+    environment: str,
+    levels: Mapping[Severity, Level],
+    escalation: Sequence[Rule],
+    now: datetime,
+    secrets: Secrets,
+    claim: str = "",
+) -> Finding:
+    """
+    `finding` with its remediation, by when somebody must answer, and who is called when; all counted from `now`.
+
+    The policy's remediation goes before the check's own. `claim` is the title where the policy gives none. The
+    first rule that matches names who is called. A command that cannot be written safely and completely is left out.
+    """
+    level = levels.get(finding.severity)
+    facts = _facts(finding, expectation, environment=environment, claim=claim)
+    return msgspec.structs.replace(
+        finding,
+        remediation=_advice(expectation, facts, secrets),
+        respond_by=now + timedelta(seconds=level.respond_within) if level else None,
+        escalate=_calls(finding, expectation, escalation, level, now),
+    )
+
+
+def _facts(finding: Finding, expectation: Expectation, *, environment: str, claim: str) -> dict[str, str]:
+    """What commands may name. What is said of the finding itself goes before its target's and its expectation's."""
+    return {
+        **expectation_facts(expectation),
+        **finding.facts,
+        "id": expectation.id,
+        "title": expectation.title or claim or expectation.id,
+        "environment": environment,
+        "severity": finding.severity.value,
+        "subject": finding.subject,
+        "observed": finding.observed,
+        "expected": finding.expected,
+    }
+
+
+def _advice(expectation: Expectation, facts: Mapping[str, str], secrets: Secrets) -> Advice:
+    remediation = _remediation(expectation)
+    rendered = (render(command, facts, secrets) for command in remediation.commands)
+    return Advice(
+        summary=remediation.summary,
+        commands=tuple(dict.fromkeys(command for command in rendered if command)),
+        runbook=expectation.runbook,
+    )
+
+
+def _remediation(expectation: Expectation) -> Remediation:
+    return expectation.remediation or type(expectation).default_remediation
+
+
+def _calls(
+    finding: Finding, expectation: Expectation, escalation: Iterable[Rule], level: Level | None, now: datetime
+) -> tuple[Call, ...]:
+    rule = next((rule for rule in escalation if _matches(rule.match, finding, expectation)), None)
+    waiting = level.escalate_after if level else 0.0
+    calls = [
+        Call(at=now + timedelta(seconds=waiting if step.after is None else step.after), notify=step.notify)
+        for step in (rule.steps if rule else ())
+    ]
+    return tuple(sorted(calls, key=lambda call: call.at))
+
+
+def _matches(match: Match, finding: Finding, expectation: Expectation) -> bool:
+    return (
+        (match.tag is None or match.tag in expectation.tags)
+        and (match.id is None or match.id == expectation.id)
+        and (match.severity is None or match.severity == finding.severity)
+    )

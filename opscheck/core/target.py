@@ -1,0 +1,144 @@
+"""The kinds of system that opscheck can reach, and what a policy says of each."""
+
+import re
+from functools import partial
+from typing import Any, ClassVar, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    ValidationInfo,
+)
+from pydantic_core import PydanticCustomError, core_schema
+
+from opscheck.core.units import PositiveCount, Timeout
+
+REFERENCE = re.compile(r"\$\{\w+\}")
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)(.*)", re.DOTALL)
+_USER_AND_PASSWORD = re.compile(r"[^:@\[]*:[^@]*[^@0-9][^@]*")
+_LIBPQ_WORD = re.compile(r"(\w+)\s*=\s*('(?:\\.|[^'\\])*'|\S*)", re.DOTALL)
+
+
+class Target(BaseModel):
+    """
+    One system that can be reached. Subclass it with `kind="…"` to add a kind.
+
+    In an expectation a target is written as its name; validation looks the name up.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, use_attribute_docstrings=True)
+
+    kinds: ClassVar[dict[str, type["Target"]]] = {}
+
+    name: str = Field(default="", exclude=True, repr=False)
+    """The target's name in the policy; never written inside the target itself."""
+    kind: str
+    """What kind of system this is."""
+    timeout: Timeout | None = None
+    """How long one question to this target may take, where an expectation says nothing else."""
+    concurrency: PositiveCount = 16
+    """How many questions this target is asked at the same time."""
+
+    def __init_subclass__(cls, kind: str = "", **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if kind:
+            cls.kinds[kind] = cls
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, kind: str = "", **options: Any) -> None:
+        """Pydantic hands the class keywords over a second time; there is nothing left to do."""
+
+    @classmethod
+    def own_kinds(cls) -> list[str]:
+        """The kinds, as a policy writes them, that are this class or come from it."""
+        return sorted(kind for kind, known in cls.kinds.items() if issubclass(known, cls))
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.with_info_before_validator_function(cls._look_up, handler(source))
+
+    @classmethod
+    def _look_up(cls, value: object, info: ValidationInfo) -> object:
+        return _named_target(value, info, (cls,))
+
+    @property
+    def address(self) -> str:
+        """Where the target is, without any credential; what a person needs to find it."""
+        return self.name
+
+    def facts(self) -> dict[str, str]:
+        """
+        What a remediation command may name of this target.
+
+        Secrets may be among it: where a command is rendered, they become the references they came from.
+        """
+        return {}
+
+    def named(self, name: str) -> Self:
+        """The same target under its name in the policy."""
+        return self.model_copy(update={"name": name})
+
+
+class TargetOf:
+    """
+    Annotates a field that names a target of one of several classes: `Annotated[Target, TargetOf(HostTarget, …)]`.
+
+    A class that both inherit would make their systems depend on what uses them.
+    """
+
+    def __init__(self, *classes: type[Target]) -> None:
+        self._classes = classes
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        """Look the name up, as a field of the type of one target does."""
+        look_up = partial(_named_target, classes=self._classes)
+        return core_schema.with_info_before_validator_function(look_up, core_schema.is_instance_schema(Target))
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        """A name."""
+        return {"type": "string", "description": f"The name of a target of kind {_kinds(self._classes)}."}
+
+
+def _named_target(value: object, info: ValidationInfo, classes: tuple[type[Target], ...]) -> object:
+    targets = (info.context or {}).get("targets")
+    if targets is None or isinstance(value, Target):  # pydantic comes here a second time with the result
+        return value
+    if not isinstance(value, str) or value not in targets:
+        raise PydanticCustomError("unknown_target", "the name of a target", {"known": sorted(targets)})
+    if not isinstance(targets[value], classes):
+        raise PydanticCustomError(
+            "wrong_kind",
+            "a target of kind {kinds}; {name} is of kind {kind}",
+            {"kinds": _kinds(classes), "name": value, "kind": targets[value].kind},
+        )
+    return targets[value]
+
+
+def _kinds(classes: tuple[type[Target], ...]) -> str:
+    return " or ".join(sorted({kind for one in classes for kind in one.own_kinds()}))
+
+
+def without_credentials(url: str) -> str:
+    """
+    A URL or libpq string without user, password and query; only scheme, host, port and path are left.
+
+    A reference to a variable that is not set, which `opscheck explain` leaves standing, is given back as it is.
+    """
+    if REFERENCE.fullmatch(url):
+        return url
+    parts = _URL.fullmatch(url)
+    if parts is None:
+        words = ((name, value.strip("'")) for name, value in _LIBPQ_WORD.findall(url))
+        return " ".join(f"{name}={_database(value)}" for name, value in words if name in {"host", "port", "dbname"})
+    scheme, authority, rest = parts.groups()
+    if any(_USER_AND_PASSWORD.fullmatch(part) for part in authority.split(",")):  # libpq takes several hosts
+        # The password has a `/` or `?` that is not encoded, and the host is in what looks like a path.
+        authority, rest = "", rest.rpartition("@")[2]
+    return f"{scheme}://{authority.rpartition('@')[2]}{re.split('[?#]', rest)[0]}"
+
+
+def _database(name: str) -> str:
+    # libpq takes a whole connection string as the name of a database.
+    return without_credentials(name) if "=" in name or "://" in name else name

@@ -1,1 +1,0 @@
-"""What can be expected: one typed model per check, a module per system."""

@@ -1,0 +1,258 @@
+"""Describing a policy without touching a target: validate, list, explain, permissions, schema."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from difflib import get_close_matches
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from opscheck.core.errors import UserError
+from opscheck.core.expectation import Expectation
+from opscheck.core.query import Permission, Query
+from opscheck.core.target import Target
+from opscheck.core.templates import placeholders
+from opscheck.core.units import format_duration
+from opscheck.gathering.plan import timeout_of
+from opscheck.policy.draft import read_policy
+from opscheck.policy.errors import PolicyError
+from opscheck.policy.kinds import import_bundled
+from opscheck.policy.models import Policy
+from opscheck.policy.schema import policy_schema as schema_of_policies
+from opscheck.reports.schema import run_schema
+from opscheck.running.checks import Check
+from opscheck.running.launch import discover
+
+__all__ = ["explained", "listed", "listed_json", "permissions", "policy_schema", "read", "run_schema", "validated"]
+
+_ONLY_WITH_DRILL = "It writes, to a scratch system alone; so it runs only where the command says --drill too."
+_RENDERERS = {
+    "kubernetes": "opscheck.systems.kubernetes.permissions",
+    "pgbouncer": "opscheck.systems.pgbouncer.permissions",
+    "postgres": "opscheck.systems.postgres.permissions",
+    "redis": "opscheck.systems.redis.permissions",
+    "s3": "opscheck.systems.stores.permissions",
+}
+
+# psql and pgbouncer.ini know no other comment; what is not commented out would be part of the first statement.
+_COMMENTS = {"postgres": "--", "pgbouncer": ";"}
+
+
+@dataclass(frozen=True)
+class Described:
+    """A policy and the checks that judge it."""
+
+    policy: Policy
+    checks: dict[str, Check]
+
+    def claim(self, expectation: Expectation) -> str:
+        """What is expected, in one sentence."""
+        check = self.checks.get(expectation.check)
+        return expectation.title or (check.claim if check else "")
+
+
+def read(path: Path, folders: Sequence[Path]) -> Described:
+    """Read a policy and find its checks; variables need not be set. Raises UserError."""
+    import_bundled()
+    checks = discover(folders)
+    policy = read_policy(path, keep_unset=True).finish(today=datetime.now(UTC).date())
+    return Described(policy, checks)
+
+
+def validated(path: Path, folders: Sequence[Path], today: date) -> tuple[bool, str]:
+    """Whether a policy has errors, and the text that says so."""
+    import_bundled()
+    if folders:
+        discover(folders)
+    try:
+        policy = read_policy(path).finish(today=today, strict=True)
+    except PolicyError as error:
+        return True, str(error)
+    notices = "".join(f"\n{path}: {notice}" for notice in policy.notices)
+    return False, f"{path}: {len(policy.expectations)} expectations, no errors{notices}"
+
+
+def policy_schema(folders: Sequence[Path]) -> dict[str, Any]:
+    """The JSON Schema of policy files, with the fields of the checks in `folders` too."""
+    import_bundled()
+    discover(folders)
+    return schema_of_policies()
+
+
+def listed(described: Described) -> str:
+    """One line per expectation, aligned."""
+    rows = [("ID", "SEVERITY", "CHECK", "TARGET", "EXPECTED")]
+    rows += [
+        (one.id, _severities(one), one.check, one.system.name if one.system else "-", _told_of(described, one))
+        for one in described.policy.expectations
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    lines = [
+        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[4]]) for row in rows
+    ]
+    return _clean(described, "\n".join(line.rstrip() for line in lines))
+
+
+def _told_of(described: Described, expectation: Expectation) -> str:
+    """Its claim, and that it is not judged by every run."""
+    claim = described.claim(expectation)
+    return f"{claim} Only with --drill." if expectation.changes_its_target else claim
+
+
+def listed_json(described: Described) -> str:
+    """The same as one JSON document."""
+    entries = [
+        {
+            "id": one.id,
+            "check": one.check,
+            "target": one.system.name if one.system else None,
+            "title": described.claim(one),
+            "severities": _severities(one).split(","),
+            "only_with_drill": one.changes_its_target,
+            "tags": list(one.tags),
+            "owner": one.owner,
+            "source": {"file": described.policy.source(one.id).file, "line": described.policy.source(one.id).line},
+        }
+        for one in described.policy.expectations
+    ]
+    return _clean(described, json.dumps(entries, indent=2, ensure_ascii=False))
+
+
+def explained(described: Described, name: str) -> str:
+    """Everything about one expectation. Raises UserError when there is no such id."""
+    expectation = _find(described.policy, name)
+    check = described.checks.get(expectation.check)
+    source = described.policy.source(expectation.id)
+    sections = [
+        f"{expectation.id}: {described.claim(expectation)}",
+        _paragraph("Claim", [check.claim, check.reason] if check else []),
+        _paragraph("Judged by", [f"{expectation.check}, {check.file}:{check.line}" if check else expectation.check]),
+        _paragraph("Target", _target_lines(expectation)),
+        _paragraph("Writes", [_ONLY_WITH_DRILL] if expectation.changes_its_target else []),
+        _paragraph("Limits", _limit_lines(expectation)),
+        _paragraph("Queries", _query_lines(expectation, described.policy)),
+        _paragraph("Permissions", [_told(permission) for permission in _permissions_of(expectation)] or ["none"]),
+        _paragraph("Remediation", _remediation_lines(expectation)),
+        _paragraph("About", _about_lines(expectation)),
+        f"{source.file}:{source.line}",
+    ]
+    return _clean(described, "\n\n".join(section for section in sections if section))
+
+
+def permissions(described: Described, only: str | None = None) -> str:
+    """
+    What every target must allow, ready to apply, a commented section per target.
+
+    `only` names one target, whose section can then be piped to kubectl or psql. Raises UserError when there is none.
+    """
+    # What an expectation brings itself, such as an endpoint, has nobody who grants anything.
+    targets = [name for name, target in described.policy.targets.items() if target.kind in Target.kinds]
+    if only is not None and only not in targets:
+        raise UserError(f"{described.policy.path}: no target is called {only}; there are {', '.join(sorted(targets))}")
+    needed: dict[str, list[Permission]] = {}
+    for expectation in described.policy.expectations:
+        for query in expectation.described() if expectation.skip is None else ():
+            for target, permission in query.permissions_by_target():
+                needed.setdefault(target, []).append(permission)
+    chosen = [name for name in targets if only in {None, name}]
+    sections = [_rendered(described.policy, name, needed.get(name, [])) for name in chosen]
+    return _clean(described, "\n\n".join(sections))
+
+
+def _rendered(policy: Policy, name: str, needed: list[Permission]) -> str:
+    target = policy.targets[name]
+    comment = _COMMENTS.get(target.kind, "#")
+    if not needed or target.kind not in _RENDERERS:
+        return f"{comment} {name} ({target.kind}): nothing to grant"
+    distinct = list(dict.fromkeys(needed))
+    text: str = import_module(_RENDERERS[target.kind]).render(target, distinct)
+    return f"{comment} {name} ({target.kind})\n{text.strip()}"
+
+
+def _find(policy: Policy, name: str) -> Expectation:
+    for expectation in policy.expectations:
+        if expectation.id == name:
+            return expectation
+    near = get_close_matches(name, [one.id for one in policy.expectations], n=1)
+    suggestion = f"; did you mean {near[0]}?" if near else f"; `opscheck list {policy.path}` shows them"
+    raise UserError(f"{policy.path}: no expectation has the id {name}{suggestion}")
+
+
+def _paragraph(title: str, lines: Iterable[str]) -> str:
+    kept = [line for line in lines if line]
+    return "\n".join([title, *(f"  {line}" for line in kept)]) if kept else ""
+
+
+def _target_lines(expectation: Expectation) -> list[str]:
+    return [f"{one.name} ({one.kind}): {one.address}" for one in expectation.systems] or ["none"]
+
+
+def _limit_lines(expectation: Expectation) -> list[str]:
+    lines = [f"{name}: {limit}" for name, limit in expectation.limits().items()]
+    if expectation.severity:
+        lines.append(f"what has no grade: {expectation.severity}")
+    base = set(Expectation.model_fields) | {"target"} | set(expectation.limits())
+    own = {
+        field.alias or name: getattr(expectation, name)
+        for name, field in type(expectation).model_fields.items()
+        if name not in base
+    }
+    shown = {name: value for name, value in own.items() if not isinstance(value, Target)}
+    return lines + [f"{name}: {_shown(value)}" for name, value in shown.items() if value not in (None, (), [], {}, "")]
+
+
+def _shown(value: object) -> str:
+    """A field's value as a person would write it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, BaseModel) and type(value).__str__ is BaseModel.__str__:
+        return ", ".join(f"{name} {_shown(item)}" for name, item in value if item is not None)
+    if isinstance(value, dict):
+        return "; ".join(f"{name} ({_shown(item)})" for name, item in value.items())
+    if isinstance(value, tuple | list):
+        return "; ".join(str(item) for item in value)
+    return str(value)
+
+
+def _query_lines(expectation: Expectation, policy: Policy) -> list[str]:
+    def line(query: Query[Any]) -> str:
+        timeout = format_duration(timeout_of(expectation, query, policy.default_timeout))
+        kept = ", kept in the state file" if query.remembered else ""
+        return f"{query.text()}, answered within {timeout}{kept}"
+
+    return [line(query) for query in expectation.described()]
+
+
+def _permissions_of(expectation: Expectation) -> list[Permission]:
+    return list(dict.fromkeys(permission for query in expectation.described() for permission in query.permissions()))
+
+
+def _told(permission: Permission) -> str:
+    return f"{permission.text()}; risk: {permission.risk}" if permission.risk else permission.text()
+
+
+def _remediation_lines(expectation: Expectation) -> list[str]:
+    remediation, ruled_out = expectation.remediation or expectation.default_remediation, expectation.facts_ruled_out()
+    commands = [command for command in remediation.commands if ruled_out.isdisjoint(placeholders(command))]
+    names = {name: meaning for name, meaning in expectation.fact_names.items() if name not in ruled_out}
+    known = [f"{{{{ {name} }}}}: {meaning}" for name, meaning in names.items()]
+    return [remediation.summary, *(f"$ {command}" for command in commands), *known]
+
+
+def _about_lines(expectation: Expectation) -> list[str]:
+    about = {"owner": expectation.owner, "runbook": expectation.runbook, "tags": ", ".join(expectation.tags)}
+    about["skipped"] = expectation.skip
+    return [f"{name}: {value}" for name, value in about.items() if value]
+
+
+def _severities(expectation: Expectation) -> str:
+    graded = {severity for limit in expectation.limits().values() for severity, _ in limit.steps}
+    return ",".join(sorted(graded | ({expectation.severity} if expectation.severity else set())))
+
+
+def _clean(described: Described, text: str) -> str:
+    return described.policy.secrets.clean(text)

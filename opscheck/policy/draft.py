@@ -1,0 +1,237 @@
+"""Loading a policy: its files first, and its expectations once the checks that judge them are known."""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from opscheck.core.expectation import Expectation
+from opscheck.core.record import Source
+from opscheck.core.redaction import Secrets
+from opscheck.core.target import Target
+from opscheck.core.units import Duration
+from opscheck.policy.consistency import (
+    check_commands,
+    check_environment,
+    check_escalation,
+    check_ids,
+    check_names,
+    check_severities,
+    check_waivers,
+    waiver_notices,
+)
+from opscheck.policy.errors import PolicyError
+from opscheck.policy.explanation import Explainer
+from opscheck.policy.inline_secrets import register_secrets
+from opscheck.policy.issues import Issues
+from opscheck.policy.kinds import import_bundled
+from opscheck.policy.layers import read_layers
+from opscheck.policy.models import Policy, PolicyFile
+from opscheck.policy.nodes import Mapping as MappingNode
+from opscheck.policy.nodes import Sequence, plain, text_of
+from opscheck.policy.suggestions import nearest
+from opscheck.policy.targets import Targets, with_own_targets
+from opscheck.policy.validation import validated
+from opscheck.policy.variables import Variables, public_names, replaced
+
+_TIMEOUT_WHERE_NONE_IS_SAID = Duration.parse("5s")
+_CHECKED_IN_EACH_FILE = frozenset({"version", "extends"})
+
+
+def read_policy(path: Path, *, environ: Mapping[str, str] = os.environ, keep_unset: bool = False) -> "Draft":
+    """
+    Read a policy with all that it extends, and replace its variables.
+
+    Raises PolicyError when a file cannot be read. Whatever else is wrong comes out in `Draft.finish`, together with
+    what is wrong with the expectations. With `keep_unset` a variable that is not set stays as it is written.
+    """
+    secrets = Secrets()
+
+    def variables(public: list[str]) -> Variables:
+        return Variables(environ, secrets, public, keep_unset=keep_unset)
+
+    try:
+        layers = read_layers(path, variables)
+    except PolicyError as error:
+        raise PolicyError(issue.without(secrets) for issue in error.issues) from None
+    root, issues = replaced(layers.root, variables(public_names(layers.root)))
+    return Draft(path, layers.sha256, secrets, Issues(root, [*layers.issues, *issues]))
+
+
+@dataclass(frozen=True)
+class _Entry:
+    index: int
+    node: MappingNode
+
+    @property
+    def id(self) -> str | None:
+        return text_of(self.node.items.get("id"))
+
+    @property
+    def check(self) -> str | None:
+        return text_of(self.node.items.get("check"))
+
+    @property
+    def path(self) -> tuple[str | int, ...]:
+        return ("expectations", self.index)
+
+
+class Draft:
+    """
+    A policy whose files were read. Expectations are validated as their kinds become known.
+
+    What is wrong is kept, and `finish` raises all of it at once.
+    """
+
+    def __init__(self, path: Path, sha256: str, secrets: Secrets, issues: Issues) -> None:
+        self.path = path
+        self.secrets = secrets
+        self._sha256 = sha256
+        self._issues = issues
+        self._sections = _read_sections(issues)
+        self._targets = Targets(issues, secrets)
+        self._entries = list(_read_entries(issues))
+        # A timeout is not filled in: the target's own goes before the policy's.
+        self._defaults = self._sections.defaults.model_dump(exclude={"timeout"}, exclude_none=True)
+        self._made: dict[type[Expectation], dict[int, Expectation]] = {}
+        for check in (check_severities, check_environment, check_ids, check_names):
+            check(issues)
+
+    @property
+    def environment(self) -> str:
+        """The policy's environment; empty when it does not say it as it should."""
+        return self._sections.environment or ""
+
+    def check_names(self) -> set[str]:
+        """The names of all checks that the policy uses."""
+        return {entry.check for entry in self._entries if entry.check is not None}
+
+    def unknown_checks(self) -> set[str]:
+        """Those of them that nobody has defined so far."""
+        return self.check_names() - set(Expectation.kinds)
+
+    def entries(self, kind: type[Expectation]) -> list[Expectation]:
+        """The policy's expectations of this kind, in its order: those that are valid. What is wrong is kept."""
+        return list(self._by_index(kind).values())
+
+    def finish(self, *, today: date, strict: bool = False) -> Policy:
+        """
+        The whole policy. With `strict`, a waiver that has expired is an error and no notice.
+
+        Raises PolicyError with everything that is wrong with it.
+        """
+        if self.unknown_checks():
+            import_bundled()  # a run knows only what it needs; here anything may have been meant
+        kinds = [Expectation.kinds[name] for name in self.check_names() & set(Expectation.kinds)]
+        made = {index: one for kind in kinds for index, one in self._by_index(kind).items()}
+        targets = self._targets.known()
+        # What is asked only now may be asked again, with more kinds known: it stays out of what is kept.
+        issues = self._issues.copy()
+        self._targets.refuse_unknown_kinds(issues)
+        self._refuse_unknown_checks(issues)
+        check_waivers(issues, self._sections, today, strict=strict)
+        check_escalation(issues)
+        issues.raise_any(self.secrets)
+        if len(made) != len(self._entries):
+            raise AssertionError(f"{len(self._entries)} entries became {len(made)} expectations, and no error says why")
+        return self._policy(targets, tuple(made[index] for index in sorted(made)), today)
+
+    def _policy(self, targets: Mapping[str, Target], expectations: tuple[Expectation, ...], today: date) -> Policy:
+        sections = self._sections
+        return Policy(
+            path=self.path,
+            environment=self.environment,
+            sha256=self._sha256,
+            targets={**targets, **{one.name: one for each in expectations for one in each.systems}},
+            severities=sections.severities,
+            escalation=sections.escalation,
+            expectations=expectations,
+            waivers={waiver.id: waiver for waiver in sections.waivers},
+            secrets=self.secrets,
+            default_timeout=sections.defaults.timeout or _TIMEOUT_WHERE_NONE_IS_SAID,
+            notices=waiver_notices(sections.waivers, today),
+            sources={entry.id: _source(entry.node) for entry in self._entries if entry.id is not None},
+        )
+
+    def _by_index(self, kind: type[Expectation]) -> dict[int, Expectation]:
+        if kind not in self._made:
+            asked = [entry for entry in self._entries if entry.check == kind.check_name]
+            made = [(entry.index, self._validated(entry, kind)) for entry in asked]
+            self._made[kind] = _first_of_each_id((index, one) for index, one in made if one is not None)
+        return self._made[kind]
+
+    def _validated(self, entry: _Entry, kind: type[Expectation]) -> Expectation | None:
+        made = validated(
+            kind,
+            entry.node,
+            entry.path,
+            self._issues,
+            defaults=self._defaults,
+            context={"targets": self._targets.known()},
+            told_already=self._names_a_wrong_target,
+        )
+        if made is not None:
+            register_secrets(made, entry.node, self.secrets)
+            check_commands(self._issues, entry.index, made)
+        return made and with_own_targets(made, entry.node)
+
+    def _names_a_wrong_target(self, details: ErrorDetails) -> bool:
+        """True when the target is there; what is wrong with it is told where it stands."""
+        given = details["input"]
+        return details["type"] == "unknown_target" and isinstance(given, str) and given in self._targets.names
+
+    def _refuse_unknown_checks(self, issues: Issues) -> None:
+        for entry in self._entries:
+            node = entry.node.items.get("check")
+            if node is None:
+                issues.at(entry.node, entry.path, "the key `check` is missing")
+            elif entry.check is None:
+                issues.at(node, (*entry.path, "check"), "expected the name of a check", node.shown)
+            elif entry.check not in Expectation.kinds:
+                issues.at(node, (*entry.path, "check"), "unknown check", node.shown, _known_checks(entry.check))
+
+
+def _read_sections(issues: Issues) -> PolicyFile:
+    """What a policy says beside its targets and expectations. A section that is wrong is reported and left out."""
+    values = {key: plain(node) for key, node in issues.root.items.items() if key not in _CHECKED_IN_EACH_FILE}
+    try:
+        return PolicyFile.model_validate(values)
+    except ValidationError as error:
+        issues.add(Explainer(issues.root, (), PolicyFile).issues(error))
+        wrong = {details["loc"][0] for details in error.errors(include_context=False, include_input=False)}
+        return PolicyFile.model_validate({key: value for key, value in values.items() if key not in wrong})
+
+
+def _read_entries(issues: Issues) -> Iterator[_Entry]:
+    section = issues.root.items.get("expectations")
+    if section is None or (isinstance(section, Sequence) and not section.items):
+        issues.at(section or issues.root, ("expectations",), "expected at least one; nothing would be checked")
+    for index, node in enumerate(section.items if isinstance(section, Sequence) else ()):
+        if isinstance(node, MappingNode):
+            yield _Entry(index, node)
+
+
+def _first_of_each_id(made: Iterable[tuple[int, Expectation]]) -> dict[int, Expectation]:
+    by_id: dict[str, tuple[int, Expectation]] = {}
+    for index, one in made:
+        by_id.setdefault(one.id, (index, one))
+    return dict(by_id.values())
+
+
+def _known_checks(name: str) -> str:
+    near = nearest(name, Expectation.kinds)
+    if near is not None:
+        return f"did you mean {near}?"
+    system = name.partition(".")[0]
+    alike = ", ".join(sorted(kind for kind in Expectation.kinds if kind.startswith(f"{system}.")))
+    known = f"of {system} there are {alike}" if alike else f"no check of {system or 'that name'} ships with opscheck"
+    return f"{known}; a check of your own is known once the folder that holds it is named too"
+
+
+def _source(node: MappingNode) -> Source:
+    place = node.place
+    return Source(file=place.file, line=place.line)

@@ -1,1 +1,0 @@
-"""Questions to a target and the shapes of their answers, a module per system. Nothing here talks to anything."""

@@ -1,1 +1,0 @@
-"""What can be asked of a PostgreSQL server, a module per field of work; `opscheck.probes.postgres` has its twins."""

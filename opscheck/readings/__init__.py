@@ -1,1 +1,0 @@
-"""What answers mean: pure functions from what was observed to what a check judges, a module per system."""

@@ -1,0 +1,54 @@
+"""Before the first check is reported: which objects have findings that explain those of others."""
+
+import inspect
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from datetime import date
+
+import pytest
+
+from opscheck.core.findings import Findings
+from opscheck.core.record import Finding
+from opscheck.core.verdicts import tellers
+from opscheck.policy.models import Policy
+from opscheck.running.checks import bound_check
+from opscheck.running.keys import EXPECTATION
+from opscheck.running.observations import Observations
+
+
+def rehearse(items: Iterable[pytest.Item], policy: Policy, state: Observations) -> dict[str, str]:
+    """
+    Who tells what is wrong with each object: its reference to an expectation id.
+
+    Judging is pure, so that what a check will find is known from what was gathered. A finding that is waived
+    explains nothing: who waives a node has not waived what is wrong with its pods.
+    """
+    return tellers(_found(items, policy, state))
+
+
+def _found(items: Iterable[pytest.Item], policy: Policy, state: Observations) -> Iterator[tuple[str, Finding]]:
+    today = state.now.date()
+    for item in items:
+        expectation = item.stash.get(EXPECTATION, None)
+        if expectation is None or not expectation.explains_others or expectation.skip is not None:
+            continue
+        if not _is_waived(policy, expectation.id, today):
+            for finding in _findings(item, state):
+                yield expectation.id, finding
+
+
+def _is_waived(policy: Policy, name: str, today: date) -> bool:
+    waiver = policy.waivers.get(name)
+    return waiver is not None and not waiver.expired(today)
+
+
+def _findings(item: pytest.Item, state: Observations) -> list[Finding]:
+    function = item.function  # type: ignore[attr-defined]  # what has an expectation is a function's item
+    check, expectation = bound_check(function), item.stash[EXPECTATION]
+    if check is None or not set(inspect.signature(function).parameters) <= {check.argument, "observe", "findings"}:
+        return []  # it needs fixtures, which only pytest can give it
+    findings = Findings(expectation)
+    given = {check.argument: expectation, "observe": state.rehearsing(), "findings": findings}
+    with suppress(Exception):  # whatever it meets, it meets again when it is reported; what it found stands
+        function(**{name: given[name] for name in inspect.signature(function).parameters})
+    return findings.violations

@@ -1,0 +1,135 @@
+"""Collection: which functions are checks, which entries of the policy each of them judges, and what is selected."""
+
+from collections.abc import Sequence
+from datetime import date
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opscheck.bundle import bundled
+from opscheck.core.expectation import Expectation
+from opscheck.policy.draft import Draft
+from opscheck.policy.errors import PolicyError
+from opscheck.policy.models import Policy
+from opscheck.running.checks import Check, bound_check
+from opscheck.running.keys import EXPECTATION
+from opscheck.running.settings import Settings
+
+
+class Collector:
+    """Turns checks and policy entries into items: exactly one per expectation."""
+
+    def __init__(self, draft: Draft, settings: Settings, today: date) -> None:
+        self._draft = draft
+        self._settings = settings
+        self._today = today
+        self._bundled = bundled("checks")
+        self._systems = {name.partition(".")[0] for name in draft.check_names()}
+        self._conflicts: list[str] = []
+        self.checks: dict[str, Check] = {}
+        self._bound_check = lru_cache(bound_check)  # one function may run as a thousand items, and each asks twice
+
+    def ignores(self, path: Path) -> bool:
+        """True for a folder of bundled checks that this policy does not use."""
+        return path.parent == self._bundled and path.is_dir() and path.name not in self._systems
+
+    def check_of(self, function: Any) -> Check | None:
+        """The check that `function` is, None when it is none."""
+        check = self._bound_check(function)
+        if check is None:
+            return None
+        known = self.checks.setdefault(check.kind.check_name, check)
+        if (known.file, known.line) != (check.file, check.line):
+            self._conflicts.append(
+                f"two checks judge {check.kind.check_name}: {known.file}:{known.line} and {check.file}:{check.line}; "
+                "collect only one of them"
+            )
+        return check
+
+    def entries(self, check: Check) -> list[Expectation]:
+        """The policy's expectations that `check` judges, valid ones only; what is wrong comes out in `finish`."""
+        return self._draft.entries(check.kind)
+
+    def finish(self, items: list[pytest.Item], *, judged_in_full: bool) -> Policy:
+        """
+        The whole policy. Raises UsageError with everything that is wrong with it.
+
+        `judged_in_full` asks for a check for each of its expectations: one that is missing would go unnoticed.
+        """
+        try:
+            policy = self._draft.finish(today=self._today)
+        except PolicyError as error:
+            raise pytest.UsageError(str(error)) from None
+        wrong = [
+            *dict.fromkeys(self._conflicts),
+            *self._settings.idle_selectors(policy.expectations),
+            *_judged_more_than_once(items),
+        ]
+        if judged_in_full and not wrong:
+            wrong = self._unjudged(policy, set(_by_id(items)))
+        if wrong:
+            raise pytest.UsageError("\n".join(wrong))
+        return policy
+
+    def arrange(self, items: list[pytest.Item], policy: Policy, config: pytest.Config) -> None:
+        """Put the items in policy order, mark them with their tags, and leave out what is not selected."""
+        found = _by_id(items)
+        ours = [found[expectation.id] for expectation in policy.expectations if expectation.id in found]
+        for item in ours:
+            for tag in item.stash[EXPECTATION].tags:
+                item.add_marker(tag)
+        chosen = [item for item in ours if self._settings.selects(item.stash[EXPECTATION])]
+        left_out = [item for item in ours if not self._settings.selects(item.stash[EXPECTATION])]
+        if left_out:
+            config.hook.pytest_deselected(items=left_out)
+        items[:] = chosen + [item for item in items if EXPECTATION not in item.stash]
+
+    def uncollected(self, items: list[pytest.Item], policy: Policy) -> list[str]:
+        """The ids of what is selected and has no item, such as those whose check could not be imported."""
+        found = _by_id(items)
+        return [one.id for one in policy.expectations if one.id not in found and self._settings.selects(one)]
+
+    def _unjudged(self, policy: Policy, found: set[str]) -> list[str]:
+        selected = [one for one in policy.expectations if self._settings.selects(one)]
+        missing = [f"{one.id} ({one.check})" for one in selected if one.id not in found]
+        if not missing:
+            return []
+        text = f"{self._settings.policy}: no check that was collected judges {', '.join(missing)}"
+        return [f"{text}; name the folder with their checks too, or choose with --only or --tag"]
+
+
+def parametrize(metafunc: pytest.Metafunc, check: Check, entries: Sequence[Expectation]) -> None:
+    """One item per expectation, named by its id."""
+    metafunc.parametrize(check.argument, entries, ids=[entry.id for entry in entries])
+
+
+def expectation_of(item: pytest.Item, check: Check) -> Expectation | None:
+    """The expectation that `item` was parametrised with."""
+    callspec = getattr(item, "callspec", None)
+    value = callspec.params.get(check.argument) if callspec else None
+    return value if isinstance(value, Expectation) else None
+
+
+def chosen_by_node(config: pytest.Config) -> bool:
+    """True when the caller named single items, or asked for those that failed last: that is a selection."""
+    return any("::" in argument for argument in config.args) or bool(config.getoption("lf", default=False))
+
+
+def _by_id(items: list[pytest.Item]) -> dict[str, pytest.Item]:
+    return {item.stash[EXPECTATION].id: item for item in items if EXPECTATION in item.stash}
+
+
+def _judged_more_than_once(items: list[pytest.Item]) -> list[str]:
+    """Checks that make several items of one expectation: of several verdicts only one could be reported."""
+    by_id: dict[str, list[str]] = {}
+    for item in items:
+        if EXPECTATION in item.stash:
+            by_id.setdefault(item.stash[EXPECTATION].id, []).append(item.nodeid)
+    return [
+        f"{name} is judged by {len(nodes)} items, and one is expected: {', '.join(nodes)}; "
+        "let the check have no parameters of its own, and collect it once"
+        for name, nodes in by_id.items()
+        if len(nodes) > 1
+    ]

@@ -1,0 +1,156 @@
+"""What one run knows: its policy, what was observed, and which result each expectation got."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from importlib import import_module
+from typing import Any
+
+from opscheck.core.expectation import Expectation
+from opscheck.core.observation import CouldNotObserve, Observation, Problem, ProblemKind
+from opscheck.core.query import Identity, Query
+from opscheck.core.verdicts import carriers, outage
+from opscheck.gathering.gatherer import DEFAULT_DEADLINE_S, Gatherer, Progress
+from opscheck.gathering.observer import Observing
+from opscheck.gathering.plan import Asked, Questions, first_questions, plan, timeout_of
+from opscheck.gathering.snapshot import Snapshot, write_snapshot
+from opscheck.gathering.state_store import Memory
+from opscheck.policy.models import Policy
+from opscheck.running.samples import Remembering
+from opscheck.running.settings import Settings
+
+_NOT_GATHERED = Observation(
+    taken_at=datetime.fromtimestamp(0, UTC),
+    duration_s=0.0,
+    problem=Problem(kind=ProblemKind.UNSUPPLIED, text="it was not gathered"),
+)
+
+
+# Imported where a drill was done: no other run has to wait for it.
+_RECORDS = "opscheck.systems.recovery.record_files"
+
+
+class Observations:
+    """Every observation of a run, wherever it comes from: the targets, a snapshot, or another process."""
+
+    def __init__(self, policy: Policy, settings: Settings, snapshot: Snapshot | None) -> None:
+        self._policy = policy
+        self._settings = settings
+        self._snapshot = snapshot
+        self._gathered: dict[Query[Any], Observation] = {}
+        self._gatherer: Gatherer | None = None
+        self._extra_time_s = 0.0
+        self._drilling = {name for name, target in policy.targets.items() if target.kind == "drill"}
+        self.remembering = Remembering(_memory(policy, settings))
+        self.handed_over: Snapshot | None = None
+        """Observations that another process of this run has taken."""
+        self.now = snapshot.taken_at if snapshot else datetime.now(UTC)
+        self.carriers: dict[str, str] = {}
+        """Who stands for each outage."""
+        self.tellers: dict[str, str] = {}
+        """Who tells what is wrong with each object that explains others."""
+        self.unwritten: list[str] = []
+        """What could not be written of what was observed."""
+
+    def gather(self, selected: Iterable[Expectation], progress: Progress | None) -> None:
+        """Ask everything that the selected expectations name, and find out who stands for each outage."""
+        selected = list(selected)
+        self._extra_time_s = sum(one.extra_time_s for one in selected if one.skip is None)
+        questions = first_questions(selected)
+        self._ask(questions, progress)
+        further = [(one, self._further(one)) for one, _ in questions]
+        self._ask(further, progress)
+        if self._snapshot is None:
+            self.now = datetime.now(UTC)
+        self.carriers = carriers(self._missing([*questions, *further]))
+
+    def observing(self, expectation: Expectation) -> Observing:
+        """`observe` for one check."""
+
+        def fetch(query: Query[Any]) -> Observation:
+            return self._fetch(query, timeout_of(expectation, query, self._policy.default_timeout))
+
+        return Observing(self._gathered, fetch, self.now)
+
+    def rehearsing(self) -> Observing:
+        """`observe` for a check that is run before its time: with what was gathered, and nothing else."""
+        return Observing(self._gathered, lambda _: _NOT_GATHERED, self.now)
+
+    def identities(self) -> dict[str, Identity]:
+        """What each target said of itself, by its name."""
+        answers = ((query.target, one.answer) for query, one in self._gathered.items())
+        return {target: answer for target, answer in answers if isinstance(answer, Identity)}
+
+    def save(self, settings: Settings) -> None:
+        """Write the snapshot where `--save` says. Raises OSError."""
+        if settings.save is not None:
+            write_snapshot(
+                settings.save,
+                self._gathered,
+                taken_at=self.now,
+                environment=self._policy.environment,
+                secrets=self._policy.secrets,
+            )
+
+    def everything(self) -> Mapping[Query[Any], Observation]:
+        """All that was observed so far."""
+        return self._gathered
+
+    def close(self) -> None:
+        """Let go of the targets."""
+        if self._gatherer is not None:
+            self._gatherer.close()
+
+    def _fetch(self, query: Query[Any], timeout_s: float) -> Observation:
+        observation = self.handed_over.get(query) if self.handed_over else None
+        if observation is None and self._snapshot is not None:
+            observation = self._snapshot.find(query)
+        if observation is None:
+            observation = self._kept(self._open().gather([Asked(query, timeout_s)]))[query]
+        self._gathered[query] = observation
+        return observation
+
+    def _kept(self, observations: Mapping[Query[Any], Observation]) -> dict[Query[Any], Observation]:
+        """These observations with what is remembered of earlier ones; what is to be kept of them is."""
+        if any(query.target in self._drilling for query in observations):
+            self.unwritten += import_module(_RECORDS).write_records(self._policy, observations)
+        return self.remembering.recalled(observations)
+
+    def _ask(self, questions: Iterable[Questions], progress: Progress | None) -> None:
+        asked = [one for one in plan(questions, self._policy.default_timeout) if one.query not in self._gathered]
+        if self._snapshot is not None:
+            self._gathered |= {one.query: self._snapshot.find(one.query) for one in asked}
+        elif asked:
+            self._gathered |= self._kept(self._open().gather(asked, progress))
+
+    def _further(self, expectation: Expectation) -> tuple[Query[Any], ...]:
+        try:
+            return tuple(expectation.further(self.rehearsing()))
+        except CouldNotObserve:  # its check meets it too, and tells
+            return ()
+
+    def _open(self) -> Gatherer:
+        if self._gatherer is None:
+            self._gatherer = Gatherer(
+                self._policy.targets,
+                concurrency=self._settings.concurrency,
+                deadline_s=float(self._settings.timeout or DEFAULT_DEADLINE_S + self._extra_time_s),
+            )
+        return self._gatherer
+
+    def _missing(self, questions: Iterable[Questions]) -> Iterable[tuple[Expectation, str, Any]]:
+        for expectation, queries in questions:
+            aside = set(expectation.aside())
+            for query in queries:
+                if query in aside:
+                    continue
+                problem = self._gathered[query].problem
+                place = outage(query, problem) if problem is not None else None
+                if place is not None:
+                    yield expectation, place, problem
+
+
+def _memory(policy: Policy, settings: Settings) -> Memory | None:
+    """The run's state file. A snapshot has its own earlier samples, and what is judged from it is no new one."""
+    if settings.state is None or settings.snapshot is not None:
+        return None
+    return Memory(settings.state, policy.environment, policy.targets, policy.secrets)

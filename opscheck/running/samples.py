@@ -1,0 +1,83 @@
+"""What one run takes from its state file, and what it leaves there."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from opscheck.core.observation import NO_STATE_FILE, Observation, Sample
+from opscheck.core.query import Query
+from opscheck.gathering.state_store import Memory, Note, StateError
+
+
+class _HandedBack(msgspec.Struct, frozen=True, kw_only=True):
+    notes: list[Note]
+    troubles: list[str]
+
+
+class Remembering:
+    """
+    The earlier samples of what is observed; without a state file there are none, and it says so.
+
+    No trouble with the file ends a run: it stands in the observations that lack their samples, and in `finish`.
+    """
+
+    def __init__(self, memory: Memory | None) -> None:
+        self._memory = memory
+        self._notes: list[Note] = []
+        self._troubles: list[str] = []
+
+    def recalled(self, observations: Mapping[Query[Any], Observation]) -> dict[Query[Any], Observation]:
+        """These observations, each that is remembered with its earlier samples. They are to be kept, too."""
+        remembered = {query: one for query, one in observations.items() if query.remembered and one.problem is None}
+        if not remembered:
+            return dict(observations)
+        return {**observations, **_with_those_of_now(self._recalled(remembered))}
+
+    def _recalled(self, remembered: Mapping[Query[Any], Observation]) -> dict[Query[Any], Observation]:
+        if self._memory is None:
+            return _forgotten(remembered, NO_STATE_FILE)
+        self._notes += [self._memory.note(query, one) for query, one in remembered.items() if query.noted]
+        try:
+            return self._memory.recall(remembered)
+        except StateError as error:
+            self._troubles.append(str(error))
+            return _forgotten(remembered, str(error))
+
+    def finish(self) -> list[str]:
+        """Write down what was observed, once, at the end of the run; what went wrong with the file comes back."""
+        if self._memory is not None and self._notes:
+            try:
+                self._memory.keep(self._notes)
+            except StateError as error:
+                self._troubles.append(str(error))
+        return list(dict.fromkeys(self._troubles))
+
+    def hand_back(self) -> bytes:
+        """What a worker has to tell the process that writes the file."""
+        return msgspec.json.encode(_HandedBack(notes=self._notes, troubles=self._troubles))
+
+    def take_back(self, handed_back: bytes) -> None:
+        """What a worker has told."""
+        told = msgspec.json.decode(handed_back, type=_HandedBack)
+        self._notes += told.notes
+        self._troubles += told.troubles
+
+
+def _forgotten(remembered: Mapping[Query[Any], Observation], why: str) -> dict[Query[Any], Observation]:
+    return {query: msgspec.structs.replace(one, forgotten=why) for query, one in remembered.items()}
+
+
+def _with_those_of_now(remembered: Mapping[Query[Any], Observation]) -> dict[Query[Any], Observation]:
+    """The same; those that do nothing but look back see also what was answered beside them."""
+    now: dict[Query[Any], tuple[Sample[Any], ...]] = {}
+    for query, one in remembered.items():
+        if query.noted and query.remembered_as != query:
+            sample = Sample(taken_at=one.taken_at, answer=one.answer)
+            now[query.remembered_as] = (*now.get(query.remembered_as, ()), sample)
+    return {
+        query: one
+        if query.noted
+        else msgspec.structs.replace(one, earlier=one.earlier + now.get(query.remembered_as, ()))
+        for query, one in remembered.items()
+    }

@@ -1,0 +1,1 @@
+"""Backups: objects in a store, their content, the jobs and tools that make them, archived WAL."""

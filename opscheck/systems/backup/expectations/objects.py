@@ -1,0 +1,214 @@
+"""What can be expected of the backups in a bucket or folder, by what a listing tells."""
+
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from opscheck.core.expectation import Remediation
+from opscheck.core.json_paths import JsonPath
+from opscheck.core.limits import BytesLeft, CountLeft, values
+from opscheck.core.observation import Problem, ProblemKind
+from opscheck.core.query import Query
+from opscheck.core.units import Duration, Graded, GradedMinimum, Percentage, PositiveCount, Severity
+from opscheck.systems.backup.expectations.base import OfSeries
+from opscheck.systems.backup.expectations.beside import KEY, KeyBeside
+from opscheck.systems.backup.expectations.buckets import aws, of_bucket, of_other_places
+from opscheck.systems.backup.expectations.series import Series
+from opscheck.systems.stores.queries.manifest import ReadManifest
+from opscheck.systems.stores.queries.uploads import ListUploads
+from opscheck.systems.stores.target import S3Target
+
+_MOST_MANIFESTS = 3
+_DAY_S = 86400.0
+
+
+def _above_nothing(limit: GradedMinimum[Percentage]) -> GradedMinimum[Percentage]:
+    if min(values(limit)) <= 0:
+        raise PydanticCustomError("limit_unreachable", "more than 0%: nothing can be smaller than that")
+    return limit
+
+
+class Manifest(BaseModel):
+    """A JSON document beside each backup, which says when its data was read."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    key: KeyBeside
+    """Its key, in which {key} is that of the backup: `{key}.json`; of a folder `{key}manifest.json`."""
+    time: JsonPath
+    """JMESPath of the time: ISO 8601, in `time_zone` where it tells none, or seconds since 1970."""
+
+    def key_of(self, backup: str) -> str:
+        """The key of the manifest of that backup."""
+        return self.key.replace(KEY, backup)
+
+
+class BackupObjects(OfSeries, check="backup.objects"):
+    """
+    There is a backup, and it is young enough, large enough, and not the only one.
+
+    The age is that of its data: the time in its name, or in its manifest. When an object was written last is compared
+    with that, since an old backup that is copied anew looks new, and a name in another zone looks older or newer.
+    """
+
+    any_limit_of = ("age", "size_floor", "size_share", "count", "unfinished_uploads")
+    # One name for each kind of trouble: a command that names it is left out of findings about another one. Those with
+    # `own_` are there where the policy names the store's endpoint.
+    fact_names: ClassVar = {
+        **of_bucket("listed", "the bucket and prefix of the backups, as s3://…"),
+        "folder": "the folder of the backups, where they are in one",
+        **of_bucket("small", "the backup that is too small, as s3://…"),
+        **of_bucket("frozen", "the key of a backup that is archived"),
+        **of_bucket("deleted", "the key that was deleted, though its versions are there"),
+        **of_bucket("upload", "the key of an upload that was not finished"),
+        "upload_id": "the id of that upload",
+        "rerun_of": "the cron job that makes them, where the policy names it and a new one is needed",
+        "rerun": "a name for another run of it",
+        "job_namespace": "the cron job's namespace",
+    }
+    default_remediation = Remediation(
+        summary="See why no good backup was written, mend that, and make one now",
+        commands=(
+            "kubectl -n {{ job_namespace }} create job --from=cronjob/{{ rerun_of }} {{ rerun }}",
+            *aws("s3 ls --recursive {place} | sort | tail  # what is there, newest last", on="listed"),
+            "ls -lt {{ folder }} | head  # what is there, newest first",
+            *aws("s3 cp {place} - | head -c 1000 | xxd | head  # what such a small one holds", on="small"),
+            *aws(
+                "s3api restore-object --bucket {{ bucket }} --key {place} --restore-request Days=7",
+                on="frozen",
+            ),
+            *aws("s3api list-object-versions --bucket {{ bucket }} --prefix {place}", on="deleted"),
+            *aws(
+                "s3api abort-multipart-upload --bucket {{ bucket }} --key {place} --upload-id {{ upload_id }}"
+                "  # unless it still goes on",
+                on="upload",
+            ),
+        ),
+    )
+
+    age: Graded[Duration] | None = None
+    """How old the data of the newest may be: the recovery point objective (RPO)."""
+    manifest: Manifest | None = None
+    """A JSON document beside each backup that says when its data was read, where names do not, or not rightly."""
+    clock_slack: Duration = Duration.parse("15m")
+    """How far in the future a time may be, and how long before its time a backup may have been written."""
+    upload_within: Duration = Duration.parse("6h")
+    """
+    How long after its time a backup may have been written last. Later than that, an old one was copied anew, or names
+    are in another zone than `time_zone`.
+    """
+    size_floor: BytesLeft | None = None
+    """How large the newest must be. One that is no larger than an empty gzip, zstd, xz or bzip2 is always found."""
+    size_share: Annotated[GradedMinimum[Percentage], AfterValidator(_above_nothing)] | None = None
+    """How large the newest must be compared with the median of those before it."""
+    compared_with: PositiveCount = 7
+    """With how many before it; with fewer than three of them nothing is said of the share yet."""
+    count: CountLeft | None = None
+    """How many backups there must be; empty ones do not count."""
+    kept_for: Duration | None = None
+    """`count` is that of the last so long; of all there are, where this is left out."""
+    archived: bool = False
+    """True accepts a newest one in an archive, such as GLACIER, which takes hours to read."""
+    versions: bool = False
+    """True takes each version of an object for a backup, as where one key is written again and again."""
+    unfinished_uploads: Graded[Duration] | None = None
+    """How old an upload may be that was begun and not finished: it costs, and no listing shows it."""
+    cronjob: Annotated[str, Field(pattern=r"^[a-z0-9.-]+/[a-z0-9.-]+$")] | None = None
+    """The cron job that makes them, as namespace/name, for the command that makes one now."""
+
+    @property
+    def look_back_s(self) -> float | None:
+        """As far as its limits reach: what is older breaks the worst of them, however old it is."""
+        if self.count is not None and self.kept_for is None:
+            return None
+        worst = max(values(self.age)) if self.age is not None else _DAY_S
+        return max(worst, self.kept_for or 0.0) + self.clock_slack
+
+    @property
+    def looks_back_by_limit(self) -> bool:
+        """Where their age is limited."""
+        return self.age is not None
+
+    @property
+    def least(self) -> int:
+        """The newest, and those that its size is compared with."""
+        return 1 + (self.compared_with if self.size_share is not None else 0)
+
+    @property
+    def with_versions(self) -> bool:
+        """As the policy says."""
+        return self.versions
+
+    @property
+    def uploads(self) -> ListUploads:
+        """The unfinished uploads."""
+        return ListUploads(self.target.name, self.template.prefix)
+
+    @property
+    def mild_severity(self) -> Severity:
+        """How bad it is that a time cannot be trusted, where what it says breaks no limit."""
+        milder = [limit.steps[0][0] for limit in self.limits().values()]
+        return self.severity or max(milder, default=Severity.P2)
+
+    def queries(self) -> Iterable[Query[Any]]:
+        """The listings, and the uploads that are not finished."""
+        return [*super().queries(), *([self.uploads] if self.unfinished_uploads is not None else [])]
+
+    def described(self) -> Iterable[Query[Any]]:
+        """The manifests too, by where they are."""
+        yield from self.queries()
+        if self.manifest is not None:
+            yield ReadManifest(self.target.name, self.manifest.key_of(self.template.prefix), self.manifest.time)
+
+    def further(self, answer: Callable[[Query[Any]], Any]) -> Iterable[Query[Any]]:
+        """The manifests of the newest of each series."""
+        if self.manifest is None:
+            return []
+        return [query for series in self.each_series(answer) for query in self.manifests(series).values()]
+
+    def manifests(self, series: Series) -> dict[str, ReadManifest]:
+        """By its key, what is asked of the manifest of each backup that may be the newest."""
+        if self.manifest is None:
+            return {}
+        newest = series.backups[:_MOST_MANIFESTS]
+        return {
+            one.key: ReadManifest(self.target.name, self.manifest.key_of(one.key), self.manifest.time) for one in newest
+        }
+
+    def no_answer(self, problem: Problem) -> Severity | None:
+        """Where the store says that there is no such bucket, there is no backup in it."""
+        return self.ungraded_severity if problem.kind is ProblemKind.ABSENT else None
+
+    def facts_ruled_out(self) -> frozenset[str]:
+        """What is of the other kind of store, or of another way to name its endpoint."""
+        other = {"folder"} if isinstance(self.target, S3Target) else {"upload_id"}
+        return frozenset(other | of_other_places(self.target, self.fact_names) | self._unknown_job)
+
+    @property
+    def _unknown_job(self) -> set[str]:
+        return set() if self.cronjob else {"rerun_of", "rerun", "job_namespace"}
+
+    @property
+    def _time_is_told_otherwise(self) -> bool:
+        return self.manifest is not None
+
+    @field_validator("kept_for")
+    @classmethod
+    def _something_is_kept(cls, value: Duration | None) -> Duration | None:
+        if value is not None and value <= 0:
+            raise PydanticCustomError("no_time", "a duration longer than nothing, such as 30d")
+        return value
+
+    @model_validator(mode="after")
+    def _fields_fit(self) -> Self:
+        if self.kept_for is not None and self.count is None:
+            raise PydanticCustomError("kept_uncounted", "`count` beside kept_for: how many there must be of that time")
+        if self.unfinished_uploads is not None and not isinstance(self.target, S3Target):
+            raise PydanticCustomError("uploads_of_folder", "a target of kind s3 for unfinished_uploads")
+        if self.versions and (self.template.is_folder or not isinstance(self.target, S3Target)):
+            raise PydanticCustomError("versions_of_folder", "a target of kind s3, and `names` of objects, for versions")
+        if self.versions and self.manifest is not None:
+            raise PydanticCustomError("versions_manifest", "no `manifest` beside versions: it is that of the last one")
+        return self

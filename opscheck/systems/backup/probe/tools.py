@@ -1,0 +1,305 @@
+"""How pgBackRest and Barman are read: a host runs their commands that list backups, and no other."""
+
+import re
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from time import monotonic
+from typing import TypeAlias, TypeVar
+
+import msgspec
+
+from opscheck.core.masking import mask_secrets
+from opscheck.core.observation import ProbeError, ProblemKind
+from opscheck.systems.backup.queries.tools import (
+    BarmanBackup,
+    BarmanCatalogue,
+    BarmanServer,
+    PgbackrestArchive,
+    PgbackrestBackup,
+    PgbackrestInfo,
+    PgbackrestRepository,
+    PgbackrestStanza,
+    ReadBarman,
+    ReadPgbackrest,
+)
+from opscheck.systems.host.commands import Finished
+from opscheck.systems.host.scripts import KILLED, NOT_FOUND
+
+T = TypeVar("T")
+
+Run: TypeAlias = Callable[[str, tuple[str, ...], float], Finished]
+"""Has the host's shell run a script with arguments, within so many seconds."""
+
+# Of its time, so that the tool is ended over there too.
+_SHARE = 0.8
+
+# $1 is how many seconds the tool may take; the rest is its command. `timeout -t` is that of busybox before 1.30.
+_RUN = """
+LC_ALL=C; export LC_ALL; limit=; seconds=$1; shift;
+if timeout -s KILL 1 true 2>/dev/null; then limit="timeout -s KILL $seconds";
+elif timeout -t 1 -s KILL true 2>/dev/null; then limit="timeout -t $seconds -s KILL"; fi;
+date +%s; $limit "$@"; exit $?
+"""
+# Its log would stand before the JSON, and what only reads should write none.
+_INFO = ("info", "--output=json", "--log-level-console=off", "--log-level-stderr=error", "--log-level-file=off")
+_BARMAN = ("--format", "json")
+_FORBIDDEN = 126
+
+_DENIED = re.compile(r"permission denied|not permitted|password is required|not allowed|sudoers", re.IGNORECASE)
+_SUDO = re.compile(r"^sudo: .*password", re.MULTILINE)
+_ANOTHER_USER = "name a user in the uri who may, as with ?sudo=true&sudo_user=postgres, or the whole `command`"
+_SHOWN = 300
+
+
+class _Loose(msgspec.Struct, frozen=True):
+    """What is read of an answer; other fields are left out."""
+
+
+class _Times(_Loose, frozen=True):
+    start: int
+    stop: int
+
+
+class _Wal(_Loose, frozen=True):
+    stop: str | None = None
+
+
+class _Database(_Loose, frozen=True):
+    id: int = 1
+    number: int = msgspec.field(default=1, name="repo-key")
+
+
+class _Backup(_Loose, frozen=True):
+    label: str
+    type: str
+    timestamp: _Times
+    error: bool | None = None
+    reference: tuple[str, ...] | None = None
+    archive: _Wal | None = None
+    database: _Database = _Database()
+
+
+class _Archive(_Loose, frozen=True):
+    max: str | None = None
+    database: _Database = _Database()
+
+
+class _Held(_Loose, frozen=True):
+    held: bool = False
+
+
+class _Lock(_Loose, frozen=True):
+    backup: _Held | None = None
+
+
+class _Status(_Loose, frozen=True):
+    code: int
+    message: str = ""
+    lock: _Lock | None = None
+
+
+class _Repository(_Loose, frozen=True):
+    status: _Status
+    key: int = 1
+
+
+class _Stanza(_Loose, frozen=True):
+    name: str
+    status: _Status
+    archive: tuple[_Archive, ...] = ()
+    backup: tuple[_Backup, ...] = ()
+    repo: tuple[_Repository, ...] | None = None
+
+
+def read_pgbackrest(run: Run, query: ReadPgbackrest, timeout_s: float) -> PgbackrestInfo:
+    """What pgBackRest knows. Raises ProbeError."""
+    taken_at, said = _answer(run, (*query.command, *_INFO), timeout_s)
+    told = _decoded(said, tuple[_Stanza, ...], query.command)
+    return PgbackrestInfo(taken_at=taken_at, stanzas=tuple(map(_stanza, told)))
+
+
+def _stanza(told: _Stanza) -> PgbackrestStanza:
+    lock = told.status.lock and told.status.lock.backup
+    # Before 2.32 there was one repository, and its status was that of the stanza.
+    repositories = told.repo if told.repo is not None else (_Repository(status=told.status),)
+    return PgbackrestStanza(
+        name=told.name,
+        code=told.status.code,
+        message=_one_line(told.status.message),
+        running=bool(lock and lock.held),
+        repositories=tuple(_repository(told, one) for one in repositories),
+    )
+
+
+def _repository(told: _Stanza, one: _Repository) -> PgbackrestRepository:
+    return PgbackrestRepository(
+        number=one.key,
+        code=one.status.code,
+        message=_one_line(one.status.message),
+        backups=tuple(_backup(backup) for backup in told.backup if backup.database.number == one.key),
+        archives=tuple(
+            PgbackrestArchive(database=archive.database.id, newest=archive.max or "")
+            for archive in told.archive
+            if archive.database.number == one.key
+        ),
+    )
+
+
+def _backup(told: _Backup) -> PgbackrestBackup:
+    return PgbackrestBackup(
+        label=told.label,
+        type=told.type,
+        began_at=_moment(told.timestamp.start),
+        ended_at=_moment(told.timestamp.stop),
+        damaged=bool(told.error),
+        needs=told.reference or (),
+        wal_until=(told.archive and told.archive.stop) or "",
+        database=told.database.id,
+    )
+
+
+class _Listed(_Loose, frozen=True):
+    backup_id: str
+    status: str
+    backup_type: str = ""
+    end_time_timestamp: str | None = None
+
+
+class _BaseBackup(_Loose, frozen=True):
+    begin_time_timestamp: str | None = None
+
+
+class _Shown(_Loose, frozen=True):
+    backup_id: str = ""
+    base_backup_information: _BaseBackup | None = None
+
+
+def read_barman(run: Run, query: ReadBarman, timeout_s: float) -> BarmanCatalogue:
+    """
+    Which backups Barman has, and when the newest good one of each server began, and the newest full one.
+
+    Its lists tell only when backups ended. Raises ProbeError.
+    """
+    patience = _Patience(timeout_s)
+    command = (*query.command, *_BARMAN)
+    taken_at, said = _answer(run, (*command, "list-backup", "all"), patience.left())
+    listed = _without_messages(said, tuple[_Listed, ...], command)
+    servers = []
+    for name, backups in sorted(listed.items()):
+        if query.servers and name not in query.servers:
+            continue
+        began = {
+            one: _began(run, (*command, "show-backup", name, one), name, patience) for one in _asked_about(backups)
+        }
+        made = tuple(_barman_backup(backup, began.get(backup.backup_id)) for backup in backups)
+        servers.append(BarmanServer(name=name, backups=made))
+    return BarmanCatalogue(taken_at=taken_at, servers=tuple(servers))
+
+
+class _Patience:
+    """How much is left of the time for several commands."""
+
+    def __init__(self, timeout_s: float) -> None:
+        self._ends = monotonic() + timeout_s
+        self._timeout_s = timeout_s
+
+    def left(self) -> float:
+        """Seconds. Raises ProbeError when there are none."""
+        left = self._ends - monotonic()
+        if left <= 0:
+            raise ProbeError(ProblemKind.LATE, f"not every backup was told in {self._timeout_s:g} s", "raise `timeout`")
+        return left
+
+
+def _asked_about(backups: Iterable[_Listed]) -> set[str]:
+    """The newest good one and the newest good full one: by when they ended, which lists tell."""
+    good = sorted((one for one in backups if one.status == "DONE"), key=_ended)
+    full = [one for one in good if one.backup_type != "incremental"]
+    return {kind[-1].backup_id for kind in (good, full) if kind}
+
+
+def _ended(backup: _Listed) -> tuple[int, str]:
+    return int(backup.end_time_timestamp or 0), backup.backup_id
+
+
+def _began(run: Run, command: tuple[str, ...], server: str, patience: _Patience) -> datetime | None:
+    _, said = _answer(run, command, patience.left())
+    shown = _without_messages(said, _Shown, command).get(server)
+    if shown is None or shown.base_backup_information is None:
+        return None
+    return _seconds(shown.base_backup_information.begin_time_timestamp)
+
+
+def _barman_backup(told: _Listed, began: datetime | None) -> BarmanBackup:
+    return BarmanBackup(
+        id=told.backup_id,
+        type=told.backup_type,
+        status=told.status,
+        began_at=began,
+        ended_at=_seconds(told.end_time_timestamp),
+    )
+
+
+def _answer(run: Run, command: tuple[str, ...], timeout_s: float) -> tuple[datetime, bytes]:
+    """When the host says it is, and what the command says. Raises ProbeError."""
+    seconds = str(max(1, int(timeout_s * _SHARE)))
+    finished = run(_RUN, (seconds, *command), timeout_s)
+    clock, _, said = finished.stdout.partition(b"\n")
+    if not clock.isdigit():
+        raise _unreadable(command, finished.stdout)
+    if finished.status in KILLED:
+        raise ProbeError(ProblemKind.LATE, f"{command[0]} did not end in {seconds} s", "raise `timeout`")
+    if finished.status != 0:
+        raise _failed(command, finished, said)
+    return _moment(int(clock)), said
+
+
+def _failed(command: tuple[str, ...], finished: Finished, said: bytes) -> ProbeError:
+    raw = (finished.stderr.strip() or said).decode(errors="replace")
+    # Masked, this would say nothing.
+    text = "sudo wants a password there" if _SUDO.search(raw) else _one_line(raw)
+    if finished.status == NOT_FOUND:
+        advice = "name the host where it keeps its backups, or say `command` with its path"
+        return ProbeError(ProblemKind.UNSUPPORTED, f"{command[0]} is not installed there", advice)
+    if finished.status == _FORBIDDEN or _DENIED.search(raw):
+        return ProbeError(ProblemKind.DENIED, text or f"{command[0]} may not be run there", _ANOTHER_USER)
+    return ProbeError(ProblemKind.UNREADABLE, f"{command[0]} ended with {finished.status}: {text}")
+
+
+def _without_messages(said: bytes, each: type[T], command: tuple[str, ...]) -> dict[str, T]:
+    """What Barman tells of each server. Raises ProbeError for an error that it tells among them."""
+    whole = _decoded(said, dict[str, msgspec.Raw], command)
+    for name in ("_ERROR", "_EXCEPTION"):
+        if name in whole:
+            raise ProbeError(ProblemKind.UNREADABLE, f"{command[0]} says: {_one_line(bytes(whole[name]).decode())}")
+    return {name: _decoded(bytes(raw), each, command) for name, raw in whole.items() if not name.startswith("_")}
+
+
+def _decoded(said: bytes, kind: type[T], command: tuple[str, ...]) -> T:
+    try:
+        return msgspec.json.decode(said, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise _unreadable(command, said, str(error)) from None
+
+
+def _unreadable(command: tuple[str, ...], said: bytes, why: str = "") -> ProbeError:
+    start = mask_secrets(said[:60].decode(errors="replace").split("\n")[0])
+    reason = f" ({why})" if why else ""
+    text = f"{command[0]} answered what it never does{reason}; it starts with {start!r}"
+    return ProbeError(ProblemKind.UNREADABLE, text, "does a login script over there print something?")
+
+
+def _seconds(told: str | None) -> datetime | None:
+    return _moment(int(told)) if told and told.isdigit() else None
+
+
+def _moment(seconds: int) -> datetime:
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, OSError, ValueError):
+        raise ProbeError(ProblemKind.UNREADABLE, f"{seconds} is no time") from None
+
+
+def _one_line(text: str) -> str:
+    line = mask_secrets("; ".join(part.strip() for part in text.splitlines() if part.strip()))
+    return line if len(line) <= _SHOWN else line[: _SHOWN - 1] + "…"

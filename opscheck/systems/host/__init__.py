@@ -1,0 +1,1 @@
+"""Hosts: machines, containers and pods whose commands answer."""

@@ -1,0 +1,105 @@
+"""How a host resolves a name: with getent, as its programs do, else with nslookup."""
+
+import re
+from collections.abc import Callable, Iterator
+from ipaddress import ip_address
+from typing import TypeAlias
+
+from opscheck.core.observation import ProbeError, ProblemKind
+from opscheck.systems.host.commands import Finished
+from opscheck.systems.host.queries import Resolution, ResolveName
+from opscheck.systems.host.scripts import KILLED, NOT_FOUND, sections
+
+Run: TypeAlias = Callable[[str, tuple[str, ...], float], Finished]
+"""Has the host's shell run a script with arguments, within so many seconds."""
+
+# Shares of the time: for the name; and, when that fails, for the control and for the tool that says why, each.
+_SHARE = 0.55
+_SECOND_SHARE = 0.18
+
+# $1 is the name, $2 the control, $3 and $4 how many seconds each may take. /proc/uptime is the one clock that every
+# Linux shell can read in hundredths. musl's getent may not know `ahosts`; it ends with 1 then, and a name that is
+# not found with 2. Nothing but the addresses counts of nslookup: it ends with 1 also where only the other family has
+# none.
+_RESOLVE = """
+LC_ALL=C; export LC_ALL; first=; again=; before=; after=;
+if timeout -s KILL 1 true 2>/dev/null; then first="timeout -s KILL $3"; again="timeout -s KILL $4";
+elif timeout -t 1 -s KILL true 2>/dev/null; then first="timeout -t $3 -s KILL"; again="timeout -t $4 -s KILL"; fi;
+if command -v getent >/dev/null 2>&1; then tool="getent ahosts";
+elif command -v nslookup >/dev/null 2>&1; then tool=nslookup;
+else exit 127; fi;
+read before rest 2>/dev/null </proc/uptime;
+echo opscheck:found; $first $tool "$1" 2>&1; status=$?;
+if [ $status -eq 1 ] && [ "$tool" = "getent ahosts" ]; then
+  tool="getent hosts"; $first $tool "$1" 2>&1; status=$?;
+fi;
+read after rest 2>/dev/null </proc/uptime;
+echo; echo opscheck:how; echo "$tool;$status;$before;$after";
+if [ $status -ne 0 ]; then
+  echo opscheck:control; $again $tool "$2" 2>&1;
+  if [ "$tool" != nslookup ] && command -v nslookup >/dev/null 2>&1; then
+    echo; echo opscheck:witness; $again nslookup "$1" 2>&1;
+  fi;
+fi;
+exit 0
+"""
+
+_HOW = re.compile(r"(?P<tool>getent|nslookup)[^;]*;(?P<status>\d+);(?P<before>[\d.]*);(?P<after>[\d.]*)\n")
+_NSLOOKUP_ADDRESS = re.compile(r"^Address(?: \d+)?:\s*(\S+)", re.MULTILINE)
+# `can't resolve '(null)'` is what older ones say of a server without a name of its own, and of nothing that was asked.
+_REASON = re.compile(r"^.*(?:can't find|can't resolve(?! '\(null\)')|timed out|refused|unreachable).*$", re.MULTILINE)
+
+
+def resolve(run: Run, query: ResolveName, timeout_s: float) -> Resolution:
+    """What the name stands for there. Raises ProbeError."""
+    first, again = (str(max(1, int(timeout_s * share))) for share in (_SHARE, _SECOND_SHARE))
+    finished = run(_RESOLVE, (query.host_name, query.control, first, again), timeout_s)
+    if finished.status == NOT_FOUND:
+        text = "neither getent nor nslookup is installed there"
+        raise ProbeError(ProblemKind.UNSUPPORTED, text, "let `from` name a host or container that has one of them")
+    return parse_resolution(finished.stdout.decode(errors="replace"))
+
+
+def parse_resolution(output: str) -> Resolution:
+    """What the script's output means. Raises ProbeError when it is not what the script prints."""
+    parts = sections(output)
+    how = _HOW.match(parts.get("how", ""))
+    if how is None or "found" not in parts:
+        raise ProbeError(ProblemKind.UNREADABLE, f"the answer is none of ours: {output[:200]!r}")
+    tool, found = how["tool"], parts["found"]
+    control = parts.get("control")
+    addresses = tuple(dict.fromkeys(_addresses(tool, found)))
+    return Resolution(
+        addresses=addresses,
+        tool=tool,
+        seconds=_seconds(how["before"], how["after"]),
+        stopped=not addresses and int(how["status"]) in KILLED,
+        said="" if addresses else _reason(found if tool == "nslookup" else parts.get("witness", "")),
+        control_resolved=None if addresses or control is None else any(_addresses(tool, control)),
+    )
+
+
+def _seconds(before: str, after: str) -> float | None:
+    try:
+        return round(max(0.0, float(after) - float(before)), 2)
+    except ValueError:
+        return None
+
+
+def _addresses(tool: str, text: str) -> Iterator[str]:
+    if tool == "nslookup":
+        # What stands before the first name is the server that was asked.
+        _, name, answer = text.partition("\nName:")
+        words = _NSLOOKUP_ADDRESS.findall(answer) if name else []
+    else:
+        words = [line.split()[0] for line in text.splitlines() if line.split()]
+    for word in words:
+        try:
+            yield str(ip_address(word.partition("%")[0]))
+        except ValueError:
+            continue  # a message
+
+
+def _reason(text: str) -> str:
+    reasons = (" ".join(found[0].split()).strip("*; ").removeprefix("nslookup: ") for found in _REASON.finditer(text))
+    return "; ".join(dict.fromkeys(reasons))[:200]

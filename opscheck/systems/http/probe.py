@@ -1,0 +1,216 @@
+"""Asks HTTP APIs: one pool of connections per target, shared by all threads, and every wait has an end."""
+
+import ssl
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import httpcore
+
+from opscheck.core.observation import ProbeError, ProblemKind
+from opscheck.core.query import Query
+from opscheck.core.units import format_duration
+from opscheck.systems.http.address import Place, as_sent, foreign_headers, target_headers
+from opscheck.systems.http.content import UnreadableBodyError, as_text, read_body, readable_headers
+from opscheck.systems.http.queries import HttpAnswer, HttpRequest, Sample
+from opscheck.systems.http.target import HttpTarget
+from opscheck.systems.http.wire import Clock, Connections
+from opscheck.transport.connect import GRACE_S, dial, late, secure, trust, unreachable
+
+_MOST_REDIRECTS = 10
+_REDIRECTS = {301, 302, 303, 307, 308}
+_SHOWN = 200
+_ANSWER_BY = 0.95  # of the time: what is known of an unfinished answer must be told before the query is given up
+
+_HUNG_UP = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError, ssl.SSLEOFError)
+_TLS_ALERT = r"\x15\x03"  # as it shows in h11's text
+
+
+def open_session(target: HttpTarget, timeout_s: float) -> "HttpSession":
+    """Connect to the API's host once, with TLS where it has it. Raises ProbeError."""
+    base = Place.of_base_url(target.base_url.get_secret_value())
+    context = trust(target.ca_file, target.client_certificate) if base.scheme == "https" else None
+    session = HttpSession(target, base, context)
+    deadline = time.monotonic() + timeout_s + GRACE_S
+    try:
+        connection = dial(base.host, base.port, deadline)
+        if context is not None:
+            connection = secure(connection, context, base.host, deadline)
+    except TimeoutError as error:
+        raise late(f"no connection to {base} in {format_duration(timeout_s)}", timeout_s, target_down=True) from error
+    except OSError as error:
+        raise unreachable(error, str(base)) from error
+    connection.close()
+    return session
+
+
+@dataclass(frozen=True)
+class _Reply:
+    """One answer, and where it may redirect to."""
+
+    status: int
+    http_version: str
+    headers: dict[str, str]
+    body: bytes
+    truncated: bool
+    cold: bool
+    redirect: Place | None
+
+
+@dataclass(frozen=True)
+class _Fetched:
+    """What one request came to in the end."""
+
+    reply: _Reply
+    urls: tuple[str, ...]
+    sample: Sample
+
+
+class HttpSession:
+    """One HTTP API for the length of a run."""
+
+    def __init__(self, target: HttpTarget, base: Place, context: ssl.SSLContext | None) -> None:
+        self._target = target
+        self._base = base
+        self._headers = target_headers(target, base)
+        self._clock = Clock()
+        self._connections = Connections(self._clock, context)
+        self._elsewhere: Connections | None = None
+        self._lock = threading.Lock()
+
+    def ask(self, query: Query[Any], timeout_s: float) -> HttpAnswer:
+        """Make the request, and make it again for each further sample. Raises ProbeError."""
+        if not isinstance(query, HttpRequest):
+            raise ProbeError(ProblemKind.UNSUPPORTED, f"an HTTP API cannot be asked {query.text()}")
+        started = time.monotonic()
+        answer_by = started + timeout_s * _ANSWER_BY
+        first = self._fetch(query, started + timeout_s + GRACE_S, answer_by)
+        reply = first.reply
+        return HttpAnswer(
+            url=first.urls[0],
+            final_url=first.urls[-1],
+            redirects=first.urls[1:],
+            status=reply.status,
+            http_version=reply.http_version,
+            headers=reply.headers,
+            body=as_text(reply.body, reply.headers),
+            size=len(reply.body),
+            truncated=reply.truncated,
+            samples=(first.sample, *self._further_samples(query, first.sample, answer_by)),
+        )
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._connections.close()
+        if self._elsewhere is not None:
+            self._elsewhere.close()
+
+    def _further_samples(self, query: HttpRequest, first: Sample, answer_by: float) -> list[Sample]:
+        samples: list[Sample] = []
+        slowest = first.seconds
+        while len(samples) < query.samples - 1 and time.monotonic() < answer_by:
+            started = time.monotonic()
+            try:
+                sample = self._fetch(query, answer_by, answer_by).sample
+            except ProbeError as error:
+                waited = time.monotonic() - started
+                if error.problem.kind is ProblemKind.LATE and waited < 2 * slowest:
+                    break  # the time cut it short, and another one took as long: it says nothing
+                sample = Sample(seconds=waited, cold=self._clock.dialled, error=error.problem.text)
+            slowest = max(slowest, sample.seconds)
+            samples.append(sample)
+        return samples
+
+    def _fetch(self, query: HttpRequest, deadline: float, body_by: float) -> _Fetched:
+        """One request, and those that redirects lead to. Raises ProbeError."""
+        started = time.monotonic()
+        place = self._base.below(query.path)
+        urls = [place.readable]
+        while True:
+            self._clock.deadline = deadline
+            reply = self._exchange(query, place, started, body_by)
+            if reply.redirect is None or not query.follow_redirects:
+                sample = Sample(seconds=time.monotonic() - started, status=reply.status, cold=reply.cold)
+                return _Fetched(reply, tuple(urls), sample)
+            if len(urls) > _MOST_REDIRECTS:
+                raise ProbeError(ProblemKind.UNREADABLE, f"{urls[0]} redirects more than {_MOST_REDIRECTS} times")
+            place = reply.redirect
+            urls.append(place.readable)
+
+    def _exchange(self, query: HttpRequest, place: Place, started: float, body_by: float) -> _Reply:
+        """One request and its answer. Raises ProbeError."""
+        so_far = f"no answer from {place.readable}"
+        try:
+            with self._connections_to(place).answer_to(self._request(query, place)) as response:
+                so_far = f"{place.readable} answered {response.status}, but its body did not end"
+                self._clock.deadline = min(self._clock.deadline, body_by)
+                return _read(response, query, place, cold=self._clock.dialled)
+        except TimeoutError as error:
+            waited = time.monotonic() - started
+            raise late(f"{so_far} in {format_duration(waited)}", waited) from error
+        except (httpcore.ProtocolError, OSError) as error:
+            raise self._failure(error, place) from error
+
+    def _request(self, query: HttpRequest, place: Place) -> httpcore.Request:
+        # Nothing that was meant for this target goes to another origin.
+        at_home = place.origin == self._base.origin
+        headers = self._headers | dict(query.headers) if at_home else foreign_headers()
+        return place.request(query.method, as_sent(place, headers))
+
+    def _connections_to(self, place: Place) -> Connections:
+        if place.origin == self._base.origin:
+            return self._connections
+        with self._lock:
+            if self._elsewhere is None:
+                # Without the client certificate, which is a credential too.
+                self._elsewhere = Connections(self._clock, trust(self._target.ca_file))
+            return self._elsewhere
+
+    def _failure(self, error: Exception, place: Place) -> ProbeError:
+        """What it means that a request has no answer, or half of one."""
+        if isinstance(error, httpcore.LocalProtocolError):
+            # Without its text, which would quote a header with a secret.
+            return ProbeError(ProblemKind.UNSUPPORTED, f"the request for {place.readable} cannot be sent as HTTP")
+        if isinstance(error, OSError) and not isinstance(error, _HUNG_UP):
+            return unreachable(error, str(place), target_down=place.origin == self._base.origin)
+        if not self._clock.received:
+            text = f"{place} closed the connection without answering {place.readable}"
+            advice = "the application's log may say why it gave up; a proxy or firewall can do it too"
+            return ProbeError(ProblemKind.UNREACHABLE, text, advice)
+        advice = "is this an https:// address?" if _TLS_ALERT in str(error) else ""
+        # Its text quotes what came, up to 100 kB of it.
+        text = f"{place.readable} did not answer in whole HTTP: {str(error)[:_SHOWN]}"
+        return ProbeError(ProblemKind.UNREADABLE, text, advice)
+
+
+def _read(response: httpcore.Response, query: HttpRequest, place: Place, *, cold: bool) -> _Reply:
+    """The whole of an answer. Raises ProbeError, httpcore's errors, and OSError."""
+    headers = readable_headers(response.headers)
+    try:
+        body, truncated = read_body(response.iter_stream(), headers.get("content-encoding", ""), query.max_body)
+    except UnreadableBodyError as error:
+        text = f"{place.readable} answered {response.status}, but {error}"
+        raise ProbeError(ProblemKind.UNREADABLE, text) from error
+    return _Reply(
+        status=response.status,
+        http_version=response.extensions["http_version"].decode("latin-1"),
+        headers=headers,
+        body=body,
+        truncated=truncated,
+        cold=cold,
+        redirect=_redirect(response, place),
+    )
+
+
+def _redirect(response: httpcore.Response, place: Place) -> Place | None:
+    """Where `response` redirects to; None when it does not, or not to HTTP."""
+    if response.status not in _REDIRECTS:
+        return None
+    for name, value in response.headers:
+        if name.lower() == b"location":
+            try:
+                return place.joined(value.decode("utf-8", "replace"))
+            except ValueError:
+                return None
+    return None

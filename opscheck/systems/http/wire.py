@@ -1,0 +1,141 @@
+"""HTTP over connections that keep one deadline per thread, whatever a server sends or does not send."""
+
+import select
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpcore
+
+from opscheck.transport.connect import dial, seconds_left, secure
+
+_KEEP_IDLE_S = 2.0  # servers close idle connections after some seconds; a request must not meet that moment
+
+
+class Clock(threading.local):
+    """
+    The deadline of the request that this thread is making, and what became of it so far.
+
+    The time-outs of HTTP clients are per read, so that one byte per second holds a thread for ever.
+    """
+
+    deadline: float = 0.0
+    dialled: bool = False
+    """It had to open a connection."""
+    received: bool = False
+    """At least one byte of an answer came."""
+
+    def restart(self, *, dialled: bool) -> None:
+        """The next attempt at a request; the deadline stays."""
+        self.dialled, self.received = dialled, False
+
+
+class _Stream(httpcore.NetworkStream):
+    """One connection, whose every wait ends at the deadline of the thread that waits."""
+
+    def __init__(self, connection: socket.socket, clock: Clock) -> None:
+        self._connection = connection
+        self._clock = clock
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002 - the clock knows better
+        """The next bytes, none at the end. Raises OSError."""
+        self._connection.settimeout(seconds_left(self._clock.deadline))
+        received = self._connection.recv(max_bytes)
+        self._clock.received |= bool(received)
+        return received
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002 - the clock knows better
+        """
+        Send all of it. Raises httpcore.WriteError.
+
+        httpcore then still looks for an answer: a server may refuse a request before it has read it.
+        """
+        try:
+            self._connection.settimeout(seconds_left(self._clock.deadline))
+            self._connection.sendall(buffer)
+        except OSError as error:
+            raise httpcore.WriteError(str(error)) from error
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def get_extra_info(self, info: str) -> Any:
+        """`is_readable` alone: an idle connection on which something arrives was closed by the server."""
+        return _is_readable(self._connection) if info == "is_readable" else None
+
+
+class Connections:
+    """
+    Connections to any number of origins, used again and again; each belongs to one thread while it is used.
+
+    httpcore's own pool lets one thread close a connection on which another has just sent its request
+    (encode/httpcore#1110): among twenty threads an answer in a few hundred is lost.
+    """
+
+    def __init__(self, clock: Clock, context: ssl.SSLContext | None) -> None:
+        self._clock = clock
+        self._context = context
+        self._idle: dict[str, list[httpcore.HTTP11Connection]] = {}
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def answer_to(self, request: httpcore.Request) -> Iterator[httpcore.Response]:
+        """The head of the answer; its body can be read until this is left. Raises httpcore's errors, and OSError."""
+        connection, response = self._send(request)
+        try:
+            yield response
+        finally:
+            response.close()
+            if connection.is_idle():
+                with self._lock:
+                    self._idle.setdefault(str(request.url.origin), []).append(connection)
+
+    def close(self) -> None:
+        """Close those that nobody uses."""
+        with self._lock:
+            idle = [connection for connections in self._idle.values() for connection in connections]
+            self._idle.clear()
+        for connection in idle:
+            connection.close()
+
+    def _send(self, request: httpcore.Request) -> tuple[httpcore.HTTP11Connection, httpcore.Response]:
+        while (connection := self._take(request.url.origin)) is not None:
+            # A server may close an idle connection just when it is used again. That says nothing about it, and
+            # reading twice changes nothing, so the request is then made again.
+            self._clock.restart(dialled=False)
+            try:
+                return connection, connection.handle_request(request)
+            except (httpcore.RemoteProtocolError, ConnectionError):
+                if self._clock.received:
+                    raise
+        self._clock.restart(dialled=True)
+        connection = self._open(request.url.origin)
+        return connection, connection.handle_request(request)
+
+    def _take(self, origin: httpcore.Origin) -> httpcore.HTTP11Connection | None:
+        while True:
+            with self._lock:
+                idle = self._idle.get(str(origin))
+                if not idle:
+                    return None
+                connection = idle.pop()
+            if not connection.has_expired():
+                return connection
+            connection.close()
+
+    def _open(self, origin: httpcore.Origin) -> httpcore.HTTP11Connection:
+        host, deadline = origin.host.decode(), self._clock.deadline
+        connection = dial(host, origin.port, deadline)
+        if origin.scheme == b"https":
+            connection = secure(connection, self._context or ssl.create_default_context(), host, deadline)
+        return httpcore.HTTP11Connection(origin, _Stream(connection, self._clock), keepalive_expiry=_KEEP_IDLE_S)
+
+
+def _is_readable(connection: socket.socket) -> bool:
+    poll = select.poll()  # select() fails for the thousandth open file
+    poll.register(connection, select.POLLIN)
+    return bool(poll.poll(0))

@@ -1,0 +1,124 @@
+"""What can be expected of jobs and cron jobs."""
+
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from opscheck.core.expectation import Remediation
+from opscheck.core.query import Query
+from opscheck.core.time_zones import TimeZone
+from opscheck.core.units import Count, Duration, Graded, Percentage
+from opscheck.systems.kubernetes.expectations.base import PLACE_FACTS, OfKind, Window, kubectl
+from opscheck.systems.kubernetes.queries.batch import ListCronJobs, ListJobs
+from opscheck.systems.kubernetes.queries.pods import ListPods
+
+NamePatterns = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
+
+
+class JobsComplete(OfKind, check="kubernetes.jobs"):
+    """No selected job has failed, and none runs for too long."""
+
+    explains_others = True
+    # A command that names a fact is left out of findings without it, so each kind of trouble has facts of its own.
+    fact_names = PLACE_FACTS | {
+        "job": "the job's name",
+        "failed_pod": "the newest pod of the job that failed",
+        "container": "the container of that pod that is to blame",
+        "slow_pod": "a pod of the job, when it runs for too long",
+        "rerun_of": "its cron job, when the job failed",
+        "rerun": "a name for another run of that cron job",
+        "unowned": "the job, when it failed and no cron job owns it",
+        "suspended": "the job, when it is suspended",
+    }
+    default_remediation = Remediation(
+        summary="See how its pods ended, mend the cause, then run it again or delete the job",
+        commands=kubectl(
+            "describe job {{ job }}",
+            "logs {{ failed_pod }} -c {{ container }} --tail=100",
+            "logs {{ slow_pod }} --all-containers --tail=100",
+            "create job --from=cronjob/{{ rerun_of }} {{ rerun }}  # once the cause is mended",
+            "delete job {{ unowned }}  # once its work is done otherwise; it counts until it is gone",
+            'patch job {{ suspended }} -p \'{"spec": {"suspend": false}}\'',
+        ),
+    )
+
+    min_matches: Count = 1
+    """
+    How many must be there at least; 0 says that there may be none. Finished jobs are deleted after
+    `ttlSecondsAfterFinished`, or beyond a cron job's history limits, so 0 is right where all of them may be gone.
+    """
+    max_runtime: Window = Duration.parse("12h")
+    """How long a job may run, counted from when it was started or last resumed."""
+    forget_after: Window | None = None
+    """
+    How long a failed job counts that no cron job owns. By default until somebody deletes it, for nobody else knows
+    whether its work has been done since. Of a cron job only the newest run counts, until a later one succeeds.
+    """
+    allow_suspended: bool = True
+    """Whether jobs may be suspended for long, as those that wait in a queue such as Kueue are."""
+    grace: Duration = Duration.parse("15m")
+    """How long a job may be suspended where `allow_suspended` is false. A job that failed has no grace."""
+
+    def looks_at(self) -> Iterable[Query[Any]]:
+        """The jobs there; and the cron jobs, which know of later runs that succeeded and were deleted since."""
+        return *self.ask(ListJobs), *self.ask(ListCronJobs)
+
+    def aside(self) -> Iterable[Query[Any]]:
+        """The pods too: how those of a failed job ended."""
+        yield from super().aside()
+        yield from self.ask(ListPods)
+
+
+class CronJobsOnTime(OfKind, check="kubernetes.cronjobs"):
+    """Every selected cron job has succeeded lately: within `max_age`, or as its schedule says."""
+
+    explains_others = True
+    fact_names = PLACE_FACTS | {
+        "cronjob": "the cron job's name",
+        "suspended": "the cron job, when it is suspended",
+        "failed_job": "its newest job, when that failed",
+        "active_job": "the oldest of its jobs that still run",
+        "rerun_of": "the cron job, when it is neither suspended nor running",
+        "rerun": "a name for another run of it",
+    }
+    default_remediation = Remediation(
+        summary="See why no run succeeds, mend that, then run it by hand once",
+        commands=kubectl(
+            "describe cronjob {{ cronjob }}",
+            "logs job/{{ failed_job }} --all-containers --tail=100",
+            "describe job {{ active_job }}",
+            "logs job/{{ active_job }} --all-containers --tail=100",
+            'patch cronjob {{ suspended }} -p \'{"spec": {"suspend": false}}\'',
+            "create job --from=cronjob/{{ rerun_of }} {{ rerun }}",
+        ),
+    )
+
+    max_age: Graded[Duration] | None = None
+    """
+    How long ago the last success may be. By default the schedule says it: the first run that is due after the last
+    success must succeed, or one soon after it, within `slack`, `run_time` and `grace` together.
+    """
+    slack: Percentage = Percentage.parse("50%")
+    """How much later than due a success may come, as a share of the time between that run and the next."""
+    run_time: Window = Duration.parse("1h")
+    """How long a run may take."""
+    grace: Duration = Duration.parse("15m")
+    """How late a run may be started."""
+    time_zone: TimeZone = "UTC"
+    """The zone of schedules without a `timeZone`, which is that of the controller manager."""
+    allow_suspended: bool | NamePatterns = False
+    """
+    Whether cron jobs may stay suspended, or the names (with `*` and `?`) of those that may. One that may not is
+    judged like any other, so that it may be suspended for as long as no success is overdue. A schedule that no date
+    ever matches, such as `0 0 31 2 *`, is another way to suspend.
+    """
+
+    def looks_at(self) -> Iterable[Query[Any]]:
+        """The cron jobs there."""
+        return self.ask(ListCronJobs)
+
+    def aside(self) -> Iterable[Query[Any]]:
+        """The jobs too: which of its runs failed, and which still runs."""
+        yield from super().aside()
+        yield from self.ask(ListJobs)

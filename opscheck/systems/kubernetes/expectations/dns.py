@@ -1,0 +1,144 @@
+"""What can be expected of names in a cluster."""
+
+import re
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+
+from opscheck.core.expectation import Remediation
+from opscheck.core.query import Query
+from opscheck.core.units import Duration, Graded, Timeout
+from opscheck.systems.host.queries import ResolveName
+from opscheck.systems.host.target import HostTarget
+from opscheck.systems.kubernetes.expectations.base import EVERY_NAMESPACE, PLACE_FACTS, InCluster, Namespace, kubectl
+from opscheck.systems.kubernetes.queries.network import ListEndpointSlices, ListServices
+
+_LABEL = r"[A-Za-z0-9_]([-A-Za-z0-9_]{0,61}[A-Za-z0-9_])?"
+_NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*")
+_LONGEST = 253
+
+
+def _dns_name(value: str) -> str:
+    if len(value) > _LONGEST or not _NAME.fullmatch(value):
+        raise PydanticCustomError("dns_name", "the name of a service, such as api, or a full name, such as example.com")
+    return value
+
+
+def _one_namespace(value: str) -> str:
+    if value == EVERY_NAMESPACE:
+        raise PydanticCustomError("namespace", "one namespace: a name is resolved in one")
+    return value
+
+
+DnsName = Annotated[str, AfterValidator(_dns_name)]
+
+_PODS = "-l k8s-app=kube-dns"
+
+
+class NamesResolve(InCluster, check="kubernetes.dns"):
+    """
+    Names resolve where the clients are, soon, and to the addresses of the services they name.
+
+    A resolver that does not answer is a violation as much as a name that does not exist; they are told apart by
+    `kubernetes.default.svc`, which exists in every cluster.
+    """
+
+    needs_severity = True
+    fact_names = PLACE_FACTS | {
+        "host_name": "the full name that is the trouble",
+        "lost_service": "the service it names, when it is not resolved",
+        "other_service": "the service it names, when it resolves to other addresses",
+        "dns_namespace": "where the cluster's DNS runs, where the policy pins a context",
+        "current_dns_namespace": "where the cluster's DNS runs, where it pins none",
+    }
+    default_remediation = Remediation(
+        summary="See whether the cluster's DNS runs and what it logs; on the host it was asked from, ask again",
+        commands=(
+            "getent ahosts {{ host_name }}; cat /etc/resolv.conf",
+            *kubectl(
+                "get service {{ lost_service }}",
+                "get endpointslices -l kubernetes.io/service-name={{ lost_service }}",
+                "get service {{ other_service }} -o wide",
+            ),
+            *(
+                form
+                for command in (f"get pods {_PODS} -o wide", f"logs {_PODS} --tail=50", "describe service kube-dns")
+                for form in (
+                    f"kubectl --context {{{{ context }}}} -n {{{{ dns_namespace }}}} {command}",
+                    f"kubectl -n {{{{ current_dns_namespace }}}} {command}",
+                )
+            ),
+        ),
+    )
+
+    client: HostTarget = Field(alias="from")
+    """
+    The host that asks, of kind `host`: a pod such as kubectl://web-0?namespace=shop, or local:// where opscheck runs
+    in the cluster. Its name server, search list and hosts file decide, as they do for every program there.
+    """
+    names: Annotated[tuple[DnsName, ...], Field(min_length=1)]
+    """What must resolve: services by their name alone (`api`), names up to `svc` (`api.shop.svc`), or full names."""
+    namespace: Annotated[Namespace, AfterValidator(_one_namespace)] | None = None
+    """The namespace of services that are named alone; the target's own by default."""
+    cluster_domain: DnsName = "cluster.local"
+    """What the names of the cluster end with."""
+    match_services: bool = True
+    """
+    Names of services must resolve to the addresses that the API server tells of them: the service's own, or those of
+    its ready endpoints where it is headless. Of these, one is enough, as DNS is always a little late.
+    """
+    latency: Graded[Duration] | None = None
+    """How long a name may take to be resolved. A packet that is lost costs 5s with the settings of most systems."""
+    grace: Duration = Duration.parse("1m")
+    """How long DNS may tell of what was there before, as caches do."""
+    timeout: Timeout | None = Duration.parse("15s")
+    """
+    How long each of its questions may take.
+
+    About half is for the name itself. Leave it longer than the 5s after which a resolver asks again, else one lost
+    packet is a resolver that does not answer.
+    """
+
+    def full_name(self, name: str) -> str:
+        """`api.shop.svc.cluster.local` for `api` and `api.shop.svc`; any other name with a dot in it is full."""
+        if "." not in name:
+            return f"{name}.{self.namespace or self.target.namespace}.svc.{self.cluster_domain}"
+        return f"{name}.{self.cluster_domain}" if name.endswith(".svc") else name
+
+    @property
+    def full_names(self) -> tuple[str, ...]:
+        """Every name once, in full."""
+        return tuple(dict.fromkeys(self.full_name(name) for name in self.names))
+
+    def resolving(self, full_name: str) -> ResolveName:
+        """The question what a name stands for."""
+        control = f"kubernetes.default.svc.{self.cluster_domain}"
+        return ResolveName(self.client.name, host_name=full_name, control=control)
+
+    def service_of(self, full_name: str) -> tuple[str, str, str] | None:
+        """Namespace and name of the service, and the host name of one of its pods or nothing; None for no service."""
+        inside, dot, _ = full_name.rpartition(f".svc.{self.cluster_domain}")
+        parts = inside.split(".")
+        if not dot or not full_name.endswith(f".svc.{self.cluster_domain}") or len(parts) not in {2, 3}:
+            return None
+        return parts[-1], parts[-2], parts[0] if len(parts) == 3 else ""  # noqa: PLR2004 - pod, service, namespace
+
+    @property
+    def service_namespaces(self) -> tuple[str, ...]:
+        """The namespaces of the services that are named, where their addresses are to be compared."""
+        found = (self.service_of(name) for name in self.full_names) if self.match_services else ()
+        return tuple(sorted({one[0] for one in found if one}))
+
+    def services(self) -> tuple[ListServices, ...]:
+        """The services of these namespaces."""
+        return tuple(ListServices(self.target.name, namespace) for namespace in self.service_namespaces)
+
+    def slices(self) -> tuple[ListEndpointSlices, ...]:
+        """Their endpoint slices."""
+        return tuple(ListEndpointSlices(self.target.name, namespace) for namespace in self.service_namespaces)
+
+    def looks_at(self) -> Iterable[Query[Any]]:
+        """Each name once, and the services and endpoint slices to compare with."""
+        return (*(self.resolving(name) for name in self.full_names), *self.services(), *self.slices())

@@ -1,0 +1,94 @@
+"""What can be expected of the logs of pods."""
+
+import re
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+
+from opscheck.core.expectation import Remediation
+from opscheck.core.query import Query
+from opscheck.core.units import ByteSize, Count, Graded
+from opscheck.systems.kubernetes.expectations.base import POD_FACTS, InNamespaces, Window, kubectl
+from opscheck.systems.kubernetes.queries.logs import PodLogs
+
+
+def _pattern(value: str) -> str:
+    try:
+        re.compile(value)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise PydanticCustomError("regex", "a regular expression ({reason})", {"reason": str(error)}) from error
+    if not value:
+        raise PydanticCustomError("regex", "a regular expression; the empty one matches every line")
+    return value
+
+
+Pattern = Annotated[str, AfterValidator(_pattern), Field(json_schema_extra={"format": "regex"})]
+
+
+class LogLines(InNamespaces, check="kubernetes.logs"):
+    """Few lines of the selected pods' logs match the pattern."""
+
+    reads_events = False
+    fact_names = POD_FACTS | {
+        "since": "the window, as kubectl reads it",
+        "logged_selector": "the selector",
+        "logged_by": "the pod with the most matching lines",
+        "exact_pattern": "the pattern, where capitals matter",
+        "caseless_pattern": "the pattern, where they do not",
+        "rollout": "that pod's owner, where it is one that rolls out",
+    }
+    default_remediation = Remediation(
+        summary="Read the lines around the most frequent message, and mend what it names",
+        commands=kubectl(
+            "logs {{ logged_by }} -c {{ container }} --since={{ since }} | grep -E -- {{ exact_pattern }} | tail",
+            "logs {{ logged_by }} -c {{ container }} --since={{ since }} | grep -iE -- {{ caseless_pattern }} | tail",
+            "logs -l {{ logged_selector }} --all-containers --prefix --tail=-1 --since={{ since }} | tail -n 100",
+            "rollout history {{ rollout }}",
+        ),
+    )
+
+    pattern: Pattern
+    """
+    A Python regular expression that is searched in each line, in its first 4 KiB.
+
+    A repeat inside a repeat, such as `(a+)+`, can take forever on some lines; write `(a++)+` or `a+`.
+    """
+    ignore_case: bool = False
+    """Let capitals and small letters be the same."""
+    window: Window
+    """
+    How far back lines count.
+
+    Kubernetes keeps the newest log file of a container, about 10 MiB by default, and that of its run before the last
+    restart; what was written before is gone, and is not counted.
+    """
+    lines: Graded[Count]
+    """How many lines may match, over all selected pods."""
+    container: str | None = Field(default=None, min_length=1)
+    """Only this container; every container but init containers by default."""
+    expect_lines: bool = False
+    """Say unknown where no line at all was logged in the window, for pods that are never silent."""
+    max_bytes: ByteSize = ByteSize.parse("10MB")
+    """How much is read of each pod. Of a longer log, what was not read is unknown."""
+
+    def logs(self) -> tuple[PodLogs, ...]:
+        """The questions it is judged by."""
+        return tuple(
+            PodLogs(
+                self.target.name,
+                namespace=namespace,
+                selector=self.selector,
+                pattern=self.pattern,
+                window_s=round(self.window),
+                ignore_case=self.ignore_case,
+                container=self.container,
+                max_bytes=int(self.max_bytes),
+            )
+            for namespace in self.namespaces
+        )
+
+    def looks_at(self) -> Iterable[Query[Any]]:
+        """One question a namespace, which the probe answers with a list of pods and a request for each container."""
+        return self.logs()

@@ -1,0 +1,149 @@
+"""What can be expected of nodes."""
+
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
+
+from opscheck.core.expectation import Remediation
+from opscheck.core.query import Query
+from opscheck.core.units import Count, Duration, Graded, Percentage
+from opscheck.systems.kubernetes.expectations.base import PLACE_FACTS, InCluster, Selector, kubectl
+from opscheck.systems.kubernetes.queries.nodes import ListNodes
+from opscheck.systems.kubernetes.queries.pods import ListPods
+from opscheck.systems.kubernetes.queries.version import AskVersion
+
+KNOWN_CONDITIONS = ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnavailable")
+"""The conditions that Kubernetes itself defines; what others mean, only a policy can say."""
+
+
+def _status(value: object) -> object:
+    # YAML reads an unquoted True as a boolean.
+    return str(value) if isinstance(value, bool) else value
+
+
+def _not_built_in(value: dict[str, str]) -> dict[str, str]:
+    for kind in value:
+        if kind in KNOWN_CONDITIONS:
+            raise PydanticCustomError(
+                "condition", "conditions beside those of Kubernetes; {kind} is always judged", {"kind": kind}
+            )
+    return value
+
+
+ConditionStatus = Annotated[Literal["True", "False"], BeforeValidator(_status)]
+
+
+class NodesHealthy(InCluster, check="kubernetes.nodes"):
+    """Every selected node is ready, under no pressure, in service, and of a version that fits the API server."""
+
+    explains_others = True
+    needs_severity = True
+    fact_names = PLACE_FACTS | {
+        "node": "the node's name",
+        "not_ready": "the node, when it is not ready or cannot be reached",
+        "short_of_memory": "the node, when the kubelet reports memory pressure",
+        "short_of_disk": "the node, when the kubelet reports disk pressure",
+        "cordoned": "the node, when it has been cordoned for too long",
+        "leaving": "the node, when it should be gone by now",
+        "outdated": "the first node whose kubelet does not fit the API server",
+        "crowded": "the node, when it has little room for more pods",
+        "missing": "the selector, when it matches too few nodes",
+    }
+    default_remediation = Remediation(
+        summary="See what the node reports, move its pods elsewhere, then repair or replace it",
+        commands=kubectl(
+            "describe node {{ node }}",
+            "get pods -A -o wide --field-selector spec.nodeName={{ not_ready }}",
+            "drain {{ not_ready }} --ignore-daemonsets --delete-emptydir-data  # if it does not come back",
+            "top pods -A --sort-by=memory  # which of them are on {{ short_of_memory }}?",
+            "debug node/{{ short_of_disk }} -it --image=busybox -- df -h /host /host/var/lib",
+            "uncordon {{ cordoned }}  # when the work on it is done",
+            "get node {{ leaving }} -o jsonpath='{.metadata.finalizers}'",
+            "get nodes -o wide  # which versions are there beside that of {{ outdated }}?",
+            "drain {{ outdated }} --ignore-daemonsets --delete-emptydir-data  # then upgrade or replace it",
+            "get pods -A -o wide --field-selector spec.nodeName={{ crowded }}",
+            "get nodes --show-labels  # what should match {{ missing }}?",
+        ),
+    )
+
+    selector: Selector | None = None
+    """A label selector for nodes, such as `node-role.kubernetes.io/control-plane`; all by default."""
+    name: str | None = Field(default=None, min_length=1)
+    """Only nodes whose name matches this, with `*` and `?` as in a file name."""
+    min_matches: Count = 1
+    """How many must be there at least; 0 is for a pool that may be scaled to nothing."""
+    grace: Duration = Duration.parse("15m")
+    """How long a node may take to become ready, or again, before that is a violation."""
+    pressure_grace: Duration = Duration.parse("10m")
+    """How long memory, disk or process identifiers may be short."""
+    cordoned_grace: Duration = Duration.parse("1d")
+    """
+    How long a node may be cordoned. So long it may also be not ready, for somebody works on it.
+
+    Counted from the time of the taint `node.kubernetes.io/unschedulable`. A node whose taint has no time, as when it
+    joined the cluster cordoned, is meant to be so.
+    """
+    removal_taints: tuple[Annotated[str, Field(min_length=1)], ...] = (
+        "ToBeDeletedByClusterAutoscaler",
+        "DeletionCandidateOfClusterAutoscaler",
+        "cloud.google.com/impending-node-termination",
+        "aws-node-termination-handler/*",
+        "karpenter.sh/disrupted",
+        "karpenter.sh/disruption",
+    )
+    """Keys of taints that say that a node is about to be removed, with `*` and `?` as in a file name."""
+    removal_grace: Duration = Duration.parse("1h")
+    """How long a node that is about to be removed may be not ready, under pressure, or there after its deletion."""
+    conditions: Annotated[dict[str, ConditionStatus], AfterValidator(_not_built_in)] = Field(default_factory=dict)
+    """
+    Further conditions and the status each should have, such as `{KernelDeadlock: "False", StorageReady: "True"}`.
+
+    Every selected node must report them. What a node reports and this does not name is never judged.
+    """
+    version_skew: Count | None = 3
+    """
+    How many minor versions a kubelet may be older than the API server; none may be newer. `null` judges no version.
+
+    A kubelet before 1.25 may be two older at most, whatever this says.
+    """
+    pods: Graded[Percentage] | None = None
+    """How many of the pods that a node can take may be there. Needs to list the pods of all namespaces."""
+    cpu_requests: Graded[Percentage] | None = None
+    """How much of a node's allocatable CPU pods may request. Needs to list the pods of all namespaces."""
+    memory_requests: Graded[Percentage] | None = None
+    """How much of a node's allocatable memory pods may request. Needs to list the pods of all namespaces."""
+
+    @property
+    def where(self) -> str:
+        """Where it looks, in words."""
+        return "the cluster"
+
+    @property
+    def selected(self) -> str:
+        """What is looked at, in words: `pool=web named node-* in the cluster`."""
+        named = f" named {self.name}" if self.name else ""
+        return f"{self.selector or 'all'}{named} in {self.where}"
+
+    @property
+    def counts_pods(self) -> bool:
+        """True when a limit can only be judged with the pods of all namespaces."""
+        return any(limit is not None for limit in (self.pods, self.cpu_requests, self.memory_requests))
+
+    def nodes(self) -> tuple[ListNodes]:
+        """The nodes."""
+        return (ListNodes(self.target.name),)
+
+    def every_pod(self) -> tuple[ListPods, ...]:
+        """The pods of all namespaces, where a limit needs them."""
+        return (ListPods(self.target.name, None),) if self.counts_pods else ()
+
+    def version(self) -> AskVersion:
+        """The API server's version."""
+        return AskVersion(self.target.name)
+
+    def looks_at(self) -> Iterable[Query[Any]]:
+        """The nodes, and what the limits need beside them."""
+        version = () if self.version_skew is None else (self.version(),)
+        return *self.nodes(), *self.every_pod(), *version

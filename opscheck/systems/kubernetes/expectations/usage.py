@@ -1,0 +1,64 @@
+"""What can be expected of the CPU and memory that nodes and pods use."""
+
+from collections.abc import Iterable
+from typing import Any, Literal, Self
+
+from pydantic import model_validator
+from pydantic_core import PydanticCustomError
+
+from opscheck.core.expectation import Remediation
+from opscheck.core.query import Query
+from opscheck.core.units import Graded, Percentage
+from opscheck.systems.kubernetes.expectations.base import POD_FACTS, InNamespaces, kubectl
+from opscheck.systems.kubernetes.queries.nodes import ListNodes
+from opscheck.systems.kubernetes.queries.pods import ListPods
+from opscheck.systems.kubernetes.queries.usage import ListNodeUsage, ListPodUsage
+
+
+class UsageWithinLimits(InNamespaces, check="kubernetes.usage"):
+    """Nodes keep room for more, and pods stay below their limits."""
+
+    any_limit_of = ("cpu", "memory")
+    reads_events = False
+    fact_names = POD_FACTS | {
+        "full_node": "the node, when its CPU or memory is short",
+        "hungry": "the pod, when it comes near its limits",
+        "memory_owner": "the pod's owner, when memory is short",
+        "doubled_memory": "twice the container's memory limit",
+    }
+    default_remediation = Remediation(
+        summary="See what uses it, then raise the limit, spread the load, or add a node",
+        commands=kubectl(
+            "describe node {{ full_node }}",
+            "top pods -A --sort-by=memory  # which of them are on {{ full_node }}?",
+            "top pod {{ hungry }} --containers",
+            "set resources {{ memory_owner }} -c {{ container }} --limits=memory={{ doubled_memory }}",
+        ),
+    )
+
+    of: Literal["nodes", "pods"]
+    """`nodes`: usage against what the node can give to pods. `pods`: usage against the limits of the containers."""
+    cpu: Graded[Percentage] | None = None
+    """How much of the CPU may be used."""
+    memory: Graded[Percentage] | None = None
+    """How much of the memory may be used; that is the working set, which the kubelet evicts on."""
+
+    @model_validator(mode="after")
+    def _nodes_have_no_namespace(self) -> Self:
+        if self.of == "nodes" and self.namespace is not None:
+            raise PydanticCustomError("namespace_of_nodes", "no `namespace` beside `of: nodes`; nodes belong to none")
+        return self
+
+    def nodes(self) -> tuple[ListNodes]:
+        """What nodes have."""
+        return (ListNodes(self.target.name),)
+
+    def node_metrics(self) -> tuple[ListNodeUsage]:
+        """What is used of it."""
+        return (ListNodeUsage(self.target.name),)
+
+    def looks_at(self) -> Iterable[Query[Any]]:
+        """A list of objects and one of metrics, for each namespace where they have one."""
+        if self.of == "nodes":
+            return *self.nodes(), *self.node_metrics()
+        return *self.ask(ListPods), *self.ask(ListPodUsage)

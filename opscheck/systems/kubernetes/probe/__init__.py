@@ -1,0 +1,156 @@
+"""Asks Kubernetes API servers. Lists are read once per run and shared by every query that needs them."""
+
+import threading
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from opscheck.core.observation import ProbeError, ProblemKind
+from opscheck.core.query import Query
+from opscheck.systems.kubernetes.probe.access import find_access
+from opscheck.systems.kubernetes.probe.client import Ask, Client, Deadline, Reply
+from opscheck.systems.kubernetes.probe.identity import ask_identity
+from opscheck.systems.kubernetes.probe.lists import list_items
+from opscheck.systems.kubernetes.probe.logs import read_logs
+from opscheck.systems.kubernetes.probe.refusals import message_of, refusal
+from opscheck.systems.kubernetes.probe.tls_secrets import list_tls_secrets
+from opscheck.systems.kubernetes.probe.volume_stats import NodeVolumes, read_volume_stats, volumes_of_node
+from opscheck.systems.kubernetes.queries.certificates import ListTlsSecrets
+from opscheck.systems.kubernetes.queries.identity import AskIdentity
+from opscheck.systems.kubernetes.queries.lists import ListObjects, ObjectList
+from opscheck.systems.kubernetes.queries.logs import PodLogs
+from opscheck.systems.kubernetes.queries.pods import ListPods, Pod
+from opscheck.systems.kubernetes.queries.storage import ReadVolumeStats, VolumeStats
+from opscheck.systems.kubernetes.queries.version import AskVersion, ServerVersion
+from opscheck.systems.kubernetes.target import KubernetesTarget
+from opscheck.transport.connect import late
+
+T = TypeVar("T")
+
+_VERSION = Ask("/version")
+_decode_version = msgspec.json.Decoder(ServerVersion).decode
+# What stands between here and an API server that is down says one of these.
+_DOWN = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
+
+
+def open_session(target: KubernetesTarget, timeout_s: float) -> "KubernetesSession":
+    """
+    Find the credentials and ask the server its version. Raises ProbeError.
+
+    A server that does not let this client ask even that is there: each query will say what it may not.
+    """
+    deadline = Deadline.after(timeout_s)
+    try:
+        access = find_access(target, deadline.at)
+    except TimeoutError as error:
+        raise late(f"no credentials in {timeout_s:g} s", timeout_s, target_down=True) from error
+    client = Client(access, target.concurrency)
+    try:
+        hello = client.reply(_VERSION, deadline)
+        _check_is_kubernetes(client, hello)
+    except BaseException:
+        client.close()
+        raise
+    return KubernetesSession(client, hello)
+
+
+def _check_is_kubernetes(client: Client, reply: Reply) -> None:
+    if reply.status in _DOWN:
+        text = f"{client.place} answered {reply.status}: {message_of(reply)}"
+        advice = "the API server behind it may be down"
+        raise ProbeError(ProblemKind.UNREACHABLE, text, advice, target_down=True)
+    if reply.status == HTTPStatus.OK and _version_in(reply.body) is None:
+        text = f"{client.place} is no Kubernetes API: it answered {message_of(reply)[:80]!r} to {_VERSION.text}"
+        advice = "correct the kubeconfig's `server`"
+        raise ProbeError(ProblemKind.UNREADABLE, text, advice, target_down=True)
+
+
+def _version_in(body: bytes) -> ServerVersion | None:
+    try:
+        return _decode_version(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+
+
+class KubernetesSession:
+    """One cluster for the length of a run."""
+
+    def __init__(self, client: Client, hello: Reply) -> None:
+        self._client = client
+        self._hello = hello
+        self._pods: dict[str | None, _Once[tuple[Pod, ...]]] = {}
+        self._volumes: dict[str, _Once[NodeVolumes]] = {}
+        self._lock = threading.Lock()
+
+    def ask(self, query: Query[Any], timeout_s: float) -> Any:
+        """Answer `query`. Raises ProbeError."""
+        deadline = Deadline.after(timeout_s)
+        match query:
+            case ListObjects():
+                return ObjectList(self._list(query, deadline))
+            case PodLogs():
+                listed = ListPods(query.target, query.namespace)
+                return read_logs(self._client, query, self._list_pods(listed, deadline), deadline)
+            case ReadVolumeStats():
+                return self._read_volume_stats(query, deadline)
+            case AskIdentity():
+                return ask_identity(self._client, deadline)
+            case AskVersion():
+                return self._version()
+        raise ProbeError(ProblemKind.UNSUPPORTED, f"a Kubernetes cluster cannot be asked {query.text()}")
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._client.close()
+
+    def _list(self, query: ListObjects[Any], deadline: Deadline) -> tuple[Any, ...]:
+        match query:
+            case ListPods():
+                return self._list_pods(query, deadline)
+            case ListTlsSecrets():
+                return list_tls_secrets(self._client, query, deadline)
+        return list_items(self._client, query, deadline)
+
+    def _version(self) -> ServerVersion:
+        # The server has said it, or refused to, when the session was opened.
+        found = _version_in(self._hello.body) if self._hello.status == HTTPStatus.OK else None
+        if found is None:
+            raise refusal(_VERSION, self._hello, self._client.access, self._client.place)
+        return found
+
+    def _read_volume_stats(self, query: ReadVolumeStats, deadline: Deadline) -> VolumeStats:
+        pods = self._list_pods(ListPods(query.target, query.namespace), deadline)
+
+        def of_node(node: str) -> NodeVolumes:
+            with self._lock:
+                once = self._volumes.setdefault(node, _Once())
+            return once.get(lambda: volumes_of_node(self._client, node, deadline), self._client, deadline)
+
+        return read_volume_stats(query, pods, of_node, self._client, deadline)
+
+    def _list_pods(self, query: ListPods, deadline: Deadline) -> tuple[Pod, ...]:
+        # Every question about logs starts with the list that other checks read as a whole.
+        with self._lock:
+            once = self._pods.setdefault(query.namespace, _Once())
+        return once.get(lambda: list_items(self._client, query, deadline), self._client, deadline)
+
+
+class _Once(Generic[T]):
+    """A value that the first to ask for it fetches, and the others wait for."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._value: T | None = None
+
+    def get(self, fetch: Callable[[], T], client: Client, deadline: Deadline) -> T:
+        """The value. Whoever waits for a fetch that fails makes another one. Raises ProbeError."""
+        if not self._lock.acquire(timeout=max(0.0, deadline.left)):
+            raise client.late(deadline)
+        try:
+            if self._value is None:
+                self._value = fetch()
+            return self._value
+        finally:
+            self._lock.release()

@@ -1,0 +1,266 @@
+"""Requests that change nothing on an API server: bounded in time and bytes, patient where it asks for patience."""
+
+import http.client
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from urllib.parse import urlencode, urlsplit
+
+import urllib3
+
+from opscheck.core.observation import ProbeError, ProblemKind
+from opscheck.systems.kubernetes.probe.access import Access
+from opscheck.systems.kubernetes.probe.refusals import refusal, retry_after
+from opscheck.systems.kubernetes.probe.wire import new_pool
+from opscheck.systems.kubernetes.queries.lists import KubernetesRule
+from opscheck.transport.connect import late, unreachable
+from opscheck.transport.timed_http import innermost, start_clock
+
+MOST_BYTES = 64 * 2**20
+"""Of one answer. A page of 500 pods has 3 to 5 MB."""
+
+_CHUNK = 2**16
+_SHORTEST_PAUSE = 0.2
+_SHORTEST_WAIT = 0.001  # urllib3 takes no time-out of 0
+_TELL_BY = 0.97  # of the time; what is known of an unfinished answer must be told before the query is given up
+_OK, _TOO_MANY, _SERVER_ERROR = 200, 429, 500
+
+Sink = Callable[[bytes], object]
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """When a question must be answered, and how long that is from its beginning."""
+
+    started: float
+    timeout_s: float
+
+    @classmethod
+    def after(cls, timeout_s: float) -> "Deadline":
+        """A deadline that many seconds from now."""
+        return cls(time.monotonic(), timeout_s)
+
+    @property
+    def at(self) -> float:
+        """On the monotonic clock."""
+        return self.started + self.timeout_s * _TELL_BY
+
+    @property
+    def left(self) -> float:
+        """Seconds until then; negative afterwards."""
+        return self.at - time.monotonic()
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One request, and the permission it takes. `rule` is None for what everybody may ask."""
+
+    path: str
+    rule: KubernetesRule | None = None
+    parameters: Mapping[str, str | int] | None = None
+    name: str | None = None
+    """The object, where the request is about one."""
+    accept: str | None = None
+    """The form of the answer, where it is not the plain one."""
+    review: bytes | None = None
+    """A question that is posted: a review, which the server answers and does not keep."""
+
+    @property
+    def url(self) -> str:
+        """Path and query."""
+        return f"{self.path}?{urlencode(self.parameters)}" if self.parameters else self.path
+
+    @property
+    def text(self) -> str:
+        """For people: the request without its paging."""
+        return f"{self.method} {self.path}"
+
+    @property
+    def method(self) -> str:
+        """GET, or POST for a review."""
+        return "GET" if self.review is None else "POST"
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What the server said, whatever its status."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    cut: bool
+    """True when there was more than was read."""
+
+
+class Client:
+    """One API server. Its methods are called from several threads at once."""
+
+    def __init__(self, access: Access, concurrency: int) -> None:
+        self.access = access
+        self.place = host_and_port(access.server)
+        self._headers = _headers(access)
+        self._pool = _open_pool(access, concurrency)
+        self._heard = 0.0
+
+    def get(self, ask: Ask, deadline: Deadline) -> bytes:
+        """The body of a good answer. Raises ProbeError with what a person can do about any other."""
+        reply = self.reply(ask, deadline)
+        if reply.status != _OK:
+            raise refusal(ask, reply, self.access, self.place)
+        return reply.body
+
+    def reply(self, ask: Ask, deadline: Deadline, *, sink: Sink | None = None, limit: int = MOST_BYTES) -> Reply:
+        """
+        The answer, whatever its status, after waiting as long as a 429 or 5xx asks for. Raises ProbeError.
+
+        With `sink`, the body of a good answer goes there piece by piece, at most `limit` bytes, and is not kept.
+        """
+        while True:
+            reply = self._exchange(ask, deadline, sink, limit)
+            wait = retry_after(reply) if reply.status == _TOO_MANY or reply.status >= _SERVER_ERROR else None
+            if wait is None:
+                return reply
+            if wait >= deadline.left:
+                raise _throttled(ask, reply, wait, deadline)
+            time.sleep(max(wait, _SHORTEST_PAUSE))
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._pool.clear()
+
+    def late(self, deadline: Deadline, text: str = "") -> ProbeError:
+        """Out of time. The target is down when nothing at all was heard of it since the question was asked."""
+        silent = self._heard < deadline.started
+        return late(text or f"no answer in {deadline.timeout_s:g} s", deadline.timeout_s, target_down=silent)
+
+    def _exchange(self, ask: Ask, deadline: Deadline, sink: Sink | None, limit: int) -> Reply:
+        response = self._send(ask, deadline)
+        self._heard = time.monotonic()
+        try:
+            return _received(response, sink, limit)
+        except (TimeoutError, urllib3.exceptions.TimeoutError) as error:
+            text = f"{ask.text} was answered {response.status}, but not to its end in {deadline.timeout_s:g} s"
+            raise self.late(deadline, text) from error
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            text = f"the answer to {ask.text} broke off: {innermost(error)}"
+            raise ProbeError(ProblemKind.UNREADABLE, text, "a proxy on the way may limit time or size") from error
+        finally:
+            response.close()
+            response.release_conn()
+
+    def _send(self, ask: Ask, deadline: Deadline) -> urllib3.BaseHTTPResponse:
+        """The head of the answer."""
+        url = self.access.server + ask.url
+        for attempt in (1, 2):
+            clock = start_clock(deadline.at)
+            try:
+                return self._request(ask, url, deadline)
+            except urllib3.exceptions.NewConnectionError as error:  # to urllib3 a refusal is a kind of time-out
+                raise self._failed(error, ask) from error
+            except (TimeoutError, urllib3.exceptions.TimeoutError, urllib3.exceptions.EmptyPoolError) as error:
+                raise self.late(deadline) from error
+            except urllib3.exceptions.ProtocolError as error:
+                # A server may close an idle connection just when it is used again; then another one is made.
+                if clock.received or attempt > 1:
+                    raise self._failed(error, ask) from error
+            except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+                raise self._failed(error, ask) from error
+        raise AssertionError(ask)  # pragma: no cover - the second attempt returns or raises
+
+    def _request(self, ask: Ask, url: str, deadline: Deadline) -> urllib3.BaseHTTPResponse:
+        left = max(deadline.left, _SHORTEST_WAIT)
+        return self._pool.request(
+            ask.method,
+            url,
+            body=ask.review,
+            headers=self._headers_for(ask),
+            preload_content=False,
+            redirect=False,
+            timeout=left,
+            pool_timeout=left,
+        )
+
+    def _headers_for(self, ask: Ask) -> urllib3.HTTPHeaderDict:
+        headers = self._headers.copy()
+        if ask.accept:
+            headers["Accept"] = ask.accept
+        if ask.review is not None:
+            headers["Content-Type"] = "application/json"
+        return headers
+
+    def _failed(self, error: Exception, ask: Ask) -> ProbeError:
+        cause = innermost(error)
+        if isinstance(cause, ValueError) and not isinstance(cause, OSError):  # certificate errors are both
+            # Without its text, which would quote a header with a secret.
+            text = "a credential of the kubeconfig has characters that no HTTP header may have"
+            return ProbeError(ProblemKind.UNSUPPORTED, text, "is there a line break in the token?", target_down=True)
+        if isinstance(error, urllib3.exceptions.ProxyError):
+            text = f"the proxy {host_and_port(self.access.proxy or '')} does not let through to {self.place}: {cause}"
+            advice = "correct the kubeconfig's proxy-url, or HTTPS_PROXY and NO_PROXY"
+            return ProbeError(ProblemKind.UNREACHABLE, text, advice, target_down=True)
+        if isinstance(error, urllib3.exceptions.ProtocolError):
+            return self._no_answer(cause, ask)
+        if isinstance(cause, OSError):
+            return _with_advice(unreachable(cause, self.place))
+        return ProbeError(ProblemKind.UNREACHABLE, f"{self.place} cannot be reached: {cause}", target_down=True)
+
+    def _no_answer(self, cause: BaseException, ask: Ask) -> ProbeError:
+        if isinstance(cause, http.client.HTTPException) and not isinstance(cause, ConnectionError):
+            text = f"{self.place} did not answer {ask.text} in HTTP: {type(cause).__name__}"
+            return ProbeError(ProblemKind.UNREADABLE, text, "does the kubeconfig's `server` need https://?")
+        text = f"{self.place} closed the connection without answering {ask.text}"
+        down = not self._heard  # one request that a server answers with nothing says little about the others
+        return ProbeError(ProblemKind.UNREACHABLE, text, "is this the API server's port?", target_down=down)
+
+
+def _headers(access: Access) -> urllib3.HTTPHeaderDict:
+    headers = urllib3.HTTPHeaderDict({"Accept": "application/json, */*", "Accept-Encoding": "gzip"})
+    headers["User-Agent"] = "opscheck"
+    for name, value in access.headers:  # a name may come several times, as Impersonate-Group does
+        headers.add(name, value)
+    return headers
+
+
+def _received(response: urllib3.BaseHTTPResponse, sink: Sink | None, limit: int) -> Reply:
+    kept = bytearray()
+    take = kept.extend if sink is None or response.status != _OK else sink
+    left = limit
+    for chunk in response.stream(_CHUNK, decode_content=True):
+        take(chunk[:left])
+        left -= len(chunk)
+        if left < 0:
+            break
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return Reply(response.status, headers, bytes(kept), left < 0)
+
+
+def _throttled(ask: Ask, reply: Reply, wait: float, deadline: Deadline) -> ProbeError:
+    text = (
+        f"the API server asks to wait {wait:g} s before {ask.text} ({reply.status}); there are {deadline.timeout_s:g} s"
+    )
+    return ProbeError(ProblemKind.LATE, text, "raise the target's timeout, or lower its concurrency")
+
+
+def _with_advice(error: ProbeError) -> ProbeError:
+    """The same problem; where a certificate is not trusted, with the place in a kubeconfig that says whom to trust."""
+    if "unknown authority" not in error.problem.text:
+        return error
+    advice = "put the authority's certificate into the kubeconfig as certificate-authority-data"
+    return ProbeError(error.problem.kind, error.problem.text, advice, target_down=True)
+
+
+def _open_pool(access: Access, size: int) -> urllib3.PoolManager:
+    try:
+        return new_pool(access, size)
+    except (urllib3.exceptions.HTTPError, AssertionError, ValueError) as error:
+        text = f"the proxy {host_and_port(access.proxy or '')} cannot be used: {error}"
+        advice = "use a proxy-url that starts with http:// or https://"
+        raise ProbeError(ProblemKind.UNSUPPORTED, text, advice, target_down=True) from error
+
+
+def host_and_port(url: str) -> str:
+    """Where `url` leads, without credentials and path."""
+    parts = urlsplit(url if "://" in url else f"//{url}")
+    port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+    host = f"[{parts.hostname}]" if parts.hostname and ":" in parts.hostname else parts.hostname
+    return f"{host}:{port}" if port else f"{host}"

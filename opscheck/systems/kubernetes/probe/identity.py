@@ -1,0 +1,56 @@
+"""Who this client is: the API server's own word, beside what the kubeconfig says."""
+
+import json
+
+import msgspec
+
+from opscheck.core.query import Identity
+from opscheck.systems.kubernetes.probe.client import Ask, Client, Deadline
+from opscheck.systems.kubernetes.probe.refusals import refusal
+
+_CREATED, _FORBIDDEN, _NOT_FOUND = 201, 403, 404
+_REVIEW = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+_ASK = Ask("/apis/authentication.k8s.io/v1/selfsubjectreviews", review=json.dumps(_REVIEW).encode())
+
+
+class _User(msgspec.Struct, frozen=True):
+    username: str = ""
+    groups: tuple[str, ...] | None = None
+
+
+class _Status(msgspec.Struct, frozen=True, rename="camel"):
+    user_info: _User = _User()
+
+
+class _Review(msgspec.Struct, frozen=True):
+    status: _Status = _Status()
+
+
+_decode = msgspec.json.Decoder(_Review).decode
+
+
+def ask_identity(client: Client, deadline: Deadline) -> Identity:
+    """
+    The cluster and the user. Raises ProbeError.
+
+    A server older than 1.28 does not answer the question, and one that forbids it still has an address; then only
+    that is known, and how the client authenticated.
+    """
+    access = client.access
+    reply = client.reply(_ASK, deadline)
+    if reply.status not in {_CREATED, _FORBIDDEN, _NOT_FOUND}:
+        raise refusal(_ASK, reply, access, client.place)
+    user = _user(reply.body) if reply.status == _CREATED else _User()
+    return Identity(
+        place=access.server + (f" (context {access.context})" if access.context else ""),
+        user=user.username,
+        groups=user.groups or (),
+        authenticated_by=access.identity,
+    )
+
+
+def _user(body: bytes) -> _User:
+    try:
+        return _decode(body).status.user_info
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return _User()

@@ -1,0 +1,105 @@
+"""LIST in pages: only the needed fields are decoded, page by page, and nothing of a page is kept twice."""
+
+import threading
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from opscheck.core.observation import ProbeError, ProblemKind
+from opscheck.systems.kubernetes.probe.client import Ask, Client, Deadline
+from opscheck.systems.kubernetes.probe.refusals import refusal, status_of
+from opscheck.systems.kubernetes.probe.sharing import Sharing
+from opscheck.systems.kubernetes.queries.lists import ListObjects
+
+PAGE = 500
+
+_METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+_OK, _GONE = 200, 410
+_RESTARTS = 1
+_SHOWN = 40
+_SHORT = 2000
+"""So many objects are small enough as they are; to share what repeats costs a tenth of the time of the rest."""
+
+_LOOKING_INTO_TYPES = threading.Lock()
+
+T = TypeVar("T")
+
+
+class _ListMetadata(msgspec.Struct, frozen=True):
+    continue_: str | None = msgspec.field(name="continue", default=None)
+
+
+class _Page(msgspec.Struct, Generic[T], frozen=True):
+    # Both must be there: anything else that is JSON must not pass for an empty list.
+    kind: str
+    items: tuple[T, ...] | None
+    metadata: _ListMetadata | None = None
+
+
+def list_items(
+    client: Client, query: ListObjects[Any], deadline: Deadline, *, item: type[T] | None = None
+) -> tuple[T, ...]:
+    """
+    Every object that `query` asks for, decoded into its own struct, or into `item`, which the answer is made of then.
+
+    A namespace that does not exist has no objects; an API server does not tell the two apart. Raises ProbeError.
+    """
+    decode = _decoder(item or query.item)
+    items, token, restarts, sharing = list[T](), "", 0, Sharing()
+    while True:
+        ask = _page(query, token)
+        reply = client.reply(ask, deadline)
+        if reply.status == _GONE and token:
+            # The pages are older than etcd's last compaction. The server offers to go on with what is there now.
+            token = status_of(reply).continue_token or ""
+            if not token:
+                restarts, items = restarts + 1, []
+            if restarts > _RESTARTS:
+                raise _unreadable(ask, "the list expired again and again while it was read", "raise the timeout")
+            continue
+        if reply.status != _OK:
+            raise refusal(ask, reply, client.access, client.place)
+        page = _decoded(decode, reply.body, ask, cut=reply.cut)
+        following = (page.metadata and page.metadata.continue_) or ""
+        if len(items) >= _SHORT:
+            sharing.share(page.items or ())
+        items += page.items or ()
+        if not following:
+            return tuple(items)
+        if following == token:
+            raise _unreadable(ask, "the server continues the list at the same place for ever", "")
+        token = following
+
+
+def _decoder(item: type[T]) -> Callable[[bytes], _Page[T]]:
+    # msgspec looks into a type when it is first used, and runs Python meanwhile. A second thread that comes to the same
+    # type, or to a part of it, then decodes with what is half known, which ends the process (a segmentation fault).
+    with _LOOKING_INTO_TYPES:
+        return msgspec.json.Decoder(_Page[item]).decode  # type: ignore[valid-type]  # the type is a value here
+
+
+def _page(query: ListObjects[Any], token: str) -> Ask:
+    group = f"/apis/{query.group}" if query.group else "/api"
+    namespace = f"/namespaces/{query.namespace}" if query.namespace else ""
+    parameters: dict[str, str | int] = {"limit": PAGE} | query.parameters | ({"continue": token} if token else {})
+    accept = _METADATA if query.only_metadata else None
+    return Ask(f"{group}/{query.version}{namespace}/{query.plural}", query.rule, parameters, accept=accept)
+
+
+def _decoded(decode: Callable[[bytes], Any], body: bytes, ask: Ask, *, cut: bool) -> Any:
+    if cut:
+        raise _unreadable(ask, "the answer is too large", "look at fewer objects")
+    try:
+        page = decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        start = body[:_SHOWN].decode("utf-8", "replace").split("\n")[0]
+        text = f"it is no list of objects ({error}); it starts with {start!r}"
+        raise _unreadable(ask, text, "does the kubeconfig's `server` lead to a proxy's sign-in page?") from error
+    if not page.kind.endswith("List"):
+        raise _unreadable(ask, f"it is a {page.kind!r} and no list", "")
+    return page
+
+
+def _unreadable(ask: Ask, text: str, advice: str) -> ProbeError:
+    return ProbeError(ProblemKind.UNREADABLE, f"the answer to {ask.text} cannot be read: {text}", advice)

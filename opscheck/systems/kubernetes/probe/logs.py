@@ -1,0 +1,147 @@
+"""Answers what containers logged: one request per container, several at a time, lines counted as they arrive."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from opscheck.core.observation import ProbeError, ProblemKind
+from opscheck.core.units import format_duration
+from opscheck.systems.kubernetes.probe.client import Ask, Client, Deadline, Reply
+from opscheck.systems.kubernetes.probe.log_lines import LogScan, compiled, most_frequent
+from opscheck.systems.kubernetes.probe.log_plan import LogRead, plan_reads
+from opscheck.systems.kubernetes.probe.parallel import in_parallel
+from opscheck.systems.kubernetes.probe.refusals import message_of, refusal
+from opscheck.systems.kubernetes.queries.label_selectors import parse_selector
+from opscheck.systems.kubernetes.queries.lists import KubernetesRule
+from opscheck.systems.kubernetes.queries.logs import ContainerLog, LogMatches, PodLogs
+from opscheck.systems.kubernetes.queries.owners import top_owner
+from opscheck.systems.kubernetes.queries.pods import Pod
+
+_OK, _BAD_REQUEST, _NOT_FOUND = 200, 400, 404
+
+# The kubelet's words for a container that never ran.
+_NOT_STARTED = "is waiting to start"
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What came of one log: its scans, and its line in the answer. None: the pod is gone."""
+
+    read: LogRead
+    scans: tuple[LogScan, ...]
+    log: ContainerLog | None
+
+
+def read_logs(client: Client, query: PodLogs, pods: Iterable[Pod], deadline: Deadline) -> LogMatches:
+    """Count the matching lines of those `pods` that the query selects. Raises ProbeError."""
+    there, now = tuple(pods), datetime.now(UTC)
+    selector = parse_selector(query.selector)
+    selected = [pod for pod in there if selector.matches(pod.labels)]
+    reads = [(read, len(planned)) for pod in selected for planned in [plan_reads(pod, query, now)] for read in planned]
+
+    def one(job: tuple[LogRead, int]) -> _Part:
+        read, siblings = job
+        return _Reader(client, query, deadline).part(read, query.max_bytes // siblings)
+
+    parts = in_parallel(one, reads, deadline, lambda read: _too_many(read, len(reads), client, deadline))
+    gone = {id(part.read.pod) for part in parts if part.log is None}
+    return LogMatches(
+        pods_there=len(there),
+        pods_selected=len(selected) - len(gone),
+        containers=tuple(part.log for part in parts if part.log is not None),
+        signatures=most_frequent((part.log.pod, scan) for part in parts if part.log for scan in part.scans),
+    )
+
+
+class _Reader:
+    def __init__(self, client: Client, query: PodLogs, deadline: Deadline) -> None:
+        self._client = client
+        self._query = query
+        self._deadline = deadline
+        self._matches = compiled(query.pattern, ignore_case=query.ignore_case)
+
+    def part(self, read: LogRead, budget: int) -> _Part:
+        """What one log holds. Raises ProbeError when all the others would meet the same."""
+        if read.not_started:
+            return _Part(read, (), _log(read, (), not_started=read.not_started))
+        try:
+            return self._read(read, budget)
+        except ProbeError as error:
+            if error.problem.kind is not ProblemKind.UNREADABLE:
+                raise
+            return _Part(read, (), _log(read, (), unread=error.problem.text))
+
+    def _read(self, read: LogRead, budget: int) -> _Part:
+        # A log that is too long is read from both ends: `limitBytes` keeps the oldest lines of the window, and
+        # what happens now is at the other end.
+        old = LogScan(self._matches)
+        refused, cut = self._scan(read, old, max(1, budget // 2), tail=None)
+        if refused is not None:
+            return self._refused(read, refused)
+        if not cut or old.last is None:
+            return _Part(read, (old,), _log(read, (old,), cut=cut))
+        new = LogScan(self._matches, after=old.last)
+        refused, cut = self._scan(read, new, max(1, budget - budget // 2), tail=old.seen)
+        if refused is not None:
+            return self._refused(read, refused)
+        whole = not cut and new.first is not None and new.first <= old.last
+        return _Part(read, (old, new), _log(read, (old, new), cut=not whole))
+
+    def _scan(self, read: LogRead, scan: LogScan, limit: int, tail: int | None) -> tuple[Reply | None, bool]:
+        """Feed `scan`. The reply where the server refuses, and whether the log is longer than was read."""
+        reply = self._client.reply(self._ask(read, limit, tail), self._deadline, sink=scan.feed, limit=limit)
+        if reply.status != _OK:
+            return reply, False
+        cut = reply.cut or scan.size >= limit
+        scan.finish(cut=cut)
+        return None, cut
+
+    def _ask(self, read: LogRead, limit: int, tail: int | None) -> Ask:
+        parameters: dict[str, str | int] = {"container": read.container, "timestamps": "true"}
+        parameters |= {"sinceSeconds": self._query.window_s, "limitBytes": limit}
+        parameters |= {"previous": "true"} if read.previous else {}
+        parameters |= {"tailLines": tail} if tail is not None else {}
+        rule = KubernetesRule("", "pods/log", "get", self._query.namespace)
+        return Ask(f"/api/v1/namespaces/{read.pod.namespace}/pods/{read.pod.name}/log", rule, parameters)
+
+    def _refused(self, read: LogRead, reply: Reply) -> _Part:
+        said = message_of(reply)
+        if reply.status == _NOT_FOUND:
+            return _Part(read, (), None)  # the pod was deleted since it was listed
+        if reply.status == _BAD_REQUEST and _NOT_STARTED in said:
+            return _Part(read, (), _log(read, (), not_started=said.rpartition(": ")[2]))
+        if reply.status == _BAD_REQUEST or reply.status >= 500:  # noqa: PLR2004 - the kubelet's own failures
+            return _Part(read, (), _log(read, (), unread=said or f"answered {reply.status}"))
+        raise refusal(self._ask(read, 1, None), reply, self._client.access, self._client.place)
+
+
+def _log(
+    read: LogRead, scans: Sequence[LogScan], *, cut: bool = False, not_started: str = "", unread: str = ""
+) -> ContainerLog:
+    return ContainerLog(
+        namespace=read.pod.namespace,
+        pod=read.pod.name,
+        container=read.container,
+        previous=read.previous,
+        owner=top_owner(read.pod),
+        lines=sum(scan.lines for scan in scans),
+        matches=sum(scan.matched for scan in scans),
+        size=sum(scan.size for scan in scans),
+        first_match=min((scan.first_match for scan in scans if scan.first_match), default=None),
+        last_match=max((scan.last_match for scan in scans if scan.last_match), default=None),
+        cut=cut,
+        not_started=not_started,
+        # The kubelet reports its failures with status 200, as a line without a time.
+        unread=unread or next((scan.complaint for scan in scans if scan.complaint), ""),
+    )
+
+
+def _too_many(read: int, count: int, client: Client, deadline: Deadline) -> ProbeError:
+    text = f"{read} of {count} logs were read in {format_duration(deadline.timeout_s)}"
+    error = client.late(deadline, text)
+    return ProbeError(
+        ProblemKind.LATE,
+        text,
+        "raise `timeout`, or narrow `selector`, `window` or `max_bytes`",
+        target_down=error.problem.target_down,
+    )

@@ -1,0 +1,133 @@
+"""What it means when an API server says no, in words for the person who can change it."""
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from opscheck.core.masking import mask_secrets
+from opscheck.core.observation import ProbeError, ProblemKind
+from opscheck.systems.kubernetes.probe.access import Access
+from opscheck.systems.kubernetes.queries.lists import KubernetesRule
+
+if TYPE_CHECKING:
+    from opscheck.systems.kubernetes.probe.client import Ask, Reply
+
+METRICS = "metrics.k8s.io"
+
+_UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _TOO_MANY, _UNAVAILABLE = 401, 403, 404, 429, 503
+_LONGEST = 300
+_IF_ABSENT = "is its version too old, or a CustomResourceDefinition missing? Where that is meant: `when_absent: skip`"
+
+
+class _Details(msgspec.Struct, frozen=True, rename="camel"):
+    retry_after_seconds: float | None = None
+
+
+class _ListMetadata(msgspec.Struct, frozen=True):
+    continue_: str | None = msgspec.field(name="continue", default=None)
+
+
+class Status(msgspec.Struct, frozen=True):
+    """The `Status` object that an API server refuses with."""
+
+    kind: str = ""
+    message: str | None = None
+    reason: str | None = None
+    metadata: _ListMetadata | None = None
+    details: _Details | None = None
+
+    @property
+    def continue_token(self) -> str | None:
+        """Where a list that expired can go on."""
+        return (self.metadata and self.metadata.continue_) or None
+
+
+_decode_status = msgspec.json.Decoder(Status).decode
+
+
+def status_of(reply: "Reply") -> Status:
+    """What the body says; an empty Status where it is none, as from a proxy."""
+    try:
+        found = _decode_status(reply.body)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return Status()
+    return found if found.kind == "Status" else Status()
+
+
+def message_of(reply: "Reply") -> str:
+    """The server's own words, in one line, without secrets."""
+    content_type = reply.headers.get("content-type", "")
+    if "html" in content_type:
+        return "an HTML page, as from a proxy"
+    text = status_of(reply).message or reply.body[: 4 * _LONGEST].decode("utf-8", "replace")
+    return mask_secrets(" ".join(text.split()))[:_LONGEST]
+
+
+def retry_after(reply: "Reply") -> float | None:
+    """How long the server asks to wait; None when it does not ask for that."""
+    header = reply.headers.get("retry-after", "")
+    details = status_of(reply).details
+    if header.isdigit():
+        return float(header)
+    if details and details.retry_after_seconds is not None:
+        return max(0.0, details.retry_after_seconds)
+    return 1.0 if reply.status == _TOO_MANY else None
+
+
+def refusal(ask: "Ask", reply: "Reply", access: Access, place: str) -> ProbeError:
+    """The problem that an answer other than 200 stands for."""
+    if reply.status == _UNAUTHORIZED:
+        text = f"{place} does not know the client (401); it authenticated with {access.identity}"
+        # Who is not known may ask nothing: that concerns every question to this cluster, and is told once.
+        return ProbeError(ProblemKind.DENIED, text, access.advice, target_down=True)
+    if reply.status == _FORBIDDEN:
+        return _forbidden(ask, reply, access)
+    if ask.rule and ask.rule.api_group == METRICS and _is_about_metrics(reply):
+        return _no_metrics(reply)
+    if reply.status == _NOT_FOUND:
+        return _not_found(ask, reply, place)
+    if 300 <= reply.status < 400:  # noqa: PLR2004 - the redirects
+        text = f"{place} redirects {ask.text} to {reply.headers.get('location', 'nowhere').partition('?')[0]}"
+        return ProbeError(ProblemKind.UNREADABLE, text, "the kubeconfig's `server` should be the API server itself")
+    text = f"{place} answered {ask.text} with {reply.status}: {message_of(reply) or 'nothing more'}"
+    return ProbeError(ProblemKind.UNREADABLE, text, "see the API server's own log and its load")
+
+
+def _is_about_metrics(reply: "Reply") -> bool:
+    return reply.status == _UNAVAILABLE or (reply.status == _NOT_FOUND and _is_the_servers_own(reply))
+
+
+def _not_found(ask: "Ask", reply: "Reply", place: str) -> ProbeError:
+    if _is_the_servers_own(reply):
+        return ProbeError(ProblemKind.ABSENT, f"{place} does not serve {ask.path} (404)", _IF_ABSENT)
+    # A policy may skip what a cluster does not serve; what a proxy does not know must never be taken for that.
+    text = f"{place} answered {ask.text} with 404, and not as an API server does: {message_of(reply) or 'nothing'}"
+    return ProbeError(ProblemKind.UNREADABLE, text, "does the kubeconfig's `server` lead to a proxy?")
+
+
+def _is_the_servers_own(reply: "Reply") -> bool:
+    """True for the two ways in which an API server says that it does not serve something."""
+    return status_of(reply).kind == "Status" or reply.body.strip() == b"404 page not found"
+
+
+def _forbidden(ask: "Ask", reply: "Reply", access: Access) -> ProbeError:
+    said = message_of(reply) or "forbidden"
+    if ask.rule is None:
+        return ProbeError(ProblemKind.DENIED, f"{ask.text} is forbidden (403): {said}")
+    text = f"{access.identity} may not {ask.rule.text()} (403): {said}"
+    return ProbeError(ProblemKind.DENIED, text, f"grant {grant(ask.rule)}; `opscheck permissions` prints the role")
+
+
+def grant(rule: KubernetesRule) -> str:
+    """The RBAC rule that allows it, as it is written in a role."""
+    where = f"a Role in namespace {rule.namespace}" if rule.namespace else "a ClusterRole"
+    return f'{{apiGroups: ["{rule.api_group}"], resources: ["{rule.resource}"], verbs: ["{rule.verb}"]}} with {where}'
+
+
+def _no_metrics(reply: "Reply") -> ProbeError:
+    if reply.status == _NOT_FOUND:
+        advice = "install metrics-server, or say `when_absent: skip`"
+        return ProbeError(ProblemKind.ABSENT, f"the cluster does not serve {METRICS} (404)", advice)
+    text = f"the cluster's {METRICS} does not answer (503): {message_of(reply)}"
+    advice = "see why metrics-server is down: kubectl get apiservice v1beta1.metrics.k8s.io"
+    return ProbeError(ProblemKind.UNSUPPORTED, text, advice)

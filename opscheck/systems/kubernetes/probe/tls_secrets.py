@@ -1,0 +1,44 @@
+"""TLS secrets by their public part: of `data` nothing but `tls.crt` is decoded, and of that only certificates stay."""
+
+import base64
+import binascii
+from typing import final
+
+import msgspec
+
+from opscheck.systems.kubernetes.probe.client import Client, Deadline
+from opscheck.systems.kubernetes.probe.lists import list_items
+from opscheck.systems.kubernetes.queries.certificates import ListTlsSecrets, Secret
+from opscheck.systems.kubernetes.queries.objects import KubernetesObject, Part
+from opscheck.systems.tls.x509 import certificates_in_pem
+
+
+@final
+class PublicData(Part, frozen=True):
+    """What is decoded of a secret's data. A field for the key must never stand here."""
+
+    certificate: str | None = msgspec.field(default=None, name="tls.crt")
+
+
+@final
+class PublicSecret(KubernetesObject, frozen=True):
+    """A secret as far as it is public."""
+
+    data: PublicData | None = None
+
+
+def list_tls_secrets(client: Client, query: ListTlsSecrets, deadline: Deadline) -> tuple[Secret, ...]:
+    """What the certificates in the secrets there say. Raises ProbeError."""
+    return tuple(_public(one) for one in list_items(client, query, deadline, item=PublicSecret))
+
+
+def _public(secret: PublicSecret) -> Secret:
+    text = (secret.data and secret.data.certificate) or ""
+    if not text:
+        return Secret(metadata=secret.metadata, unreadable="tls.crt is empty")
+    try:
+        # Whatever else somebody may have put there, such as a key, is left behind here.
+        return Secret(metadata=secret.metadata, certificates=certificates_in_pem(base64.b64decode(text)))
+    except (binascii.Error, ValueError):
+        # Not the error's own words, which may show what is there.
+        return Secret(metadata=secret.metadata, unreadable="tls.crt is no certificate in PEM, or only a part of one")

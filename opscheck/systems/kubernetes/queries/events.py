@@ -1,0 +1,62 @@
+"""Warning events: what components of the cluster complained about lately. Evidence, and never a verdict."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import final
+
+from opscheck.systems.kubernetes.queries.lists import ListObjects
+from opscheck.systems.kubernetes.queries.objects import KubernetesObject, Part, Timestamp
+
+
+@final
+class ObjectReference(Part, frozen=True):
+    """Which object an event is about."""
+
+    kind: str | None = None
+    namespace: str | None = None
+    name: str | None = None
+    uid: str | None = None
+
+
+@final
+class EventSeries(Part, frozen=True):
+    """How often the same happened, as writers of events.k8s.io count it."""
+
+    count: int | None = None
+    last_observed_time: Timestamp | None = None
+
+
+@final
+class Event(KubernetesObject, frozen=True):
+    """A Warning event. The server forgets it after an hour by default, so that its absence proves nothing."""
+
+    involved_object: ObjectReference | None = None
+    reason: str | None = None
+    message: str | None = None
+    count: int | None = None
+    last_timestamp: Timestamp | None = None
+    """Null where the writer used events.k8s.io (kubernetes/kubernetes#90482)."""
+    event_time: Timestamp | None = None
+    series: EventSeries | None = None
+
+    @property
+    def seen_at(self) -> datetime | None:
+        """When it happened last."""
+        last_of_series = self.series and self.series.last_observed_time
+        return last_of_series or self.last_timestamp or self.event_time or self.created
+
+    @property
+    def times(self) -> int:
+        """How often it happened."""
+        return (self.series and self.series.count) or self.count or 1
+
+
+@dataclass(frozen=True)
+class ListWarnings(
+    ListObjects[Event],
+    name="kubernetes.warnings",
+    resource="events",
+    called="Warning events",
+    parameters={"fieldSelector": "type=Warning"},
+):
+    """The Warning events there."""

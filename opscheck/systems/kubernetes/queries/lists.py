@@ -1,0 +1,110 @@
+"""Lists of objects: one request per kind and namespace, whatever is selected from it afterwards."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, TypeVar, get_args
+
+import msgspec
+
+from opscheck.core.query import Permission, Query
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class KubernetesRule(Permission):
+    """One verb on one resource, as RBAC grants it. `namespace` None is the whole cluster."""
+
+    api_group: str
+    resource: str
+    verb: str
+    namespace: str | None = None
+
+    @property
+    def risk(self) -> str:
+        """What else it allows."""
+        return _RISKS.get((self.api_group, self.resource), "")
+
+    def text(self) -> str:
+        """As a person says it: `list pods.metrics.k8s.io in namespace shop`."""
+        resource = f"{self.resource}.{self.api_group}" if self.api_group else self.resource
+        return f"{self.verb} {resource} {f'in namespace {self.namespace}' if self.namespace else 'in the cluster'}"
+
+
+# The kubelet takes the GET that opens a websocket for reading, so that `get` is enough to run commands
+# (kubernetes/autoscaler#9140).
+_RISKS = {
+    ("", "nodes/proxy"): "whoever has it can run commands in every pod of the cluster, also with `get` alone",
+    ("", "secrets"): "whoever has it can read every secret there, keys and passwords too; opscheck keeps none of them",
+}
+
+
+class ObjectList(msgspec.Struct, Generic[T], frozen=True):
+    """Every object that was asked for."""
+
+    items: tuple[T, ...] = ()
+
+
+@dataclass(frozen=True)
+class ListObjects(Query[ObjectList[T]], Generic[T]):
+    """
+    Every object of a kind in a namespace; in the cluster where `namespace` is None.
+
+    Subclass it per kind with `resource="jobs.v1.batch"`: plural, version and group, as kubectl takes them (`pods`
+    alone is of the core's v1). It has no selector on purpose: checks select from the answer, so that any number of
+    them share one request.
+    """
+
+    namespace: str | None = None
+
+    group: ClassVar[str] = ""
+    version: ClassVar[str] = "v1"
+    plural: ClassVar[str] = ""
+    item: ClassVar[Any] = None
+    """The struct that each object is decoded into."""
+    namespaced: ClassVar[bool] = True
+    called: ClassVar[str] = ""
+    """What people call them; the plural by default."""
+    parameters: ClassVar[dict[str, str]] = {}
+    """What the request says beside its paging, such as a field selector."""
+    only_metadata: ClassVar[bool] = False
+    """Ask for nothing but metadata: that it exists, never what it holds."""
+
+    def __init_subclass__(  # noqa: PLR0913 - the words of a class, each by its name
+        cls,
+        name: str = "",
+        *,
+        resource: str = "",
+        of_cluster: bool = False,
+        called: str = "",
+        parameters: dict[str, str] | None = None,
+        only_metadata: bool = False,
+        **options: Any,
+    ) -> None:
+        super().__init_subclass__(name, **options)
+        if not name:
+            return
+        cls.plural, version, cls.group = (*resource.split(".", 2), "", "")[:3]
+        cls.version, cls.called = version or "v1", called or cls.plural
+        cls.namespaced = not of_cluster
+        cls.parameters, cls.only_metadata = parameters or {}, only_metadata
+        cls.item = get_args(cls.__orig_bases__[0])[0]  # type: ignore[attr-defined]  # every generic has it
+        cls.answer = ObjectList[cls.item]  # type: ignore[name-defined]  # the type is a value here
+
+    @property
+    def scope(self) -> str | None:
+        """The namespace."""
+        return self.namespace
+
+    @property
+    def rule(self) -> KubernetesRule:
+        """What it takes: to list them there."""
+        return KubernetesRule(self.group, self.plural, "list", self.namespace)
+
+    def permissions(self) -> tuple[Permission, ...]:
+        """List them there."""
+        return (self.rule,)
+
+    def text(self) -> str:
+        """For people: `list pods in namespace shop`."""
+        everywhere = "" if not self.namespaced else " in every namespace"
+        return f"list {self.called}{f' in namespace {self.namespace}' if self.namespace else everywhere}"

@@ -1,0 +1,132 @@
+"""Velero's backups, schedules and storage locations, as far as checks read them."""
+
+from dataclasses import dataclass
+from typing import final
+
+from opscheck.systems.kubernetes.queries.lists import ListObjects
+from opscheck.systems.kubernetes.queries.objects import KubernetesObject, Part, Timestamp
+
+SCHEDULE_LABEL = "velero.io/schedule-name"
+LOCATION_LABEL = "velero.io/storage-location"
+
+
+@final
+class BackupSpec(Part, frozen=True):
+    """What was asked for."""
+
+    storage_location: str | None = None
+
+
+@final
+class BackupStatus(Part, frozen=True):
+    """What became of it."""
+
+    phase: str | None = None
+    start_timestamp: Timestamp | None = None
+    """When it began. A backup that was restored, or found in a bucket, was created at another time."""
+    completion_timestamp: Timestamp | None = None
+    """When it ended, well or not."""
+    expiration: Timestamp | None = None
+    """When Velero deletes it, with what it holds."""
+    errors: int | None = None
+    warnings: int | None = None
+    failure_reason: str | None = None
+    validation_errors: tuple[str, ...] | None = None
+
+
+@final
+class Backup(KubernetesObject, frozen=True):
+    """A backup by Velero."""
+
+    spec: BackupSpec | None = None
+    status: BackupStatus | None = None
+
+    @property
+    def schedule(self) -> str:
+        """The name of the schedule that it was made by; empty for others."""
+        return self.labels.get(SCHEDULE_LABEL, "")
+
+    @property
+    def location(self) -> str:
+        """Where it is stored."""
+        return (self.spec and self.spec.storage_location) or self.labels.get(LOCATION_LABEL, "")
+
+
+@final
+class ScheduleTemplate(Part, frozen=True):
+    """What its backups are like."""
+
+    storage_location: str | None = None
+
+
+@final
+class ScheduleSpec(Part, frozen=True):
+    """What was asked for."""
+
+    schedule: str | None = None
+    paused: bool | None = None
+    template: ScheduleTemplate | None = None
+
+
+@final
+class ScheduleStatus(Part, frozen=True):
+    """What Velero makes of it. Its `lastBackup` is the last one it began, good or not, and is not read."""
+
+    phase: str | None = None
+    validation_errors: tuple[str, ...] | None = None
+
+
+@final
+class Schedule(KubernetesObject, frozen=True):
+    """A schedule by which Velero makes backups."""
+
+    spec: ScheduleSpec | None = None
+    status: ScheduleStatus | None = None
+
+
+@final
+class StorageLocationSpec(Part, frozen=True):
+    """What was asked for."""
+
+    default: bool | None = None
+
+
+@final
+class StorageLocationStatus(Part, frozen=True):
+    """What Velero found there."""
+
+    phase: str | None = None
+    last_validation_time: Timestamp | None = None
+    message: str | None = None
+
+
+@final
+class BackupStorageLocation(KubernetesObject, frozen=True):
+    """A bucket that Velero stores backups in."""
+
+    spec: StorageLocationSpec | None = None
+    status: StorageLocationStatus | None = None
+
+
+@dataclass(frozen=True)
+class ListVeleroBackups(
+    ListObjects[Backup], name="velero.backups", resource="backups.v1.velero.io", called="Velero's backups"
+):
+    """Every backup there."""
+
+
+@dataclass(frozen=True)
+class ListVeleroSchedules(
+    ListObjects[Schedule], name="velero.schedules", resource="schedules.v1.velero.io", called="Velero's schedules"
+):
+    """Every schedule there."""
+
+
+@dataclass(frozen=True)
+class ListStorageLocations(
+    ListObjects[BackupStorageLocation],
+    name="velero.storage_locations",
+    resource="backupstoragelocations.v1.velero.io",
+    called="Velero's storage locations",
+):
+    """Every storage location there."""

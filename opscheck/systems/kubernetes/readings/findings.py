@@ -1,0 +1,223 @@
+"""Findings about pods: one for each, or one for many that suffer from the same, and what commands may name of them."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from opscheck.core.units import format_duration
+from opscheck.systems.kubernetes.expectations.base import Matched
+from opscheck.systems.kubernetes.expectations.pods import PodsHealthy, RestartLimit
+from opscheck.systems.kubernetes.queries.owners import controller, is_of_job, top_owner
+from opscheck.systems.kubernetes.queries.pods import Pod
+from opscheck.systems.kubernetes.queries.storage import mounts_of
+from opscheck.systems.kubernetes.readings.containers import (
+    Restarts,
+    containers,
+    described,
+    described_end,
+    has_restarted,
+    restarts_within,
+)
+from opscheck.systems.kubernetes.readings.pods import Kind, Trouble, as_one, phase, trouble_of
+from opscheck.systems.kubernetes.readings.quantities import doubled
+from opscheck.systems.kubernetes.readings.references import owner_reference, reference
+from opscheck.systems.kubernetes.readings.selection import Selection
+from opscheck.systems.kubernetes.target import KubernetesTarget
+
+_MADE_BY_THE_NODE = {"CreateContainerError", "RunContainerError"}
+
+ROLLED_OUT = ("deployment/", "statefulset/", "daemonset/")
+"""Owners that `kubectl rollout` knows."""
+
+
+def troubles(expectation: PodsHealthy, selection: Selection, now: datetime) -> tuple[Trouble, ...]:
+    """
+    Everything that is wrong with the selected pods, in the order of their names.
+
+    From the second pod of an owner with the same trouble on, it is one: a rollout went wrong, and not fifty pods.
+    """
+    found: dict[tuple[object, ...], list[Trouble]] = {}
+    for pod in selection.matched:
+        trouble = (
+            trouble_of(pod, now, expectation.grace)
+            or _ran_out_of_memory(pod, expectation.no_oom_kill_within, now)
+            or _restarts_too_often(pod, expectation.restarts, now)
+        )
+        if trouble is not None:
+            found.setdefault(_alike(trouble), []).append(trouble)
+    return tuple(as_one(tuple(group)) if len(group) > 1 else group[0] for group in found.values())
+
+
+def _alike(trouble: Trouble) -> tuple[object, ...]:
+    if trouble.kind is Kind.NODE_LOST and trouble.node:
+        return trouble.kind, trouble.node
+    return (
+        trouble.kind,
+        trouble.pod.namespace,
+        top_owner(trouble.pod) or trouble.pod.name,
+        trouble.container and trouble.container.name,
+        trouble.out_of_memory,
+    )
+
+
+def _ran_out_of_memory(pod: Pod, within: float | None, now: datetime) -> Trouble | None:
+    if within is None or pod.is_terminating or phase(pod) == "Succeeded":
+        return None
+    window = format_duration(within)
+    for container in containers(pod):
+        ended = container.out_of_memory
+        if ended is not None and (ended.finished_at is None or (now - ended.finished_at).total_seconds() <= within):
+            return Trouble(
+                Kind.OUT_OF_MEMORY,
+                pod,
+                f"container {container.name} ran out of memory: {described(ended, container, now)}",
+                f"no container out of memory in {window}",
+                ended.finished_at,
+                container,
+            )
+    return None
+
+
+def _restarts_too_often(pod: Pod, limit: RestartLimit | None, now: datetime) -> Trouble | None:
+    if limit is None:
+        return None
+    restarts = pod_restarts(pod, limit.within, now)
+    if restarts.at_most <= limit.at_most:
+        return None
+    worst = max(containers(pod), key=lambda container: restarts_within(container, pod, now, limit.within).at_most)
+    window = format_duration(limit.within)
+    exact = restarts.at_least == restarts.at_most
+    count = f"{restarts.at_most}" if exact else f"{restarts.at_least} to {restarts.at_most}"
+    ended = worst.last_end
+    return Trouble(
+        Kind.RESTARTS,
+        pod,
+        f"{count} restarts in {window}: container {worst.name}, {described_end(worst, now)}",
+        f"at most {limit.at_most} restarts in {window}",
+        ended and ended.finished_at,
+        worst,
+        () if exact else ("Kubernetes counts restarts since the pod was made and keeps the time of the last one only",),
+    )
+
+
+def pod_restarts(pod: Pod, within: float, now: datetime) -> Restarts:
+    """The restarts of all containers together, as `kubectl get pods` shows them, inside the window."""
+    if not has_restarted(pod) or pod.is_terminating or phase(pod) == "Succeeded" or is_of_job(pod):
+        return Restarts(0, 0)
+    each = [restarts_within(container, pod, now, within) for container in containers(pod)]
+    return Restarts(sum(one.at_least for one in each), sum(one.at_most for one in each))
+
+
+def most_restarts(selection: Selection, within: float, now: datetime) -> tuple[str, int]:
+    """The pod with the most restarts in the window, and how many these may be."""
+    counts = [(pod_restarts(pod, within, now).at_most, pod.name) for pod in selection.matched]
+    count, name = max(counts, default=(0, ""))
+    return (name if count else "", count)
+
+
+def subject(expectation: PodsHealthy, trouble: Trouble) -> str:
+    """The pod, or what several have in common: their owner, or the node they were lost with."""
+    if trouble.alike and trouble.kind is Kind.NODE_LOST and trouble.node:
+        return f"node/{trouble.node}"
+    return expectation.subject(trouble.pod, top_owner(trouble.pod) if trouble.alike else "")
+
+
+def observed(trouble: Trouble) -> str:
+    """What was seen, with the owner that a person would change, where that is not the subject."""
+    owner = top_owner(trouble.pod)
+    return f"{trouble.observed}; {owner}" if owner and not trouble.alike else trouble.observed
+
+
+def about(target: KubernetesTarget, trouble: Trouble) -> str:
+    """The reference of what it is about, as `subject` names it."""
+    if not trouble.alike:
+        return reference(target, "pod", trouble.pod.name, trouble.pod.namespace)
+    if trouble.kind is Kind.NODE_LOST and trouble.node:
+        return reference(target, "node", trouble.node)
+    return owner_reference(target, trouble.pod)
+
+
+def because(target: KubernetesTarget, trouble: Trouble) -> tuple[str, ...]:
+    """
+    References of what would explain it: the node, the claims it waits for, what made it.
+
+    Of several pods only what explains each of them, for a node that is down must not hide what fails elsewhere.
+    """
+    each = [tuple(_causes(target, one)) for one in trouble.alike or (trouble,)]
+    return tuple(cause for cause in each[0] if all(cause in others for others in each))
+
+
+def _causes(target: KubernetesTarget, trouble: Trouble) -> Iterator[str]:
+    pod = trouble.pod
+    if trouble.node and _may_be_the_nodes_fault(trouble):
+        yield reference(target, "node", trouble.node)
+    if trouble.kind is Kind.UNSCHEDULED:
+        for mount in mounts_of(pod):
+            yield reference(target, "persistentvolumeclaim", mount.claim, pod.namespace)
+    maker = controller(pod)
+    job = reference(target, "job", maker.name or "", pod.namespace) if maker and maker.kind == "Job" else ""
+    yield from dict.fromkeys(owner for owner in (job, owner_reference(target, pod)) if owner)
+
+
+def _may_be_the_nodes_fault(trouble: Trouble) -> bool:
+    # What crashes, or asks for an image that there is not, does so on every node.
+    if trouble.kind is Kind.CANNOT_START:
+        return bool(trouble.container and trouble.container.waiting_reason in _MADE_BY_THE_NODE)
+    return trouble.kind in {Kind.NODE_LOST, Kind.STUCK, Kind.UNREADY, Kind.TOMBSTONE}
+
+
+def place_facts(target: KubernetesTarget, namespace: str | None) -> dict[str, str]:
+    """Where commands go. Those for a context that the policy pins, and those without, tell themselves apart by it."""
+    name = namespace or target.namespace
+    if target.context:
+        return {"namespace": name, "context": target.context}
+    return {"namespace": name, "current_namespace": name}
+
+
+def pod_facts(target: KubernetesTarget, pod: Pod) -> dict[str, str]:
+    """What every command about a pod may name."""
+    known = {"pod": pod.name, "owner": top_owner(pod), "node": pod.node}
+    return place_facts(target, pod.namespace) | {name: value for name, value in known.items() if value}
+
+
+def facts(target: KubernetesTarget, trouble: Trouble) -> dict[str, str]:
+    """What commands may name of this finding; by what is missing, the wrong ones leave themselves out."""
+    container = {"container": trouble.container.name} if trouble.container else {}
+    return pod_facts(target, trouble.pod) | container | dict(_remedies(trouble))
+
+
+def _remedies(trouble: Trouble) -> Iterator[tuple[str, str]]:
+    pod, owner = trouble.pod.name, top_owner(trouble.pod)
+    rolled_out = owner.startswith(ROLLED_OUT)
+    match trouble.kind:
+        case Kind.CRASH | Kind.RESTARTS | Kind.OUT_OF_MEMORY:
+            yield "crashed", pod
+        case Kind.UNSCHEDULED:
+            yield "unscheduled", pod
+        case Kind.UNREADY:
+            yield "unready", pod
+        case Kind.NODE_LOST if trouble.node:
+            yield "lost_node", trouble.node
+        case Kind.STUCK:
+            yield "stuck", pod
+        case Kind.TOMBSTONE:
+            yield "tombstone", pod
+    if rolled_out and trouble.kind in {Kind.CRASH, Kind.CANNOT_START}:
+        yield "failed_rollout", owner
+    if rolled_out and trouble.kind is Kind.UNREADY:
+        yield "unready_rollout", owner
+    limit = trouble.container.memory_limit if trouble.container else None
+    if rolled_out and trouble.out_of_memory and limit and (more := doubled(limit)):
+        yield from (("out_of_memory", owner), ("doubled_memory", more))
+
+
+def out_of_memory_pods(selection: Selection, within: float, now: datetime) -> int:
+    """How many of the selected pods have a container that ran out of memory in the window."""
+    return sum(_ran_out_of_memory(pod, within, now) is not None for pod in selection.matched)
+
+
+def too_few_facts(expectation: Matched, kind: str = "pod") -> dict[str, str]:
+    """What commands may name when objects of a kind are missing."""
+    if expectation.only_namespace is None:
+        return {}
+    missing = expectation.selector or expectation.name or f"any {kind}"
+    return place_facts(expectation.target, expectation.only_namespace) | {"missing": missing}

@@ -1,0 +1,25 @@
+"""Kubernetes targets."""
+
+from opscheck.core.target import Target
+
+
+class KubernetesTarget(Target, kind="kubernetes"):
+    """A Kubernetes cluster, reached as kubectl reaches it: kubeconfig, or the pod's own service account."""
+
+    namespace: str = "default"
+    """The namespace that expectations look at where they name none."""
+    context: str | None = None
+    """The kubeconfig context that must be used; the current one by default."""
+    server: str | None = None
+    """The API server that must be found there, such as https://prod.example.com:6443; another one is refused."""
+    kubeconfig: str | None = None
+    """The kubeconfig file; $KUBECONFIG or ~/.kube/config by default, else the pod's service account."""
+
+    @property
+    def address(self) -> str:
+        """Context and namespace."""
+        return f"{self.context or 'current context'}, namespace {self.namespace}"
+
+    def facts(self) -> dict[str, str]:
+        """Its `namespace`, and the `context` where the policy names one."""
+        return {"namespace": self.namespace} | ({"context": self.context} if self.context else {})

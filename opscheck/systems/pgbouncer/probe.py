@@ -1,0 +1,212 @@
+"""
+Asks PgBouncer's console.
+
+It speaks the simple protocol alone, and its tables have other columns in each version: they are read by name.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from selectors import EVENT_READ, DefaultSelector
+from time import monotonic
+from typing import Any, TypeAlias
+
+import psycopg
+from psycopg import pq
+
+from opscheck.core.observation import ProbeError, ProblemKind
+from opscheck.core.query import Identity, Query
+from opscheck.systems.pgbouncer.queries import AskBouncer, AskPools, Pool, PooledDatabase, Pools
+from opscheck.systems.pgbouncer.target import PgbouncerTarget
+from opscheck.systems.postgres.probe.libpq import Connection, TooManyConnections, connect
+from opscheck.systems.postgres.probe.refusals import NO_CONNECTION
+from opscheck.transport.connection_lock import own_deadline, turn
+
+Row: TypeAlias = dict[str, str]
+Show: TypeAlias = Callable[[str], list[Row]]
+
+_CONSOLE = "pgbouncer"
+# Servers that nobody uses: `sv_used` are those that have been idle for long and are tested before they are used again.
+_FREE = ("sv_idle", "sv_used")
+_NO_CONSOLE = "this is no console of PgBouncer"
+_NAME_CONSOLE = "name the database pgbouncer in the dsn: postgresql://user:password@host:6432/pgbouncer"
+
+
+def open_session(target: PgbouncerTarget, timeout_s: float) -> "PgbouncerSession":
+    """Enter the console. Raises ProbeError with `target_down`."""
+    session = PgbouncerSession(target)
+    session.enter(own_deadline(timeout_s), timeout_s)
+    return session
+
+
+class PgbouncerSession:
+    """One connection to the console, made again once when it was closed."""
+
+    def __init__(self, target: PgbouncerTarget) -> None:
+        self._dsn = target.dsn
+        self._lock = threading.Lock()
+        self._console: Connection | None = None
+
+    def enter(self, deadline: float, timeout_s: float) -> Connection:
+        """Connect. Raises ProbeError."""
+        try:
+            self._console = connect(self._dsn.get_secret_value(), deadline)
+        except TimeoutError:
+            raise _silence(timeout_s, NO_CONNECTION) from None
+        except TooManyConnections as full:
+            text = f"PgBouncer refuses: {full.refusal.text}"
+            raise ProbeError(ProblemKind.UNREACHABLE, text, "raise max_client_conn", target_down=True) from None
+        return self._console
+
+    def ask(self, query: Query[Any], timeout_s: float) -> Any:
+        """The answer to `query`. Raises ProbeError."""
+        deadline = own_deadline(timeout_s)
+        with turn(self._lock, deadline, timeout_s):
+            return self._answer(query, deadline, timeout_s)
+
+    def close(self) -> None:
+        """Leave the console."""
+        if self._console is not None:
+            self._console.close()
+            self._console = None
+
+    def _answer(self, query: Query[Any], deadline: float, timeout_s: float) -> Any:
+        if type(query) not in _READERS:
+            raise ProbeError(ProblemKind.UNSUPPORTED, f"the PgBouncer probe does not answer {query.name}")
+        used_before = self._console is not None
+        try:
+            return self._read(query, deadline, timeout_s)
+        except psycopg.OperationalError:
+            self.close()
+            if not used_before:
+                raise _lost() from None
+        try:  # it may have been restarted since
+            return self._read(query, deadline, timeout_s)
+        except psycopg.OperationalError:
+            self.close()
+            raise _lost() from None
+
+    def _read(self, query: Query[Any], deadline: float, timeout_s: float) -> Any:
+        console = self._console or self.enter(deadline, timeout_s)
+
+        def show(what: str) -> list[Row]:
+            try:
+                return _show(console, what, deadline)
+            except TimeoutError:
+                self.close()  # what it still says would be taken for the next answer
+                raise _silence(timeout_s) from None
+
+        return _READERS[type(query)](show, console)
+
+
+def _show(console: Connection, what: str, deadline: float) -> list[Row]:
+    """The rows of a SHOW. Raises TimeoutError, OperationalError for a lost connection, ProbeError for a refusal."""
+    pgconn = console.pgconn
+    pgconn.send_query(f"SHOW {what}".encode())
+    while pgconn.flush():
+        pass
+    result = None
+    while (found := _next_result(pgconn, deadline)) is not None:
+        result = found
+    if result is None or result.status != pq.ExecStatus.TUPLES_OK:
+        raise _refusal(what, "" if result is None else result.error_message.decode(errors="replace"))
+    names = [(result.fname(column) or b"").decode() for column in range(result.nfields)]
+    return [
+        {name: (result.get_value(row, column) or b"").decode(errors="replace") for column, name in enumerate(names)}
+        for row in range(result.ntuples)
+    ]
+
+
+def _next_result(pgconn: Any, deadline: float) -> Any:
+    while pgconn.is_busy():
+        with DefaultSelector() as selector:
+            selector.register(pgconn.socket, EVENT_READ)
+            if not selector.select(max(0.0, deadline - monotonic())):
+                raise TimeoutError
+        pgconn.consume_input()
+    return pgconn.get_result()
+
+
+def _refusal(what: str, message: str) -> ProbeError:
+    text = " ".join(message.removeprefix("ERROR:").split())
+    if "admin access needed" in text:
+        return ProbeError(ProblemKind.DENIED, f"SHOW {what}: {text}")
+    if "invalid command" in text:
+        return ProbeError(ProblemKind.UNSUPPORTED, f"this version does not know SHOW {what}")
+    return ProbeError(ProblemKind.UNSUPPORTED, f"{_NO_CONSOLE}: SHOW {what} says {text}", _NAME_CONSOLE)
+
+
+def _silence(timeout_s: float, advice: str = "") -> ProbeError:
+    return ProbeError(ProblemKind.LATE, f"no answer in {timeout_s:g} s", advice, target_down=True)
+
+
+def _lost() -> ProbeError:
+    return ProbeError(ProblemKind.UNREACHABLE, "PgBouncer closed the connection", target_down=True)
+
+
+def _read_identity(show: Show, console: Connection) -> Identity:
+    (row,) = show("VERSION")
+    return Identity(place=next(iter(row.values())), user=console.info.user)
+
+
+def _read_pools(show: Show, console: Connection) -> Pools:  # noqa: ARG001 - as every reader
+    databases = {row["name"]: row for row in show("DATABASES") if row["name"] != _CONSOLE}
+    users = {row["name"]: row for row in show("USERS")}
+    lists = {row["list"]: int(row["items"]) for row in show("LISTS")}
+    maximum = _number(_setting(show, "CONFIG").get("max_client_conn", ""))
+    state = _setting(show, "STATE")
+    return Pools(
+        pools=tuple(_pool(row, databases, users) for row in show("POOLS") if row["database"] != _CONSOLE),
+        databases=tuple(_database(row) for row in databases.values()),
+        clients=max(0, lists["used_clients"] + lists.get("login_clients", 0) - 1),
+        max_clients=maximum,
+        paused=state["paused"] in {"yes", "1"} if "paused" in state else None,
+    )
+
+
+def _setting(show: Show, what: str) -> dict[str, str]:
+    """A table of names and values; empty where this version has none, or does not show it to us."""
+    try:
+        return {first: second for first, second, *_ in (tuple(row.values()) for row in show(what))}
+    except ProbeError as error:
+        if error.problem.target_down:
+            raise
+        return {}
+
+
+def _pool(row: Row, databases: Mapping[str, Row], users: Mapping[str, Row]) -> Pool:
+    servers = {name: int(value) for name, value in row.items() if name.startswith("sv_")}
+    return Pool(
+        database=row["database"],
+        user=row["user"],
+        mode=row.get("pool_mode", ""),
+        active=int(row["cl_active"]),
+        waiting=int(row["cl_waiting"]),
+        waited_s=int(row["maxwait"]) + int(row.get("maxwait_us") or 0) / 1_000_000,
+        servers=sum(servers.values()),
+        in_use=sum(count for name, count in servers.items() if name not in _FREE),
+        size=_size(users.get(row["user"], {}), databases.get(row["database"], {})),
+    )
+
+
+def _size(user: Row, database: Row) -> int:
+    """A user's own pool size, from 1.24 on, goes before the database's."""
+    own = _number(user.get("pool_size", ""))
+    return own if own is not None else _number(database.get("pool_size", "")) or 0
+
+
+def _database(row: Row) -> PooledDatabase:
+    return PooledDatabase(
+        name=row["name"],
+        server=":".join(part for part in (row.get("host", ""), row.get("port", "")) if part) if row.get("host") else "",
+        paused=row.get("paused", "0") not in {"0", ""},
+        disabled=row.get("disabled", "0") not in {"0", ""},
+        connections=int(row.get("current_connections") or 0),
+        max_connections=int(row.get("max_connections") or 0),
+    )
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isdigit() else None
+
+
+_READERS: Mapping[type[Any], Callable[[Show, Connection], Any]] = {AskBouncer: _read_identity, AskPools: _read_pools}

@@ -1,0 +1,24 @@
+"""PgBouncer targets."""
+
+from pydantic import Field, SecretStr
+
+from opscheck.core.target import Target, without_credentials
+from opscheck.core.units import PositiveCount
+
+
+class PgbouncerTarget(Target, kind="pgbouncer"):
+    """A PgBouncer, by its console. One connection serves the whole run."""
+
+    dsn: SecretStr
+    """A libpq connection string or URL that names the database `pgbouncer`, for one of its `stats_users`."""
+    concurrency: PositiveCount = Field(default=1, le=1)
+    """Always one question at a time."""
+
+    @property
+    def address(self) -> str:
+        """Host, port and the console's name."""
+        return without_credentials(self.dsn.get_secret_value())
+
+    def facts(self) -> dict[str, str]:
+        """Its `dsn`, so that a command reaches the console as opscheck did."""
+        return {"dsn": self.dsn.get_secret_value()}

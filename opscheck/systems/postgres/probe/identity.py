@@ -1,0 +1,69 @@
+"""Reads which server answers, and what the role that asks may do there."""
+
+import msgspec
+
+from opscheck.core.query import Identity
+from opscheck.systems.postgres.probe.libpq import Connection
+from opscheck.systems.postgres.probe.statements import Readers, major_version, one_row
+from opscheck.systems.postgres.queries.base import NEWEST_KNOWN
+from opscheck.systems.postgres.queries.identity import AskIdentity, AskOwnRole, OwnRole
+
+_SERVER = """
+    SELECT current_user::text AS role, current_setting('server_version') AS version, pg_is_in_recovery() AS standby,
+           (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS superuser
+"""
+# Who logged in, and not who SET ROLE made of it: whoever has the dsn can RESET ROLE.
+_OWN_ROLE = """
+    WITH own AS MATERIALIZED (SELECT * FROM pg_roles WHERE rolname = session_user),
+    writable AS MATERIALIZED (
+        SELECT c.oid::regclass::text AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace, own
+        WHERE c.relkind IN ('r', 'p', 'f', 'v') AND NOT own.rolsuper
+          AND n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%%'
+          AND has_schema_privilege(own.oid, n.oid, 'USAGE')
+          AND has_table_privilege(own.oid, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE')
+    )
+    SELECT own.rolname::text AS name, own.rolsuper AS superuser, own.oid = 10 AS bootstrap,
+           (SELECT coalesce(array_agg(attribute ORDER BY attribute), '{}') FROM unnest(
+               ARRAY['CREATEROLE', 'CREATEDB', 'REPLICATION', 'BYPASSRLS'],
+               ARRAY[own.rolcreaterole, own.rolcreatedb, own.rolreplication, own.rolbypassrls]
+           ) AS each (attribute, granted) WHERE granted AND NOT own.rolsuper) AS attributes,
+           (SELECT coalesce(array_agg(r.rolname::text ORDER BY r.rolname), '{}') FROM pg_roles r
+            WHERE NOT own.rolsuper AND (r.rolsuper OR r.rolname = ANY (%(acting)s))
+              AND pg_has_role(own.oid, r.oid, 'MEMBER')) AS roles,
+           (SELECT coalesce(array_agg(datname::text ORDER BY datname), '{}') FROM pg_database
+            WHERE NOT own.rolsuper AND pg_has_role(own.oid, datdba, 'MEMBER')) AS owned,
+           (SELECT coalesce(array_agg(name), '{}') FROM (SELECT * FROM writable ORDER BY 1 LIMIT 5) few) AS writable,
+           (SELECT count(*) FROM writable) AS writable_count
+    FROM own
+"""
+# Predefined roles that do more than read and watch, of whatever version.
+_ACTING_ROLES = [
+    "pg_write_all_data",
+    "pg_read_server_files",
+    "pg_write_server_files",
+    "pg_execute_server_program",
+    "pg_signal_backend",
+    "pg_signal_autovacuum_worker",
+    "pg_checkpoint",
+    "pg_maintain",
+    "pg_create_subscription",
+]
+
+
+def _ask_identity(connection: Connection, query: AskIdentity) -> Identity:  # noqa: ARG001 - as every reader
+    row = one_row(connection, _SERVER)
+    place = f"PostgreSQL {row['version']}, {'standby' if row['standby'] else 'primary'}"
+    if major_version(connection) > NEWEST_KNOWN:
+        place += f"; it is newer than opscheck knows, and is asked in the words of {NEWEST_KNOWN}"
+    if not row["superuser"]:
+        return Identity(place=place, user=row["role"])
+    role = row["role"]
+    warning = f"opscheck logs in as the superuser {role}; `opscheck permissions` prints a role that may only read"
+    return Identity(place=place, user=role, groups=("superuser",), warning=warning)
+
+
+def _ask_own_role(connection: Connection, query: AskOwnRole) -> OwnRole:  # noqa: ARG001 - as every reader
+    return msgspec.convert(one_row(connection, _OWN_ROLE, {"acting": _ACTING_ROLES}), OwnRole)
+
+
+READERS: Readers = {AskIdentity: _ask_identity, AskOwnRole: _ask_own_role}

@@ -1,0 +1,258 @@
+"""One server for the length of a run: one connection, one more for each database that is visited, and read-only."""
+
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib import import_module
+from time import monotonic
+from typing import Any
+
+import msgspec
+import psycopg
+
+from opscheck.core.observation import ProbeError, ProblemKind
+from opscheck.core.query import Query
+from opscheck.systems.postgres import queries as questions
+from opscheck.systems.postgres.probe.libpq import TOO_MANY_CONNECTIONS, Connection, TooManyConnections, connect
+from opscheck.systems.postgres.probe.refusals import NO_CONNECTION
+from opscheck.systems.postgres.probe.statements import Reader
+from opscheck.systems.postgres.queries.base import DatabaseQuery, PostgresQuery, identifier
+from opscheck.systems.postgres.queries.sessions import Refusal, Sessions, SessionsAnswer
+from opscheck.systems.postgres.target import PostgresTarget
+from opscheck.transport.connection_lock import own_deadline, turn
+
+# Of what is then left, so that the server cancels a statement before the connection is cut.
+_SERVER_SHARE = 0.9
+
+_CANCELLED, _LOCK_NOT_AVAILABLE, _PERMISSION_DENIED = "57014", "55P03", "42501"
+_POOLER = "08P01"  # PgBouncer's only code
+_UNKNOWN_TO_SERVER = "42"  # syntax, columns and functions that this version does not have
+_CONNECTION_LOST = ("08", "57P", TOO_MANY_CONNECTIONS)
+
+# In the transaction alone: what SET leaves on a session would, behind a pooler, befall whoever gets that server
+# process next, and a read-only application is an outage.
+_BEGIN = """
+    BEGIN READ ONLY; SET LOCAL statement_timeout = {ms}; SET LOCAL lock_timeout = {lock_ms};
+    SET LOCAL idle_in_transaction_session_timeout = {ms}; SET LOCAL jit = off
+"""
+
+
+def open_session(target: PostgresTarget, timeout_s: float) -> "PostgresSession":
+    """Connect, or learn that the server is full. Raises ProbeError with `target_down` when neither."""
+    session = PostgresSession(target)
+    session.reach(timeout_s)
+    return session
+
+
+class _Line:
+    """The way to one database: a connection while somebody needs it, and whose turn it is."""
+
+    def __init__(self, database: str | None) -> None:
+        self.database = database
+        self.turns = threading.Lock()
+        self.connection: Connection | None = None
+        self.users = 0
+
+    def close(self) -> None:
+        """Hang up."""
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
+
+
+class PostgresSession:
+    """A connection to the database of the dsn, made again once when the server has closed it, and some for visits."""
+
+    def __init__(self, target: PostgresTarget) -> None:
+        self._dsn = target.dsn
+        self._guard = threading.Lock()
+        self._home = _Line(None)
+        self._visits: dict[str, _Line] = {}
+        """Those to other databases than that of the dsn: that are asked now, and the last one."""
+        self._refusal: Refusal | None = None
+        self._granted: dict[str, bool] = {}
+
+    def reach(self, timeout_s: float) -> None:
+        """Connect for the first time. A server that is full is remembered: for one query that is the answer."""
+        try:
+            self._connect(self._home, own_deadline(timeout_s), timeout_s)
+        except TooManyConnections as full:
+            self._refusal = full.refusal
+
+    def ask(self, query: Query[Any], timeout_s: float) -> Any:
+        """The answer to `query`. Raises ProbeError."""
+        deadline = own_deadline(timeout_s)
+        with self._line(query) as line, turn(line.turns, deadline, timeout_s):
+            return self._answer(query, line, deadline, timeout_s)
+
+    def close(self) -> None:
+        """Close the connections."""
+        for line in (self._home, *self._visits.values()):
+            line.close()
+
+    @contextmanager
+    def _line(self, query: Query[Any]) -> Iterator[_Line]:
+        """The line to the database it is asked in; nobody hangs up meanwhile. Lines that nobody uses end here."""
+        line, idle = self._choose(query)
+        for one in idle:
+            one.close()
+        try:
+            yield line
+        finally:
+            with self._guard:
+                line.users -= 1
+
+    def _choose(self, query: Query[Any]) -> tuple[_Line, list[_Line]]:
+        database = query.database if isinstance(query, DatabaseQuery) else None
+        home = self._home.connection
+        with self._guard:
+            if database is None or (home is not None and home.info.dbname == database):
+                self._home.users += 1
+                return self._home, []  # it is at home in the database that the question names
+            line = self._visits.setdefault(database, _Line(database))
+            line.users += 1
+            idle = [name for name, one in self._visits.items() if not one.users]
+            return line, [self._visits.pop(name) for name in idle]
+
+    def _answer(self, query: Query[Any], line: _Line, deadline: float, timeout_s: float) -> Any:
+        if self._refusal is None:
+            try:
+                return self._read(query, line, deadline, timeout_s)
+            except TooManyConnections as full:
+                self._refusal = full.refusal
+        if isinstance(query, Sessions):
+            return SessionsAnswer(refusal=self._refusal)
+        text = f"the server has no connection left: {self._refusal.text}"
+        raise ProbeError(ProblemKind.UNREACHABLE, text, target_down=True)
+
+    def _read(self, query: Query[Any], line: _Line, deadline: float, timeout_s: float) -> Any:
+        reader = _reader(query)
+        used_before = line.connection
+        try:
+            return self._try(reader, query, line, deadline, timeout_s)
+        except ProbeError as error:
+            # The server may have closed it since: a restart, or a limit on idle sessions.
+            if used_before is None or error.problem.kind is not ProblemKind.UNREACHABLE:
+                raise
+        return self._try(reader, query, line, deadline, timeout_s)
+
+    def _try(self, reader: Reader, query: Query[Any], line: _Line, deadline: float, timeout_s: float) -> Any:
+        connection = line.connection or self._open(line, deadline, timeout_s)
+        late = threading.Event()
+        try:
+            with _cut_off(connection, deadline, late), _transaction(connection, deadline):
+                self._require(connection, query)
+                return reader(connection, query)
+        except psycopg.Error as error:
+            if connection.closed:
+                line.close()
+            raise (_silence(timeout_s) if late.is_set() else _problem(error, timeout_s)) from None
+
+    def _open(self, line: _Line, deadline: float, timeout_s: float) -> Connection:
+        if line.database is None:
+            return self._connect(line, deadline, timeout_s)
+        try:
+            return self._connect(line, deadline, timeout_s)
+        except TooManyConnections as full:
+            text = f"refused by database {line.database}: {full.refusal.text}"
+            raise ProbeError(ProblemKind.UNREACHABLE, text) from None
+        except ProbeError as error:
+            # The server is there: somebody is connected to it.
+            error.problem = msgspec.structs.replace(error.problem, target_down=False)
+            raise
+
+    def _connect(self, line: _Line, deadline: float, timeout_s: float) -> Connection:
+        try:
+            line.connection = connect(self._dsn.get_secret_value(), deadline, line.database)
+        except TimeoutError:
+            raise _silence(timeout_s, NO_CONNECTION) from None
+        return line.connection
+
+    def _require(self, connection: Connection, query: Query[Any]) -> None:
+        """Make sure of the roles without which the answer would not be true. Raises ProbeError with the GRANT."""
+        for grant in query.needs if isinstance(query, PostgresQuery) else ():
+            if grant.role not in self._granted:
+                self._granted[grant.role] = _has_role(connection, grant.role)
+            if not self._granted[grant.role]:
+                user = connection.info.user
+                text = f"role {user} is no member of {grant.role}: {grant.reason}"
+                raise ProbeError(ProblemKind.DENIED, text, f"GRANT {grant.role} TO {identifier(user)}")
+
+
+def _has_role(connection: Connection, role: str) -> bool:
+    found = connection.execute("SELECT pg_has_role(current_user, %s, 'USAGE')", (role,)).fetchone()
+    return found == (True,)
+
+
+def _reader(query: Query[Any]) -> Reader:
+    """What answers this kind of query: it is in the module of the same name as the query's."""
+    package, _, field = type(query).__module__.rpartition(".")
+    if package == questions.__name__:
+        readers = import_module(f"{__package__}.{field}").READERS
+        if type(query) in readers:
+            reader: Reader = readers[type(query)]
+            return reader
+    raise ProbeError(ProblemKind.UNSUPPORTED, f"the PostgreSQL probe does not answer {query.name}")
+
+
+@contextmanager
+def _cut_off(connection: Connection, deadline: float, late: threading.Event) -> Iterator[None]:
+    """
+    Shut the socket when time is up, and set `late`: nobody waits on for a server that has fallen silent.
+
+    The oldest psycopg that is supported has no time-out for a query.
+    """
+    with socket.socket(fileno=os.dup(connection.fileno())) as line:
+
+        def cut() -> None:
+            late.set()
+            with suppress(OSError):  # the server was faster
+                line.shutdown(socket.SHUT_RDWR)
+
+        timer = threading.Timer(max(0.0, deadline - monotonic()), cut)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            timer.join()
+
+
+@contextmanager
+def _transaction(connection: Connection, deadline: float) -> Iterator[None]:
+    milliseconds = int(max(1.0, (deadline - monotonic()) * 1000 * _SERVER_SHARE))
+    # In one message, for the way to a server may be long.
+    connection.execute(_BEGIN.format(ms=milliseconds, lock_ms=milliseconds // 2 or 1))
+    try:
+        yield
+    finally:
+        if not connection.closed:
+            connection.execute("ROLLBACK")
+
+
+def _silence(timeout_s: float, advice: str = "") -> ProbeError:
+    return ProbeError(ProblemKind.LATE, f"no answer in {timeout_s:g} s", advice, target_down=True)
+
+
+def _problem(error: psycopg.Error, timeout_s: float) -> ProbeError:
+    """What an error during a query means; by SQLSTATE, because messages are localised."""
+    sqlstate = error.sqlstate or ""
+    text = error.diag.message_primary or " ".join(str(error).split())
+    if sqlstate == _CANCELLED:
+        return ProbeError(
+            ProblemKind.LATE, f"the query had no answer in {timeout_s:g} s, so the server ended it: {text}"
+        )
+    if sqlstate == _LOCK_NOT_AVAILABLE:
+        return ProbeError(ProblemKind.LATE, f"the query waited for a lock until it had to give up: {text}")
+    if sqlstate == _PERMISSION_DENIED:
+        return ProbeError(ProblemKind.DENIED, text)
+    if sqlstate == _POOLER:
+        advice = "name the server itself in the dsn, or a pool in session or transaction mode"
+        return ProbeError(ProblemKind.UNREADABLE, f"a pooler is in the way: {text}", advice)
+    if not sqlstate or sqlstate.startswith(_CONNECTION_LOST):
+        return ProbeError(ProblemKind.UNREACHABLE, text, target_down=True)
+    kind = ProblemKind.UNSUPPORTED if sqlstate.startswith(_UNKNOWN_TO_SERVER) else ProblemKind.UNREADABLE
+    return ProbeError(kind, f"{text} (SQLSTATE {sqlstate})")

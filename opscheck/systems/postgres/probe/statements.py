@@ -1,0 +1,69 @@
+"""Statements: one table per question where versions differ, and their rows by the names of their columns."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from psycopg.rows import dict_row
+
+from opscheck.core.observation import ProbeError, ProblemKind
+from opscheck.systems.postgres.probe.libpq import Connection
+
+Reader: TypeAlias = Callable[[Connection, Any], Any]
+"""Answers one kind of query inside a read-only transaction."""
+Readers: TypeAlias = Mapping[type[Any], Reader]
+"""The readers of one module, by the class of the query."""
+Row: TypeAlias = dict[str, Any]
+
+_NUMBERS_OF_A_MAJOR = 10_000
+_LIMITS = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "jit")
+_KEPT = "SELECT " + ", ".join(f"current_setting('{name}') AS {name}" for name in _LIMITS)
+_KEEP = "SELECT " + ", ".join(f"set_config('{name}', %({name})s, true)" for name in _LIMITS)
+
+
+class Versions:
+    """A statement by the oldest major version that understands it; the newest one serves whatever comes after."""
+
+    def __init__(self, by_major: Mapping[int, str]) -> None:
+        self._by_major = dict(sorted(by_major.items(), reverse=True))
+
+    def chosen(self, major: int) -> str:
+        """The statement for a server of this major version. Raises ProbeError when it is too old for all of them."""
+        for oldest, statement in self._by_major.items():
+            if major >= oldest:
+                return statement
+        text = f"PostgreSQL {major} is too old: this is judged from {min(self._by_major)} on"
+        raise ProbeError(ProblemKind.UNSUPPORTED, text)
+
+
+def major_version(connection: Connection) -> int:
+    """Such as 18."""
+    return connection.info.server_version // _NUMBERS_OF_A_MAJOR
+
+
+def rows(connection: Connection, statement: str | Versions, parameters: Mapping[str, Any] | None = None) -> list[Row]:
+    """
+    Every row. `%(name)s` stands for a parameter, and then `%%` for a percent sign.
+
+    Numbers must be cast to int8 or float8 in the statement: `numeric` comes as Decimal, which no answer holds.
+    """
+    text = statement if isinstance(statement, str) else statement.chosen(major_version(connection))
+    with connection.cursor(row_factory=dict_row) as cursor:
+        # Every statement is written in this package; what comes from a policy is a parameter.
+        return cursor.execute(text, parameters).fetchall()
+
+
+def one_row(connection: Connection, statement: str | Versions, parameters: Mapping[str, Any] | None = None) -> Row:
+    """The only row of a statement that always has one."""
+    (row,) = rows(connection, statement, parameters)
+    return row
+
+
+def renew_transaction(connection: Connection) -> None:
+    """
+    Begin another transaction with the same limits, and so let go of the locks that this one holds.
+
+    Some functions keep a lock on each relation that they read, and the server's table of locks is everybody's.
+    """
+    kept = one_row(connection, _KEPT)
+    connection.execute("COMMIT AND CHAIN")  # a pooler sees no end of the transaction
+    connection.execute(_KEEP, kept)

@@ -1,0 +1,1 @@
+"""Queries to a PostgreSQL server, a module per field of work; `opscheck.systems.postgres.probe` answers them."""

@@ -1,0 +1,34 @@
+"""PostgreSQL targets."""
+
+from pydantic import Field, SecretStr
+
+from opscheck.core.target import Target, without_credentials
+from opscheck.core.units import PositiveCount
+
+
+class PostgresTarget(Target, kind="postgres"):
+    """A PostgreSQL database. One connection serves the whole run, and one more each database that is visited."""
+
+    dsn: SecretStr
+    """A libpq connection string or URL."""
+    concurrency: PositiveCount = Field(default=2, le=4)
+    """
+    How many databases are visited at the same time, each over one connection of its own.
+
+    In each, one question is asked after the other: opscheck must not be the one that fills the connections.
+    """
+    scratch: bool = False
+    """
+    True says that a restore drill may make databases on this server, and drop them again.
+
+    The database that `dsn` names must have `scratch` in its name, and nothing in it.
+    """
+
+    @property
+    def address(self) -> str:
+        """Host, port and database."""
+        return without_credentials(self.dsn.get_secret_value())
+
+    def facts(self) -> dict[str, str]:
+        """Its `dsn`, so that a command reaches the server as opscheck did."""
+        return {"dsn": self.dsn.get_secret_value()}

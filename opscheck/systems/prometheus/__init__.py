@@ -1,0 +1,1 @@
+"""Prometheus, and what answers the same query API."""

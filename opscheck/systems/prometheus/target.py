@@ -1,0 +1,16 @@
+"""Prometheus targets, and what answers the same query API."""
+
+from pydantic import SecretStr
+
+from opscheck.systems.http.target import HttpTarget
+
+
+class PrometheusTarget(HttpTarget, kind="prometheus"):
+    """
+    A Prometheus, or what answers its query API: Thanos, Mimir, VictoriaMetrics.
+
+    It is an HTTP API too, so that what is expected of one can be expected of it: `/-/healthy`, a latency.
+    """
+
+    base_url: SecretStr
+    """Where /api/v1/query is below, such as https://prometheus.example.com; with its path prefix, where it has one."""

@@ -1,0 +1,1 @@
+"""Recovery objectives: restore drills and the record of the last one."""

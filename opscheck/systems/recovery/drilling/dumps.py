@@ -1,0 +1,102 @@
+"""What kind of dump a backup is."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from opscheck.core.observation import ProbeError, ProblemKind
+from opscheck.core.units import format_bytes
+from opscheck.systems.recovery.drilling.failing import Failed
+from opscheck.systems.recovery.drilling.unpacking import head
+from opscheck.systems.recovery.queries import BROKEN, EMPTY
+from opscheck.systems.stores.archives import plain, postgres
+from opscheck.systems.stores.archives.kinds import HEAD, kind_of
+from opscheck.systems.stores.archives.packings import Packing
+from opscheck.systems.stores.archives.stream import Broken
+from opscheck.systems.stores.archives.tar import BLOCK
+
+CUSTOM, TAR, DIRECTORY, PLAIN = "custom", "tar", "directory", "plain"
+_TABLE_OF_CONTENTS = "toc.dat"
+_USUAL_ENCODING = "UTF8"
+# In a plain dump, and in the first entry of an archive's table of contents, which is never packed.
+_ENCODING = re.compile(rb"SET client_encoding = '(\w+)'")
+_MAKE_ONE = "make it with pg_dump, one database each: pg_dump --format=custom"
+
+
+@dataclass(frozen=True)
+class Dump:
+    """A dump on this machine, and what it is."""
+
+    path: Path
+    format: str
+    packing: Packing | None = None
+    version: str = ""
+    """That of the server that was dumped; empty where it is not told."""
+    encoding: str = _USUAL_ENCODING
+    """That of the database that was dumped."""
+
+    def __str__(self) -> str:
+        """The format, and what it is packed with."""
+        return f"{self.format}, {self.packing.name}" if self.packing is not None else self.format
+
+    @property
+    def major(self) -> int:
+        """The major version of the server that was dumped; 0 where it is not told."""
+        digits = self.version.partition(".")[0]
+        return int(digits) if digits.isdecimal() else 0
+
+
+def recognised(path: Path, key: str) -> Dump:
+    """What was fetched. Raises Failed where it is nothing or damaged, and ProbeError for what no drill can restore."""
+    if path.is_dir():
+        return _folder(path, key)
+    with path.open("rb") as file:
+        first = file.read(HEAD)
+    kind = kind_of(first)
+    if kind.packing is not None:
+        packing, first = kind.packing, head(path, kind.packing, HEAD)
+        if not first:
+            raise Failed(EMPTY, f"nothing is in it: its {format_bytes(path.stat().st_size)} are empty {packing.name}")
+        return Dump(path, _restorable(first, key), packing, _version(first), _encoding(first))
+    return Dump(path, _restorable(first, key), None, _version(first), _encoding(first))
+
+
+def _folder(path: Path, key: str) -> Dump:
+    contents = path / _TABLE_OF_CONTENTS
+    if not contents.is_file():
+        text = f"{key} is no dump in pg_dump's directory format: it has no {_TABLE_OF_CONTENTS}"
+        raise ProbeError(ProblemKind.UNSUPPORTED, text, "name a template of files, or make it with pg_dump -Fd")
+    with contents.open("rb") as file:
+        first = file.read(HEAD)
+    return Dump(path, DIRECTORY, None, _version(first), _encoding(first))
+
+
+def _restorable(first: bytes, key: str) -> str:
+    kind = kind_of(first)
+    if kind.format in {CUSTOM, TAR, PLAIN}:
+        return kind.format
+    if kind.complains:
+        raise Failed(BROKEN, "it is an error message of pg_dump, and no dump")
+    if kind.format == "empty":
+        raise Failed(EMPTY, "nothing is in it: whoever made it failed, and nobody noticed")
+    if kind.encrypted_by:
+        text = f"{key} is encrypted by {kind.encrypted_by}, and a drill has no key"
+        raise ProbeError(ProblemKind.UNSUPPORTED, text, "drill from a copy that is not encrypted")
+    if kind.format == "cluster":
+        raise ProbeError(ProblemKind.UNSUPPORTED, f"{key} is a dump of a whole cluster, by pg_dumpall", _MAKE_ONE)
+    raise ProbeError(ProblemKind.UNSUPPORTED, f"{key} is in none of pg_dump's formats", _MAKE_ONE)
+
+
+def _encoding(first: bytes) -> str:
+    found = _ENCODING.search(first)
+    return found[1].decode() if found is not None else _USUAL_ENCODING
+
+
+def _version(first: bytes) -> str:
+    """The version of the server, where its beginning tells; what is damaged there, pg_restore will tell."""
+    if kind_of(first).format == PLAIN:
+        return plain.versions(first)[0]
+    try:
+        return postgres.header_of(first[BLOCK:] if kind_of(first).format == TAR else first).dumped_from
+    except Broken:
+        return ""

@@ -1,0 +1,96 @@
+"""PostgreSQL's programs, run on data from outside: with few rights, no secret in sight, and an end."""
+
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from opscheck.systems.postgres.programs import Installation
+from opscheck.transport.processes import copy_programs, give, group_of, reachable, unprivileged_user
+
+SERVICE = "drill"
+"""What the programs call the connection of the role that restores."""
+_KEPT = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TZDIR", "SYSTEMROOT")
+
+
+@dataclass(frozen=True)
+class Programs:
+    """
+    The programs of one installation, as whoever may run them.
+
+    folder: the drill's own, which is their home. What a connection takes is in a file there, for a command line can be
+    read by everybody.
+    """
+
+    installation: Installation
+    folder: Path
+
+    @property
+    def major(self) -> int:
+        """Their major version."""
+        return self.installation.major
+
+    def popen(
+        self, program: str, *words: str | Path, service: str = SERVICE, **options: Any
+    ) -> "subprocess.Popen[bytes]":
+        """Start one of them."""
+        return subprocess.Popen(  # noqa: S603 - a program of PostgreSQL
+            self.command(program, *words), **self.options(service), **options
+        )
+
+    def run(self, program: str, *words: str | Path, service: str = SERVICE) -> "subprocess.CompletedProcess[str]":
+        """Run one of them to its end; the drill's own time limit ends it."""
+        return subprocess.run(  # noqa: S603 - a program of PostgreSQL
+            self.command(program, *words),
+            **self.options(service),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+
+    def command(self, program: str, *words: str | Path) -> list[str]:
+        """Its command line."""
+        return [str(self.installation.program(program)), *map(str, words)]
+
+    def options(self, service: str = SERVICE) -> dict[str, Any]:
+        """Whom it runs as, where, and the little that it learns of the environment."""
+        user = unprivileged_user()
+        return {
+            "cwd": self.folder,
+            "env": self.environment(service),
+            "user": user,
+            "group": group_of(user),
+            "extra_groups": [] if user else None,
+        }
+
+    def environment(self, service: str) -> dict[str, str]:
+        """Nothing that is secret, and no setting of whoever runs opscheck."""
+        return {
+            **{name: os.environ[name] for name in _KEPT if name in os.environ},
+            "PATH": f"{self.installation.folder}:/usr/bin:/bin",
+            "HOME": str(self.folder),
+            "LC_ALL": "C",
+            "PGSERVICEFILE": str(self.folder / service),
+            "PGSERVICE": service,
+            "PGCONNECT_TIMEOUT": "10",
+        }
+
+
+def reachable_programs(found: Installation, folder: Path) -> Programs:
+    """The programs, where whoever runs them may get at them: as root they may lie in root's own home."""
+    if unprivileged_user() is None or reachable(found.folder):
+        return Programs(found, folder)
+    copied = copy_programs(found.folder.parent, folder / "programs")
+    return Programs(Installation(copied / found.folder.name, found.version, found.number), folder)
+
+
+def write_service(folder: Path, parameters: dict[str, Any], name: str = SERVICE) -> None:
+    """Write what a connection takes where the programs find it, and nobody else reads it."""
+    place = folder / name
+    place.touch(mode=0o600)
+    lines = [f"{key}={value}" for key, value in parameters.items() if value not in (None, "")]
+    place.write_text("\n".join([f"[{name}]", *lines, ""]))
+    give(place, unprivileged_user())

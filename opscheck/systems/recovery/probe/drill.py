@@ -1,0 +1,213 @@
+"""
+Has a restore drill done, in a process of its own.
+
+That process holds the other end of a pipe: when this one is gone, whatever ended it, it removes all that it has made.
+And when that one is gone, this one does. What a drill needs to know goes by the pipe too, for a command line and an
+environment can be read by others.
+"""
+
+import atexit
+import os
+import queue
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+import msgspec
+
+from opscheck.core.observation import ProbeError, ProblemKind
+from opscheck.core.progress import working
+from opscheck.core.query import Query
+from opscheck.core.units import format_duration
+from opscheck.systems.recovery.probe.drills.messages import Began, Did, Done, Made, Message, Refused, scratch_dsn, task
+from opscheck.systems.recovery.probe.drills.removing import DATABASE_PREFIX, drop_database, remove_folder
+from opscheck.systems.recovery.queries import CLEANING_TAKES_AT_MOST_S, FIND, LATE, Drill, Failure, PerformDrill, Phase
+from opscheck.systems.recovery.target import DrillPlace
+from opscheck.transport.processes import reachable_parent
+
+FOLDER_PREFIX = "opscheck-drill-"
+_OVERTIME_S = 0.5 * CLEANING_TAKES_AT_MOST_S
+"""How long after its time it may still tell that it was late, and has cleaned; then it is killed."""
+_ENDING_TAKES_AT_MOST_S = 10.0
+
+
+def open_session(target: DrillPlace, timeout_s: float) -> "DrillSession":  # noqa: ARG001 - nothing is asked yet
+    """Nothing is reached here: the store is asked for its backups first, and a drill that finds none is not begun."""
+    return DrillSession(target)
+
+
+class DrillSession:
+    """Where one expectation's drills are done."""
+
+    def __init__(self, place: DrillPlace) -> None:
+        self._place = place
+
+    def ask(self, query: Query[Any], timeout_s: float) -> Drill:  # noqa: ARG002 - the query has a limit of its own
+        """Do the drill. Raises ProbeError where it could not be done; a backup that fails it is an answer."""
+        if not isinstance(query, PerformDrill):
+            raise ProbeError(ProblemKind.UNSUPPORTED, f"a drill does not answer {query.name}")
+        _make_sure_of_the_record(self._place.record)
+        with _Performance(query, self._place) as performance:
+            return performance.result()
+
+    def close(self) -> None:
+        """Nothing of a drill is there after its answer."""
+
+
+class _Performance:
+    """One drill's process, and what is left to remove after it."""
+
+    def __init__(self, query: PerformDrill, place: DrillPlace) -> None:
+        self._query, self._place = query, place
+        self._database = DATABASE_PREFIX + secrets.token_hex(6)
+        self._made: str | None = None
+        self._phases: list[tuple[str, float]] = [(FIND, time.monotonic())]
+        self._began_at = datetime.now(UTC)
+        self._ends = time.monotonic() + query.within_s + _OVERTIME_S
+        self._ending = threading.Lock()
+        self._over = False
+
+    def __enter__(self) -> Self:
+        self._folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=reachable_parent()))
+        try:
+            self._process = self._start()
+        except BaseException:
+            remove_folder(self._folder)
+            raise
+        # One that ends by an exception in another thread, as by Ctrl-C, comes by here before the process is gone.
+        atexit.register(self._end)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+        atexit.unregister(self._end)
+
+    def result(self) -> Drill:
+        """The drill as its process tells it. Raises ProbeError."""
+        with ExitStack() as told:
+            advance = told.enter_context(working(f"restoring {self._query.key}"))
+            for message in self._messages():
+                match message:
+                    case Began():
+                        self._phases.append((message.phase, time.monotonic()))
+                        told.close()
+                        advance = told.enter_context(working(message.what, message.total))
+                    case Did():
+                        advance(message.size)
+                    case Made():
+                        self._made = message.database
+                    case Done():
+                        return message.drill
+                    case Refused():
+                        raise _as_error(message)
+        if time.monotonic() >= self._ends:
+            return self._late()
+        raise self._lost()
+
+    def _start(self) -> "subprocess.Popen[bytes]":
+        process = subprocess.Popen(
+            [sys.executable, "-m", "opscheck.systems.recovery.drilling"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # a Ctrl-C at the terminal reaches us alone
+        )
+        stated = msgspec.json.encode(task(self._query, self._place, str(self._folder), self._database))
+        assert process.stdin is not None  # noqa: S101 - it was asked for
+        with suppress(BrokenPipeError):  # it ended at once, which is met where it is listened to
+            process.stdin.write(stated + b"\n")
+            process.stdin.flush()
+        return process
+
+    def _messages(self) -> Iterator[Message]:
+        """What the process says, until it ends or time is over."""
+        lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        threading.Thread(target=_listen, args=(self._process, lines), daemon=True).start()
+        while (left := self._ends - time.monotonic()) > 0:
+            try:
+                line = lines.get(timeout=left)
+            except queue.Empty:
+                return
+            if line is None:
+                return
+            with suppress(msgspec.MsgspecError):
+                yield msgspec.json.decode(line, type=Message)
+
+    def _end(self) -> None:
+        """Let the process clean up and end; what it has not removed by then is removed here."""
+        with self._ending:
+            if self._over:
+                return
+            self._over = True
+            assert self._process.stdin is not None  # noqa: S101 - it was asked for
+            with suppress(OSError):
+                self._process.stdin.close()  # it holds on to that end
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_ENDING_TAKES_AT_MOST_S)
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait(_ENDING_TAKES_AT_MOST_S)
+            remove_folder(self._folder)
+            dsn = scratch_dsn(self._place)
+            if self._made is not None and dsn is not None and not self._told_its_end:
+                drop_database(dsn, self._made)
+
+    @property
+    def _told_its_end(self) -> bool:
+        """Whether the process ended by itself: it says nothing of its end before all is removed."""
+        return self._process.returncode == 0
+
+    def _late(self) -> Drill:
+        """It did not end in time, and not even tell so."""
+        phase = self._phases[-1][0]
+        ended = [*self._phases[1:], ("", time.monotonic())]
+        times = zip(self._phases, ended, strict=True)
+        text = f"not done within {format_duration(self._query.within_s)}"
+        return Drill(
+            drill=self._query.drill,
+            began_at=self._began_at,
+            key=self._query.key,
+            data_time=self._query.data_time,
+            phases=tuple(Phase(name=name, seconds=round(end - start, 3)) for (name, start), (_, end) in times),
+            failure=Failure(phase=phase, trouble=LATE, text=text),
+            reasons=(f"{phase}: {text}",),
+        )
+
+    def _lost(self) -> ProbeError:
+        self._end()
+        text = f"the drill's process ended with {self._process.returncode} in its phase {self._phases[-1][0]}"
+        return ProbeError(ProblemKind.BROKEN, text, "was it killed, or is there no memory left?")
+
+
+def _listen(process: "subprocess.Popen[bytes]", lines: "queue.SimpleQueue[bytes | None]") -> None:
+    assert process.stdout is not None  # noqa: S101 - it was asked for
+    with suppress(OSError, ValueError), process.stdout as output:
+        for line in output:
+            lines.put(line)
+    lines.put(None)
+
+
+def _as_error(message: Refused) -> ProbeError:
+    error = ProbeError(message.problem.kind, message.problem.text, message.problem.advice)
+    error.problem = message.problem
+    return error
+
+
+def _make_sure_of_the_record(record: str | None) -> None:
+    """Raise ProbeError where the record could not be written: that is said before anything is begun."""
+    if record is None:
+        return
+    path = Path(record).absolute()
+    folder = next(parent for parent in path.parents if parent.exists())
+    if path.is_dir() or not os.access(path if path.exists() else folder, os.W_OK):
+        text = f"the drill's record cannot be written to {record}"
+        raise ProbeError(ProblemKind.DENIED, text, "name another file in `record`, or let opscheck write this one")

@@ -1,0 +1,117 @@
+"""
+Removing what a drill has made: its server, its folder, its database.
+
+The drill's own process does it, however the drill ended; the process that asked for it does so again where that one
+was killed.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from opscheck.core.observation import ProbeError
+from opscheck.systems.postgres.probe.libpq import Connection, TooManyConnections, connect
+
+DATABASE_PREFIX = "opscheck_drill_"
+"""How a drill's database is called on a scratch server; a random word follows."""
+_ENDING_TAKES_AT_MOST_S = 10.0
+_DROPPING_TAKES_AT_MOST_S = 10.0
+_POLL_S = 0.02
+_DROPS_BY_FORCE = 130000
+_PROC = Path("/proc")  # Linux; elsewhere ps is always there
+
+
+def remove_folder(folder: Path) -> None:
+    """End the server whose data is in the folder, if there is one, and delete the folder. May be called twice."""
+    stop_server(folder)
+    ends = time.monotonic() + _ENDING_TAKES_AT_MOST_S
+    while folder.exists() and time.monotonic() < ends:
+        shutil.rmtree(folder, ignore_errors=True)  # a program that is about to end may still write into it
+        time.sleep(_POLL_S if folder.exists() else 0)
+
+
+def stop_server(folder: Path) -> None:
+    """Have the server in this folder end at once, and wait until it has."""
+    pid = server_in(folder)
+    for how in (signal.SIGQUIT, signal.SIGKILL):
+        if pid is None:
+            return
+        with suppress(ProcessLookupError):
+            os.kill(pid, how)
+        if _ended(pid, _ENDING_TAKES_AT_MOST_S):
+            return
+
+
+def server_in(folder: Path) -> int | None:
+    """The process id of the server whose data is in this folder; None where none runs."""
+    try:
+        pid = int((folder / "data" / "postmaster.pid").read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return None
+    # A number is given anew to other programs: it must be the one that was started with this folder.
+    return pid if str(folder / "data") in _command(pid) else None
+
+
+def drop_database(dsn: str, database: str) -> bool:
+    """Drop a drill's database on a scratch server, whoever is connected to it; False where that did not succeed."""
+    if not database.startswith(DATABASE_PREFIX):
+        raise ValueError(database)
+    try:
+        connection = connect(dsn, time.monotonic() + _DROPPING_TAKES_AT_MOST_S)
+    except (TimeoutError, TooManyConnections, ProbeError):
+        return False
+    with connection, suppress(psycopg.Error):
+        _drop(connection, database)
+        return True
+    return False
+
+
+def _drop(connection: Connection, database: str) -> None:
+    connection.execute(f"SET statement_timeout = '{_DROPPING_TAKES_AT_MOST_S:g}s'")
+    if connection.info.server_version >= _DROPS_BY_FORCE:
+        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database)))
+        return
+    connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (database,))
+    connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(database)))
+
+
+def _ended(pid: int, within_s: float) -> bool:
+    ends = time.monotonic() + within_s
+    while time.monotonic() < ends:
+        if not _lives(pid):
+            return True
+        time.sleep(_POLL_S)
+    return False
+
+
+def _lives(pid: int) -> bool:
+    with suppress(ChildProcessError):  # it is no child of ours, mostly
+        os.waitpid(pid, os.WNOHANG)
+    if not _PROC.exists():
+        return bool(_ps(pid, "state")) and not _ps(pid, "state").startswith("Z")
+    try:
+        return (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def _command(pid: int) -> str:
+    """The command line of a process; empty where there is none."""
+    if not _PROC.exists():
+        return _ps(pid, "command")
+    try:
+        return (_PROC / str(pid) / "cmdline").read_text(errors="replace").replace("\0", " ")
+    except OSError:
+        return ""
+
+
+def _ps(pid: int, what: str) -> str:
+    command = ["ps", "-ww", "-o", f"{what}=", "-p", str(pid)]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603 - a number

@@ -1,0 +1,97 @@
+"""What can be expected of the memory of a Redis or Valkey server."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from opscheck.core.expectation import Remediation
+from opscheck.core.interval_expectation import OverInterval
+from opscheck.core.limits import ShareUsed
+from opscheck.core.units import ByteSize, Count, Graded, Severity
+from opscheck.systems.redis.expectations.base import OfInfo
+
+Ratio = Annotated[float, Field(ge=1)]
+
+
+class RedisMemory(OverInterval, OfInfo, check="redis.memory"):
+    """
+    There is memory for what is written, and nothing is thrown away that is still needed.
+
+    What a full server does is its eviction policy's word. With `noeviction` it refuses writes, so `used` is held to
+    `maxmemory`. With `allkeys-…` it is meant to be full, and makes room by evicting: judge `evicted`. With
+    `volatile-…` it can evict keys that have a time to live and no others; how much memory they hold is estimated by
+    their number. A server without `maxmemory` grows until the kernel kills it: that is found unless the policy says
+    `unlimited`.
+    """
+
+    any_limit_of = ("used", "evicted", "fragmentation", "swapped")
+    # One name for each state: a command that names a state is left out of findings about another one.
+    fact_names: ClassVar = {
+        "full": "the server's URL, when little memory is left for writes",
+        "raised": "a quarter more bytes than its maxmemory",
+        "stuck": "the server's URL, when it evicts and stays above its maxmemory all the same",
+        "unlimited": "the server's URL, when maxmemory is not set, or is above `limit`",
+        "suggested": "three quarters of the bytes that it can have at all",
+        "evicting": "the server's URL, when it evicts keys",
+        "lossy": "the server's URL, when a store may evict any key",
+        "fragmented": "the server's URL, when it holds much more memory than it uses",
+        "swapping": "the server's URL, when part of what it uses is not in memory",
+    }
+    default_remediation = Remediation(
+        summary="Find what fills the memory, let it expire, or give the server more",
+        commands=(
+            "redis-cli -u {{ full }} info memory | grep -E '^(used_memory|maxmemory|mem_not_counted)'",
+            "redis-cli -u {{ full }} --memkeys  # the largest keys; reads every key, in small steps",
+            "redis-cli -u {{ full }} info keyspace  # keys, and how many of them ever expire",
+            "redis-cli -u {{ full }} config set maxmemory {{ raised }}  # where the machine has it, and more to fork",
+            "redis-cli -u {{ stuck }} memory stats  # what is not a key: clients' buffers, scripts, replicas",
+            "redis-cli -u {{ stuck }} client list | grep -oE ' (addr|omem|tot-mem)=[^ ]+' | paste - - -",
+            "redis-cli -u {{ unlimited }} config get maxmemory",
+            "redis-cli -u {{ unlimited }} config set maxmemory {{ suggested }}  # and in its configuration file",
+            "redis-cli -u {{ evicting }} info stats | grep -E '^(evicted|expired)_keys'",
+            "redis-cli -u {{ evicting }} config get 'maxmemory*'",
+            "redis-cli -u {{ lossy }} config get maxmemory-policy",
+            "redis-cli -u {{ lossy }} config set maxmemory-policy noeviction  # when full it then refuses writes",
+            "redis-cli -u {{ fragmented }} memory doctor",
+            "redis-cli -u {{ fragmented }} config set activedefrag yes  # refused where it was built without jemalloc",
+            "redis-cli -u {{ swapping }} info memory | grep -E '^(used_memory_rss|used_memory|total_system_memory):'",
+            "redis-cli -u {{ swapping }} info server | grep process_id  # then VmSwap in /proc/<pid>/status there",
+        ),
+    )
+
+    used: ShareUsed | None = None
+    """How much may be used of `maxmemory`, or of `limit` where that is smaller, in percent."""
+    limit: ByteSize | None = None
+    """What the server can have at all, such as its container's memory limit; INFO does not know of it."""
+    unlimited: bool = False
+    """
+    True accepts a server without `maxmemory`.
+
+    `used` is then held to `limit`, else to the memory of its machine.
+    """
+    purpose: Literal["cache", "store"] | None = None
+    """
+    What the keys are. In a `store` every key is needed: no key may be evicted where `evicted` says nothing else, and
+    a policy that may evict any key is found. In a `cache` evictions are held to `evicted` alone.
+    """
+    evicted: Graded[Count] | None = None
+    """How many keys may be evicted in a minute, over the interval."""
+    fragmentation: Graded[Ratio] | None = None
+    """How many times the memory that it uses the server may hold."""
+    fragmented_above: ByteSize = ByteSize(200_000_000)
+    """Fragmentation of fewer bytes is not judged: of a small server's memory much is always its own."""
+    swapped: Graded[ByteSize] | None = None
+    """How much of the memory that it uses may not be in memory, but swapped out."""
+
+    @property
+    def eviction_limit(self) -> Graded[Count] | None:
+        """What evictions are held to."""
+        if self.evicted is None and self.purpose == "store":
+            return Graded(steps=((self.ungraded_severity, 0),))
+        return self.evicted
+
+    @property
+    def mild_severity(self) -> Severity:
+        """How bad it is that nothing bounds the memory; what then happens is what the limits grade."""
+        milder = [limit.steps[0][0] for limit in self.limits().values()]
+        return self.severity or max(milder, default=Severity.P2)

@@ -1,0 +1,20 @@
+"""The access lists that let opscheck ask what a policy needs of Redis servers and sentinels, and nothing else."""
+
+from collections.abc import Iterable
+
+from opscheck.core.query import Permission
+from opscheck.systems.redis.queries.base import AclCommand, SentinelCommand, acl_rule
+from opscheck.systems.redis.target import RedisTarget
+
+
+def render(target: RedisTarget, permissions: Iterable[Permission]) -> str:  # noqa: ARG001 - as for every kind of target
+    """
+    What an administrator types into `redis-cli` of Redis 6 or newer; PASSWORD stands for one to be chosen.
+
+    The user sees no key and no channel. Older servers know one password and no users.
+    """
+    permissions = list(permissions)
+    servers = [permission.command for permission in permissions if isinstance(permission, AclCommand)]
+    sentinels = [permission.command for permission in permissions if isinstance(permission, SentinelCommand)]
+    text = acl_rule("opscheck", servers) + "\n"
+    return f"{text}# at each sentinel, where it knows users\n{acl_rule('opscheck', sentinels)}\n" if sentinels else text

@@ -1,0 +1,112 @@
+"""Finds the servers of a target that its URL does not name: by sentinels, in a cluster, from a primary."""
+
+import socket
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from opscheck.core.observation import ProbeError, ProblemKind
+from opscheck.systems.redis.probe.asking import of_each, raised
+from opscheck.systems.redis.probe.cluster import read_cluster_nodes
+from opscheck.systems.redis.probe.info import read_info
+from opscheck.systems.redis.probe.node import Node
+from opscheck.systems.redis.probe.place import SENTINEL_PORT, Place, places
+from opscheck.systems.redis.target import RedisTarget
+from opscheck.transport.connect import trust
+
+_HostAndPort = tuple[str, int]
+
+# To find the servers may take no longer than this part of the time; the rest is for reaching them.
+_SHARE = 0.6
+
+
+def find_nodes(target: RedisTarget, timeout_s: float) -> list[Node]:
+    """The servers of a target. Raises ProbeError when nobody who knows them answers."""
+    url = target.url.get_secret_value()
+    if target.sentinel is not None:
+        return _watched(target, places(url, SENTINEL_PORT), timeout_s * _SHARE)
+    seeds = [_node(target, place) for place in places(url)]
+    if target.nodes == "cluster":
+        found = _found(seeds, read_cluster_nodes, timeout_s * _SHARE)
+        return _nodes(target, seeds[0].place, found) or seeds
+    if target.nodes == "replicas":
+        found = _found(seeds, _replicas, timeout_s * _SHARE)
+        named = [(seed.place.host, seed.place.port) for seed in seeds]
+        return _nodes(target, seeds[0].place, [*named, *found])
+    return seeds
+
+
+def _watched(target: RedisTarget, sentinels: Sequence[Place], timeout_s: float) -> list[Node]:
+    """What sentinels know. Where they disagree on the primary, each of those is asked: that is to be seen."""
+    user, _, password = (target.sentinel_login.get_secret_value() if target.sentinel_login else "").partition(":")
+    own = [replace(one, user=user, password=password) for one in sentinels]
+    asked = [replace(_node(target, one), credentials="the target's sentinel_login") for one in own]
+    found = _found(asked, lambda node, deadline: _ask_sentinel(target, node, deadline), timeout_s)
+    if not found:
+        text = f"no sentinel that answers knows a primary called {target.sentinel}"
+        advice = "is the target's `sentinel` spelled as in `sentinel monitor`, and does `url` name sentinels?"
+        raise ProbeError(ProblemKind.UNSUPPORTED, text, advice, target_down=True)
+    return _nodes(target, sentinels[0], found)
+
+
+def _ask_sentinel(target: RedisTarget, node: Node, deadline: float) -> list[_HostAndPort]:
+    name = str(target.sentinel)
+    words = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", name)
+    primary = node.say("sentinel|get-master-addr-by-name", *words, deadline=deadline)
+    if primary is None:
+        return []
+    if not isinstance(primary, list):
+        raise node.unreadable("sentinel|get-master-addr-by-name")
+    found = list(_addresses([primary]))
+    if found and target.nodes == "replicas":
+        replicas = node.say("sentinel|replicas", "SENTINEL", "REPLICAS", name, deadline=deadline)
+        if not isinstance(replicas, list):
+            raise node.unreadable("sentinel|replicas")
+        found += _addresses(_host_and_port(one) for one in replicas)
+    return found
+
+
+def _host_and_port(fields: Any) -> list[Any]:
+    """Of a list of names and values, two of the values."""
+    pairs = dict(zip(fields[::2], fields[1::2], strict=False)) if isinstance(fields, list) else {}
+    return [pairs.get(b"ip"), pairs.get(b"port")]
+
+
+def _addresses(found: Iterable[list[Any]]) -> Iterator[_HostAndPort]:
+    for one in found:
+        match one:
+            case [bytes(host), bytes(port)] if port.isdigit() and 0 < int(port) < 65536:  # noqa: PLR2004 - all ports
+                yield host.decode("utf-8", "replace"), int(port)
+
+
+def _replicas(node: Node, deadline: float) -> list[_HostAndPort]:
+    """The replicas that a primary has now; a replica that has lost it is not among them."""
+    pairs = (replica.address.rpartition(":")[::2] for replica in read_info(node, deadline).replicas)
+    return [(host.strip("[]"), int(port)) for host, port in pairs if port.isascii() and port.isdigit()]
+
+
+def _found(
+    nodes: Sequence[Node], ask: Callable[[Node, float], list[_HostAndPort]], timeout_s: float
+) -> list[_HostAndPort]:
+    """What any of these servers knows. Raises ProbeError when none of them answers."""
+    replies = of_each(nodes, ask, timeout_s)
+    if all(reply.problem is not None for reply in replies):
+        raise raised(replies)
+    return [address for reply in replies for address in reply.answer or []]
+
+
+def _nodes(target: RedisTarget, like: Place, found: Iterable[_HostAndPort]) -> list[Node]:
+    """A node for each address, once, also when a name and a number stand for the same."""
+    distinct = {(_number(host), port): (host, port) for host, port in reversed(list(found))}
+    return [_node(target, replace(like, host=host, port=port, path="")) for host, port in reversed(distinct.values())]
+
+
+def _number(host: str) -> str:
+    try:
+        return str(socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][4][0])
+    except (OSError, UnicodeError):
+        return host
+
+
+def _node(target: RedisTarget, place: Place) -> Node:
+    return Node(place, trust(target.ca_file, target.client_certificate) if place.tls else None)

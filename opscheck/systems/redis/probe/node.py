@@ -1,0 +1,137 @@
+"""Asks one Redis or Valkey server. Every question opens a connection of its own."""
+
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from msgspec.structs import replace
+from redis import exceptions
+
+from opscheck.core.observation import ProbeError, ProblemKind
+from opscheck.core.units import format_duration
+from opscheck.systems.redis.probe.conversation import Conversation, Said
+from opscheck.systems.redis.probe.place import NoHandshake, Place, connect
+from opscheck.systems.redis.queries.base import Refusal, acl_rule
+from opscheck.systems.redis.queries.ping import PingAnswer
+from opscheck.transport.connect import late, unreachable
+
+A = TypeVar("A")
+
+
+class Refused(Exception):  # noqa: N818 - a state of the server, and often the very thing that is judged
+    """The server is there and refuses, because of its own state."""
+
+    def __init__(self, refusal: Refusal, error: str) -> None:
+        super().__init__(error)
+        self.refusal = refusal
+        self.error = error
+
+
+@dataclass(frozen=True)
+class Node:
+    """One server, and how it is reached."""
+
+    place: Place
+    context: ssl.SSLContext | None
+    credentials: str = "the target's url"
+    """Where its user and password stand."""
+
+    def contact(self, deadline: float) -> None:
+        """Connect, without a word. Raises ProbeError."""
+        started = time.monotonic()
+        try:
+            connect(self.place, None, deadline).close()
+        except TimeoutError as error:
+            waited = time.monotonic() - started
+            text = f"no connection to {self.place} in {format_duration(waited)}"
+            raise late(text, waited, target_down=True) from error
+        except OSError as error:
+            raise unreachable(error, str(self.place)) from error
+
+    def ping(self, samples: int, deadline: float) -> PingAnswer:
+        """Log in and PING. Raises ProbeError."""
+
+        def talk(conversation: Conversation) -> PingAnswer:
+            said = self._log_in(conversation)
+            connect_s = time.monotonic() - started
+            pings: list[float] = []
+            while not said.error and len(pings) < samples:
+                asked = time.monotonic()
+                said = conversation.ping()
+                if not said.error:
+                    pings.append(time.monotonic() - asked)
+            self._raise_if_denied(said, "ping")
+            return PingAnswer(refusal=said.refusal, error=said.error, connect_s=connect_s, pings_s=tuple(pings))
+
+        started = time.monotonic()
+        return self._talk(talk, deadline)
+
+    def say(self, command: str, *words: str, deadline: float) -> Any:
+        """
+        Log in, say `words`, and return the reply. `command` is what an access list calls it.
+
+        Raises ProbeError, and Refused where it is the server's own state that stands in the way.
+        """
+
+        def talk(conversation: Conversation) -> Any:
+            said = self._log_in(conversation)
+            if not said.error:
+                said = conversation.say(*words)
+            self._raise_if_denied(said, command)
+            if said.refusal is not None:
+                raise Refused(said.refusal, said.error)
+            return said.value
+
+        return self._talk(talk, deadline)
+
+    def unreadable(self, command: str) -> ProbeError:
+        """The reply to `command` is none that Redis gives."""
+        text = f"what {self.place} answers to {command.upper().replace('|', ' ')} cannot be read"
+        return ProbeError(ProblemKind.UNREADABLE, text, "is there a proxy before it, or is it no Redis?")
+
+    def _talk(self, talk: Callable[[Conversation], A], deadline: float) -> A:
+        started = time.monotonic()
+        try:
+            with Conversation(self.place, self.context, deadline) as conversation:
+                return talk(conversation)
+        except NoHandshake as error:
+            waited = time.monotonic() - started
+            text = f"no TLS handshake with {self.place} in {format_duration(waited)}"
+            problem = late(text, waited)
+            problem.problem = replace(problem.problem, advice="is this a port without TLS?")
+            raise problem from error
+        except (TimeoutError, exceptions.TimeoutError) as error:
+            waited = time.monotonic() - started
+            raise late(f"no answer from {self.place} in {format_duration(waited)}", waited) from error
+        except OSError as error:
+            raise unreachable(error, str(self.place)) from error
+
+    def _log_in(self, conversation: Conversation) -> Said:
+        said = conversation.log_in()
+        if said.refusal is not Refusal.OTHER or said.code == "DENIED":
+            return said  # about the server, and not about who logs in
+        # Not in the server's words: "unknown command AUTH, with args beginning with …" quotes the password.
+        raise ProbeError(
+            ProblemKind.DENIED,
+            f"{self.place} does not accept the user and password in {self.credentials} ({said.code})",
+            f"check them, or have an administrator type: {acl_rule(self.place.user or 'opscheck', ['ping', 'info'])}",
+            target_down=True,
+        )
+
+    def _raise_if_denied(self, said: Said, command: str) -> None:
+        user = self.place.user or "default"
+        if said.code == "NOPERM":
+            asked = command.upper().replace("|", " ")
+            text = f"{self.place} does not let the user {user} run {asked}"
+            raise ProbeError(ProblemKind.DENIED, text, f"have an administrator type: ACL SETUSER {user} +{command}")
+        if said.code == "NOAUTH":
+            text = f"{self.place} wants a password, and {self.credentials} has none"
+            rule = acl_rule("opscheck", ["ping", "info"])
+            advice = f"write redis://opscheck:password@host; an administrator makes that user with: {rule}"
+            raise ProbeError(ProblemKind.DENIED, text, advice, target_down=True)
+        if said.code == "DENIED":
+            text = f"{self.place} is in protected mode, which lets nobody in from other machines"
+            advice = "give its default user a password, or connect from the machine it runs on"
+            raise ProbeError(ProblemKind.DENIED, text, advice, target_down=True)

@@ -1,0 +1,97 @@
+"""Where a server is: a target's URL taken apart, and the connection to it."""
+
+import socket
+import ssl
+from dataclasses import dataclass, field
+from typing import Self
+from urllib.parse import unquote, urlsplit
+
+from opscheck.core.observation import ProbeError, ProblemKind
+from opscheck.transport.connect import dial, seconds_left, secure
+
+PORT, SENTINEL_PORT = 6379, 26379
+_TCP, _TLS, _UNIX = {"redis", "valkey"}, {"rediss", "valkeys"}, {"unix", "redis+unix"}
+
+
+@dataclass(frozen=True)
+class Place:
+    """A server's URL taken apart. Its credentials never show."""
+
+    host: str
+    port: int
+    tls: bool = False
+    path: str = ""
+    """The socket's path, when it is one of Unix."""
+    user: str = field(default="", repr=False)
+    password: str = field(default="", repr=False)
+
+    @classmethod
+    def of(cls, url: str, port: int = PORT) -> Self:
+        """Take a target's URL apart; which database it names makes no difference here. Raises ProbeError."""
+        try:
+            parts = urlsplit(url)
+            port, host = parts.port or port, unquote(parts.hostname or "")
+        except ValueError as error:
+            raise _unusable("is malformed") from error
+        if parts.scheme not in _TCP | _TLS | _UNIX:
+            raise _unusable("does not start with redis://, rediss:// or unix://")
+        path = unquote(parts.path) if parts.scheme in _UNIX else ""
+        if not (path or host):
+            raise _unusable("names no server")
+        return cls(host, port, parts.scheme in _TLS, path, unquote(parts.username or ""), unquote(parts.password or ""))
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.path or f"{host}:{self.port}"
+
+
+def places(url: str, port: int = PORT) -> list[Place]:
+    """The servers that a target's URL names, separated by commas, each once. Raises ProbeError."""
+    scheme, mark, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    userinfo, at, hosts = authority.rpartition("@")
+    urls = (scheme + mark + userinfo + at + host + slash + path for host in hosts.split(","))
+    return list(dict.fromkeys(Place.of(one, port) for one in urls))
+
+
+class NoHandshake(TimeoutError):  # noqa: N818 - it is no fault of ours
+    """It took the connection, and said nothing of TLS: a server without TLS waits for the end of a line."""
+
+
+def connect(place: Place, context: ssl.SSLContext | None, deadline: float) -> socket.socket:
+    """
+    Reach the server, with TLS where there is a context. Raises OSError.
+
+    redis-py would give each of a name's addresses the whole time, and trust the system's authorities beside `ca_file`.
+    """
+    if place.path:
+        return _connect_to_path(place.path, deadline)
+    connection = dial(place.host, place.port, deadline)
+    if context is None:
+        return connection
+    try:
+        return secure(connection, context, place.host, deadline)
+    except TimeoutError as error:
+        raise NoHandshake from error
+
+
+def _connect_to_path(path: str, deadline: float) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.settimeout(seconds_left(deadline))
+        connection.connect(path)
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+def _unusable(fault: str) -> ProbeError:
+    # Without the value: nobody knows which part of a malformed URL is the password.
+    return ProbeError(
+        ProblemKind.UNSUPPORTED,
+        f"the target's url {fault}",
+        "write redis://user:password@host:6379, rediss:// for TLS, or unix:///path; "
+        "special characters in a password are percent-encoded",
+        target_down=True,
+    )

@@ -1,0 +1,67 @@
+"""A target of Redis or Valkey servers for the length of a run: each question goes to all of them at once."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from opscheck.core.observation import ProbeError, ProblemKind
+from opscheck.core.query import Query
+from opscheck.systems.redis.probe.asking import of_each, raised
+from opscheck.systems.redis.probe.cluster import read_cluster
+from opscheck.systems.redis.probe.finding import find_nodes
+from opscheck.systems.redis.probe.identity import identity
+from opscheck.systems.redis.probe.info import read_info
+from opscheck.systems.redis.probe.node import Node
+from opscheck.systems.redis.probe.slowlog import read_slow_log, read_slower_than
+from opscheck.systems.redis.queries.base import Replies
+from opscheck.systems.redis.queries.cluster import RedisCluster
+from opscheck.systems.redis.queries.identity import RedisIdentity
+from opscheck.systems.redis.queries.info import RedisInfo
+from opscheck.systems.redis.queries.ping import RedisPing
+from opscheck.systems.redis.queries.slowlog import RedisSlowerThan, RedisSlowLog
+from opscheck.systems.redis.target import RedisTarget
+
+
+def open_session(target: RedisTarget, timeout_s: float) -> "RedisSession":
+    """Find the servers, and connect to each once, without a word. Raises ProbeError when none is there."""
+    started = time.monotonic()
+    nodes = find_nodes(target, timeout_s)
+    left = started + timeout_s - time.monotonic()
+    replies = of_each(nodes, lambda node, deadline: node.contact(deadline), left)
+    if all(reply.problem is not None for reply in replies):
+        raise raised(replies)
+    return RedisSession(nodes)
+
+
+class RedisSession:
+    """The servers of one target."""
+
+    def __init__(self, nodes: Sequence[Node]) -> None:
+        self._nodes = nodes
+
+    def ask(self, query: Query[Any], timeout_s: float) -> Any:
+        """Ask every server. Raises ProbeError when none of them answers."""
+        if isinstance(query, RedisIdentity):
+            return identity(self._nodes, timeout_s)
+        replies = of_each(self._nodes, lambda node, deadline: _answer(node, query, deadline), timeout_s)
+        if all(reply.problem is not None for reply in replies):
+            raise raised(replies)
+        return Replies(nodes=tuple(replies))
+
+    def close(self) -> None:
+        """Nothing is kept open."""
+
+
+def _answer(node: Node, query: Query[Any], deadline: float) -> Any:
+    match query:
+        case RedisPing():
+            return node.ping(query.samples, deadline)
+        case RedisInfo():
+            return read_info(node, deadline)
+        case RedisCluster():
+            return read_cluster(node, deadline)
+        case RedisSlowLog():
+            return read_slow_log(node, deadline)
+        case RedisSlowerThan():
+            return read_slower_than(node, deadline)
+    raise ProbeError(ProblemKind.UNSUPPORTED, f"a Redis server cannot be asked {query.text()}")

@@ -1,0 +1,151 @@
+"""The question what a server says of itself: INFO, read into the fields that checks judge."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from opscheck.systems.redis.queries.base import RedisQuery, Replies
+
+
+class Replica(msgspec.Struct, frozen=True, kw_only=True):
+    """A replica, as its primary sees it."""
+
+    address: str
+    """Its host:port, as it announces itself."""
+    state: str | None = None
+    """`online`, or a step of its first synchronisation: wait_bgsave, send_bulk."""
+    offset: int | None = None
+    """How much of the stream it says it has, in bytes."""
+    lag: int | None = None
+    """Seconds since it last said so."""
+
+
+class Database(msgspec.Struct, frozen=True, kw_only=True):
+    """One numbered database that has keys."""
+
+    name: str
+    keys: int | None = None
+    expires: int | None = None
+    """How many of its keys have a time to live."""
+
+
+class ServerInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """
+    What INFO says, by the names that it has there.
+
+    A field is None where the server does not say it: its version does not know it, a service hides it, or what
+    stands there is no such value.
+    """
+
+    redis_version: str | None = None
+    server_name: str | None = None
+    valkey_version: str | None = None
+    run_id: str | None = None
+    server_time_usec: int | None = None
+    uptime_in_seconds: int | None = None
+
+    connected_clients: int | None = None
+    cluster_connections: int | None = None
+    maxclients: int | None = None
+    blocked_clients: int | None = None
+
+    used_memory: int | None = None
+    used_memory_rss: int | None = None
+    total_system_memory: int | None = None
+    maxmemory: int | None = None
+    maxmemory_policy: str | None = None
+    mem_fragmentation_ratio: float | None = None
+    mem_fragmentation_bytes: int | None = None
+    mem_not_counted_for_evict: int | None = None
+
+    loading: bool | None = None
+    async_loading: bool | None = None
+    rdb_changes_since_last_save: int | None = None
+    rdb_last_save_time: int | None = None
+    rdb_last_bgsave_status: str | None = None
+    rdb_saves: int | None = None
+    aof_enabled: bool | None = None
+    aof_last_bgrewrite_status: str | None = None
+    aof_last_write_status: str | None = None
+
+    total_commands_processed: int | None = None
+    rejected_connections: int | None = None
+    expired_keys: int | None = None
+    evicted_keys: int | None = None
+    keyspace_hits: int | None = None
+    keyspace_misses: int | None = None
+    current_eviction_exceeded_time: int | None = None
+
+    role: str | None = None
+    connected_slaves: int | None = None
+    replicas: tuple[Replica, ...] = ()
+    master_host: str | None = None
+    master_port: int | None = None
+    master_link_status: str | None = None
+    master_last_io_seconds_ago: int | None = None
+    master_sync_in_progress: bool | None = None
+    master_link_down_since_seconds: int | None = None
+    master_replid: str | None = None
+    master_repl_offset: int | None = None
+
+    cluster_enabled: bool | None = None
+    databases: tuple[Database, ...] | None = None
+    """Empty where no database has a key; None where the server does not say."""
+
+    @property
+    def product(self) -> str:
+        """
+        What it is, with its version; empty where it does not say.
+
+        Valkey calls itself Redis 7.2.4 too, so that older clients know what it can do.
+        """
+        if self.valkey_version is not None:
+            return f"Valkey {self.valkey_version}"
+        if self.redis_version is None:
+            return ""
+        other = self.server_name if self.server_name not in {None, "redis"} else None
+        return f"{other}, compatible with Redis {self.redis_version}" if other else f"Redis {self.redis_version}"
+
+    @property
+    def is_primary(self) -> bool | None:
+        """True for a primary, False for a replica; None where it does not say."""
+        return {"master": True, "slave": False, "primary": True, "replica": False}.get(self.role or "")
+
+    @property
+    def epoch(self) -> str:
+        """Its run: counters begin anew when it starts."""
+        return self.run_id or ""
+
+    @property
+    def server_time(self) -> datetime | None:
+        """Its own clock; None before Redis 6.2."""
+        if self.server_time_usec is None:
+            return None
+        try:
+            return datetime.fromtimestamp(self.server_time_usec / 1e6, UTC)
+        except (OverflowError, OSError, ValueError):
+            return None
+
+    @property
+    def counting_since(self) -> datetime | None:
+        """When it started, by its own clock."""
+        if self.server_time is None or self.uptime_in_seconds is None:
+            return None
+        try:
+            return self.server_time - timedelta(seconds=self.uptime_in_seconds)
+        except OverflowError:
+            return None
+
+
+@dataclass(frozen=True)
+class RedisInfo(RedisQuery[Replies[ServerInfo]], name="redis.info", remembered=True):
+    """INFO, once on a fresh connection, for everything that is judged by it."""
+
+    def commands(self) -> tuple[str, ...]:
+        """INFO alone; it also tells the limits, so that CONFIG GET is not needed."""
+        return ("info",)
+
+    def text(self) -> str:
+        """As typed to the server."""
+        return "INFO"

@@ -1,0 +1,71 @@
+"""What a backup is, by its first bytes."""
+
+from dataclasses import dataclass
+
+from opscheck.systems.stores.archives import postgres
+from opscheck.systems.stores.archives.packings import Packing, packing_of
+from opscheck.systems.stores.archives.plain import plain_format
+from opscheck.systems.stores.archives.tar import BLOCK, CONTENTS, is_tar, member_of
+
+HEAD = 2**16
+"""How many first bytes tell what it is."""
+
+_ENCRYPTED = {
+    b"Salted__": "openssl",
+    b"age-encryption.org/": "age",
+    b"-----BEGIN AGE ENCRYPTED": "age",
+    b"-----BEGIN PGP MESSAGE": "gpg",
+}
+# OpenPGP without armour: a session key's packet, encrypted to a public key (tag 1) or by a passphrase (tag 3).
+_PGP_FIRST = {0x84, 0x85, 0x86, 0x8C, 0x8D, 0x8E, 0xC1, 0xC3}
+_PGP_LONG = {0x85, 0x8D}
+_PGP_NEW = 0xC0
+"""From here on a tag is of the new format, and a length has two bytes."""
+_PGP_VERSIONS = {3, 4, 5, 6}
+_COMPLAINTS = (b"pg_dump: error:", b"pg_dumpall: error:", b"pg_dump: [archiver", b"connection to server")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What some bytes are."""
+
+    format: str
+    """`custom`, `tar`, `plain`, `cluster`; `archive` is a tar of other files; `empty`; `other`."""
+    packing: Packing | None = None
+    """What they are packed with; nothing else is known then."""
+    encrypted_by: str = ""
+    """What they are encrypted with; nothing else is known then."""
+    complains: bool = False
+    """Whether they are, or begin with, an error message of pg_dump."""
+
+
+def kind_of(first: bytes) -> Kind:
+    """What the bytes are that begin with these, HEAD of them or all there are."""
+    packing = packing_of(first)
+    if packing is not None:
+        return Kind("packed", packing)
+    encrypted_by = _encrypted_by(first)
+    if encrypted_by:
+        return Kind("encrypted", encrypted_by=encrypted_by)
+    if first.startswith(postgres.MAGIC):
+        return Kind("custom")
+    if is_tar(first):
+        return Kind("tar" if member_of(first[:BLOCK]).name == CONTENTS else "archive")
+    if not first.strip():
+        return Kind("empty")
+    return Kind(plain_format(first) or "other", complains=any(words in first for words in _COMPLAINTS))
+
+
+def _encrypted_by(first: bytes) -> str:
+    for magic, name in _ENCRYPTED.items():
+        if first.startswith(magic):
+            return name
+    return "gpg" if _is_pgp(first) else ""
+
+
+def _is_pgp(first: bytes) -> bool:
+    """Whether it is an OpenPGP packet with a session key: its tag, a length that is small, and a version."""
+    if len(first) < 4 or first[0] not in _PGP_FIRST:  # noqa: PLR2004 - a header of two or three bytes, and the version
+        return False
+    two_bytes = first[0] in _PGP_LONG if first[0] < _PGP_NEW else first[1] >= _PGP_NEW
+    return first[3 if two_bytes else 2] in _PGP_VERSIONS

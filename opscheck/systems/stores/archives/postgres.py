@@ -1,0 +1,113 @@
+"""What the beginning of an archive of pg_dump says: custom format, and the toc.dat of the others."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from opscheck.systems.stores.archives.stream import Broken
+
+MAGIC = b"PGDMP"
+HEAD = 2**12
+"""How many bytes at most a header is looked for in."""
+
+_OLDEST = (1, 10)
+"""PostgreSQL 8: earlier ones say nothing of versions, and nobody has them."""
+_COMPRESSION_NAMED_SINCE = (1, 15)
+_COMPRESSIONS = ("none", "gzip", "lz4", "zstd")
+_LONGEST_TEXT = 200
+_INT_SIZES = range(1, 9)
+# Which pg_restore first knew a version of archives; between them they differ in patch versions alone.
+_READ_SINCE: Mapping[tuple[int, int], int] = {(1, 13): 10, (1, 14): 12, (1, 15): 16, (1, 16): 17}
+
+
+@dataclass(frozen=True)
+class Header:
+    """Who made an archive of what, and when."""
+
+    version: tuple[int, int]
+    """That of the archive's format."""
+    made_at: datetime | None
+    """By the clock, and in the zone, of the machine where it was made; the archive does not say which zone that is."""
+    database: str
+    dumped_from: str
+    """The version of the server."""
+    dumped_by: str
+    """The version of pg_dump."""
+    compression: str
+    """What its data is packed with; empty where it does not say."""
+
+    @property
+    def needs(self) -> int:
+        """The oldest major version of pg_restore that may read it; 0 where nobody knows."""
+        return _READ_SINCE.get(self.version, 0)
+
+
+def header_of(first: bytes) -> Header:
+    """Read the header that these bytes begin with. Raises Broken."""
+    if not first.startswith(MAGIC):
+        raise Broken("it does not begin as an archive does")
+    try:
+        return _Reader(first).header()
+    except (IndexError, UnicodeDecodeError):
+        raise Broken("its header is cut off or damaged") from None
+
+
+class _Reader:
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._at = len(MAGIC)
+
+    def header(self) -> Header:
+        version = (self._byte(), self._byte())
+        self._byte()  # the revision
+        if version < _OLDEST:
+            raise Broken("its header is of no version of PostgreSQL")
+        self._int_size = self._byte()
+        if self._int_size not in _INT_SIZES:
+            raise Broken("its header is damaged")
+        self._at += 2  # the size of offsets, and the format
+        compression = self._compression(version)
+        made_at = self._moment()
+        # A packager adds itself in brackets: `15.18 (Debian 15.18-0+deb12u1)`.
+        database, dumped_from, dumped_by = self._text(), self._word(), self._word()
+        return Header(version, made_at, database, dumped_from, dumped_by, compression)
+
+    def _compression(self, version: tuple[int, int]) -> str:
+        if version >= _COMPRESSION_NAMED_SINCE:
+            number = self._byte()
+            return _COMPRESSIONS[number] if number < len(_COMPRESSIONS) else ""
+        return "none" if self._int() == 0 else "gzip"
+
+    def _moment(self) -> datetime | None:
+        second, minute, hour, day, month, year, _ = (self._int() for _ in range(7))
+        try:
+            return datetime(1900 + year, month + 1, day, hour, minute, min(second, 59))  # noqa: DTZ001 - it has none
+        except (ValueError, OverflowError):
+            return None
+
+    def _text(self) -> str:
+        length = self._int()
+        if length < 0:
+            return ""
+        if length > _LONGEST_TEXT:
+            raise Broken("its header is damaged")
+        return self._bytes(length).decode()
+
+    def _word(self) -> str:
+        return self._text().partition(" ")[0]
+
+    def _int(self) -> int:
+        negative = self._byte()
+        number = int.from_bytes(self._bytes(self._int_size), "little")
+        return -number if negative else number
+
+    def _byte(self) -> int:
+        self._at += 1
+        return self._data[self._at - 1]
+
+    def _bytes(self, length: int) -> bytes:
+        found = self._data[self._at : self._at + length]
+        if len(found) < length:
+            raise IndexError
+        self._at += length
+        return found

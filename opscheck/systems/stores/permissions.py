@@ -1,0 +1,89 @@
+"""The policy of IAM that lets opscheck ask what a policy needs of a bucket, and nothing else."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from opscheck.core.query import Permission
+from opscheck.systems.stores.queries.permissions import S3Action
+from opscheck.systems.stores.target import S3Target
+
+_PREFIXED = {"s3:ListBucket", "s3:ListBucketVersions"}
+"""Actions on the bucket whose requests name a prefix."""
+
+_KMS = "# where objects are encrypted with a key of KMS, let its key policy allow kms:Decrypt too\n"
+
+
+def render(target: S3Target, permissions: Iterable[Permission]) -> str:
+    """
+    A policy document for the user or role that opscheck runs as; what reads objects may read those prefixes alone.
+
+    A line that begins with # says what the document cannot.
+    """
+    actions = [one for one in permissions if isinstance(one, S3Action)]
+    reading = [one for one in actions if one.on_objects]
+    plain = sorted({one.action for one in actions if not one.on_objects and not _is_prefixed(one)})
+    # What may be done in the whole bucket is not narrowed down again.
+    narrow = [one for one in actions if not one.on_objects and _is_prefixed(one) and one.action not in plain]
+    statements = [
+        *([_statement("Bucket", plain, [_arn(target)])] if plain else []),
+        *_listings(target, narrow),
+        *_objects(target, reading),
+    ]
+    document = json.dumps({"Version": "2012-10-17", "Statement": statements}, indent=2) + "\n"
+    return _KMS + document if reading else document
+
+
+def _is_prefixed(one: S3Action) -> bool:
+    return one.action in _PREFIXED and bool(one.prefix)
+
+
+def _listings(target: S3Target, actions: Iterable[S3Action]) -> list[dict[str, Any]]:
+    """A statement for each action: what an action may list, another need not."""
+    by_action: dict[str, set[str]] = {}
+    for one in actions:
+        by_action.setdefault(one.action, set()).add(one.prefix)
+    return [
+        _statement(f"List{place}", [action], [_arn(target)])
+        | {"Condition": {"StringLike": {"s3:prefix": [f"{prefix}*" for prefix in _widest(prefixes)]}}}
+        for place, (action, prefixes) in enumerate(sorted(by_action.items()), start=1)
+    ]
+
+
+def _objects(target: S3Target, actions: Iterable[S3Action]) -> list[dict[str, Any]]:
+    by_action: dict[str, set[str]] = {}
+    for one in actions:
+        by_action.setdefault(one.action, set()).add(one.prefix)
+    by_prefixes: dict[tuple[str, ...], list[str]] = {}
+    for action, prefixes in sorted(by_action.items()):
+        by_prefixes.setdefault(tuple(_widest(prefixes)), []).append(action)
+    return [
+        _statement(f"Read{place}", names, [f"{_objects_arn(target)}/{prefix}*" for prefix in prefixes])
+        for place, (prefixes, names) in enumerate(by_prefixes.items(), start=1)
+    ]
+
+
+def _widest(prefixes: Iterable[str]) -> list[str]:
+    """Without those that another one covers."""
+    kept: list[str] = []
+    for prefix in sorted(prefixes):
+        if not any(prefix.startswith(wider) for wider in kept):
+            kept.append(prefix)
+    return kept
+
+
+def _statement(name: str, actions: list[str], resources: list[str]) -> dict[str, Any]:
+    return {"Sid": f"Opscheck{name}", "Effect": "Allow", "Action": actions, "Resource": resources}
+
+
+def _arn(target: S3Target) -> str:
+    if target.bucket.startswith("arn:"):  # an access point
+        return target.bucket
+    partitions = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
+    region = target.region or ""
+    partition = next((name for begins, name in partitions.items() if region.startswith(begins)), "aws")
+    return f"arn:{partition}:s3:::{target.bucket}"
+
+
+def _objects_arn(target: S3Target) -> str:
+    return f"{target.bucket}/object" if target.bucket.startswith("arn:") else _arn(target)

@@ -1,0 +1,164 @@
+"""What the first and the last bytes of a backup tell: two requests, however large it is."""
+
+from opscheck.systems.stores.archives import plain, tar
+from opscheck.systems.stores.archives.examining import (
+    MOST_PACKINGS,
+    Examination,
+    Examined,
+    Judge,
+    Unjudged,
+    archive_header,
+    header_facts,
+    tar_of_dump,
+    unexpected,
+)
+from opscheck.systems.stores.archives.kinds import HEAD, kind_of
+from opscheck.systems.stores.archives.packings import XZ, Packing, beginning
+from opscheck.systems.stores.archives.postgres import Header
+from opscheck.systems.stores.archives.stream import Broken, NeedsMore
+from opscheck.systems.stores.probe.base import Store
+from opscheck.systems.stores.probe.directory import files_of, no_dump, nothing_in
+from opscheck.systems.stores.probe.telling import Clock, changed, content_of
+from opscheck.systems.stores.queries.content import CUT_OFF, DAMAGED, Content, Flaw, ReadEnds
+
+END = 2**16
+"""How many bytes at either end are read."""
+
+_HEADS = (END, 4 * END, 16 * END, 72 * END)
+"""Until something is unpacked: blocks of zstd, bzip2 and lz4 have up to 128 KB, 900 KB and 4 MiB."""
+_XZ_END = b"YZ"
+
+
+def read(store: Store, query: ReadEnds, timeout_s: float) -> Content:
+    """The answer to `query`. Raises ProbeError."""
+    clock = Clock(query, timeout_s)
+    if query.key.endswith("/"):
+        return _directory(store, query, clock)
+    if query.size <= 2 * END:
+        return _small(query, _some(store, query, clock, 0, query.size + 1), clock)
+    last = _some(store, query, clock, query.size - END, END)
+    found = Examined()
+    try:
+        packings, inner = _beginning(store, query, clock)
+        found.packed_with = [one.name for one in packings]
+        _look_at(inner, query, found)
+        _look_at_end(last, packings, found, expects=query.expects)
+    except Broken as error:
+        found.flaws.append(Flaw(trouble=CUT_OFF if error.cut_off else DAMAGED, text=error.text))
+    except (NeedsMore, Unjudged) as error:
+        found.unjudged = error if isinstance(error, Unjudged) else Unjudged(str(error))
+    return content_of(query, found, read=clock.read, whole=False)
+
+
+def _some(store: Store, query: ReadEnds, clock: Clock, start: int, length: int) -> bytes:
+    with store.open(query.key, query.version, start=start, length=length, deadline=clock.deadline) as pieces:
+        found = b"".join(pieces)
+    clock.read += len(found)
+    if len(found) != min(length, query.size - start):
+        raise changed(query, start + len(found))
+    return found
+
+
+def _small(query: ReadEnds, everything: bytes, clock: Clock) -> Content:
+    """Its ends are all of it."""
+    examination = Examination(query.expects, _no_program, lambda: clock.read, clock.check)
+    found = examination.examine([everything])
+    whole = found.format not in {"custom", "tar"}
+    return content_of(query, found, read=clock.read, whole=whole)
+
+
+def _no_program(format_: str, _header: Header | None) -> Judge:
+    return _OnlyWalked() if format_ == "tar" else _Unread()
+
+
+class _Unread:
+    """Leaves to `depth: whole` what only pg_restore can read."""
+
+    def feed(self, piece: bytes) -> None:
+        pass
+
+    def end(self) -> None:
+        pass
+
+
+class _OnlyWalked(tar.TarWalk):
+    """A tar whose files are all there, whatever is in them."""
+
+
+def _beginning(store: Store, query: ReadEnds, clock: Clock) -> tuple[list[Packing], bytes]:
+    """What it is packed with, from outside in, and how what is in there begins."""
+    first = b""
+    for length in _HEADS:
+        first += _some(store, query, clock, len(first), min(length, query.size) - len(first))
+        packings, inner = _unpacked(first)
+        if inner or len(first) == query.size:
+            return packings, inner
+    names = " in ".join(one.name for one in reversed(packings))
+    raise Unjudged(f"the first {len(first)} bytes of this {names} unpack to nothing", "read it with `depth: whole`")
+
+
+def _unpacked(first: bytes) -> tuple[list[Packing], bytes]:
+    packings: list[Packing] = []
+    while len(packings) < MOST_PACKINGS and (packing := kind_of(first).packing) is not None:
+        packings.append(packing)
+        first = beginning(first, packing, HEAD)
+    return packings, first
+
+
+def _look_at(first: bytes, query: ReadEnds, found: Examined) -> None:
+    kind = kind_of(first)
+    found.format = kind.format
+    if kind.encrypted_by:
+        raise Unjudged(f"it is encrypted with {kind.encrypted_by}, so that nothing can be said of what is in it")
+    if kind.format == "archive" and query.expects == "dump":
+        raise _which_tar(first)
+    header = archive_header(kind.format, first) if query.expects == "dump" else None
+    found.header = header_facts(kind.format, first, header)
+    if (flaw := unexpected(kind, query.expects)) is not None:
+        found.flaws.append(flaw)
+
+
+def _which_tar(first: bytes) -> Unjudged:
+    """A tar of files, of which the first ones are known."""
+    walk = tar.TarWalk()
+    walk.feed(first)
+    if walk.has_contents:
+        return tar_of_dump()
+    text = f"it is a tar of files, and none of the first {walk.files} is the list of contents of a dump"
+    return Unjudged(text, "read it with `depth: whole`")
+
+
+def _look_at_end(last: bytes, packings: list[Packing], found: Examined, *, expects: str) -> None:
+    """What of an end can be told without all that is before it."""
+    if packings == [XZ] and not last.rstrip(b"\0").endswith(_XZ_END):
+        raise Broken("xz data ends before its end", cut_off=True)
+    if packings:
+        return
+    if expects == "dump" and found.format in {"plain", "cluster"} and not plain.has_footer(last, found.format):
+        raise plain.without_footer(found.format)
+    if expects != "any" and found.format in {"tar", "archive"} and not last.endswith(tar.END):
+        raise Broken("the tar ends without its end", cut_off=True)
+
+
+def _directory(store: Store, query: ReadEnds, clock: Clock) -> Content:
+    """The list of contents of a dump in directory format."""
+    found = Examined(format="directory")
+    entries = files_of(store, query.key, clock.deadline)
+    toc = next((entry for entry in entries if entry.key == query.key + tar.CONTENTS), None)
+    if query.expects == "any":
+        found.format = "other"
+        found.flaws += [] if any(entry.size for entry in entries) else [nothing_in(len(entries))]
+    elif toc is None:
+        found.format = "other"
+        found.flaws.append(no_dump(len(entries)))
+    else:
+        one = ReadEnds(query.target, toc.key, toc.size, toc.version)
+        _list_of_contents(_some(store, one, clock, 0, min(END, toc.size)), found)
+    return content_of(query, found, read=clock.read, whole=False)
+
+
+def _list_of_contents(first: bytes, found: Examined) -> None:
+    try:
+        found.header = header_facts("directory", first, archive_header("custom", first))
+    except Broken as error:
+        found.flaws.append(Flaw(trouble=DAMAGED, text=f"{tar.CONTENTS}: {error.text}"))

@@ -1,0 +1,192 @@
+"""How a folder of this machine is read, also one that is mounted."""
+
+import errno
+import os
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+
+from opscheck.core.observation import ProbeError, ProblemKind
+from opscheck.systems.stores.probe.base import Entry, StoreSession
+from opscheck.systems.stores.target import FolderTarget
+
+_PAGE = 1000
+_PIECE = 2**20
+_NOWHERE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
+"""Of a file that is gone by now, and of a link that leads to none."""
+
+
+def open_session(target: FolderTarget, timeout_s: float) -> StoreSession:  # noqa: ARG001 - the gatherer keeps the time
+    """Look whether the folder is there. Raises ProbeError with `target_down`."""
+    store = FolderStore(target.path)
+    store.look()
+    return StoreSession(store)
+
+
+class FolderStore:
+    """The files of one folder and of those below it; what a link to the outside leads to is none of them."""
+
+    def __init__(self, path: str) -> None:
+        self.address = path
+        self._root = Path(path)
+
+    def look(self) -> None:
+        """Make sure that it is a folder that can be listed. Raises ProbeError with `target_down`."""
+        try:
+            with os.scandir(self._root) as entries:
+                next(entries, None)
+        except OSError as error:
+            raise _refused(error, str(self._root), target_down=True) from error
+
+    def pages(
+        self, prefix: str, *, after: str = "", versions: bool = False, deadline: float
+    ) -> Iterator[tuple[Entry, ...]]:
+        """What is there, a thousand at a time. A file has no versions but itself."""
+        _refuse_versions(self.address, versions=versions)
+        entries = self._below("", prefix, after, deadline)
+        while page := tuple(islice(entries, _PAGE)):
+            yield page
+
+    def size(self, key: str, version: str, *, deadline: float) -> int:  # noqa: ARG002 - as for every store
+        """How many bytes the file has."""
+        try:
+            return self._file(key).stat().st_size
+        except OSError as error:
+            raise _refused(error, key) from error
+
+    @contextmanager
+    def open(
+        self,
+        key: str,
+        version: str,  # noqa: ARG002 - a file has none
+        *,
+        start: int = 0,
+        length: int | None = None,
+        deadline: float,
+    ) -> Iterator[Iterator[bytes]]:
+        """The bytes from `start`, to the end or `length` of them."""
+        try:
+            # A pipe in the place of a file would hold the thread that opens it.
+            descriptor = os.open(self._file(key), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            raise _refused(error, key) from error
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise _absent(key)
+            yield _pieces(descriptor, key, start, length, deadline)
+        finally:
+            os.close(descriptor)
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
+
+    def _below(self, folder: str, prefix: str, after: str, deadline: float) -> Iterator[Entry]:
+        """The files below `folder`, which is empty or ends with a slash, sorted by key."""
+        for name, entry in self._sorted(folder):
+            if time.monotonic() > deadline:
+                raise _late(f"{self.address} was not listed to its end in time")
+            key = folder + name
+            if name.endswith("/"):
+                if _may_hold(key, prefix) and (key >= after or after.startswith(key)):
+                    yield from self._below(key, prefix, after, deadline)
+            elif key.startswith(prefix) and key > after and (found := self._entry(key, entry)) is not None:
+                yield found
+
+    def _sorted(self, folder: str) -> list[tuple[str, "os.DirEntry[str]"]]:
+        """What is in it by name, that of a folder with its slash: so keys sort as those of a bucket do."""
+        path = self._root / folder
+        try:
+            with os.scandir(path) as entries:
+                return sorted(
+                    ((entry.name + ("/" if entry.is_dir(follow_symlinks=False) else ""), entry) for entry in entries),
+                    key=lambda found: found[0],
+                )
+        except FileNotFoundError as error:
+            if folder:  # somebody deleted it meanwhile, as whoever rotates backups does
+                return []
+            raise _refused(error, str(path), target_down=True) from error
+        except OSError as error:
+            raise _refused(error, str(path)) from error
+
+    def _entry(self, key: str, entry: "os.DirEntry[str]") -> Entry | None:
+        """None for what is no file, is gone by now, or lies outside. Raises ProbeError."""
+        try:
+            if entry.is_symlink() and not self._is_inside(Path(entry.path)):
+                return None
+            found = entry.stat()
+        except OSError as error:
+            if error.errno in _NOWHERE:
+                return None
+            raise _refused(error, key) from error
+        if not stat.S_ISREG(found.st_mode):
+            return None
+        return Entry(_text(key), found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
+
+    def _file(self, key: str) -> Path:
+        path = self._root / key
+        if not self._is_inside(path) or not path.is_file():
+            raise _absent(key)
+        return path
+
+    def _is_inside(self, path: Path) -> bool:
+        return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self._root))
+
+
+def _may_hold(folder: str, prefix: str) -> bool:
+    return folder.startswith(prefix) or prefix.startswith(folder)
+
+
+def _text(key: str) -> str:
+    # A name that is no UTF-8 can be written to no report.
+    return os.fsencode(key).decode("utf-8", "replace")
+
+
+def _pieces(descriptor: int, key: str, start: int, length: int | None, deadline: float) -> Iterator[bytes]:
+    place, end = start, None if length is None else start + length
+    while end is None or place < end:
+        if time.monotonic() > deadline:
+            raise _late(f"{key} was not read to its end in time")
+        try:
+            piece = os.pread(descriptor, _PIECE if end is None else min(_PIECE, end - place), place)
+        except OSError as error:
+            raise _refused(error, key) from error
+        if not piece:
+            return
+        place += len(piece)
+        yield piece
+
+
+def _late(text: str) -> ProbeError:
+    return ProbeError(ProblemKind.LATE, text, "does a network filesystem hang? Else raise the timeout")
+
+
+def _absent(key: str) -> ProbeError:
+    return ProbeError(ProblemKind.ABSENT, f"there is no file {key}")
+
+
+def _refuse_versions(address: str, *, versions: bool) -> None:
+    if versions:
+        text = f"the files of {address} have no versions"
+        raise ProbeError(ProblemKind.UNSUPPORTED, text, "leave `versions` out: a folder keeps each file once")
+
+
+def _refused(error: OSError, what: str, *, target_down: bool = False) -> ProbeError:
+    if isinstance(error, FileNotFoundError):
+        if not target_down:
+            return _absent(what)
+        return ProbeError(ProblemKind.UNREACHABLE, f"there is no folder {what}", "is it mounted?", target_down=True)
+    if isinstance(error, NotADirectoryError):
+        text = f"{what} is no folder"
+        return ProbeError(ProblemKind.UNSUPPORTED, text, "name the folder that holds it", target_down=target_down)
+    if isinstance(error, PermissionError):
+        text = f"{what} may not be read by the user that opscheck runs as"
+        advice = f"let uid {os.geteuid()} read it and search the folders above it"
+        return ProbeError(ProblemKind.DENIED, text, advice, target_down=target_down)
+    if error.errno in {errno.ESTALE, errno.EIO, errno.ENOTCONN, errno.EHOSTDOWN, errno.ETIMEDOUT}:
+        text = f"{what} does not answer: {error.strerror}"
+        return ProbeError(ProblemKind.UNREACHABLE, text, "mount it anew", target_down=True)
+    return ProbeError(ProblemKind.UNREADABLE, f"{what} cannot be read: {error.strerror}", target_down=target_down)

@@ -1,0 +1,146 @@
+"""Which backups there are in a store, in as few requests as their names allow."""
+
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from opscheck.core.observation import ProbeError
+from opscheck.systems.stores.probe.base import Entry, Store
+from opscheck.systems.stores.queries.listing import ListBackups, Listing, StoredBackup
+from opscheck.systems.stores.queries.names import NameTemplate, name_template
+
+UNFINISHED = (".tmp", ".part", ".partial", ".filepart")
+"""How names end of what is being written; it is no backup yet."""
+
+_OWN_SHARE = 0.97  # of the time, so that the probe itself says how far it came
+_DAY_S = 86400.0
+_WIDER = 16  # how many times as far back is looked at next, where there is nothing in the time that was asked for
+_WIDEST_S = 10 * 366 * 86400.0  # beyond that, all of it
+_EXAMPLES, _ELSEWHERE = 3, 5
+
+
+def read(store: Store, query: ListBackups, timeout_s: float) -> Listing:
+    """The answer to `query`. Raises ProbeError."""
+    template, deadline = name_template(query.template), time.monotonic() + timeout_s * _OWN_SHARE
+    seen = _Seen(template)
+    within, now = query.within_s, datetime.now(UTC)
+    while True:
+        since = _start(template, now, within)
+        found = seen.under(store, since, versions=query.versions, deadline=deadline)
+        if len(found.backups) >= query.least or not since:
+            break
+        within = max(within or 0.0, _DAY_S) * _WIDER
+    requests, elsewhere = (0, ()) if found.backups or found.any else _elsewhere(store, template, deadline)
+    return Listing(
+        backups=found.backups,
+        since=since,
+        others=found.others,
+        examples=tuple(found.examples),
+        elsewhere=elsewhere,
+        requests=seen.requests + requests,
+    )
+
+
+def _start(template: NameTemplate, now: datetime, within: float | None) -> str:
+    if within is None or within > _WIDEST_S:
+        return ""
+    return template.from_moment(now - timedelta(seconds=within))
+
+
+@dataclass
+class _Found:
+    """What one listing has seen."""
+
+    entries: list[Entry] = field(default_factory=list)
+    backups: tuple[StoredBackup, ...] = ()
+    others: int = 0
+    any: bool = False
+    examples: list[str] = field(default_factory=list)
+
+
+@dataclass
+class _Seen:
+    """Lists a template's prefix, and counts the requests of all its listings."""
+
+    template: NameTemplate
+    requests: int = 0
+
+    def under(self, store: Store, after: str, *, versions: bool, deadline: float) -> _Found:
+        """What is there after that key."""
+        found = _Found()
+        for page in store.pages(self.template.prefix, after=after, versions=versions, deadline=deadline):
+            self.requests += 1
+            for entry in page:
+                self._sort(entry, found)
+        found.backups = self._folders(found.entries) if self.template.is_folder else _single(found.entries)
+        return found
+
+    def _sort(self, entry: Entry, found: _Found) -> None:
+        if _is_marker(entry) or entry.key.endswith(UNFINISHED):
+            return
+        found.any = True
+        fits = self.template.folder_of(entry.key) if self.template.is_folder else self.template.read(entry.key)
+        if fits is not None:
+            found.entries.append(entry)
+            return
+        found.others += 1
+        if len(found.examples) < _EXAMPLES:
+            found.examples.append(entry.key)
+
+    def _folders(self, entries: list[Entry]) -> tuple[StoredBackup, ...]:
+        by_folder: dict[str, list[Entry]] = {}
+        for entry in entries:
+            by_folder.setdefault(self.template.folder_of(entry.key) or "", []).append(entry)
+        return tuple(_one(folder, inside) for folder, inside in by_folder.items())
+
+
+def _single(entries: list[Entry]) -> tuple[StoredBackup, ...]:
+    return tuple(
+        StoredBackup(
+            key=entry.key,
+            size=entry.size,
+            modified=entry.modified,
+            storage_class=entry.storage_class,
+            version=entry.version,
+            deleted=entry.deleted,
+        )
+        for entry in entries
+    )
+
+
+def _one(folder: str, entries: list[Entry]) -> StoredBackup:
+    return StoredBackup(
+        key=folder,
+        size=sum(entry.size for entry in entries),
+        modified=max(entry.modified for entry in entries),
+        storage_class=next((entry.storage_class for entry in entries if entry.storage_class), ""),
+        objects=len(entries),
+    )
+
+
+def _is_marker(entry: Entry) -> bool:
+    return entry.key.endswith("/") and not entry.size
+
+
+def _elsewhere(store: Store, template: NameTemplate, deadline: float) -> tuple[int, tuple[str, ...]]:
+    """
+    What there is in the nearest folder that has something, and how many requests that took.
+
+    Nothing where that may not be looked at, for it is mere evidence.
+    """
+    requests, prefix = 0, template.prefix
+    try:
+        while prefix:
+            prefix = prefix[: prefix[:-1].rfind("/") + 1]
+            requests += 1
+            page = next(iter(store.pages(prefix, deadline=deadline)), ())
+            if places := dict.fromkeys(_next_folder(entry.key, prefix) for entry in page):
+                return requests, tuple(list(places)[:_ELSEWHERE])
+    except ProbeError:
+        return requests, ()
+    return requests, ()
+
+
+def _next_folder(key: str, prefix: str) -> str:
+    folder, slash, _ = key[len(prefix) :].partition("/")
+    return prefix + folder + slash

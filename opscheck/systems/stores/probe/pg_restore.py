@@ -1,0 +1,200 @@
+"""pg_restore as a judge of archives: it reads all of one, and what it writes goes nowhere."""
+
+import fcntl
+import os
+import re
+import signal
+import subprocess
+import time
+import weakref
+from collections.abc import Sequence
+from contextlib import suppress
+from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector
+from typing import IO, Self, cast
+
+from opscheck.core.observation import ProbeError, ProblemKind
+from opscheck.systems.postgres.programs import HOW_TO_GET, VARIABLE, Installation, installations
+from opscheck.systems.stores.archives.examining import Unjudged
+from opscheck.systems.stores.archives.postgres import Header
+from opscheck.systems.stores.archives.stream import Broken
+
+PROGRAM = "pg_restore"
+_NOWHERE = ("--file", os.devnull)
+_MOST_SAID = 2**16
+_PIPE = 2**20
+_REAPING_S = 1.0
+_F_SETPIPE_SZ = getattr(fcntl, "F_SETPIPE_SZ", None)
+
+# What may be told of what it says: its own words about the archive, of which none quotes what is in it. Each stands
+# for itself, whatever follows it in the line.
+_TELLABLE = re.compile(
+    r"could not read from input file(: end of file)?"
+    r"|could not uncompress data(: (incorrect data check|incorrect header check|invalid [a-z /-]+))?"
+    r"|could not (close|open|decompress) data( file)?"
+    r"|could not find block ID \d+ in archive( -- possibly corrupt archive)?"
+    r"|could not find header for file"
+    r"|found unexpected block ID \(\d+\)"
+    r"|unrecognized data block type \(\d+\)"
+    r"|did not find magic string in file header"
+    r"|does not appear to be a valid archive"
+    r"|input file (is too short|does not appear to be a valid (tar )?archive)"
+    r"|corrupt tar header"
+    r"|incomplete tar header"
+    r"|entry ID -?\d+ out of range"
+    r"|unexpected end of (file|compressed input|data)"
+    r"|unexpected offset flag \d+"
+    r"|unexpected data offset flag -?\d+"
+    r"|(compressed )?file is (truncated|corrupt)"
+    r"|out of memory"
+)
+_TOO_NEW = re.compile(r"unsupported version \(([\d.]+)\) in file header")
+_BUILT_WITHOUT = re.compile(r"(?:build does not support compression with|compression not supported in this)( \w+)?")
+
+
+def chosen(header: Header | None) -> Installation:
+    """The newest pg_restore of this machine. Raises Unjudged where there is none, or none that can read the archive."""
+    found = installations(PROGRAM)
+    if not found:
+        raise Unjudged(f"there is no {PROGRAM} on this machine to read it with", HOW_TO_GET)
+    newest = found[0]
+    if header is not None and newest.major < header.needs:
+        raise Unjudged(
+            f"its archive format {'.'.join(map(str, header.version))} needs {PROGRAM} {header.needs} or newer; "
+            f"the newest here is {newest.version}",
+            f"install the client programs of PostgreSQL {header.needs} or newer, or name their folder in {VARIABLE}",
+        )
+    return newest
+
+
+class PgRestore:
+    """
+    Feeds an archive to pg_restore, which runs until the `with` ends.
+
+    It is in a process group of its own: nothing but us ends it, and when we are gone it is at the end of its input.
+    """
+
+    def __init__(
+        self, program: Installation, deadline: float, options: Sequence[str] = (), *, group: int | None = None
+    ) -> None:
+        """`group` is a process group of this session that it joins instead, whose end is its own."""
+        self.name = f"{PROGRAM} {program.version}"
+        self._deadline = deadline
+        self._said = bytearray()
+        self._feeding = True
+        self._process = subprocess.Popen(  # noqa: S603 - a program of PostgreSQL's name
+            [program.program(PROGRAM), *_NOWHERE, *options],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env={"LC_ALL": "C", "PATH": os.defpath},
+            cwd="/",
+            process_group=group or 0,
+            bufsize=0,
+        )
+        # Also runs at the end of the program, when this thread has been given up.
+        self._kill = weakref.finalize(self._process, _kill, self._process.pid, alone=group is None)
+        self._stdin, self._stderr = cast("IO[bytes]", self._process.stdin), cast("IO[bytes]", self._process.stderr)
+        os.set_blocking(self._stdin.fileno(), False)
+        if _F_SETPIPE_SZ is not None:
+            with suppress(OSError):  # a smaller one does as well
+                fcntl.fcntl(self._stdin.fileno(), _F_SETPIPE_SZ, _PIPE)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process.poll() is None:
+            self._kill()
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_REAPING_S)
+        self._kill.detach()
+        self._stdin.close()
+        self._stderr.close()
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    def feed(self, piece: bytes) -> None:
+        """Hand on what it reads. Where it has ended with an error, raises Broken or Unjudged; ProbeError when late."""
+        view = memoryview(piece)
+        while view and self._feeding:
+            with DefaultSelector() as ready:
+                ready.register(self._stdin, EVENT_WRITE)
+                ready.register(self._stderr, EVENT_READ)
+                self._listen(ready)
+            view = view[self._write(view) :]
+        if not self._feeding:
+            self._conclude()
+
+    def end(self) -> None:
+        """Wait until it has read all. Raises as `feed` does."""
+        self._stdin.close()
+        self._conclude()
+
+    def _write(self, view: memoryview) -> int:
+        try:
+            return os.write(self._stdin.fileno(), view)
+        except BlockingIOError:
+            return 0
+        except BrokenPipeError:
+            self._feeding = False
+            return 0
+
+    def _listen(self, ready: DefaultSelector) -> bool:
+        """Take down what it says; False once it says nothing any more."""
+        left = self._deadline - time.monotonic()
+        events = ready.select(max(0.0, left))
+        if not events and left <= 0:
+            raise ProbeError(ProblemKind.LATE, f"{self.name} did not end in time", "raise `within`")
+        if any(key.fileobj is self._stderr for key, _ in events):
+            said = os.read(self._stderr.fileno(), _MOST_SAID)
+            if len(self._said) < _MOST_SAID:
+                self._said += said
+            return bool(said)
+        return True
+
+    def _conclude(self) -> None:
+        with DefaultSelector() as ready:
+            ready.register(self._stderr, EVENT_READ)
+            while self._listen(ready):
+                pass
+        try:
+            status = self._process.wait(max(_REAPING_S, self._deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            raise ProbeError(ProblemKind.LATE, f"{self.name} did not end in time", "raise `within`") from None
+        if status:
+            raise complaint(self.name, self._said.decode("utf-8", "replace"), status)
+
+
+def complaint(name: str, said: str, status: int) -> Broken | Unjudged:
+    """What it means that it ended so, in words that quote nothing of the archive."""
+    last = _last_error(said)
+    if (found := _TOO_NEW.search(last)) is not None:
+        return Unjudged(
+            f"its archive format {found[1]} is newer than {name} knows",
+            f"install newer client programs of PostgreSQL, or name their folder in {VARIABLE}",
+        )
+    if (found := _BUILT_WITHOUT.search(said)) is not None:
+        packed = (found[1] or "").strip() or "what it is compressed with"
+        return Unjudged(
+            f"{name} was built without {packed}, which the tables in it are compressed with",
+            f"name the folder of one that was built with it in {VARIABLE}",
+        )
+    if status < 0:
+        return Unjudged(f"{name} was ended by signal {signal.Signals(-status).name}", "is there enough memory?")
+    told = _TELLABLE.search(last)
+    if told is None:
+        return Broken(f"{name} cannot read it, and says why in words that may quote rows")
+    return Broken(f"{name}: {told[0]}", cut_off="end of file" in told[0] or "short" in told[0])
+
+
+def _last_error(said: str) -> str:
+    errors = [line for line in said.splitlines() if line.startswith(f"{PROGRAM}: error: ")]
+    return errors[-1] if errors else said[-1000:]
+
+
+def _kill(process: int, *, alone: bool) -> None:
+    with suppress(ProcessLookupError):
+        (os.killpg if alone else os.kill)(process, signal.SIGKILL)

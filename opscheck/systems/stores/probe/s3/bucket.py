@@ -1,0 +1,145 @@
+"""How a bucket is configured."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from opscheck.core.observation import ProbeError, ProblemKind
+from opscheck.systems.stores.probe.base import Reader
+from opscheck.systems.stores.probe.s3.store import OWN_SHARE, S3Store
+from opscheck.systems.stores.queries import bucket
+
+_DAYS_OF_A_YEAR = 365
+
+Answer = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """How one part of the configuration is read."""
+
+    query: type[bucket.BucketQuery[Any]]
+    call: str
+    absent: str
+    """The code that says that there is none; empty where the store answers that too."""
+    read: Callable[[Answer], Any]
+    """What the answer says; of an empty one, what it is that there is none."""
+
+    def __call__(self, store: S3Store, query: bucket.BucketQuery[Any], timeout_s: float) -> Any:
+        deadline = time.monotonic() + timeout_s * OWN_SHARE
+        return self.read(store.asked(self.call, query.action, deadline, self.absent) or {})
+
+
+def _versioning(answer: Answer) -> bucket.Versioning:
+    return bucket.Versioning(status=answer.get("Status", ""), mfa_delete=answer.get("MFADelete") == "Enabled")
+
+
+def _object_lock(answer: Answer) -> bucket.ObjectLock:
+    found = answer.get("ObjectLockConfiguration", {})
+    kept = found.get("Rule", {}).get("DefaultRetention", {})
+    return bucket.ObjectLock(
+        enabled=found.get("ObjectLockEnabled") == "Enabled",
+        mode=kept.get("Mode", ""),
+        days=float(kept.get("Days", 0) or kept.get("Years", 0) * _DAYS_OF_A_YEAR),
+    )
+
+
+def _encryption(answer: Answer) -> bucket.Encryption:
+    rules = answer.get("ServerSideEncryptionConfiguration", {}).get("Rules", [])
+    found = [rule.get("ApplyServerSideEncryptionByDefault", {}).get("SSEAlgorithm", "") for rule in rules]
+    return bucket.Encryption(algorithm=next((one for one in found if one), ""))
+
+
+def _public_access(answer: Answer) -> bucket.PublicAccess:
+    found = answer.get("PublicAccessBlockConfiguration", {})
+    return bucket.PublicAccess(
+        block_public_acls=found.get("BlockPublicAcls", False),
+        ignore_public_acls=found.get("IgnorePublicAcls", False),
+        block_public_policy=found.get("BlockPublicPolicy", False),
+        restrict_public_buckets=found.get("RestrictPublicBuckets", False),
+    )
+
+
+def policy_status(answer: Answer) -> bucket.PolicyStatus:
+    """Whether everybody is let in; of no answer, that there is no policy. Raises ProbeError."""
+    if not answer:
+        return bucket.PolicyStatus()
+    public = answer.get("PolicyStatus", {}).get("IsPublic")
+    if public is None:
+        raise ProbeError(ProblemKind.UNREADABLE, "the store does not say whether the bucket's policy is public")
+    return bucket.PolicyStatus(public=public)
+
+
+def _lifecycle(answer: Answer) -> bucket.Lifecycle:
+    return bucket.Lifecycle(rules=tuple(_rule(one) for one in answer.get("Rules", ())))
+
+
+def _rule(found: Answer) -> bucket.LifecycleRule:
+    where = found.get("Filter", {})
+    where = {**where, **where.get("And", {})}
+    gone, older = found.get("Expiration", {}), found.get("NoncurrentVersionExpiration", {})
+    moves = [*found.get("Transitions", ()), *found.get("NoncurrentVersionTransitions", ())]
+    return bucket.LifecycleRule(
+        id=found.get("ID", ""),
+        enabled=found.get("Status") == "Enabled",
+        prefix=found.get("Prefix") or where.get("Prefix", ""),
+        tagged="Tag" in where or bool(where.get("Tags")),
+        larger_than=where.get("ObjectSizeGreaterThan"),
+        smaller_than=where.get("ObjectSizeLessThan"),
+        expires_days=_days(gone.get("Days")),
+        expires_on=_day(gone["Date"]) if "Date" in gone else "",
+        noncurrent_days=_days(older.get("NoncurrentDays")),
+        noncurrent_kept=older.get("NewerNoncurrentVersions", 0),
+        abort_days=_days(found.get("AbortIncompleteMultipartUpload", {}).get("DaysAfterInitiation")),
+        archives=tuple((move.get("StorageClass", ""), float(move["Days"])) for move in moves if "Days" in move),
+        archives_on=tuple((move.get("StorageClass", ""), _day(move["Date"])) for move in moves if "Date" in move),
+    )
+
+
+def _days(number: int | None) -> float | None:
+    return None if number is None else float(number)
+
+
+def _day(moment: datetime) -> str:
+    return moment.astimezone(UTC).date().isoformat()
+
+
+def replication(answer: Answer) -> bucket.Replication:
+    """The rules that copy all that begins with something."""
+    rules = answer.get("ReplicationConfiguration", {}).get("Rules", [])
+    return bucket.Replication(
+        rules=tuple(
+            (
+                rule.get("Prefix") or rule.get("Filter", {}).get("Prefix", ""),
+                rule.get("Destination", {}).get("Bucket", "").rpartition(":")[2],
+            )
+            for rule in rules
+            if rule.get("Status") == "Enabled" and not {"And", "Tag"} & rule.get("Filter", {}).keys()
+        )
+    )
+
+
+_PARTS = (
+    _Part(bucket.ReadVersioning, "get_bucket_versioning", "", _versioning),
+    _Part(
+        bucket.ReadObjectLock,
+        "get_object_lock_configuration",
+        "ObjectLockConfigurationNotFoundError",
+        _object_lock,
+    ),
+    _Part(
+        bucket.ReadEncryption,
+        "get_bucket_encryption",
+        "ServerSideEncryptionConfigurationNotFoundError",
+        _encryption,
+    ),
+    _Part(bucket.ReadPublicAccess, "get_public_access_block", "NoSuchPublicAccessBlockConfiguration", _public_access),
+    _Part(bucket.ReadPolicyStatus, "get_bucket_policy_status", "NoSuchBucketPolicy", policy_status),
+    _Part(bucket.ReadLifecycle, "get_bucket_lifecycle_configuration", "NoSuchLifecycleConfiguration", _lifecycle),
+    _Part(bucket.ReadReplication, "get_bucket_replication", "ReplicationConfigurationNotFoundError", replication),
+)
+
+READERS: Mapping[str, Reader] = {part.query.name: part for part in _PARTS}
+"""By the name of the query."""

@@ -1,0 +1,190 @@
+"""What each refusal of an S3 store, and each failure before it is asked, means to a person who can act on it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from botocore import exceptions
+from botocore.parsers import ResponseParserError
+
+from opscheck.core.observation import ProbeError, ProblemKind
+
+_ANY_CREDENTIALS = "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run `aws configure`"
+_SIGN_IN = "sign in again, with `aws sso login` where that is how you do it"
+
+
+@dataclass(frozen=True)
+class _Meaning:
+    kind: ProblemKind
+    text: str
+    advice: str = ""
+    target_down: bool = True
+
+
+# By the code of the error. {bucket} and {action} are filled in.
+_CODES: Mapping[str, _Meaning] = {
+    "NoSuchBucket": _Meaning(
+        ProblemKind.ABSENT, "there is no bucket {bucket}", "check its name, the endpoint_url and the account"
+    ),
+    "InvalidAccessKeyId": _Meaning(
+        ProblemKind.DENIED,
+        "the store does not know the access key",
+        "is it the key of another account or another store? " + _ANY_CREDENTIALS,
+    ),
+    "SignatureDoesNotMatch": _Meaning(
+        ProblemKind.DENIED,
+        "the secret access key is not the one that belongs to the access key",
+        "check both for what was cut off when they were copied; a proxy that changes requests can cause it too",
+    ),
+    "ExpiredToken": _Meaning(ProblemKind.DENIED, "the session token has expired", _SIGN_IN),
+    "InvalidToken": _Meaning(ProblemKind.DENIED, "the session token is not valid", _SIGN_IN),
+    "RequestTimeTooSkewed": _Meaning(
+        ProblemKind.DENIED, "the clock of this machine and that of the store differ too much", "set the clock (NTP)"
+    ),
+    "PermanentRedirect": _Meaning(
+        ProblemKind.UNSUPPORTED, "the bucket {bucket} is in another region", "name its `region` in the target"
+    ),
+    "AuthorizationHeaderMalformed": _Meaning(
+        ProblemKind.UNSUPPORTED, "the bucket {bucket} is in another region", "name its `region` in the target"
+    ),
+    "IllegalLocationConstraintException": _Meaning(
+        ProblemKind.UNSUPPORTED, "the bucket {bucket} is in another region", "name its `region` in the target"
+    ),
+    "AccessDenied": _Meaning(ProblemKind.DENIED, "{action} is not allowed", "", target_down=False),
+    "AllAccessDisabled": _Meaning(ProblemKind.DENIED, "all access to the bucket {bucket} is disabled"),
+    "NoSuchKey": _Meaning(ProblemKind.ABSENT, "there is no object {what}", target_down=False),
+    "NoSuchVersion": _Meaning(ProblemKind.ABSENT, "there is no such version of {what}", target_down=False),
+    "InvalidObjectState": _Meaning(
+        ProblemKind.UNSUPPORTED,
+        "{what} is archived and cannot be read",
+        "restore it first: `aws s3api restore-object`",
+        target_down=False,
+    ),
+    "SlowDown": _Meaning(
+        ProblemKind.UNREADABLE,
+        "the store asks to be asked more slowly",
+        "lower the target's concurrency, and run it again",
+        target_down=False,
+    ),
+    "NotImplemented": _Meaning(
+        ProblemKind.UNSUPPORTED, "the store does not implement {call}", "leave out what asks for it", target_down=False
+    ),
+}
+_SAME = {
+    "403": "AccessDenied",
+    "Forbidden": "AccessDenied",
+    "401": "AccessDenied",
+    "Unauthorized": "AccessDenied",
+    "404": "NoSuchKey",
+    "301": "PermanentRedirect",
+    "501": "NotImplemented",
+    "MethodNotAllowed": "NotImplemented",
+    "405": "NotImplemented",
+    "503": "SlowDown",
+    "ServiceUnavailable": "SlowDown",
+    "RequestLimitExceeded": "SlowDown",
+    "TokenRefreshRequired": "ExpiredToken",
+    "RequestExpired": "ExpiredToken",
+    "UnrecognizedClientException": "InvalidAccessKeyId",
+    "AuthFailure": "InvalidAccessKeyId",
+}
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request to a bucket."""
+
+    name: str
+    """As S3 calls it, such as ListObjectsV2."""
+    action: str
+    """What IAM must allow for it."""
+    bucket: str
+    what: str = ""
+    """The key or prefix that it is about."""
+
+
+def refusal(error: Exception, call: Call) -> ProbeError:
+    """What `error` means. Raises it again where it is no refusal and no failure that is known."""
+    if isinstance(error, ProbeError):
+        return error
+    if isinstance(error, exceptions.ClientError):
+        return _refused(error, call)
+    for kinds, kind, text, advice in _BEFORE:
+        if isinstance(error, kinds):
+            return ProbeError(kind, text.format(reason=_reason(error)), advice, target_down=True)
+    if isinstance(error, ResponseParserError | exceptions.ResponseStreamingError):
+        text = f"the store answered {call.name} with something that is not S3's"
+        return ProbeError(ProblemKind.UNREADABLE, text, "does the endpoint_url lead to a web page?")
+    raise error
+
+
+def code_of(error: Exception) -> str:
+    """The code of an error as S3 calls it; empty for what is none of S3's."""
+    if not isinstance(error, exceptions.ClientError):
+        return ""
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    return _SAME.get(code, code)
+
+
+def _refused(error: exceptions.ClientError, call: Call) -> ProbeError:
+    code = code_of(error)
+    meaning = _CODES.get(code)
+    if meaning is None:
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", "")
+        said = f"{code} ({status})" if code and code != str(status) else str(status or "an error")
+        return ProbeError(ProblemKind.UNREADABLE, f"the store answered {call.name} with {said}")
+    words = {"bucket": call.bucket, "action": _permission(call), "what": call.what, "call": call.name}
+    advice = meaning.advice
+    if code == "AccessDenied":
+        advice = f"allow {_permission(call)}; `opscheck permissions` prints the policy"
+    return ProbeError(meaning.kind, meaning.text.format(**words), advice, target_down=meaning.target_down)
+
+
+def _permission(call: Call) -> str:
+    where = f"{call.bucket}/{call.what}" if call.what else call.bucket
+    return f"{call.action} on {where}"
+
+
+def _reason(error: Exception) -> str:
+    """One line; what a credential helper has printed is not among it."""
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+_BEFORE: tuple[tuple[tuple[type[Exception], ...], ProblemKind, str, str], ...] = (
+    (
+        (exceptions.NoCredentialsError,),
+        ProblemKind.DENIED,
+        "no AWS credentials were found",
+        _ANY_CREDENTIALS,
+    ),
+    ((exceptions.PartialCredentialsError,), ProblemKind.DENIED, "{reason}", _ANY_CREDENTIALS),
+    (
+        (exceptions.SSOError, exceptions.TokenRetrievalError, exceptions.UnauthorizedSSOTokenError),
+        ProblemKind.DENIED,
+        "the session of AWS's single sign-on is over",
+        _SIGN_IN,
+    ),
+    (
+        (exceptions.CredentialRetrievalError, exceptions.MetadataRetrievalError),
+        ProblemKind.DENIED,
+        "the program or service that gives the AWS credentials failed",
+        "run `aws sts get-caller-identity` to see why",
+    ),
+    (
+        (exceptions.ProfileNotFound, exceptions.ConfigParseError, exceptions.InvalidConfigError),
+        ProblemKind.UNSUPPORTED,
+        "{reason}",
+        "check the target's `profile`, AWS_PROFILE, ~/.aws/config and ~/.aws/credentials",
+    ),
+    (
+        (exceptions.ParamValidationError, exceptions.EndpointResolutionError, exceptions.InvalidRegionError),
+        ProblemKind.UNSUPPORTED,
+        "{reason}",
+        "check the target's bucket, region and endpoint_url",
+    ),
+    (
+        (exceptions.NoRegionError,),
+        ProblemKind.UNSUPPORTED,
+        "no region is named",
+        "name the target's `region`, or set AWS_REGION",
+    ),
+)

@@ -1,0 +1,70 @@
+"""Reaching a bucket for the first time."""
+
+import time
+from datetime import datetime
+from typing import Any
+
+import boto3
+import botocore.session
+from botocore import exceptions
+from botocore.config import Config
+from botocore.utils import parse_timestamp
+
+from opscheck.core.observation import ProbeError, ProblemKind
+from opscheck.systems.stores.probe.base import StoreSession
+from opscheck.systems.stores.probe.s3 import bucket, uploads
+from opscheck.systems.stores.probe.s3.refusals import Call, refusal
+from opscheck.systems.stores.probe.s3.store import OWN_SHARE, S3Store
+from opscheck.systems.stores.probe.s3.transport import Transport
+from opscheck.systems.stores.queries.uploads import ListUploads
+from opscheck.systems.stores.target import S3Target
+
+
+def open_session(target: S3Target, timeout_s: float) -> StoreSession:
+    """Ask for one object. Raises ProbeError with `target_down`."""
+    deadline = time.monotonic() + timeout_s * OWN_SHARE
+    store = _store(target)
+    store.look(deadline)
+    return StoreSession(store, {**bucket.READERS, ListUploads.name: uploads.read})
+
+
+def _store(target: S3Target) -> S3Store:
+    try:
+        found = botocore.session.Session(profile=target.profile)
+        found.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_moment)
+        session = boto3.session.Session(botocore_session=found, region_name=target.region)
+        client = session.client("s3", endpoint_url=target.endpoint_url, config=_config(target))
+        # A store that answers without them would be asked as nobody.
+        if session.get_credentials() is None:
+            raise exceptions.NoCredentialsError
+    except ValueError as error:  # without its text, which is the whole endpoint
+        text = "the target's endpoint_url is no address of a server"
+        raise ProbeError(ProblemKind.UNSUPPORTED, text, "such as https://s3.example.com", target_down=True) from error
+    except exceptions.BotoCoreError as error:
+        raise refusal(error, Call("GetCallerIdentity", "", target.bucket)) from error
+    authorities = target.ca_file or found.get_config_variable("ca_bundle")
+    return S3Store(client, Transport(authorities), target.bucket)
+
+
+def _moment(value: Any) -> datetime:
+    """What botocore's own parser reads, the usual form of it ten times as fast: a bucket may have 100,000 objects."""
+    try:
+        if isinstance(value, str) and value.endswith("Z"):
+            return datetime.fromisoformat(value)
+    except ValueError:
+        pass
+    moment: datetime = parse_timestamp(value)
+    return moment
+
+
+def _config(target: S3Target) -> Config:
+    styles = {None: "auto", True: "path", False: "virtual"}
+    options: dict[str, Any] = {
+        # Whatever AWS_MAX_ATTEMPTS says: a store that answers the second time only is worth a word.
+        "retries": {"total_max_attempts": 1, "mode": "standard"},
+        "s3": {"addressing_style": styles[target.path_style]},
+        "request_checksum_calculation": "when_required",
+        "response_checksum_validation": "when_required",
+        "user_agent_extra": "opscheck",
+    }
+    return Config(**options)

@@ -1,0 +1,267 @@
+"""A bucket as a store: its objects by page, and their bytes."""
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from http import HTTPStatus
+from operator import itemgetter
+from typing import Any
+
+import msgspec
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+
+from opscheck.core.observation import ProbeError, ProblemKind
+from opscheck.systems.stores.probe.base import Entry
+from opscheck.systems.stores.probe.s3.refusals import Call, code_of, refusal
+from opscheck.systems.stores.probe.s3.transport import Transport
+
+OWN_SHARE = 0.97
+"""Of its time, so that the probe itself ends a question before the gatherer gives it up, and says how far it came."""
+
+_PIECE = 2**20
+_MOST_SENT = 4
+_REGION = "name its `region` in the target"
+_HEAD = 2000
+_ROOTS: Mapping[str, bytes] = {
+    "ListObjectsV2": b"ListBucketResult",
+    "ListObjectVersions": b"ListVersionsResult",
+    "ListMultipartUploads": b"ListMultipartUploadsResult",
+    "GetBucketVersioning": b"VersioningConfiguration",
+    "GetObjectLockConfiguration": b"ObjectLockConfiguration",
+    "GetBucketEncryption": b"ServerSideEncryptionConfiguration",
+    "GetPublicAccessBlock": b"PublicAccessBlockConfiguration",
+    "GetBucketPolicyStatus": b"PolicyStatus",
+    "GetBucketLifecycleConfiguration": b"LifecycleConfiguration",
+    "GetBucketReplication": b"ReplicationConfiguration",
+}
+_AT_HAND = {"", "STANDARD"}
+
+
+class _Waiting(threading.local):
+    """What this thread waits for."""
+
+    deadline: float = 0.0
+    sent: int = 0
+    """How many requests its call has made so far."""
+
+
+class S3Store:
+    """One bucket. Its methods are called from several threads at once."""
+
+    def __init__(self, client: Any, transport: Transport, bucket: str) -> None:
+        self.address = f"s3://{bucket}"
+        self.bucket = bucket
+        self._client = client
+        self._transport = transport
+        self._waiting = _Waiting()
+        client.meta.events.register("before-send.s3", self._send)
+        client.meta.events.register("before-parse.s3", self._recognise)
+
+    def look(self, deadline: float) -> None:
+        """Make sure that the bucket is there and the credentials are known. Raises ProbeError with `target_down`."""
+        try:
+            self.call("list_objects_v2", "s3:ListBucket", deadline, MaxKeys=1)
+        except ProbeError as error:
+            # Who may list a prefix only is denied this, and welcome all the same.
+            if error.problem.kind is ProblemKind.DENIED and not error.problem.target_down:
+                return
+            error.problem = msgspec.structs.replace(error.problem, target_down=True)
+            raise
+
+    def pages(
+        self, prefix: str, *, after: str = "", versions: bool = False, deadline: float
+    ) -> Iterator[tuple[Entry, ...]]:
+        """What is there, a page per request."""
+        return self._versions(prefix, after, deadline) if versions else self._objects(prefix, after, deadline)
+
+    def size(self, key: str, version: str, *, deadline: float) -> int:
+        """How many bytes the object has. ABSENT where there is none."""
+        found = self.call("head_object", "s3:GetObject", deadline, what=key, **_one(key, version))
+        return int(found["ContentLength"])
+
+    @contextmanager
+    def open(
+        self, key: str, version: str, *, start: int = 0, length: int | None = None, deadline: float
+    ) -> Iterator[Iterator[bytes]]:
+        """The bytes from `start`, to the end or `length` of them. ABSENT where there is no object."""
+        if length == 0:
+            yield iter(())
+            return
+        wanted = _one(key, version)
+        if start or length is not None:
+            wanted["Range"] = f"bytes={start}-" + (str(start + length - 1) if length is not None else "")
+        # What lies behind the end of the object is nothing, and no reason for an error.
+        past_it = ("InvalidRange", "416")
+        found = self.asked("get_object", "s3:GetObject", deadline, *past_it, what=key, **wanted)
+        if found is None:
+            yield iter(())
+            return
+        if start and "ContentRange" not in found:
+            text = f"{self.address} answers with a whole object where a part of it was asked for"
+            raise ProbeError(ProblemKind.UNSUPPORTED, text)
+        try:
+            yield self._read(found["Body"], key, length)
+        finally:
+            found["Body"].close()
+
+    def call(self, name: str, action: str, deadline: float, *, what: str = "", **words: Any) -> dict[str, Any]:
+        """One request about the bucket. Raises ProbeError."""
+        answer = self.asked(name, action, deadline, what=what, **words)
+        return answer or {}
+
+    def asked(
+        self, name: str, action: str, deadline: float, *absent: str, what: str = "", **words: Any
+    ) -> dict[str, Any] | None:
+        """The same; None where the store answers with one of these codes, which say that there is nothing."""
+        self._waiting.deadline, self._waiting.sent = deadline, 0
+        try:
+            answer: dict[str, Any] = getattr(self._client, name)(Bucket=self.bucket, **words)
+        except Exception as error:  # botocore's errors have many roots; what is not known is raised again
+            code = code_of(error)  # empty for what is no answer of the store
+            if code and code in absent:
+                return None
+            call = Call("".join(word.capitalize() for word in name.split("_")), action, self.bucket, what)
+            raise refusal(error, call) from error
+        return answer
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._transport.close()
+        self._client.close()
+
+    def _send(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+        self._waiting.sent += 1
+        if self._waiting.sent > _MOST_SENT:
+            # botocore looks for the region of a bucket that is elsewhere by asking the same store, and so on.
+            text = f"{self.address} is said to be in another region, again and again"
+            raise ProbeError(ProblemKind.UNSUPPORTED, text, _REGION, target_down=True)
+        return self._transport.send(request, self._waiting.deadline)
+
+    def _recognise(self, operation_model: Any, response_dict: Mapping[str, Any], **_: Any) -> None:
+        """
+        Make sure that a good answer is one to the question.
+
+        botocore reads nothing from a page of HTML, nor from the list of objects that a small store gives whatever is
+        asked of the bucket: it would look as if nothing were there.
+        """
+        root = _ROOTS.get(operation_model.name)
+        if root is None or response_dict["status_code"] >= HTTPStatus.MULTIPLE_CHOICES:
+            return
+        # Some stores, moto among them, name the root of an answer after the question.
+        roots = rb"<(?:\w+:)?(?:%b|%bResponse)[\s/>]" % (root, operation_model.name.encode())
+        if re.search(roots, response_dict["body"][:_HEAD]) is not None:
+            return
+        text = f"{self.address} answered {operation_model.name} with something else"
+        if operation_model.name.startswith("Get"):
+            raise ProbeError(ProblemKind.UNSUPPORTED, f"{text}: the store does not implement it")
+        raise ProbeError(ProblemKind.UNREADABLE, text, "does the endpoint_url lead to an S3 store?")
+
+    def _objects(self, prefix: str, after: str, deadline: float) -> Iterator[tuple[Entry, ...]]:
+        def page(place: Mapping[str, Any]) -> dict[str, Any]:
+            return self.call("list_objects_v2", "s3:ListBucket", deadline, what=prefix, Prefix=prefix, **place)
+
+        for answer in self._listed(page, {"StartAfter": after} if after else {}, _next_objects):
+            yield tuple(
+                Entry(found["Key"], found["Size"], _utc(found["LastModified"]), _class(found))
+                for found in answer.get("Contents", ())
+            )
+
+    def _versions(self, prefix: str, after: str, deadline: float) -> Iterator[tuple[Entry, ...]]:
+        action = "s3:ListBucketVersions"
+
+        def page(place: Mapping[str, Any]) -> dict[str, Any]:
+            return self.call("list_object_versions", action, deadline, what=prefix, Prefix=prefix, **place)
+
+        for answer in self._listed(page, {"KeyMarker": after} if after else {}, _next_versions):
+            found = [
+                *(_version(one, deleted=False) for one in answer.get("Versions", ())),
+                *(_version(one, deleted=True) for one in answer.get("DeleteMarkers", ())),
+            ]
+            yield tuple(one for _, one in sorted(found, key=itemgetter(0)))
+
+    def _listed(
+        self,
+        page: Callable[[Mapping[str, Any]], dict[str, Any]],
+        place: Mapping[str, Any],
+        following: Callable[[Mapping[str, Any]], dict[str, Any]],
+    ) -> Iterator[dict[str, Any]]:
+        seen: set[tuple[tuple[str, Any], ...]] = set()
+        began = time.monotonic()
+        while True:
+            answer = self._page(page, place, began, len(seen))
+            yield answer
+            place = following(answer)
+            # Some stores leave it out, and give a place to go on from all the same.
+            if not answer.get("IsTruncated", bool(place)):
+                return
+            mark = tuple(sorted(place.items()))
+            if not place or mark in seen:
+                raise ProbeError(ProblemKind.UNREADABLE, f"{self.address} says that there is more, and gives the same")
+            seen.add(mark)
+
+    def _page(
+        self,
+        page: Callable[[Mapping[str, Any]], dict[str, Any]],
+        place: Mapping[str, Any],
+        began: float,
+        pages: int,
+    ) -> dict[str, Any]:
+        try:
+            return page(place)
+        except ProbeError as error:
+            if error.problem.kind is ProblemKind.LATE and pages:
+                after = f"{pages} pages and {time.monotonic() - began:.1f} s"
+                text = f"{self.address} was not listed to its end after {after}"
+                raise ProbeError(ProblemKind.LATE, text, "raise the timeout, or begin names with their date") from error
+            raise
+
+    def _read(self, body: Any, key: str, length: int | None) -> Iterator[bytes]:
+        left = length
+        try:
+            while left is None or left > 0:
+                piece = body.read(_PIECE if left is None else min(_PIECE, left))
+                if not piece:
+                    return
+                left = None if left is None else left - len(piece)
+                yield piece
+        except ProbeError:
+            raise
+        except Exception as error:  # as above
+            raise refusal(error, Call("GetObject", "s3:GetObject", self.bucket, key)) from error
+
+
+def _one(key: str, version: str) -> dict[str, str]:
+    return {"Key": key, "VersionId": version} if version else {"Key": key}
+
+
+def _class(found: Mapping[str, Any]) -> str:
+    storage = str(found.get("StorageClass", ""))
+    return "" if storage in _AT_HAND else storage
+
+
+def _version(found: Mapping[str, Any], *, deleted: bool) -> tuple[tuple[str, bool, float], Entry]:
+    """With its place among others: by key, and newest first. Times have no fractions of a second."""
+    place = (found["Key"], not found.get("IsLatest", False), -found["LastModified"].timestamp())
+    version = str(found.get("VersionId", ""))
+    return place, Entry(
+        found["Key"], found.get("Size", 0), _utc(found["LastModified"]), _class(found), version, deleted
+    )
+
+
+def _utc(moment: datetime) -> datetime:
+    # botocore puts times into this machine's zone.
+    return moment.astimezone(UTC)
+
+
+def _next_objects(answer: Mapping[str, Any]) -> dict[str, Any]:
+    token = answer.get("NextContinuationToken")
+    return {"ContinuationToken": token} if token else {}
+
+
+def _next_versions(answer: Mapping[str, Any]) -> dict[str, Any]:
+    if not answer.get("NextKeyMarker"):
+        return {}
+    return {"KeyMarker": answer["NextKeyMarker"], "VersionIdMarker": answer.get("NextVersionIdMarker", "")}

@@ -1,0 +1,163 @@
+"""How a bucket is configured, a question for each part of it, since each takes a permission of its own."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Generic, TypeVar
+
+import msgspec
+
+from opscheck.core.query import Permission, Query
+from opscheck.systems.stores.queries.permissions import S3Action
+
+A = TypeVar("A")
+
+
+class Versioning(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Whether what is overwritten or deleted stays as an older version."""
+
+    status: str = ""
+    """Enabled or Suspended; empty where it never was enabled."""
+    mfa_delete: bool = False
+
+
+class ObjectLock(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """For how long nobody may delete what was written."""
+
+    enabled: bool = False
+    mode: str = ""
+    """GOVERNANCE or COMPLIANCE; empty without a default retention, where each upload has to say it."""
+    days: float = 0.0
+    """The default retention."""
+
+
+class Encryption(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How objects are encrypted whose upload says nothing."""
+
+    algorithm: str = ""
+    """AES256, aws:kms or aws:kms:dsse; empty where they are not."""
+
+
+class PublicAccess(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Which ways to make objects public are blocked, as the bucket's own settings say."""
+
+    block_public_acls: bool = False
+    ignore_public_acls: bool = False
+    block_public_policy: bool = False
+    restrict_public_buckets: bool = False
+
+
+class PolicyStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Whether the bucket's policy lets everybody in."""
+
+    public: bool = False
+
+
+class LifecycleRule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One rule that deletes or moves objects as they grow old."""
+
+    id: str = ""
+    enabled: bool = True
+    prefix: str = ""
+    """It is about keys that begin with this."""
+    tagged: bool = False
+    """True where it is about objects with certain tags only."""
+    larger_than: int | None = None
+    smaller_than: int | None = None
+    expires_days: float | None = None
+    expires_on: str = ""
+    """The day on which all that it is about is deleted."""
+    noncurrent_days: float | None = None
+    """How long after they were replaced older versions are deleted."""
+    noncurrent_kept: int = 0
+    """How many older versions stay whatever their age."""
+    abort_days: float | None = None
+    """How long after they were begun unfinished uploads are deleted."""
+    archives: tuple[tuple[str, float], ...] = ()
+    """The storage classes that objects are moved to, each with the age at which they are."""
+    archives_on: tuple[tuple[str, str], ...] = ()
+    """The same, each with the day from which on all that the rule is about is there."""
+
+
+class Lifecycle(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """All rules; none where there is no such configuration."""
+
+    rules: tuple[LifecycleRule, ...] = ()
+
+
+class Replication(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where objects are copied to."""
+
+    rules: tuple[tuple[str, str], ...] = ()
+    """Of each rule that is enabled and asks for no tags its prefix, and the bucket that it copies to."""
+
+
+@dataclass(frozen=True)
+class BucketQuery(Query[A], Generic[A]):
+    """A part of a bucket's configuration."""
+
+    action: ClassVar[str] = ""
+    """What IAM must allow."""
+    what: ClassVar[str] = ""
+
+    def permissions(self) -> tuple[Permission, ...]:
+        """To read that part."""
+        return (S3Action(self.action),)
+
+    def text(self) -> str:
+        """For people."""
+        return self.what
+
+
+@dataclass(frozen=True)
+class ReadVersioning(BucketQuery[Versioning], name="bucket.versioning"):
+    """Whether the bucket keeps versions."""
+
+    action = "s3:GetBucketVersioning"
+    what = "whether versions are kept"
+
+
+@dataclass(frozen=True)
+class ReadObjectLock(BucketQuery[ObjectLock], name="bucket.object_lock"):
+    """For how long objects are locked."""
+
+    action = "s3:GetBucketObjectLockConfiguration"
+    what = "for how long objects are locked"
+
+
+@dataclass(frozen=True)
+class ReadEncryption(BucketQuery[Encryption], name="bucket.encryption"):
+    """How objects are encrypted by default."""
+
+    action = "s3:GetEncryptionConfiguration"
+    what = "how objects are encrypted"
+
+
+@dataclass(frozen=True)
+class ReadPublicAccess(BucketQuery[PublicAccess], name="bucket.public_access"):
+    """Which public access is blocked."""
+
+    action = "s3:GetBucketPublicAccessBlock"
+    what = "which public access is blocked"
+
+
+@dataclass(frozen=True)
+class ReadPolicyStatus(BucketQuery[PolicyStatus], name="bucket.policy_status"):
+    """Whether the bucket's policy is public."""
+
+    action = "s3:GetBucketPolicyStatus"
+    what = "whether the bucket's policy is public"
+
+
+@dataclass(frozen=True)
+class ReadLifecycle(BucketQuery[Lifecycle], name="bucket.lifecycle"):
+    """The rules that delete and move objects."""
+
+    action = "s3:GetLifecycleConfiguration"
+    what = "the lifecycle rules"
+
+
+@dataclass(frozen=True)
+class ReadReplication(BucketQuery[Replication], name="bucket.replication"):
+    """Where objects are copied to."""
+
+    action = "s3:GetReplicationConfiguration"
+    what = "where objects are copied to"

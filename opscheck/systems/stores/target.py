@@ -1,0 +1,60 @@
+"""Stores of backups: S3 buckets and folders."""
+
+from pydantic import field_validator
+from pydantic_core import PydanticCustomError
+
+from opscheck.core.target import REFERENCE, Target
+
+
+class StoreTarget(Target):
+    """A place where backups are kept: a bucket, or a folder."""
+
+
+class S3Target(StoreTarget, kind="s3"):
+    """A bucket in S3 or a store that speaks its protocol; credentials come the way boto3 finds them."""
+
+    bucket: str
+    """The bucket's name."""
+    endpoint_url: str | None = None
+    """Where the store is, when it is not AWS; AWS_ENDPOINT_URL by default."""
+    region: str | None = None
+    """The store's region."""
+    profile: str | None = None
+    """The profile of the AWS configuration files; the default one, or AWS_PROFILE, where none is named."""
+    path_style: bool | None = None
+    """True asks for `endpoint/bucket/key`, false for `bucket.endpoint/key`; boto3 chooses by default."""
+    ca_file: str | None = None
+    """PEM file of the authorities to trust instead of the system's."""
+
+    @property
+    def address(self) -> str:
+        """The bucket as a URL."""
+        return f"s3://{self.bucket}"
+
+    def facts(self) -> dict[str, str]:
+        """Its `bucket`, its `store` as a URL, and the `endpoint_url` where the policy names one."""
+        named = {"bucket": self.bucket, "store": self.address}
+        return named | ({"endpoint_url": self.endpoint_url} if self.endpoint_url else {})
+
+
+class FolderTarget(StoreTarget, kind="folder"):
+    """A folder of the machine that opscheck runs on, or one that is mounted there."""
+
+    path: str
+    """The folder, as an absolute path."""
+
+    @property
+    def address(self) -> str:
+        """Its path."""
+        return self.path
+
+    def facts(self) -> dict[str, str]:
+        """Its path, as `store` too."""
+        return {"path": self.path, "store": self.path}
+
+    @field_validator("path")
+    @classmethod
+    def _absolute(cls, path: str) -> str:
+        if not path.startswith("/") and not REFERENCE.match(path):
+            raise PydanticCustomError("path_not_absolute", "an absolute path, such as /mnt/backups")
+        return path

@@ -1,0 +1,1 @@
+"""TLS endpoints and certificates."""

@@ -1,0 +1,126 @@
+"""From what is in a file to the certificates in it, in PEM, DER or PKCS#12. Keys that come along end here."""
+
+import base64
+import binascii
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import pkcs12
+
+from opscheck.systems.tls.queries.certificates import Certificate
+from opscheck.systems.tls.queries.files import Fault
+from opscheck.systems.tls.x509 import certificate_in_der, certificates_of, quietly
+
+_BEGIN = re.compile(r"-----BEGIN [A-Z0-9 ]*CERTIFICATE-----\s*")
+_END = re.compile(r"-----END [A-Z0-9 ]*CERTIFICATE-----\s*")
+_LONG_FORM = 0x80
+_HEADER = 2
+
+
+class Kind(StrEnum):
+    """What is in a file."""
+
+    PEM = "pem"
+    PKCS12 = "pkcs12"
+    DER = "der"
+
+
+@dataclass(frozen=True)
+class Content:
+    """The public part of a file, and what is wrong with the rest."""
+
+    certificates: tuple[Certificate, ...] = ()
+    fault: Fault | None = None
+    detail: str = ""
+
+
+def read_pem(lines: Iterable[str], seen: int, holds: Sequence[str]) -> Content:
+    """
+    The certificates in the `lines` of a PEM file that are part of one.
+
+    `seen` is how many begin in the whole file, and `holds` what it calls its parts.
+    """
+    if not seen:
+        return Content((), Fault.NONE, f"it holds {', '.join(holds)}" if holds else "no part of it has a beginning")
+    blocks = list(_blocks(lines))
+    read = [(found, whole) for block, whole in blocks for found in [_certificate(block)]]
+    certificates = tuple(found for found, _ in read if found is not None)
+    cut = next((number for number, (_, whole) in enumerate(blocks, start=1) if not whole), 0)
+    if cut:
+        return Content(certificates, Fault.CUT, f"certificate {cut} of {seen} does not end")
+    if len(certificates) < seen:
+        bad = next((number for number, (found, _) in enumerate(read, start=1) if found is None), len(blocks) + 1)
+        return Content(certificates, Fault.DAMAGED, f"certificate {bad} of {seen} cannot be read")
+    return Content(certificates)
+
+
+def _blocks(lines: Iterable[str]) -> Iterator[tuple[str, bool]]:
+    """What stands between each beginning and its end, and whether there is an end."""
+    inside: list[str] | None = None
+    for line in lines:
+        if _BEGIN.fullmatch(line):
+            if inside is not None:
+                yield "".join(inside), False
+            inside = []
+        elif inside is not None and _END.fullmatch(line):
+            yield "".join(inside), True
+            inside = None
+        elif inside is not None:
+            inside.append(line.strip())
+    if inside is not None:
+        yield "".join(inside), False
+
+
+def _certificate(text: str) -> Certificate | None:
+    try:
+        return certificate_in_der(base64.b64decode(text, validate=True))
+    except (binascii.Error, ValueError):
+        return None
+
+
+def read_der(data: bytes) -> Content:
+    """The one certificate in DER."""
+    if _is_cut(data):
+        return Content((), Fault.CUT, "it ends before the certificate does")
+    try:
+        return Content((certificate_in_der(data),))
+    except ValueError:
+        return Content((), Fault.DAMAGED, "it begins as a certificate, and cannot be read as one")
+
+
+def read_pkcs12(data: bytes, password: str | None) -> Content:
+    """The certificates in a PKCS#12 file; the key in it is forgotten."""
+    if _is_cut(data):
+        return Content((), Fault.CUT, "it ends before the keystore does")
+    # Without a password there are two ways to protect nothing: with an empty one, and with none.
+    for tried in (password.encode() if password is not None else b"", b"", None):
+        try:
+            with quietly():
+                return _opened(data, tried)
+        except UnsupportedAlgorithm:
+            return Content((), Fault.UNSUPPORTED, "encrypted in a way that is too old, or not known here")
+        except ValueError:
+            continue
+    return Content((), Fault.NO_PASSWORD if password is None else Fault.WRONG_PASSWORD)
+
+
+def _opened(data: bytes, password: bytes | None) -> Content:
+    """Raises ValueError where the password does not open it."""
+    found = pkcs12.load_pkcs12(data, password)
+    listed = [one.certificate for one in (found.cert, *found.additional_certs) if one is not None]
+    if not listed:
+        return Content((), Fault.NONE, "a keystore without a certificate")
+    return Content(certificates_of(listed))
+
+
+def _is_cut(data: bytes) -> bool:
+    """Whether there is less than the first length in it says; nothing is said by one that is indefinite."""
+    if len(data) < _HEADER or data[1] == _LONG_FORM:
+        return len(data) < _HEADER
+    if data[1] < _LONG_FORM:
+        return len(data) < _HEADER + data[1]
+    digits = data[1] - _LONG_FORM
+    return len(data) < _HEADER + digits + int.from_bytes(data[_HEADER : _HEADER + digits], "big")

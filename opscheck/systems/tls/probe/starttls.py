@@ -1,0 +1,174 @@
+"""What is said before TLS begins, by protocol, and not a byte more."""
+
+import re
+import socket
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from opscheck.systems.tls.queries.handshake import StartTls
+from opscheck.transport.connect import seconds_left
+
+_LONGEST_LINE, _LONGEST_MESSAGE = 4096, 16 * 1024
+_SHOWN = 100
+_SSL_REQUEST = struct.pack("!ii", 8, 80877103)
+_LDAP_OID = b"1.3.6.1.4.1.1466.20037"
+# An LDAPMessage with the number 1, and in it an ExtendedRequest with the name of the operation.
+_LDAP_REQUEST = b"\x30\x1d\x02\x01\x01\x77\x18\x80\x16" + _LDAP_OID
+_BER_SEQUENCE, _BER_INTEGER, _BER_ENUMERATED, _LDAP_RESPONSE = 0x30, 0x02, 0x0A, 0x78
+
+
+class NoStartTls(Exception):  # noqa: N818 - a state of the server
+    """The server does not change over to TLS; the text continues a sentence that begins with its address."""
+
+    def __init__(self, text: str, advice: str = "") -> None:
+        super().__init__(text)
+        self.text = text
+        self.advice = advice
+
+
+@dataclass(frozen=True)
+class Talk:
+    """A conversation without TLS. It reads byte by byte: what comes after the answer is no part of it."""
+
+    connection: socket.socket
+    deadline: float
+
+    def say(self, words: bytes) -> None:
+        """Raises OSError."""
+        self.connection.settimeout(seconds_left(self.deadline))
+        self.connection.sendall(words)
+
+    def hear(self, count: int) -> bytes:
+        """Exactly so many bytes. Raises OSError."""
+        heard = b""
+        while len(heard) < count:
+            self.connection.settimeout(seconds_left(self.deadline))
+            more = self.connection.recv(count - len(heard))
+            if not more:
+                raise ConnectionResetError
+            heard += more
+        return heard
+
+    def line(self) -> str:
+        """One line. Raises OSError, and NoStartTls where it does not end."""
+        heard = bytearray()
+        while not heard.endswith(b"\n"):
+            if len(heard) > _LONGEST_LINE:
+                raise NoStartTls(f"says {_shown(heard)}, and does not end", _OTHER)
+            heard += self.hear(1)
+        return heard.decode("utf-8", "replace").rstrip("\r\n")
+
+
+_OTHER = "is this another protocol, or does TLS begin with the first byte there?"
+
+
+def start_tls(connection: socket.socket, protocol: StartTls, deadline: float) -> None:
+    """Have the server change over to TLS. Raises NoStartTls and OSError."""
+    _PROTOCOLS[protocol](Talk(connection, deadline))
+
+
+def _postgres(talk: Talk) -> None:
+    talk.say(_SSL_REQUEST)
+    answer = talk.hear(1)
+    if answer == b"N":
+        raise NoStartTls("has no TLS (ssl = off)", "set ssl, ssl_cert_file and ssl_key_file in postgresql.conf")
+    if answer != b"S":
+        raise NoStartTls(f"answers an SSLRequest with {_shown(answer)}", "is this a PostgreSQL server?")
+
+
+def _smtp(talk: Talk) -> None:
+    _expect("220", _reply(talk), "a new connection")
+    talk.say(b"EHLO opscheck.invalid\r\n")
+    offered = _reply(talk)
+    _expect("250", offered, "EHLO")
+    if not any(line[4:].strip().upper() == "STARTTLS" for line in offered):
+        raise NoStartTls("does not offer STARTTLS", "give the server a certificate and its key")
+    talk.say(b"STARTTLS\r\n")
+    _expect("220", _reply(talk), "STARTTLS")
+
+
+def _reply(talk: Talk) -> list[str]:
+    """All lines of a reply of SMTP; the last has no dash after its number."""
+    lines = [talk.line()]
+    while re.match(r"\d{3}-", lines[-1]) and len(lines) < 1000:  # noqa: PLR2004 - more than any server says
+        lines.append(talk.line())
+    return lines
+
+
+def _imap(talk: Talk) -> None:
+    _expect("* OK", [talk.line()], "a new connection")
+    talk.say(b"a1 STARTTLS\r\n")
+    line = talk.line()
+    while line.startswith("* "):
+        line = talk.line()
+    _expect("a1 OK", [line], "STARTTLS")
+
+
+def _pop3(talk: Talk) -> None:
+    _expect("+OK", [talk.line()], "a new connection")
+    talk.say(b"STLS\r\n")
+    _expect("+OK", [talk.line()], "STLS")
+
+
+def _expect(start: str, lines: list[str], what: str) -> None:
+    said = lines[-1]
+    if not said.upper().startswith(start.upper()):
+        raise NoStartTls(f"says {_shown(said.encode())} to {what}", _OTHER)
+
+
+def _ldap(talk: Talk) -> None:
+    talk.say(_LDAP_REQUEST)
+    code = _result_code(_ldap_message(talk))
+    if code is None:
+        raise NoStartTls("does not answer in LDAP", _OTHER)
+    if code != 0:
+        raise NoStartTls(f"refuses StartTLS (LDAP result {code})", "give the server a certificate and its key")
+
+
+def _ldap_message(talk: Talk) -> bytes:
+    kind, length = talk.hear(2)
+    if kind != _BER_SEQUENCE:
+        raise NoStartTls("does not answer in LDAP", _OTHER)
+    if length & 0x80:
+        length = int.from_bytes(talk.hear(min(length & 0x7F, 4)), "big")
+    if length > _LONGEST_MESSAGE:
+        raise NoStartTls("does not answer in LDAP", _OTHER)
+    return talk.hear(length)
+
+
+def _result_code(message: bytes) -> int | None:
+    """Of an ExtendedResponse; None of anything else."""
+    try:
+        kind, number, rest = _element(message)
+        response, content, _ = _element(rest)
+        enumerated, code, _ = _element(content)
+    except (IndexError, ValueError):
+        return None
+    if (kind, response, enumerated) != (_BER_INTEGER, _LDAP_RESPONSE, _BER_ENUMERATED) or not number:
+        return None
+    return int.from_bytes(code, "big")
+
+
+def _element(data: bytes) -> tuple[int, bytes, bytes]:
+    """The first element's kind and content, and what follows it. Raises IndexError and ValueError."""
+    kind, length, start = data[0], data[1], 2
+    if length & 0x80:
+        start += length & 0x7F
+        length = int.from_bytes(data[2:start], "big")
+    if start + length > len(data):
+        raise ValueError(length)
+    return kind, data[start : start + length], data[start + length :]
+
+
+def _shown(said: bytes | bytearray) -> str:
+    return repr(bytes(said[:_SHOWN]).decode("utf-8", "replace"))
+
+
+_PROTOCOLS: Mapping[StartTls, Callable[[Talk], None]] = {
+    StartTls.POSTGRES: _postgres,
+    StartTls.SMTP: _smtp,
+    StartTls.IMAP: _imap,
+    StartTls.POP3: _pop3,
+    StartTls.LDAP: _ldap,
+}

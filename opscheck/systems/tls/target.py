@@ -1,0 +1,50 @@
+"""TLS endpoints, which expectations write inline."""
+
+import re
+from typing import Self, cast
+
+from pydantic_core import PydanticCustomError
+
+from opscheck.core.inline_target import InlineTarget
+from opscheck.core.target import REFERENCE
+
+_HOST_AND_PORT = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^\s:/@\[\]]+):(?P<port>\d{1,5})")
+_LAST_PORT = 65535
+
+
+class Endpoint(InlineTarget):
+    """A server that answers with TLS, as an expectation writes it: `api.example.com:443`."""
+
+    noun = "host:port, such as api.example.com:443 or [2001:db8::1]:443"
+
+    kind: str = "tls"
+    host: str
+    """A name, or an address without brackets."""
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `host:port`. Raises PydanticCustomError."""
+        if REFERENCE.fullmatch(text):  # not set where nothing is asked: to explain a policy, to judge a snapshot
+            return cast("Self", cls.model_construct(name=f"tls://{text}", host=text, port=0))
+        found = _HOST_AND_PORT.fullmatch(text.strip())
+        if found is None or not 0 < int(found["port"]) <= _LAST_PORT:
+            raise PydanticCustomError("endpoint", cls.noun)
+        # Not validated once more: what a policy writes here is a text, and a mapping is refused.
+        name, host = f"tls://{found[0]}", found["host"].strip("[]")
+        return cast("Self", cls.model_construct(name=name, host=host, port=int(found["port"])))
+
+    def as_written(self, text: str) -> Self:
+        """Named by what the policy says: where that is a variable, a snapshot is found again without its value."""
+        return self.named(f"tls://{text}")
+
+    @property
+    def address(self) -> str:
+        """Host and port."""
+        if not self.port:
+            return self.host
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    def facts(self) -> dict[str, str]:
+        """Its `endpoint`, as openssl's `-connect` takes it."""
+        return {"endpoint": self.address}

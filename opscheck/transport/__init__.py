@@ -1,0 +1,1 @@
+"""What probes share: connecting under a deadline, HTTP, proxies, processes, files."""

@@ -1,0 +1,240 @@
+"""Reaching a server over TCP and TLS, and what each failure means to a person who can act on it."""
+
+import errno
+import os
+import socket
+import ssl
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from opscheck.core.observation import ProbeError, ProblemKind
+
+GRACE_S = 0.25
+"""
+How much longer than its time a probe waits in silence.
+
+The gatherer gives a silent query up first, and knows whether the whole target was silent; the thread ends soon after.
+"""
+
+
+def seconds_left(deadline: float) -> float:
+    """Until `deadline` on the monotonic clock. Raises TimeoutError when it is over."""
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left
+
+
+def dial(host: str, port: int, deadline: float) -> socket.socket:
+    """Connect to the first address of `host` that accepts. Raises OSError."""
+    return dial_first(resolved(host, port), deadline)
+
+
+@dataclass(frozen=True)
+class Address:
+    """One address that a name stands for, with a port."""
+
+    family: int
+    kind: int
+    protocol: int
+    place: tuple[Any, ...]
+    """As sockets take it."""
+
+    def __str__(self) -> str:
+        host, port = self.place[:2]
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def resolved(host: str, port: int) -> tuple[Address, ...]:
+    """What `host` stands for, each address once. Raises OSError."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return tuple(
+        dict.fromkeys(Address(int(family), kind, protocol, place) for family, kind, protocol, _, place in found)
+    )
+
+
+def dial_first(addresses: Sequence[Address], deadline: float) -> socket.socket:
+    """Connect to the first of these that accepts. Raises OSError."""
+    failure: OSError = TimeoutError()
+    for tried, address in enumerate(addresses):
+        try:
+            # An address that drops packets must leave time for the others.
+            now = time.monotonic()
+            return dial_one(address, now + seconds_left(deadline) / (len(addresses) - tried))
+        except OSError as error:
+            failure = error
+    raise failure
+
+
+def dial_one(address: Address, deadline: float) -> socket.socket:
+    """Connect to this one. Raises OSError."""
+    connection = socket.socket(address.family, address.kind, address.protocol)
+    try:
+        connection.settimeout(seconds_left(deadline))
+        connection.connect(address.place)
+    except BaseException:
+        connection.close()
+        raise
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
+
+
+def secure(connection: socket.socket, context: ssl.SSLContext, host: str, deadline: float) -> ssl.SSLSocket:
+    """TLS over `connection`, which is closed when that fails. Raises OSError, of which ssl.SSLError is one."""
+    try:
+        connection.settimeout(seconds_left(deadline))  # one limit for the whole handshake
+        return context.wrap_socket(connection, server_hostname=host)
+    except BaseException:
+        connection.close()
+        raise
+
+
+def trust(ca_file: str | None, client_certificate: str | None = None) -> ssl.SSLContext:
+    """The authorities in `ca_file`, else the system's, which SSL_CERT_FILE may name. Raises ProbeError."""
+    return _trust(ca_file, client_certificate, os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+
+
+@lru_cache(maxsize=32)  # reading the system's authorities takes 15 ms, and a policy may name a hundred servers
+def _trust(ca_file: str | None, client_certificate: str | None, *_environment: str | None) -> ssl.SSLContext:
+    return new_trust(ca_file, client_certificate)
+
+
+def new_trust(ca_file: str | None, client_certificate: str | None, whose: str = "the target's") -> ssl.SSLContext:
+    """As `trust`, but one that nobody else uses, so that it may be changed. Raises ProbeError."""
+    try:
+        context = ssl.create_default_context(cafile=ca_file)
+    except OSError as error:
+        raise _bad_file(error, "certificates", whose, "ca_file", ca_file) from error
+    if client_certificate is not None:
+        try:
+            # Without a password OpenSSL would ask for one on the terminal.
+            context.load_cert_chain(client_certificate, password="")
+        except OSError as error:
+            content = "a certificate and its key"
+            raise _bad_file(error, content, whose, "client_certificate", client_certificate) from error
+    return context
+
+
+def late(text: str, waited_s: float, *, target_down: bool = False) -> ProbeError:
+    """No answer, or no whole one, in `waited_s` seconds."""
+    error = ProbeError(ProblemKind.LATE, text, target_down=target_down)
+    error.problem = msgspec.structs.replace(error.problem, waited_s=waited_s)
+    return error
+
+
+def unreachable(error: OSError, place: str, *, target_down: bool = True) -> ProbeError:
+    """What `error` means for `place`, which is where the connection should have gone: `host:port` or a path."""
+    text, advice = explained(error, place)
+    return ProbeError(ProblemKind.UNREACHABLE, text, advice, target_down=target_down)
+
+
+def explained(error: OSError, place: str) -> tuple[str, str]:
+    """What `error` means, as a sentence that begins with `place` or tells of it, and what to do about it."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return _certificate(error, place)
+    if isinstance(error, ssl.SSLError):
+        return _tls(error, place)
+    if isinstance(error, socket.gaierror):
+        return _name(error, place)
+    for kind, text, advice in _CONNECTION:
+        if isinstance(error, kind):
+            return text.format(place=place), advice
+    if error.errno in {errno.EHOSTUNREACH, errno.ENETUNREACH}:
+        return f"no route to {place}", "check the network between here and there"
+    return f"{place} cannot be reached: {error.strerror or error}", ""
+
+
+_CONNECTION = (
+    (
+        ConnectionRefusedError,
+        "connection refused by {place}",
+        "nothing listens there: is the server running, and the port right?",
+    ),
+    (FileNotFoundError, "there is no socket {place}", "is the server running, and the path right?"),
+    (ConnectionError, "{place} closed the connection", "its log may say why; a proxy or firewall can do it too"),
+    (TimeoutError, "no connection to {place} in time", "is there a firewall that drops packets?"),
+)
+
+
+def _name(error: socket.gaierror, place: str) -> tuple[str, str]:
+    host = place.rpartition(":")[0]
+    if error.errno == socket.EAI_AGAIN:
+        return f"the name {host} could not be resolved: no name server answered", "check the DNS of this machine"
+    return f"the name {host} does not exist", "check how it is spelled, and the DNS of this machine"
+
+
+# Codes of X509_verify_cert in OpenSSL.
+_NOT_YET_VALID, _EXPIRED, _REVOKED = 9, 10, 23
+_WRONG_HOST = {62, 64}
+_UNKNOWN_AUTHORITY = {2, 18, 19, 20, 21}
+
+_TRUST = (
+    "when it is your own authority, name its PEM file in `ca_file` or in SSL_CERT_FILE; "
+    "when it is a public one, the server may leave out its intermediate certificate"
+)
+
+
+def _certificate(error: ssl.SSLCertVerificationError, place: str) -> tuple[str, str]:
+    subject = f"the certificate of {place}"
+    if error.verify_code == _EXPIRED:
+        return f"{subject} has expired", "renew it, and have the server load the new one"
+    if error.verify_code == _NOT_YET_VALID:
+        return f"{subject} is not valid yet", "compare the clocks of the server and of this machine"
+    if error.verify_code == _REVOKED:
+        return f"{subject} was revoked", "replace it"
+    if error.verify_code in _WRONG_HOST:
+        reason = error.verify_message.rstrip(".")
+        return f"{subject} is for another name: {reason}", "ask for the name it is for, or have it issued for this one"
+    if error.verify_code in _UNKNOWN_AUTHORITY:
+        return f"{subject} is signed by an unknown authority: {error.verify_message}", _TRUST
+    return f"{subject} cannot be trusted: {error.verify_message}", ""
+
+
+# OpenSSL's reasons, some of which are the other side's alerts.
+_TLS_REASONS: Mapping[str, tuple[str, str]] = {
+    "WRONG_VERSION_NUMBER": ("answers, but not with TLS", "is this a port without TLS?"),
+    "HTTP_REQUEST": ("answers, but not with TLS", "is this a port without TLS?"),
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": (
+        "asks for a client certificate",
+        "name one in `client_certificate`",
+    ),
+    "TLSV1_ALERT_PROTOCOL_VERSION": ("offers no version of TLS that is accepted here", "allow TLS 1.2 or newer there"),
+    "UNSUPPORTED_PROTOCOL": ("offers no version of TLS that is accepted here", "allow TLS 1.2 or newer there"),
+    "SSLV3_ALERT_HANDSHAKE_FAILURE": (
+        "refuses the handshake",
+        "it shares no cipher with this client, or asks for a certificate: name one in `client_certificate`",
+    ),
+    "TLSV1_UNRECOGNIZED_NAME": ("knows no host of that name", "ask for a name that it serves"),
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": ("says that the client certificate has expired", "renew the client certificate"),
+    "SSLV3_ALERT_BAD_CERTIFICATE": ("does not accept the client certificate", "its log may say why"),
+    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": ("does not accept the client certificate", "its log may say why"),
+    "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE": (
+        "does not accept the client certificate",
+        "it must be one for client authentication",
+    ),
+    "TLSV1_ALERT_UNKNOWN_CA": (
+        "does not accept the client certificate",
+        "have it signed by an authority that the server trusts",
+    ),
+}
+
+
+def _tls(error: ssl.SSLError, place: str) -> tuple[str, str]:
+    if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+        return f"{place} closed the connection during the TLS handshake", "is this a port without TLS?"
+    reason = getattr(error, "reason", None) or str(error)  # only OpenSSL's own errors have one
+    text, advice = _TLS_REASONS.get(reason, (f"does not speak TLS with us: {reason}", ""))
+    return f"{place} {text}", advice
+
+
+def _bad_file(error: OSError, content: str, whose: str, field: str, path: str | None) -> ProbeError:
+    if isinstance(error, ssl.SSLError):
+        text = f"{whose} {field} {path} does not hold {content} that can be used ({error.reason or 'no PEM'})"
+    else:
+        text = f"{whose} {field} {path} cannot be read: {error.strerror}"
+    return ProbeError(ProblemKind.UNSUPPORTED, text, f"{field} is a PEM file with {content}", target_down=True)

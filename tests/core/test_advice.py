@@ -1,0 +1,157 @@
+"""What a finding is told to do: commands, a deadline, and people."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import ClassVar
+
+from opscheck.core.advice import advise
+from opscheck.core.expectation import Expectation, Remediation
+from opscheck.core.record import Call, Finding
+from opscheck.core.redaction import Secrets
+from opscheck.core.units import Severity
+from opscheck.systems.kubernetes.target import KubernetesTarget
+from opscheck.testing import expect
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Level:
+    """What a policy says of one severity."""
+
+    respond_within: float
+    escalate_after: float
+
+
+@dataclass(frozen=True)
+class Match:
+    """Which findings a rule is for."""
+
+    tag: str | None = None
+    id: str | None = None
+    severity: Severity | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """One call."""
+
+    notify: str
+    after: float | None = None
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Who is called for which findings."""
+
+    match: Match
+    steps: tuple[Step, ...]
+
+
+class PodsRun(Expectation):
+    """Pods run."""
+
+    fact_names: ClassVar = {"pod": "the pod", "namespace": "its namespace"}
+    default_remediation: ClassVar = Remediation(
+        summary="Look at the pod",
+        commands=(
+            "kubectl describe pod {{ pod }} -n {{ namespace }}",
+            "kubectl logs {{ pod }} --context {{ context }}",
+            "echo {{ environment }} {{ id }} {{ severity }} {{ subject }} {{ title }}",
+        ),
+    )
+
+    target: KubernetesTarget
+
+
+LEVELS = {Severity.P0: Level(15 * 60, 0), Severity.P2: Level(4 * 3600, 8 * 3600)}
+EVERYBODY = Rule(Match(), (Step("On-call Engineer", 0), Step("Engineering Manager")))
+
+
+def _advised(*rules, severity=Severity.P2, facts=None, secrets=None, claim="", **fields):
+    expectation = expect(
+        PodsRun, KubernetesTarget(kind="kubernetes", namespace="shop"), check="pods", severity="P2", **fields
+    )
+    finding = Finding(subject="web-1", severity=severity, observed="0 of 1 ready", expected="ready", facts=facts or {})
+    return advise(
+        finding,
+        expectation,
+        environment="production",
+        levels=LEVELS,
+        escalation=rules,
+        now=NOW,
+        secrets=secrets or Secrets(),
+        claim=claim,
+    )
+
+
+def test_the_checks_own_advice_is_given_where_the_policy_says_nothing():
+    advice = _advised(facts={"pod": "web-1"}, claim="Pods run", runbook="https://runbooks/pods").remediation
+
+    assert "Look at the pod" == advice.summary
+    assert "https://runbooks/pods" == advice.runbook
+    assert (
+        "kubectl describe pod web-1 -n shop",
+        "echo production expectation P2 web-1 'Pods run'",
+    ) == advice.commands
+
+
+def test_the_policys_advice_goes_before_the_checks_own():
+    advice = _advised(
+        facts={"pod": "web-1"}, remediation={"summary": "Restart it", "commands": ["kubectl delete pod {{ pod }}"]}
+    ).remediation
+
+    assert ("Restart it", ("kubectl delete pod web-1",)) == (advice.summary, advice.commands)
+
+
+def test_what_the_finding_knows_goes_before_what_its_target_knows():
+    advice = _advised(facts={"pod": "web-1", "namespace": "other"}).remediation
+
+    assert "kubectl describe pod web-1 -n other" == advice.commands[0]
+
+
+def test_a_secret_in_a_fact_becomes_the_variable_it_came_from():
+    secrets = Secrets()
+    secrets.add("hunter2-hunter2", "${POD}")
+
+    advice = _advised(facts={"pod": "hunter2-hunter2"}, secrets=secrets).remediation
+
+    assert 'kubectl describe pod "${POD}" -n shop' == advice.commands[0]
+
+
+def test_a_severity_says_by_when_somebody_must_answer():
+    assert NOW + timedelta(minutes=15) == _advised(severity=Severity.P0).respond_by
+    assert NOW + timedelta(hours=4) == _advised(severity=Severity.P2).respond_by
+    assert _advised(severity=Severity.P3).respond_by is None
+
+
+def test_a_step_without_a_time_waits_as_long_as_its_severity_says():
+    escalate = _advised(EVERYBODY, severity=Severity.P2).escalate
+
+    assert (
+        Call(at=NOW, notify="On-call Engineer"),
+        Call(at=NOW + timedelta(hours=8), notify="Engineering Manager"),
+    ) == escalate
+
+
+def test_the_first_rule_that_matches_says_who_is_called():
+    rules = (
+        Rule(Match(tag="nightly"), (Step("Nobody", 0),)),
+        Rule(Match(tag="system-down", severity=Severity.P0), (Step("Nobody", 0),)),
+        Rule(Match(id="expectation"), (Step("Team Lead", 0),)),
+        EVERYBODY,
+    )
+
+    escalate = _advised(*rules, tags=["system-down"]).escalate
+
+    assert ["Team Lead"] == [call.notify for call in escalate]
+
+
+def test_nobody_is_called_where_no_rule_matches():
+    assert () == _advised(Rule(Match(id="other"), (Step("Nobody", 0),))).escalate
+
+
+def test_calls_stand_in_the_order_in_which_they_happen():
+    rule = Rule(Match(), (Step("Engineering Manager"), Step("On-call Engineer", 0)))
+
+    assert ["On-call Engineer", "Engineering Manager"] == [call.notify for call in _advised(rule).escalate]

@@ -1,0 +1,177 @@
+"""What every expectation has, whatever it expects."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from opscheck import Expectation, Graded, GradedMinimum, HttpTarget, Percentage, Severity, Target
+from opscheck.core.observation import Problem, ProblemKind
+from opscheck.core.units import Count
+
+
+@pytest.fixture(autouse=True)
+def kinds_of_this_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Expectation, "kinds", dict(Expectation.kinds))
+
+
+@pytest.fixture
+def tank() -> type[Expectation]:
+    class Tank(Expectation, check="tank.level"):
+        """The tank is neither too full nor too empty."""
+
+        any_limit_of = ("full", "left")
+
+        full: Graded[Percentage] | None = None
+        left: GradedMinimum[Count] | None = None
+
+    return Tank
+
+
+@pytest.fixture
+def door() -> type[Expectation]:
+    class Door(Expectation, check="tank.door"):
+        """The door is shut."""
+
+    return Door
+
+
+def made(kind: type[Expectation], **fields: Any) -> Any:
+    return kind.model_validate({"id": "one", "check": kind.check_name, **fields})
+
+
+def refusal(kind: type[Expectation], **fields: Any) -> str:
+    with pytest.raises(ValidationError) as error:
+        made(kind, **fields)
+    return "\n".join(one["msg"] for one in error.value.errors())
+
+
+def test_a_kind_is_known_by_the_name_of_its_check(tank):
+    assert Expectation.kinds["tank.level"] is tank
+    assert tank.check_name == "tank.level"
+
+
+def test_a_class_without_a_check_is_no_kind():
+    class Shared(Expectation):
+        """What several kinds have in common."""
+
+    assert Shared not in Expectation.kinds.values()
+
+
+@pytest.mark.parametrize("name", ["api", "api-health", "api_2.eu", "7"])
+def test_an_id_can_stand_in_a_command_and_a_file_name(door, name):
+    assert name == made(door, id=name, severity="P1").id
+
+
+@pytest.mark.parametrize("name", ["", "-api", ".api", "api health", "api/health", "äpi", "api[1]"])
+def test_any_other_id_is_refused(door, name):
+    assert "letters, digits" in refusal(door, id=name, severity="P1")
+
+
+@pytest.mark.parametrize("tag", ["skip", "xfail", "parametrize", "usefixtures"])
+def test_a_tag_that_pytest_gives_a_meaning_is_refused(door, tag):
+    assert "not one of pytest's own marks" in refusal(door, tags=[tag], severity="P1")
+
+
+def test_a_key_that_the_kind_does_not_know_is_refused(door):
+    assert "Extra inputs are not permitted" in refusal(door, severity="P1", opne=True)
+
+
+def test_an_expectation_cannot_be_changed(door):
+    expectation = made(door, severity="P1")
+
+    with pytest.raises(ValidationError):
+        expectation.severity = "P3"
+
+
+def test_without_any_limit_it_could_never_fail(tank):
+    assert "at least one limit (full, left)" in refusal(tank, severity="P1")
+
+
+def test_a_plain_limit_needs_a_severity(tank):
+    assert refusal(tank, full="75%") == (
+        "`severity` beside the plain limit `full`, or a grade for it, such as {P2: 75%}"
+    )
+
+
+def test_a_plain_limit_takes_the_severity_beside_it(tank):
+    expectation = made(tank, full="75%", severity="P1")
+
+    assert ((Severity.P1, Percentage(75)),) == expectation.full.steps
+
+
+def test_what_no_limit_grades_needs_a_severity(door):
+    assert "`severity`: how bad a violation is" in refusal(door)
+
+
+@pytest.mark.parametrize(
+    ("fields", "severity"),
+    [
+        ({"full": {"P3": "50%", "P1": "90%"}}, Severity.P1),
+        ({"full": {"P3": "50%"}, "left": {"P0": 1}}, Severity.P0),
+        ({"full": {"P3": "50%", "P1": "90%"}, "severity": "P2"}, Severity.P2),
+    ],
+)
+def test_what_no_limit_grades_is_as_bad_as_the_policy_says_or_as_the_worst_limit(tank, fields, severity):
+    assert severity == made(tank, **fields).ungraded_severity
+
+
+def test_limits_are_those_that_the_policy_sets(tank):
+    assert list(made(tank, left={"P1": 2}).limits()) == ["left"]
+
+
+@pytest.mark.parametrize("kind", ProblemKind)
+def test_no_answer_is_unknown_where_the_kind_does_not_say_otherwise(door, kind):
+    assert made(door, severity="P0").no_answer(Problem(kind=kind, text="")) is None
+
+
+# -- targets ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def page() -> type[Expectation]:
+    class Page(Expectation, check="tank.page"):
+        """The page is there."""
+
+        target: HttpTarget
+
+    return Page
+
+
+@pytest.fixture
+def targets() -> Mapping[str, Target]:
+    return {
+        "api": HttpTarget(kind="http", base_url="https://api.example.com").named("api"),
+        "bucket": Target.kinds["s3"].model_validate({"kind": "s3", "bucket": "backups"}).named("bucket"),
+    }
+
+
+def on(page, target, targets):
+    fields = {"id": "one", "check": "tank.page", "severity": "P1", "target": target}
+    return page.model_validate(fields, context={"targets": targets})
+
+
+def test_a_target_is_written_as_its_name(page, targets):
+    assert on(page, "api", targets).system is targets["api"]
+
+
+@pytest.mark.parametrize("target", ["apu", ["api"], {"kind": "http"}, 3, None], ids=repr)
+def test_what_is_no_name_of_a_target_is_refused(page, targets, target):
+    with pytest.raises(ValidationError, match="the name of a target"):
+        on(page, target, targets)
+
+
+def test_a_target_of_another_kind_is_refused_with_both_kinds(page, targets):
+    with pytest.raises(ValidationError, match="a target of kind http or prometheus; bucket is of kind s3"):
+        on(page, "bucket", targets)
+
+
+def test_an_expectation_without_a_target_asks_nothing(door):
+    assert made(door, severity="P1").system is None
+    assert list(made(door, severity="P1").queries()) == []
+
+
+def test_what_is_skipped_says_why(door):
+    assert made(door, severity="P1", skip="no door here").skip == "no door here"
+    assert "at least 1 character" in refusal(door, severity="P1", skip="")

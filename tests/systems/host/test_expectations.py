@@ -1,0 +1,47 @@
+"""What a policy may say of disks, and what it may not."""
+
+import pytest
+from pydantic import ValidationError
+
+from opscheck import HostTarget
+from opscheck.systems.host.expectations import HostDisk
+from opscheck.systems.host.queries import DiskUse
+from opscheck.testing import expect
+
+TARGET = HostTarget(kind="host", uri="local://")
+
+
+def disk(**fields) -> HostDisk:
+    return expect(HostDisk, TARGET, **({"mount": "/data"} | fields))
+
+
+def test_a_limit_is_needed():
+    with pytest.raises(ValidationError, match=r"at least one limit \(used, inodes, free\)"):
+        disk(severity="P1")
+
+
+@pytest.mark.parametrize("field", ["used", "inodes"])
+def test_a_share_that_cannot_be_exceeded_is_no_limit(field):
+    with pytest.raises(ValidationError, match="a percentage below 100%"):
+        disk(**{field: {"P0": "100%"}})
+
+
+def test_a_size_that_cannot_be_undercut_is_no_limit():
+    with pytest.raises(ValidationError, match="more than 0"):
+        disk(free={"P0": "0B"})
+
+
+@pytest.mark.parametrize("mount", ["data", "", "~/data", "-i", "/da\0ta"])
+def test_a_mount_is_an_absolute_path(mount):
+    with pytest.raises(ValidationError, match="an absolute path"):
+        disk(mount=mount, used={"P0": "95%"})
+
+
+def test_something_must_be_mounted_there_by_default():
+    assert disk(used={"P0": "95%"}).mount_point
+
+
+def test_expectations_about_the_same_disk_ask_the_same_question():
+    first, second = disk(used={"P0": "95%"}), disk(free={"P1": "20GB"})
+
+    assert (DiskUse("target", mount="/data"),) == first.queries() == second.queries()

@@ -1,0 +1,70 @@
+"""What the console's numbers mean, without a PgBouncer."""
+
+import pytest
+from pydantic import ValidationError
+
+from checks.pgbouncer.test_pools import test_clients_get_a_server_connection as check
+from opscheck import Severity
+from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
+from opscheck.systems.pgbouncer.expectations import PgbouncerPools
+from opscheck.systems.pgbouncer.permissions import render
+from opscheck.systems.pgbouncer.queries import AskPools, Pool, PooledDatabase, Pools
+from opscheck.systems.pgbouncer.target import PgbouncerTarget
+from opscheck.testing import expect, judge
+
+TARGET = PgbouncerTarget(kind="pgbouncer", dsn="postgresql://opscheck:hunter2@bouncer:6432/pgbouncer")
+QUIET = Pools(pools=(), databases=(PooledDatabase(name="shop", server="db:5432"),), clients=0)
+
+
+def judged(answer: Pools, **fields):
+    return judge(check, expect(PgbouncerPools, TARGET, **fields), {AskPools("target"): answer})
+
+
+def test_a_limit_is_needed():
+    with pytest.raises(ValidationError, match=r"at least one limit \(waited, servers, clients\)"):
+        expect(PgbouncerPools, TARGET, severity="P1")
+
+
+def test_nobody_who_asked_yet_is_no_trouble_and_is_told():
+    findings = judged(QUIET, waited={"P0": "5s"})
+
+    assert [] == findings.violations
+    assert [("pools", 0)] == [(one.name, one.value) for one in findings.measurements]
+
+
+def test_a_pool_that_may_have_no_connection_is_full():
+    pool = Pool(database="shop", user="app", size=0)
+    (finding,) = judged(Pools(pools=(pool,), databases=(), clients=1), servers={"P2": "80%"}).violations
+
+    assert "server connections in use 100% (0 of 0)" == finding.observed
+
+
+def test_a_pgbouncer_that_is_paused_as_a_whole_is_the_violation():
+    paused = Pools(pools=(), databases=(), clients=0, paused=True)
+    (finding,) = judged(paused, waited={"P2": "1s", "P0": "5s"}).violations
+
+    assert (Severity.P0, "PgBouncer is paused as a whole") == (finding.severity, finding.observed)
+    assert {"paused_as_a_whole": "postgresql://bouncer:6432/pgbouncer"} == finding.facts
+
+
+def test_what_the_console_does_not_say_is_unknown():
+    with pytest.raises(CouldNotObserve, match="the console does not say max_client_conn"):
+        judged(QUIET, clients={"P2": "75%"})
+
+
+@pytest.mark.parametrize(
+    ("kind", "severity"),
+    [(ProblemKind.UNREACHABLE, Severity.P0), (ProblemKind.LATE, None), (ProblemKind.DENIED, None)],
+)
+def test_only_a_pgbouncer_that_is_not_there_proves_that_clients_get_nothing(kind, severity):
+    expectation = expect(PgbouncerPools, TARGET, waited={"P2": "1s", "P0": "5s"})
+
+    assert severity == expectation.no_answer(Problem(kind=kind, text=""))
+
+
+def test_the_right_that_it_needs_is_printed():
+    (permission,) = expect(PgbouncerPools, TARGET, waited={"P0": "5s"}).asked.permissions()
+
+    assert permission.text().startswith("stats_users in pgbouncer.ini")
+    assert "stats_users = opscheck" in render(TARGET, [permission])
+    assert "hunter2" not in render(TARGET, [permission])

@@ -1,0 +1,58 @@
+"""What the probe tells of sessions and of locks: everything that is judged, and no value of anybody's query."""
+
+from contextlib import closing
+
+import msgspec
+import pytest
+
+from opscheck import PostgresTarget
+from opscheck.systems.postgres.probe import activity, open_session
+from opscheck.systems.postgres.queries.activity import Activity, ActivityAnswer
+from opscheck.systems.postgres.queries.locks import Locks
+from tests.servers.clients import blocked, client, idle_in_transaction, long_query
+
+SECRET = "hunter2"
+
+
+@pytest.fixture(name="ask")
+def _ask(server):
+    def ask(query):
+        with closing(open_session(PostgresTarget(kind="postgres", dsn=server.dsn()), 10)) as session:
+            return session.ask(query, 10)
+
+    return ask
+
+
+@pytest.mark.parametrize("query", [Activity("database"), Locks("database")], ids=lambda query: query.name)
+def test_no_value_of_a_query_leaves_the_probe(server, ask, stack, query):
+    stack.enter_context(idle_in_transaction(server, f"SELECT '{SECRET}'"))
+    stack.enter_context(long_query(server, f"SELECT pg_sleep(600), $${SECRET}$$, E'\\'{SECRET}' -- {SECRET}"))
+    holder, _ = stack.enter_context(blocked(server))
+    holder.do(f"SELECT '{SECRET}'")
+
+    written = msgspec.json.encode(ask(query)).decode()
+
+    assert SECRET not in written
+    assert "SELECT ?" in written
+
+
+def test_an_answer_survives_a_snapshot(server, ask, stack):
+    stack.enter_context(long_query(server))
+    answer = ask(Activity("database"))
+
+    assert answer == msgspec.json.decode(msgspec.json.encode(answer), type=ActivityAnswer)
+
+
+def test_of_many_sessions_the_oldest_are_told_and_all_are_counted(server, ask, stack, monkeypatch):
+    monkeypatch.setattr(activity, "_SESSIONS_TOLD", 1)
+    oldest = stack.enter_context(idle_in_transaction(server))
+    stack.enter_context(idle_in_transaction(server))
+    answer = ask(Activity("database"))
+
+    assert ([oldest.pid], 2) == ([one.pid for one in answer.sessions], answer.total)
+
+
+def test_sessions_that_do_nothing_are_not_told(server, ask, stack):
+    stack.enter_context(client(server)).do("SELECT 1")
+
+    assert ((), 0) == (ask(Activity("database")).sessions, ask(Activity("database")).total)

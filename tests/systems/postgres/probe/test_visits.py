@@ -1,0 +1,163 @@
+"""Questions in several databases: one connection to each, and a database that is closed closes no other."""
+
+from collections.abc import Callable
+
+import pytest
+
+from opscheck import PostgresTarget
+from opscheck.core.observation import ProbeError, Problem, ProblemKind
+from opscheck.demo.postgres import DATABASE
+from opscheck.gathering.gatherer import Gatherer
+from opscheck.gathering.plan import Asked
+from opscheck.systems.postgres.probe import PostgresSession, open_session
+from opscheck.systems.postgres.queries.base import DatabaseNames, ListDatabases
+from opscheck.systems.postgres.queries.indexes import AskDuplicateIndexes
+from opscheck.systems.postgres.queries.size import LargestRelations, Sequences
+from opscheck.systems.postgres.queries.vacuum import AskTables
+from opscheck.transport.processes import wait_until
+from tests.servers.clients import superuser
+
+OPENED = "SELECT datname FROM pg_stat_activity WHERE application_name = 'opscheck' ORDER BY datname"
+
+Open = Callable[..., PostgresSession]
+
+
+@pytest.fixture(name="databases", scope="module", autouse=True)
+def _databases(cluster):
+    with superuser(cluster) as admin:
+        for name in ("visit_one", "visit_two", "visit_closed"):
+            admin.execute(f"CREATE DATABASE {name}")
+        admin.execute("REVOKE CONNECT ON DATABASE visit_closed FROM PUBLIC")
+        yield
+        for name in ("visit_one", "visit_two", "visit_closed"):
+            admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(name="session")
+def _session(server, stack) -> Open:
+    def open_one() -> PostgresSession:
+        session = open_session(PostgresTarget(kind="postgres", dsn=server.dsn()), 10)
+        stack.callback(session.close)
+        return session
+
+    return open_one
+
+
+def where(session: PostgresSession, database: str | None) -> str:
+    return session.ask(Sequences("database", database), 10).database
+
+
+def problem_of(session: PostgresSession, database: str) -> Problem:
+    with pytest.raises(ProbeError) as raised:
+        session.ask(Sequences("database", database), 10)
+    return raised.value.problem
+
+
+def opened(admin) -> list[str]:
+    return [name for (name,) in admin.execute(OPENED).fetchall()]
+
+
+def test_each_question_is_answered_in_its_database(session):
+    here = session()
+
+    assert ["visit_one", "visit_two", DATABASE] == [where(here, name) for name in ("visit_one", "visit_two", None)]
+
+
+def test_a_visit_ends_when_the_next_one_begins(session, admin):
+    here = session()
+    seen = []
+    for name in ("visit_one", "visit_two", "visit_one"):
+        where(here, name)
+        seen.append(opened(admin))
+
+    assert [[DATABASE, "visit_one"], [DATABASE, "visit_two"], [DATABASE, "visit_one"]] == seen
+
+
+def test_several_questions_in_a_database_share_the_visit(session, admin):
+    here = session()
+    here.ask(Sequences("database", "visit_one"), 10)
+    visit = here._visits["visit_one"].connection
+    here.ask(LargestRelations("database", "visit_one"), 10)
+
+    assert visit is here._visits["visit_one"].connection
+    assert [DATABASE, "visit_one"] == opened(admin)
+
+
+def test_databases_are_visited_side_by_side_over_one_connection_each(session, server, admin):
+    target = PostgresTarget(kind="postgres", dsn=server.dsn()).named("database")
+    asked = [
+        Asked(kind("database", name), 10)
+        for name in ("visit_one", "visit_two")
+        for kind in (Sequences, LargestRelations, AskTables, AskDuplicateIndexes)
+    ]
+    most: set[str] = set()
+    gatherer = Gatherer({"database": target})
+    answers = gatherer.gather(asked, lambda *_: most.update(twice(opened(admin))))
+    gatherer.close()
+
+    assert all(observation.problem is None for observation in answers.values())
+    assert set() == most
+
+
+def twice(names: list[str]) -> set[str]:
+    """Those with more than one connection."""
+    return {name for name in names if names.count(name) > 1}
+
+
+def test_the_home_connection_serves_its_own_name(session, admin):
+    here = session()
+
+    assert DATABASE == where(here, DATABASE)
+    assert [DATABASE] == opened(admin)
+
+
+def test_a_database_that_is_not_there_closes_no_other(session):
+    here = session()
+    problem = problem_of(here, "visit_nowhere")
+
+    assert (ProblemKind.UNSUPPORTED, False) == (problem.kind, problem.target_down)
+    assert "visit_two" == where(here, "visit_two")
+    assert DATABASE == where(here, None)
+
+
+def test_a_database_that_lets_nobody_in_closes_no_other_and_names_the_grant(session):
+    here = session()
+    problem = problem_of(here, "visit_closed")
+
+    assert (ProblemKind.DENIED, False) == (problem.kind, problem.target_down)
+    assert 'GRANT CONNECT ON DATABASE "visit_closed" TO "opscheck"' == problem.advice
+    assert "visit_one" == where(here, "visit_one")
+
+
+def test_a_database_that_is_full_closes_no_other(session, limit, server, stack):
+    limit("DATABASE visit_one", 0)
+    here = session()
+    problem = problem_of(here, "visit_one")
+
+    assert (ProblemKind.UNREACHABLE, False) == (problem.kind, problem.target_down)
+    assert problem.text.startswith("refused by database visit_one: ")
+    assert "visit_two" == where(here, "visit_two")
+
+
+def test_a_visit_that_the_server_ended_is_made_again(session, admin):
+    here = session()
+    where(here, "visit_one")
+    admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'visit_one'")
+
+    assert "visit_one" == where(here, "visit_one")
+
+
+def test_the_list_names_what_can_be_visited_and_what_the_dsn_names(session):
+    listed: DatabaseNames = session().ask(ListDatabases("database"), 10)
+
+    assert DATABASE == listed.current
+    assert {DATABASE, "visit_one", "visit_two", "visit_closed"} <= set(listed.names)
+    assert not {"template0", "template1"} & set(listed.names)
+
+
+def test_nothing_is_left_open(session, admin):
+    here = session()
+    where(here, "visit_one")
+    here.close()
+
+    wait_until(lambda: [] == opened(admin), 10, "a connection is left open")

@@ -1,0 +1,153 @@
+"""Who waits, for whom and how long, without a server."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from checks.postgres.test_locks import test_nobody_waits_long_for_a_lock as check
+from opscheck import PostgresTarget, Severity
+from opscheck.core.findings import Findings
+from opscheck.systems.postgres.expectations.locks import PostgresLocks
+from opscheck.systems.postgres.queries.activity import Session
+from opscheck.systems.postgres.queries.locks import LockHolder, LocksAnswer, LockTable, PreparedTransaction, Waiter
+from opscheck.systems.postgres.readings.locks import largest_holders, share
+from opscheck.testing import expect, judge
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+TARGET = PostgresTarget(kind="postgres", dsn="postgresql://h/shop")
+HOLDER = Session(pid=1, role="app", state="idle in transaction", state_change=NOW - timedelta(hours=1))
+
+
+def waiter(pid: int, *blockers: int, minutes: float | None = 5, **fields) -> Waiter:
+    since = None if minutes is None else NOW - timedelta(minutes=minutes)
+    given = {"is_exact": True, "mode": "ShareLock", "locktype": "transactionid"} | fields
+    return Waiter(pid=pid, since=since, blockers=blockers, **given)
+
+
+def table(**fields) -> LockTable:
+    slots = {"max_locks_per_transaction": 10, "max_connections": 8, "max_prepared_transactions": 2}
+    return LockTable(**{"objects": 10, "pairs": 10} | slots | fields)
+
+
+def answer(*waiters: Waiter, **fields) -> LocksAnswer:
+    given = {"sessions": (HOLDER,), "waiting": len(waiters), "prepared": (), "prepared_total": 0, "table": table()}
+    return LocksAnswer(at=NOW, waiters=waiters, **given | fields)
+
+
+def judged(found: LocksAnswer, **fields) -> Findings:
+    expectation = expect(PostgresLocks, TARGET, **fields or {"waiting": {"P2": "1m", "P1": "10m"}})
+    return judge(check, expectation, {expectation.locks: found})
+
+
+def test_the_worst_root_comes_first():
+    found = judged(answer(waiter(2, 1), waiter(4, 3, minutes=11)))
+
+    assert [(Severity.P1, "pid 3"), (Severity.P2, "pid 1 as app")] == [
+        (one.severity, one.subject) for one in found.violations
+    ]
+
+
+def test_a_wait_that_is_not_known_exactly_is_told_as_the_most_it_can_be():
+    (finding,) = judged(answer(waiter(2, 1, is_exact=False))).violations
+
+    assert "longest wait at most 5m" == finding.observed
+    assert finding.since is None
+    assert "pid 2 waits at most 5m for ShareLock on a transaction" == finding.evidence[-1]
+
+
+def test_who_has_only_just_begun_to_wait_has_not_waited():
+    assert [] == judged(answer(waiter(2, 1, minutes=None)), waiting={"P1": "0s"}).violations
+
+
+def test_a_wait_that_is_over_has_nobody_at_its_root():
+    assert [] == judged(answer(waiter(2)), waiting={"P1": "0s"}).violations
+
+
+def test_the_workers_of_a_parallel_query_wait_once():
+    found = answer(waiter(5, 1, leader_pid=4), waiter(6, 1, leader_pid=4), waiter(4, 5, 6))
+
+    (finding,) = judged(found, waiters={"P1": 0}).violations
+
+    assert ("pid 1 as app", "sessions waiting 1") == (finding.subject, finding.observed)
+
+
+def test_waiters_beyond_the_list_count_behind_the_root_that_has_most():
+    found = answer(waiter(2, 1), waiter(4, 3), waiter(5, 3), waiting=12)
+    (finding,) = judged(found, waiters={"P1": 3}).violations
+
+    assert "pid 3" == finding.subject
+    assert "sessions waiting 11 (9 of them were not looked at one by one)" == finding.observed
+    assert "and 6 more wait" == finding.evidence[-1]
+
+
+def test_a_prepared_transaction_that_came_or_went_meanwhile_has_no_name_and_no_command():
+    (finding,) = judged(answer(waiter(2, 0))).violations
+
+    assert ("a prepared transaction", {"waiter": "2"}) == (finding.subject, finding.facts)
+
+
+@pytest.mark.parametrize(
+    ("holder", "facts"),
+    [
+        (HOLDER, {"idle_blocker": "1", "idle_role": "app"}),
+        (Session(pid=1, role="app", state="idle"), {"idle_blocker": "1"}),
+        (Session(pid=1, role="app", state="active"), {"running_blocker": "1"}),
+        (Session(pid=1, kind="startup"), {}),
+        (Session(pid=7), {}),
+    ],
+    ids=["idle in transaction", "idle", "active", "no client", "gone"],
+)
+def test_what_can_be_done_about_a_root_depends_on_what_it_does(holder, facts):
+    (finding,) = judged(answer(waiter(2, 1), sessions=(holder,))).violations
+
+    assert {"blocker": "1", "waiter": "2"} | facts == finding.facts
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"locktype": "relation", "relation": "orders"}, "on orders"),
+        ({"locktype": "tuple", "relation": "orders"}, "on a tuple of orders"),
+        ({"locktype": "relation"}, "on a table of another database"),
+        ({"locktype": "advisory"}, "on advisory"),
+    ],
+)
+def test_what_is_waited_for_is_told(fields, words):
+    (finding,) = judged(answer(waiter(2, 1, **fields))).violations
+
+    assert finding.evidence[-1].endswith(f"ShareLock {words}")
+
+
+def test_more_roots_than_can_be_told_are_counted():
+    found = judged(answer(*(waiter(100 + number, number) for number in range(1, 31))))
+
+    assert 20 == len(found.violations)
+    assert "10 more have sessions waiting behind them" == found.violations[0].evidence[-1]
+
+
+def test_more_prepared_transactions_than_can_be_told_are_counted():
+    one = PreparedTransaction(gid="g", prepared=NOW - timedelta(hours=1), owner="app", database="shop")
+    found = judged(answer(prepared=(one,) * 25, prepared_total=40), prepared={"P2": "5m"})
+
+    assert 20 == len(found.violations)
+    assert ("prepared 1h (by app in shop)", "20 more transactions are prepared") == (
+        found.violations[0].observed,
+        found.violations[0].evidence[-1],
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "used"),
+    [({}, 10), ({"objects": 80, "pairs": 80}, 80), ({"objects": 5, "pairs": 150}, 75), ({"max_connections": -2}, 100)],
+    ids=["few", "many objects", "one object that many hold", "no room"],
+)
+def test_the_lock_table_is_as_full_as_the_fuller_of_its_two_parts(fields, used):
+    assert used == share(table(**fields))
+
+
+def test_who_fills_the_lock_table_is_told():
+    largest = (LockHolder(pid=1, locks=50), LockHolder(pid=None, locks=20), LockHolder(pid=9, locks=1))
+
+    assert ["50 by pid 1 as app", "20 by prepared transactions", "1 by pid 9"] == list(
+        largest_holders(answer(table=table(largest=largest)))
+    )

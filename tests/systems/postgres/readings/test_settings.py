@@ -1,0 +1,195 @@
+"""What releases, extensions and collations mean for a server, without one."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from checks.postgres.test_settings import test_the_server_is_set_up_as_it_should_be as check
+from opscheck import Findings, PostgresTarget, Severity
+from opscheck.systems.postgres.expectations.settings import PostgresSettings
+from opscheck.systems.postgres.queries.base import NEWEST_KNOWN
+from opscheck.systems.postgres.queries.settings import (
+    AskCollations,
+    AskExtensions,
+    AskServerState,
+    ChecksumFailures,
+    Collations,
+    DatabaseState,
+    Extension,
+    Extensions,
+    ServerState,
+)
+from opscheck.systems.postgres.readings import releases
+from opscheck.testing import expect, judge
+from tests.servers.looking import missing
+
+TARGET = PostgresTarget(kind="postgres", dsn="postgresql://h/shop")
+JUST_THEN = datetime(2026, 8, 13, tzinfo=UTC)
+
+
+@pytest.fixture(name="known", autouse=True)
+def _known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was known on one day, so that these tests outlive it."""
+    monkeypatch.setattr(releases, "KNOWN_ON", JUST_THEN.date())
+    monkeypatch.setattr(releases, "_NEWEST", {13: 23, 14: 24, 17: 11, 18: 6})
+
+
+@pytest.fixture(name="judged")
+def _judged() -> Callable[..., Findings]:
+    def judged(*, now: datetime = JUST_THEN, version: int = 170_011, **fields: Any) -> Findings:
+        state = {"checksums": True, "failures": (), "databases": ()} | fields.pop("state", {})
+        answers = {
+            AskServerState("target"): ServerState(server_version=version, **state),
+            AskExtensions("target"): Extensions(database="shop", extensions=fields.pop("there", ())),
+            AskCollations("target"): Collations(database="shop", changed=()),
+        }
+        return judge(check, expect(PostgresSettings, TARGET, severity="P2", **fields), answers, now)
+
+    return judged
+
+
+def observed(findings: Findings) -> list[str]:
+    return [finding.observed for finding in findings.violations]
+
+
+# -- releases --------------------------------------------------------------------------------------------------------
+
+
+def test_both_tables_know_every_version_that_opscheck_does(monkeypatch):
+    monkeypatch.undo()
+
+    assert set(range(12, NEWEST_KNOWN + 1)) == set(releases._NEWEST) == set(releases._END_OF_LIFE)
+
+
+@pytest.mark.parametrize(
+    ("now", "severity"),
+    [("2029-05-01", None), ("2029-06-01", Severity.P3), ("2029-11-08", Severity.P3), ("2029-11-09", Severity.P1)],
+)
+def test_the_end_of_life_comes_nearer(judged, now, severity):
+    limits = {"end_of_life": {"P3": "180d", "P1": "0d"}, "releases": {17: {"end_of_life": "2029-11-08"}}}
+    findings = judged(now=datetime.fromisoformat(f"{now}T12:00:00Z"), **limits)
+
+    assert [severity] * bool(severity) == [finding.severity for finding in findings.violations]
+
+
+def test_a_vendor_may_maintain_it_for_longer(judged):
+    late = datetime(2027, 1, 1, tzinfo=UTC)
+
+    assert 1 == len(judged(now=late, version=140_024, end_of_life={"P1": "0d"}).violations)
+    longer = {14: {"end_of_life": "2028-03-31"}}
+    assert [] == judged(now=late, version=140_024, end_of_life={"P1": "0d"}, releases=longer).violations
+
+
+def test_what_is_known_of_ends_of_life_grows_too_old_to_pass_anything(judged):
+    late = JUST_THEN + timedelta(days=731)
+
+    assert "is of 2026-08-13, and too old" in missing(lambda: judged(now=late, end_of_life={"P1": "0d"})).text
+    assert 1 == len(judged(now=late, version=130_023, end_of_life={"P1": "0d"}).violations)
+
+
+@pytest.mark.parametrize(
+    ("version", "behind"), [(170_011, 0), (170_009, 2), (180_006, 0), (180_004, 1), (180_003, 2), (170_012, 0)]
+)
+def test_minor_releases_are_counted_without_those_that_never_came(judged, version, behind):
+    number, _ = judged(version=version, minor_releases_behind={"P3": 20}).measurements
+
+    assert ("minor releases behind", behind) == (number.name, number.value)
+
+
+def test_a_server_that_is_too_far_behind_is_found(judged):
+    (finding,) = judged(version=170_006, minor_releases_behind={"P3": 2, "P2": 4}).violations
+
+    assert (Severity.P2, "PostgreSQL 17.6") == (finding.severity, finding.subject)
+    assert "minor releases behind 5 (the newest known is 17.11)" == finding.observed
+
+
+def test_what_is_known_of_minor_releases_soon_passes_nothing(judged):
+    late = JUST_THEN + timedelta(days=184)
+    problem = missing(lambda: judged(now=late, minor_releases_behind={"P3": 2}))
+
+    assert "what opscheck knows of minor releases is of 2026-08-13, and too old to pass anything" == problem.text
+    assert "`newest_minor`" in problem.advice
+    assert 1 == len(judged(now=late, version=170_001, minor_releases_behind={"P3": 2}).violations)
+    known = {17: {"newest_minor": 13}}
+    assert [] == judged(now=late, minor_releases_behind={"P3": 2}, releases=known).violations
+
+
+@pytest.mark.parametrize("fields", [{"end_of_life": {"P1": "0d"}}, {"minor_releases_behind": {"P3": 2}}])
+def test_a_version_that_is_not_known_is_missing(judged, fields):
+    assert "opscheck does not know" in missing(lambda: judged(version=210_000, **fields)).text
+
+
+# -- extensions ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("installed", "wanted", "well"),
+    [
+        ("3.4.2", ">= 3.4", True),
+        ("3.10", ">= 3.4", True),
+        ("3.4", ">= 3.4.0", True),
+        ("3.3.9", ">= 3.4", False),
+        ("1.4", "1.4", True),
+        ("1.40", "1.4", False),
+        ("2.17.2-dev", ">=2.17", True),
+        ("1.0", "any", True),
+    ],
+)
+def test_versions_are_compared_by_their_numbers(judged, installed, wanted, well):
+    there = (Extension(name="postgis", installed=installed, available=installed),)
+
+    assert well == (not judged(there=there, extensions={"postgis": wanted}).violations)
+
+
+def test_an_extension_that_could_be_installed_has_its_command(judged):
+    there = (Extension(name="postgis", installed=None, available="3.4"),)
+    (finding,) = judged(there=there, extensions={"postgis": "any"}).violations
+
+    assert ("not installed", {"database": "shop", "missing_extension": "postgis"}) == (finding.observed, finding.facts)
+
+
+def test_an_extension_whose_files_are_gone_is_found_and_cannot_be_updated(judged):
+    there = (Extension(name="postgis", installed="3.4", available=None),)
+    (finding,) = judged(there=there, outdated_extensions=True).violations
+
+    assert ("files of it on the server, which are gone", {}) == (finding.expected, finding.facts)
+
+
+# -- data ------------------------------------------------------------------------------------------------------------
+
+
+def test_failures_in_what_all_databases_share_count(judged):
+    state = {"failures": (ChecksumFailures(database=None, count=2, last=None),)}
+    (finding,) = judged(state=state, checksum_failures="P0").violations
+
+    assert (Severity.P0, "what all databases share", "2 checksum failures") == (
+        finding.severity,
+        finding.subject,
+        finding.observed,
+    )
+
+
+def database(name: str, **changed) -> DatabaseState:
+    return DatabaseState(**({"name": name, "invalid": False, "collation": "C", "needs_version": False} | changed))
+
+
+def test_a_collation_without_a_version_has_not_changed(judged):
+    there = database("template0", recorded=None, actual="2.36"), database("plain"), database("shop", recorded="1")
+
+    assert [] == judged(state={"databases": there}, collations=True).violations
+
+
+def test_a_version_that_records_no_collation_of_databases_is_missing(judged):
+    there = (database("shop", collation="en_US.UTF-8", needs_version=True),)
+    problem = missing(lambda: judged(version=140_024, state={"databases": there}, collations=True))
+
+    assert problem.text.startswith("PostgreSQL 14 does not record the version of the collation en_US.UTF-8 of database")
+
+
+def test_a_database_whose_name_looks_like_a_connection_string_gets_no_command(judged):
+    there = (database("host=evil", recorded="1", actual="2"),)
+    (finding,) = judged(state={"databases": there}, collations=True).violations
+
+    assert {} == finding.facts

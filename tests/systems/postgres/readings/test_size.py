@@ -1,0 +1,180 @@
+"""What sizes and sequences mean, without a server."""
+
+from datetime import timedelta
+
+import pytest
+
+from checks.postgres.test_size import test_databases_have_room_to_grow as check
+from opscheck import PostgresTarget, Severity
+from opscheck.core.findings import Findings
+from opscheck.core.isolation import judge_all
+from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind, Sample
+from opscheck.systems.postgres.expectations.size import PostgresSize
+from opscheck.systems.postgres.queries.size import (
+    AskSizes,
+    DatabaseSize,
+    LargestRelations,
+    Relations,
+    RelationSize,
+    Sequence,
+    Sequences,
+    SequencesAnswer,
+    Sizes,
+)
+from opscheck.systems.postgres.readings.size import sequence_detail, sequence_facts
+from opscheck.testing import NOON, Answers, expect
+
+TARGET = PostgresTarget(kind="postgres", dsn="postgresql://someone@127.0.0.1/shop")
+DAY = timedelta(days=1)
+GB = 10**9
+REFUSED = Problem(kind=ProblemKind.DENIED, text="permission denied for database vault")
+
+
+def sizes(system: str = "one", **databases: int | None) -> Sizes:
+    rows = tuple(
+        DatabaseSize(name=name, oid=number, bytes=size) for number, (name, size) in enumerate(databases.items())
+    )
+    return Sizes(role="opscheck", current="shop", system=system, databases=rows)
+
+
+def relations(**tables: int) -> Relations:
+    largest = tuple(RelationSize(name=name, bytes=size, table_bytes=size // 2) for name, size in tables.items())
+    return Relations(place="one/0", largest=largest)
+
+
+def judged(answers, earlier=None, **fields) -> tuple[Findings, Problem | None]:
+    """What was found, and what could not be looked at beside it."""
+    expectation = expect(PostgresSize, TARGET, **fields)
+    findings = Findings(expectation)
+    try:
+        check(expectation, observe=Answers(answers, NOON, earlier or {}), findings=findings)
+    except CouldNotObserve as error:
+        return findings, error.problem
+    return findings, None
+
+
+def test_what_is_known_of_a_total_is_enough_to_break_it():
+    answers = {AskSizes("target", None): sizes(shop=3 * GB, vault=None)}
+    findings, problem = judged(answers, total={"P1": "2GB"})
+
+    assert [Severity.P1] == [one.severity for one in findings.violations]
+    assert problem is not None
+    assert "may not know the size of database vault" in problem.text
+
+
+def test_what_is_known_of_a_total_is_not_enough_to_keep_it():
+    answers = {AskSizes("target", None): sizes(shop=1 * GB, vault=None)}
+    findings, problem = judged(answers, total={"P1": "2GB"})
+
+    assert [] == findings.measurements
+    assert problem is not None
+
+
+def test_evidence_that_is_missing_is_said_and_decides_nothing():
+    answers = {AskSizes("target"): sizes(shop=3 * GB), LargestRelations("target"): REFUSED}
+    findings, problem = judged(answers, size={"P1": "2GB"})
+
+    assert problem is None
+    assert ("its largest relations are not known: permission denied for database vault",) == (
+        findings.violations[0].evidence
+    )
+    assert {"database": "shop"} == findings.violations[0].facts
+
+
+def test_what_grew_is_shown_with_what_it_was():
+    asked, tables = AskSizes("target"), LargestRelations("target")
+    answers = {asked: sizes(shop=5 * GB), tables: relations(orders=3 * GB, notes=GB)}
+    earlier = {
+        asked: [Sample(taken_at=NOON - DAY, answer=sizes(shop=4 * GB))],
+        tables: [Sample(taken_at=NOON - DAY, answer=relations(orders=2 * GB))],
+    }
+    findings, _ = judged(answers, earlier, growth={"P3": "20%", "P2": "50%"})
+    (finding,) = findings.violations
+
+    assert ("growth in 1d 25% (5GB, 4GB 1d ago)", "at most 20%") == (finding.observed, finding.expected)
+    assert ("orders 3GB, of it indexes 1.5GB; it was 2GB", "notes 1GB, of it indexes 500MB") == finding.evidence
+
+
+@pytest.mark.parametrize(("ago", "grown"), [(DAY / 2, 2 * GB), (DAY, GB), (DAY * 2, GB / 2)])
+def test_growth_is_told_for_the_time_that_the_policy_names(ago, grown):
+    answers = {AskSizes("target"): sizes(shop=5 * GB), LargestRelations("target"): relations()}
+    earlier = {AskSizes("target"): [Sample(taken_at=NOON - ago, answer=sizes(shop=4 * GB))]}
+    findings, _ = judged(answers, earlier, grown={"P3": "9GB"})
+
+    assert grown in [one.value for one in findings.measurements if one.name == "grown in 1d"]
+
+
+def test_the_growth_of_another_system_is_none():
+    answers = {AskSizes("target"): sizes(shop=5 * GB), LargestRelations("target"): relations()}
+    earlier = {AskSizes("target"): [Sample(taken_at=NOON - DAY, answer=sizes("another", shop=GB))]}
+    findings, problem = judged(answers, earlier, grown={"P3": "1GB"})
+
+    assert [] == findings.violations
+    assert problem is not None
+    assert ProblemKind.FIRST_SAMPLE == problem.kind
+
+
+def test_sizes_and_sequences_are_judged_beside_growth_that_is_unknown():
+    answers = {
+        AskSizes("target"): sizes(shop=5 * GB),
+        LargestRelations("target"): relations(),
+        Sequences("target"): SequencesAnswer(database="shop", role="opscheck", seen=1, most_used=(sequence(used=90),)),
+    }
+    findings, problem = judged(answers, size={"P1": "1GB"}, sequences={"P2": "75%"}, grown={"P3": "1GB"})
+
+    assert ["database shop", "public.numbers in database shop"] == [one.subject for one in findings.violations]
+    assert problem is not None
+    assert ProblemKind.FIRST_SAMPLE == problem.kind
+
+
+def sequence(**fields) -> Sequence:
+    given = {
+        "schema": "public",
+        "name": "numbers",
+        "type": "bigint",
+        "last_value": 9,
+        "limit": 10,
+        "used": 90,
+        "left": 1,
+    }
+    return Sequence(**({"limited_by": "type"} | given | fields))
+
+
+@pytest.mark.parametrize(
+    ("fields", "detail", "facts"),
+    [
+        ({}, "9 of 10, the end of its type bigint; 1 values left", set()),
+        ({"limited_by": "maxvalue"}, "9 of 10, its maxvalue; 1 values left", {"capped_at"}),
+        ({"type": "integer"}, "9 of 10, the end of its type integer; 1 values left", {"narrow"}),
+        (
+            {"limited_by": "column", "table_schema": "s", "table": "t", "column": "c", "column_type": "integer"},
+            "9 of 10, which s.t.c (integer) can hold; 1 values left",
+            {"table_schema", "table", "column"},
+        ),
+    ],
+)
+def test_what_ends_a_sequence_is_told_and_only_that_is_to_be_mended(fields, detail, facts):
+    one = sequence(**fields)
+    known = {"sequence_database", "sequence_schema", "sequence"}
+
+    assert detail == sequence_detail(one)
+    assert known | facts == set(
+        sequence_facts(SequencesAnswer(database="shop", role="opscheck", seen=1, most_used=(one,)), one)
+    )
+
+
+def test_each_part_is_judged_and_the_first_that_could_not_be_looked_at_is_told():
+    told = []
+
+    def part(name: str, *, fails: bool):
+        def run() -> None:
+            told.append(name)
+            if fails:
+                raise CouldNotObserve(None, Problem(kind=ProblemKind.LATE, text=name))
+
+        return run
+
+    with pytest.raises(CouldNotObserve, match="second"):
+        judge_all(part("first", fails=False), part("second", fails=True), part("third", fails=True))
+
+    assert ["first", "second", "third"] == told

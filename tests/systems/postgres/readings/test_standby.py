@@ -1,0 +1,160 @@
+"""What a standby tells of itself, without a server."""
+
+from typing import Any
+
+import pytest
+
+from opscheck import PostgresTarget
+from opscheck.core.observation import CouldNotObserve
+from opscheck.systems.postgres.expectations.replication import PostgresReplication
+from opscheck.systems.postgres.queries.replication import Receiver, Replay, Replication
+from opscheck.systems.postgres.readings.standby import (
+    cut_off,
+    lag_detail,
+    own_replay,
+    paused,
+    replay_lag,
+    unreplayed_bytes,
+)
+from opscheck.testing import expect
+
+TARGET = PostgresTarget(kind="postgres", dsn="postgresql://someone@127.0.0.1/shop")
+STREAMING = Receiver(status="streaming", silent_s=1.0, sender="10.0.0.1:5432", sent_bytes=0)
+
+
+def expectation(**fields: Any) -> PostgresReplication:
+    return expect(PostgresReplication, TARGET, lag={"P1": "5m"}, **fields)
+
+
+def replay(**changed: Any) -> Replay:
+    fields = {
+        "received": "0/5000000",
+        "replayed": "0/5000000",
+        "unreplayed_bytes": 0,
+        "replayed_age_s": 7200.0,
+        "pause": "not paused",
+        "delay_s": 0.0,
+        "receiver_timeout_s": 60.0,
+        "follows": True,
+        "caught_up_s": 0.0,
+    }
+    return Replay(**(fields | changed))
+
+
+def receiver(**changed: Any) -> Receiver:
+    fields = {"status": "streaming", "silent_s": 1.0, "sender": "10.0.0.1:5432", "sent_bytes": 0}
+    return Receiver(**(fields | changed))
+
+
+def standby(receiver: Receiver | None, replay: Replay | None) -> Replication:
+    return Replication(standby=True, senders=(), sender_timeout_s=60.0, receiver=receiver, replay=replay)
+
+
+def judged(receiver: Receiver | None, where: Replay, **fields: Any) -> str | None:
+    found = cut_off(expectation(**fields), standby(receiver, where), where)
+    return found and found.observed
+
+
+@pytest.mark.parametrize(
+    ("line", "where", "observed"),
+    [
+        pytest.param(receiver(), replay(), None, id="streams"),
+        pytest.param(None, replay(), "no WAL receiver: it is cut off from its primary", id="disconnected"),
+        pytest.param(
+            None, replay(received=None), "no WAL receiver: it is cut off from its primary", id="never connected"
+        ),
+        pytest.param(
+            None, replay(follows=False), "no WAL receiver: it is cut off from its primary", id="told to forget it"
+        ),
+        pytest.param(receiver(status="waiting"), replay(), "the WAL receiver is waiting", id="waits"),
+        pytest.param(receiver(silent_s=61.0), replay(), "nothing was received for 1m1s", id="silent"),
+        pytest.param(receiver(silent_s=61.0), replay(receiver_timeout_s=300.0), None, id="a patient one"),
+    ],
+)
+def test_what_cuts_a_standby_off(line, where, observed):
+    assert observed == judged(line, where)
+
+
+@pytest.mark.parametrize(
+    ("line", "where", "why"),
+    [
+        pytest.param(None, replay(received=None, follows=False), "primary_conninfo is not set", id="log shipping"),
+        pytest.param(None, replay(received=None, follows=None), "primary_conninfo is not set", id="hidden"),
+        pytest.param(
+            receiver(silent_s=61.0), replay(receiver_timeout_s=0.0), "wal_receiver_timeout is 0", id="no time-out"
+        ),
+        pytest.param(receiver(silent_s=None), replay(), "does not tell when it last heard", id="nothing heard"),
+    ],
+)
+def test_where_nobody_can_tell(line, where, why):
+    with pytest.raises(CouldNotObserve, match=why):
+        judged(line, where)
+
+
+def test_the_policy_says_how_long_a_sender_may_be_silent():
+    assert judged(receiver(silent_s=11.0), replay(receiver_timeout_s=0.0), silence="10s") is not None
+    assert judged(receiver(silent_s=200.0), replay(), silence="5m") is None
+
+
+def test_log_shipping_needs_no_receiver():
+    assert judged(None, replay(received=None, follows=False), log_shipping=True) is None
+
+
+@pytest.mark.parametrize(
+    ("state", "observed"),
+    [("not paused", None), ("paused", "replay is paused"), ("pause requested", "pause requested")],
+)
+def test_a_pause_is_found_once_it_is_asked_for(state, observed):
+    found = paused(replay(pause=state))
+
+    assert observed == (found and found.observed)
+
+
+@pytest.mark.parametrize(
+    ("changed", "fields", "seconds"),
+    [
+        pytest.param({}, {}, 0, id="an idle primary"),
+        pytest.param({"caught_up_s": 0.3}, {}, 0.3, id="a commit after hours"),
+        pytest.param({"caught_up_s": None, "replayed_age_s": 90.0}, {}, 90, id="behind"),
+        pytest.param({"caught_up_s": None, "replayed_age_s": -2.0}, {}, 0, id="clocks that differ"),
+        pytest.param({}, {"log_shipping": True}, 7200, id="log shipping"),
+    ],
+)
+def test_the_lag_of_a_standby(changed, fields, seconds):
+    assert seconds == replay_lag(expectation(**fields), replay(**changed))
+
+
+def test_a_standby_that_is_behind_and_has_replayed_no_transaction_is_unknown():
+    with pytest.raises(CouldNotObserve, match="no transaction has been replayed since the standby started"):
+        replay_lag(expectation(), replay(caught_up_s=None, replayed_age_s=None))
+
+
+@pytest.mark.parametrize(
+    ("line", "changed", "size"),
+    [
+        pytest.param(receiver(), {}, 0, id="near"),
+        pytest.param(receiver(sent_bytes=900), {"unreplayed_bytes": 100}, 900, id="on its way"),
+        pytest.param(receiver(sent_bytes=-50), {}, 0, id="just connected"),
+        pytest.param(receiver(sent_bytes=None), {"unreplayed_bytes": 100}, 100, id="its sender told nothing"),
+    ],
+)
+def test_what_a_standby_has_not_replayed(line, changed, size):
+    where = replay(**changed)
+
+    assert size == unreplayed_bytes(expectation(), standby(line, where), where)
+
+
+def test_bytes_are_unknown_without_a_receiver():
+    where = replay(received=None, unreplayed_bytes=None)
+
+    with pytest.raises(CouldNotObserve, match="without a receiver nothing tells how much WAL there is"):
+        unreplayed_bytes(expectation(log_shipping=True), standby(None, where), where)
+
+
+def test_a_delay_that_is_meant_is_told():
+    assert "last transaction 2h ago, recovery_min_apply_delay is 1h" in lag_detail(replay(delay_s=3600.0))
+
+
+def test_an_answer_without_a_replay_proves_nothing():
+    with pytest.raises(CouldNotObserve):
+        own_replay(expectation(), standby(STREAMING, None))

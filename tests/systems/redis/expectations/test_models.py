@@ -1,0 +1,118 @@
+"""What a policy may say of Redis servers, beside that they answer."""
+
+import pytest
+from pydantic import ValidationError
+
+from opscheck import Expectation, RedisTarget, Severity
+from opscheck.core.templates import malformed, unknown_names
+from opscheck.systems.redis.expectations.cache import RedisCache
+from opscheck.systems.redis.expectations.clients import RedisClients
+from opscheck.systems.redis.expectations.memory import RedisMemory
+from opscheck.systems.redis.expectations.persistence import RedisPersistence
+from opscheck.systems.redis.expectations.ping import RedisPong
+from opscheck.systems.redis.expectations.replication import RedisReplication
+from opscheck.systems.redis.queries.cluster import RedisCluster
+from opscheck.systems.redis.queries.identity import RedisIdentity
+from opscheck.systems.redis.queries.info import RedisInfo
+from opscheck.systems.redis.queries.slowlog import RedisSlowerThan, RedisSlowLog
+from opscheck.testing import expect
+
+CACHE = RedisTarget(kind="redis", url="redis://:geheim@cache.example:6379/0")
+SET = RedisTarget(kind="redis", url="redis://one,two")
+USED = {"used": {"P2": "80%", "P0": "95%"}}
+VALID = {
+    RedisPong: {"severity": "P0"},
+    RedisMemory: USED,
+    RedisClients: USED,
+    RedisPersistence: {"severity": "P1", "age": "1h"},
+    RedisReplication: {"severity": "P1", "replicas": 1},
+    RedisCache: {"hits": {"P3": "80%"}},
+}
+
+
+@pytest.mark.parametrize("kind", VALID)
+def test_the_advice_is_well_formed_and_names_what_there_is(kind):
+    ruled_out = expect(kind, CACHE, **VALID[kind]).facts_ruled_out()
+    for target in (CACHE, SET):
+        for command in kind.default_remediation.commands:
+            assert [] == malformed(command)
+            assert {name for name, _ in unknown_names(command, expect(kind, target, **VALID[kind]))} <= {"url"}
+    assert not ruled_out & {"url"}
+
+
+@pytest.mark.parametrize("kind", VALID)
+def test_every_fact_is_named_by_a_command(kind):
+    commands = " ".join(kind.default_remediation.commands)
+
+    assert [] == [name for name in kind.fact_names if f"{{{{ {name} }}}}" not in commands]
+
+
+def test_those_of_info_ask_once():
+    kinds = [kind for kind in VALID if kind is not RedisPong]
+
+    asked = {query for kind in kinds for query in expect(kind, CACHE, **VALID[kind]).queries()}
+
+    assert {RedisInfo("target"), RedisIdentity("target")} == asked
+
+
+def test_each_further_command_is_asked_only_where_the_policy_wants_it():
+    def asked(kind: type[Expectation], **fields):
+        return {type(query) for query in expect(kind, CACHE, **fields).looks_at()} - {RedisInfo}
+
+    assert {RedisSlowLog} == asked(RedisCache, slow_commands={"P3": 5})
+    assert {RedisSlowerThan} == asked(RedisCache, slower_than="10ms", severity="P3")
+    assert {RedisCluster} == asked(RedisReplication, cluster=True, severity="P1")
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        (RedisMemory, {}),
+        (RedisMemory, {"unlimited": True, "severity": "P2"}),
+        (RedisMemory, {"used": "100%", "severity": "P1"}),
+        (RedisMemory, {"fragmentation": {"P3": 0.5}}),
+        (RedisMemory, {"purpose": "queue"} | USED),
+        (RedisClients, {}),
+        (RedisClients, {"free": {"P1": 0}}),
+        (RedisPersistence, {"severity": "P1"}),
+        (RedisPersistence, {"severity": "P1", "by": "snapshot"}),
+        (RedisPersistence, {"age": {"P1": "1h"}}),
+        (RedisPersistence, {"severity": "P1", "by": "append-only", "age": "1h"}),
+        (RedisReplication, {"severity": "P1"}),
+        (RedisReplication, {"replicas": {"P1": 1}}),
+        (RedisReplication, {"severity": "P1", "lag": "30s"}),
+        (RedisReplication, {"severity": "P1", "role": "primary", "lag": "30s"}),
+        (RedisReplication, {"severity": "P1", "role": "replica", "behind": "1MB"}),
+        (RedisReplication, {"severity": "P1", "role": "master"}),
+        (RedisReplication, {"severity": "P1", "replicas": 0}),
+        (RedisCache, {}),
+        (RedisCache, {"hits": {"P3": "0%"}}),
+        (RedisCache, {"hits": {"P3": "101%"}}),
+        (RedisCache, {"slow_commands": {"P3": 128}}),
+        (RedisCache, {"slower_than": "10ms"}),
+        (RedisCache, {"lookups": 1000, "severity": "P3"}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_what_could_never_fail_or_makes_no_sense_is_refused(kind, fields):
+    with pytest.raises(ValidationError):
+        expect(kind, CACHE, **fields)
+
+
+def test_servers_of_one_set_need_no_word_of_their_roles():
+    """Exactly one of them is the primary."""
+    assert expect(RedisReplication, SET, severity="P1").has_one_primary
+
+
+def test_no_maxmemory_is_as_bad_as_the_mildest_limit_says_or_the_policy():
+    assert Severity.P2 is expect(RedisMemory, CACHE, **USED).mild_severity
+    assert Severity.P1 is expect(RedisMemory, CACHE, severity="P1", **USED).mild_severity
+
+
+def test_a_store_may_evict_nothing_where_the_policy_says_nothing_else():
+    store = expect(RedisMemory, CACHE, purpose="store", severity="P1", **USED)
+    lenient = expect(RedisMemory, CACHE, purpose="store", evicted={"P3": 10}, **USED)
+
+    assert "P1 at most 0" == str(store.eviction_limit)
+    assert "P3 at most 10" == str(lenient.eviction_limit)
+    assert expect(RedisMemory, CACHE, purpose="cache", **USED).eviction_limit is None

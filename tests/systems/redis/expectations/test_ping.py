@@ -1,0 +1,56 @@
+"""What a policy may say of Redis servers."""
+
+import pytest
+from pydantic import ValidationError
+
+from opscheck import RedisTarget, Severity
+from opscheck.core.observation import Problem, ProblemKind
+from opscheck.core.templates import malformed, unknown_names
+from opscheck.systems.redis.expectations.ping import RedisPong
+from opscheck.systems.redis.queries.ping import RedisPing
+from opscheck.testing import expect
+
+CACHE = RedisTarget(kind="redis", url="redis://:geheim@cache.example:6379/0")
+
+
+def pong(**fields) -> RedisPong:
+    return expect(RedisPong, CACHE, **{"severity": "P0"} | fields)
+
+
+def test_the_contracts_own_example_is_valid():
+    assert "P2 at most 50ms, P1 at most 500ms" == str(pong(latency={"P2": "50ms", "P1": "500ms"}).latency)
+
+
+def test_two_expectations_ask_once():
+    assert {RedisPing("target")} == {*pong().queries(), *pong(latency="1s").queries()}
+
+
+@pytest.mark.parametrize(
+    "fields", [{"severity": None}, {"latency": 50}, {"samples": 0}, {"samples": True}, {"samples": 1000}], ids=str
+)
+def test_what_makes_no_sense_is_refused(fields):
+    with pytest.raises(ValidationError):
+        pong(**fields)
+
+
+def test_no_connection_is_no_pong():
+    for kind in (ProblemKind.UNREACHABLE, ProblemKind.UNREADABLE):
+        assert Severity.P0 is pong().no_answer(Problem(kind=kind, text=""))
+
+
+@pytest.mark.parametrize(("waited", "severity"), [(0.05, None), (0.06, Severity.P0), (None, None)])
+def test_silence_proves_no_more_than_that_a_latency_limit_is_broken(waited, severity):
+    problem = Problem(kind=ProblemKind.LATE, text="", waited_s=waited)
+
+    assert severity == pong(latency={"P2": "50ms", "P1": "500ms"}).no_answer(problem)
+    assert pong().no_answer(problem) is None
+
+
+def test_whoever_may_not_ask_knows_nothing():
+    assert pong(latency="1s").no_answer(Problem(kind=ProblemKind.DENIED, text="", waited_s=9)) is None
+
+
+def test_the_advice_is_well_formed_and_names_what_there_is():
+    for command in RedisPong.default_remediation.commands:
+        assert [] == malformed(command)
+        assert [] == unknown_names(command, pong())

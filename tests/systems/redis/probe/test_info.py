@@ -1,0 +1,184 @@
+"""INFO of real servers, and of text that is none."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from opscheck.core.observation import ProblemKind
+from opscheck.demo.redis import Redis
+from opscheck.systems.redis.probe.info import parse_info
+from opscheck.systems.redis.queries.base import Refusal
+from opscheck.systems.redis.queries.info import Database, RedisInfo, Replica, ServerInfo
+from tests.servers.redis import blocked_by_a_script, failing_snapshots, full_of_clients, loading, say, set_config
+from tests.systems.redis.probe.asking import ask, ask_one, local, problem_of
+
+INFO = RedisInfo("cache")
+NUMBERS = [name for name, hint in ServerInfo.__annotations__.items() if hint == int | None]
+
+
+@pytest.fixture(name="redis")
+def _redis(redis_program):
+    with Redis() as server:
+        yield server
+
+
+# Real servers
+
+
+def test_a_server_says_everything_that_is_judged(redis):
+    """What only a replica, a newer version or Valkey says is all that may be missing."""
+    say(redis, "SET", "key", "value", "EX", "100")
+
+    info = ask_one(redis.url, INFO)
+
+    missing = {name for name in ServerInfo.__struct_fields__ if getattr(info, name) is None}
+    assert missing <= {
+        *("server_name", "valkey_version", "async_loading", "rdb_saves", "current_eviction_exceeded_time"),
+        *("master_host", "master_port", "master_link_status", "master_last_io_seconds_ago", "master_sync_in_progress"),
+        "master_link_down_since_seconds",
+    }
+    assert f"Redis {redis.version}" == info.product
+    assert (Database(name="db0", keys=1, expires=1),) == info.databases
+    assert info.is_primary
+    assert info.run_id == info.epoch
+    assert info.counting_since <= info.server_time
+
+
+def test_it_is_one_question(scripted):
+    server = scripted(b"+OK\r\n", b"$12\r\nrole:master\n\r\n")
+
+    ask_one(local(server, "ops:pw@"), INFO)
+
+    assert 2 == len(server.heard)
+    assert b"*1\r\n$4\r\nINFO\r\n" == server.heard[1]
+
+
+def test_a_server_that_cannot_save_says_so_in_info(redis, tmp_path):
+    """INFO is allowed where PING is refused."""
+    with failing_snapshots(redis, tmp_path / "gone"):
+        assert "err" == ask_one(redis.url, INFO).rdb_last_bgsave_status
+
+
+def test_a_server_that_loads_says_so_in_info(redis):
+    with loading(redis):
+        assert ask_one(redis.url, INFO).loading
+
+
+def test_a_replica_that_has_lost_its_primary_says_so_in_info(redis):
+    set_config(redis, replica_serve_stale_data="no")
+    say(redis, "REPLICAOF", "127.0.0.1", "1")
+    assert "down" == ask_one(redis.url, INFO).master_link_status
+
+
+def test_a_server_that_a_script_blocks_refuses(redis):
+    with blocked_by_a_script(redis):
+        (reply,) = ask(redis.url, INFO).nodes
+
+    assert (None, Refusal.BUSY) == (reply.answer, reply.refusal)
+    assert reply.error.startswith("BUSY ")
+
+
+def test_a_server_that_is_full_refuses(redis):
+    with full_of_clients(redis):
+        (reply,) = ask(redis.url, INFO).nodes
+
+    assert Refusal.MAX_CLIENTS is reply.refusal
+
+
+def test_who_may_not_ask_is_told_what_to_grant(redis):
+    say(redis, "ACL", "SETUSER", "opscheck", "on", ">pw", "-@all", "+ping")
+
+    problem = problem_of(f"redis://opscheck:pw@127.0.0.1:{redis.port}", INFO)
+
+    assert (ProblemKind.DENIED, "have an administrator type: ACL SETUSER opscheck +info") == (
+        problem.kind,
+        problem.advice,
+    )
+    assert f"127.0.0.1:{redis.port} does not let the user opscheck run INFO" == problem.text
+
+
+@pytest.mark.parametrize("reply", [b"$0\r\n\r\n", b":1\r\n", b"*0\r\n", b"$-1\r\n", b"$5\r\nhello\r\n"])
+def test_something_else_is_unreadable(scripted, reply):
+    problem = problem_of(local(scripted(reply)), INFO)
+
+    assert ProblemKind.UNREADABLE is problem.kind
+    assert "answers to INFO cannot be read" in problem.text
+
+
+# Other products, versions and services
+
+
+def test_valkey_is_not_the_redis_it_says_it_is_compatible_with():
+    text = "redis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:8.0.1\r\n"
+
+    assert "Valkey 8.0.1" == parse_info(text).product
+    assert "Redis 7.2.4" == parse_info("redis_version:7.2.4\r\nserver_name:redis\r\n").product
+    assert "acme, compatible with Redis 7.2.4" == parse_info("redis_version:7.2.4\nserver_name:acme\n").product
+
+
+@pytest.mark.parametrize(("word", "is_primary"), [("master", True), ("slave", False), ("sentinel", None)])
+def test_roles_have_the_old_words(word, is_primary):
+    assert is_primary is parse_info(f"role:{word}\r\n").is_primary
+
+
+def test_replicas_are_read_by_name_whatever_else_is_said_of_them():
+    text = (
+        "role:master\r\n"
+        "slave0:ip=10.0.0.2,port=6379,state=online,offset=14,lag=1,type=replica\r\n"
+        "slave1:ip=fd00::1,port=6380,state=wait_bgsave,offset=x\r\n"
+        "slave2:10.0.0.4,6379,online\r\n"
+        "slaves_of_nobody:1\r\n"
+    )
+
+    assert (
+        Replica(address="10.0.0.2:6379", state="online", offset=14, lag=1),
+        Replica(address="[fd00::1]:6380", state="wait_bgsave"),
+    ) == parse_info(text).replicas
+
+
+def test_a_keyspace_that_is_hidden_is_not_an_empty_one():
+    assert () == parse_info("role:master\r\n# Keyspace\r\n").databases
+    assert parse_info("role:master\r\n").databases is None
+
+
+# Odd text
+
+
+@given(st.text())
+def test_no_text_breaks_it(text):
+    parse_info(text)
+
+
+odd = st.text(alphabet=st.characters(exclude_characters="\n")).filter(
+    lambda text: not re.fullmatch(r"-?[0-9]{1,18}", text.strip())
+)
+
+
+@given(st.sampled_from(NUMBERS), odd)
+def test_a_number_that_is_none_is_unknown_and_never_0(name, value):
+    info = parse_info(f"redis_version:7.0.0\r\n{name}:{value}\r\n")
+
+    assert getattr(info, name) is None
+
+
+@given(st.sampled_from(NUMBERS), st.integers(min_value=-(10**18) + 1, max_value=10**18 - 1))
+def test_a_number_is_what_it_is(name, value):
+    assert value == getattr(parse_info(f"{name}:{value}\r\n"), name)
+
+
+@given(st.sampled_from(["loading", "aof_enabled", "cluster_enabled"]), odd)
+def test_a_flag_that_is_neither_0_nor_1_is_unknown(name, value):
+    assert getattr(parse_info(f"redis_version:7.0.0\r\n{name}:{value}\r\n"), name) is None
+
+
+@given(
+    st.integers(min_value=-(10**18) + 1, max_value=10**18 - 1),
+    st.integers(min_value=-(10**18) + 1, max_value=10**18 - 1),
+)
+def test_no_clock_breaks_it(now, uptime):
+    info = ServerInfo(server_time_usec=now, uptime_in_seconds=uptime)
+
+    assert info.server_time is None or info.server_time.tzinfo
+    assert info.counting_since is None or info.counting_since.tzinfo

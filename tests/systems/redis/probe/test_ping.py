@@ -1,0 +1,370 @@
+"""The Redis probe against real servers in each of their states, and against servers that misbehave."""
+
+import ssl
+from collections.abc import Iterator
+from urllib.parse import quote
+
+import pytest
+import trustme
+
+from opscheck import RedisTarget
+from opscheck.core.observation import ProbeError, Problem, ProblemKind
+from opscheck.demo.redis import Redis
+from opscheck.systems.redis.probe import open_session
+from opscheck.systems.redis.probe.place import Place
+from opscheck.systems.redis.queries.base import Refusal
+from opscheck.systems.redis.queries.ping import PingAnswer, RedisPing
+from tests.servers.redis import (
+    blocked_by_a_script,
+    failing_snapshots,
+    full_of_clients,
+    loading,
+    say,
+    set_config,
+)
+from tests.systems.redis.probe.asking import local
+
+PONG = b"+PONG\r\n"
+
+
+@pytest.fixture(name="redis")
+def _redis(redis_program) -> Iterator[Redis]:
+    with Redis() as server:
+        yield server
+
+
+def ping(url: str, timeout_s: float = 5, samples: int = 5, **fields) -> PingAnswer:
+    session = open_session(RedisTarget(kind="redis", url=url, **fields), timeout_s)
+    try:
+        (reply,) = session.ask(RedisPing("cache", samples=samples), timeout_s).nodes
+        return reply.answer
+    finally:
+        session.close()
+
+
+def problem_of(url: str, **fields) -> Problem:
+    with pytest.raises(ProbeError) as raised:
+        ping(url, **fields)
+    return raised.value.problem
+
+
+# A healthy server
+
+
+def test_a_server_says_pong_each_time(redis):
+    answer = ping(redis.url, samples=7)
+
+    assert answer.refusal is None
+    assert 7 == len(answer.pings_s)
+    assert 0 < answer.connect_s < 5
+
+
+def test_only_auth_and_ping_are_said(scripted):
+    """CLIENT SETINFO or HELLO may be forbidden, and are nobody's business."""
+    server = scripted(b"+OK\r\n", PONG, PONG)
+
+    ping(local(server, "ops:p%40ss@") + "/3", samples=2)
+
+    assert [
+        b"*3\r\n$4\r\nAUTH\r\n$3\r\nops\r\n$4\r\np@ss\r\n",
+        b"*1\r\n$4\r\nPING\r\n",
+        b"*1\r\n$4\r\nPING\r\n",
+    ] == server.heard
+
+
+def test_a_password_may_hold_any_character(redis):
+    odd = "p@ss:/?#[]% ü"
+    say(redis, "ACL", "SETUSER", "ödd:user", "on", f">{odd}", "-@all", "+ping")
+
+    url = f"redis://{quote('ödd:user', safe='')}:{quote(odd, safe='')}@127.0.0.1:{redis.port}/0"
+
+    assert ping(url).refusal is None
+
+
+def test_a_socket_of_unix(tmp_path):
+    path = tmp_path / "redis.sock"
+    with Redis(unixsocket=str(path)) as redis:
+        password = redis.url.partition(":@")[0].removeprefix("redis://")
+        userinfo = redis.url.removeprefix("redis://").partition("@")[0]
+
+        assert password
+        assert ping(f"unix://{userinfo}@{path}?db=0").refusal is None
+
+
+def test_tls(tmp_path, scripted):
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    server = scripted(PONG, tls=context)
+    url = f"rediss://127.0.0.1:{server.port}"
+
+    assert ping(url, samples=1, ca_file=str(tmp_path / "ca.pem")).refusal is None
+    assert "is signed by an unknown authority" in problem_of(url).text
+
+
+def test_a_server_that_asks_for_a_client_certificate(tmp_path, scripted):
+    """It says so only after the handshake, when something is read."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.configure_trust(context)
+    context.verify_mode = ssl.CERT_REQUIRED
+    server = scripted(PONG, tls=context)
+
+    problem = problem_of(f"rediss://127.0.0.1:{server.port}", ca_file=str(tmp_path / "ca.pem"))
+
+    assert ProblemKind.UNREACHABLE is problem.kind
+    assert "asks for a client certificate" in problem.text
+
+
+def test_a_ca_file_stands_instead_of_the_systems_authorities(tmp_path, scripted, monkeypatch):
+    system, own = trustme.CA(), trustme.CA()
+    system.cert_pem.write_to_path(tmp_path / "system.pem")
+    own.cert_pem.write_to_path(tmp_path / "own.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    system.issue_cert("127.0.0.1").configure_cert(context)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "system.pem"))
+    url = f"rediss://127.0.0.1:{scripted(PONG, tls=context).port}"
+
+    assert ping(url, samples=1).refusal is None
+    assert "unknown authority" in problem_of(url, ca_file=str(tmp_path / "own.pem")).text
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("redis://h", Place("h", 6379)),
+        ("redis://:pw@h:1/2", Place("h", 1, password="pw")),
+        ("valkey://h", Place("h", 6379)),
+        ("rediss://u:p%3A@h", Place("h", 6379, tls=True, user="u", password="p:")),
+        ("redis://[::1]:7", Place("::1", 7)),
+        ("unix:///run/redis.sock", Place("", 6379, path="/run/redis.sock")),
+    ],
+)
+def test_urls(url, place):
+    assert place == Place.of(url)
+
+
+def test_a_place_shows_no_password():
+    place = Place.of("redis://ops:geheim@cache.example:6379/0")
+
+    assert "cache.example:6379" == str(place)
+    assert "geheim" not in repr(place)
+
+
+# States in which a server refuses
+
+
+def test_loading(redis):
+    with loading(redis):
+        answer = ping(redis.url, timeout_s=20)
+
+    assert Refusal.LOADING is answer.refusal
+    assert answer.error.startswith("LOADING ")
+
+
+def test_misconf(redis, tmp_path):
+    with failing_snapshots(redis, tmp_path / "gone"):
+        answer = ping(redis.url)
+
+    assert Refusal.MISCONF is answer.refusal
+
+
+def test_busy(redis):
+    with blocked_by_a_script(redis):
+        answer = ping(redis.url)
+
+    assert Refusal.BUSY is answer.refusal
+
+
+def test_too_many_clients(redis):
+    with full_of_clients(redis):
+        answer = ping(redis.url)
+
+    assert Refusal.MAX_CLIENTS is answer.refusal
+
+
+def test_a_replica_without_its_primary_says_so_from_redis_7_on(redis):
+    set_config(redis, replica_serve_stale_data="no")
+    say(redis, "REPLICAOF", "127.0.0.1", "1")
+
+    answer = ping(redis.url)
+
+    assert answer.refusal is (Refusal.MASTERDOWN if int(redis.version.split(".")[0]) >= 7 else None)
+
+
+@pytest.mark.parametrize(
+    ("error", "refusal"),
+    [
+        (b"-MASTERDOWN Link with MASTER is down\r\n", Refusal.MASTERDOWN),
+        (b"-CLUSTERDOWN The cluster is down\r\n", Refusal.CLUSTERDOWN),
+        (b"-READONLY You can't write against a read only replica.\r\n", Refusal.OTHER),
+        (b"-ERR unknown command 'PING'\r\n", Refusal.OTHER),
+        (b"-ERR max number of clients + cluster connections reached\r\n", Refusal.MAX_CLIENTS),
+    ],
+)
+def test_errors_are_told_apart(scripted, error, refusal):
+    answer = ping(local(scripted(error)))
+
+    assert (refusal, error[1:-2].decode()) == (answer.refusal, answer.error)
+
+
+def test_what_a_server_says_before_it_hangs_up_is_heard(scripted):
+    """Too many clients: the error comes first, and nobody listens to the command."""
+    server = scripted(on_connect=b"-ERR max number of clients reached\r\n")
+
+    assert Refusal.MAX_CLIENTS is ping(local(server, ":pw@")).refusal
+
+
+def test_what_a_server_says_before_it_hangs_up_is_heard_on_a_socket_of_unix_too(tmp_path):
+    """There the command cannot even be sent: EPIPE."""
+    path = str(tmp_path / "redis.sock")
+    with Redis(unixsocket=path) as redis, full_of_clients(redis):
+        answer = ping(f"unix://:pw@{path}")
+
+    assert Refusal.MAX_CLIENTS is answer.refusal
+
+
+def test_an_error_without_a_word_is_no_pong(scripted):
+    answer = ping(local(scripted(b"-\r\n")))
+
+    assert (Refusal.OTHER, "-") == (answer.refusal, answer.error)
+
+
+def test_a_server_that_refuses_in_the_middle_refuses(scripted):
+    answer = ping(local(scripted(PONG, PONG, b"-LOADING\r\n")))
+
+    assert (Refusal.LOADING, 2) == (answer.refusal, len(answer.pings_s))
+
+
+# Who is asking
+
+
+def test_no_password(redis):
+    problem = problem_of(f"redis://127.0.0.1:{redis.port}")
+
+    assert ProblemKind.DENIED is problem.kind
+    assert f"127.0.0.1:{redis.port} wants a password, and the target's url has none" == problem.text
+    assert "ACL SETUSER opscheck on >PASSWORD resetkeys resetchannels -@all +info +ping" in problem.advice
+    assert problem.target_down
+
+
+def test_a_wrong_password(redis):
+    problem = problem_of(f"redis://:geheim@127.0.0.1:{redis.port}")
+
+    assert ProblemKind.DENIED is problem.kind
+    assert "does not accept the user and password in the target's url (WRONGPASS)" in problem.text
+
+
+def test_a_user_without_the_permission(redis):
+    say(redis, "ACL", "SETUSER", "opscheck", "on", ">pw", "-@all", "+info")
+
+    problem = problem_of(f"redis://opscheck:pw@127.0.0.1:{redis.port}")
+
+    assert ProblemKind.DENIED is problem.kind
+    assert "ACL SETUSER opscheck +ping" in problem.advice
+    assert not problem.target_down
+
+
+def test_a_server_that_quotes_the_password_is_not_quoted(scripted):
+    server = scripted(b"-ERR unknown command `AUTH`, with args beginning with: `geheim`, \r\n")
+
+    problem = problem_of(local(server, ":geheim@"))
+
+    assert ProblemKind.DENIED is problem.kind
+    assert "geheim" not in problem.text + problem.advice
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [b"-ERR unknown command `AUTH`, with args beginning with: `geheim`", b"*2\r\n$4\r\nAUTH\r\n$6\r\ngeheim\r\n"],
+    ids=["half an error", "an echo"],
+)
+def test_something_else_that_quotes_the_password_is_not_quoted(scripted, reply):
+    problem = problem_of(local(scripted(reply), ":geheim@"))
+
+    assert ProblemKind.UNREADABLE is problem.kind
+    assert "geheim" not in problem.text + problem.advice
+
+
+@pytest.mark.parametrize("user", ["", ":pw@"])
+def test_protected_mode(scripted, user):
+    problem = problem_of(local(scripted(b"-DENIED Redis is running in protected mode because protected ...\r\n"), user))
+
+    assert ProblemKind.DENIED is problem.kind
+    assert "protected mode" in problem.text
+
+
+# No server, or another one
+
+
+def test_nothing_listens(redis):
+    redis.stop()
+
+    problem = problem_of(redis.url)
+
+    assert ProblemKind.UNREACHABLE is problem.kind
+    assert f"connection refused by 127.0.0.1:{redis.port}" == problem.text
+    assert problem.target_down
+
+
+def test_no_such_socket(tmp_path):
+    assert f"there is no socket {tmp_path}/none" == problem_of(f"unix://{tmp_path}/none").text
+
+
+def test_a_server_that_hangs_up_at_once(scripted):
+    problem = problem_of(local(scripted()))
+
+    assert ProblemKind.UNREACHABLE is problem.kind
+    assert "closed the connection" in problem.text
+
+
+@pytest.mark.parametrize("user", ["", ":pw@"])
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        b"\x15\x03\x01",
+        b"x" * 4_000_000,
+        b"+pong",
+        b"+pong\r\n",
+        b"$4\r\nPANG\r\n",
+        b"$-1\r\n",
+        b"*1\r\n+PONG\r\n",
+        b":1\r\n",
+        b":one\r\n",
+        b"$%d\r\n" % 10**30,
+        b"*1\r\n" * 100_000,
+    ],
+    ids=lambda reply: str(reply[:20]),
+)
+def test_something_else_listens(scripted, reply, user):
+    problem = problem_of(local(scripted(reply), user))
+
+    assert ProblemKind.UNREADABLE is problem.kind
+    assert "does not answer as Redis does: " in problem.text
+    assert len(problem.text) < 1000
+
+
+@pytest.mark.parametrize("user", ["", ":pw@"])
+@pytest.mark.parametrize("drip_s", [0, 0.05], ids=["silent", "dripping"])
+def test_a_server_that_takes_its_time_is_late(scripted, drip_s, user):
+    server = scripted(b"+" + b"P" * 1000 if drip_s else b"", b"", drip_s=drip_s)
+
+    problem = problem_of(local(server, user), timeout_s=0.2)
+
+    assert ProblemKind.LATE is problem.kind
+    assert problem.waited_s >= 0.2
+
+
+@pytest.mark.parametrize(
+    "url", ["cache.example", "http://ops:geheim@h", "redis://", "redis://:ge#heim@h", "redis://:ge/heim@h", "unix://"]
+)
+def test_a_malformed_url_is_said_to_be_one_without_showing_it(url):
+    problem = problem_of(url)
+
+    assert ProblemKind.UNSUPPORTED is problem.kind
+    assert "the target's url " in problem.text
+    assert "heim" not in problem.text + problem.advice

@@ -1,0 +1,117 @@
+"""What a policy may say of a served certificate."""
+
+import pytest
+from pydantic import ValidationError
+
+from opscheck import Severity
+from opscheck.core.templates import malformed, placeholders, unknown_names
+from opscheck.systems.tls.expectations.certificate import TlsCertificate
+from opscheck.systems.tls.queries.handshake import Protocol, ShakeHands, StartTls
+from opscheck.testing import expect
+
+
+def expected(endpoint: str = "api.example.com:443", **fields) -> TlsCertificate:
+    return expect(TlsCertificate, endpoint=endpoint, **fields)
+
+
+def test_an_endpoint_alone_is_enough():
+    one = expected()
+
+    assert "P3 at least 25%, P1 at least 12.5%, P0 at least 0%" == str(one.remaining_share)
+    assert (ShakeHands("tls://api.example.com:443"),) == tuple(one.queries())
+    assert (Severity.P0, Severity.P2) == (one.ungraded_severity, one.weak)
+
+
+def test_the_form_of_the_design_is_one():
+    one = expected(remaining={"P3": "30d", "P1": "7d", "P0": "1d"})
+
+    assert one.remaining_share is None
+    assert Severity.P0 is one.ungraded_severity
+
+
+def test_two_expectations_with_other_limits_ask_once():
+    assert expected().handshakes == expected(remaining={"P1": "7d"}, weak="P3", rsa_bits=3072).handshakes
+
+
+def test_everything_that_changes_what_is_served_is_asked():
+    fields = {"server_name": "b.test", "starttls": "smtp", "ca_file": "ca.pem", "client_certificate": "me.pem"}
+    one = expected("mail.test:25", **fields, addresses="ipv6", min_version="1.3", strict=True).handshakes
+
+    assert ("b.test", StartTls.SMTP, "ca.pem", "me.pem") == (
+        one.server_name,
+        one.starttls,
+        one.ca_file,
+        one.client_certificate,
+    )
+    assert (Protocol.TLSV1_3, True, "ipv6") == (one.min_version, one.strict, one.addresses)
+
+
+@pytest.mark.parametrize(("written", "floor"), [(1.2, "TLSv1.2"), ("1.3", "TLSv1.3"), (1.0, "TLSv1"), (1.1, "TLSv1.1")])
+def test_a_version_may_be_written_as_a_number(written, floor):
+    assert floor == expected(min_version=written).floor
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"min_version": "TLSv1.2"},
+        {"min_version": 2},
+        {"min_version": 1.25},
+        {"starttls": "ftp"},
+        {"addresses": "ipv5"},
+        {"server_name": ""},
+        {"server_name": "https://api.example.com"},
+        {"server_name": "api.example.com:443"},
+        {"server_name": "*.example.com"},
+        {"server_name": "a..b"},
+        {"server_name": "x" * 70},
+        {"ca_file": ""},
+        {"rsa_bits": 0},
+        {"remaining_share": {"P1": "100%"}},
+    ],
+    ids=str,
+)
+def test_what_makes_no_sense_is_refused(fields):
+    with pytest.raises(ValidationError):
+        expected(**fields)
+
+
+def test_a_name_is_written_as_certificates_have_it():
+    assert "api.example.com" == expected(server_name="API.Example.com.").server_name
+    assert "2001:db8::1" == expected(server_name="2001:db8::1").server_name
+
+
+LOOK = "openssl s_client -connect {{ connect"
+
+
+@pytest.mark.parametrize(
+    ("fields", "command"),
+    [
+        ({}, f"{LOOK} }}}} -servername {{{{ sni }}}}"),
+        ({"starttls": "imap"}, f"{LOOK}_starttls }}}} -starttls {{{{ starttls }}}} -servername {{{{ sni }}}}"),
+        ({"endpoint": "192.0.2.1:443"}, f"{LOOK}_nameless }}}} -noservername"),
+        ({"endpoint": "[2001:db8::1]:443"}, f"{LOOK}_nameless }}}} -noservername"),
+        ({"endpoint": "192.0.2.1:443", "server_name": "a.test"}, f"{LOOK} }}}} -servername {{{{ sni }}}}"),
+        (
+            {"endpoint": "192.0.2.1:25", "starttls": "smtp"},
+            f"{LOOK}_starttls_nameless }}}} -starttls {{{{ starttls }}}} -noservername",
+        ),
+    ],
+    ids=str,
+)
+def test_there_is_one_way_to_look_and_its_command_says_what_it_shows(fields, command):
+    one = expected(**fields)
+    ruled_out = one.facts_ruled_out()
+    left = [line for line in one.default_remediation.commands if ruled_out.isdisjoint(placeholders(line))]
+
+    assert f"{command} </dev/null  # the chain, with its times" == left[0]
+    assert not any(line.startswith(LOOK) for line in left[1:])
+
+
+def test_its_commands_name_what_findings_know():
+    one = expected()
+    commands = one.default_remediation.commands
+
+    assert [] == [fault for command in commands for fault in malformed(command)]
+    assert [] == [name for command in commands for name in unknown_names(command, one)]
+    assert [] == [name for name in one.fact_names if f"{{{{ {name} }}}}" not in " ".join(commands)]

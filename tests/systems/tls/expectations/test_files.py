@@ -1,0 +1,78 @@
+"""What a policy says of certificates in files."""
+
+import pytest
+from pydantic import ValidationError
+
+from opscheck import HostTarget, Severity
+from opscheck.systems.tls.expectations.files import TlsFiles
+from opscheck.systems.tls.expectations.looking import SNI, WAYS
+from opscheck.systems.tls.queries.files import ReadCertificateFiles
+from opscheck.systems.tls.queries.handshake import Addresses, ShakeHands, StartTls
+from opscheck.testing import expect
+
+HOST = HostTarget(kind="host", uri="local://", keystore_password="s3cret")
+
+
+def files(*paths, **fields) -> TlsFiles:
+    return expect(TlsFiles, HOST, paths=list(paths), **fields)
+
+
+def test_files_alone_are_one_question():
+    assert [ReadCertificateFiles("target", paths=("/a/*.pem", "/b.p12"))] == list(files("/a/*.pem", "/b.p12").queries())
+
+
+def test_what_is_served_is_asked_of_the_endpoint_in_the_same_words_as_by_other_checks():
+    asked = files(
+        "/a", served_at="db.example.com:5432", server_name="DB.example.com", starttls="postgres", addresses="ipv4"
+    )
+    shake = ShakeHands(
+        "tls://db.example.com:5432",
+        server_name="db.example.com",
+        starttls=StartTls.POSTGRES,
+        addresses=Addresses.IPV4,
+    )
+
+    assert shake == asked.handshakes
+    assert [asked.files, shake] == list(asked.queries())
+    assert ["target", "tls://db.example.com:5432"] == [system.name for system in asked.systems]
+    assert "target" == asked.system.name
+
+
+def test_questions_hold_no_password_and_say_what_they_need():
+    query = files("/a/*.pem").files
+
+    assert "s3cret" not in repr(query)
+    assert "read the certificates in /a/*.pem" == query.text()
+    assert ["read /a/*.pem there, and look into their folders"] == [one.text() for one in query.permissions()]
+
+
+@pytest.mark.parametrize("path", ["etc/*.pem", "*.pem", "/a\nb", "/a\0"])
+def test_a_path_is_absolute_and_one_line(path):
+    with pytest.raises(ValidationError, match="an absolute path"):
+        files(path)
+
+
+def test_there_is_a_path_at_least():
+    with pytest.raises(ValidationError, match="at least 1 item"):
+        files()
+
+
+def test_it_counts_for_the_worst_it_can_be():
+    assert Severity.P0 == files("/a").worst_severity
+    assert Severity.P2 == files("/a", remaining={"P3": "30d"}).worst_severity
+    assert Severity.P1 == files("/a", remaining={"P3": "30d"}, stale="P1").worst_severity
+
+
+@pytest.mark.parametrize(
+    ("fields", "ways"),
+    [
+        ({}, set()),
+        ({"served_at": "api.test:443"}, {"connect", "sni", "serving", "newest"}),
+        ({"served_at": "192.0.2.1:443"}, {"connect_nameless", "serving", "newest"}),
+    ],
+    ids=["nothing", "a name", "an address"],
+)
+def test_what_is_said_of_what_is_served_is_for_this_endpoint_alone(fields, ways):
+    one = files("/a", **fields)
+
+    assert ways == {name for name in {*WAYS, *SNI, "serving", "newest"} if name not in one.facts_ruled_out()}

@@ -1,0 +1,33 @@
+"""Asking an endpoint as a run does, and what stands in the place of an answer."""
+
+from typing import Any
+
+import pytest
+
+from opscheck.core.observation import ProbeError, Problem
+from opscheck.systems.tls.probe import open_session
+from opscheck.systems.tls.queries.handshake import Handshake, Handshakes, ShakeHands
+from opscheck.systems.tls.target import Endpoint
+
+
+def ask(port: int, host: str = "127.0.0.1", timeout_s: float = 5, **fields: Any) -> Handshakes:
+    """What all addresses of an endpoint serve."""
+    endpoint = Endpoint.parse(f"{host}:{port}")
+    session = open_session(endpoint, timeout_s)
+    try:
+        return session.ask(ShakeHands(endpoint.name, **fields), timeout_s)
+    finally:
+        session.close()
+
+
+def ask_one(port: int, **fields: Any) -> Handshake:
+    """What the one address of an endpoint serves."""
+    (handshake,) = ask(port, **fields).addresses
+    return handshake
+
+
+def problem_of(port: int, **fields: Any) -> Problem:
+    """Why nothing is known of an endpoint."""
+    with pytest.raises(ProbeError) as raised:
+        ask(port, **fields)
+    return raised.value.problem

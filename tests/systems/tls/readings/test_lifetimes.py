@@ -1,0 +1,158 @@
+"""How long certificates last, and what is weak in them."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from msgspec.structs import replace
+
+from opscheck import Severity
+from opscheck.core.findings import Findings
+from opscheck.systems.tls.expectations.lifetimes import CertificatesLast
+from opscheck.systems.tls.queries.certificates import Certificate
+from opscheck.systems.tls.readings.lifetimes import (
+    Lifetime,
+    Told,
+    called,
+    judge_lifetime,
+    lifetime_of,
+    lifetime_of_path,
+    lifetime_told,
+    not_yet_valid,
+    path_from,
+    severity_of,
+    weaknesses,
+)
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+_SAID = {"subject": "CN=api", "issuer": "CN=Authority", "serial": "1A", "fingerprint": "ab"}
+
+
+def expectation(**fields) -> CertificatesLast:
+    return CertificatesLast.model_validate({"id": "certificates", "check": "any", **fields})
+
+
+def certificate(age: float = 10, left: float = 80, **fields) -> Certificate:
+    """One of so many days, of which so many are left."""
+    return Certificate(not_before=NOW - age * DAY, not_after=NOW + left * DAY, **(_SAID | fields))
+
+
+def graded(age: float, left: float, **fields) -> Severity | None:
+    return severity_of(expectation(**fields), lifetime_of(certificate(age, left)), NOW)
+
+
+@pytest.mark.parametrize(
+    ("severity", "age", "left"),
+    [
+        (None, 3, 1),  # exactly a quarter
+        (Severity.P3, 3.1, 1),
+        (Severity.P3, 7, 1),  # exactly an eighth
+        (Severity.P1, 7.1, 1),
+        (Severity.P1, 6, 0),  # its last moment
+        (Severity.P0, 6.1, -0.1),
+        (None, 0.5, 5.5),  # of six days, and red at no time that its renewal would be in time
+        (None, 4, 2),
+    ],
+)
+def test_the_default_goes_by_the_lifetime(severity, age, left):
+    assert severity == graded(age, left)
+
+
+@pytest.mark.parametrize(("severity", "left"), [(None, 30), (Severity.P3, 29.99), (Severity.P1, 6.9), ("P0", 0.9)])
+def test_a_limit_of_time_is_counted_in_seconds_and_not_in_days(severity, left):
+    assert severity == graded(60, left, remaining={"P3": "30d", "P1": "7d", "P0": "1d"})
+
+
+def test_what_ended_is_told_though_nothing_says_when_it_began():
+    ended = Lifetime(None, NOW - DAY)
+
+    assert Severity.P0 == severity_of(expectation(), ended, NOW)
+    assert "ended 1d ago, on 2026-02-28 12:00 UTC" == lifetime_told(ended, NOW)
+
+
+def test_one_finding_tells_both_limits_and_both_are_measured():
+    asked = expectation(remaining={"P3": "30d", "P1": "7d"}, remaining_share={"P2": "25%"})
+    findings = Findings(asked)
+    judge_lifetime(findings, asked, lifetime_of(certificate(84, 6)), NOW, Told("api", ("why",)))
+    (finding,) = findings.violations
+
+    assert (Severity.P1, "at least 7d left", None) == (finding.severity, finding.expected, finding.since)
+    assert "ends in 6d (6.667% of its lifetime left), on 2026-03-07 12:00 UTC" == finding.observed
+    assert [("remaining", 6 * 86400, "s", 7 * 86400), ("remaining share", pytest.approx(100 / 15), "%", 25)] == [
+        (one.name, one.value, one.unit, one.limit) for one in findings.measurements
+    ]
+
+
+def test_one_that_lasts_is_measured_and_nothing_else():
+    findings = Findings(expectation())
+    judge_lifetime(findings, expectation(), lifetime_of(certificate()), NOW, Told("api"))
+
+    assert [] == findings.violations
+    assert ["remaining", "remaining share"] == [one.name for one in findings.measurements]
+
+
+def test_one_that_ended_says_since_when():
+    findings = Findings(expectation())
+    judge_lifetime(findings, expectation(), lifetime_of(certificate(90, -2)), NOW, Told("api"))
+
+    assert [(Severity.P0, NOW - 2 * DAY, "at least 0% of its lifetime left")] == [
+        (one.severity, one.since, one.expected) for one in findings.violations
+    ]
+
+
+def test_one_that_is_not_valid_yet_says_from_when():
+    assert "not valid before 2026-03-02 12:00 UTC, in 1d" == not_yet_valid(certificate(-1, 90), NOW)
+    assert "" == not_yet_valid(certificate(0, 90), NOW)
+
+
+@pytest.mark.parametrize(
+    ("weak", "fields"),
+    [
+        ([("RSA key of 1024 bits", "at least 2048 bits")], {"key": "RSA", "key_bits": 1024}),
+        ([("EC key of 192 bits", "at least 256 bits")], {"key": "EC", "key_bits": 192}),
+        ([("signed with SHA1", "SHA-256 or better")], {"signature_hash": "sha1"}),
+        ([("signed with 1.2.840.113549.1.1.2", "SHA-256 or better")], {"signature_hash": "1.2.840.113549.1.1.2"}),
+        ([], {"key": "RSA", "key_bits": 2048, "signature_hash": "sha256"}),
+        ([], {"key": "Ed25519"}),
+        ([], {"signature_hash": "sha1", "self_issued": True}),
+    ],
+)
+def test_short_keys_and_forgeable_signatures_are_told(weak, fields):
+    assert weak == list(weaknesses(expectation(), certificate(**fields)))
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("api.example.com", {"names": ("api.example.com", "b")}),
+        ("CN=api", {}),
+        ("serial 1A", {"subject": ""}),
+    ],
+)
+def test_it_is_called_by_what_people_know(name, fields):
+    assert name == called(certificate(**fields))
+
+
+def test_of_several_certificates_of_an_authority_the_one_that_lasts_longest_signs():
+    leaf = certificate(issuer="CN=Middle")
+    old, new = (certificate(10, left, subject="CN=Middle", issuer="CN=Root", serial=str(left)) for left in (1, 500))
+    root = certificate(10, 900, subject="CN=Root", issuer="CN=Root", self_issued=True)
+
+    assert (leaf, new, root) == path_from(leaf, [old, root, new, leaf])
+
+
+def test_authorities_that_sign_each_other_end_somewhere():
+    one = certificate(subject="CN=One", issuer="CN=Two")
+    two = certificate(subject="CN=Two", issuer="CN=One")
+
+    assert (one, two) == path_from(one, [one, two])
+
+
+def test_one_that_is_to_outlast_the_calendar_ends_with_its_authority():
+    """RFC 5280 has 9999-12-31 for what shall never end."""
+    endless = certificate(subject="CN=device", issuer="CN=Authority")
+    endless = replace(endless, not_after=datetime(9999, 12, 31, tzinfo=UTC))
+    authority = certificate(subject="CN=Authority", left=20)
+
+    assert authority.not_after == lifetime_of_path((endless, authority)).end
+    assert Severity.P1 == severity_of(expectation(), lifetime_of_path((endless, authority)), NOW)

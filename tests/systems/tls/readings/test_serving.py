@@ -1,0 +1,166 @@
+"""What is served beside what lies in files: told from the answers alone."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from opscheck import HostTarget
+from opscheck.core.observation import Problem, ProblemKind
+from opscheck.systems.tls.expectations.files import TlsFiles
+from opscheck.systems.tls.queries.certificates import Certificate
+from opscheck.systems.tls.queries.files import CertificateFile, CertificateFiles, Fault
+from opscheck.systems.tls.queries.handshake import Handshake, Handshakes
+from opscheck.systems.tls.readings.files import Trouble, kept, unseen
+from opscheck.systems.tls.readings.serving import stale, unserved
+from opscheck.testing import expect
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+NAMES = ("api.example.com",)
+GONE = Problem(kind=ProblemKind.UNREACHABLE, text="no route to [2001:db8::1]:443", advice="check it")
+
+
+def certificate(age: float = 10, serial: str = "1", **fields) -> Certificate:
+    """One of ninety days that is so many days old."""
+    said = {"subject": "CN=api", "issuer": "CN=Authority", "serial": serial, "fingerprint": serial, "names": NAMES}
+    return Certificate(not_before=NOW - age * DAY, not_after=NOW + (90 - age) * DAY, **(said | fields))
+
+
+def file(*certificates: Certificate, path: str = "/new.pem", written: float | None = 5) -> CertificateFile:
+    """One that was written so many hours ago."""
+    modified = None if written is None else NOW - timedelta(hours=written)
+    return CertificateFile(path=path, modified=modified, certificates=certificates)
+
+
+def served(*leaves: Certificate) -> Handshakes:
+    found = [Handshake(address=f"192.0.2.{number}:443", sent=(leaf,)) for number, leaf in enumerate(leaves, start=1)]
+    return Handshakes(server_name="api.example.com", addresses=tuple(found))
+
+
+def expectation(**fields) -> TlsFiles:
+    return expect(
+        TlsFiles, HostTarget(kind="host", uri="local://"), paths=["/*.pem"], **{"served_at": "api:443"} | fields
+    )
+
+
+def told(answer: Handshakes, *files: CertificateFile, all_seen: bool = True, **fields) -> list[Trouble]:
+    return list(stale(expectation(**fields), kept(files), answer, NOW, all_seen=all_seen))
+
+
+def test_addresses_that_serve_the_same_old_one_are_one_trouble():
+    old, new = certificate(60, "1"), certificate(2, "2")
+
+    assert ["192.0.2.1:443, 192.0.2.3:443"] == [one.subject for one in told(served(old, new, old), file(new))]
+
+
+def test_a_file_without_a_time_has_no_grace():
+    assert 1 == len(told(served(certificate(60)), file(certificate(2, "2"), written=None)))
+
+
+def test_a_file_that_was_written_in_the_future_has_no_grace():
+    """As copies have it that keep the time of a wrong clock: it would hide for months what is served."""
+    assert 0 == len(told(served(certificate(60)), file(certificate(2, "2"), written=-0.5)))
+    (trouble,) = told(served(certificate(60)), file(certificate(2, "2"), written=-48))
+    assert trouble.since is None
+    assert trouble.observed.endswith("; it is older than the one in /new.pem")
+
+
+def test_the_one_that_was_served_when_the_file_was_renamed_is_the_newest_all_the_same():
+    one = certificate()
+
+    assert [] == told(served(one), file(one, path="/a"), file(one, path="/b"))
+
+
+def test_two_that_were_issued_in_the_same_second_are_both_the_newest():
+    one, other = certificate(10, "1"), certificate(10, "2")
+
+    assert [] == told(served(one), file(other), file(one))
+
+
+def test_one_for_more_names_than_before_is_for_the_same():
+    wider = certificate(2, "2", names=(*NAMES, "www.example.com"))
+
+    assert 1 == len(told(served(certificate(60)), file(wider)))
+
+
+def test_one_for_exactly_the_same_names_goes_before_one_that_shares_some():
+    old, wildcard = certificate(60), certificate(2, "2", names=("*.example.com", *NAMES))
+
+    assert [] == told(served(old), file(old, path="/api.pem"), file(wildcard, path="/all.pem"))
+
+
+def test_certificates_without_names_go_by_their_subject():
+    old, new = certificate(60, names=()), certificate(2, "2", names=())
+
+    assert 1 == len(told(served(old), file(new)))
+
+
+@pytest.mark.parametrize(("count", "apart"), [(0, 6.9), (1, 7.1)])
+def test_a_pair_with_keys_of_two_kinds_is_renewed_within_a_week(count, apart):
+    ec, rsa = certificate(10 + apart, "1", key="EC"), certificate(10, "2", key="RSA")
+
+    assert count == len(told(served(ec), file(ec, path="/ec.pem"), file(rsa, path="/rsa.pem")))
+
+
+def test_where_tls_begins_later_the_command_says_how():
+    (trouble,) = told(served(certificate(60)), file(certificate(2, "2")), starttls="postgres")
+
+    place = {"serving": "api:443", "connect_starttls": "api:443", "sni": "api"}
+    assert place | {"newest": "/new.pem"} == trouble.facts
+
+
+def test_an_address_is_asked_for_no_name():
+    (trouble,) = told(served(certificate(60)), file(certificate(2, "2")), served_at="192.0.2.1:443")
+
+    place = {"serving": "192.0.2.1:443", "connect_nameless": "192.0.2.1:443"}
+    assert place | {"newest": "/new.pem"} == trouble.facts
+
+
+def test_where_not_every_file_was_read_only_what_is_certain_is_told():
+    old, new, other = certificate(60), certificate(2, "2"), certificate(5, "3", names=("other",))
+
+    assert [] == told(served(old), file(other), all_seen=False)
+    assert 1 == len(told(served(old), file(new), all_seen=False))
+    assert 1 == len(told(served(old), file(other), all_seen=True))
+
+
+def test_an_address_that_is_not_reached_is_unknown_and_one_without_a_route_says_what_to_write():
+    silent = Handshake(address="[2001:db8::1]:443", problem=GONE)
+    no_route = Handshake(address="[2001:db8::1]:443", problem=GONE, no_route=True)
+    plain = Handshake(
+        address="192.0.2.1:25", failure="it answered without TLS", advice="say how it begins in `starttls`"
+    )
+
+    def problem(one):
+        return unserved(Handshakes(server_name="api", addresses=(one,)))
+
+    assert GONE == problem(silent)
+    assert "where this machine has no IPv6, say `addresses: ipv4`" == problem(no_route).advice
+    assert "192.0.2.1:25 serves no certificate: it answered without TLS" == problem(plain).text
+    assert unserved(served(certificate())) is None
+
+
+def test_many_that_could_not_be_read_are_told_as_some_with_all_that_would_help():
+    faults = [Fault.FORBIDDEN, Fault.NO_PASSWORD, Fault.TOO_LARGE, Fault.FORBIDDEN]
+    files = tuple(CertificateFile(path=f"/{number}", fault=fault) for number, fault in enumerate(faults))
+    problem = unseen(CertificateFiles(files=files, closed=("/root",), left_out=7))
+
+    assert "/0 may not be read; /1 has a password; /2 is too large to be looked through; and 3 more" == problem.text
+    assert ProblemKind.DENIED == problem.kind
+    for part in ("setfacl", "keystore_password", "add ?sudo=true", "name fewer in `paths`"):
+        assert part in problem.advice
+
+
+def test_where_everything_was_read_nothing_is_unknown():
+    assert unseen(CertificateFiles(files=(file(certificate()), CertificateFile(path="/e", fault=Fault.EMPTY)))) is None
+
+
+def test_authorities_that_sign_each_other_are_each_judged():
+    one = certificate(subject="CN=One", issuer="CN=Two", serial="1")
+    two = certificate(subject="CN=Two", issuer="CN=One", serial="2")
+
+    assert {"1", "2"} == {found.head.serial for found in kept([file(one, two)])}
+
+
+def test_the_same_certificate_twice_in_a_file_is_one():
+    assert 1 == len(kept([file(certificate(), certificate())]))

@@ -1,0 +1,63 @@
+"""Starting and stopping programs."""
+
+import re
+import signal
+import sys
+
+import pytest
+
+from opscheck.demo.credentials import AWKWARD, password
+from opscheck.transport.processes import ServerFailed, ServerProcess, folder, free_port, reachable, wait_until
+
+STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
+
+
+def test_a_program_that_ends_at_once_is_told_with_what_it_printed(tmp_path):
+    process = ServerProcess("broken", [sys.executable, "-c", "raise SystemExit('no disk')"], tmp_path / "log")
+
+    with pytest.raises(ServerFailed, match=r"broken ended with 1:\nno disk"):
+        process.wait_until(lambda: False)
+    process.stop()
+
+
+def test_a_program_that_does_not_get_ready_is_told(tmp_path):
+    process = ServerProcess("slow", [sys.executable, "-c", STUBBORN], tmp_path / "log")
+
+    with pytest.raises(ServerFailed, match="slow does not answer"):
+        process.wait_until(lambda: False, within=0.1)
+    process.stop(signal.SIGKILL)
+
+
+def test_a_program_that_does_not_listen_is_killed(tmp_path):
+    process = ServerProcess("stubborn", [sys.executable, "-c", STUBBORN], tmp_path / "log")
+    process.wait_until(lambda: "up" in process.log_tail())
+
+    process.stop(within=0.1)
+    process.stop()
+
+    assert not process.running
+
+
+def test_waiting_ends():
+    with pytest.raises(ServerFailed, match=re.escape("still there (waited 0.05 s)")):
+        wait_until(lambda: False, 0.05, "still there")
+
+
+def test_free_ports_differ():
+    assert 1 < len({free_port() for _ in range(5)})
+
+
+def test_a_folder_is_reachable_when_others_may_pass(tmp_path):
+    made = folder()
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+
+    assert not reachable(closed)
+    made.cleanup()
+
+
+def test_a_password_needs_encoding_in_a_url():
+    found = password()
+
+    assert set(AWKWARD) & set(found)
+    assert found != password()
