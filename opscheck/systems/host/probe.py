@@ -261,10 +261,8 @@ def _mount(path: str, table: str) -> tuple[str, str, str, str] | None:
 
 _READERS: Mapping[type[Query[Any]], Reader] = {
     DiskUse: _read_disk,
-    ReadCertificateFiles: lambda session, query, timeout_s: read_certificate_files(
-        session.run, query, session.keystore_password, timeout_s
-    ),
-    ResolveName: lambda session, query, timeout_s: resolve(session.run, query, timeout_s),
+    ReadCertificateFiles: read_certificate_files,
+    ResolveName: resolve,
     ReadBarman: lambda session, query, timeout_s: read_barman(session.run, query, timeout_s),
     ReadPgbackrest: lambda session, query, timeout_s: read_pgbackrest(session.run, query, timeout_s),
 }

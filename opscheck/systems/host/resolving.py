@@ -1,17 +1,16 @@
 """How a host resolves a name: with getent, as its programs do, else with nslookup."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from ipaddress import ip_address
-from typing import TypeAlias
+from typing import TYPE_CHECKING
 
 from opscheck.core.observation import ProbeError, ProblemKind
-from opscheck.systems.host.commands import Finished
 from opscheck.systems.host.queries import Resolution, ResolveName
 from opscheck.systems.host.scripts import KILLED, NOT_FOUND, sections
 
-Run: TypeAlias = Callable[[str, tuple[str, ...], float], Finished]
-"""Has the host's shell run a script with arguments, within so many seconds."""
+if TYPE_CHECKING:
+    from opscheck.systems.host.probe import HostSession
 
 # Shares of the time: for the name; and, when that fails, for the control and for the tool that says why, each.
 _SHARE = 0.55
@@ -50,10 +49,10 @@ _NSLOOKUP_ADDRESS = re.compile(r"^Address(?: \d+)?:\s*(\S+)", re.MULTILINE)
 _REASON = re.compile(r"^.*(?:can't find|can't resolve(?! '\(null\)')|timed out|refused|unreachable).*$", re.MULTILINE)
 
 
-def resolve(run: Run, query: ResolveName, timeout_s: float) -> Resolution:
+def resolve(session: "HostSession", query: ResolveName, timeout_s: float) -> Resolution:
     """What the name stands for there. Raises ProbeError."""
     first, again = (str(max(1, int(timeout_s * share))) for share in (_SHARE, _SECOND_SHARE))
-    finished = run(_RESOLVE, (query.host_name, query.control, first, again), timeout_s)
+    finished = session.run(_RESOLVE, (query.host_name, query.control, first, again), timeout_s)
     if finished.status == NOT_FOUND:
         text = "neither getent nor nslookup is installed there"
         raise ProbeError(ProblemKind.UNSUPPORTED, text, "let `from` name a host or container that has one of them")

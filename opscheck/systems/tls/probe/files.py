@@ -2,14 +2,14 @@
 
 import base64
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import monotonic
-from typing import TypeAlias
+from typing import TYPE_CHECKING
 
 from opscheck.core.observation import ProbeError, ProblemKind
-from opscheck.systems.host.commands import MOST_OUTPUT, Finished
+from opscheck.systems.host.commands import MOST_OUTPUT
 from opscheck.systems.host.scripts import NOT_FOUND
 from opscheck.systems.tls.probe.formats import Content, Kind, read_der, read_pem, read_pkcs12
 from opscheck.systems.tls.queries.files import (
@@ -22,8 +22,8 @@ from opscheck.systems.tls.queries.files import (
     Unmatched,
 )
 
-Run: TypeAlias = Callable[[str, tuple[str, ...], float], Finished]
-"""Has the host's shell run a script with arguments, within so many seconds."""
+if TYPE_CHECKING:
+    from opscheck.systems.host.probe import HostSession
 
 # $1 is how many files are looked at, $2 how large one may be; the patterns follow. Without anything in IFS a pattern
 # is not split at its blanks, and still expanded. Each file is one line, its path last. `stat -c` is GNU's and
@@ -154,19 +154,17 @@ class _Listing:
     count: int = 0
 
 
-def read_certificate_files(
-    run: Run, query: ReadCertificateFiles, password: str | None, timeout_s: float
-) -> CertificateFiles:
-    """The public part of what is in the files. Raises ProbeError."""
+def read_certificate_files(session: "HostSession", query: ReadCertificateFiles, timeout_s: float) -> CertificateFiles:
+    """The public part of the files' content. Raises ProbeError."""
     deadline = monotonic() + timeout_s
-    listing = _listed(run, query, timeout_s)
+    listing = _listed(session, query, timeout_s)
     entries = _each_once(listing.entries)
     contents: dict[str, Content] = {}
     for piece in _pieces([entry for entry in entries if entry.is_read]):
         left = deadline - monotonic()
         if left <= 0:
             raise ProbeError(ProblemKind.LATE, f"only {len(contents)} of {len(entries)} files in {timeout_s:g} s")
-        contents |= _contents(run, piece, password, left)
+        contents |= _contents(session, piece, left)
     return CertificateFiles(
         files=tuple(_file(entry, contents.get(entry.path)) for entry in entries),
         # Where a folder may not be looked into, nobody knows whether anything matches.
@@ -184,8 +182,8 @@ def _each_once(entries: list[_Entry]) -> list[_Entry]:
     return list(known.values())
 
 
-def _listed(run: Run, query: ReadCertificateFiles, within_s: float) -> _Listing:
-    finished = run(_LIST, (str(MOST_FILES), str(LARGEST_FILE), *query.paths), within_s)
+def _listed(session: "HostSession", query: ReadCertificateFiles, within_s: float) -> _Listing:
+    finished = session.run(_LIST, (str(MOST_FILES), str(LARGEST_FILE), *query.paths), within_s)
     if finished.status == NOT_FOUND:
         said = finished.stderr.decode(errors="replace").strip()[:200]
         advice = "install coreutils, grep and sed there"
@@ -254,14 +252,15 @@ def _pieces(entries: list[_Entry]) -> Iterator[list[_Entry]]:
         yield piece
 
 
-def _contents(run: Run, piece: list[_Entry], password: str | None, within_s: float) -> dict[str, Content]:
+def _contents(session: "HostSession", piece: list[_Entry], within_s: float) -> dict[str, Content]:
     words = tuple(word for entry in piece for word in (entry.kind, entry.path))
-    output = run(_READ, words, within_s).stdout.decode("latin-1")  # of a certificate every byte is ASCII
+    output = session.run(_READ, words, within_s).stdout.decode("latin-1")  # of a certificate every byte is ASCII
     parts = re.split(r"^begin;\w+\n", output, flags=re.MULTILINE)[1:]
     if len(parts) != len(piece) or not all(part.endswith("end\n") for part in parts):
         # Not the answer's own words: it may hold the key of a keystore.
         last = piece[min(len(piece), max(1, len(parts))) - 1].path
         raise ProbeError(ProblemKind.UNREADABLE, f"the answer is none of ours: it breaks off while {last} is read")
+    password = session.keystore_password
     return {entry.path: _content(entry.kind, part, password) for entry, part in zip(piece, parts, strict=True)}
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -37,6 +38,11 @@ from tests.servers.tls import Chain, Issued
 
 NOBODY = 65534
 BEGIN = "-----BEGIN CERTIFICATE-----"
+
+
+def host(run) -> SimpleNamespace:
+    """A host session whose scripts are run by `run`."""
+    return SimpleNamespace(run=run, keystore_password=None)
 
 
 @pytest.fixture(name="chain", scope="module")
@@ -404,7 +410,7 @@ def test_an_answer_that_is_none_of_ours_is_told(output):
         return Finished(0, output.encode(), b"")
 
     with pytest.raises(ProbeError) as caught:
-        read_certificate_files(run, ReadCertificateFiles("host", paths=("/x",)), None, 1)
+        read_certificate_files(host(run), ReadCertificateFiles("host", paths=("/x",)), 1)
     assert ProblemKind.UNREADABLE == caught.value.problem.kind
 
 
@@ -432,9 +438,9 @@ def test_what_is_read_of_a_file_and_makes_no_sense_never_passes(kind, output, fa
     query = ReadCertificateFiles("host", paths=("/x",))
     if fault is None:
         with pytest.raises(ProbeError, match="the answer is none of ours"):
-            read_certificate_files(run, query, None, 1)
+            read_certificate_files(host(run), query, 1)
     else:
-        assert [fault] == [file.fault for file in read_certificate_files(run, query, None, 1).files]
+        assert [fault] == [file.fault for file in read_certificate_files(host(run), query, 1).files]
 
 
 def test_nothing_of_a_keystore_is_told_where_its_answer_breaks_off():
@@ -446,7 +452,7 @@ def test_nothing_of_a_keystore_is_told_where_its_answer_breaks_off():
         return Finished(0, (broken if "begin;$1" in script else listed).encode(), b"")
 
     with pytest.raises(ProbeError) as caught:
-        read_certificate_files(run, ReadCertificateFiles("host", paths=("/x",)), None, 1)
+        read_certificate_files(host(run), ReadCertificateFiles("host", paths=("/x",)), 1)
     assert "cGxhbnRlZC1rZXk" not in str(caught.value.problem)
     assert "it breaks off while /x is read" in caught.value.problem.text
 
@@ -456,7 +462,7 @@ def test_a_host_without_grep_says_so():
         return Finished(127, b"", b"sh: grep: not found")
 
     with pytest.raises(ProbeError, match="a command is missing there: sh: grep: not found"):
-        read_certificate_files(run, ReadCertificateFiles("host", paths=("/x",)), None, 1)
+        read_certificate_files(host(run), ReadCertificateFiles("host", paths=("/x",)), 1)
 
 
 def test_files_that_take_too_long_are_told_and_not_left_out():
@@ -464,7 +470,7 @@ def test_files_that_take_too_long_are_told_and_not_left_out():
         return Finished(0, b"file;0;pem;10;1;\npath;/x\nall;1\n", b"")
 
     with pytest.raises(ProbeError, match="only 0 of 1 files in 0 s"):
-        read_certificate_files(run, ReadCertificateFiles("host", paths=("/x",)), None, 0)
+        read_certificate_files(host(run), ReadCertificateFiles("host", paths=("/x",)), 0)
 
 
 @pytest.mark.parametrize("script", ["sleep 60", "while :; do echo x; sleep 1; done", "while :; do echo x; done"])
