@@ -16,7 +16,7 @@ from opscheck.core.record import Finding
 from opscheck.demo.postgres import DATABASE, PostgreSQL
 from opscheck.systems.postgres.expectations.size import PostgresSize
 from opscheck.systems.postgres.probe import open_session
-from opscheck.systems.postgres.probe.size import READERS
+from opscheck.systems.postgres.probe.size import read_sizes
 from opscheck.systems.postgres.queries.size import AskSizes, LargestRelations
 from tests.servers.clients import superuser
 from tests.servers.looking import look, missing
@@ -166,7 +166,7 @@ def test_a_database_that_is_dropped_while_it_is_measured_is_left_out(world, admi
     connection.execute("BEGIN READ ONLY")
     connection.execute("SELECT 1")
     admin.execute("DROP DATABASE passing")
-    sizes = READERS[AskSizes](connection, AskSizes("database", None))
+    sizes = read_sizes(connection, AskSizes("database", None))
     session.close()
 
     assert "shop" in [one.name for one in sizes.databases]

@@ -6,7 +6,7 @@ import msgspec
 
 from opscheck.systems.postgres.probe.libpq import Connection
 from opscheck.systems.postgres.probe.query_text import masked
-from opscheck.systems.postgres.probe.statements import Readers, Row, Versions, one_row, rows
+from opscheck.systems.postgres.probe.statements import Row, Versions, one_row, rows
 from opscheck.systems.postgres.queries.activity import Activity, ActivityAnswer, Session
 
 _SESSIONS_TOLD = 1000
@@ -53,7 +53,7 @@ def sessions_of(connection: Connection, pids: Iterable[int]) -> tuple[Session, .
     return tuple(map(_session, rows(connection, _THESE_BY_VERSION, {"pids": sorted(set(pids))})))
 
 
-def _read_activity(connection: Connection, query: Activity) -> ActivityAnswer:  # noqa: ARG001 - as every reader
+def read_activity(connection: Connection, query: Activity) -> ActivityAnswer:  # noqa: ARG001 - as every reader
     sessions = rows(connection, _SESSIONS_BY_VERSION, {"told": _SESSIONS_TOLD})
     # Asked last: no session may seem to have begun in the future.
     server = one_row(connection, _SERVER)
@@ -63,6 +63,3 @@ def _read_activity(connection: Connection, query: Activity) -> ActivityAnswer:  
 
 def _session(row: Row) -> Session:
     return msgspec.convert(row | {"query": masked(row["query"])}, Session)
-
-
-READERS: Readers = {Activity: _read_activity}

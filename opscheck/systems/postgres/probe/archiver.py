@@ -3,7 +3,7 @@
 import msgspec
 
 from opscheck.systems.postgres.probe.libpq import Connection
-from opscheck.systems.postgres.probe.statements import Readers, Versions, one_row
+from opscheck.systems.postgres.probe.statements import Versions, one_row
 from opscheck.systems.postgres.queries.archiver import Archiving, ReadArchiver
 
 # archive_command may hold a secret, so what is asked of it is asked on the server. `archive_library` came with 15.
@@ -39,8 +39,5 @@ _ARCHIVING = Versions(
 )
 
 
-def _read_archiver(connection: Connection, query: ReadArchiver) -> Archiving:  # noqa: ARG001 - as every reader
+def read_archiver(connection: Connection, query: ReadArchiver) -> Archiving:  # noqa: ARG001 - as every reader
     return msgspec.convert(one_row(connection, _ARCHIVING), Archiving)
-
-
-READERS: Readers = {ReadArchiver: _read_archiver}

@@ -2,9 +2,8 @@
 
 import msgspec
 
-from opscheck.systems.postgres.probe.counters import COUNTED_SINCE, LOCKED
 from opscheck.systems.postgres.probe.libpq import Connection
-from opscheck.systems.postgres.probe.statements import Readers, Versions, one_row
+from opscheck.systems.postgres.probe.statements import COUNTED_SINCE, LOCKED, Versions, one_row
 from opscheck.systems.postgres.queries.indexes import (
     AskDuplicateIndexes,
     AskInvalidIndexes,
@@ -52,7 +51,7 @@ _INVALID = """
 _INVALID_IN = Versions({12: _INVALID.format(locked=LOCKED, count=_COUNT, bytes=_BYTES.format(c="c"))})
 
 
-def _read_invalid(connection: Connection, query: AskInvalidIndexes) -> InvalidIndexes:  # noqa: ARG001 - as every reader
+def read_invalid(connection: Connection, query: AskInvalidIndexes) -> InvalidIndexes:  # noqa: ARG001 - as every reader
     return msgspec.convert(one_row(connection, _INVALID_IN, {"most": _NAMED}), InvalidIndexes)
 
 
@@ -116,7 +115,7 @@ _DUPLICATES_BY_VERSION = Versions(
 )
 
 
-def _read_duplicates(connection: Connection, query: AskDuplicateIndexes) -> DuplicateIndexes:  # noqa: ARG001 - as every reader
+def read_duplicates(connection: Connection, query: AskDuplicateIndexes) -> DuplicateIndexes:  # noqa: ARG001 - as every reader
     return msgspec.convert(one_row(connection, _DUPLICATES_BY_VERSION, {"most": _NAMED}), DuplicateIndexes)
 
 
@@ -184,13 +183,6 @@ _UNUSED_BY_VERSION = Versions(
 )
 
 
-def _read_unused(connection: Connection, query: AskUnusedIndexes) -> UnusedIndexes:
+def read_unused(connection: Connection, query: AskUnusedIndexes) -> UnusedIndexes:
     asked = {"unused_for_s": query.unused_for_s, "most": _NAMED}
     return msgspec.convert(one_row(connection, _UNUSED_BY_VERSION, asked), UnusedIndexes)
-
-
-READERS: Readers = {
-    AskInvalidIndexes: _read_invalid,
-    AskDuplicateIndexes: _read_duplicates,
-    AskUnusedIndexes: _read_unused,
-}

@@ -6,7 +6,7 @@ import msgspec
 
 from opscheck.systems.postgres.probe.activity import sessions_of
 from opscheck.systems.postgres.probe.libpq import Connection
-from opscheck.systems.postgres.probe.statements import Readers, Row, Versions, one_row, rows
+from opscheck.systems.postgres.probe.statements import Row, Versions, one_row, rows
 from opscheck.systems.postgres.queries.locks import Locks, LocksAnswer
 
 _WAITERS_TOLD, _PREPARED_TOLD, _HOLDERS_TOLD = 200, 50, 5
@@ -68,7 +68,7 @@ _TABLE = """
 """
 
 
-def _read_locks(connection: Connection, query: Locks) -> LocksAnswer:  # noqa: ARG001 - as every reader
+def read_locks(connection: Connection, query: Locks) -> LocksAnswer:  # noqa: ARG001 - as every reader
     waiters = rows(connection, _WAITERS_BY_VERSION, {"told": _WAITERS_TOLD})
     prepared = rows(connection, _PREPARED, {"told": _PREPARED_TOLD})
     # Asked last: no wait may seem to begin in the future.
@@ -94,6 +94,3 @@ def _pids(waiters: Sequence[Row], holders: Sequence[Row]) -> Iterator[int]:
     for waiter in waiters:
         yield from {waiter["pid"], waiter["leader_pid"] or waiter["pid"], *waiter["blockers"]}
     yield from (holder["pid"] for holder in holders if holder["pid"] is not None)
-
-
-READERS: Readers = {Locks: _read_locks}

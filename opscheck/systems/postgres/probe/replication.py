@@ -5,7 +5,7 @@ from time import monotonic
 import msgspec
 
 from opscheck.systems.postgres.probe.libpq import Connection
-from opscheck.systems.postgres.probe.statements import Readers, Row, Versions, one_row, rows
+from opscheck.systems.postgres.probe.statements import Row, Versions, one_row, rows
 from opscheck.systems.postgres.queries.replication import (
     ReadReplication,
     ReadSlots,
@@ -88,7 +88,7 @@ _SERVER = """
 _WATCHED_S, _STEP_S = 0.5, 0.1
 
 
-def _read_replication(connection: Connection, query: ReadReplication) -> Replication:  # noqa: ARG001 - as every reader
+def read_replication(connection: Connection, query: ReadReplication) -> Replication:  # noqa: ARG001 - as every reader
     server = one_row(connection, _SERVER)
     senders = rows(connection, _SENDERS)
     replay = one_row(connection, _REPLAY) | one_row(connection, _REACHABLE) if server["standby"] else None
@@ -152,10 +152,7 @@ _KEPT = """
 """
 
 
-def _read_slots(connection: Connection, query: ReadSlots) -> Slots:  # noqa: ARG001 - as every reader
+def read_slots(connection: Connection, query: ReadSlots) -> Slots:  # noqa: ARG001 - as every reader
     kept = one_row(connection, _KEPT)
     slots = tuple(msgspec.convert(row, Slot) for row in rows(connection, _SLOTS))
     return Slots(slots=slots, **kept)
-
-
-READERS: Readers = {ReadReplication: _read_replication, ReadSlots: _read_slots}

@@ -5,7 +5,6 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from importlib import import_module
 from time import monotonic
 from typing import Any
 
@@ -14,8 +13,8 @@ import psycopg
 
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.core.query import Query
-from opscheck.systems.postgres import queries as questions
 from opscheck.systems.postgres.probe.libpq import TOO_MANY_CONNECTIONS, Connection, TooManyConnections, connect
+from opscheck.systems.postgres.probe.readers import read_answer
 from opscheck.systems.postgres.probe.refusals import NO_CONNECTION
 from opscheck.systems.postgres.probe.statements import Reader
 from opscheck.systems.postgres.queries.base import DatabaseQuery, PostgresQuery, identifier
@@ -82,10 +81,19 @@ class PostgresSession:
             self._refusal = full.refusal
 
     def ask(self, query: Query[Any], timeout_s: float) -> Any:
-        """The answer to `query`. Raises ProbeError."""
+        """The answer to `query`, by the reader that this package has for it. Raises ProbeError."""
+        return self.read(query, read_answer, timeout_s)
+
+    def read(self, query: Query[Any], reader: Reader, timeout_s: float) -> Any:
+        """
+        What `reader` returns for `query`; the way for another system to answer a query of its own.
+
+        The reader runs in a read-only transaction that is rolled back, on the connection to the query's database, and
+        once more after a reconnect. Raises ProbeError, also for what the server refuses and when time is up.
+        """
         deadline = own_deadline(timeout_s)
         with self._line(query) as line, turn(line.turns, deadline, timeout_s):
-            return self._answer(query, line, deadline, timeout_s)
+            return self._answer(query, reader, line, deadline, timeout_s)
 
     def close(self) -> None:
         """Close the connections."""
@@ -116,10 +124,10 @@ class PostgresSession:
             idle = [name for name, one in self._visits.items() if not one.users]
             return line, [self._visits.pop(name) for name in idle]
 
-    def _answer(self, query: Query[Any], line: _Line, deadline: float, timeout_s: float) -> Any:
+    def _answer(self, query: Query[Any], reader: Reader, line: _Line, deadline: float, timeout_s: float) -> Any:
         if self._refusal is None:
             try:
-                return self._read(query, line, deadline, timeout_s)
+                return self._read(query, reader, line, deadline, timeout_s)
             except TooManyConnections as full:
                 self._refusal = full.refusal
         if isinstance(query, Sessions):
@@ -127,18 +135,17 @@ class PostgresSession:
         text = f"the server has no connection left: {self._refusal.text}"
         raise ProbeError(ProblemKind.UNREACHABLE, text, target_down=True)
 
-    def _read(self, query: Query[Any], line: _Line, deadline: float, timeout_s: float) -> Any:
-        reader = _reader(query)
+    def _read(self, query: Query[Any], reader: Reader, line: _Line, deadline: float, timeout_s: float) -> Any:
         used_before = line.connection
         try:
-            return self._try(reader, query, line, deadline, timeout_s)
+            return self._try(query, reader, line, deadline, timeout_s)
         except ProbeError as error:
             # The server may have closed it since: a restart, or a limit on idle sessions.
             if used_before is None or error.problem.kind is not ProblemKind.UNREACHABLE:
                 raise
-        return self._try(reader, query, line, deadline, timeout_s)
+        return self._try(query, reader, line, deadline, timeout_s)
 
-    def _try(self, reader: Reader, query: Query[Any], line: _Line, deadline: float, timeout_s: float) -> Any:
+    def _try(self, query: Query[Any], reader: Reader, line: _Line, deadline: float, timeout_s: float) -> Any:
         connection = line.connection or self._open(line, deadline, timeout_s)
         late = threading.Event()
         try:
@@ -184,17 +191,6 @@ class PostgresSession:
 def _has_role(connection: Connection, role: str) -> bool:
     found = connection.execute("SELECT pg_has_role(current_user, %s, 'USAGE')", (role,)).fetchone()
     return found == (True,)
-
-
-def _reader(query: Query[Any]) -> Reader:
-    """What answers this kind of query: it is in the module of the same name as the query's."""
-    package, _, field = type(query).__module__.rpartition(".")
-    if package == questions.__name__:
-        readers = import_module(f"{__package__}.{field}").READERS
-        if type(query) in readers:
-            reader: Reader = readers[type(query)]
-            return reader
-    raise ProbeError(ProblemKind.UNSUPPORTED, f"the PostgreSQL probe does not answer {query.name}")
 
 
 @contextmanager

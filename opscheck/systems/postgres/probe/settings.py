@@ -7,7 +7,7 @@ import msgspec
 from opscheck.core.masking import mask_secrets
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.systems.postgres.probe.libpq import Connection
-from opscheck.systems.postgres.probe.statements import Readers, Row, Versions, one_row, rows
+from opscheck.systems.postgres.probe.statements import Row, Versions, one_row, rows
 from opscheck.systems.postgres.queries.base import identifier
 from opscheck.systems.postgres.queries.settings import (
     CONFIGURATION_GRANTS,
@@ -96,7 +96,7 @@ _COLLATIONS = """
 _CHANGED = Versions({12: _COLLATIONS.replace("c.oid::regcollation::text", "c.collname::text"), 13: _COLLATIONS})
 
 
-def _ask_settings(connection: Connection, query: AskSettings) -> Settings:
+def read_settings(connection: Connection, query: AskSettings) -> Settings:
     options = [name.lower().replace("-", "_") for name in _OPTION.findall(connection.info.options)]
     asked = {"names": [name.lower() for name in query.names], "options": options}
     found = [_without_secrets(row) for row in rows(connection, _SETTINGS, asked)]
@@ -109,7 +109,7 @@ def _without_secrets(row: Row) -> Row:
     return row | {"value": shown, "masked": shown != row["value"]}
 
 
-def _ask_files(connection: Connection, query: AskConfigurationFiles) -> FileErrors:  # noqa: ARG001 - as every reader
+def read_configuration_files(connection: Connection, query: AskConfigurationFiles) -> FileErrors:  # noqa: ARG001 - as every reader
     may = one_row(connection, _MAY_READ_FILES)
     if not may["allowed"]:
         text = f"role {may['role']} may not read pg_file_settings and pg_hba_file_rules, which only superusers may"
@@ -118,7 +118,7 @@ def _ask_files(connection: Connection, query: AskConfigurationFiles) -> FileErro
     return msgspec.convert({"errors": rows(connection, _FILES)}, FileErrors)
 
 
-def _ask_state(connection: Connection, query: AskServerState) -> ServerState:  # noqa: ARG001 - as every reader
+def read_server_state(connection: Connection, query: AskServerState) -> ServerState:  # noqa: ARG001 - as every reader
     lists = {
         "failures": rows(connection, _FAILURES),
         "databases": rows(connection, _DATABASES, {"most": _MOST}),
@@ -126,20 +126,11 @@ def _ask_state(connection: Connection, query: AskServerState) -> ServerState:  #
     return msgspec.convert(one_row(connection, _STATE) | lists, ServerState)
 
 
-def _ask_extensions(connection: Connection, query: AskExtensions) -> Extensions:  # noqa: ARG001 - as every reader
+def read_extensions(connection: Connection, query: AskExtensions) -> Extensions:  # noqa: ARG001 - as every reader
     found = rows(connection, _EXTENSIONS, {"most": _MOST})
     return msgspec.convert({"database": connection.info.dbname, "extensions": found}, Extensions)
 
 
-def _ask_collations(connection: Connection, query: AskCollations) -> Collations:  # noqa: ARG001 - as every reader
+def read_collations(connection: Connection, query: AskCollations) -> Collations:  # noqa: ARG001 - as every reader
     found = rows(connection, _CHANGED, {"most": _MOST})
     return msgspec.convert({"database": connection.info.dbname, "changed": found}, Collations)
-
-
-READERS: Readers = {
-    AskSettings: _ask_settings,
-    AskConfigurationFiles: _ask_files,
-    AskServerState: _ask_state,
-    AskExtensions: _ask_extensions,
-    AskCollations: _ask_collations,
-}

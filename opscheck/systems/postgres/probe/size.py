@@ -6,7 +6,7 @@ import msgspec
 import psycopg
 
 from opscheck.systems.postgres.probe.libpq import Connection
-from opscheck.systems.postgres.probe.statements import Readers, Row, Versions, one_row, renew_transaction, rows
+from opscheck.systems.postgres.probe.statements import Row, Versions, one_row, renew_transaction, rows
 from opscheck.systems.postgres.queries.size import (
     AskSizes,
     DatabaseSize,
@@ -142,7 +142,7 @@ _USED = Versions(
 )
 
 
-def _read_sizes(connection: Connection, query: AskSizes) -> Sizes:
+def read_sizes(connection: Connection, query: AskSizes) -> Sizes:
     place = one_row(connection, _PLACE)
     wanted = [place["current"]] if query.databases == () else query.databases
     found = _sizes(connection, None if wanted is None else list(wanted))
@@ -179,14 +179,14 @@ def _sized(connection: Connection, row: Row) -> Iterator[Row]:
             raise
 
 
-def _read_relations(connection: Connection, query: LargestRelations) -> Relations:  # noqa: ARG001 - as every reader
+def read_relations(connection: Connection, query: LargestRelations) -> Relations:  # noqa: ARG001 - as every reader
     place = one_row(connection, _PLACE)
     largest = rows(connection, _RELATIONS, {"largest": _LARGEST})
     where = f"{place['system']}/{place['database_oid']}"
     return Relations(place=where, largest=msgspec.convert(largest, tuple[RelationSize, ...]))
 
 
-def _read_sequences(connection: Connection, query: Sequences) -> SequencesAnswer:  # noqa: ARG001 - as every reader
+def read_sequences(connection: Connection, query: Sequences) -> SequencesAnswer:  # noqa: ARG001 - as every reader
     place = one_row(connection, _PLACE)
     found = rows(connection, _FOUND)
     readable = [row["oid"] for row in found if row["readable"]]
@@ -216,6 +216,3 @@ def _last_values(connection: Connection, oids: list[int]) -> Iterator[Row]:
         if start:
             renew_transaction(connection)
         yield from rows(connection, _LAST_VALUES, {"oids": oids[start : start + _SEQUENCES_AT_ONCE]})
-
-
-READERS: Readers = {AskSizes: _read_sizes, LargestRelations: _read_relations, Sequences: _read_sequences}

@@ -10,9 +10,24 @@ from opscheck.systems.postgres.probe.libpq import Connection
 
 Reader: TypeAlias = Callable[[Connection, Any], Any]
 """Answers one kind of query inside a read-only transaction."""
-Readers: TypeAlias = Mapping[type[Any], Reader]
-"""The readers of one module, by the class of the query."""
 Row: TypeAlias = dict[str, Any]
+
+COUNTED_SINCE = """(
+        SELECT greatest(d.stats_reset, least(w.stats_reset, a.stats_reset))
+        FROM pg_stat_bgwriter w, pg_stat_archiver a,
+             (SELECT max(stats_reset) AS stats_reset FROM pg_stat_database WHERE datname = current_database()) AS d
+    )"""
+"""
+Since when the counters of this database count: a time, or NULL.
+
+A person resets them by database. A crash forgets them without a word, but it resets all that the cluster has in
+common too, of which a person resets one at a time: hence the earlier of two.
+"""
+
+LOCKED = """locked AS MATERIALIZED (
+        SELECT relation FROM pg_locks WHERE locktype = 'relation' AND mode = 'AccessExclusiveLock'
+    )"""
+"""The relations that somebody has for himself, or waits to have: to ask for their size would be to wait as well."""
 
 _NUMBERS_OF_A_MAJOR = 10_000
 _LIMITS = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "jit")

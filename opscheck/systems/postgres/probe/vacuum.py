@@ -2,9 +2,8 @@
 
 import msgspec
 
-from opscheck.systems.postgres.probe.counters import COUNTED_SINCE, LOCKED
 from opscheck.systems.postgres.probe.libpq import Connection
-from opscheck.systems.postgres.probe.statements import Readers, Versions, major_version, one_row, rows
+from opscheck.systems.postgres.probe.statements import COUNTED_SINCE, LOCKED, Versions, major_version, one_row, rows
 from opscheck.systems.postgres.queries.vacuum import (
     Ages,
     AskAges,
@@ -31,7 +30,7 @@ _AGES = """
 """
 
 
-def _read_ages(connection: Connection, query: AskAges) -> Ages:  # noqa: ARG001 - as every reader
+def read_ages(connection: Connection, query: AskAges) -> Ages:  # noqa: ARG001 - as every reader
     found = rows(connection, _AGES, {"most": _DATABASES})
     return Ages(
         databases=tuple(msgspec.convert(row, DatabaseAge) for row in found),
@@ -72,7 +71,7 @@ _XMIN_HOLDERS = Versions(
 )
 
 
-def _read_xmin_holders(connection: Connection, query: AskXminHolders) -> XminHolders:  # noqa: ARG001 - as every reader
+def read_xmin_holders(connection: Connection, query: AskXminHolders) -> XminHolders:  # noqa: ARG001 - as every reader
     found = rows(connection, _XMIN_HOLDERS, {"most": _HOLDERS})
     clock = one_row(connection, "SELECT clock_timestamp() AS clock")["clock"]
     return XminHolders(holders=tuple(msgspec.convert(row, XminHolder) for row in found), clock=clock)
@@ -174,10 +173,7 @@ _BY_VERSION = Versions(
 _PARENTS_SINCE = 14
 
 
-def _read_tables(connection: Connection, query: AskTables) -> Tables:
+def read_tables(connection: Connection, query: AskTables) -> Tables:
     kinds = ["r", "m", "p"] if major_version(connection) >= _PARENTS_SINCE else ["r", "m"]
     asked = {"min_rows": query.min_rows, "kinds": kinds, "row_bytes": _ROW_BYTES, "most": _NAMED}
     return msgspec.convert(one_row(connection, _BY_VERSION, asked), Tables)
-
-
-READERS: Readers = {AskAges: _read_ages, AskXminHolders: _read_xmin_holders, AskTables: _read_tables}

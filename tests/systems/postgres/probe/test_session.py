@@ -200,15 +200,16 @@ def test_nothing_is_left_set_on_the_session_for_who_gets_it_from_a_pooler(server
     assert ["off", "0", "0", "on"] == shown
 
 
-def test_a_question_cannot_write(server, session, monkeypatch):
+def test_a_question_cannot_write(server, session):
     opened = session(server.dsn("postgres"))
 
     def write(connection, query):
         connection.execute("CREATE TABLE written (a int)")
 
-    monkeypatch.setattr("opscheck.systems.postgres.probe.sessions.READERS", {Sessions: write})
+    with pytest.raises(ProbeError) as raised:
+        opened.read(SESSIONS, write, 5)
 
-    assert "read-only" in problem_of(opened, SESSIONS).text
+    assert "read-only" in raised.value.problem.text
 
 
 def test_a_lock_is_not_waited_for_past_the_time_that_a_question_has(server, session, stack):

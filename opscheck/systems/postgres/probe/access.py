@@ -1,17 +1,11 @@
-"""Reads which server answers, and what the role that asks may do there."""
+"""Reads what the role of the dsn may do."""
 
 import msgspec
 
-from opscheck.core.query import Identity
 from opscheck.systems.postgres.probe.libpq import Connection
-from opscheck.systems.postgres.probe.statements import Readers, major_version, one_row
-from opscheck.systems.postgres.queries.base import NEWEST_KNOWN
-from opscheck.systems.postgres.queries.identity import AskIdentity, AskOwnRole, OwnRole
+from opscheck.systems.postgres.probe.statements import one_row
+from opscheck.systems.postgres.queries.identity import AskOwnRole, OwnRole
 
-_SERVER = """
-    SELECT current_user::text AS role, current_setting('server_version') AS version, pg_is_in_recovery() AS standby,
-           (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS superuser
-"""
 # Who logged in, and not who SET ROLE made of it: whoever has the dsn can RESET ROLE.
 _OWN_ROLE = """
     WITH own AS MATERIALIZED (SELECT * FROM pg_roles WHERE rolname = session_user),
@@ -50,20 +44,5 @@ _ACTING_ROLES = [
 ]
 
 
-def _ask_identity(connection: Connection, query: AskIdentity) -> Identity:  # noqa: ARG001 - as every reader
-    row = one_row(connection, _SERVER)
-    place = f"PostgreSQL {row['version']}, {'standby' if row['standby'] else 'primary'}"
-    if major_version(connection) > NEWEST_KNOWN:
-        place += f"; it is newer than opscheck knows, and is asked in the words of {NEWEST_KNOWN}"
-    if not row["superuser"]:
-        return Identity(place=place, user=row["role"])
-    role = row["role"]
-    warning = f"opscheck logs in as the superuser {role}; `opscheck permissions` prints a role that may only read"
-    return Identity(place=place, user=role, groups=("superuser",), warning=warning)
-
-
-def _ask_own_role(connection: Connection, query: AskOwnRole) -> OwnRole:  # noqa: ARG001 - as every reader
+def read_own_role(connection: Connection, query: AskOwnRole) -> OwnRole:  # noqa: ARG001 - as every reader
     return msgspec.convert(one_row(connection, _OWN_ROLE, {"acting": _ACTING_ROLES}), OwnRole)
-
-
-READERS: Readers = {AskIdentity: _ask_identity, AskOwnRole: _ask_own_role}

@@ -5,7 +5,8 @@ import pytest
 from opscheck import PostgresTarget
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.core.query import Identity
-from opscheck.systems.postgres.probe import identity, open_session, statements
+from opscheck.systems.postgres.probe import open_session, statements
+from opscheck.systems.postgres.probe import server as server_readers
 from opscheck.systems.postgres.probe.statements import Versions
 from opscheck.systems.postgres.queries.identity import AskIdentity
 
@@ -33,7 +34,7 @@ def test_a_superuser_is_warned_of(asked):
 
 
 def test_a_server_newer_than_all_that_are_known_is_asked_in_the_newest_words_and_it_is_said(server, asked, monkeypatch):
-    monkeypatch.setattr(identity, "NEWEST_KNOWN", server.major - 1)
+    monkeypatch.setattr(server_readers, "NEWEST_KNOWN", server.major - 1)
 
     assert asked().place == (
         f"PostgreSQL {server.version}, primary; it is newer than opscheck knows, "

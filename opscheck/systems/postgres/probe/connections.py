@@ -3,7 +3,7 @@
 import msgspec
 
 from opscheck.systems.postgres.probe.libpq import Connection
-from opscheck.systems.postgres.probe.statements import Readers, Versions, one_row
+from opscheck.systems.postgres.probe.statements import Versions, one_row
 from opscheck.systems.postgres.queries.sessions import Occupancy, Sessions, SessionsAnswer
 
 _HOLDERS = 20
@@ -45,9 +45,6 @@ _OCCUPANCY = """
 _SESSIONS = Versions({12: _OCCUPANCY.format(held=_GROUPS.format(of="held"), sending=_GROUPS.format(of="sending"))})
 
 
-def _read_sessions(connection: Connection, query: Sessions) -> SessionsAnswer:
+def read_sessions(connection: Connection, query: Sessions) -> SessionsAnswer:
     asked = {"role": query.role, "database": query.database, "holders": _HOLDERS}
     return SessionsAnswer(occupancy=msgspec.convert(one_row(connection, _SESSIONS, asked), Occupancy))
-
-
-READERS: Readers = {Sessions: _read_sessions}

@@ -18,7 +18,6 @@ from psycopg.rows import TupleRow
 
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.systems.postgres.probe.libpq import Connection
-from opscheck.systems.postgres.probe.statements import Readers
 from opscheck.systems.postgres.queries.base import identifier
 from opscheck.systems.postgres.queries.custom import Select, Selected
 
@@ -41,7 +40,7 @@ _DENIED = re.compile(r"permission denied for (\w[\w ]*?) (\S+)$")
 _GRANTS = {"schema": "USAGE ON SCHEMA", "function": "EXECUTE ON FUNCTION", "sequence": "SELECT ON SEQUENCE"}
 
 
-def _select(connection: Connection, query: Select) -> Selected:
+def read_select(connection: Connection, query: Select) -> Selected:
     with _telling(connection, query.sql, _DECLARE):
         columns, types = _described(connection, query.sql)
     _make_sure(connection, query, columns, types)
@@ -140,6 +139,3 @@ def _place(sql: str, position: int) -> str:
         return ""
     ahead = sql[: position - 1]
     return f" at line {ahead.count(chr(10)) + 1}, column {len(ahead) - ahead.rfind(chr(10))}"
-
-
-READERS: Readers = {Select: _select}

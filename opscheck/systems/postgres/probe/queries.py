@@ -7,7 +7,7 @@ import msgspec
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.systems.postgres.probe.libpq import Connection
 from opscheck.systems.postgres.probe.query_text import masked
-from opscheck.systems.postgres.probe.statements import Readers, Row, Versions, one_row, rows
+from opscheck.systems.postgres.probe.statements import Row, Versions, one_row, rows
 from opscheck.systems.postgres.queries.base import identifier
 from opscheck.systems.postgres.queries.query_statistics import (
     CountStatements,
@@ -86,7 +86,7 @@ _TEXT = Versions(
 )
 
 
-def _count(connection: Connection, query: CountStatements) -> StatementCounters:  # noqa: ARG001 - as every reader
+def read_counters(connection: Connection, query: CountStatements) -> StatementCounters:  # noqa: ARG001 - as every reader
     extension = _extension(connection)
     found = _ask(connection, extension, _COUNTED)
     (info,) = _ask(connection, extension, _INFO)
@@ -95,7 +95,7 @@ def _count(connection: Connection, query: CountStatements) -> StatementCounters:
     return msgspec.convert(extension | info | counted, StatementCounters)
 
 
-def _read(connection: Connection, query: ReadStatements) -> StatementTexts:  # noqa: ARG001 - as every reader
+def read_texts(connection: Connection, query: ReadStatements) -> StatementTexts:  # noqa: ARG001 - as every reader
     found = _ask(connection, _extension(connection), _TEXT)
     shown = (row | {"text": masked(row["text"] or "", _KEPT)} for row in found)
     return StatementTexts(texts=tuple(StatementText(**row) for row in shown))
@@ -136,6 +136,3 @@ def _missing(extension: Row) -> tuple[ProblemKind, str, str] | None:
     if extension["compute_query_id"] == "off":
         return ProblemKind.UNSUPPORTED, "compute_query_id is off: nothing is counted", "set compute_query_id to auto"
     return None
-
-
-READERS: Readers = {CountStatements: _count, ReadStatements: _read}
