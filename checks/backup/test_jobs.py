@@ -2,10 +2,10 @@
 
 from opscheck import Findings, Observe
 from opscheck.systems.backup.expectations.jobs import BackupJobs
+from opscheck.systems.backup.queries.velero import ListStorageLocations, ListVeleroBackups, ListVeleroSchedules
 from opscheck.systems.backup.readings import barman, cronjobs, pgbackrest, velero
 from opscheck.systems.backup.readings.jobs import Made, require_all, tell, with_some
 from opscheck.systems.kubernetes.queries.batch import ListCronJobs, ListJobs
-from opscheck.systems.kubernetes.queries.velero import ListStorageLocations, ListVeleroBackups, ListVeleroSchedules
 from opscheck.systems.kubernetes.readings.selection import count_matches, listed, matching
 from opscheck.systems.kubernetes.readings.warnings import Warnings
 

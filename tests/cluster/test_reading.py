@@ -10,10 +10,10 @@ from opscheck import KubernetesTarget
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.core.query import Query
 from opscheck.policy.kinds import import_bundled
+from opscheck.systems.kubernetes.api_server import ReadIdentity
+from opscheck.systems.kubernetes.events import ListWarnings
+from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.probe import KubernetesSession, lists, open_session
-from opscheck.systems.kubernetes.queries.events import ListWarnings
-from opscheck.systems.kubernetes.queries.identity import AskIdentity
-from opscheck.systems.kubernetes.queries.lists import ListObjects
 from opscheck.systems.kubernetes.queries.pods import ListPods
 from tests.cluster.crds import CERT_MANAGER
 from tests.cluster.manifests import made, measurable, namespace, one_of_each, one_of_each_custom, pod
@@ -144,7 +144,7 @@ def expire_after_first_page(cluster, monkeypatch):
 
 
 def test_who_asks_is_the_servers_own_word(session, cluster):
-    identity = session.ask(AskIdentity("cluster"), 20)
+    identity = session.ask(ReadIdentity("cluster"), 20)
 
     assert "opscheck-tests" == identity.user
     assert "system:masters" in identity.groups

@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 
 from opscheck.core.query import Permission
-from opscheck.systems.kubernetes.queries.lists import KubernetesRule
+from opscheck.systems.kubernetes.lists import KubernetesRule
 from opscheck.systems.kubernetes.target import KubernetesTarget
 
 NAME = "opscheck"

@@ -9,7 +9,7 @@ from checks.backup.test_jobs import test_backups_are_made
 from opscheck import Findings, KubernetesTarget
 from opscheck.demo.kubernetes import Object, cronjob, job, velero_backup, velero_location, velero_schedule
 from opscheck.systems.backup.expectations.jobs import BackupJobs
-from opscheck.systems.kubernetes.queries.lists import ListObjects, ObjectList
+from opscheck.systems.kubernetes.lists import ListObjects, ObjectList
 from opscheck.testing import expect, judge
 from tests.checks.kubernetes.rendering import rendered
 

@@ -7,11 +7,11 @@ import msgspec
 from checks.kubernetes import test_nodes
 from opscheck import Findings, KubernetesTarget
 from opscheck.demo.kubernetes import node, pod
+from opscheck.systems.kubernetes.api_server import ReadVersion, ServerVersion
 from opscheck.systems.kubernetes.expectations.nodes import NodesHealthy
-from opscheck.systems.kubernetes.queries.lists import ObjectList
+from opscheck.systems.kubernetes.lists import ObjectList
 from opscheck.systems.kubernetes.queries.nodes import ListNodes, Node
 from opscheck.systems.kubernetes.queries.pods import ListPods, Pod
-from opscheck.systems.kubernetes.queries.version import AskVersion, ServerVersion
 from opscheck.testing import expect, judge
 from tests.checks.kubernetes.rendering import rendered
 
@@ -41,7 +41,7 @@ def judged(*nodes, pods=(), server="v1.34.1", target=TARGET, limits=None, **fiel
     answers = {
         ListNodes("target"): ObjectList(tuple(msgspec.convert(one, Node) for one in nodes)),
         ListPods("target", None): ObjectList(tuple(msgspec.convert(one, Pod) for one in pods)),
-        AskVersion("target"): ServerVersion(git_version=server),
+        ReadVersion("target"): ServerVersion(git_version=server),
     }
     return judge(test_nodes.test_the_nodes_are_well, expected(target, **fields, **(limits or {})), answers, NOW)
 

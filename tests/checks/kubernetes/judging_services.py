@@ -5,9 +5,9 @@ import msgspec
 from checks.kubernetes import test_services
 from opscheck import Findings
 from opscheck.demo.kubernetes import endpoint, endpoint_slice, service
+from opscheck.systems.kubernetes.events import Event, ListWarnings
 from opscheck.systems.kubernetes.expectations.network import ServicesServed
-from opscheck.systems.kubernetes.queries.events import Event, ListWarnings
-from opscheck.systems.kubernetes.queries.lists import ObjectList
+from opscheck.systems.kubernetes.lists import ObjectList
 from opscheck.systems.kubernetes.queries.network import EndpointSlice, ListEndpointSlices, ListServices, Service
 from opscheck.systems.kubernetes.queries.pods import ListPods, Pod
 from opscheck.systems.kubernetes.queries.workloads import Deployment, ListDeployments, ListStatefulSets, StatefulSet

@@ -9,7 +9,7 @@ from opscheck import Findings, KubernetesTarget, PrometheusTarget
 from opscheck.core.observation import CouldNotObserve, Problem
 from opscheck.demo.kubernetes import claim, mounting, pod, storage_class
 from opscheck.systems.kubernetes.expectations.volumes import VolumesHealthy
-from opscheck.systems.kubernetes.queries.lists import ObjectList
+from opscheck.systems.kubernetes.lists import ObjectList
 from opscheck.systems.kubernetes.queries.pods import ListPods, Pod
 from opscheck.systems.kubernetes.queries.storage import (
     ListClaims,

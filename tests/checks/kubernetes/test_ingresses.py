@@ -7,7 +7,7 @@ from opscheck import Findings
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.demo.kubernetes import backend, event, ingress, ingress_class, secret
 from opscheck.systems.kubernetes.expectations.network import IngressesServed
-from opscheck.systems.kubernetes.queries.lists import ObjectList
+from opscheck.systems.kubernetes.lists import ObjectList
 from opscheck.systems.kubernetes.queries.network import (
     Ingress,
     IngressClass,

@@ -11,8 +11,8 @@ from opscheck import KubernetesTarget, Severity
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.demo.kubernetes import condition, event, timestamp
 from opscheck.systems.kubernetes.expectations.batch import JobsComplete
+from opscheck.systems.kubernetes.lists import ObjectList
 from opscheck.systems.kubernetes.queries.batch import CronJob, Job, ListCronJobs, ListJobs
-from opscheck.systems.kubernetes.queries.lists import ObjectList
 from opscheck.systems.kubernetes.queries.pods import ListPods, Pod
 from opscheck.systems.kubernetes.readings.jobs import Around, troubles
 from opscheck.systems.kubernetes.readings.selection import Beside

@@ -6,10 +6,10 @@ import pytest
 from checks.kubernetes import test_nodes
 from opscheck import Findings, Severity
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
-from opscheck.systems.kubernetes.queries.lists import ObjectList
+from opscheck.systems.kubernetes.api_server import ReadVersion, ServerVersion
+from opscheck.systems.kubernetes.lists import ObjectList
 from opscheck.systems.kubernetes.queries.nodes import ListNodes, Node
 from opscheck.systems.kubernetes.queries.pods import ListPods
-from opscheck.systems.kubernetes.queries.version import AskVersion, ServerVersion
 from opscheck.testing import Answers
 from tests.checks.kubernetes.judging_nodes import NOW, a_node, a_pod, ago, commands, expected, judged
 
@@ -97,7 +97,7 @@ def test_who_may_not_list_all_pods_still_hears_of_nodes_that_are_down():
     answers = {
         ListNodes("target"): ObjectList((msgspec.convert(down, Node),)),
         ListPods("target", None): Problem(kind=ProblemKind.DENIED, text="may not list pods"),
-        AskVersion("target"): ServerVersion(git_version="v1.34.1"),
+        ReadVersion("target"): ServerVersion(git_version="v1.34.1"),
     }
     findings = Findings(expectation)
 

@@ -7,9 +7,9 @@ import pytest
 from opscheck import KubernetesTarget, Severity
 from opscheck.core.observation import CouldNotObserve
 from opscheck.demo.kubernetes import condition, taint
+from opscheck.systems.kubernetes.api_server import ReadVersion
 from opscheck.systems.kubernetes.queries.nodes import ListNodes
 from opscheck.systems.kubernetes.queries.pods import ListPods
-from opscheck.systems.kubernetes.queries.version import AskVersion
 from tests.checks.kubernetes.judging_nodes import NOW, SECOND, a_node, a_pod, ago, commands, expected, judged, observed
 
 GRACE = timedelta(minutes=15)
@@ -33,9 +33,9 @@ def test_nodes_that_are_ready_are_well_and_counted():
 
 
 def test_only_the_nodes_and_the_version_are_asked_unless_a_limit_needs_the_pods():
-    assert (ListNodes("target"), AskVersion("target")) == tuple(expected().looks_at())
+    assert (ListNodes("target"), ReadVersion("target")) == tuple(expected().looks_at())
     assert (ListNodes("target"),) == tuple(expected(version_skew=None).looks_at())
-    assert (ListNodes("target"), ListPods("target", None), AskVersion("target")) == tuple(
+    assert (ListNodes("target"), ListPods("target", None), ReadVersion("target")) == tuple(
         expected(pods={"P3": "95%"}).looks_at()
     )
 

@@ -6,7 +6,7 @@ from checks.kubernetes import test_services
 from opscheck import KubernetesTarget, Severity
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.demo.kubernetes import condition, endpoint, endpoint_slice, event
-from opscheck.systems.kubernetes.queries.lists import ObjectList
+from opscheck.systems.kubernetes.lists import ObjectList
 from opscheck.systems.kubernetes.queries.network import ListEndpointSlices, ListServices
 from opscheck.systems.kubernetes.queries.pods import ListPods
 from opscheck.testing import judge

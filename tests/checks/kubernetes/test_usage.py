@@ -10,7 +10,7 @@ from opscheck import Findings, KubernetesTarget, Severity
 from opscheck.core.observation import CouldNotObserve
 from opscheck.demo.kubernetes import node, node_metrics, pod, pod_metrics, timestamp
 from opscheck.systems.kubernetes.expectations.usage import UsageWithinLimits
-from opscheck.systems.kubernetes.queries.lists import ObjectList
+from opscheck.systems.kubernetes.lists import ObjectList
 from opscheck.systems.kubernetes.queries.nodes import Node
 from opscheck.systems.kubernetes.queries.pods import Pod
 from opscheck.systems.kubernetes.queries.usage import NodeUsage, PodUsage

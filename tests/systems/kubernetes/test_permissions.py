@@ -6,9 +6,9 @@ import yaml
 from opscheck import KubernetesTarget
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.demo.kubernetes import KubernetesApi, Rule, World, node, node_metrics, pod, pod_metrics
+from opscheck.systems.kubernetes.lists import KubernetesRule
 from opscheck.systems.kubernetes.permissions import render
 from opscheck.systems.kubernetes.probe import open_session
-from opscheck.systems.kubernetes.queries.lists import KubernetesRule
 from opscheck.systems.kubernetes.queries.logs import PodLogs
 from opscheck.systems.kubernetes.queries.nodes import ListNodes
 from opscheck.systems.kubernetes.queries.pods import ListPods

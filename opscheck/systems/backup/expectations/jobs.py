@@ -16,6 +16,7 @@ from opscheck.core.time_zones import TimeZone
 from opscheck.core.units import Count, Duration, Graded, PositiveCount, Severity, Timeout
 from opscheck.systems.backup.expectations.remedies import FACTS, SUMMARY, TOOL_COMMANDS
 from opscheck.systems.backup.queries.tools import BarmanCatalogue, PgbackrestInfo, ReadBarman, ReadPgbackrest
+from opscheck.systems.backup.queries.velero import ListStorageLocations, ListVeleroBackups, ListVeleroSchedules
 from opscheck.systems.host.target import HostTarget
 from opscheck.systems.kubernetes.expectations.base import (
     InCluster,
@@ -28,7 +29,6 @@ from opscheck.systems.kubernetes.expectations.base import (
 )
 from opscheck.systems.kubernetes.expectations.batch import CronJobsOnTime
 from opscheck.systems.kubernetes.queries.batch import ListCronJobs, ListJobs
-from opscheck.systems.kubernetes.queries.velero import ListStorageLocations, ListVeleroBackups, ListVeleroSchedules
 from opscheck.systems.kubernetes.target import KubernetesTarget
 
 Tool = Literal["cronjob", "velero", "pgbackrest", "barman"]

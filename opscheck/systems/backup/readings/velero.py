@@ -6,8 +6,7 @@ from datetime import datetime, timedelta
 
 from opscheck.core.words import counted
 from opscheck.systems.backup.expectations.jobs import BackupJobs
-from opscheck.systems.backup.readings.jobs import Fault, Made, Series
-from opscheck.systems.kubernetes.queries.velero import (
+from opscheck.systems.backup.queries.velero import (
     Backup,
     BackupStatus,
     BackupStorageLocation,
@@ -15,6 +14,7 @@ from opscheck.systems.kubernetes.queries.velero import (
     ScheduleSpec,
     ScheduleStatus,
 )
+from opscheck.systems.backup.readings.jobs import Fault, Made, Series
 from opscheck.systems.kubernetes.readings.containers import message, messages
 from opscheck.systems.kubernetes.readings.findings import place_facts
 from opscheck.systems.kubernetes.readings.times import span

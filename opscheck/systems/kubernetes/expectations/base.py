@@ -11,10 +11,10 @@ from opscheck.core.expectation import Expectation
 from opscheck.core.observation import Problem, ProblemKind
 from opscheck.core.query import Query
 from opscheck.core.units import Count, Duration
-from opscheck.systems.kubernetes.queries.events import ListWarnings
-from opscheck.systems.kubernetes.queries.identity import AskIdentity
+from opscheck.systems.kubernetes.api_server import ReadIdentity
+from opscheck.systems.kubernetes.events import ListWarnings
+from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.queries.label_selectors import parse_selector
-from opscheck.systems.kubernetes.queries.lists import ListObjects
 from opscheck.systems.kubernetes.queries.objects import KubernetesObject
 from opscheck.systems.kubernetes.target import KubernetesTarget
 
@@ -100,7 +100,7 @@ class InCluster(Expectation):
 
     def aside(self) -> Iterable[Query[Any]]:
         """What is asked for the report and as evidence; a missing answer changes no verdict."""
-        yield AskIdentity(self.target.name)
+        yield ReadIdentity(self.target.name)
 
     def facts_ruled_out(self) -> frozenset[str]:
         """Each command has a form with the context that the policy pins, and one without."""

@@ -10,7 +10,7 @@ from opscheck.core.limits import CountLeft
 from opscheck.core.query import Query
 from opscheck.core.units import Duration, GradedMinimum
 from opscheck.systems.kubernetes.expectations.base import PLACE_FACTS, OfKind, kubectl
-from opscheck.systems.kubernetes.queries.lists import ListObjects
+from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.queries.network import (
     ListEndpointSlices,
     ListIngressClasses,

@@ -9,10 +9,10 @@ from pydantic_core import PydanticCustomError
 from opscheck.core.expectation import Remediation
 from opscheck.core.query import Query
 from opscheck.core.units import Count, Duration, Graded, Percentage
+from opscheck.systems.kubernetes.api_server import ReadVersion
 from opscheck.systems.kubernetes.expectations.base import PLACE_FACTS, InCluster, Selector, kubectl
 from opscheck.systems.kubernetes.queries.nodes import ListNodes
 from opscheck.systems.kubernetes.queries.pods import ListPods
-from opscheck.systems.kubernetes.queries.version import AskVersion
 
 KNOWN_CONDITIONS = ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnavailable")
 """The conditions that Kubernetes itself defines; what others mean, only a policy can say."""
@@ -139,9 +139,9 @@ class NodesHealthy(InCluster, check="kubernetes.nodes"):
         """The pods of all namespaces, where a limit needs them."""
         return (ListPods(self.target.name, None),) if self.counts_pods else ()
 
-    def version(self) -> AskVersion:
+    def version(self) -> ReadVersion:
         """The API server's version."""
-        return AskVersion(self.target.name)
+        return ReadVersion(self.target.name)
 
     def looks_at(self) -> Iterable[Query[Any]]:
         """The nodes, and what the limits need beside them."""

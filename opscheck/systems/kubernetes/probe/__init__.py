@@ -9,21 +9,20 @@ import msgspec
 
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.core.query import Query
+from opscheck.systems.kubernetes.api_server import ReadIdentity, ReadVersion, ServerVersion
+from opscheck.systems.kubernetes.lists import ListObjects, ObjectList
 from opscheck.systems.kubernetes.probe.access import find_access
 from opscheck.systems.kubernetes.probe.client import Ask, Client, Deadline, Reply
-from opscheck.systems.kubernetes.probe.identity import ask_identity
+from opscheck.systems.kubernetes.probe.identity import read_identity
 from opscheck.systems.kubernetes.probe.lists import list_items
 from opscheck.systems.kubernetes.probe.logs import read_logs
 from opscheck.systems.kubernetes.probe.refusals import message_of, refusal
 from opscheck.systems.kubernetes.probe.tls_secrets import list_tls_secrets
 from opscheck.systems.kubernetes.probe.volume_stats import NodeVolumes, read_volume_stats, volumes_of_node
 from opscheck.systems.kubernetes.queries.certificates import ListTlsSecrets
-from opscheck.systems.kubernetes.queries.identity import AskIdentity
-from opscheck.systems.kubernetes.queries.lists import ListObjects, ObjectList
 from opscheck.systems.kubernetes.queries.logs import PodLogs
 from opscheck.systems.kubernetes.queries.pods import ListPods, Pod
 from opscheck.systems.kubernetes.queries.storage import ReadVolumeStats, VolumeStats
-from opscheck.systems.kubernetes.queries.version import AskVersion, ServerVersion
 from opscheck.systems.kubernetes.target import KubernetesTarget
 from opscheck.transport.connect import late
 
@@ -95,9 +94,9 @@ class KubernetesSession:
                 return read_logs(self._client, query, self._list_pods(listed, deadline), deadline)
             case ReadVolumeStats():
                 return self._read_volume_stats(query, deadline)
-            case AskIdentity():
-                return ask_identity(self._client, deadline)
-            case AskVersion():
+            case ReadIdentity():
+                return read_identity(self._client, deadline)
+            case ReadVersion():
                 return self._version()
         raise ProbeError(ProblemKind.UNSUPPORTED, f"a Kubernetes cluster cannot be asked {query.text()}")
 

@@ -9,10 +9,10 @@ from urllib.parse import urlencode, urlsplit
 import urllib3
 
 from opscheck.core.observation import ProbeError, ProblemKind
+from opscheck.systems.kubernetes.lists import KubernetesRule
 from opscheck.systems.kubernetes.probe.access import Access
 from opscheck.systems.kubernetes.probe.refusals import refusal, retry_after
 from opscheck.systems.kubernetes.probe.wire import new_pool
-from opscheck.systems.kubernetes.queries.lists import KubernetesRule
 from opscheck.transport.connect import late, unreachable
 from opscheck.transport.timed_http import innermost, start_clock
 

@@ -29,7 +29,7 @@ class _Review(msgspec.Struct, frozen=True):
 _decode = msgspec.json.Decoder(_Review).decode
 
 
-def ask_identity(client: Client, deadline: Deadline) -> Identity:
+def read_identity(client: Client, deadline: Deadline) -> Identity:
     """
     The cluster and the user. Raises ProbeError.
 

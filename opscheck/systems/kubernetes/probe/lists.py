@@ -7,10 +7,10 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from opscheck.core.observation import ProbeError, ProblemKind
+from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.probe.client import Ask, Client, Deadline
 from opscheck.systems.kubernetes.probe.refusals import refusal, status_of
 from opscheck.systems.kubernetes.probe.sharing import Sharing
-from opscheck.systems.kubernetes.queries.lists import ListObjects
 
 PAGE = 500
 

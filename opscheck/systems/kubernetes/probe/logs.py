@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.core.units import format_duration
+from opscheck.systems.kubernetes.lists import KubernetesRule
 from opscheck.systems.kubernetes.probe.client import Ask, Client, Deadline, Reply
 from opscheck.systems.kubernetes.probe.log_lines import LogScan, compiled, most_frequent
 from opscheck.systems.kubernetes.probe.log_plan import LogRead, plan_reads
 from opscheck.systems.kubernetes.probe.parallel import in_parallel
 from opscheck.systems.kubernetes.probe.refusals import message_of, refusal
 from opscheck.systems.kubernetes.queries.label_selectors import parse_selector
-from opscheck.systems.kubernetes.queries.lists import KubernetesRule
 from opscheck.systems.kubernetes.queries.logs import ContainerLog, LogMatches, PodLogs
 from opscheck.systems.kubernetes.queries.owners import top_owner
 from opscheck.systems.kubernetes.queries.pods import Pod

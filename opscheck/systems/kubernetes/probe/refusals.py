@@ -6,8 +6,8 @@ import msgspec
 
 from opscheck.core.masking import mask_secrets
 from opscheck.core.observation import ProbeError, ProblemKind
+from opscheck.systems.kubernetes.lists import KubernetesRule
 from opscheck.systems.kubernetes.probe.access import Access
-from opscheck.systems.kubernetes.queries.lists import KubernetesRule
 
 if TYPE_CHECKING:
     from opscheck.systems.kubernetes.probe.client import Ask, Reply

@@ -5,7 +5,7 @@ from typing import final
 
 from msgspec.structs import force_setattr
 
-from opscheck.systems.kubernetes.queries.lists import ListObjects
+from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.queries.objects import Condition, KubernetesObject, Part, Timestamp
 from opscheck.systems.kubernetes.queries.scripts import flaws, script_of
 

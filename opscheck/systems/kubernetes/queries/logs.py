@@ -6,7 +6,7 @@ from datetime import datetime
 import msgspec
 
 from opscheck.core.query import Permission, Query
-from opscheck.systems.kubernetes.queries.lists import KubernetesRule
+from opscheck.systems.kubernetes.lists import KubernetesRule
 
 
 class ContainerLog(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

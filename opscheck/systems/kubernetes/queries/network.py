@@ -5,7 +5,7 @@ from typing import final
 
 import msgspec
 
-from opscheck.systems.kubernetes.queries.lists import ListObjects
+from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.queries.objects import KubernetesObject, Part
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import final
 
-from opscheck.systems.kubernetes.queries.lists import ListObjects
+from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.queries.objects import (
     Condition,
     KubernetesObject,

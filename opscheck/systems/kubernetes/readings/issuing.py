@@ -8,6 +8,7 @@ from opscheck.core.findings import Observe
 from opscheck.core.observation import Problem, ProblemKind
 from opscheck.core.words import some_lines
 from opscheck.systems.kubernetes.expectations.certificates import CertificatesRenewed
+from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.queries.certificates import (
     GROUP,
     Certificate,
@@ -22,7 +23,6 @@ from opscheck.systems.kubernetes.queries.certificates import (
     ListOrders,
     Order,
 )
-from opscheck.systems.kubernetes.queries.lists import ListObjects
 from opscheck.systems.kubernetes.queries.objects import Condition, KubernetesObject, condition
 from opscheck.systems.kubernetes.readings.containers import message
 

@@ -11,8 +11,8 @@ from opscheck.core.observation import Problem
 from opscheck.core.words import counted, some
 from opscheck.systems.kubernetes.expectations.base import InNamespaces
 from opscheck.systems.kubernetes.expectations.pods import PodsHealthy
+from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.queries.label_selectors import parse_selector
-from opscheck.systems.kubernetes.queries.lists import ListObjects
 from opscheck.systems.kubernetes.queries.objects import KubernetesObject
 from opscheck.systems.kubernetes.queries.owners import is_of_job
 from opscheck.systems.kubernetes.queries.pods import Pod

@@ -7,8 +7,8 @@ from datetime import datetime
 from opscheck.core.findings import Observe
 from opscheck.core.observation import Problem
 from opscheck.core.units import format_duration
+from opscheck.systems.kubernetes.events import Event, ListWarnings
 from opscheck.systems.kubernetes.expectations.base import InNamespaces
-from opscheck.systems.kubernetes.queries.events import Event, ListWarnings
 from opscheck.systems.kubernetes.queries.objects import KubernetesObject
 from opscheck.systems.kubernetes.readings.containers import message
 

@@ -9,10 +9,10 @@ from opscheck import HostTarget, KubernetesTarget, RedisTarget, Severity
 from opscheck.core.target import Target
 from opscheck.systems.backup.expectations.jobs import BackupJobs
 from opscheck.systems.backup.queries.tools import ReadBarman, ReadPgbackrest
+from opscheck.systems.backup.queries.velero import ListStorageLocations, ListVeleroBackups, ListVeleroSchedules
+from opscheck.systems.kubernetes.api_server import ReadIdentity
+from opscheck.systems.kubernetes.events import ListWarnings
 from opscheck.systems.kubernetes.queries.batch import ListCronJobs, ListJobs
-from opscheck.systems.kubernetes.queries.events import ListWarnings
-from opscheck.systems.kubernetes.queries.identity import AskIdentity
-from opscheck.systems.kubernetes.queries.velero import ListStorageLocations, ListVeleroBackups, ListVeleroSchedules
 from opscheck.testing import expect
 
 CLUSTER = KubernetesTarget(kind="kubernetes", namespace="shop")
@@ -75,9 +75,9 @@ def test_a_number_that_nothing_can_be_below_is_no_limit():
 
 
 def test_each_tool_asks_its_own():
-    velero = {ListVeleroSchedules, ListVeleroBackups, ListStorageLocations, AskIdentity}
+    velero = {ListVeleroSchedules, ListVeleroBackups, ListStorageLocations, ReadIdentity}
 
-    assert {ListCronJobs, ListJobs, AskIdentity, ListWarnings} == {type(one) for one in jobs("cronjob").queries()}
+    assert {ListCronJobs, ListJobs, ReadIdentity, ListWarnings} == {type(one) for one in jobs("cronjob").queries()}
     assert velero == {type(one) for one in jobs("velero").queries()}
     assert [ReadPgbackrest("target")] == list(jobs("pgbackrest", HOST).queries())
     assert [ReadBarman("target", servers=("a",))] == list(jobs("barman", HOST, servers=["a"]).queries())

@@ -6,10 +6,10 @@ from pydantic import ValidationError
 from opscheck import KubernetesTarget
 from opscheck.core.expectation import Expectation
 from opscheck.core.templates import malformed, unknown_names
+from opscheck.systems.kubernetes.api_server import ReadIdentity
+from opscheck.systems.kubernetes.events import ListWarnings
 from opscheck.systems.kubernetes.expectations.batch import CronJobsOnTime, JobsComplete
 from opscheck.systems.kubernetes.queries.batch import ListCronJobs, ListJobs
-from opscheck.systems.kubernetes.queries.events import ListWarnings
-from opscheck.systems.kubernetes.queries.identity import AskIdentity
 from opscheck.systems.kubernetes.queries.pods import ListPods
 from opscheck.testing import expect
 
@@ -87,14 +87,14 @@ def test_jobs_are_judged_by_jobs_and_cron_jobs_and_pods_are_evidence():
     asked = ("target", "shop")
 
     assert [ListJobs(*asked), ListCronJobs(*asked)] == list(jobs().looks_at())
-    assert [AskIdentity("target"), ListWarnings(*asked), ListPods(*asked)] == list(jobs().aside())
+    assert [ReadIdentity("target"), ListWarnings(*asked), ListPods(*asked)] == list(jobs().aside())
 
 
 def test_cron_jobs_are_judged_by_themselves_and_jobs_are_evidence():
     asked = ("target", "shop")
 
     assert [ListCronJobs(*asked)] == list(cronjobs().looks_at())
-    assert [AskIdentity("target"), ListWarnings(*asked), ListJobs(*asked)] == list(cronjobs().aside())
+    assert [ReadIdentity("target"), ListWarnings(*asked), ListJobs(*asked)] == list(cronjobs().aside())
 
 
 def test_their_findings_may_explain_those_of_others():

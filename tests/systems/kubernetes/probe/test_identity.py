@@ -5,9 +5,9 @@ import pytest
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.core.query import Identity
 from opscheck.demo.kubernetes import statuses
-from opscheck.systems.kubernetes.queries.identity import AskIdentity
+from opscheck.systems.kubernetes.api_server import ReadIdentity
 
-WHO = AskIdentity("cluster")
+WHO = ReadIdentity("cluster")
 
 
 def test_the_server_says_who_asks_and_the_kubeconfig_says_where(api, session):

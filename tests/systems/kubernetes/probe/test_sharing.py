@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from opscheck.core.query import Query
 from opscheck.demo.kubernetes import Object, pod
 from opscheck.policy.kinds import import_bundled
+from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.probe.sharing import Sharing
-from opscheck.systems.kubernetes.queries.lists import ListObjects
 from opscheck.systems.kubernetes.queries.objects import KubernetesObject
 from opscheck.systems.kubernetes.queries.pods import Pod
 

@@ -6,9 +6,9 @@ import pytest
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.demo.kubernetes import Response, statuses
 from opscheck.demo.kubernetes.access import Attempt
-from opscheck.systems.kubernetes.queries.version import AskVersion, ServerVersion
+from opscheck.systems.kubernetes.api_server import ReadVersion, ServerVersion
 
-VERSION = AskVersion("cluster")
+VERSION = ReadVersion("cluster")
 
 
 def test_the_version_is_what_the_server_said_when_the_session_was_opened(api, session):
@@ -21,7 +21,7 @@ def test_the_version_is_what_the_server_said_when_the_session_was_opened(api, se
 def test_the_answer_survives_a_snapshot(session):
     answer = session.ask(VERSION, 5)
 
-    assert answer == msgspec.convert(msgspec.json.decode(msgspec.json.encode(answer)), AskVersion.answer)
+    assert answer == msgspec.convert(msgspec.json.decode(msgspec.json.encode(answer)), ReadVersion.answer)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opscheck.demo.kubernetes import pod
-from opscheck.systems.kubernetes.queries.lists import KubernetesRule, ObjectList
+from opscheck.systems.kubernetes.lists import KubernetesRule, ObjectList
 from opscheck.systems.kubernetes.queries.logs import LogMatches, PodLogs
 from opscheck.systems.kubernetes.queries.nodes import ListNodes
 from opscheck.systems.kubernetes.queries.pods import ListPods, Pod

@@ -12,7 +12,7 @@ from checks.kubernetes.test_rollout import test_rollouts_are_complete as check
 from opscheck import KubernetesTarget
 from opscheck.demo.kubernetes import daemon_set, deployment, pod, stateful_set, timestamp
 from opscheck.systems.kubernetes.expectations.workloads import RolloutComplete
-from opscheck.systems.kubernetes.queries.lists import ObjectList
+from opscheck.systems.kubernetes.lists import ObjectList
 from opscheck.systems.kubernetes.queries.pods import ListPods
 from opscheck.systems.kubernetes.queries.workloads import Deployment
 from opscheck.systems.kubernetes.readings.rollout import progress_of

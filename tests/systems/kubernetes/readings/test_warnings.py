@@ -8,9 +8,9 @@ import pytest
 from opscheck import KubernetesTarget
 from opscheck.core.observation import Problem, ProblemKind
 from opscheck.demo.kubernetes import event, pod
+from opscheck.systems.kubernetes.events import Event, ListWarnings
 from opscheck.systems.kubernetes.expectations.pods import PodsHealthy
-from opscheck.systems.kubernetes.queries.events import Event, ListWarnings
-from opscheck.systems.kubernetes.queries.lists import ObjectList
+from opscheck.systems.kubernetes.lists import ObjectList
 from opscheck.systems.kubernetes.queries.pods import Pod
 from opscheck.systems.kubernetes.readings.warnings import Warnings
 from opscheck.testing import Answers, expect

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import final
 
-from opscheck.systems.kubernetes.queries.lists import ListObjects
+from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.queries.objects import KubernetesObject, Part, Timestamp
 
 SCHEDULE_LABEL = "velero.io/schedule-name"
+
 LOCATION_LABEL = "velero.io/storage-location"
 
 

@@ -21,11 +21,11 @@ class KubernetesRule(Permission):
 
     @property
     def risk(self) -> str:
-        """What else it allows."""
+        """What else it allows, where that is dangerous."""
         return _RISKS.get((self.api_group, self.resource), "")
 
     def text(self) -> str:
-        """As a person says it: `list pods.metrics.k8s.io in namespace shop`."""
+        """For people: `list pods.metrics.k8s.io in namespace shop`."""
         resource = f"{self.resource}.{self.api_group}" if self.api_group else self.resource
         return f"{self.verb} {resource} {f'in namespace {self.namespace}' if self.namespace else 'in the cluster'}"
 
@@ -39,7 +39,7 @@ _RISKS = {
 
 
 class ObjectList(msgspec.Struct, Generic[T], frozen=True):
-    """Every object that was asked for."""
+    """Every object that was requested."""
 
     items: tuple[T, ...] = ()
 
@@ -63,11 +63,11 @@ class ListObjects(Query[ObjectList[T]], Generic[T]):
     """The struct that each object is decoded into."""
     namespaced: ClassVar[bool] = True
     called: ClassVar[str] = ""
-    """What people call them; the plural by default."""
+    """Their name in messages; the plural by default."""
     parameters: ClassVar[dict[str, str]] = {}
-    """What the request says beside its paging, such as a field selector."""
+    """Parameters of the request in addition to its paging, such as a field selector."""
     only_metadata: ClassVar[bool] = False
-    """Ask for nothing but metadata: that it exists, never what it holds."""
+    """Request nothing but metadata: that it exists, never its content."""
 
     def __init_subclass__(  # noqa: PLR0913 - the words of a class, each by its name
         cls,
@@ -97,7 +97,7 @@ class ListObjects(Query[ObjectList[T]], Generic[T]):
 
     @property
     def rule(self) -> KubernetesRule:
-        """What it takes: to list them there."""
+        """The required rule: to list them there."""
         return KubernetesRule(self.group, self.plural, "list", self.namespace)
 
     def permissions(self) -> tuple[Permission, ...]:

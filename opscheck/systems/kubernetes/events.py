@@ -1,10 +1,10 @@
-"""Warning events: what components of the cluster complained about lately. Evidence, and never a verdict."""
+"""Warning events: recent complaints of the cluster's components. Evidence, never a verdict."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import final
 
-from opscheck.systems.kubernetes.queries.lists import ListObjects
+from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.queries.objects import KubernetesObject, Part, Timestamp
 
 
@@ -20,7 +20,7 @@ class ObjectReference(Part, frozen=True):
 
 @final
 class EventSeries(Part, frozen=True):
-    """How often the same happened, as writers of events.k8s.io count it."""
+    """How often an event happened, as writers of events.k8s.io count it."""
 
     count: int | None = None
     last_observed_time: Timestamp | None = None

@@ -1,0 +1,36 @@
+"""The API server itself: its version, its address, and the user that it authenticates this client as."""
+
+from dataclasses import dataclass
+
+import msgspec
+
+from opscheck.core.query import Identity, Query
+
+
+class ServerVersion(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The answer to `/version`."""
+
+    git_version: str
+    """As in `v1.34.9-eks-3abf5ee`; vendors add to it."""
+
+
+@dataclass(frozen=True)
+class ReadVersion(Query[ServerVersion], name="kubernetes.version"):
+    """The version of the API server; of several behind one address, of the one that answers."""
+
+    def text(self) -> str:
+        """For people."""
+        return "ask the API server its version"
+
+
+@dataclass(frozen=True)
+class ReadIdentity(Query[Identity], name="kubernetes.identity"):
+    """
+    The address of the cluster, and the user that the API server authenticates this client as.
+
+    Every authenticated user may send this review.
+    """
+
+    def text(self) -> str:
+        """For people."""
+        return "ask who this client is"
