@@ -1,12 +1,15 @@
 """What a query is: frozen, hashable, serialisable, and typed by its answer."""
 
 from dataclasses import dataclass, fields
-from datetime import timedelta
-from typing import Any, ClassVar, Generic, TypeVar, get_args
+from datetime import datetime, timedelta
+from typing import Annotated, Any, ClassVar, Generic, TypeVar, get_args
 
 import msgspec
 
 A = TypeVar("A")
+
+Timestamp = Annotated[datetime, msgspec.Meta(tz=True)]
+"""A time in an answer. It has a zone: one without could not be compared with any other."""
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -7,9 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     ValidationInfo,
     field_validator,
@@ -20,6 +18,7 @@ from pydantic_core import PydanticCustomError
 from opscheck.core.expectation import Expectation, Remediation
 from opscheck.core.json_paths import JsonPath
 from opscheck.core.observation import Problem
+from opscheck.core.operators import Number, OneOperator, Regex, no_boolean
 from opscheck.core.query import Query
 from opscheck.core.reachability import refutes_answering
 from opscheck.core.units import ByteSize, Duration, Graded, GradedMinimum, PositiveCount, Severity
@@ -40,20 +39,6 @@ def _path(value: str) -> str:
     return "/" + value.removeprefix("/")
 
 
-def _regex(value: str) -> str:
-    try:
-        re.compile(value)
-    except re.error as error:
-        raise PydanticCustomError("regex", "a regular expression ({reason})", {"reason": str(error)}) from error
-    return value
-
-
-def _no_boolean(value: object) -> object:
-    if isinstance(value, bool):
-        raise PydanticCustomError("number", "a number")
-    return value
-
-
 def _one_or_several(value: object) -> object:
     if isinstance(value, list | tuple) and not value:
         raise PydanticCustomError("status", "a status or a list of them")
@@ -61,48 +46,9 @@ def _one_or_several(value: object) -> object:
 
 
 RequestPath = Annotated[str, AfterValidator(_path)]
-Regex = Annotated[str, AfterValidator(_regex), Field(json_schema_extra={"format": "regex"})]
-Number = Annotated[float, Field(allow_inf_nan=False), BeforeValidator(_no_boolean)]
-Status = Annotated[int, Field(ge=100, le=599), BeforeValidator(_no_boolean)]
+Status = Annotated[int, Field(ge=100, le=599), BeforeValidator(no_boolean)]
 _StatusList = Annotated[list[Status], Field(min_length=1)]
 Statuses = Annotated[tuple[Status, ...], BeforeValidator(_one_or_several, json_schema_input_type=Status | _StatusList)]
-
-
-class OneOperator(BaseModel):
-    """Compares a value in exactly one way."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    places: ClassVar[frozenset[str]] = frozenset()
-    """Fields that say what is compared, and not how."""
-
-    @property
-    def operator(self) -> str:
-        """The one operator that the policy names."""
-        (name,) = self.model_fields_set - self.places
-        return name
-
-    @property
-    def operand(self) -> Any:
-        """What the policy says beside the operator."""
-        return getattr(self, self.operator)
-
-    def __str__(self) -> str:
-        return ", ".join(f"{name}: {getattr(self, name)}" for name in (*sorted(self.places), self.operator))
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> Self:
-        operators = [name for name in type(self).model_fields if name not in self.places]
-        given = self.model_fields_set - self.places
-        if len(given) != 1:
-            raise PydanticCustomError("operator", "exactly one of {operators}", {"operators": ", ".join(operators)})
-        if self.operand is None:
-            raise PydanticCustomError(
-                "operator_empty",
-                "a value beside `{operator}`; for null write `exists: false`",
-                {"operator": next(iter(given))},
-            )
-        return self
 
 
 class TextExpectation(OneOperator):

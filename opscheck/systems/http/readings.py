@@ -12,13 +12,13 @@ import msgspec
 from opscheck.core.findings import Findings
 from opscheck.core.json_paths import find
 from opscheck.core.observation import Problem, ProblemKind
+from opscheck.core.operators import OneOperator
 from opscheck.core.units import format_bytes, format_duration
 from opscheck.systems.http.expectations import (
     HttpResponse,
     HttpValue,
     JsonExpectation,
     LatencyOf,
-    OneOperator,
     TextExpectation,
 )
 from opscheck.systems.http.queries import HttpAnswer, Sample

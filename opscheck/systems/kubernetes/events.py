@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import final
 
+from opscheck.core.query import Timestamp
 from opscheck.systems.kubernetes.lists import ListObjects
-from opscheck.systems.kubernetes.queries.objects import KubernetesObject, Part, Timestamp
+from opscheck.systems.kubernetes.queries.objects import KubernetesObject, Part
 
 
 @final

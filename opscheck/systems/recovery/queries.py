@@ -6,9 +6,8 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from opscheck.core.query import Permission, Query
+from opscheck.core.query import Permission, Query, Timestamp
 from opscheck.core.units import format_duration
-from opscheck.systems.kubernetes.queries.objects import Timestamp
 from opscheck.systems.postgres.queries.base import MakeDatabases
 from opscheck.systems.stores.queries.names import name_template
 from opscheck.systems.stores.queries.permissions import S3Action

@@ -6,10 +6,11 @@ from typing import final
 import msgspec
 
 from opscheck.core.observation import ProbeError, ProblemKind
+from opscheck.core.query import Timestamp
 from opscheck.systems.kubernetes.probe.client import Ask, Client, Deadline
 from opscheck.systems.kubernetes.probe.parallel import in_parallel
 from opscheck.systems.kubernetes.probe.refusals import message_of, refusal
-from opscheck.systems.kubernetes.queries.objects import Part, Timestamp
+from opscheck.systems.kubernetes.queries.objects import Part
 from opscheck.systems.kubernetes.queries.pods import Pod
 from opscheck.systems.kubernetes.queries.storage import (
     NODES_PROXY,

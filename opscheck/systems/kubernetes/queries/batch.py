@@ -5,8 +5,9 @@ from typing import final
 
 from msgspec.structs import force_setattr
 
+from opscheck.core.query import Timestamp
 from opscheck.systems.kubernetes.lists import ListObjects
-from opscheck.systems.kubernetes.queries.objects import Condition, KubernetesObject, Part, Timestamp
+from opscheck.systems.kubernetes.queries.objects import Condition, KubernetesObject, Part
 from opscheck.systems.kubernetes.queries.scripts import flaws, script_of
 
 

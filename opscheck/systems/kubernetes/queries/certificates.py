@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import final
 
+from opscheck.core.query import Timestamp
 from opscheck.systems.kubernetes.lists import ListObjects
-from opscheck.systems.kubernetes.queries.objects import Condition, KubernetesObject, Part, Timestamp
+from opscheck.systems.kubernetes.queries.objects import Condition, KubernetesObject, Part
 from opscheck.systems.tls.queries.certificates import Certificate as PublicCertificate
 
 GROUP = "cert-manager.io"

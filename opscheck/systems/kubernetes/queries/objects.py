@@ -1,13 +1,11 @@
 """What every object of a Kubernetes API has, and the parts that objects of many kinds share."""
 
 from datetime import datetime, timedelta
-from typing import Annotated, final
+from typing import final
 
 import msgspec
-from msgspec import Meta
 
-# A time without a zone could not be compared with any other.
-Timestamp = Annotated[datetime, Meta(tz=True)]
+from opscheck.core.query import Timestamp
 
 Quantities = dict[str, str]
 """Resource name to quantity, such as `{"cpu": "500m", "memory": "1Gi"}`."""

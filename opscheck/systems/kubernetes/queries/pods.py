@@ -5,8 +5,9 @@ from typing import final
 
 import msgspec
 
+from opscheck.core.query import Timestamp
 from opscheck.systems.kubernetes.lists import ListObjects
-from opscheck.systems.kubernetes.queries.objects import Condition, KubernetesObject, Part, Quantities, Timestamp
+from opscheck.systems.kubernetes.queries.objects import Condition, KubernetesObject, Part, Quantities
 
 
 @final

@@ -6,9 +6,9 @@ from typing import final
 
 import msgspec
 
-from opscheck.core.query import Permission, Query
+from opscheck.core.query import Permission, Query, Timestamp
 from opscheck.systems.kubernetes.lists import KubernetesRule, ListObjects
-from opscheck.systems.kubernetes.queries.objects import Condition, KubernetesObject, Part, Quantities, Timestamp
+from opscheck.systems.kubernetes.queries.objects import Condition, KubernetesObject, Part, Quantities
 from opscheck.systems.kubernetes.queries.pods import Pod, Resources
 
 

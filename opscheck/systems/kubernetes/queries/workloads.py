@@ -6,6 +6,7 @@ from typing import final
 
 import msgspec
 
+from opscheck.core.query import Timestamp
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.queries.objects import (
     CommonMetadata,
@@ -14,7 +15,6 @@ from opscheck.systems.kubernetes.queries.objects import (
     LabelSelector,
     Metadata,
     Part,
-    Timestamp,
 )
 from opscheck.systems.kubernetes.queries.pods import PodSpec
 

@@ -7,8 +7,8 @@ from pydantic_core import PydanticCustomError
 
 from opscheck.core.expectation import Remediation
 from opscheck.core.limits import CountLeft, values
+from opscheck.core.operators import Number
 from opscheck.core.units import Count, Graded, GradedMinimum, PositiveCount
-from opscheck.systems.http.expectations import Number
 from opscheck.systems.postgres.expectations.base import InDatabases
 from opscheck.systems.postgres.expectations.select_statements import SelectStatement
 from opscheck.systems.postgres.queries.base import DatabaseQuery

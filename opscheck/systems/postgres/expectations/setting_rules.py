@@ -6,8 +6,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from opscheck.core.operators import OneOperator
 from opscheck.core.units import Severity
-from opscheck.systems.http.expectations import OneOperator
 
 AMOUNT = re.compile(r"(-?\d+(?:\.\d+)?)\s*([A-Za-z]*)")
 """A number with a unit or without, as postgresql.conf has it."""

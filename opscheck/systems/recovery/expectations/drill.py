@@ -7,13 +7,13 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from pydantic_core import PydanticCustomError
 
 from opscheck.core.expectation import Remediation
+from opscheck.core.operators import Number
 from opscheck.core.query import Query
 from opscheck.core.target import Target
 from opscheck.core.units import ByteSize, Duration, Graded, Timeout, format_value
 from opscheck.systems.backup.expectations.base import OfSeries
 from opscheck.systems.backup.expectations.buckets import aws, of_bucket, of_other_places
 from opscheck.systems.backup.expectations.series import Backup, Series
-from opscheck.systems.http.expectations import Number
 from opscheck.systems.postgres.expectations.select_statements import SelectStatement
 from opscheck.systems.recovery.queries import CLEANING_TAKES_AT_MOST_S, DRILLS, Assertion, PerformDrill
 from opscheck.systems.recovery.target import AssertionLimits, DrillLimits, DrillPlace, DrillRecords, ScratchServer

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from opscheck.core.query import Permission, Query
+from opscheck.core.query import Permission, Query, Timestamp
 from opscheck.core.units import format_duration
-from opscheck.systems.kubernetes.queries.objects import Timestamp
 from opscheck.systems.stores.queries.names import name_template
 from opscheck.systems.stores.queries.permissions import S3Action
 

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from opscheck.core.query import Permission, Query
-from opscheck.systems.kubernetes.queries.objects import Timestamp
+from opscheck.core.query import Permission, Query, Timestamp
 from opscheck.systems.stores.queries.permissions import S3Action
 
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import msgspec
 
-from opscheck.systems.kubernetes.queries.objects import Timestamp
+from opscheck.core.query import Timestamp
 
 
 class Certificate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -5,8 +5,7 @@ from enum import StrEnum
 
 import msgspec
 
-from opscheck.core.query import Permission, Query
-from opscheck.systems.kubernetes.queries.objects import Timestamp
+from opscheck.core.query import Permission, Query, Timestamp
 from opscheck.systems.tls.queries.certificates import Certificate
 
 MOST_FILES = 200
