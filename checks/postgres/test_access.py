@@ -1,7 +1,7 @@
 """What opscheck itself may do on a PostgreSQL server."""
 
 from opscheck import Findings, Observe
-from opscheck.systems.postgres.expectations.identity import PostgresAccess
+from opscheck.systems.postgres.access import PostgresAccess
 from opscheck.systems.postgres.readings.identity import excess
 
 

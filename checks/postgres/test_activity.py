@@ -1,7 +1,7 @@
 """What the clients of a PostgreSQL server do."""
 
 from opscheck import Findings, Observe
-from opscheck.systems.postgres.expectations.activity import PostgresActivity
+from opscheck.systems.postgres.activity import PostgresActivity
 from opscheck.systems.postgres.readings.activity import TOLD, Judged, rest
 
 

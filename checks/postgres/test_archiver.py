@@ -1,8 +1,7 @@
 """The WAL archive of a PostgreSQL server."""
 
 from opscheck import Findings, Observe
-from opscheck.systems.postgres.expectations.archiver import PostgresArchiver
-from opscheck.systems.postgres.queries.archiver import Archiving
+from opscheck.systems.postgres.archiver import Archiving, PostgresArchiver
 from opscheck.systems.postgres.readings.archiver import must_archive, not_archiving, unarchived, waiting
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from opscheck import Findings, Observe
 from opscheck.core.units import Graded
-from opscheck.systems.postgres.expectations.connections import PostgresConnections
+from opscheck.systems.postgres.connections import PostgresConnections
 from opscheck.systems.postgres.readings.connections import (
     Slots,
     connection_slots,

@@ -2,7 +2,7 @@
 
 from opscheck import Findings, Observe
 from opscheck.core.isolation import judge_all
-from opscheck.systems.postgres.expectations.indexes import PostgresIndexes
+from opscheck.systems.postgres.indexes import PostgresIndexes
 from opscheck.systems.postgres.readings.facts import report
 from opscheck.systems.postgres.readings.indexes import duplicate_indexes, invalid_indexes, unused_indexes
 

@@ -1,8 +1,7 @@
 """The locks of a PostgreSQL server."""
 
 from opscheck import Findings, Observe
-from opscheck.systems.postgres.expectations.locks import PostgresLocks
-from opscheck.systems.postgres.queries.locks import LocksAnswer
+from opscheck.systems.postgres.locks import LocksAnswer, PostgresLocks
 from opscheck.systems.postgres.readings.locks import (
     TOLD,
     age,

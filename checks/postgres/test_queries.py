@@ -1,7 +1,7 @@
 """The statements that a PostgreSQL server executes."""
 
 from opscheck import Findings, Observe
-from opscheck.systems.postgres.expectations.query_statistics import PostgresQueries
+from opscheck.systems.postgres.queries import PostgresQueries
 from opscheck.systems.postgres.readings.query_statistics import (
     Workload,
     counted_evictions,

@@ -1,8 +1,8 @@
 """What a team expects of its own tables."""
 
 from opscheck import Findings, Observe
-from opscheck.systems.postgres.expectations.custom import PostgresQuery
-from opscheck.systems.postgres.queries.custom import Select, Selected
+from opscheck.systems.postgres.databases import each_database
+from opscheck.systems.postgres.query import PostgresQuery, Select, Selected
 from opscheck.systems.postgres.readings.custom import (
     each_number,
     facts,
@@ -12,7 +12,6 @@ from opscheck.systems.postgres.readings.custom import (
     row_count,
     rows_untold,
 )
-from opscheck.systems.postgres.readings.databases import each_database
 
 
 def test_the_statement_yields_what_it_should(expectation: PostgresQuery, observe: Observe, findings: Findings) -> None:

@@ -4,13 +4,12 @@ from typing import Any
 
 from opscheck import Findings, Observe
 from opscheck.core.observation import CouldNotObserve
-from opscheck.systems.postgres.expectations.replication import PostgresReplication
-from opscheck.systems.postgres.queries.replication import Replication, Slot, Slots
-from opscheck.systems.postgres.readings import replicas as of_replicas
+from opscheck.systems.postgres import replicas as of_replicas
 from opscheck.systems.postgres.readings import slots as of_slots
 from opscheck.systems.postgres.readings import standby as of_standby
-from opscheck.systems.postgres.readings.replicas import Replica
 from opscheck.systems.postgres.readings.standby import Standstill
+from opscheck.systems.postgres.replicas import Replica
+from opscheck.systems.postgres.replication import PostgresReplication, Replication, Slot, Slots
 
 _EVIDENCE = 10
 _BY_ITS_CLOCK = "replies are dated by the replica's clock: one that is slow looks the same"

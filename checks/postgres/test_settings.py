@@ -4,9 +4,9 @@ from functools import partial
 
 from opscheck import Findings, Observe
 from opscheck.core.isolation import judge_all
-from opscheck.systems.postgres.expectations.settings import PostgresSettings
 from opscheck.systems.postgres.readings import releases, server_state, settings
 from opscheck.systems.postgres.readings.facts import report
+from opscheck.systems.postgres.settings import PostgresSettings
 
 _GROUPS = (
     settings.wrong_settings,

@@ -3,9 +3,7 @@
 from opscheck import Findings, Observe
 from opscheck.core.isolation import judge_all
 from opscheck.core.units import Percentage, format_duration
-from opscheck.systems.postgres.expectations.size import PostgresSize
-from opscheck.systems.postgres.queries.size import Sequences
-from opscheck.systems.postgres.readings.databases import each_database
+from opscheck.systems.postgres.databases import each_database
 from opscheck.systems.postgres.readings.size import (
     growth,
     largest,
@@ -18,6 +16,7 @@ from opscheck.systems.postgres.readings.size import (
     sized,
     total_of,
 )
+from opscheck.systems.postgres.size import PostgresSize, Sequences
 
 
 def test_databases_have_room_to_grow(expectation: PostgresSize, observe: Observe, findings: Findings) -> None:

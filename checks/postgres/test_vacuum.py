@@ -2,11 +2,11 @@
 
 from opscheck import Findings, Observe
 from opscheck.core.isolation import judge_all
-from opscheck.systems.postgres.expectations.vacuum import PostgresVacuum
 from opscheck.systems.postgres.readings.facts import report
 from opscheck.systems.postgres.readings.tables import tables_behind
 from opscheck.systems.postgres.readings.vacuum import oldest_databases
 from opscheck.systems.postgres.readings.xmin import keeping_rows
+from opscheck.systems.postgres.vacuum import PostgresVacuum
 
 
 def test_vacuum_keeps_up(expectation: PostgresVacuum, observe: Observe, findings: Findings) -> None:

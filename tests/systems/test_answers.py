@@ -6,15 +6,7 @@ import msgspec
 import pytest
 
 from opscheck.systems.host.queries import DiskAnswer, DiskUse, Filesystem, Inodes
-from opscheck.systems.postgres.queries.sessions import (
-    Holder,
-    Occupancy,
-    Refusal,
-    RefusedBy,
-    Sessions,
-    SessionsAnswer,
-    Share,
-)
+from opscheck.systems.postgres.connections import Holder, Occupancy, Refusal, RefusedBy, Sessions, SessionsAnswer, Share
 from opscheck.systems.tls.queries.certificates import Certificate
 from opscheck.systems.tls.queries.files import (
     CertificateFile,

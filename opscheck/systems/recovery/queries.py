@@ -8,7 +8,7 @@ import msgspec
 
 from opscheck.core.query import Permission, Query, Timestamp
 from opscheck.core.units import format_duration
-from opscheck.systems.postgres.queries.base import MakeDatabases
+from opscheck.systems.postgres.grants import MakeDatabases
 from opscheck.systems.stores.queries.names import name_template
 from opscheck.systems.stores.queries.permissions import S3Action
 

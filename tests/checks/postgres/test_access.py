@@ -10,7 +10,7 @@ from checks.postgres.test_access import test_opscheck_may_only_look as check
 from opscheck import PostgresTarget, Severity
 from opscheck.core.findings import Findings
 from opscheck.demo.postgres import PostgreSQL
-from opscheck.systems.postgres.expectations.identity import PostgresAccess
+from opscheck.systems.postgres.access import PostgresAccess
 from tests.servers.clients import superuser
 from tests.servers.looking import look
 from tests.servers.typing_in import type_in

@@ -10,7 +10,7 @@ from checks.postgres.test_activity import test_no_client_takes_too_long as check
 from opscheck import PostgresTarget, Severity
 from opscheck.core.findings import Findings
 from opscheck.core.observation import ProblemKind
-from opscheck.systems.postgres.expectations.activity import PostgresActivity
+from opscheck.systems.postgres.activity import PostgresActivity
 from opscheck.transport.processes import wait_until
 from tests.servers.clients import client, idle_in_transaction, long_query, state
 from tests.servers.looking import look, missing

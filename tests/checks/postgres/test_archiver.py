@@ -13,7 +13,7 @@ from opscheck import PostgresTarget, Severity
 from opscheck.core.findings import Findings
 from opscheck.core.observation import ProblemKind
 from opscheck.demo.postgres import PostgreSQL
-from opscheck.systems.postgres.expectations.archiver import PostgresArchiver
+from opscheck.systems.postgres.archiver import PostgresArchiver
 from opscheck.testing import expect
 from opscheck.transport.processes import wait_until
 from tests.servers.archiving import Archiving, archiving

@@ -15,7 +15,7 @@ from opscheck.core.findings import Findings
 from opscheck.core.observation import ProblemKind
 from opscheck.core.record import Finding, Measurement
 from opscheck.demo.postgres import PostgreSQL, installed_versions
-from opscheck.systems.postgres.expectations.connections import PostgresConnections
+from opscheck.systems.postgres.connections import PostgresConnections
 from tests.servers.clients import superuser
 from tests.servers.looking import look, missing
 from tests.servers.typing_in import suggested

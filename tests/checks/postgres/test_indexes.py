@@ -15,8 +15,7 @@ from opscheck.core.findings import Findings
 from opscheck.core.observation import ProblemKind
 from opscheck.core.probes import probe_for
 from opscheck.demo.postgres import DATABASE, PostgreSQL
-from opscheck.systems.postgres.expectations.indexes import PostgresIndexes
-from opscheck.systems.postgres.queries.indexes import AskUnusedIndexes
+from opscheck.systems.postgres.indexes import AskUnusedIndexes, PostgresIndexes
 from opscheck.testing import Answers, expect
 from opscheck.transport.processes import wait_until
 from tests.checks.postgres.commands import run_commands

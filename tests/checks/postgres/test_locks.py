@@ -13,7 +13,7 @@ from opscheck import PostgresTarget, Severity
 from opscheck.core.findings import Findings
 from opscheck.core.observation import ProblemKind
 from opscheck.demo.postgres import PostgreSQL
-from opscheck.systems.postgres.expectations.locks import PostgresLocks
+from opscheck.systems.postgres.locks import PostgresLocks
 from opscheck.transport.processes import wait_until
 from tests.servers.clients import Client, blocked, client, idle_in_transaction, long_query, state, superuser
 from tests.servers.looking import look, missing

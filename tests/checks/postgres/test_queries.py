@@ -14,9 +14,8 @@ from opscheck import PostgresTarget, Severity
 from opscheck.core.findings import Findings
 from opscheck.core.observation import ProblemKind, Sample
 from opscheck.demo.postgres import DATABASE, PostgreSQL, installed_versions
-from opscheck.systems.postgres.expectations.query_statistics import PostgresQueries
 from opscheck.systems.postgres.probe import open_session
-from opscheck.systems.postgres.queries.query_statistics import CountStatements, StatementCounters
+from opscheck.systems.postgres.queries import CountStatements, PostgresQueries, StatementCounters
 from tests.servers.fetching import cannot
 from tests.servers.looking import look, missing
 from tests.servers.typing_in import type_in

@@ -13,9 +13,8 @@ from opscheck.core.findings import Findings
 from opscheck.core.observation import CouldNotObserve, ProbeError, ProblemKind
 from opscheck.core.record import Measurement
 from opscheck.demo.postgres import PostgreSQL
-from opscheck.systems.postgres.expectations.custom import PostgresQuery
 from opscheck.systems.postgres.probe import open_session
-from opscheck.systems.postgres.queries.custom import Select
+from opscheck.systems.postgres.query import PostgresQuery, Select
 from tests.servers.looking import look, missing
 from tests.servers.typing_in import suggested, type_in
 

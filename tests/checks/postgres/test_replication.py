@@ -16,7 +16,7 @@ from opscheck.core.findings import Findings
 from opscheck.core.observation import ProblemKind
 from opscheck.core.record import Finding
 from opscheck.demo.postgres import PostgreSQL, installed_versions
-from opscheck.systems.postgres.expectations.replication import PostgresReplication
+from opscheck.systems.postgres.replication import PostgresReplication
 from opscheck.transport.processes import wait_until
 from tests.servers.looking import look, missing
 from tests.servers.replication import Replication, ask, replication, write

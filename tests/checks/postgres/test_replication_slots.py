@@ -15,9 +15,8 @@ from opscheck.core.findings import Findings
 from opscheck.core.observation import ProblemKind, Sample
 from opscheck.core.record import Finding
 from opscheck.demo.postgres import PostgreSQL
-from opscheck.systems.postgres.expectations.replication import PostgresReplication
 from opscheck.systems.postgres.probe import open_session
-from opscheck.systems.postgres.queries.replication import ReadSlots
+from opscheck.systems.postgres.replication import PostgresReplication, ReadSlots
 from tests.servers.looking import look, missing
 from tests.servers.replication import ask, replication, write
 from tests.servers.typing_in import type_in

@@ -14,8 +14,8 @@ from opscheck.core.findings import Findings
 from opscheck.core.observation import ProblemKind
 from opscheck.core.record import Measurement
 from opscheck.demo.postgres import PostgreSQL
-from opscheck.systems.postgres.expectations.settings import PostgresSettings
 from opscheck.systems.postgres.readings.releases import KNOWN_ON
+from opscheck.systems.postgres.settings import PostgresSettings
 from opscheck.transport.processes import wait_until
 from tests.servers.looking import look, missing
 from tests.servers.typing_in import type_in

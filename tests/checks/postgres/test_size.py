@@ -14,10 +14,9 @@ from opscheck.core.findings import Findings
 from opscheck.core.observation import ProblemKind, Sample
 from opscheck.core.record import Finding
 from opscheck.demo.postgres import DATABASE, PostgreSQL
-from opscheck.systems.postgres.expectations.size import PostgresSize
 from opscheck.systems.postgres.probe import open_session
 from opscheck.systems.postgres.probe.size import read_sizes
-from opscheck.systems.postgres.queries.size import AskSizes, LargestRelations
+from opscheck.systems.postgres.size import AskSizes, LargestRelations, PostgresSize
 from tests.servers.clients import superuser
 from tests.servers.looking import look, missing
 from tests.servers.typing_in import type_in

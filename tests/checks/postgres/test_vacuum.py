@@ -14,8 +14,7 @@ from opscheck.core.findings import Findings
 from opscheck.core.observation import ProblemKind
 from opscheck.core.probes import probe_for
 from opscheck.demo.postgres import DATABASE, PostgreSQL
-from opscheck.systems.postgres.expectations.vacuum import PostgresVacuum
-from opscheck.systems.postgres.queries.vacuum import AskTables, Tables
+from opscheck.systems.postgres.vacuum import AskTables, PostgresVacuum, Tables
 from opscheck.transport.processes import wait_until
 from tests.checks.postgres.commands import run_commands
 from tests.checks.postgres.worlds import eventually, snapshot

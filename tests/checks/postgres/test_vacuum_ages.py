@@ -13,7 +13,7 @@ from opscheck.core.findings import Findings
 from opscheck.core.observation import ProblemKind
 from opscheck.core.record import Finding
 from opscheck.demo.postgres import DATABASE, PostgreSQL
-from opscheck.systems.postgres.expectations.vacuum import PostgresVacuum
+from opscheck.systems.postgres.vacuum import PostgresVacuum
 from opscheck.transport.processes import wait_until
 from tests.checks.postgres.commands import run_commands
 from tests.checks.postgres.worlds import burn, burn_many, snapshot

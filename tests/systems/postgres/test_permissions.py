@@ -20,10 +20,10 @@ from opscheck.inspection import permissions as described_permissions
 from opscheck.inspection import read
 from opscheck.policy.kinds import import_bundled
 from opscheck.running.checks import bound_check
+from opscheck.systems.postgres.grants import ConnectGrant, OwnTables, RoleGrant, SequenceGrant
 from opscheck.systems.postgres.permissions import render
 from opscheck.systems.postgres.probe import open_session
-from opscheck.systems.postgres.queries.base import ConnectGrant, OwnTables, RoleGrant, SequenceGrant
-from opscheck.systems.postgres.queries.settings import ReadConfigurationFiles
+from opscheck.systems.postgres.settings import ReadConfigurationFiles
 from opscheck.testing import expect, judge
 from tests.servers.looking import answers_of
 

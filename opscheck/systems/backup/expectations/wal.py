@@ -9,10 +9,9 @@ from pydantic_core import PydanticCustomError
 from opscheck.core.expectation import Remediation
 from opscheck.core.query import Query
 from opscheck.core.units import Duration, Graded, PositiveCount, Timeout
-from opscheck.systems.postgres.expectations.base import InServer
-from opscheck.systems.postgres.expectations.replication import NamePatterns
-from opscheck.systems.postgres.queries.archiver import ReadArchiver
-from opscheck.systems.postgres.queries.replication import ReadReplication
+from opscheck.systems.postgres.archiver import ReadArchiver
+from opscheck.systems.postgres.replication import NamePatterns, ReadReplication
+from opscheck.systems.postgres.server import InServer
 
 Way = Literal["archive", "replicas"]
 

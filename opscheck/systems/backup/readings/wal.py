@@ -8,11 +8,11 @@ from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.query import Query
 from opscheck.core.units import Duration
 from opscheck.systems.backup.expectations.wal import BackupWal, Way
-from opscheck.systems.postgres.queries.archiver import Archiving
-from opscheck.systems.postgres.queries.replication import Replication
-from opscheck.systems.postgres.readings import replicas as of_replicas
+from opscheck.systems.postgres import replicas as of_replicas
+from opscheck.systems.postgres.archiver import Archiving
 from opscheck.systems.postgres.readings.archiver import not_archiving, unarchived, waiting
-from opscheck.systems.postgres.readings.replicas import Replica
+from opscheck.systems.postgres.replicas import Replica
+from opscheck.systems.postgres.replication import Replication
 
 _BY_ITS_CLOCK = "replies are dated by the replica's clock: one that is slow looks the same"
 

@@ -2,9 +2,9 @@
 
 import msgspec
 
+from opscheck.systems.postgres.access import AskOwnRole, OwnRole
 from opscheck.systems.postgres.probe.libpq import Connection
 from opscheck.systems.postgres.probe.statements import one_row
-from opscheck.systems.postgres.queries.identity import AskOwnRole, OwnRole
 
 # Who logged in, and not who SET ROLE made of it: whoever has the dsn can RESET ROLE.
 _OWN_ROLE = """

@@ -4,10 +4,11 @@ from collections.abc import Iterable
 
 import msgspec
 
+from opscheck.systems.postgres.activity import Activity, ActivityAnswer
 from opscheck.systems.postgres.probe.libpq import Connection
 from opscheck.systems.postgres.probe.query_text import masked
 from opscheck.systems.postgres.probe.statements import Row, Versions, one_row, rows
-from opscheck.systems.postgres.queries.activity import Activity, ActivityAnswer, Session
+from opscheck.systems.postgres.sessions import Session
 
 _SESSIONS_TOLD = 1000
 

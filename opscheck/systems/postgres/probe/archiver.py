@@ -2,9 +2,9 @@
 
 import msgspec
 
+from opscheck.systems.postgres.archiver import Archiving, ReadArchiver
 from opscheck.systems.postgres.probe.libpq import Connection
 from opscheck.systems.postgres.probe.statements import Versions, one_row
-from opscheck.systems.postgres.queries.archiver import Archiving, ReadArchiver
 
 # archive_command may hold a secret, so what is asked of it is asked on the server. `archive_library` came with 15.
 # pg_walfile_name_offset cannot be called on a standby; the place in a segment is the remainder.

@@ -2,9 +2,9 @@
 
 import msgspec
 
+from opscheck.systems.postgres.connections import Occupancy, Sessions, SessionsAnswer
 from opscheck.systems.postgres.probe.libpq import Connection
 from opscheck.systems.postgres.probe.statements import Versions, one_row
-from opscheck.systems.postgres.queries.sessions import Occupancy, Sessions, SessionsAnswer
 
 _HOLDERS = 20
 

@@ -2,9 +2,7 @@
 
 import msgspec
 
-from opscheck.systems.postgres.probe.libpq import Connection
-from opscheck.systems.postgres.probe.statements import COUNTED_SINCE, LOCKED, Versions, one_row
-from opscheck.systems.postgres.queries.indexes import (
+from opscheck.systems.postgres.indexes import (
     AskDuplicateIndexes,
     AskInvalidIndexes,
     AskUnusedIndexes,
@@ -12,6 +10,8 @@ from opscheck.systems.postgres.queries.indexes import (
     InvalidIndexes,
     UnusedIndexes,
 )
+from opscheck.systems.postgres.probe.libpq import Connection
+from opscheck.systems.postgres.probe.statements import COUNTED_SINCE, LOCKED, Versions, one_row
 
 _NAMED = 100
 

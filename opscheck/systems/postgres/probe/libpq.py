@@ -13,8 +13,8 @@ from psycopg.conninfo import make_conninfo
 from psycopg.rows import TupleRow
 
 from opscheck.core.observation import ProbeError, ProblemKind
+from opscheck.systems.postgres.connections import Refusal, RefusedBy
 from opscheck.systems.postgres.probe.refusals import no_server, refused
-from opscheck.systems.postgres.queries.sessions import Refusal, RefusedBy
 
 Connection: TypeAlias = psycopg.Connection[TupleRow]
 

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from opscheck.systems.postgres.locks import Locks, LocksAnswer
 from opscheck.systems.postgres.probe.activity import sessions_of
 from opscheck.systems.postgres.probe.libpq import Connection
 from opscheck.systems.postgres.probe.statements import Row, Versions, one_row, rows
-from opscheck.systems.postgres.queries.locks import Locks, LocksAnswer
 
 _WAITERS_TOLD, _PREPARED_TOLD, _HOLDERS_TOLD = 200, 50, 5
 

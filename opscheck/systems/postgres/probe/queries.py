@@ -8,8 +8,7 @@ from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.systems.postgres.probe.libpq import Connection
 from opscheck.systems.postgres.probe.query_text import masked
 from opscheck.systems.postgres.probe.statements import Row, Versions, one_row, rows
-from opscheck.systems.postgres.queries.base import identifier
-from opscheck.systems.postgres.queries.query_statistics import (
+from opscheck.systems.postgres.queries import (
     CountStatements,
     ReadStatements,
     StatementCounters,
@@ -17,6 +16,7 @@ from opscheck.systems.postgres.queries.query_statistics import (
     StatementText,
     StatementTexts,
 )
+from opscheck.systems.postgres.server import identifier
 
 _MOST = 5000
 _SHOWN = 1000  # texts, of the statements with the most execution time: to mask one takes its time

@@ -18,8 +18,8 @@ from psycopg.rows import TupleRow
 
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.systems.postgres.probe.libpq import Connection
-from opscheck.systems.postgres.queries.base import identifier
-from opscheck.systems.postgres.queries.custom import Select, Selected
+from opscheck.systems.postgres.query import Select, Selected
+from opscheck.systems.postgres.server import identifier
 
 _CUT = 200
 # It is run to its end, so it is planned for that.

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from opscheck.core.observation import ProbeError, ProblemKind
-from opscheck.systems.postgres.queries.base import identifier
+from opscheck.systems.postgres.server import identifier
 
 _BAD_PASSWORD, _BAD_IDENTITY, _PERMISSION_DENIED = "28P01", "28000", "42501"
 _NO_SUCH_DATABASE, _CLOSED_DATABASE = "3D000", "55000"

@@ -6,7 +6,7 @@ import msgspec
 
 from opscheck.systems.postgres.probe.libpq import Connection
 from opscheck.systems.postgres.probe.statements import Row, Versions, one_row, rows
-from opscheck.systems.postgres.queries.replication import (
+from opscheck.systems.postgres.replication import (
     ReadReplication,
     ReadSlots,
     Receiver,

@@ -13,12 +13,13 @@ import psycopg
 
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.core.query import Query
+from opscheck.systems.postgres.connections import Refusal, Sessions, SessionsAnswer
+from opscheck.systems.postgres.databases import DatabaseQuery
 from opscheck.systems.postgres.probe.libpq import TOO_MANY_CONNECTIONS, Connection, TooManyConnections, connect
 from opscheck.systems.postgres.probe.readers import read_answer
 from opscheck.systems.postgres.probe.refusals import NO_CONNECTION
 from opscheck.systems.postgres.probe.statements import Reader
-from opscheck.systems.postgres.queries.base import DatabaseQuery, PostgresQuery, identifier
-from opscheck.systems.postgres.queries.sessions import Refusal, Sessions, SessionsAnswer
+from opscheck.systems.postgres.server import ServerQuery, identifier
 from opscheck.systems.postgres.target import PostgresTarget
 from opscheck.transport.connection_lock import own_deadline, turn
 
@@ -179,7 +180,7 @@ class PostgresSession:
 
     def _require(self, connection: Connection, query: Query[Any]) -> None:
         """Make sure of the roles without which the answer would not be true. Raises ProbeError with the GRANT."""
-        for grant in query.needs if isinstance(query, PostgresQuery) else ():
+        for grant in query.needs if isinstance(query, ServerQuery) else ():
             if grant.role not in self._granted:
                 self._granted[grant.role] = _has_role(connection, grant.role)
             if not self._granted[grant.role]:

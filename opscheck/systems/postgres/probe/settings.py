@@ -8,8 +8,8 @@ from opscheck.core.masking import mask_secrets
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.systems.postgres.probe.libpq import Connection
 from opscheck.systems.postgres.probe.statements import Row, Versions, one_row, rows
-from opscheck.systems.postgres.queries.base import identifier
-from opscheck.systems.postgres.queries.settings import (
+from opscheck.systems.postgres.server import identifier
+from opscheck.systems.postgres.settings import (
     CONFIGURATION_GRANTS,
     AskCollations,
     AskConfigurationFiles,

@@ -7,7 +7,7 @@ import psycopg
 
 from opscheck.systems.postgres.probe.libpq import Connection
 from opscheck.systems.postgres.probe.statements import Row, Versions, one_row, renew_transaction, rows
-from opscheck.systems.postgres.queries.size import (
+from opscheck.systems.postgres.size import (
     AskSizes,
     DatabaseSize,
     LargestRelations,

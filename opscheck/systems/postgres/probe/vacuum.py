@@ -4,7 +4,7 @@ import msgspec
 
 from opscheck.systems.postgres.probe.libpq import Connection
 from opscheck.systems.postgres.probe.statements import COUNTED_SINCE, LOCKED, Versions, major_version, one_row, rows
-from opscheck.systems.postgres.queries.vacuum import (
+from opscheck.systems.postgres.vacuum import (
     Ages,
     AskAges,
     AskTables,

@@ -6,10 +6,9 @@ from datetime import datetime
 
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.units import Duration, Graded
-from opscheck.systems.postgres.expectations.activity import Allowed, PostgresActivity
-from opscheck.systems.postgres.queries.activity import CLIENT, ActivityAnswer, Session
+from opscheck.systems.postgres.activity import ActivityAnswer, Allowed, PostgresActivity
 from opscheck.systems.postgres.readings.breaches import Breach, Held, breach
-from opscheck.systems.postgres.readings.sessions import doing, statement, told
+from opscheck.systems.postgres.sessions import CLIENT, Session, doing, statement, told
 
 TOLD = 20
 """So many sessions get a finding of their own; the others are counted."""

@@ -6,8 +6,7 @@ from typing import Protocol
 
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.units import Duration, Graded, format_bytes
-from opscheck.systems.postgres.expectations.archiver import PostgresArchiver
-from opscheck.systems.postgres.queries.archiver import Archiving, ReadArchiver
+from opscheck.systems.postgres.archiver import Archiving, PostgresArchiver, ReadArchiver
 
 # A checkpoint and a snapshot of running transactions; an idle server writes no more into a segment.
 _OF_ITS_OWN = 1000

@@ -5,8 +5,15 @@ from dataclasses import dataclass
 
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.units import Percentage
-from opscheck.systems.postgres.expectations.connections import PostgresConnections
-from opscheck.systems.postgres.queries.sessions import Holder, Occupancy, Refusal, RefusedBy, SessionsAnswer, Share
+from opscheck.systems.postgres.connections import (
+    Holder,
+    Occupancy,
+    PostgresConnections,
+    Refusal,
+    RefusedBy,
+    SessionsAnswer,
+    Share,
+)
 
 _EVIDENCE = 5
 

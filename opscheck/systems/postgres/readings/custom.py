@@ -5,9 +5,8 @@ from collections.abc import Iterator
 
 from opscheck.core.findings import Observe
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
-from opscheck.systems.postgres.expectations.custom import PostgresQuery
-from opscheck.systems.postgres.queries.custom import Select, Selected
-from opscheck.systems.postgres.readings.databases import each_database
+from opscheck.systems.postgres.databases import each_database
+from opscheck.systems.postgres.query import PostgresQuery, Select, Selected
 
 _LINES = 10
 _ROWS_TOLD = 20

@@ -75,8 +75,3 @@ def _severity(one: Number | Trouble, limit: Graded[Any] | None) -> Severity | No
     if isinstance(one, Trouble):
         return one.severity
     return None if limit is None else limit.severity(one.observed)
-
-
-def connectable(database: str) -> bool:
-    r"""Whether psql's `\connect` takes this for a name; what looks like a connection string would lead elsewhere."""
-    return bool(database) and "=" not in database and "://" not in database

@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from opscheck.systems.postgres.expectations.identity import PostgresAccess
-from opscheck.systems.postgres.queries.identity import OwnRole
+from opscheck.systems.postgres.access import OwnRole, PostgresAccess
 
 
 @dataclass(frozen=True)

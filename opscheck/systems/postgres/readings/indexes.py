@@ -6,9 +6,8 @@ from typing import TypeAlias, TypeVar
 from opscheck.core.findings import Observe
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.units import ByteSize, format_bytes, format_duration
-from opscheck.systems.postgres.expectations.indexes import PostgresIndexes
-from opscheck.systems.postgres.queries.base import DatabaseQuery
-from opscheck.systems.postgres.queries.indexes import (
+from opscheck.systems.postgres.databases import DatabaseQuery, connectable, each_database
+from opscheck.systems.postgres.indexes import (
     AskDuplicateIndexes,
     AskInvalidIndexes,
     AskUnusedIndexes,
@@ -16,11 +15,11 @@ from opscheck.systems.postgres.queries.indexes import (
     DuplicateIndexes,
     Index,
     InvalidIndexes,
+    PostgresIndexes,
     UnusedIndex,
     UnusedIndexes,
 )
-from opscheck.systems.postgres.readings.databases import each_database
-from opscheck.systems.postgres.readings.facts import Number, Trouble, bounded, connectable
+from opscheck.systems.postgres.readings.facts import Number, Trouble, bounded
 
 _TIME = "%Y-%m-%d %H:%M:%S %Z"
 

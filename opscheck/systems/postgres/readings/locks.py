@@ -6,12 +6,17 @@ from datetime import datetime
 from functools import cached_property
 
 from opscheck.core.units import Duration, Percentage, format_duration
-from opscheck.systems.postgres.expectations.locks import PostgresLocks
-from opscheck.systems.postgres.queries.activity import Session
-from opscheck.systems.postgres.queries.locks import LockHolder, LocksAnswer, LockTable, PreparedTransaction, Waiter
+from opscheck.systems.postgres.locks import (
+    LockHolder,
+    LocksAnswer,
+    LockTable,
+    PostgresLocks,
+    PreparedTransaction,
+    Waiter,
+)
 from opscheck.systems.postgres.readings.blocking import Node, Root, roots
 from opscheck.systems.postgres.readings.breaches import Breach, Held, breach
-from opscheck.systems.postgres.readings.sessions import doing, statement, told
+from opscheck.systems.postgres.sessions import Session, doing, statement, told
 
 TOLD = 20
 """So many roots, and so many prepared transactions, get a finding of their own; the others are counted."""

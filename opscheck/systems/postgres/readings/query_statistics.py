@@ -10,8 +10,7 @@ from opscheck.core.intervals import Interval, interval
 from opscheck.core.limits import values
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.units import Duration, Percentage, format_duration
-from opscheck.systems.postgres.expectations.query_statistics import PostgresQueries
-from opscheck.systems.postgres.queries.query_statistics import Place, StatementCounters, StatementCounts, StatementText
+from opscheck.systems.postgres.queries import Place, PostgresQueries, StatementCounters, StatementCounts, StatementText
 
 _GENERIC_PLAN_SINCE = 160_000
 _TEXT_OF_EVIDENCE = 120

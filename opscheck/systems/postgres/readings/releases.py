@@ -7,9 +7,8 @@ from typing import Any
 from opscheck.core.findings import Observe
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.units import Duration, Graded
-from opscheck.systems.postgres.expectations.settings import PostgresSettings
-from opscheck.systems.postgres.queries.settings import ServerState
 from opscheck.systems.postgres.readings.facts import Number
+from opscheck.systems.postgres.settings import PostgresSettings, ServerState
 
 KNOWN_ON = date(2026, 8, 13)
 """The day of the newest releases below; whoever edits them sets it."""

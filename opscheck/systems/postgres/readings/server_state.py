@@ -6,11 +6,10 @@ from datetime import UTC, datetime
 
 from opscheck.core.findings import Observe
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
-from opscheck.systems.postgres.expectations.setting_rules import ExtensionRule
-from opscheck.systems.postgres.expectations.settings import PostgresSettings
-from opscheck.systems.postgres.queries.settings import AskCollations, AskExtensions, Extension, Extensions
-from opscheck.systems.postgres.readings.databases import each_database
-from opscheck.systems.postgres.readings.facts import Trouble, connectable
+from opscheck.systems.postgres.databases import connectable, each_database
+from opscheck.systems.postgres.readings.facts import Trouble
+from opscheck.systems.postgres.setting_rules import ExtensionRule
+from opscheck.systems.postgres.settings import AskCollations, AskExtensions, Extension, Extensions, PostgresSettings
 
 _DATABASES_TELL_SINCE = 15
 

@@ -7,12 +7,10 @@ import msgspec
 
 from opscheck.core.findings import Observe
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
-from opscheck.systems.postgres.expectations.setting_rules import SettingRule
-from opscheck.systems.postgres.expectations.settings import FALLBACKS, PostgresSettings
-from opscheck.systems.postgres.queries.base import identifier
-from opscheck.systems.postgres.queries.settings import Setting, Settings
 from opscheck.systems.postgres.readings.facts import Trouble
-from opscheck.systems.postgres.readings.setting_values import NotComparableError, keeps, shown, wanted
+from opscheck.systems.postgres.server import identifier
+from opscheck.systems.postgres.setting_rules import NotComparableError, Setting, SettingRule, keeps, shown, wanted
+from opscheck.systems.postgres.settings import FALLBACKS, PostgresSettings, Settings
 
 _RESTART = "postmaster"
 # They take lists, which ALTER SYSTEM wants one element after the other; or nothing can set them.

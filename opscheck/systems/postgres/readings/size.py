@@ -7,12 +7,13 @@ from opscheck.core.findings import Observe
 from opscheck.core.intervals import no_sample_aged, sample_aged
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.units import Percentage, format_bytes, format_duration
-from opscheck.systems.postgres.expectations.size import PostgresSize
-from opscheck.systems.postgres.queries.base import DatabaseNames, DatabaseQuery, identifier
-from opscheck.systems.postgres.queries.size import (
+from opscheck.systems.postgres.databases import DatabaseNames, DatabaseQuery
+from opscheck.systems.postgres.server import identifier
+from opscheck.systems.postgres.size import (
     AskSizes,
     DatabaseSize,
     LargestRelations,
+    PostgresSize,
     Relations,
     RelationSize,
     Sequence,

@@ -7,8 +7,7 @@ from fnmatch import fnmatchcase
 from opscheck.core.findings import Observe
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind, Sample
 from opscheck.core.units import ByteSize, Duration, Graded, format_duration
-from opscheck.systems.postgres.expectations.replication import PostgresReplication
-from opscheck.systems.postgres.queries.replication import Slot, Slots
+from opscheck.systems.postgres.replication import PostgresReplication, Slot, Slots
 
 _LOST, _UNRESERVED = "lost", "unreserved"
 _SUGGESTED = ByteSize(20_000_000_000)

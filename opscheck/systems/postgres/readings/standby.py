@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.units import ByteSize, Duration, format_bytes, format_duration
-from opscheck.systems.postgres.expectations.replication import PostgresReplication
-from opscheck.systems.postgres.queries.replication import Receiver, Replay, Replication
-from opscheck.systems.postgres.readings.replicas import DEFAULT_SILENCE
+from opscheck.systems.postgres.replicas import DEFAULT_SILENCE
+from opscheck.systems.postgres.replication import PostgresReplication, Receiver, Replay, Replication
 
 _STREAMING = "streaming"
 _NOT_PAUSED = "not paused"

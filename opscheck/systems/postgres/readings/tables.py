@@ -7,11 +7,10 @@ from datetime import datetime
 from opscheck.core.findings import Observe
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.units import Duration, Graded, Percentage, format_duration
-from opscheck.systems.postgres.expectations.vacuum import PostgresVacuum
-from opscheck.systems.postgres.queries.vacuum import AskTables, Table, Tables, XminHolder
-from opscheck.systems.postgres.readings.databases import each_database
-from opscheck.systems.postgres.readings.facts import Number, Trouble, bounded, connectable
+from opscheck.systems.postgres.databases import connectable, each_database
+from opscheck.systems.postgres.readings.facts import Number, Trouble, bounded
 from opscheck.systems.postgres.readings.xmin import holder_facts, holder_of_rows, holders_aside, told
+from opscheck.systems.postgres.vacuum import AskTables, PostgresVacuum, Table, Tables, XminHolder
 
 _TIME = "%Y-%m-%d %H:%M:%S %Z"
 

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 from opscheck.core.findings import Observe
 from opscheck.core.units import Percentage
-from opscheck.systems.postgres.expectations.vacuum import PostgresVacuum
-from opscheck.systems.postgres.queries.vacuum import Ages, DatabaseAge, XminHolder
-from opscheck.systems.postgres.readings.facts import Number, connectable
+from opscheck.systems.postgres.databases import connectable
+from opscheck.systems.postgres.readings.facts import Number
 from opscheck.systems.postgres.readings.xmin import holder_facts, holder_of_age, holders_aside, told
+from opscheck.systems.postgres.vacuum import Ages, DatabaseAge, PostgresVacuum, XminHolder
 
 _LAST = 2**31
 _OTHERS = 5

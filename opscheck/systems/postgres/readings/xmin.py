@@ -6,9 +6,9 @@ from datetime import datetime
 from opscheck.core.findings import Observe
 from opscheck.core.observation import Problem
 from opscheck.core.units import Count, Duration, Graded, format_duration
-from opscheck.systems.postgres.expectations.vacuum import PostgresVacuum
-from opscheck.systems.postgres.queries.vacuum import HolderKind, XminHolder, XminHolders
-from opscheck.systems.postgres.readings.facts import Number, connectable
+from opscheck.systems.postgres.databases import connectable
+from opscheck.systems.postgres.readings.facts import Number
+from opscheck.systems.postgres.vacuum import HolderKind, PostgresVacuum, XminHolder, XminHolders
 
 _MANY = 1_000_000
 

@@ -14,7 +14,7 @@ from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.systems.postgres.probe import open_session
 from opscheck.systems.postgres.probe.libpq import connect
 from opscheck.systems.postgres.probe.session import PostgresSession
-from opscheck.systems.postgres.queries.custom import Select, Selected
+from opscheck.systems.postgres.query import Select, Selected
 from opscheck.systems.postgres.target import PostgresTarget
 from opscheck.systems.recovery.drilling.server import Scratch
 from opscheck.systems.recovery.queries import Asserted, Assertion

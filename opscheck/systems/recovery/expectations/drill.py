@@ -14,7 +14,7 @@ from opscheck.core.units import ByteSize, Duration, Graded, Timeout, format_valu
 from opscheck.systems.backup.expectations.base import OfSeries
 from opscheck.systems.backup.expectations.buckets import aws, of_bucket, of_other_places
 from opscheck.systems.backup.expectations.series import Backup, Series
-from opscheck.systems.postgres.expectations.select_statements import SelectStatement
+from opscheck.systems.postgres.select_statements import SelectStatement
 from opscheck.systems.recovery.queries import CLEANING_TAKES_AT_MOST_S, DRILLS, Assertion, PerformDrill
 from opscheck.systems.recovery.target import AssertionLimits, DrillLimits, DrillPlace, DrillRecords, ScratchServer
 from opscheck.systems.stores.target import S3Target

@@ -7,7 +7,7 @@ import pytest
 from checks.backup.test_wal import test_little_would_be_lost_with_the_server as check
 from opscheck import Findings, PostgresTarget, Severity
 from opscheck.systems.backup.expectations.wal import BackupWal
-from opscheck.systems.postgres.queries.replication import Replication, Sender
+from opscheck.systems.postgres.replication import Replication, Sender
 from opscheck.testing import expect, judge
 from tests.servers.looking import missing
 from tests.systems.postgres.readings.test_archiver import ago, archiving

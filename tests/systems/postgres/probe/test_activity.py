@@ -6,9 +6,9 @@ import msgspec
 import pytest
 
 from opscheck import PostgresTarget
+from opscheck.systems.postgres.activity import Activity, ActivityAnswer
+from opscheck.systems.postgres.locks import Locks
 from opscheck.systems.postgres.probe import activity, open_session
-from opscheck.systems.postgres.queries.activity import Activity, ActivityAnswer
-from opscheck.systems.postgres.queries.locks import Locks
 from tests.servers.clients import blocked, client, idle_in_transaction, long_query
 
 SECRET = "hunter2"

@@ -13,8 +13,8 @@ import trustme
 from psycopg.conninfo import make_conninfo
 
 from opscheck.core.observation import ProbeError, Problem, ProblemKind
+from opscheck.systems.postgres.connections import RefusedBy
 from opscheck.systems.postgres.probe.libpq import TooManyConnections, connect
-from opscheck.systems.postgres.queries.sessions import RefusedBy
 from opscheck.transport.processes import free_port
 
 Serve = Callable[[socket.socket], None]

@@ -9,11 +9,11 @@ import pytest
 from opscheck import PostgresTarget
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.demo.postgres import DATABASE, PostgreSQL
+from opscheck.systems.postgres.connections import Sessions
+from opscheck.systems.postgres.databases import ListDatabases
 from opscheck.systems.postgres.probe import PostgresSession, open_session
-from opscheck.systems.postgres.queries.base import ListDatabases
-from opscheck.systems.postgres.queries.identity import AskIdentity
-from opscheck.systems.postgres.queries.sessions import Sessions
-from opscheck.systems.postgres.queries.size import Sequences
+from opscheck.systems.postgres.server import AskIdentity
+from opscheck.systems.postgres.size import Sequences
 from tests.servers.pgbouncer import PgBouncer
 
 SETTINGS = ("default_transaction_read_only", "statement_timeout", "lock_timeout", "jit")

@@ -9,8 +9,9 @@ import pytest
 from opscheck import PostgresTarget, Query
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.systems import postgres
+from opscheck.systems.postgres.databases import DatabaseQuery
+from opscheck.systems.postgres.grants import RoleGrant
 from opscheck.systems.postgres.probe import PostgresSession, open_session, readers
-from opscheck.systems.postgres.queries.base import DatabaseQuery, RoleGrant
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ import pytest
 from opscheck import PostgresTarget
 from opscheck.demo.postgres import PostgreSQL
 from opscheck.systems.postgres.probe import open_session
-from opscheck.systems.postgres.queries.replication import ReadReplication, Sender
-from opscheck.systems.postgres.queries.replication import Replication as Answer
+from opscheck.systems.postgres.replication import ReadReplication, Sender
+from opscheck.systems.postgres.replication import Replication as Answer
 from opscheck.transport.processes import wait_until
 from tests.servers.replication import Replication, replication, write
 

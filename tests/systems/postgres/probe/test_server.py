@@ -8,7 +8,7 @@ from opscheck.core.query import Identity
 from opscheck.systems.postgres.probe import open_session, statements
 from opscheck.systems.postgres.probe import server as server_readers
 from opscheck.systems.postgres.probe.statements import Versions
-from opscheck.systems.postgres.queries.identity import AskIdentity
+from opscheck.systems.postgres.server import AskIdentity
 
 
 @pytest.fixture(name="asked")

@@ -12,17 +12,9 @@ import pytest
 
 from opscheck import PostgresTarget, Query
 from opscheck.core.observation import ProbeError, Problem, ProblemKind
+from opscheck.systems.postgres.connections import Holder, Occupancy, Refusal, RefusedBy, Sessions, SessionsAnswer, Share
 from opscheck.systems.postgres.probe import PostgresSession, open_session
 from opscheck.systems.postgres.probe.session import _problem
-from opscheck.systems.postgres.queries.sessions import (
-    Holder,
-    Occupancy,
-    Refusal,
-    RefusedBy,
-    Sessions,
-    SessionsAnswer,
-    Share,
-)
 
 SESSIONS = Sessions("database")
 

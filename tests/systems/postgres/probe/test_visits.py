@@ -9,11 +9,11 @@ from opscheck.core.observation import ProbeError, Problem, ProblemKind
 from opscheck.demo.postgres import DATABASE
 from opscheck.gathering.gatherer import Gatherer
 from opscheck.gathering.plan import Asked
+from opscheck.systems.postgres.databases import DatabaseNames, ListDatabases
+from opscheck.systems.postgres.indexes import AskDuplicateIndexes
 from opscheck.systems.postgres.probe import PostgresSession, open_session
-from opscheck.systems.postgres.queries.base import DatabaseNames, ListDatabases
-from opscheck.systems.postgres.queries.indexes import AskDuplicateIndexes
-from opscheck.systems.postgres.queries.size import LargestRelations, Sequences
-from opscheck.systems.postgres.queries.vacuum import AskTables
+from opscheck.systems.postgres.size import LargestRelations, Sequences
+from opscheck.systems.postgres.vacuum import AskTables
 from opscheck.transport.processes import wait_until
 from tests.servers.clients import superuser
 

@@ -6,10 +6,9 @@ import pytest
 
 from opscheck import PostgresTarget, Severity
 from opscheck.core.observation import CouldNotObserve
-from opscheck.systems.postgres.expectations.activity import PostgresActivity
-from opscheck.systems.postgres.queries.activity import ActivityAnswer, Session
+from opscheck.systems.postgres.activity import ActivityAnswer, PostgresActivity
 from opscheck.systems.postgres.readings.activity import Judged
-from opscheck.systems.postgres.readings.sessions import told
+from opscheck.systems.postgres.sessions import Session, told
 from opscheck.testing import expect
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

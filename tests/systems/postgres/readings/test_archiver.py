@@ -7,8 +7,7 @@ import pytest
 
 from opscheck import PostgresTarget
 from opscheck.core.observation import CouldNotObserve
-from opscheck.systems.postgres.expectations.archiver import PostgresArchiver
-from opscheck.systems.postgres.queries.archiver import Archiving
+from opscheck.systems.postgres.archiver import Archiving, PostgresArchiver
 from opscheck.systems.postgres.readings.archiver import must_archive, not_archiving, unarchived, waiting
 from opscheck.testing import expect
 

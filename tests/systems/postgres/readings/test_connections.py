@@ -6,8 +6,7 @@ from hypothesis import strategies as st
 
 from opscheck import PostgresTarget
 from opscheck.core.observation import CouldNotObserve
-from opscheck.systems.postgres.expectations.connections import PostgresConnections
-from opscheck.systems.postgres.queries.sessions import Holder, Occupancy, SessionsAnswer, Share
+from opscheck.systems.postgres.connections import Holder, Occupancy, PostgresConnections, SessionsAnswer, Share
 from opscheck.systems.postgres.readings.connections import Slots, connection_slots
 from opscheck.testing import expect
 

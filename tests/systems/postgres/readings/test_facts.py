@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opscheck import Graded, Severity
-from opscheck.systems.postgres.readings.facts import MOST, Number, Trouble, bounded, connectable
+from opscheck.systems.postgres.databases import connectable
+from opscheck.systems.postgres.readings.facts import MOST, Number, Trouble, bounded
 
 LIMIT = Graded(steps=((Severity.P3, 10), (Severity.P2, 100)))
 

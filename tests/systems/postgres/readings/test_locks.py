@@ -7,10 +7,16 @@ import pytest
 from checks.postgres.test_locks import test_nobody_waits_long_for_a_lock as check
 from opscheck import PostgresTarget, Severity
 from opscheck.core.findings import Findings
-from opscheck.systems.postgres.expectations.locks import PostgresLocks
-from opscheck.systems.postgres.queries.activity import Session
-from opscheck.systems.postgres.queries.locks import LockHolder, LocksAnswer, LockTable, PreparedTransaction, Waiter
+from opscheck.systems.postgres.locks import (
+    LockHolder,
+    LocksAnswer,
+    LockTable,
+    PostgresLocks,
+    PreparedTransaction,
+    Waiter,
+)
 from opscheck.systems.postgres.readings.locks import largest_holders, share
+from opscheck.systems.postgres.sessions import Session
 from opscheck.testing import expect, judge
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

@@ -7,9 +7,9 @@ import pytest
 from checks.postgres.test_queries import test_statements_are_fast as check
 from opscheck import Findings, PostgresTarget
 from opscheck.core.observation import ProblemKind, Sample
-from opscheck.systems.postgres.expectations.query_statistics import PostgresQueries
-from opscheck.systems.postgres.queries.query_statistics import (
+from opscheck.systems.postgres.queries import (
     CountStatements,
+    PostgresQueries,
     ReadStatements,
     StatementCounters,
     StatementCounts,

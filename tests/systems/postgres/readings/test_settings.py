@@ -8,9 +8,9 @@ import pytest
 
 from checks.postgres.test_settings import test_the_server_is_set_up_as_it_should_be as check
 from opscheck import Findings, PostgresTarget, Severity
-from opscheck.systems.postgres.expectations.settings import PostgresSettings
-from opscheck.systems.postgres.queries.base import NEWEST_KNOWN
-from opscheck.systems.postgres.queries.settings import (
+from opscheck.systems.postgres.readings import releases
+from opscheck.systems.postgres.server import NEWEST_KNOWN
+from opscheck.systems.postgres.settings import (
     AskCollations,
     AskExtensions,
     AskServerState,
@@ -19,9 +19,9 @@ from opscheck.systems.postgres.queries.settings import (
     DatabaseState,
     Extension,
     Extensions,
+    PostgresSettings,
     ServerState,
 )
-from opscheck.systems.postgres.readings import releases
 from opscheck.testing import expect, judge
 from tests.servers.looking import missing
 

@@ -9,11 +9,12 @@ from opscheck import PostgresTarget, Severity
 from opscheck.core.findings import Findings
 from opscheck.core.isolation import judge_all
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind, Sample
-from opscheck.systems.postgres.expectations.size import PostgresSize
-from opscheck.systems.postgres.queries.size import (
+from opscheck.systems.postgres.readings.size import sequence_detail, sequence_facts
+from opscheck.systems.postgres.size import (
     AskSizes,
     DatabaseSize,
     LargestRelations,
+    PostgresSize,
     Relations,
     RelationSize,
     Sequence,
@@ -21,7 +22,6 @@ from opscheck.systems.postgres.queries.size import (
     SequencesAnswer,
     Sizes,
 )
-from opscheck.systems.postgres.readings.size import sequence_detail, sequence_facts
 from opscheck.testing import NOON, Answers, expect
 
 TARGET = PostgresTarget(kind="postgres", dsn="postgresql://someone@127.0.0.1/shop")

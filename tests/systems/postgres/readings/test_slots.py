@@ -8,9 +8,8 @@ import pytest
 from checks.postgres.test_replication import test_replicas_are_there_and_near as check
 from opscheck import PostgresTarget, Severity
 from opscheck.core.observation import CouldNotObserve, Sample
-from opscheck.systems.postgres.expectations.replication import PostgresReplication
-from opscheck.systems.postgres.queries.replication import ReadSlots, Slot, Slots
 from opscheck.systems.postgres.readings.slots import described, keep_size, lost, nearly_lost
+from opscheck.systems.postgres.replication import PostgresReplication, ReadSlots, Slot, Slots
 from opscheck.testing import NOON, expect, judge
 
 TARGET = PostgresTarget(kind="postgres", dsn="postgresql://someone@127.0.0.1/shop")

@@ -6,8 +6,6 @@ import pytest
 
 from opscheck import PostgresTarget
 from opscheck.core.observation import CouldNotObserve
-from opscheck.systems.postgres.expectations.replication import PostgresReplication
-from opscheck.systems.postgres.queries.replication import Receiver, Replay, Replication
 from opscheck.systems.postgres.readings.standby import (
     cut_off,
     lag_detail,
@@ -16,6 +14,7 @@ from opscheck.systems.postgres.readings.standby import (
     replay_lag,
     unreplayed_bytes,
 )
+from opscheck.systems.postgres.replication import PostgresReplication, Receiver, Replay, Replication
 from opscheck.testing import expect
 
 TARGET = PostgresTarget(kind="postgres", dsn="postgresql://someone@127.0.0.1/shop")

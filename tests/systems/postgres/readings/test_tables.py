@@ -7,9 +7,8 @@ import pytest
 
 from opscheck import PostgresTarget, Severity
 from opscheck.core.observation import ProblemKind
-from opscheck.systems.postgres.expectations.vacuum import PostgresVacuum
-from opscheck.systems.postgres.queries.vacuum import Table, Tables
 from opscheck.systems.postgres.readings.tables import judged, unproven
+from opscheck.systems.postgres.vacuum import PostgresVacuum, Table, Tables
 from opscheck.testing import expect
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -5,10 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from opscheck import PostgresTarget
-from opscheck.systems.postgres.expectations.vacuum import PostgresVacuum
-from opscheck.systems.postgres.queries.vacuum import Ages, DatabaseAge, HolderKind, XminHolder, XminHolders
 from opscheck.systems.postgres.readings.vacuum import database_ages
 from opscheck.systems.postgres.readings.xmin import held_back, holder_facts, holder_of_age, holder_of_rows, told
+from opscheck.systems.postgres.vacuum import Ages, DatabaseAge, HolderKind, PostgresVacuum, XminHolder, XminHolders
 from opscheck.testing import expect
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -1,0 +1,94 @@
+"""postgres.access: the role that opscheck logs in with may read, and nothing else."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import msgspec
+
+from opscheck.core.expectation import Remediation
+from opscheck.core.query import Query
+from opscheck.core.units import Severity
+from opscheck.systems.postgres.server import InServer, ServerQuery
+
+
+class OwnRole(msgspec.Struct, frozen=True, kw_only=True):
+    """What the role that opscheck logs in with may do."""
+
+    name: str
+    superuser: bool
+    bootstrap: bool = False
+    """It is the superuser that initdb made, which can be nothing else."""
+    attributes: tuple[str, ...] = ()
+    """What its own attributes allow beside reading: CREATEROLE. Empty for a superuser, who may do everything."""
+    roles: tuple[str, ...] = ()
+    """Roles it is a member of that allow more than reading: pg_write_all_data, and every superuser."""
+    owned: tuple[str, ...] = ()
+    """The databases that it, or a role it is a member of, owns."""
+    writable: tuple[str, ...] = ()
+    """Some of the tables of the dsn's database whose rows it may change, with their schemas."""
+    writable_count: int = 0
+    """How many there are."""
+
+
+@dataclass(frozen=True)
+class AskOwnRole(ServerQuery[OwnRole], name="postgres.own-role"):
+    """What opscheck's own role may do that reading does not need."""
+
+    def text(self) -> str:
+        """For people."""
+        return "what the role of the dsn may do beside reading"
+
+
+# `psql -c` does not replace variables; what it reads from a pipe it does.
+_CREATE = (
+    "printf '%s\\n' \"select 'create role opscheck login' where not exists "
+    "(select from pg_roles where rolname = 'opscheck')\" '\\gexec' 'grant pg_monitor to opscheck;' "
+    "| psql {{ dsn }} -v instead_of={{ superuser }}  # give it a \\password, and put it into the dsn"
+)
+_DEMOTE = "echo 'alter role :\"role\" nosuperuser' | psql {{ dsn }} -v role={{ demotable }}"
+_REVOKE = (
+    'echo \'revoke :"membership" from :"role"\' '
+    "| psql {{ dsn }} -v membership={{ membership }} -v role={{ role }}  # as a superuser"
+)
+_ALTER = (
+    "echo 'alter role :\"role\" :attribute' "
+    "| psql {{ dsn }} -v role={{ attribute_role }} -v attribute={{ attribute }}  # as a superuser"
+)
+
+
+class PostgresAccess(InServer, check="postgres.access"):
+    """
+    The role that opscheck logs in with can look, and cannot do anything else.
+
+    Every question is asked in a read-only transaction, but that protects from mistakes alone: a function such as
+    `pg_switch_wal()` acts in it too, and the dsn lies where opscheck runs. So the role should be no superuser, own no
+    database, change no row, and be a member of no predefined role that acts.
+    """
+
+    fact_names: ClassVar = {
+        "superuser": "the role, when it is a superuser",
+        "demotable": "the role, when it is a superuser and can be made an ordinary role",
+        "role": "the role, when it is a member of a role that may do more than read",
+        "membership": "that other role",
+        "attribute_role": "the role, when an attribute of its own allows more than reading",
+        "attribute": "the attribute, as ALTER ROLE takes it away: NOCREATEROLE",
+    }
+    default_remediation = Remediation(
+        summary="Give opscheck a role of its own that may only look; `opscheck permissions` prints its grants",
+        commands=(_CREATE, _DEMOTE, _REVOKE, _ALTER),
+    )
+
+    severity: Severity = Severity.P3
+    """How bad it is that the role may do more than look."""
+    allowed: tuple[str, ...] = ()
+    """What it may do all the same: attributes such as REPLICATION, and roles such as pg_signal_backend."""
+
+    def looks_at(self) -> Iterable[Query[Any]]:
+        """What the role may do."""
+        return (self.own_role,)
+
+    @property
+    def own_role(self) -> AskOwnRole:
+        """The one question it asks."""
+        return AskOwnRole(self.target.name)

@@ -1,0 +1,218 @@
+"""postgres.connections: who holds a server's connections, and how many are left."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, ClassVar
+
+import msgspec
+
+from opscheck.core.expectation import Remediation
+from opscheck.core.limits import CountLeft, ShareUsed
+from opscheck.core.observation import Problem, ProblemKind
+from opscheck.core.query import Query
+from opscheck.core.units import Severity
+from opscheck.systems.postgres.grants import READ_SESSIONS
+from opscheck.systems.postgres.server import InServer, ServerQuery
+
+
+class RefusedBy(StrEnum):
+    """Which limit a connection met. PostgreSQL refuses all three with SQLSTATE 53300."""
+
+    SERVER = "server"
+    """max_connections, or what it keeps for others."""
+    ROLE = "role"
+    """The CONNECTION LIMIT of the role that tried."""
+    DATABASE = "database"
+    """The CONNECTION LIMIT of the database."""
+
+
+class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+    """The server has no connection left for the role that asks."""
+
+    text: str
+    """The server's own words, in its own language."""
+    by: RefusedBy
+    role: str
+    """Who was refused."""
+    database: str
+    """Where."""
+
+
+class Share(msgspec.Struct, frozen=True, kw_only=True):
+    """The client connections of one role, or to one database."""
+
+    name: str
+    used: int
+    limit: int | None
+    """Its own CONNECTION LIMIT, None when it has none (or when it is a superuser's, which PostgreSQL ignores)."""
+
+
+class Holder(msgspec.Struct, frozen=True, kw_only=True):
+    """Client connections that have the same origin and do the same."""
+
+    application: str
+    role: str
+    database: str
+    client: str
+    """The client's address; empty for a Unix socket."""
+    state: str
+    count: int
+
+
+class Occupancy(msgspec.Struct, frozen=True, kw_only=True):
+    """Who holds a server's connections. The session that asked is not counted, nor are walsenders."""
+
+    role: str
+    """The role that asked."""
+    is_superuser: bool
+    server_version: int
+    """As server_version_num has it: 180004."""
+    max_connections: int
+    superuser_reserved: int
+    reserved: int
+    """`reserved_connections`; 0 before PostgreSQL 16, which has no such setting."""
+    used: int
+    roles: tuple[Share, ...]
+    """Those with a limit of their own, and the one that was asked for."""
+    databases: tuple[Share, ...]
+    """Those with a limit of their own, and the one that was asked for."""
+    holders: tuple[Holder, ...]
+    """The largest groups, the largest first."""
+    walsenders: int
+    """The connections that send WAL: to standbys, to subscribers, to pg_basebackup. They have places of their own."""
+    max_wal_senders: int
+    senders: tuple[Holder, ...]
+    """The largest groups of them, the largest first."""
+
+    @property
+    def usable(self) -> int:
+        """How many connections clients can have before they are refused."""
+        return self.max_connections - self.superuser_reserved - self.reserved
+
+
+class SessionsAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """Exactly one of the two: who holds the connections, or that not even one was left to ask."""
+
+    occupancy: Occupancy | None = None
+    refusal: Refusal | None = None
+
+
+@dataclass(frozen=True)
+class Sessions(ServerQuery[SessionsAnswer], name="postgres.sessions"):
+    """Who holds the server's connections, and how many may be held."""
+
+    needs = (READ_SESSIONS,)
+
+    role: str | None = None
+    """A role to count, with or without a limit of its own."""
+    database: str | None = None
+    """A database to count, with or without a limit of its own."""
+
+
+_HOLDERS = (
+    "select application_name, usename, client_addr, state, count(*), max(now() - state_change) as longest{} "
+    "from pg_stat_activity where backend_type = 'client backend' group by 1, 2, 3, 4 order by 5 desc"
+)
+_SHARES = _HOLDERS.format(", round(100.0 * count(*) / greatest(:usable, 1)) as percent")
+_SHOW_HOLDERS = f'echo "{_SHARES}" | psql {{{{ dsn }}}} -v usable={{{{ usable }}}}'
+_SHOW_AS_SUPERUSER = (
+    f'psql {{{{ refusing }}}} -U postgres -c "{_HOLDERS.format("")}"  # for superusers there are some left'
+)
+# `psql -c` does not replace variables; what it reads from a pipe it does.
+_END_IDLE = (
+    "echo \"select pg_terminate_backend(pid) from pg_stat_activity where application_name = :'application' "
+    "and state = 'idle' and state_change < now() - interval '10 minutes'\" "
+    "| psql {{ dsn }} -v application={{ application }}"
+)
+_RAISE_ROLE = (
+    "printf '%s\\n' \"select format('alter role %I connection limit %s', rolname, greatest(2 * rolconnlimit, 2)) "
+    "from pg_roles where rolname = :'role' \\gexec\" | psql {{ server }} -U postgres -v role={{ limited_role }}"
+)
+_RAISE_DATABASE = (
+    "printf '%s\\n' \"select format('alter database %I connection limit %s', datname, greatest(2 * datconnlimit, 2)) "
+    "from pg_database where datname = :'name' \\gexec\" "
+    "| psql {{ server }} -U postgres -v name={{ limited_database }}"
+)
+_RAISE_SERVER = (
+    "printf '%s\\n' \"select format('alter system set max_connections = %s', "
+    "current_setting('max_connections')::int * 3 / 2) \\gexec\" | psql {{ full }} -U postgres"
+    "  # each takes memory; read at the server's next start"
+)
+_SHOW_SENDERS = (
+    'psql {{ sending }} -U postgres -c "select application_name, client_addr, state, backend_start '
+    'from pg_stat_replication order by 4"'
+)
+_RAISE_SENDERS = (
+    "printf '%s\\n' \"select format('alter system set max_wal_senders = %s', "
+    "current_setting('max_wal_senders')::int * 2 + 1) \\gexec\" | psql {{ sending }} -U postgres"
+    "  # read at the server's next start; a standby must not have less"
+)
+
+
+class PostgresConnections(InServer, check="postgres.connections"):
+    """
+    Clients can connect: the connections they hold stay under what the server lets them have.
+
+    Clients are refused before `max_connections` is reached, because the server keeps some for superusers and, from
+    PostgreSQL 16, for others; those are taken off first. The session of opscheck is not counted, and walsenders have
+    places of their own. Roles and databases with a CONNECTION LIMIT are held to `used` as well. A server that refuses
+    opscheck itself because it is full violates this expectation at its worst severity. Behind a pooler clients queue
+    while the server has room: judge `pgbouncer.pools` too.
+    """
+
+    any_limit_of = ("used", "free", "walsenders")
+    fact_names: ClassVar[Mapping[str, str]] = {
+        "application": "application_name of the largest group of connections; missing when it gave none",
+        "holder_role": "the role of that group",
+        "client": "its address; missing when it came through a Unix socket",
+        "state": "what its connections do, such as idle",
+        "used": "how many connections are held",
+        "usable": "how many can be",
+        "server": "the server, without user and password; missing when the dsn does not name it",
+        "refusing": "the same, when it has refused opscheck",
+        "full": "the same, when it is the server's own limit that is reached",
+        "sending": "the same, when it is about walsenders",
+        "limited_role": "the role, when it is its CONNECTION LIMIT that is reached",
+        "limited_database": "the database, when it is its CONNECTION LIMIT that is reached",
+    }
+    default_remediation = Remediation(
+        summary=(
+            "Find the client that holds too many connections and restart it, or lower its pool's size; raise a limit "
+            "only where there is memory for what it lets in. When clients are refused, a superuser still gets in"
+        ),
+        commands=(
+            _SHOW_HOLDERS,
+            _SHOW_AS_SUPERUSER,
+            _END_IDLE,
+            _RAISE_ROLE,
+            _RAISE_DATABASE,
+            _RAISE_SERVER,
+            _SHOW_SENDERS,
+            _RAISE_SENDERS,
+        ),
+    )
+
+    used: ShareUsed | None = None
+    """How much may be used of the connections that clients can have, in percent."""
+    free: CountLeft | None = None
+    """How many connections must be left for clients."""
+    walsenders: ShareUsed | None = None
+    """How much may be used of `max_wal_senders`, in percent; a standby that finds no place falls behind for good."""
+    role: str | None = None
+    """Judge only this role: against its own CONNECTION LIMIT, or against the whole server when it has none."""
+    database: str | None = None
+    """Judge only this database: against its own CONNECTION LIMIT, or against the whole server when it has none."""
+
+    def looks_at(self) -> Iterable[Query[Any]]:
+        """Who holds the connections."""
+        return (self.sessions,)
+
+    @property
+    def sessions(self) -> Sessions:
+        """The one question it asks."""
+        return Sessions(self.target.name, role=self.role, database=self.database)
+
+    def no_answer(self, problem: Problem) -> Severity | None:
+        """A server that nobody can reach leaves no client a connection."""
+        return self.ungraded_severity if problem.kind is ProblemKind.UNREACHABLE else None

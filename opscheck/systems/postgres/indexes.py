@@ -1,0 +1,196 @@
+"""postgres.indexes: invalid, duplicate and unused indexes."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar
+
+import msgspec
+
+from opscheck.core.expectation import Remediation
+from opscheck.core.query import Query
+from opscheck.core.units import ByteSize, Count, Duration, Graded, Timeout
+from opscheck.systems.postgres.databases import DatabaseQuery, InDatabases
+from opscheck.systems.postgres.grants import READ_SESSIONS
+
+
+class Index(msgspec.Struct, frozen=True, kw_only=True):
+    """One index, and how large it is."""
+
+    schema: str
+    name: str
+    sql_name: str
+    """Schema and name as SQL takes them."""
+    table: str
+    """Its table, as SQL takes it."""
+    bytes: int
+
+
+class InvalidIndex(Index, frozen=True, kw_only=True):
+    """An index that no query may use, and that every write still has to keep; nobody is building it."""
+
+    leftover: bool
+    """True for what a REINDEX CONCURRENTLY left behind that failed: the index itself is another one."""
+
+
+class DuplicateIndex(Index, frozen=True, kw_only=True):
+    """An index that another one of the same table makes superfluous."""
+
+    same_as: str
+    """The other one, as SQL takes it."""
+    constraint: str
+    """The constraint that stands on it; empty for none."""
+    table_schema: str
+    table_name: str
+    partitioned: bool
+    """True for an index of a partitioned table, with one of each partition below it."""
+
+
+class UnusedIndex(Index, frozen=True, kw_only=True):
+    """An index that no query of this server has used for long."""
+
+    scans: int
+    last_scan: datetime | None
+    """Known from PostgreSQL 16 on."""
+    partitioned: bool
+
+
+class InvalidIndexes(msgspec.Struct, frozen=True, kw_only=True):
+    """The invalid indexes of a database, the largest first, those left out that are being built."""
+
+    database: str
+    indexes: int
+    """How many indexes there are in all, those of system schemas left out."""
+    found: tuple[InvalidIndex, ...]
+    total: int
+    """How many there are, for not all may be named."""
+
+
+class DuplicateIndexes(msgspec.Struct, frozen=True, kw_only=True):
+    """The duplicates of a database, the largest first."""
+
+    database: str
+    indexes: int
+    found: tuple[DuplicateIndex, ...]
+    total: int
+
+
+class UnusedIndexes(msgspec.Struct, frozen=True, kw_only=True):
+    """The indexes that nobody used, the largest first; none is named where the server has not counted for so long."""
+
+    database: str
+    indexes: int
+    found: tuple[UnusedIndex, ...]
+    total: int
+    counted_since: datetime | None
+    """Since when the server counts; before that it forgot: a reset, a crash, a new server."""
+    clock: datetime
+    """The time of the server's clock."""
+    counts: bool
+    """False where `track_counts` is off."""
+    standby: bool
+    standbys: int
+    """How many servers stream from this one."""
+
+
+@dataclass(frozen=True)
+class AskInvalidIndexes(DatabaseQuery[InvalidIndexes], name="postgres.invalid-indexes"):
+    """Which indexes are invalid, and not being built."""
+
+    needs = (READ_SESSIONS,)  # without it, an index that is being built looks like one that failed
+
+    def asked_for(self) -> str:
+        """In words."""
+        return "the invalid indexes that nobody is building"
+
+
+@dataclass(frozen=True)
+class AskDuplicateIndexes(DatabaseQuery[DuplicateIndexes], name="postgres.duplicate-indexes"):
+    """Which indexes are there twice."""
+
+    def asked_for(self) -> str:
+        """In words."""
+        return "the indexes that are there twice"
+
+
+@dataclass(frozen=True)
+class AskUnusedIndexes(DatabaseQuery[UnusedIndexes], name="postgres.unused-indexes"):
+    """Which indexes nobody uses."""
+
+    unused_for_s: float = 30 * 86400.0
+    """For how long nobody may have used them."""
+
+    def asked_for(self) -> str:
+        """In words."""
+        return f"the indexes that nobody has used for {self.unused_for_s / 86400:g} days"
+
+
+# psql takes a DSN or the name of a database, not both; it knows the rest of the DSN when it connects anew.
+def _in_database(statement: str, *names: str) -> str:
+    variables = "".join(f" -v {name}={{{{ {name} }}}}" for name in ("database", *names))
+    return f"printf '%s\\n' '\\connect :\"database\"' '{statement}' | psql {{{{ dsn }}}} -v ON_ERROR_STOP=1{variables}"
+
+
+_REBUILD = _in_database('reindex index concurrently :"schema".:"invalid_index"', "schema", "invalid_index")
+_DROP = _in_database('drop index concurrently :"schema".:"superfluous_index"', "schema", "superfluous_index")
+_DROP_PARTITIONED = (
+    _in_database('drop index :"schema".:"partitioned_index"', "schema", "partitioned_index")
+    + "  # it cannot be dropped concurrently: it waits for the table, and everybody else for it"
+)
+_DROP_CONSTRAINT = _in_database(
+    'alter table :"table_schema".:"table" drop constraint :"superfluous_constraint"',
+    "table_schema",
+    "table",
+    "superfluous_constraint",
+)
+
+
+class PostgresIndexes(InDatabases, check="postgres.indexes"):
+    """
+    Every index is valid, there once, and used.
+
+    An invalid index serves no query, and every write still has to keep it. One that is being built or dropped right
+    now is no finding, nor is the index of a partitioned table, which is invalid until all partitions have theirs.
+    What makes rows unique, is a replica identity or supports a foreign key counts as used. A server knows neither
+    what its replicas use nor when an index was created: ask there, and let a new index its time, before you drop one.
+    """
+
+    asks: ClassVar[tuple[type[DatabaseQuery[Any]], ...]] = (AskInvalidIndexes, AskDuplicateIndexes, AskUnusedIndexes)
+    any_limit_of = ("invalid", "duplicates", "unused")
+    fact_names: ClassVar[Mapping[str, str]] = {
+        "database": "the database of the index",
+        "schema": "the schema of the index",
+        "invalid_index": "the index, when it must be built again",
+        "superfluous_index": "the index, when it can be dropped: a leftover, a duplicate, or one that nobody uses",
+        "partitioned_index": "the same for an index of a partitioned table",
+        "superfluous_constraint": "the constraint that stands on a duplicate",
+        "table_schema": "the schema of its table",
+        "table": "its table",
+    }
+    default_remediation = Remediation(
+        summary=(
+            "Build an invalid index again (a unique one fails until its duplicate rows are gone), and drop what is a "
+            "leftover, a duplicate, or used by nobody here and on any replica"
+        ),
+        commands=(_REBUILD, _DROP, _DROP_PARTITIONED, _DROP_CONSTRAINT),
+    )
+
+    invalid: Graded[Count] | None = None
+    """How many invalid indexes each database may have that nobody is building: {P2: 0}."""
+    duplicates: Graded[ByteSize] | None = None
+    """How large an index may be that another one of its table makes superfluous: {P3: 0B}."""
+    unused: Graded[ByteSize] | None = None
+    """How large an index may be that nobody used for the time of `unused_for`: {P3: 100MB}."""
+    unused_for: Timeout = Duration(30 * 86400)
+    """For how long nobody used it. A server that has not counted for so long cannot tell, and it is unknown."""
+
+    def question(self, kind: type[DatabaseQuery[Any]], database: str | None) -> DatabaseQuery[Any]:
+        """One of its questions, in one database."""
+        if kind is AskUnusedIndexes:
+            return AskUnusedIndexes(self.target.name, database, unused_for_s=float(self.unused_for))
+        return super().question(kind, database)
+
+    def _in(self, databases: Iterable[str | None]) -> Iterable[Query[Any]]:
+        limits = (self.invalid, self.duplicates, self.unused)
+        wanted = [kind for kind, limit in zip(self.asks, limits, strict=True) if limit is not None]
+        return [self.question(kind, database) for database in databases for kind in wanted]

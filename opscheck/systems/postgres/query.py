@@ -1,0 +1,143 @@
+"""postgres.query: what a SELECT of the policy returns."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Self
+
+import msgspec
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from opscheck.core.expectation import Remediation
+from opscheck.core.limits import CountLeft, values
+from opscheck.core.query import Permission
+from opscheck.core.units import Count, Graded, GradedMinimum, PositiveCount
+from opscheck.core.operators import Number
+from opscheck.systems.postgres.databases import DatabaseQuery, InDatabases
+from opscheck.systems.postgres.grants import OwnTables
+from opscheck.systems.postgres.select_statements import SelectStatement
+
+
+class Selected(msgspec.Struct, frozen=True, kw_only=True):
+    """What the statement yielded, as far as it was asked for."""
+
+    database: str
+    """Where it ran."""
+    columns: tuple[str, ...]
+    """The names of all its columns."""
+    count: int
+    """How many rows were counted."""
+    more: bool = False
+    """True when there are more rows than that."""
+    values: tuple[str | None, ...] = ()
+    """The number in each row, as text (`NaN` is one); None for NULL. Of two rows at most."""
+    rows: tuple[tuple[str | None, ...], ...] = ()
+    """The columns that the policy shows, in its order, cut to a length that a person reads."""
+
+
+@dataclass(frozen=True)
+class Select(DatabaseQuery[Selected], name="postgres.select"):
+    """What one SELECT yields: the number in its only column, or how many rows."""
+
+    sql: str = ""
+    number: bool = False
+    """True for the number; else rows are counted."""
+    shown: tuple[str, ...] = ()
+    """The columns whose values are asked for."""
+    most: int = 1000
+    """How many rows are counted at most."""
+
+    def permissions(self) -> tuple[Permission, ...]:
+        """What the statement reads is the team's own."""
+        return (*super().permissions(), OwnTables(self.database))
+
+    def asked_for(self) -> str:
+        """For people."""
+        return f"the {'number' if self.number else 'rows'} that the policy's sql yields"
+
+
+# psql takes a dsn or the name of a database, not both; it knows the rest of the dsn when it connects anew.
+_RUN = "printf '%s\\n' '\\connect :\"database\"' {{ statement }} ';' | psql {{ dsn }} -qv database={{ database }}"
+
+
+class PostgresQuery(InDatabases, check="postgres.query"):
+    """
+    What a SELECT of one's own yields is as it should be: one number within its limits, or so many rows, or none.
+
+    Rows are counted, and no value leaves the server but the number, and the columns that the policy names: a report is
+    read by people who may not read the table.
+    """
+
+    any_limit_of = ("at_most", "at_least", "rows_at_most", "rows_at_least", "empty")
+    asks = (Select,)
+    fact_names: ClassVar = {
+        "database": "the database it ran in",
+        "statement": "the statement on one line; missing when it has a comment that ends with its line",
+        "row": "the value of the column `subject`",
+    }
+    default_remediation = Remediation(
+        summary="Look at what the statement yields, and find out what made it so", commands=(_RUN,)
+    )
+
+    sql: SelectStatement
+    """
+    One SELECT, VALUES, TABLE or WITH … SELECT.
+
+    It is executed in a read-only transaction, with the expectation's `timeout` as its time limit. That is no sandbox:
+    a function may act, reach another system or take a lock there too, such as pg_switch_wal() or dblink(). Those that
+    are known for it are refused here as a courtesy, others are not. What protects is a role that may only read: see
+    postgres.access.
+    """
+    at_most: Graded[Number] | None = None
+    """The largest number that is all right. The statement then yields one row with one column, which is a number."""
+    at_least: GradedMinimum[Number] | None = None
+    """The smallest number that is all right."""
+    unit: str = ""
+    """The number's unit: s, %, B, or a word for what is counted."""
+    rows_at_most: Graded[Count] | None = None
+    """How many rows the statement may yield."""
+    rows_at_least: CountLeft | None = None
+    """How many rows the statement must yield."""
+    empty: Literal[True] | None = None
+    """True when it must yield no row: each row is something wrong."""
+    subject: str | None = None
+    """The column that names what is wrong, beside `empty`: each row is then a finding under that name."""
+    columns: tuple[str, ...] = ()
+    """Columns whose values may be shown beside a finding; no other value is ever fetched."""
+    max_rows: PositiveCount = Field(default=1000, le=10_000)
+    """How many rows are counted, and fetched where columns are shown."""
+
+    def question(self, kind: type[DatabaseQuery[Any]], database: str | None) -> DatabaseQuery[Any]:  # noqa: ARG002 - it asks one kind
+        """Its statement, in one database."""
+        return Select(self.target.name, database, self.sql, number=self.is_number, shown=self.shown, most=self.max_rows)
+
+    @property
+    def is_number(self) -> bool:
+        """True when a number is judged, and no rows."""
+        return self.at_most is not None or self.at_least is not None
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The columns whose values are fetched, that of the subject first."""
+        return tuple(dict.fromkeys([*([self.subject] if self.subject is not None else []), *self.columns]))
+
+    @model_validator(mode="after")
+    def _one_way_to_judge(self) -> Self:
+        rows = [name for name in ("rows_at_most", "rows_at_least") if getattr(self, name) is not None]
+        rows += ["empty"] if self.empty else []
+        if self.is_number and (rows or self.shown):
+            other = (*rows, "subject" if self.subject is not None else "columns")[0]
+            raise PydanticCustomError(
+                "number_or_rows", "a limit on one number, or `{other}`, which is about rows", {"other": other}
+            )
+        if self.empty and len(rows) > 1:
+            raise PydanticCustomError("empty", "`empty: true` alone, or limits on the number of rows")
+        if self.subject is not None and not self.empty:
+            raise PydanticCustomError("subject", "`empty: true` beside `subject`: then each row is a finding")
+        return self
+
+    @model_validator(mode="after")
+    def _every_limit_is_counted_to(self) -> Self:
+        limits = [limit for limit in (self.rows_at_most, self.rows_at_least) if limit is not None]
+        if any(max(values(limit)) >= self.max_rows for limit in limits):
+            raise PydanticCustomError("max_rows", "limits below `max_rows` ({rows})", {"rows": self.max_rows})
+        return self

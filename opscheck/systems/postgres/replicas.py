@@ -1,0 +1,186 @@
+"""The replicas that a server sends its WAL to."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Protocol
+
+from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
+from opscheck.core.units import ByteSize, Duration, format_bytes
+from opscheck.systems.postgres.replication import ReadReplication, Replication, Sender
+
+DEFAULT_SILENCE = 60.0
+# They copy or keep WAL, and are no servers that could take over.
+_TOOLS = frozenset({"pg_basebackup", "pg_receivewal", "pg_rewind"})
+_WILD = frozenset("*?[")
+# A base backup under whatever name, and who has not asked for any WAL yet.
+_NO_STREAM = frozenset({"backup", "startup"})
+_SYNCHRONOUS = frozenset({"sync", "quorum"})
+
+
+class OfReplicas(Protocol):
+    """An expectation of the replicas of a server."""
+
+    @property
+    def replication(self) -> ReadReplication:
+        """The question it asks."""
+        ...
+
+    @property
+    def replicas(self) -> tuple[str, ...] | None:
+        """The replicas that must be there, by their names or patterns; None is all that there are."""
+        ...
+
+    @property
+    def state(self) -> str:
+        """What they must do."""
+        ...
+
+    @property
+    def silence(self) -> Duration | None:
+        """For how long they may say nothing; None is as long as the server waits."""
+        ...
+
+
+@dataclass(frozen=True)
+class Replica:
+    """One replica, and how far it is."""
+
+    sender: Sender
+    subject: str
+    in_state: bool
+    """Whether it does what the policy expects of a replica."""
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What remediation commands may name."""
+        return {"replica": self.sender.application} if self.sender.application else {}
+
+    @property
+    def synchronous(self) -> bool:
+        """Whether a commit waits for it, alone or with others."""
+        return self.sender.sync_state in _SYNCHRONOUS
+
+    @property
+    def detail(self) -> str:
+        """Where the WAL is that it has not replayed."""
+        sender = self.sender
+        parts = [sender.state]
+        if sender.unsent_bytes is not None:
+            parts.append(f"{format_bytes(sender.unsent_bytes)} not sent")
+        if sender.unflushed_bytes is not None:
+            parts.append(f"{format_bytes(sender.unflushed_bytes)} not flushed")
+        if sender.behind_bytes is not None:
+            parts.append(f"{format_bytes(sender.behind_bytes)} not replayed")
+        return ", ".join(parts)
+
+
+def replicas(expectation: OfReplicas, answer: Replication) -> list[Replica]:
+    """Those that are judged: the named ones, or all that are copies of the server."""
+    judged = [sender for sender in answer.senders if _is_judged(expectation, sender)]
+    names = [sender.application for sender in judged]
+    return [
+        Replica(sender, _subject(sender, alone=names.count(sender.application) == 1), _in_state(expectation, sender))
+        for sender in judged
+    ]
+
+
+def missing_names(expectation: OfReplicas, answer: Replication) -> list[str]:
+    """The patterns of the policy that match nobody who is connected."""
+    return [
+        pattern
+        for pattern in expectation.replicas or ()
+        if not any(_matches(pattern, sender) for sender in answer.senders)
+    ]
+
+
+def missing_facts(pattern: str) -> dict[str, str]:
+    """What remediation commands may name of a replica that is not there: its name, where it is one."""
+    return {} if _WILD & set(pattern) else {"missing": pattern}
+
+
+def connected(senders: Iterable[Sender]) -> list[str]:
+    """Who is connected at all, a line each, for evidence."""
+    return [_line(sender) for sender in senders]
+
+
+def silence(expectation: OfReplicas, answer: Replication, replica: Replica) -> tuple[Duration, Duration] | None:
+    """For how long it has said nothing, and may; None while that is not too long."""
+    allowed = expectation.silence or answer.sender_timeout_s or DEFAULT_SILENCE
+    silent = replica.sender.silent_s or 0.0
+    return (Duration(silent), Duration(allowed)) if silent > allowed else None
+
+
+def behind_bytes(expectation: OfReplicas, replica: Replica) -> ByteSize:
+    """How much it has not replayed. Raises CouldNotObserve before it has said anything."""
+    if replica.sender.behind_bytes is not None:
+        return ByteSize(max(0, replica.sender.behind_bytes))
+    if replica.sender.caught_up_s is not None:
+        return ByteSize(0)
+    raise _unknown(expectation, f"{replica.subject} has not said yet what it has replayed")
+
+
+def lag(expectation: OfReplicas, replica: Replica) -> Duration:
+    """
+    How far it is behind in time. Raises CouldNotObserve where nobody knows.
+
+    One that has meanwhile replayed what was there has no more lag than that took, whatever replay_lag says: that is
+    NULL when nothing is under way.
+    """
+    sender = replica.sender
+    if sender.caught_up_s is not None:
+        return Duration(sender.caught_up_s)
+    if sender.lag_s is None:
+        raise _unknown(expectation, f"{replica.subject} is behind, and there is no replay_lag of it yet")
+    return Duration(max(0.0, sender.lag_s))
+
+
+def unflushed(expectation: OfReplicas, replica: Replica) -> Duration:
+    """
+    How old changes can be that are not on its disk: what is lost when the server is, and the replica takes over.
+
+    What was replayed meanwhile was on its disk. Else flush_lag was measured at its last reply, since when nothing is
+    known of it; it is NULL when everything was on its disk then. Raises CouldNotObserve before its first reply.
+    """
+    sender = replica.sender
+    if sender.unflushed_bytes is None:
+        raise _unknown(expectation, f"{replica.subject} has not said yet what is on its disk")
+    if sender.unflushed_bytes <= 0:
+        return Duration(0)
+    if sender.caught_up_s is not None:
+        return Duration(sender.caught_up_s)
+    return Duration(max(0.0, sender.flush_lag_s or 0.0) + max(0.0, sender.silent_s or 0.0))
+
+
+def _unknown(expectation: OfReplicas, text: str) -> CouldNotObserve:
+    return CouldNotObserve(expectation.replication, Problem(kind=ProblemKind.UNREADABLE, text=text))
+
+
+def _is_judged(expectation: OfReplicas, sender: Sender) -> bool:
+    if expectation.replicas is not None:
+        return any(_matches(pattern, sender) for pattern in expectation.replicas)
+    return not _is_no_copy(sender)
+
+
+def _matches(pattern: str, sender: Sender) -> bool:
+    # A pattern means servers; a tool or a subscriber is meant where its very name stands there.
+    return sender.application == pattern or (not _is_no_copy(sender) and fnmatchcase(sender.application, pattern))
+
+
+def _is_no_copy(sender: Sender) -> bool:
+    return sender.logical or sender.application in _TOOLS or sender.state in _NO_STREAM
+
+
+def _in_state(expectation: OfReplicas, sender: Sender) -> bool:
+    return sender.state in ("streaming", expectation.state)
+
+
+def _line(sender: Sender) -> str:
+    slot = f", slot {sender.slot}" if sender.slot else ""
+    name, client = sender.application or "without a name", sender.client or "a Unix socket"
+    return f"{name} from {client}: {sender.state}, {sender.sync_state or 'async'}{slot}"
+
+
+def _subject(sender: Sender, *, alone: bool) -> str:
+    name = f"replica {sender.application or 'without a name'}"
+    return name if alone else f"{name} from {sender.client or 'a Unix socket'} (pid {sender.pid})"

@@ -1,0 +1,67 @@
+"""What every query to a server and every expectation of one has, and which server answers."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeVar
+
+from opscheck.core.expectation import Expectation
+from opscheck.core.query import Identity, Permission, Query
+from opscheck.systems.postgres.grants import RoleGrant
+from opscheck.systems.postgres.target import PostgresTarget
+
+A = TypeVar("A")
+
+NEWEST_KNOWN = 18
+"""The newest major version whose columns are known here; what is newer is asked in its words."""
+
+_SERVER = "\0"  # no database is called so
+
+
+def identifier(name: str) -> str:
+    """A name as SQL takes it, whatever is in it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+@dataclass(frozen=True)
+class ServerQuery(Query[A]):
+    """One question to a server. The probe makes sure of `needs` before it asks: without them some answers are wrong."""
+
+    needs: ClassVar[tuple[RoleGrant, ...]] = ()
+    """The predefined roles without which the server hides part of the answer, or refuses it."""
+
+    @property
+    def group(self) -> str:
+        """Asked one after the other, on one connection."""
+        return _SERVER
+
+    def permissions(self) -> tuple[Permission, ...]:
+        """The roles of `needs`."""
+        return self.needs
+
+
+@dataclass(frozen=True)
+class AskIdentity(ServerQuery[Identity], name="postgres.identity"):
+    """Which server answers, in which version and role, and as whom it is asked."""
+
+    def text(self) -> str:
+        """For people."""
+        return "ask which server this is, and who this client is to it"
+
+
+class InServer(Expectation):
+    """Looks at a server as a whole."""
+
+    target: PostgresTarget
+    """The server."""
+
+    def looks_at(self) -> Iterable[Query[Any]]:
+        """The questions it is judged by."""
+        return ()
+
+    def aside(self) -> Iterable[Query[Any]]:
+        """Which server answers, and as whom it is asked: for the report."""
+        yield AskIdentity(self.target.name)
+
+    def queries(self) -> Iterable[Query[Any]]:
+        """What it is judged by, and what is asked beside it."""
+        return (*self.looks_at(), *self.aside())

@@ -1,0 +1,410 @@
+"""postgres.settings: settings, configuration files, extensions, checksums, collations and releases."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import date
+from typing import Annotated, Any, ClassVar, Literal
+
+import msgspec
+from pydantic import BaseModel, ConfigDict, Field
+
+from opscheck.core.expectation import Remediation
+from opscheck.core.query import Permission, Query
+from opscheck.core.units import Count, Duration, Graded, GradedMinimum, PositiveCount, Severity
+from opscheck.systems.postgres.databases import DatabaseQuery, InDatabases
+from opscheck.systems.postgres.grants import READ_SETTINGS
+from opscheck.systems.postgres.server import ServerQuery
+from opscheck.systems.postgres.setting_rules import (
+    Asked,
+    ExtensionRule,
+    Setting,
+    SettingRule,
+    WantedExtension,
+    WantedSetting,
+)
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings that were asked for, as far as they are there, and all that wait for a restart."""
+
+    role: str
+    settings: tuple[Setting, ...]
+
+
+@dataclass(frozen=True)
+class AskSettings(ServerQuery[Settings], name="postgres.settings"):
+    """Some settings by their names, and which wait for a restart."""
+
+    needs = (READ_SETTINGS,)
+
+    names: tuple[str, ...] = ()
+
+    def text(self) -> str:
+        """For people."""
+        return f"the settings {', '.join(self.names)}" if self.names else "the settings that wait for a restart"
+
+
+@dataclass(frozen=True)
+class ReadConfigurationFiles(Permission):
+    """The right to read what the server makes of its configuration files; no predefined role has it."""
+
+    def text(self) -> str:
+        """The grants and their reason."""
+        grants = "GRANT SELECT ON pg_file_settings and pg_hba_file_rules, EXECUTE on the functions behind them"
+        return f"{grants}: errors in configuration files are hidden without it"
+
+
+CONFIGURATION_GRANTS = (
+    "GRANT SELECT ON pg_file_settings, pg_hba_file_rules TO {role}",
+    "GRANT EXECUTE ON FUNCTION pg_show_all_file_settings(), pg_hba_file_rules() TO {role}",
+)
+"""The statements that allow it, for one database."""
+
+
+class FileError(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of a configuration file that the server would not accept."""
+
+    file: str
+    line: int
+    name: str
+    """The setting, empty where the line names none."""
+    error: str
+
+
+class FileErrors(msgspec.Struct, frozen=True, kw_only=True):
+    """All such lines."""
+
+    errors: tuple[FileError, ...]
+
+
+@dataclass(frozen=True)
+class AskConfigurationFiles(ServerQuery[FileErrors], name="postgres.configuration-files"):
+    """What is wrong in postgresql.conf, in what it includes, and in pg_hba.conf, as they are on disk now."""
+
+    def permissions(self) -> tuple[Permission, ...]:
+        """More than any predefined role allows."""
+        return (ReadConfigurationFiles(),)
+
+    def text(self) -> str:
+        """For people."""
+        return "errors in postgresql.conf and pg_hba.conf"
+
+
+class ChecksumFailures(msgspec.Struct, frozen=True, kw_only=True):
+    """Pages of one database that were read and were not what had been written."""
+
+    database: str | None
+    """None for what all databases share."""
+    count: int
+    last: float | None
+    """In seconds since 1970."""
+
+
+class DatabaseState(msgspec.Struct, frozen=True, kw_only=True):
+    """One database, also one that nobody can connect to."""
+
+    name: str
+    invalid: bool
+    """A DROP DATABASE was interrupted; it can only be dropped."""
+    collation: str
+    """The locale that sorts its texts."""
+    needs_version: bool
+    """False where texts are sorted by their bytes, which no library changes."""
+    recorded: str | None = None
+    """The version of the collation when its indexes were built; None before PostgreSQL 15."""
+    actual: str | None = None
+    """The version that the server has now."""
+
+
+class ServerState(msgspec.Struct, frozen=True, kw_only=True):
+    """A server's version, and whether its data can be trusted."""
+
+    server_version: int
+    """As server_version_num has it: 180004."""
+    checksums: bool
+    failures: tuple[ChecksumFailures, ...]
+    databases: tuple[DatabaseState, ...]
+
+    @property
+    def major(self) -> int:
+        """Such as 18."""
+        return self.server_version // 10_000
+
+    @property
+    def minor(self) -> int:
+        """Such as 4."""
+        return self.server_version % 10_000
+
+
+@dataclass(frozen=True)
+class AskServerState(ServerQuery[ServerState], name="postgres.server-state"):
+    """Version, checksums, collations, databases that are half dropped."""
+
+    def text(self) -> str:
+        """For people."""
+        return "the server's version, its checksums, and the state of its databases"
+
+
+class Extension(msgspec.Struct, frozen=True, kw_only=True):
+    """One that is installed, or could be."""
+
+    name: str
+    installed: str | None
+    """The version that was created in the database."""
+    available: str | None
+    """The version of the server's files; None where they are gone."""
+
+
+class Extensions(msgspec.Struct, frozen=True, kw_only=True):
+    """What a database has, and could have."""
+
+    database: str
+    extensions: tuple[Extension, ...]
+
+
+@dataclass(frozen=True)
+class AskExtensions(DatabaseQuery[Extensions], name="postgres.extensions"):
+    """Which extensions are installed, in which version."""
+
+    def asked_for(self) -> str:
+        """For people."""
+        return "extensions and their versions"
+
+
+class Collation(msgspec.Struct, frozen=True, kw_only=True):
+    """A collation that somebody chose for a column or an index, and that has changed since."""
+
+    name: str
+    recorded: str
+    actual: str
+
+
+class Collations(msgspec.Struct, frozen=True, kw_only=True):
+    """All such collations of a database."""
+
+    database: str
+    changed: tuple[Collation, ...]
+
+
+@dataclass(frozen=True)
+class AskCollations(DatabaseQuery[Collations], name="postgres.collations"):
+    """Which collations of columns and indexes have changed."""
+
+    def asked_for(self) -> str:
+        """For people."""
+        return "collations whose library has changed"
+
+
+FALLBACKS = {
+    "autovacuum_work_mem": "maintenance_work_mem",
+    "autovacuum_vacuum_cost_limit": "vacuum_cost_limit",
+    "autovacuum_vacuum_cost_delay": "vacuum_cost_delay",
+}
+"""Settings whose -1 means that another one counts."""
+
+_AS_SUPERUSER = "  # as a superuser"
+_IN_DATABASE = "printf '%s\\n' '\\connect :\"database\"' "
+_SET = (
+    'echo "alter system set :\\"setting\\" = :\'wanted\'; select pg_reload_conf()" '
+    "| psql {{ dsn }} -v setting={{ setting }} -v wanted={{ wanted }}" + _AS_SUPERUSER
+)
+_SET_AND_RESTART = (
+    'echo "alter system set :\\"setting\\" = :\'wanted\'" '
+    "| psql {{ dsn }} -v setting={{ restart_setting }} -v wanted={{ restart_wanted }}"
+    "  # as a superuser; then restart the server"
+)
+_PENDING = (
+    "echo \"select name, setting, sourcefile, sourceline from pg_settings where name = :'setting'\" "
+    "| psql {{ dsn }} -xv setting={{ pending_setting }}  # it takes a restart of the server"
+)
+_CREATE_EXTENSION = (
+    _IN_DATABASE + "'create extension :\"extension\";' "
+    "| psql {{ dsn }} -v database={{ database }} -v extension={{ missing_extension }}" + _AS_SUPERUSER
+)
+_UPDATE_EXTENSION = (
+    _IN_DATABASE + "'alter extension :\"extension\" update;' "
+    "| psql {{ dsn }} -v database={{ database }} -v extension={{ outdated_extension }}" + _AS_SUPERUSER
+)
+_REINDEX = (
+    _IN_DATABASE + "'reindex database :\"database\";' 'alter database :\"database\" refresh collation version;' "
+    "| psql {{ dsn }} -v database={{ collation_database }}  # as its owner; it blocks writes"
+)
+_REFRESH = (
+    _IN_DATABASE + "'reindex database :\"database\";' 'alter collation :collation refresh version;' "
+    "| psql {{ dsn }} -v database={{ column_collation_database }} -v collation={{ collation }}"
+    "  # as its owner; it blocks writes"
+)
+_DROP = "echo 'drop database :\"database\"' | psql {{ dsn }} -v database={{ invalid_database }}  # as its owner"
+_CORRUPT = (
+    'psql {{ dsn }} -v corrupt={{ corrupt }} -c "select datname, checksum_failures, checksum_last_failure '
+    'from pg_stat_database where checksum_failures > 0"  # first of all stop writing: fail over, or restore'
+)
+_FILE = 'psql {{ dsn }} -v line={{ bad_line }} -xc "select * from pg_file_settings where error is not null"'
+
+
+class Release(BaseModel):
+    """What is known of one major version where it differs from what opscheck knows."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    end_of_life: date | None = None
+    """The last day on which somebody fixes it, such as the vendor whose extended support is paid."""
+    newest_minor: PositiveCount | None = None
+    """The newest minor release: 4 for 18.4."""
+
+
+class PostgresSettings(InDatabases, check="postgres.settings"):
+    """
+    The server is set up as it should be: settings, extensions, checksums, collations, and a version that is maintained.
+
+    Each group is judged where the policy names it, at `severity` or at one of its own. Settings are judged as clients
+    have them: not what opscheck sets for its own transaction. A setting that is not there is never taken for its
+    default.
+    """
+
+    needs_severity = True
+    any_limit_of = (
+        "settings",
+        "pending_restart",
+        "configuration_files",
+        "extensions",
+        "outdated_extensions",
+        "checksums",
+        "checksum_failures",
+        "collations",
+        "invalid_databases",
+        "end_of_life",
+        "minor_releases_behind",
+    )
+    fact_names: ClassVar = {
+        "setting": "a setting that is not what it should be, and that a reload changes",
+        "wanted": "what it should be",
+        "restart_setting": "such a setting that takes a restart",
+        "restart_wanted": "what that should be",
+        "pending_setting": "a setting that waits for a restart",
+        "database": "the database of an extension",
+        "missing_extension": "an extension that is not there and could be",
+        "outdated_extension": "an extension that could be updated",
+        "collation_database": "a database whose own collation has changed",
+        "column_collation_database": "a database in which the collation of a column has changed",
+        "collation": "that collation, as SQL has it",
+        "invalid_database": "a database that is half dropped",
+        "corrupt": "what has pages that are not what was written",
+        "bad_line": "file and line of what the server would not accept",
+    }
+    default_remediation = Remediation(
+        summary="Set what should be set, restart where that waits, and update what has fallen behind",
+        commands=(
+            _SET,
+            _SET_AND_RESTART,
+            _PENDING,
+            _CREATE_EXTENSION,
+            _UPDATE_EXTENSION,
+            _REINDEX,
+            _REFRESH,
+            _CORRUPT,
+            _DROP,
+            _FILE,
+        ),
+    )
+
+    settings: Annotated[dict[str, WantedSetting], Field(min_length=1)] | None = None
+    """
+    Settings by name, each with the value that it must have, or with one of `other_than`, `one_of`, `at_least` and
+    `at_most`. Values are written as in postgresql.conf: `4MB` is 4096 kB, and a number alone is in the setting's unit.
+    """
+    pending_restart: Asked = None
+    """No setting was changed in a way that takes a restart which has not come yet: the next one would surprise."""
+    configuration_files: Asked = None
+    """
+    postgresql.conf and pg_hba.conf, as they are on disk, have no error: with one, a reload changes nothing, and a
+    restart fails. No predefined role may read this: `opscheck permissions` prints the grants.
+    """
+    extensions: Annotated[dict[str, WantedExtension], Field(min_length=1)] | None = None
+    """Extensions that must be installed in each of `databases`: `any`, a version, or `">= 3.4"`."""
+    outdated_extensions: Asked = None
+    """Every extension of `databases` has the version of the server's files, as after ALTER EXTENSION … UPDATE."""
+    checksums: Asked = None
+    """Pages have checksums, so that a disk which changes data is noticed."""
+    checksum_failures: Asked = None
+    """No page has been read that was not what had been written, in any database or in what all share."""
+    collations: Asked = None
+    """
+    No library has changed how texts are sorted since indexes were built: otherwise they miss rows that are there.
+
+    Databases tell it from PostgreSQL 15 on, collations of single columns (in `databases`) on every version.
+    """
+    invalid_databases: Asked = None
+    """No database is left over from a DROP DATABASE that was interrupted."""
+    end_of_life: GradedMinimum[Duration] | None = None
+    """
+    For how long the major version must still be maintained.
+
+    opscheck knows the dates; when what it knows is two years old, what passes is unknown. `releases` overrides it.
+    """
+    minor_releases_behind: Graded[Count] | None = None
+    """
+    How many minor releases may be newer than the server's.
+
+    opscheck looks nothing up: when what it knows is six months old, what passes is unknown. `releases` overrides it.
+    """
+    releases: dict[int, Release] = Field(default={})
+    """Major versions of which the policy knows better: `{14: {end_of_life: 2027-11-12, newest_minor: 25}}`."""
+
+    @property
+    def wants_state(self) -> bool:
+        """Whether one of its groups is about the server as a whole."""
+        groups = (self.checksums, self.checksum_failures, self.collations, self.invalid_databases)
+        return any(group is not None for group in (*groups, self.end_of_life, self.minor_releases_behind))
+
+    def looks_at(self) -> Iterable[Query[Any]]:
+        """What its groups are judged by."""
+        if self.settings is not None or self.pending_restart is not None:
+            yield self.asked_settings
+        if self.configuration_files is not None:
+            yield self.files
+        if self.wants_state:
+            yield self.state
+        if self.kinds_in_databases:
+            yield from super().looks_at()
+
+    def further(self, answer: Callable[[Query[Any]], Any]) -> Iterable[Query[Any]]:
+        """The same of each database that its patterns match."""
+        return super().further(answer) if self.kinds_in_databases else ()
+
+    @property
+    def kinds_in_databases(self) -> tuple[type[DatabaseQuery[Any]], ...]:
+        """What is asked in each database."""
+        extensions = (AskExtensions,) if self.extensions is not None or self.outdated_extensions is not None else ()
+        return (*extensions, *((AskCollations,) if self.collations is not None else ()))
+
+    @property
+    def asked_settings(self) -> AskSettings:
+        """The settings that it names, and those that they fall back to."""
+        names = {name.lower() for name in self.settings or ()}
+        names |= {FALLBACKS[name] for name in names if name in FALLBACKS}
+        return AskSettings(self.target.name, tuple(sorted(names)))
+
+    @property
+    def files(self) -> AskConfigurationFiles:
+        """Errors in the configuration files."""
+        return AskConfigurationFiles(self.target.name)
+
+    @property
+    def state(self) -> AskServerState:
+        """Version, checksums and databases."""
+        return AskServerState(self.target.name)
+
+    def severity_of(self, asked: Literal[True] | Severity | None) -> Severity:
+        """How bad a violation in a group is."""
+        return asked if isinstance(asked, Severity) else self.ungraded_severity
+
+    def _in(self, databases: Iterable[str | None]) -> Iterable[Query[Any]]:
+        return [self.question(kind, database) for database in databases for kind in self.kinds_in_databases]
+
+    def _graded_severities(self) -> list[Severity]:
+        rules: list[SettingRule | ExtensionRule] = [*(self.settings or {}).values()]
+        rules += (self.extensions or {}).values()
+        groups = [getattr(self, name) for name in self.any_limit_of]
+        own = [rule.severity for rule in rules if rule.severity is not None]
+        return [*super()._graded_severities(), *own, *(one for one in groups if isinstance(one, Severity))]

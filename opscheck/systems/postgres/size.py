@@ -1,0 +1,291 @@
+"""postgres.size: how large databases are, how fast they grow, and how much of their sequences is used."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import msgspec
+
+from opscheck.core.expectation import Remediation
+from opscheck.core.limits import ShareUsed
+from opscheck.core.query import Permission, Query
+from opscheck.core.units import ByteSize, Duration, Graded, Percentage, Timeout
+from opscheck.systems.postgres.databases import DatabaseNames, DatabaseQuery, InDatabases, ListDatabases
+from opscheck.systems.postgres.grants import RoleGrant, SequenceGrant
+from opscheck.systems.postgres.server import ServerQuery
+
+READ_SIZES = RoleGrant("pg_read_all_stats", "the size of a database that it may not connect to is hidden without it")
+
+
+class DatabaseSize(msgspec.Struct, frozen=True, kw_only=True):
+    """One database."""
+
+    name: str
+    oid: int
+    """Its number; a database that was dropped and made again has another one."""
+    bytes: int | None
+    """None where the role that asks may not know."""
+    is_template: bool = False
+
+
+class Sizes(msgspec.Struct, frozen=True, kw_only=True):
+    """The databases of a server on disk: tables, indexes and what else is in their folders; no WAL."""
+
+    role: str
+    """The role that asked."""
+    current: str
+    """The database of the dsn."""
+    system: str
+    """The server's system identifier, which its standbys share."""
+    databases: tuple[DatabaseSize, ...]
+
+    @property
+    def epoch(self) -> str:
+        """Sizes compare with those of the same system, also after a failover."""
+        return self.system
+
+
+@dataclass(frozen=True)
+class AskSizes(ServerQuery[Sizes], name="postgres.sizes", remembered=True):
+    """How large databases are. The server looks at each of their files."""
+
+    databases: tuple[str, ...] | None = ()
+    """Their names; none is the one of the dsn, and None is every one."""
+
+    def permissions(self) -> tuple[Permission, ...]:
+        """Whoever may connect to a database may know its size; to know them all, more is needed."""
+        return (READ_SIZES,) if self.databases is None else ()
+
+    def text(self) -> str:
+        """For people."""
+        if self.databases is None:
+            return "the size of every database"
+        return f"the size of database {' and '.join(self.databases)}" if self.databases else "the size of the database"
+
+
+class RelationSize(msgspec.Struct, frozen=True, kw_only=True):
+    """A table or materialised view with its indexes and its TOAST."""
+
+    name: str
+    """With its schema, quoted where SQL wants it."""
+    bytes: int
+    table_bytes: int
+    """Without its indexes."""
+
+
+class Relations(msgspec.Struct, frozen=True, kw_only=True):
+    """The largest relations of a database."""
+
+    place: str
+    """The system identifier and the database's number."""
+    largest: tuple[RelationSize, ...]
+
+    @property
+    def epoch(self) -> str:
+        """Sizes compare with those of the same database."""
+        return self.place
+
+
+@dataclass(frozen=True)
+class LargestRelations(DatabaseQuery[Relations], name="postgres.largest-relations", remembered=True):
+    """What a database is large by. Which relations are measured is chosen by their last VACUUM or ANALYZE."""
+
+    def asked_for(self) -> str:
+        """For people."""
+        return "the largest relations"
+
+
+class Sequence(msgspec.Struct, frozen=True, kw_only=True):
+    """A sequence that was used, and what it feeds."""
+
+    schema: str
+    name: str
+    type: str
+    """Its own type: integer."""
+    table_schema: str | None = None
+    table: str | None = None
+    """The table with the narrowest column that it feeds; None where it feeds none."""
+    column: str | None = None
+    column_type: str | None = None
+    last_value: int
+    limit: int
+    """The last value that it can give and that its column can hold."""
+    limited_by: str
+    """What that limit comes from: `column`, `type` or `maxvalue` (`minvalue` of one that counts down)."""
+    used: float
+    """How much of its values is used, in percent."""
+    left: int
+    """How many values it still gives."""
+
+
+class SequencesAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The sequences of a database that end one day: those that CYCLE are left out."""
+
+    database: str
+    role: str
+    """The role that asked."""
+    seen: int
+    """How many could be read."""
+    most_used: tuple[Sequence, ...]
+    hidden: int = 0
+    """How many could not be read."""
+    hidden_names: tuple[str, ...] = ()
+    """The first of those, with their schemas, quoted as SQL wants it."""
+    hidden_schemas: tuple[str, ...] = ()
+    """The schemas of all of those, quoted."""
+
+
+@dataclass(frozen=True)
+class Sequences(DatabaseQuery[SequencesAnswer], name="postgres.sequences"):
+    """How much of each sequence is used."""
+
+    def permissions(self) -> tuple[Permission, ...]:
+        """To read the sequences of others takes a grant on each; pg_monitor is not enough."""
+        return (*super().permissions(), SequenceGrant(self.database))
+
+    def asked_for(self) -> str:
+        """For people."""
+        return "how much of each sequence is used"
+
+
+# psql takes a DSN or the name of a database, not both; it knows the rest of the DSN when it connects anew.
+_LARGEST_RELATIONS = (
+    "printf '%s\\n' '\\connect :\"database\"' \"select oid::regclass as relation, "
+    "pg_size_pretty(pg_total_relation_size(oid)) as total, pg_size_pretty(pg_indexes_size(oid)) as indexes, "
+    "reltuples::int8 as about_rows from pg_class where relkind in ('r', 'm') "
+    'order by pg_total_relation_size(oid) desc limit 20" | psql {{ dsn }} -v database={{ database }}'
+)
+_LARGEST_DATABASES = (
+    'psql {{ dsn }} -c "select datname, pg_size_pretty(pg_database_size(oid)) as size from pg_database '
+    'order by pg_database_size(oid) desc limit {{ database_count }}"'
+)
+_IN_SEQUENCE = (
+    " | psql {{ dsn }} -v sequence_database={{ sequence_database }} "
+    "-v sequence_schema={{ sequence_schema }} -v sequence={{ sequence }}"
+)
+_CONNECT = "printf '%s\\n' '\\connect :\"sequence_database\"' "
+_SEQUENCE_ITSELF = "select * from pg_sequences where schemaname = :'sequence_schema' and sequencename = :'sequence'"
+_SHOW_SEQUENCE = f'{_CONNECT}"{_SEQUENCE_ITSELF}"{_IN_SEQUENCE}'
+_WIDEN_COLUMN = (
+    f'{_CONNECT}\'alter table :"table_schema".:"table" alter column :"column" type bigint\'{_IN_SEQUENCE} '
+    "-v table_schema={{ table_schema }} -v table={{ table }} -v column={{ column }}"
+    "  # rewrites the table under a lock; a large one gets a new bigint column, filled in steps, and is then swapped"
+)
+_WIDEN_SEQUENCE = (
+    f'{_CONNECT}\'alter sequence :"sequence_schema".:"sequence" as bigint\'{_IN_SEQUENCE}  # it is {{{{ narrow }}}}'
+)
+_LIFT = (
+    f'{_CONNECT}\'alter sequence :"sequence_schema".:"sequence" no maxvalue no minvalue\'{_IN_SEQUENCE}'
+    "  # it ends at {{ capped_at }}"
+)
+
+
+class PostgresSize(InDatabases, check="postgres.size"):
+    """
+    Databases are as large as planned, grow as fast as planned, and their sequences are far from their end.
+
+    A size is that of the database's files: tables, indexes, TOAST; WAL is not counted. Growth compares with the
+    sample of an earlier run that is nearest to `over` ago, as `--state` keeps it, and is told for the length of
+    `over`; without such a sample it is unknown. A sequence ends at its own last value, or at the last one that the
+    column which it feeds can hold: an integer column is full at 2147483647, whatever its sequence could give. One that
+    CYCLEs never ends. A database whose size may not be known, or a sequence that may not be read, is unknown.
+    """
+
+    any_limit_of = ("size", "total", "growth", "grown", "sequences")
+    asks = (Sequences,)
+    fact_names: ClassVar[Mapping[str, str]] = {
+        "database": "the database that is too large or grows too fast",
+        "largest": "its largest table; missing where that is not known",
+        "database_count": "how many databases the server has, when all together are too large",
+        "sequence_database": "the database of a sequence that is near its end",
+        "sequence_schema": "the schema of that sequence",
+        "sequence": "its name",
+        "table_schema": "the schema of the table that it feeds, when a column there is what ends",
+        "table": "that table",
+        "column": "the column, which is narrower than bigint",
+        "narrow": "the type of the sequence itself, when that is narrower than bigint",
+        "capped_at": "its MAXVALUE (MINVALUE when it counts down), when that is less than its type allows",
+    }
+    default_remediation = Remediation(
+        summary=(
+            "Find what grew and let it go by a retention rule or partitions, or plan more disk; "
+            "give a sequence that ends, and the column that it feeds, the type bigint before inserts fail"
+        ),
+        commands=(_LARGEST_RELATIONS, _LARGEST_DATABASES, _SHOW_SEQUENCE, _WIDEN_COLUMN, _WIDEN_SEQUENCE, _LIFT),
+    )
+
+    size: Graded[ByteSize] | None = None
+    """How large each database may be."""
+    total: Graded[ByteSize] | None = None
+    """How large all databases of the server together may be, whatever `databases` names; templates count too."""
+    growth: Graded[Percentage] | None = None
+    """How much each database may grow in the time of `over`, in percent of what it was."""
+    growth_above: ByteSize = ByteSize(100_000_000)
+    """Growth by fewer bytes is not held to `growth`: of a small database a little is a large part."""
+    grown: Graded[ByteSize] | None = None
+    """By how many bytes each database may grow in the time of `over`."""
+    over: Timeout = Duration(86400)
+    """Over how long growth is told, and about how old the sample is that it is compared with."""
+    sequences: ShareUsed | None = None
+    """How much of each sequence may be used, in percent of the values it gives from 0 (or its first) to its end."""
+
+    @property
+    def judges_growth(self) -> bool:
+        """Whether it needs to know what was there earlier."""
+        return self.growth is not None or self.grown is not None
+
+    @property
+    def judges_databases(self) -> bool:
+        """Whether it looks at the size of single databases."""
+        return self.size is not None or self.judges_growth
+
+    @property
+    def sizes(self) -> AskSizes:
+        """The question for the sizes."""
+        if self.total is not None or self.patterns:
+            return AskSizes(self.target.name, None)
+        return AskSizes(self.target.name, self.databases or ())
+
+    def looks_at(self) -> Iterable[Query[Any]]:
+        """The sizes, and the sequences in each database."""
+        if self.judges_databases or self.total is not None:
+            yield self.sizes
+        yield from super().looks_at()
+
+    def aside(self) -> Iterable[Query[Any]]:
+        """Who asks, and the largest relations."""
+        yield from super().aside()
+        if not self.patterns:
+            yield from self._relations_in(self.databases or (None,))
+
+    def further(self, answer: Callable[[Query[Any]], Any]) -> Iterable[Query[Any]]:
+        """The same in the databases that its patterns match; by what they are large only where that is told."""
+        yield from super().further(answer)
+        if self.patterns and self.judges_databases:
+            there: DatabaseNames = answer(ListDatabases(self.target.name))
+            matched = self.matched(there)
+            told = matched if self.judges_growth else set(matched) & self._too_large(answer(self.sizes))
+            yield from self._relations_in(sorted(told))
+
+    def described(self) -> Iterable[Query[Any]]:
+        """For people, the questions with the patterns in the place of the databases."""
+        yield from super().described()
+        if self.patterns:
+            yield from self._relations_in(self.databases or ())
+
+    def is_too_large(self, size: int | None) -> bool:
+        """Whether a database of this size is told."""
+        return self.size is not None and size is not None and self.size.severity(size) is not None
+
+    def _too_large(self, sizes: Sizes) -> set[str]:
+        return {one.name for one in sizes.databases if self.is_too_large(one.bytes)}
+
+    def relations(self, database: str) -> LargestRelations:
+        """The question what a database is large by."""
+        return LargestRelations(self.target.name, database if self.databases else None)
+
+    def _in(self, databases: Iterable[str | None]) -> Iterable[Query[Any]]:
+        return super()._in(databases) if self.sequences is not None else ()
+
+    def _relations_in(self, databases: Iterable[str | None]) -> Iterable[Query[Any]]:
+        return [LargestRelations(self.target.name, one) for one in databases] if self.judges_databases else []

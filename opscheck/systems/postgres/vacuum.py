@@ -1,0 +1,370 @@
+"""postgres.vacuum: how far vacuum and analyze are behind, and what holds them back."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar, Self
+
+import msgspec
+from pydantic import AfterValidator, model_validator
+from pydantic_core import PydanticCustomError
+
+from opscheck.core.expectation import Remediation
+from opscheck.core.limits import ShareUsed, values
+from opscheck.core.query import Query
+from opscheck.core.units import Count, Duration, Graded, Percentage
+from opscheck.systems.postgres.databases import DatabaseQuery, InDatabases
+from opscheck.systems.postgres.grants import READ_SESSIONS
+from opscheck.systems.postgres.server import ServerQuery
+
+
+class DatabaseAge(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a database is from running out of transaction numbers."""
+
+    name: str
+    xid_age: int
+    """How many transactions ago its oldest row was written that is not frozen."""
+    multixact_age: int
+    """The same for multixacts: row locks that several transactions share."""
+    connectable: bool
+    """False where nobody may connect, as to template0: only autovacuum can freeze its rows."""
+
+
+class Ages(msgspec.Struct, frozen=True, kw_only=True):
+    """The ages of all databases, templates too, the oldest first, and where autovacuum begins to freeze by force."""
+
+    databases: tuple[DatabaseAge, ...]
+    freeze_max_age: int
+    multixact_freeze_max_age: int
+
+
+@dataclass(frozen=True)
+class AskAges(ServerQuery[Ages], name="postgres.ages"):
+    """How old the oldest transaction numbers are that a server still has to know."""
+
+    def text(self) -> str:
+        """For people."""
+        return "the transaction and multixact age of every database"
+
+
+class HolderKind(StrEnum):
+    """What keeps old rows from being removed."""
+
+    SESSION = "session"
+    PREPARED = "prepared transaction"
+    SLOT = "replication slot"
+    STANDBY = "standby"
+
+
+class XminHolder(msgspec.Struct, frozen=True, kw_only=True):
+    """Something for whose sake vacuum must keep rows that are dead."""
+
+    kind: HolderKind
+    name: str
+    """application_name of a session or standby, gid of a prepared transaction, name of a slot."""
+    age: int
+    """How many transactions ago it began to look."""
+    database: str = ""
+    """Where it keeps them; empty where it does in every database."""
+    role: str = ""
+    pid: int | None = None
+    state: str = ""
+    """Of a session."""
+    since: datetime | None = None
+    """Since when it holds them, at least; slots and standbys mostly do not say."""
+    active: bool = True
+    """False for a slot that nobody reads from."""
+    catalog_only: bool = False
+    """True for a slot that keeps rows of system catalogs only."""
+
+
+class XminHolders(msgspec.Struct, frozen=True, kw_only=True):
+    """Who holds the oldest rows, the oldest first, and the time of the server's clock."""
+
+    holders: tuple[XminHolder, ...]
+    clock: datetime
+
+
+@dataclass(frozen=True)
+class AskXminHolders(ServerQuery[XminHolders], name="postgres.xmin-holders"):
+    """For whose sake rows that are dead must be kept: sessions, prepared transactions, slots and standbys."""
+
+    needs = (READ_SESSIONS,)
+
+    def text(self) -> str:
+        """For people."""
+        return "which sessions, prepared transactions, slots and standbys keep dead rows from being removed"
+
+
+class Table(msgspec.Struct, frozen=True, kw_only=True):
+    """A table that has many dead, changed or uncounted rows."""
+
+    schema: str
+    name: str
+    sql_name: str
+    """Schema and name as SQL takes them."""
+    rows: int
+    """About how many live rows it has."""
+    dead: int
+    vacuum_trigger: float
+    """From how many dead rows on autovacuum would vacuum it, by its own settings."""
+    written: int
+    """Rows inserted or made dead since it was vacuumed."""
+    modified: int
+    """Rows changed since it was analysed."""
+    analyze_trigger: float
+    """From how many changed rows on autovacuum would analyse it, by its own settings."""
+    last_vacuum: datetime | None
+    last_analyze: datetime | None
+    autovacuum: bool
+    """False where autovacuum is switched off for the table or the server."""
+    disabled: bool
+    """True where it is for the table alone."""
+    partitioned: bool
+    """True for the parent of partitions, which autovacuum never analyses."""
+    never_analyzed: bool
+    vacuum_runs: bool
+    """A vacuum works on it now."""
+
+
+class Tables(msgspec.Struct, frozen=True, kw_only=True):
+    """The tables of a database that may need vacuum or analyze most. Of each list there are more than are named."""
+
+    database: str
+    tables: int
+    """How many there are, system schemas and temporary ones left out."""
+    named: tuple[Table, ...]
+    beyond_vacuum: int
+    """How many have more dead rows than their trigger, and than `min_rows`."""
+    beyond_analyze: int
+    """How many have more changed rows than their trigger, and than `min_rows`, or were never analysed."""
+    written: int
+    """How many had more than `min_rows` written since they were vacuumed."""
+    modified: int
+    """How many had more than `min_rows` changed since they were analysed."""
+    unanalyzed: int
+    """How many have not been analysed since the server counts; ANALYZE counts the dead rows that are there anew."""
+    counted_since: datetime | None
+    """Since when the server counts; before that it forgot: a reset, a crash, a new server."""
+    clock: datetime
+    """The time of the server's clock."""
+    standby: bool
+    """A standby counts no dead and no changed rows."""
+    counts: bool
+    """False where `track_counts` is off, and nothing is counted at all."""
+
+
+@dataclass(frozen=True)
+class AskTables(DatabaseQuery[Tables], name="postgres.tables"):
+    """Which tables wait for vacuum or analyze."""
+
+    min_rows: int = 10_000
+    """Tables with fewer dead, written or changed rows are not named."""
+
+    def asked_for(self) -> str:
+        """In words."""
+        return f"the tables with more than {self.min_rows} dead, written or never analysed rows"
+
+
+_ALL = 100.0
+
+
+def _beyond_all(limit: Graded[Percentage]) -> Graded[Percentage]:
+    if min(values(limit)) < _ALL:
+        raise PydanticCustomError("limit_normal", "at least 100%: until there, nothing has to be done yet")
+    return limit
+
+
+BeyondTrigger = Annotated[Graded[Percentage], AfterValidator(_beyond_all)]
+"""How far something may be beyond the point where autovacuum begins to work on it."""
+
+# psql takes a DSN or the name of a database, not both; it knows the rest of the DSN when it connects anew.
+_FREEZE = (
+    "printf '%s\\n' '\\connect :\"freeze_database\"' \"select format('vacuum (freeze, verbose) %s', c.oid::regclass) "
+    "from pg_class c left join pg_class t on t.oid = c.reltoastrelid where c.relkind in ('r', 'm') order by "
+    'greatest({age}(c.{frozen}), {age}(t.{frozen})) desc limit 10 \\gexec" '
+    "| psql {{{{ dsn }}}} -v ON_ERROR_STOP=1 -v freeze_database={{{{ freeze_database }}}}{comment}"
+)
+_FREEZE_XIDS = _FREEZE.format(age="age", frozen="relfrozenxid", comment="")
+_FREEZE_MULTIXACTS = _FREEZE.replace("freeze_database", "multixact_database").format(
+    age="mxid_age", frozen="relminmxid", comment=""
+)
+# Should the session have ended since, its pid may be another's.
+_END_SESSION = (
+    "echo \"select pg_terminate_backend(pid) from pg_stat_activity where pid = :'holder_pid' "
+    "and xact_start = :'holder_since'\" "
+    "| psql {{ dsn }} -v holder_pid={{ holder_pid }} -v holder_since={{ holder_since }}"
+)
+_ROLL_BACK = (
+    "printf '%s\\n' '\\connect :\"holder_database\"' \"rollback prepared :'holder_gid'\" "
+    "| psql {{ dsn }} -v ON_ERROR_STOP=1 -v holder_database={{ holder_database }} -v holder_gid={{ holder_gid }}"
+)
+_DROP_SLOT = (
+    "echo \"select pg_drop_replication_slot(:'holder_slot')\" | psql {{ dsn }} -v holder_slot={{ holder_slot }}"
+    "  # only when nobody comes back for it: its reader must then be built anew"
+)
+_OF_TABLE = (
+    " | psql {{{{ dsn }}}} -v ON_ERROR_STOP=1 -v database={{{{ database }}}} -v schema={{{{ schema }}}} "
+    "-v {name}={{{{ {name} }}}}"
+)
+_VACUUM = "printf '%s\\n' '\\connect :\"database\"' 'vacuum (analyze, verbose) :\"schema\".:\"vacuum_table\"'" + (
+    _OF_TABLE.format(name="vacuum_table")
+)
+_ANALYZE = "printf '%s\\n' '\\connect :\"database\"' 'analyze verbose :\"schema\".:\"analyze_table\"'" + (
+    _OF_TABLE.format(name="analyze_table")
+)
+_ENABLE = (
+    "printf '%s\\n' '\\connect :\"database\"' 'alter table :\"schema\".:\"disabled_table\" reset (autovacuum_enabled)'"
+    + _OF_TABLE.format(name="disabled_table")
+)
+
+
+class PostgresVacuum(InDatabases, check="postgres.vacuum"):
+    """
+    Dead rows are removed, old rows frozen and statistics renewed before they hurt.
+
+    Ages are those of every database of the server, template0 too. Tables are held to their own settings: autovacuum
+    works on a table when its threshold and scale factor say so, and only what is far beyond that is behind. System
+    schemas, temporary tables and TOAST are left out. What a standby, a server that does not count, or one that began
+    to count less than `counted_for` ago has not counted proves nothing, and is unknown.
+    """
+
+    asks = (AskTables,)
+    any_limit_of = (
+        "xid_age",
+        "multixact_age",
+        "freeze_lag",
+        "oldest_xmin",
+        "oldest_xmin_held",
+        "dead_rows",
+        "stale_statistics",
+        "vacuumed_within",
+        "analyzed_within",
+    )
+    fact_names: ClassVar[Mapping[str, str]] = {
+        "freeze_database": "the database with the oldest transactions; missing where nobody may connect to it",
+        "multixact_database": "the database with the oldest multixacts; missing where nobody may connect to it",
+        "holder_pid": "the session that keeps the oldest dead rows from being removed",
+        "holder_since": "when its transaction began",
+        "holder_gid": "the prepared transaction that keeps them",
+        "holder_database": "the database of that transaction",
+        "holder_slot": "the replication slot that keeps them, when nobody reads from it",
+        "database": "the database of a table",
+        "schema": "the schema of that table",
+        "vacuum_table": "the table, when it must be vacuumed",
+        "analyze_table": "the table, when it must be analysed",
+        "disabled_table": "the table, when autovacuum is switched off for it",
+    }
+    default_remediation = Remediation(
+        summary=(
+            "End what keeps dead rows from being removed, then vacuum what is behind; where it happens again, let "
+            "autovacuum begin earlier (autovacuum_vacuum_scale_factor of the table) or work faster "
+            "(autovacuum_vacuum_cost_limit). Parents of partitions are analysed by hand or by a schedule"
+        ),
+        commands=(
+            _END_SESSION,
+            _ROLL_BACK,
+            _DROP_SLOT,
+            _FREEZE_XIDS,
+            _FREEZE_MULTIXACTS,
+            _ENABLE,
+            _VACUUM,
+            _ANALYZE,
+        ),
+    )
+
+    xid_age: ShareUsed | None = None
+    """How old the oldest transaction of any database may be, in percent of 2^31, where the server stops to write."""
+    multixact_age: ShareUsed | None = None
+    """The same for multixacts, which several transactions make that lock one row."""
+    freeze_lag: BeyondTrigger | None = None
+    """
+    The same ages in percent of where autovacuum freezes by force (autovacuum_freeze_max_age and its twin).
+
+    To reach 100% is normal; to stay far above means that autovacuum does not keep up.
+    """
+    oldest_xmin: Graded[Count] | None = None
+    """For how many transactions dead rows may be kept for a session, prepared transaction, slot or standby."""
+    oldest_xmin_held: Graded[Duration] | None = None
+    """
+    For how long. Standbys, and slots in use or before PostgreSQL 17, do not say so: `oldest_xmin` must stand beside it.
+    """
+    dead_rows: BeyondTrigger | None = None
+    """How many dead rows a table may have, in percent of the number at which autovacuum vacuums it: 200%."""
+    stale_statistics: BeyondTrigger | None = None
+    """
+    How many rows may have changed since a table was analysed, in percent of the number at which autovacuum would.
+
+    A table that was never analysed breaks the worst of these limits; a parent of partitions too, which only a person
+    or a schedule can analyse (told from PostgreSQL 14 on).
+    """
+    vacuumed_within: Graded[Duration] | None = None
+    """How long ago a table may have been vacuumed, when it was written to since; never is the mildest violation."""
+    analyzed_within: Graded[Duration] | None = None
+    """How long ago a table may have been analysed, when rows changed since; never is the mildest violation."""
+    min_rows: Count = 10_000
+    """Tables with no more dead (written, changed) rows than this are not judged."""
+    counted_for: Duration = Duration(3600)
+    """
+    How long the server must have counted, since a crash or a reset, before few dead rows prove anything.
+
+    Where every table was analysed since then, they do from then on.
+    """
+
+    @model_validator(mode="after")
+    def _holders_without_a_time_are_judged(self) -> Self:
+        if self.oldest_xmin_held is not None and self.oldest_xmin is None:
+            raise PydanticCustomError(
+                "limit_missing", "`oldest_xmin` beside `oldest_xmin_held`: slots and standbys do not say since when"
+            )
+        return self
+
+    @property
+    def judges_ages(self) -> bool:
+        """Whether it looks at the ages of databases."""
+        return (self.xid_age, self.multixact_age, self.freeze_lag) != (None, None, None)
+
+    @property
+    def judges_holders(self) -> bool:
+        """Whether it looks at who keeps old rows."""
+        return self.oldest_xmin is not None
+
+    @property
+    def judges_tables(self) -> bool:
+        """Whether it looks into databases."""
+        limits = (self.dead_rows, self.stale_statistics, self.vacuumed_within, self.analyzed_within)
+        return limits != (None, None, None, None)
+
+    @property
+    def ages(self) -> AskAges:
+        """The question for the ages of databases."""
+        return AskAges(self.target.name)
+
+    @property
+    def holders(self) -> AskXminHolders:
+        """The question who keeps old rows."""
+        return AskXminHolders(self.target.name)
+
+    def looks_at(self) -> Iterable[Query[Any]]:
+        """What has a limit."""
+        if self.judges_ages:
+            yield self.ages
+        if self.judges_holders:
+            yield self.holders
+        if self.judges_tables:
+            yield from super().looks_at()
+
+    def further(self, answer: Callable[[Query[Any]], Any]) -> Iterable[Query[Any]]:
+        """The tables in the databases that its patterns match."""
+        return super().further(answer) if self.judges_tables else ()
+
+    def aside(self) -> Iterable[Query[Any]]:
+        """Who asks; and who keeps old rows, for that explains the rest."""
+        yield from super().aside()
+        if not self.judges_holders:
+            yield self.holders
+
+    def question(self, kind: type[DatabaseQuery[Any]], database: str | None) -> DatabaseQuery[Any]:  # noqa: ARG002 - there is one kind
+        """Which tables wait, in one database."""
+        return AskTables(self.target.name, database, min_rows=self.min_rows)

@@ -1,0 +1,61 @@
+"""What a policy may say of the statements that a server executes."""
+
+import pytest
+from pydantic import ValidationError
+
+from opscheck import PostgresTarget
+from opscheck.systems.postgres.databases import ListDatabases
+from opscheck.systems.postgres.queries import CountStatements, PostgresQueries, ReadStatements
+from opscheck.testing import expect
+
+TARGET = PostgresTarget(kind="postgres", dsn="postgresql://someone@127.0.0.1/shop")
+
+
+def made(**fields) -> PostgresQueries:
+    return expect(PostgresQueries, TARGET, **(fields or {"mean": {"P3": "1s"}}))
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"severity": "P1"}, r"at least one limit \(mean, share, load, evictions\)"),
+        ({"share": {"P1": "100%"}}, "below 100%"),
+        ({"mean": "1s"}, "`severity` beside the plain limit"),
+        ({"mean": {"P1": "1s"}, "min_calls": 0}, "greater than or equal to 1"),
+        ({"mean": {"P1": "1s"}, "top": 101}, "less than or equal to 100"),
+        ({"load": {"P1": "2"}}, "valid number"),
+        ({"load": {"P1": True}}, "valid number"),
+    ],
+)
+def test_what_could_never_fail_or_is_no_limit_is_refused(fields, why):
+    with pytest.raises(ValidationError, match=why):
+        made(**fields)
+
+
+def test_the_counters_are_kept_from_run_to_run_and_the_texts_are_not():
+    counters, texts = made().looks_at()
+
+    assert (CountStatements("target"), ReadStatements("target")) == (counters, texts)
+    assert (True, False) == (counters.remembered, texts.remembered)
+
+
+def test_databases_are_listed_where_some_are_named_and_the_extension_may_be_elsewhere():
+    asked = made(mean={"P3": "1s"}, databases=["shop*"], extension_in="postgres").looks_at()
+
+    assert (
+        CountStatements("target", "postgres"),
+        ReadStatements("target", "postgres"),
+        ListDatabases("target"),
+    ) == asked
+
+
+@pytest.mark.parametrize(
+    ("database", "role", "meant"),
+    [("shop", "app", True), ("shop_eu", "app", True), ("stock", "app", False), ("shop", "opscheck", False)],
+)
+def test_statements_are_chosen_by_database_and_role(database, role, meant):
+    assert meant == made(mean={"P3": "1s"}, databases=["shop*"]).means(database, role)
+
+
+def test_the_right_that_it_needs_is_named():
+    assert ["pg_read_all_stats"] * 2 == [one.permissions()[0].role for one in made().looks_at()]

@@ -1,0 +1,43 @@
+"""How a session is told."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from opscheck.systems.postgres.sessions import Session, doing, statement, told
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"application": "shop", "role": "app", "database": "orders"}, "pid 7 of shop as app on orders"),
+        ({}, "pid 7"),
+        ({"kind": "autovacuum worker", "database": "orders"}, "pid 7 (autovacuum worker) on orders"),
+    ],
+)
+def test_who_it_is(fields, words):
+    assert words == told(Session(pid=7, **fields))
+
+
+def test_what_it_does():
+    waiting = {"state": "active", "state_change": NOW - timedelta(minutes=5), "wait": "Lock: relation"}
+
+    assert "active for 5m, waits for Lock: relation, from 10.0.0.7" == doing(
+        Session(pid=7, client="10.0.0.7", **waiting), NOW
+    )
+    assert "state unknown, does not wait, from a Unix socket" == doing(Session(pid=7), NOW)
+    assert "state unknown, does not wait" == doing(Session(pid=7, kind="startup"), NOW)
+
+
+@pytest.mark.parametrize(
+    ("state", "query", "words"),
+    [
+        ("active", "SELECT ?", "query: SELECT ?"),
+        ("idle in transaction", "SELECT ?", "last query: SELECT ?"),
+        ("idle", "", "last query: not told"),
+    ],
+)
+def test_what_it_executes_or_did(state, query, words):
+    assert words == statement(Session(pid=7, state=state, query=query))

@@ -1,0 +1,124 @@
+"""What a policy may say of how a server is set up, and what it may not."""
+
+import pytest
+from pydantic import ValidationError
+
+from opscheck import PostgresTarget, Severity
+from opscheck.systems.postgres.databases import ListDatabases
+from opscheck.systems.postgres.settings import (
+    AskCollations,
+    AskConfigurationFiles,
+    AskExtensions,
+    AskServerState,
+    AskSettings,
+    PostgresSettings,
+)
+from opscheck.testing import expect
+
+TARGET = PostgresTarget(kind="postgres", dsn="postgresql://someone@127.0.0.1/shop")
+
+
+def made(**fields) -> PostgresSettings:
+    return expect(PostgresSettings, TARGET, **({"severity": "P2"} | fields))
+
+
+def refusal(**fields) -> str:
+    with pytest.raises(ValidationError) as error:
+        made(**fields)
+    return "\n".join(one["msg"] for one in error.value.errors())
+
+
+def test_a_group_is_needed():
+    assert "at least one limit (settings, pending_restart, " in refusal()
+
+
+@pytest.mark.parametrize("group", ["pending_restart", "checksums", "collations", "invalid_databases"])
+def test_a_group_that_is_switched_off_is_none(group):
+    assert "at least one limit" in refusal(**{group: False})
+
+
+@pytest.mark.parametrize("fields", [{"settings": {}}, {"extensions": {}}])
+def test_a_group_without_anything_in_it_is_refused(fields):
+    assert "at least 1 item" in refusal(**fields)
+
+
+def test_a_severity_is_needed_for_what_has_none_of_its_own():
+    assert "`severity`" in refusal(severity=None, checksums=True)
+
+
+def test_each_item_may_have_a_severity_of_its_own():
+    expectation = made(
+        severity="P3",
+        settings={"fsync": {"equals": True, "severity": "P1"}},
+        checksum_failures="P0",
+        pending_restart=True,
+    )
+
+    assert Severity.P0 == expectation.severity_of(expectation.checksum_failures)
+    assert Severity.P3 == expectation.severity_of(expectation.pending_restart)
+    assert (Severity.P0, Severity.P3) == (expectation.worst_severity, expectation.ungraded_severity)
+
+
+@pytest.mark.parametrize("value", [True, "on", 100, 0.5, -1, "4MB", ""])
+def test_a_plain_value_is_what_a_setting_must_be(value):
+    (rule,) = made(settings={"name": value}).settings.values()
+
+    assert ("equals", value, type(value)) == (rule.operator, rule.operand, type(rule.operand))
+
+
+@pytest.mark.parametrize(
+    ("rule", "why"),
+    [
+        ({}, "exactly one of equals, other_than, one_of, at_least, at_most"),
+        ({"severity": "P1"}, "exactly one of"),
+        ({"at_least": 1, "at_most": 2}, "exactly one of"),
+        ({"at_least": "5m"}, "one of PostgreSQL's units: B, kB"),
+        ({"at_most": "many"}, "a number, with one of"),
+        ({"at_most": True}, "a number, with a unit"),
+        ({"one_of": []}, "at least 1 item"),
+        ({"is": "on"}, "not permitted"),
+    ],
+)
+def test_a_rule_that_could_mean_anything_is_refused(rule, why):
+    assert why in refusal(settings={"work_mem": rule})
+
+
+@pytest.mark.parametrize("version", ["", "latest", "> 3", "<= 3.4", ">="])
+def test_a_version_that_cannot_be_compared_is_refused(version):
+    assert "`any`, a version such as" in refusal(extensions={"postgis": version})
+
+
+def test_only_what_is_judged_is_asked():
+    where = "target"
+
+    assert [AskSettings(where, ("fsync", "timezone"))] == list(
+        made(settings={"TimeZone": "UTC", "fsync": 1}).looks_at()
+    )
+    assert [AskSettings(where)] == list(made(pending_restart=True).looks_at())
+    assert [AskConfigurationFiles(where)] == list(made(configuration_files=True).looks_at())
+    assert [AskServerState(where)] == list(made(checksums=True).looks_at())
+    assert [AskServerState(where), AskCollations(where)] == list(made(collations=True).looks_at())
+    assert [AskExtensions(where, "a"), AskExtensions(where, "b")] == list(
+        made(outdated_extensions=True, databases=["a", "b"]).looks_at()
+    )
+    assert [ListDatabases(where)] == list(made(extensions={"a": "any"}, databases=["*"]).looks_at())
+    assert [AskServerState(where)] == list(made(checksums=True, databases=["*"]).looks_at())
+
+
+def test_a_setting_that_may_mean_another_one_asks_for_both():
+    (query,) = made(settings={"autovacuum_work_mem": "64MB"}).looks_at()
+
+    assert ("autovacuum_work_mem", "maintenance_work_mem") == query.names
+
+
+def test_the_rights_that_it_needs_are_named():
+    rights = [
+        one.text()
+        for query in made(settings={"fsync": 1}, configuration_files=True).looks_at()
+        for one in query.permissions()
+    ]
+
+    assert [
+        "GRANT pg_read_all_settings",
+        "GRANT SELECT ON pg_file_settings and pg_hba_file_rules, EXECUTE on the functions behind them",
+    ] == [text.partition(":")[0] for text in rights]

@@ -1,0 +1,119 @@
+"""What a policy may say of the size of databases, and which questions follow from it."""
+
+import pytest
+from pydantic import ValidationError
+
+from opscheck import PostgresTarget
+from opscheck.systems.postgres.databases import DatabaseNames, ListDatabases
+from opscheck.systems.postgres.grants import ConnectGrant, SequenceGrant
+from opscheck.systems.postgres.server import AskIdentity
+from opscheck.systems.postgres.size import (
+    READ_SIZES,
+    AskSizes,
+    DatabaseSize,
+    LargestRelations,
+    PostgresSize,
+    Sequences,
+    Sizes,
+)
+from opscheck.testing import expect
+
+TARGET = PostgresTarget(kind="postgres", dsn="postgresql://someone@127.0.0.1/shop")
+THERE = DatabaseNames(names=("shop_one", "shop_two", "wiki"), current="wiki")
+IDENTITY = AskIdentity("target")
+LIST = ListDatabases("target")
+EVERY = AskSizes("target", None)
+
+
+def size(**fields) -> PostgresSize:
+    return expect(PostgresSize, TARGET, **fields)
+
+
+def further(expectation: PostgresSize, **sizes: int) -> set:
+    databases = tuple(DatabaseSize(name=name, oid=1, bytes=size) for name, size in sizes.items())
+    answers = {LIST: THERE, EVERY: Sizes(role="opscheck", current="wiki", system="7", databases=databases)}
+    return set(expectation.further(answers.__getitem__))
+
+
+def test_a_limit_is_needed():
+    with pytest.raises(ValidationError, match=r"at least one limit \(size, total, growth, grown, sequences\)"):
+        size(severity="P1")
+
+
+@pytest.mark.parametrize("limit", ["100%", {"P2": "75%", "P0": "100%"}])
+def test_a_sequence_cannot_be_used_more_than_whole(limit):
+    with pytest.raises(ValidationError, match="a percentage below 100%"):
+        size(sequences=limit, severity="P1")
+
+
+@pytest.mark.parametrize(
+    ("fields", "queries"),
+    [
+        ({"size": {"P2": "1GB"}}, {AskSizes("target", ()), LargestRelations("target")}),
+        ({"grown": {"P2": "1GB"}}, {AskSizes("target", ()), LargestRelations("target")}),
+        ({"total": {"P2": "1GB"}}, {AskSizes("target", None)}),
+        ({"sequences": {"P2": "75%"}}, {Sequences("target")}),
+        ({"sequences": {"P2": "75%"}, "databases": ["a", "b"]}, {Sequences("target", "a"), Sequences("target", "b")}),
+        (
+            {"size": {"P2": "1GB"}, "databases": ["a", "b"]},
+            {AskSizes("target", ("a", "b")), LargestRelations("target", "a"), LargestRelations("target", "b")},
+        ),
+        ({"size": {"P2": "1GB"}, "databases": ["shop_*"]}, {AskSizes("target", None), LIST}),
+    ],
+)
+def test_it_asks_what_it_judges_and_no_more(fields, queries):
+    assert queries | {IDENTITY} == set(size(**fields).queries())
+
+
+def test_what_a_pattern_means_is_asked_in_each_database():
+    fields = {"size": {"P2": "1GB"}, "sequences": {"P2": "75%"}, "databases": ["shop_*"]}
+    each = {Sequences("target", name) for name in ("shop_one", "shop_two")}
+
+    assert each == further(size(**fields))
+
+
+def test_what_is_not_judged_is_not_asked_where_a_pattern_matches():
+    assert {Sequences("target", "shop_one")} == further(size(sequences={"P2": "75%"}, databases=["shop_one*"]))
+
+
+def test_where_a_pattern_matches_the_largest_relations_are_asked_of_what_is_told():
+    assert {LargestRelations("target", "wiki")} == further(size(size={"P2": "1GB"}, databases=["*"]), wiki=2 * 10**9)
+    assert set() == further(size(size={"P2": "1GB"}, databases=["*"]), wiki=10**9)
+    grown = further(size(grown={"P2": "1GB"}, databases=["wik?"]))
+    assert {LargestRelations("target", "wiki")} == grown
+
+
+def test_the_largest_relations_decide_nothing():
+    assert LargestRelations("target") in set(size(size={"P2": "1GB"}).aside())
+
+
+@pytest.mark.parametrize(
+    ("fields", "permissions"),
+    [
+        ({"size": {"P2": "1GB"}}, set()),
+        ({"total": {"P2": "1GB"}}, {READ_SIZES}),
+        ({"sequences": {"P2": "75%"}}, {SequenceGrant(None)}),
+        ({"sequences": {"P2": "75%"}, "databases": ["a"]}, {SequenceGrant("a"), ConnectGrant("a")}),
+        ({"size": {"P2": "1GB"}, "databases": ["a*"]}, {READ_SIZES, ConnectGrant("a*")}),
+    ],
+)
+def test_the_rights_that_it_needs_are_named(fields, permissions):
+    assert permissions == {one for query in size(**fields).described() for one in query.permissions()}
+
+
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [
+        (AskSizes("target"), "the size of the database"),
+        (AskSizes("target", None), "the size of every database"),
+        (AskSizes("target", ("a", "b")), "the size of database a and b"),
+        (Sequences("target", "a"), "how much of each sequence is used in database a"),
+        (LargestRelations("target"), "the largest relations in the database of the dsn"),
+    ],
+)
+def test_questions_are_told_in_words(query, text):
+    assert text == query.text()
+
+
+def test_what_is_compared_with_earlier_is_remembered():
+    assert (True, True, False) == (AskSizes.remembered, LargestRelations.remembered, Sequences.remembered)
