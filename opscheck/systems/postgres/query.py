@@ -9,9 +9,9 @@ from pydantic_core import PydanticCustomError
 
 from opscheck.core.expectation import Remediation
 from opscheck.core.limits import CountLeft, values
+from opscheck.core.operators import Number
 from opscheck.core.query import Permission
 from opscheck.core.units import Count, Graded, GradedMinimum, PositiveCount
-from opscheck.core.operators import Number
 from opscheck.systems.postgres.databases import DatabaseQuery, InDatabases
 from opscheck.systems.postgres.grants import OwnTables
 from opscheck.systems.postgres.select_statements import SelectStatement

@@ -8,8 +8,8 @@ import msgspec
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from opscheck.core.units import Severity
 from opscheck.core.operators import OneOperator
+from opscheck.core.units import Severity
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
