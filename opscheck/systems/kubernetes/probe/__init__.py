@@ -1,4 +1,4 @@
-"""Asks Kubernetes API servers. Lists are read once per run and shared by every query that needs them."""
+"""Queries Kubernetes API servers. Pods are listed once per run and shared by every query that needs them."""
 
 import threading
 from collections.abc import Callable
@@ -12,11 +12,11 @@ from opscheck.core.query import Query
 from opscheck.systems.kubernetes.api_server import ReadIdentity, ReadVersion, ServerVersion
 from opscheck.systems.kubernetes.lists import ListObjects, ObjectList
 from opscheck.systems.kubernetes.probe.access import find_access
-from opscheck.systems.kubernetes.probe.client import Ask, Client, Deadline, Reply
+from opscheck.systems.kubernetes.probe.client import Client, Deadline, Reply, Request
+from opscheck.systems.kubernetes.probe.errors import message_of, refusal
 from opscheck.systems.kubernetes.probe.identity import read_identity
 from opscheck.systems.kubernetes.probe.lists import list_items
 from opscheck.systems.kubernetes.probe.logs import read_logs
-from opscheck.systems.kubernetes.probe.refusals import message_of, refusal
 from opscheck.systems.kubernetes.probe.tls_secrets import list_tls_secrets
 from opscheck.systems.kubernetes.probe.volume_stats import NodeVolumes, read_volume_stats, volumes_of_node
 from opscheck.systems.kubernetes.queries.certificates import ListTlsSecrets
@@ -28,17 +28,17 @@ from opscheck.transport.connect import late
 
 T = TypeVar("T")
 
-_VERSION = Ask("/version")
+_VERSION = Request("/version")
 _decode_version = msgspec.json.Decoder(ServerVersion).decode
-# What stands between here and an API server that is down says one of these.
+# Proxies and load balancers answer so when the API server behind them is down.
 _DOWN = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
 
 
 def open_session(target: KubernetesTarget, timeout_s: float) -> "KubernetesSession":
     """
-    Find the credentials and ask the server its version. Raises ProbeError.
+    Find the credentials and request the server's version. Raises ProbeError.
 
-    A server that does not let this client ask even that is there: each query will say what it may not.
+    A server that denies even that is up: each query will report its own missing permission.
     """
     deadline = Deadline.after(timeout_s)
     try:
@@ -113,7 +113,7 @@ class KubernetesSession:
         return list_items(self._client, query, deadline)
 
     def _version(self) -> ServerVersion:
-        # The server has said it, or refused to, when the session was opened.
+        # Read when the session was opened.
         found = _version_in(self._hello.body) if self._hello.status == HTTPStatus.OK else None
         if found is None:
             raise refusal(_VERSION, self._hello, self._client.access, self._client.place)
@@ -130,21 +130,21 @@ class KubernetesSession:
         return read_volume_stats(query, pods, of_node, self._client, deadline)
 
     def _list_pods(self, query: ListPods, deadline: Deadline) -> tuple[Pod, ...]:
-        # Every question about logs starts with the list that other checks read as a whole.
+        # Every query about logs starts with the list that other checks read as a whole.
         with self._lock:
             once = self._pods.setdefault(query.namespace, _Once())
         return once.get(lambda: list_items(self._client, query, deadline), self._client, deadline)
 
 
 class _Once(Generic[T]):
-    """A value that the first to ask for it fetches, and the others wait for."""
+    """A value that the first thread fetches while the others wait for it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._value: T | None = None
 
     def get(self, fetch: Callable[[], T], client: Client, deadline: Deadline) -> T:
-        """The value. Whoever waits for a fetch that fails makes another one. Raises ProbeError."""
+        """The value. After a fetch that failed, the next thread fetches again. Raises ProbeError."""
         if not self._lock.acquire(timeout=max(0.0, deadline.left)):
             raise client.late(deadline)
         try:

@@ -1,4 +1,4 @@
-"""Where a cluster is and who we are there: kubeconfig or service account, read by the kubernetes package."""
+"""The address of a cluster and the client's credentials: kubeconfig or service account."""
 
 import base64
 import os
@@ -24,9 +24,9 @@ from opscheck.systems.kubernetes.probe.exec_plugin import exec_credentials
 from opscheck.systems.kubernetes.target import KubernetesTarget
 from opscheck.transport.proxies import environment_proxy
 
-# What the package raises on a file that is no kubeconfig depends on where it stumbles.
+# The kubernetes package raises different errors on an invalid kubeconfig.
 _NOT_A_KUBECONFIG = (ConfigException, yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError)
-# Fields that kubeconfigs have as names of files, or with `-data` behind the name as what is in them.
+# Fields with the name of a file; with the suffix `-data`, its content.
 _IN_FILES = ("certificate-authority", "client-certificate", "client-key")
 
 Headers = list[tuple[str, str]]
@@ -34,10 +34,10 @@ Headers = list[tuple[str, str]]
 
 @dataclass(frozen=True)
 class Access:
-    """How requests reach an API server, and as whom."""
+    """How requests reach an API server, and with which identity."""
 
     server: str
-    """Scheme, host and port, with the path that everything lies below; no slash at the end."""
+    """Scheme, host, port and the path prefix; no slash at the end."""
     headers: Headers
     """Authentication and impersonation."""
     identity: str
@@ -52,10 +52,10 @@ class Access:
 
 
 def find_access(target: KubernetesTarget, deadline: float) -> Access:
-    """What kubectl would use: the kubeconfig, else the pod's service account. Raises ProbeError."""
+    """The access that kubectl would use: kubeconfig, else the pod's service account. Raises ProbeError."""
     access = _find_access(target, deadline)
     if target.server is not None and _authority(access.server) != _authority(target.server):
-        # Contexts are names that everybody gives as they like; behind `prod` may be somebody's laptop.
+        # The name of a context is local: `prod` may lead to a laptop.
         text = f"the policy pins the API server {target.server}, and this is {access.server}"
         raise _misconfigured(text, "use the kubeconfig of that cluster, or correct the target's `server`")
     return access
@@ -167,7 +167,7 @@ def _identity(user: Any, name: str | None) -> tuple[str, str]:
 
 
 def _replace_exec(user: Any, cluster: Any, deadline: float) -> None:
-    """Put what an exec plugin answers in its place; the package would swallow its errors and go on as nobody."""
+    """Replace an exec plugin by its answer; the package would swallow its errors and send no credentials."""
     fields = user.value if user else {}
     if "exec" not in fields or fields.get("token") or fields.get("tokenFile") or "auth-provider" in fields:
         return
@@ -184,10 +184,10 @@ def _replace_exec(user: Any, cluster: Any, deadline: float) -> None:
 @contextmanager
 def _data_in_files(*entries: Any) -> Iterator[None]:
     """
-    Put certificates and keys that a kubeconfig holds as data into files, which are gone when they have been read.
+    Write certificates and keys that a kubeconfig holds as data to files, which are deleted after they are loaded.
 
-    Python takes keys from files alone. Those that the package writes stay until the process ends, and for ever when a
-    signal ends it.
+    Python loads keys from files alone. The files that the package writes stay until the process ends, and forever when
+    a signal ends it.
     """
     held = [(name, entry.value) for entry in entries if entry for name in _IN_FILES if entry.value.get(f"{name}-data")]
     if not held:
@@ -202,7 +202,7 @@ def _data_in_files(*entries: Any) -> Iterator[None]:
 
 
 def _impersonation(user: Mapping[str, Any], place: str) -> tuple[str, Headers]:
-    # The package ignores these fields, so that it would ask as another identity than kubectl does.
+    # The package ignores these fields: requests would use another identity than kubectl's.
     name = user.get("as")
     others = [field for field in ("as-uid", "as-groups", "as-user-extra") if user.get(field)]
     if not name and others:
@@ -235,7 +235,7 @@ def _access(
 
 
 def _with_scheme(server: str, configuration: Configuration) -> str:
-    # As client-go does: a bare host is HTTPS as soon as anything says how to trust it or to prove who we are.
+    # As client-go: a bare host is HTTPS where a CA or a client certificate is configured.
     if "://" in server:
         return server
     secured = configuration.ssl_ca_cert or configuration.cert_file or not configuration.verify_ssl
@@ -245,13 +245,13 @@ def _with_scheme(server: str, configuration: Configuration) -> str:
 def _tls(configuration: Configuration) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
-        # Python 3.13 made this a default. Authorities of many clusters lack the key identifier it asks for.
+        # A default since Python 3.13. CAs of many clusters lack the key identifier that it requires.
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         if not configuration.verify_ssl:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         if configuration.cert_file:
-            # Without a password OpenSSL would ask for one on the terminal.
+            # Without a password OpenSSL would prompt on the terminal.
             context.load_cert_chain(configuration.cert_file, configuration.key_file, password="")
     except (OSError, ValueError) as error:
         advice = "check certificate-authority, client-certificate and client-key"
@@ -264,11 +264,11 @@ def _misconfigured(text: str, advice: str) -> ProbeError:
 
 
 def _first_line(error: Exception) -> str:
-    """What went wrong, without what YAML and certificates quote of a file full of credentials."""
+    """The cause, without the quotes of YAML and certificate errors: the file holds credentials."""
     if isinstance(error, yaml.YAMLError):
         mark = getattr(error, "problem_mark", None)
         return f"it is no YAML{f' (line {mark.line + 1})' if mark else ''}"
     if isinstance(error, ConfigException):
-        # The package names a place in the file by all that the entry holds, tokens and keys too.
+        # The package quotes the whole entry of the file, tokens and keys too.
         return mask_secrets(str(error).partition("{")[0].partition("\n")[0].rstrip("/ "))
     return type(error).__name__ if not isinstance(error, ssl.SSLError) else str(error.reason or "no PEM")

@@ -1,9 +1,10 @@
-"""Requests that change nothing on an API server: bounded in time and bytes, patient where it asks for patience."""
+"""Requests that change nothing on an API server: bounded in time and bytes, repeated where the server asks for it."""
 
 import http.client
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import urllib3
@@ -11,18 +12,21 @@ import urllib3
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.systems.kubernetes.lists import KubernetesRule
 from opscheck.systems.kubernetes.probe.access import Access
-from opscheck.systems.kubernetes.probe.refusals import refusal, retry_after
-from opscheck.systems.kubernetes.probe.wire import new_pool
+from opscheck.systems.kubernetes.probe.errors import refusal, retry_after
 from opscheck.transport.connect import late, unreachable
-from opscheck.transport.timed_http import innermost, start_clock
+from opscheck.transport.timed_http import innermost, start_clock, timed
 
 MOST_BYTES = 64 * 2**20
 """Of one answer. A page of 500 pods has 3 to 5 MB."""
 
 _CHUNK = 2**16
+
 _SHORTEST_PAUSE = 0.2
+
 _SHORTEST_WAIT = 0.001  # urllib3 takes no time-out of 0
-_TELL_BY = 0.97  # of the time; what is known of an unfinished answer must be told before the query is given up
+
+_USABLE = 0.97  # of the timeout; the problem must be reported before the gatherer abandons the query
+
 _OK, _TOO_MANY, _SERVER_ERROR = 200, 429, 500
 
 Sink = Callable[[bytes], object]
@@ -30,7 +34,7 @@ Sink = Callable[[bytes], object]
 
 @dataclass(frozen=True)
 class Deadline:
-    """When a question must be answered, and how long that is from its beginning."""
+    """When a query must be answered, and its timeout from the start."""
 
     started: float
     timeout_s: float
@@ -43,7 +47,7 @@ class Deadline:
     @property
     def at(self) -> float:
         """On the monotonic clock."""
-        return self.started + self.timeout_s * _TELL_BY
+        return self.started + self.timeout_s * _USABLE
 
     @property
     def left(self) -> float:
@@ -52,8 +56,8 @@ class Deadline:
 
 
 @dataclass(frozen=True)
-class Ask:
-    """One request, and the permission it takes. `rule` is None for what everybody may ask."""
+class Request:
+    """One request, and the permission it takes. `rule` is None where every client may send it."""
 
     path: str
     rule: KubernetesRule | None = None
@@ -63,7 +67,7 @@ class Ask:
     accept: str | None = None
     """The form of the answer, where it is not the plain one."""
     review: bytes | None = None
-    """A question that is posted: a review, which the server answers and does not keep."""
+    """The body of a review, which is posted; the server answers it and stores nothing."""
 
     @property
     def url(self) -> str:
@@ -83,13 +87,13 @@ class Ask:
 
 @dataclass(frozen=True)
 class Reply:
-    """What the server said, whatever its status."""
+    """The answer, whatever its status."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     cut: bool
-    """True when there was more than was read."""
+    """True when the body is longer than what was read."""
 
 
 class Client:
@@ -102,26 +106,28 @@ class Client:
         self._pool = _open_pool(access, concurrency)
         self._heard = 0.0
 
-    def get(self, ask: Ask, deadline: Deadline) -> bytes:
-        """The body of a good answer. Raises ProbeError with what a person can do about any other."""
-        reply = self.reply(ask, deadline)
+    def get(self, request: Request, deadline: Deadline) -> bytes:
+        """The body of a good answer. Raises ProbeError, with advice, for any other."""
+        reply = self.reply(request, deadline)
         if reply.status != _OK:
-            raise refusal(ask, reply, self.access, self.place)
+            raise refusal(request, reply, self.access, self.place)
         return reply.body
 
-    def reply(self, ask: Ask, deadline: Deadline, *, sink: Sink | None = None, limit: int = MOST_BYTES) -> Reply:
+    def reply(
+        self, request: Request, deadline: Deadline, *, sink: Sink | None = None, limit: int = MOST_BYTES
+    ) -> Reply:
         """
         The answer, whatever its status, after waiting as long as a 429 or 5xx asks for. Raises ProbeError.
 
         With `sink`, the body of a good answer goes there piece by piece, at most `limit` bytes, and is not kept.
         """
         while True:
-            reply = self._exchange(ask, deadline, sink, limit)
+            reply = self._exchange(request, deadline, sink, limit)
             wait = retry_after(reply) if reply.status == _TOO_MANY or reply.status >= _SERVER_ERROR else None
             if wait is None:
                 return reply
             if wait >= deadline.left:
-                raise _throttled(ask, reply, wait, deadline)
+                raise _throttled(request, reply, wait, deadline)
             time.sleep(max(wait, _SHORTEST_PAUSE))
 
     def close(self) -> None:
@@ -129,66 +135,66 @@ class Client:
         self._pool.clear()
 
     def late(self, deadline: Deadline, text: str = "") -> ProbeError:
-        """Out of time. The target is down when nothing at all was heard of it since the question was asked."""
+        """Out of time. The target is down when nothing at all was received from it since the query began."""
         silent = self._heard < deadline.started
         return late(text or f"no answer in {deadline.timeout_s:g} s", deadline.timeout_s, target_down=silent)
 
-    def _exchange(self, ask: Ask, deadline: Deadline, sink: Sink | None, limit: int) -> Reply:
-        response = self._send(ask, deadline)
+    def _exchange(self, request: Request, deadline: Deadline, sink: Sink | None, limit: int) -> Reply:
+        response = self._send(request, deadline)
         self._heard = time.monotonic()
         try:
             return _received(response, sink, limit)
         except (TimeoutError, urllib3.exceptions.TimeoutError) as error:
-            text = f"{ask.text} was answered {response.status}, but not to its end in {deadline.timeout_s:g} s"
+            text = f"{request.text} was answered {response.status}, but not to its end in {deadline.timeout_s:g} s"
             raise self.late(deadline, text) from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            text = f"the answer to {ask.text} broke off: {innermost(error)}"
+            text = f"the answer to {request.text} broke off: {innermost(error)}"
             raise ProbeError(ProblemKind.UNREADABLE, text, "a proxy on the way may limit time or size") from error
         finally:
             response.close()
             response.release_conn()
 
-    def _send(self, ask: Ask, deadline: Deadline) -> urllib3.BaseHTTPResponse:
+    def _send(self, request: Request, deadline: Deadline) -> urllib3.BaseHTTPResponse:
         """The head of the answer."""
-        url = self.access.server + ask.url
+        url = self.access.server + request.url
         for attempt in (1, 2):
             clock = start_clock(deadline.at)
             try:
-                return self._request(ask, url, deadline)
+                return self._request(request, url, deadline)
             except urllib3.exceptions.NewConnectionError as error:  # to urllib3 a refusal is a kind of time-out
-                raise self._failed(error, ask) from error
+                raise self._failed(error, request) from error
             except (TimeoutError, urllib3.exceptions.TimeoutError, urllib3.exceptions.EmptyPoolError) as error:
                 raise self.late(deadline) from error
             except urllib3.exceptions.ProtocolError as error:
-                # A server may close an idle connection just when it is used again; then another one is made.
+                # A server may close an idle connection just when it is used again: retry once on a new one.
                 if clock.received or attempt > 1:
-                    raise self._failed(error, ask) from error
+                    raise self._failed(error, request) from error
             except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-                raise self._failed(error, ask) from error
-        raise AssertionError(ask)  # pragma: no cover - the second attempt returns or raises
+                raise self._failed(error, request) from error
+        raise AssertionError(request)  # pragma: no cover - the second attempt returns or raises
 
-    def _request(self, ask: Ask, url: str, deadline: Deadline) -> urllib3.BaseHTTPResponse:
+    def _request(self, request: Request, url: str, deadline: Deadline) -> urllib3.BaseHTTPResponse:
         left = max(deadline.left, _SHORTEST_WAIT)
         return self._pool.request(
-            ask.method,
+            request.method,
             url,
-            body=ask.review,
-            headers=self._headers_for(ask),
+            body=request.review,
+            headers=self._headers_for(request),
             preload_content=False,
             redirect=False,
             timeout=left,
             pool_timeout=left,
         )
 
-    def _headers_for(self, ask: Ask) -> urllib3.HTTPHeaderDict:
+    def _headers_for(self, request: Request) -> urllib3.HTTPHeaderDict:
         headers = self._headers.copy()
-        if ask.accept:
-            headers["Accept"] = ask.accept
-        if ask.review is not None:
+        if request.accept:
+            headers["Accept"] = request.accept
+        if request.review is not None:
             headers["Content-Type"] = "application/json"
         return headers
 
-    def _failed(self, error: Exception, ask: Ask) -> ProbeError:
+    def _failed(self, error: Exception, request: Request) -> ProbeError:
         cause = innermost(error)
         if isinstance(cause, ValueError) and not isinstance(cause, OSError):  # certificate errors are both
             # Without its text, which would quote a header with a secret.
@@ -199,16 +205,16 @@ class Client:
             advice = "correct the kubeconfig's proxy-url, or HTTPS_PROXY and NO_PROXY"
             return ProbeError(ProblemKind.UNREACHABLE, text, advice, target_down=True)
         if isinstance(error, urllib3.exceptions.ProtocolError):
-            return self._no_answer(cause, ask)
+            return self._no_answer(cause, request)
         if isinstance(cause, OSError):
             return _with_advice(unreachable(cause, self.place))
         return ProbeError(ProblemKind.UNREACHABLE, f"{self.place} cannot be reached: {cause}", target_down=True)
 
-    def _no_answer(self, cause: BaseException, ask: Ask) -> ProbeError:
+    def _no_answer(self, cause: BaseException, request: Request) -> ProbeError:
         if isinstance(cause, http.client.HTTPException) and not isinstance(cause, ConnectionError):
-            text = f"{self.place} did not answer {ask.text} in HTTP: {type(cause).__name__}"
+            text = f"{self.place} did not answer {request.text} in HTTP: {type(cause).__name__}"
             return ProbeError(ProblemKind.UNREADABLE, text, "does the kubeconfig's `server` need https://?")
-        text = f"{self.place} closed the connection without answering {ask.text}"
+        text = f"{self.place} closed the connection without answering {request.text}"
         down = not self._heard  # one request that a server answers with nothing says little about the others
         return ProbeError(ProblemKind.UNREACHABLE, text, "is this the API server's port?", target_down=down)
 
@@ -234,15 +240,14 @@ def _received(response: urllib3.BaseHTTPResponse, sink: Sink | None, limit: int)
     return Reply(response.status, headers, bytes(kept), left < 0)
 
 
-def _throttled(ask: Ask, reply: Reply, wait: float, deadline: Deadline) -> ProbeError:
-    text = (
-        f"the API server asks to wait {wait:g} s before {ask.text} ({reply.status}); there are {deadline.timeout_s:g} s"
-    )
+def _throttled(request: Request, reply: Reply, wait: float, deadline: Deadline) -> ProbeError:
+    asked = f"the API server asks to wait {wait:g} s before {request.text} ({reply.status})"
+    text = f"{asked}; there are {deadline.timeout_s:g} s"
     return ProbeError(ProblemKind.LATE, text, "raise the target's timeout, or lower its concurrency")
 
 
 def _with_advice(error: ProbeError) -> ProbeError:
-    """The same problem; where a certificate is not trusted, with the place in a kubeconfig that says whom to trust."""
+    """The same problem; where a certificate is not trusted, with the kubeconfig's field for the CA."""
     if "unknown authority" not in error.problem.text:
         return error
     advice = "put the authority's certificate into the kubeconfig as certificate-authority-data"
@@ -264,3 +269,10 @@ def host_and_port(url: str) -> str:
     port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
     host = f"[{parts.hostname}]" if parts.hostname and ":" in parts.hostname else parts.hostname
     return f"{host}:{port}" if port else f"{host}"
+
+
+def new_pool(access: Access, size: int) -> urllib3.PoolManager:
+    """At most `size` connections at once, shared by all threads. Raises urllib3's errors for a proxy it cannot use."""
+    tls = {"ssl_context": access.tls, "server_hostname": access.tls_server_name} if access.tls else {}
+    options: dict[str, Any] = {"num_pools": 1, "maxsize": size, "block": True, "retries": False, **tls}
+    return timed(urllib3.ProxyManager(access.proxy, **options) if access.proxy else urllib3.PoolManager(**options))

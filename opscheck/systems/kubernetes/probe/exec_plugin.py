@@ -21,7 +21,7 @@ def exec_credentials(provider: Any, wanted: dict[str, Any], cluster: dict[str, A
     The `status` of the ExecCredential that the plugin prints.
 
     `provider` is the kubernetes package's ExecProvider, which reads the kubeconfig's entry; `wanted` is that entry
-    itself. Its own `run` would wait for ever for a plugin that hangs. Raises ProbeError.
+    itself. Its own `run` would wait forever for a plugin that hangs. Raises ProbeError.
     """
     command = str(provider.args[0])
     if wanted.get("interactiveMode") == "Always":
@@ -72,7 +72,7 @@ def _output(provider: Any, request: str, command: str, hint: str, deadline: floa
 
 
 def _kill(process: subprocess.Popen[str]) -> None:
-    # What the plugin started holds the pipes open too; all of it is one session.
+    # The plugin's children hold the pipes open too; all are in one session.
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
 

@@ -1,16 +1,16 @@
-"""Who this client is: the API server's own word, beside what the kubeconfig says."""
+"""The client's identity: the API server's answer, next to what the kubeconfig says."""
 
 import json
 
 import msgspec
 
 from opscheck.core.query import Identity
-from opscheck.systems.kubernetes.probe.client import Ask, Client, Deadline
-from opscheck.systems.kubernetes.probe.refusals import refusal
+from opscheck.systems.kubernetes.probe.client import Client, Deadline, Request
+from opscheck.systems.kubernetes.probe.errors import refusal
 
 _CREATED, _FORBIDDEN, _NOT_FOUND = 201, 403, 404
 _REVIEW = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
-_ASK = Ask("/apis/authentication.k8s.io/v1/selfsubjectreviews", review=json.dumps(_REVIEW).encode())
+_REVIEW_REQUEST = Request("/apis/authentication.k8s.io/v1/selfsubjectreviews", review=json.dumps(_REVIEW).encode())
 
 
 class _User(msgspec.Struct, frozen=True):
@@ -33,13 +33,13 @@ def read_identity(client: Client, deadline: Deadline) -> Identity:
     """
     The cluster and the user. Raises ProbeError.
 
-    A server older than 1.28 does not answer the question, and one that forbids it still has an address; then only
-    that is known, and how the client authenticated.
+    A server before 1.28 does not serve the review, and another may deny it; then the answer has the address alone, and
+    how the client authenticated.
     """
     access = client.access
-    reply = client.reply(_ASK, deadline)
+    reply = client.reply(_REVIEW_REQUEST, deadline)
     if reply.status not in {_CREATED, _FORBIDDEN, _NOT_FOUND}:
-        raise refusal(_ASK, reply, access, client.place)
+        raise refusal(_REVIEW_REQUEST, reply, access, client.place)
     user = _user(reply.body) if reply.status == _CREATED else _User()
     return Identity(
         place=access.server + (f" (context {access.context})" if access.context else ""),

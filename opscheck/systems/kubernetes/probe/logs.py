@@ -1,21 +1,20 @@
-"""Answers what containers logged: one request per container, several at a time, lines counted as they arrive."""
+"""Reads the logs of pods: one request per container, several at a time, lines counted as they arrive."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.core.units import format_duration
 from opscheck.systems.kubernetes.lists import KubernetesRule
-from opscheck.systems.kubernetes.probe.client import Ask, Client, Deadline, Reply
-from opscheck.systems.kubernetes.probe.log_lines import LogScan, compiled, most_frequent
-from opscheck.systems.kubernetes.probe.log_plan import LogRead, plan_reads
-from opscheck.systems.kubernetes.probe.parallel import in_parallel
-from opscheck.systems.kubernetes.probe.refusals import message_of, refusal
+from opscheck.systems.kubernetes.probe.client import Client, Deadline, Reply, Request
+from opscheck.systems.kubernetes.probe.concurrency import in_parallel
+from opscheck.systems.kubernetes.probe.errors import message_of, refusal
+from opscheck.systems.kubernetes.probe.log_scan import LogScan, compiled, most_frequent
 from opscheck.systems.kubernetes.queries.label_selectors import parse_selector
 from opscheck.systems.kubernetes.queries.logs import ContainerLog, LogMatches, PodLogs
 from opscheck.systems.kubernetes.queries.owners import top_owner
-from opscheck.systems.kubernetes.queries.pods import Pod
+from opscheck.systems.kubernetes.queries.pods import Container, ContainerStatus, Pod
 
 _OK, _BAD_REQUEST, _NOT_FOUND = 200, 400, 404
 
@@ -24,8 +23,55 @@ _NOT_STARTED = "is waiting to start"
 
 
 @dataclass(frozen=True)
+class LogRead:
+    """One log to read, or the reason why there is none yet."""
+
+    pod: Pod
+    container: str
+    previous: bool = False
+    not_started: str = ""
+
+
+def plan_reads(pod: Pod, query: PodLogs, now: datetime) -> list[LogRead]:
+    """The logs of `pod` that `query` is about; empty when the pod has no container of that name."""
+    return [read for container in _containers(pod, query.container) for read in _of(pod, container, query, now)]
+
+
+def _containers(pod: Pod, wanted: str | None) -> Iterator[Container]:
+    ordinary, init = (pod.spec and pod.spec.containers) or (), (pod.spec and pod.spec.init_containers) or ()
+    # An init container is done before the application starts; a native sidecar runs next to it.
+    sidecars = tuple(container for container in init if container.restart_policy == "Always")
+    for container in (*ordinary, *sidecars) if wanted is None else (*ordinary, *init):
+        if container.name and wanted in {None, container.name}:
+            yield container
+
+
+def _of(pod: Pod, container: Container, query: PodLogs, now: datetime) -> Iterator[LogRead]:
+    name = container.name or ""
+    status = _status(pod, name)
+    state, last = status and status.state, status and status.last_state
+    ended = last and last.terminated
+    waiting = state and state.waiting
+    running = bool(state and (state.running or state.terminated))
+    if not running and ended is None:
+        yield LogRead(pod, name, not_started=(waiting and waiting.reason) or (pod.status and pod.status.phase) or "new")
+        return
+    yield LogRead(pod, name)
+    # Of a container that waits for its restart, the plain log is the previous one already.
+    within = ended and ended.finished_at and ended.finished_at > now - timedelta(seconds=query.window_s)
+    if running and within:
+        yield LogRead(pod, name, previous=True)
+
+
+def _status(pod: Pod, name: str) -> ContainerStatus | None:
+    status = pod.status
+    every = (*((status and status.container_statuses) or ()), *((status and status.init_container_statuses) or ()))
+    return next((one for one in every if one.name == name), None)
+
+
+@dataclass(frozen=True)
 class _Part:
-    """What came of one log: its scans, and its line in the answer. None: the pod is gone."""
+    """One log that was read: its scans, and its line in the answer; None where the pod is gone."""
 
     read: LogRead
     scans: tuple[LogScan, ...]
@@ -61,7 +107,7 @@ class _Reader:
         self._matches = compiled(query.pattern, ignore_case=query.ignore_case)
 
     def part(self, read: LogRead, budget: int) -> _Part:
-        """What one log holds. Raises ProbeError when all the others would meet the same."""
+        """The content of one log. Raises ProbeError when every other log would fail alike."""
         if read.not_started:
             return _Part(read, (), _log(read, (), not_started=read.not_started))
         try:
@@ -89,20 +135,20 @@ class _Reader:
 
     def _scan(self, read: LogRead, scan: LogScan, limit: int, tail: int | None) -> tuple[Reply | None, bool]:
         """Feed `scan`. The reply where the server refuses, and whether the log is longer than was read."""
-        reply = self._client.reply(self._ask(read, limit, tail), self._deadline, sink=scan.feed, limit=limit)
+        reply = self._client.reply(self._requested(read, limit, tail), self._deadline, sink=scan.feed, limit=limit)
         if reply.status != _OK:
             return reply, False
         cut = reply.cut or scan.size >= limit
         scan.finish(cut=cut)
         return None, cut
 
-    def _ask(self, read: LogRead, limit: int, tail: int | None) -> Ask:
+    def _requested(self, read: LogRead, limit: int, tail: int | None) -> Request:
         parameters: dict[str, str | int] = {"container": read.container, "timestamps": "true"}
         parameters |= {"sinceSeconds": self._query.window_s, "limitBytes": limit}
         parameters |= {"previous": "true"} if read.previous else {}
         parameters |= {"tailLines": tail} if tail is not None else {}
         rule = KubernetesRule("", "pods/log", "get", self._query.namespace)
-        return Ask(f"/api/v1/namespaces/{read.pod.namespace}/pods/{read.pod.name}/log", rule, parameters)
+        return Request(f"/api/v1/namespaces/{read.pod.namespace}/pods/{read.pod.name}/log", rule, parameters)
 
     def _refused(self, read: LogRead, reply: Reply) -> _Part:
         said = message_of(reply)
@@ -112,7 +158,7 @@ class _Reader:
             return _Part(read, (), _log(read, (), not_started=said.rpartition(": ")[2]))
         if reply.status == _BAD_REQUEST or reply.status >= 500:  # noqa: PLR2004 - the kubelet's own failures
             return _Part(read, (), _log(read, (), unread=said or f"answered {reply.status}"))
-        raise refusal(self._ask(read, 1, None), reply, self._client.access, self._client.place)
+        raise refusal(self._requested(read, 1, None), reply, self._client.access, self._client.place)
 
 
 def _log(

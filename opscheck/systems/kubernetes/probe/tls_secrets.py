@@ -1,4 +1,4 @@
-"""TLS secrets by their public part: of `data` nothing but `tls.crt` is decoded, and of that only certificates stay."""
+"""The public part of TLS secrets: of `data` only `tls.crt` is decoded, and of that only certificates are kept."""
 
 import base64
 import binascii
@@ -15,7 +15,7 @@ from opscheck.systems.tls.x509 import certificates_in_pem
 
 @final
 class PublicData(Part, frozen=True):
-    """What is decoded of a secret's data. A field for the key must never stand here."""
+    """The part of a secret's data that is decoded. Never add a field for the key."""
 
     certificate: str | None = msgspec.field(default=None, name="tls.crt")
 
@@ -28,7 +28,7 @@ class PublicSecret(KubernetesObject, frozen=True):
 
 
 def list_tls_secrets(client: Client, query: ListTlsSecrets, deadline: Deadline) -> tuple[Secret, ...]:
-    """What the certificates in the secrets there say. Raises ProbeError."""
+    """The certificates in the secrets there. Raises ProbeError."""
     return tuple(_public(one) for one in list_items(client, query, deadline, item=PublicSecret))
 
 
@@ -37,8 +37,8 @@ def _public(secret: PublicSecret) -> Secret:
     if not text:
         return Secret(metadata=secret.metadata, unreadable="tls.crt is empty")
     try:
-        # Whatever else somebody may have put there, such as a key, is left behind here.
+        # Any other content, such as a key, is dropped here.
         return Secret(metadata=secret.metadata, certificates=certificates_in_pem(base64.b64decode(text)))
     except (binascii.Error, ValueError):
-        # Not the error's own words, which may show what is there.
+        # Not the error's own text, which may quote the content.
         return Secret(metadata=secret.metadata, unreadable="tls.crt is no certificate in PEM, or only a part of one")

@@ -1,4 +1,4 @@
-"""Answers what is used of mounted volumes: each kubelet's own summary, through the API server's proxy."""
+"""Volume statistics: each kubelet's own summary, through the API server's proxy."""
 
 from collections.abc import Callable, Iterable
 from typing import final
@@ -7,9 +7,9 @@ import msgspec
 
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.core.query import Timestamp
-from opscheck.systems.kubernetes.probe.client import Ask, Client, Deadline
-from opscheck.systems.kubernetes.probe.parallel import in_parallel
-from opscheck.systems.kubernetes.probe.refusals import message_of, refusal
+from opscheck.systems.kubernetes.probe.client import Client, Deadline, Request
+from opscheck.systems.kubernetes.probe.concurrency import in_parallel
+from opscheck.systems.kubernetes.probe.errors import message_of, refusal
 from opscheck.systems.kubernetes.queries.objects import Part
 from opscheck.systems.kubernetes.queries.pods import Pod
 from opscheck.systems.kubernetes.queries.storage import (
@@ -48,14 +48,14 @@ class _Pod(Part, frozen=True):
 
 class _Summary(msgspec.Struct, frozen=True):
     node: msgspec.Raw
-    """Must be there: anything else that is JSON must not pass for a node without volumes."""
+    """Required: any other JSON must not pass for a node without volumes."""
     pods: tuple[_Pod, ...] | None = None
 
 
 _decode = msgspec.json.Decoder(_Summary).decode
 
 NodeVolumes = tuple[VolumeUsage, ...] | str
-"""What one kubelet measured, or why it gave no answer."""
+"""The measurements of one kubelet, or the reason why there are none."""
 
 
 def read_volume_stats(
@@ -65,7 +65,7 @@ def read_volume_stats(
     client: Client,
     deadline: Deadline,
 ) -> VolumeStats:
-    """Ask the kubelets of those `pods` that have claims mounted. Raises ProbeError where all would meet the same."""
+    """Query the kubelets of `pods` that mount claims. Raises ProbeError where every kubelet would fail alike."""
     nodes = sorted({node for pod in pods if (node := _node_of(pod)) and any(mounts_of(pod))})
 
     def late(read: int) -> ProbeError:
@@ -92,13 +92,13 @@ def _node_of(pod: Pod) -> str:
 
 
 def volumes_of_node(client: Client, node: str, deadline: Deadline) -> NodeVolumes:
-    """What the kubelet of `node` measured, or why it gave no answer. Raises ProbeError when nobody may ask."""
-    ask = Ask(f"/api/v1/nodes/{node}/proxy/stats/summary", NODES_PROXY, name=node)
-    reply = client.reply(ask, deadline)
+    """The measurements of the kubelet of `node`, or why there are none. Raises ProbeError without the permission."""
+    request = Request(f"/api/v1/nodes/{node}/proxy/stats/summary", NODES_PROXY, name=node)
+    reply = client.reply(request, deadline)
     if reply.status == _NOT_FOUND or reply.status >= 500:  # noqa: PLR2004 - the proxy's and the kubelet's own failures
         return f"{reply.status}: {message_of(reply) or 'nothing more'}"
     if reply.status != _OK:
-        raise refusal(ask, reply, client.access, client.place)
+        raise refusal(request, reply, client.access, client.place)
     try:
         summary = _decode(reply.body)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:

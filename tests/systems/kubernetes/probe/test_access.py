@@ -13,7 +13,7 @@ from opscheck.core.observation import ProblemKind
 from opscheck.demo.kubernetes import DEFAULT_USER, KubernetesApi, Rule, World, pod
 from opscheck.demo.serving import LoopbackServer, Response
 from opscheck.systems.kubernetes.probe import open_session
-from tests.systems.kubernetes.probe.asking import BOTH, SHOP, asked, names, refused, tls
+from tests.systems.kubernetes.probe.sessions import BOTH, SHOP, asked, names, refused, tls
 
 # Where the kubeconfig is
 

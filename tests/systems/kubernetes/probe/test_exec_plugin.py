@@ -12,7 +12,7 @@ from opscheck import KubernetesTarget
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.demo.kubernetes import KubernetesApi
 from opscheck.systems.kubernetes.probe import open_session
-from tests.systems.kubernetes.probe.asking import BOTH, asked, refused, tls
+from tests.systems.kubernetes.probe.sessions import BOTH, asked, refused, tls
 
 
 @pytest.fixture(name="plugin")

@@ -4,7 +4,7 @@ import pytest
 
 from opscheck.core.observation import ProbeError, Problem, ProblemKind
 from opscheck.demo.kubernetes import Response, scripts, statuses
-from tests.systems.kubernetes.probe.asking import SHOP, names
+from tests.systems.kubernetes.probe.sessions import SHOP, names
 
 PATIENCE = 1.0
 

@@ -14,7 +14,7 @@ from opscheck.systems.kubernetes.queries.logs import PodLogs
 from opscheck.systems.kubernetes.queries.nodes import ListNodes
 from opscheck.systems.kubernetes.queries.pods import ListPods
 from opscheck.systems.kubernetes.queries.usage import ListNodeUsage, ListPodUsage
-from tests.systems.kubernetes.probe.asking import SHOP, names
+from tests.systems.kubernetes.probe.sessions import SHOP, names
 
 PODS = "/api/v1/namespaces/shop/pods"
 NODE_USAGE = ListNodeUsage("cluster")

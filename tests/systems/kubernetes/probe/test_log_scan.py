@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opscheck.systems.kubernetes.probe.log_lines import LONGEST_LINE, LogScan, compiled, most_frequent, signature_of
+from opscheck.systems.kubernetes.probe.log_scan import LONGEST_LINE, LogScan, compiled, most_frequent, signature_of
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 ERROR = compiled("ERROR", ignore_case=False)

@@ -1,4 +1,4 @@
-"""Reading a log: counting lines that match, and grouping them by what they have in common. Nothing here waits."""
+"""Scanning a log: counting matching lines and grouping them by signature. No I/O."""
 
 import re
 from collections import Counter
@@ -9,12 +9,16 @@ from opscheck.core.masking import mask_secrets
 from opscheck.systems.kubernetes.queries.logs import LogSignature
 
 LONGEST_LINE = 4096
-"""How much of a line is searched. It bounds what a bad pattern can cost."""
+"""How much of a line is searched: a bound for the cost of a bad pattern."""
+
 MOST_SIGNATURES = 10
 
 _SHOWN = 300
+
 _KEPT = 500  # signatures per log; a log with more is not grouped by them
+
 _GROUPED = 2000  # matching lines per log; masking takes longer than searching
+
 _STAMP_ENDS_BY = 40
 
 # In this order: what is longer and contains what is shorter comes first.
@@ -41,7 +45,7 @@ def compiled(pattern: str, *, ignore_case: bool) -> Callable[[str], object]:
 
 
 def signature_of(line: str) -> str:
-    """`line` without what differs from one occurrence to the next: times, identifiers, addresses, numbers, texts."""
+    """`line` without its variable parts: times, identifiers, addresses, numbers, quoted texts."""
     for pattern, shown in _VARIABLE:
         line = pattern.sub(shown, line)
     return " ".join(line.split())[:_SHOWN]
@@ -49,7 +53,7 @@ def signature_of(line: str) -> str:
 
 class LogScan:
     """
-    Counts the lines of one log as its bytes arrive, each line led by the time that the kubelet gives it.
+    Counts the lines of one log as its bytes arrive; each line starts with the kubelet's timestamp.
 
     `after` leaves out lines up to that time, which another scan has counted.
     """
@@ -71,7 +75,7 @@ class LogScan:
         """When the first line that arrived was written."""
         self.last: datetime | None = None
         self.complaint = ""
-        """What the kubelet wrote in place of the log: a line without a time."""
+        """The kubelet's error in place of the log: a line without a timestamp."""
         self.signatures: Counter[str] = Counter()
         self.samples: dict[str, str] = {}
 

@@ -1,4 +1,4 @@
-"""What it means when an API server says no, in words for the person who can change it."""
+"""Error answers of an API server as problems, with advice."""
 
 from typing import TYPE_CHECKING
 
@@ -10,12 +10,15 @@ from opscheck.systems.kubernetes.lists import KubernetesRule
 from opscheck.systems.kubernetes.probe.access import Access
 
 if TYPE_CHECKING:
-    from opscheck.systems.kubernetes.probe.client import Ask, Reply
+    from opscheck.systems.kubernetes.probe.client import Reply, Request
+
 
 METRICS = "metrics.k8s.io"
 
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _TOO_MANY, _UNAVAILABLE = 401, 403, 404, 429, 503
+
 _LONGEST = 300
+
 _IF_ABSENT = "is its version too old, or a CustomResourceDefinition missing? Where that is meant: `when_absent: skip`"
 
 
@@ -46,7 +49,7 @@ _decode_status = msgspec.json.Decoder(Status).decode
 
 
 def status_of(reply: "Reply") -> Status:
-    """What the body says; an empty Status where it is none, as from a proxy."""
+    """The `Status` in the body; an empty one where there is none, as from a proxy."""
     try:
         found = _decode_status(reply.body)
     except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -64,7 +67,7 @@ def message_of(reply: "Reply") -> str:
 
 
 def retry_after(reply: "Reply") -> float | None:
-    """How long the server asks to wait; None when it does not ask for that."""
+    """How long the server asks to wait; None when it does not."""
     header = reply.headers.get("retry-after", "")
     details = status_of(reply).details
     if header.isdigit():
@@ -74,22 +77,22 @@ def retry_after(reply: "Reply") -> float | None:
     return 1.0 if reply.status == _TOO_MANY else None
 
 
-def refusal(ask: "Ask", reply: "Reply", access: Access, place: str) -> ProbeError:
+def refusal(request: "Request", reply: "Reply", access: Access, place: str) -> ProbeError:
     """The problem that an answer other than 200 stands for."""
     if reply.status == _UNAUTHORIZED:
         text = f"{place} does not know the client (401); it authenticated with {access.identity}"
-        # Who is not known may ask nothing: that concerns every question to this cluster, and is told once.
+        # Without authentication every query to this cluster fails alike: report it once.
         return ProbeError(ProblemKind.DENIED, text, access.advice, target_down=True)
     if reply.status == _FORBIDDEN:
-        return _forbidden(ask, reply, access)
-    if ask.rule and ask.rule.api_group == METRICS and _is_about_metrics(reply):
+        return _forbidden(request, reply, access)
+    if request.rule and request.rule.api_group == METRICS and _is_about_metrics(reply):
         return _no_metrics(reply)
     if reply.status == _NOT_FOUND:
-        return _not_found(ask, reply, place)
+        return _not_found(request, reply, place)
     if 300 <= reply.status < 400:  # noqa: PLR2004 - the redirects
-        text = f"{place} redirects {ask.text} to {reply.headers.get('location', 'nowhere').partition('?')[0]}"
+        text = f"{place} redirects {request.text} to {reply.headers.get('location', 'nowhere').partition('?')[0]}"
         return ProbeError(ProblemKind.UNREADABLE, text, "the kubeconfig's `server` should be the API server itself")
-    text = f"{place} answered {ask.text} with {reply.status}: {message_of(reply) or 'nothing more'}"
+    text = f"{place} answered {request.text} with {reply.status}: {message_of(reply) or 'nothing more'}"
     return ProbeError(ProblemKind.UNREADABLE, text, "see the API server's own log and its load")
 
 
@@ -97,11 +100,11 @@ def _is_about_metrics(reply: "Reply") -> bool:
     return reply.status == _UNAVAILABLE or (reply.status == _NOT_FOUND and _is_the_servers_own(reply))
 
 
-def _not_found(ask: "Ask", reply: "Reply", place: str) -> ProbeError:
+def _not_found(request: "Request", reply: "Reply", place: str) -> ProbeError:
     if _is_the_servers_own(reply):
-        return ProbeError(ProblemKind.ABSENT, f"{place} does not serve {ask.path} (404)", _IF_ABSENT)
-    # A policy may skip what a cluster does not serve; what a proxy does not know must never be taken for that.
-    text = f"{place} answered {ask.text} with 404, and not as an API server does: {message_of(reply) or 'nothing'}"
+        return ProbeError(ProblemKind.ABSENT, f"{place} does not serve {request.path} (404)", _IF_ABSENT)
+    # `when_absent: skip` is for what a cluster does not serve; the 404 of a proxy must never count as that.
+    text = f"{place} answered {request.text} with 404, and not as an API server does: {message_of(reply) or 'nothing'}"
     return ProbeError(ProblemKind.UNREADABLE, text, "does the kubeconfig's `server` lead to a proxy?")
 
 
@@ -110,16 +113,16 @@ def _is_the_servers_own(reply: "Reply") -> bool:
     return status_of(reply).kind == "Status" or reply.body.strip() == b"404 page not found"
 
 
-def _forbidden(ask: "Ask", reply: "Reply", access: Access) -> ProbeError:
+def _forbidden(request: "Request", reply: "Reply", access: Access) -> ProbeError:
     said = message_of(reply) or "forbidden"
-    if ask.rule is None:
-        return ProbeError(ProblemKind.DENIED, f"{ask.text} is forbidden (403): {said}")
-    text = f"{access.identity} may not {ask.rule.text()} (403): {said}"
-    return ProbeError(ProblemKind.DENIED, text, f"grant {grant(ask.rule)}; `opscheck permissions` prints the role")
+    if request.rule is None:
+        return ProbeError(ProblemKind.DENIED, f"{request.text} is forbidden (403): {said}")
+    text = f"{access.identity} may not {request.rule.text()} (403): {said}"
+    return ProbeError(ProblemKind.DENIED, text, f"grant {grant(request.rule)}; `opscheck permissions` prints the role")
 
 
 def grant(rule: KubernetesRule) -> str:
-    """The RBAC rule that allows it, as it is written in a role."""
+    """The RBAC rule that allows it, as roles write it."""
     where = f"a Role in namespace {rule.namespace}" if rule.namespace else "a ClusterRole"
     return f'{{apiGroups: ["{rule.api_group}"], resources: ["{rule.resource}"], verbs: ["{rule.verb}"]}} with {where}'
 

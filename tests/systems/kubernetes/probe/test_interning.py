@@ -11,7 +11,7 @@ from opscheck.core.query import Query
 from opscheck.demo.kubernetes import Object, pod
 from opscheck.policy.kinds import import_bundled
 from opscheck.systems.kubernetes.lists import ListObjects
-from opscheck.systems.kubernetes.probe.sharing import Sharing
+from opscheck.systems.kubernetes.probe.interning import Interner
 from opscheck.systems.kubernetes.queries.objects import KubernetesObject
 from opscheck.systems.kubernetes.queries.pods import Pod
 
@@ -42,7 +42,7 @@ def fresh(item: Object) -> Pod:
 def test_objects_share_what_is_equal_in_them():
     one, other = decoded(limits={"cpu": "500m"})
 
-    Sharing().share((one, other))
+    Interner().intern((one, other))
 
     assert one.labels is other.labels
     assert one.spec.containers[0].image is other.spec.containers[0].image
@@ -52,10 +52,10 @@ def test_objects_share_what_is_equal_in_them():
 
 def test_pages_share_with_the_pages_before():
     (one,), (other,) = decoded(1), decoded(1)
-    sharing = Sharing()
+    interner = Interner()
 
-    sharing.share((one,))
-    sharing.share((other,))
+    interner.intern((one,))
+    interner.intern((other,))
 
     assert one.labels is other.labels
 
@@ -63,7 +63,7 @@ def test_pages_share_with_the_pages_before():
 def test_what_differs_stays_different():
     one, other = fresh(pod("web-1", image="app:1")), fresh(pod("web-2", image="app:2"))
 
-    Sharing().share((one, other))
+    Interner().intern((one, other))
 
     assert ("web-1", "app:1") == (one.name, one.spec.containers[0].image)
     assert ("web-2", "app:2") == (other.name, other.spec.containers[0].image)
@@ -75,7 +75,7 @@ def test_labels_in_another_order_are_no_other_labels():
         fresh(pod("b", labels={"tier": "1", "app": "web"})),
     )
 
-    Sharing().share((one, other))
+    Interner().intern((one, other))
 
     assert one.labels == other.labels
 
@@ -85,7 +85,7 @@ def test_every_kind_of_object_can_be_shared(name):
     kind: type[KubernetesObject] = Query.known[name].item
     item = msgspec.convert({"metadata": {"name": "a", "labels": {"app": "web"}}}, kind)
 
-    Sharing().share((item,))
+    Interner().intern((item,))
 
     assert "a" == item.metadata.name
 
@@ -95,6 +95,6 @@ def test_sharing_changes_nothing_that_an_object_says(listed):
     before = tuple(msgspec.convert(item, Pod) for item in listed)
     after = tuple(msgspec.convert(item, Pod) for item in listed)
 
-    Sharing().share(after)
+    Interner().intern(after)
 
     assert before == after

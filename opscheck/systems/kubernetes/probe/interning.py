@@ -1,8 +1,8 @@
 """
-What repeats in a long list is kept once.
+Interning: equal values in a long list are kept once.
 
-Twenty thousand pods come from some hundred templates: images, labels, quantities and the types of conditions are the
-same again and again, and the decoder makes each of them anew. Sharing them leaves a third of the memory.
+Twenty thousand pods come from some hundred templates: images, labels, quantities and types of conditions repeat, and
+the decoder creates each of them again. Interning them reduces the memory to a third.
 """
 
 from dataclasses import dataclass, field
@@ -17,13 +17,13 @@ from opscheck.systems.kubernetes.queries.objects import Metadata
 
 T = TypeVar("T", bound=msgspec.Struct)
 
-# Of every object its own, so that looking for equals would only cost time and memory.
+# Unique to each object: looking for equals would only cost time and memory.
 _ITS_OWN: dict[type[msgspec.Struct], tuple[str, ...]] = {Metadata: ("name", "uid")}
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """Which fields of a class hold what; classes are as small as that, so one tuple each."""
+    """The fields of a class, by the kind of their value."""
 
     texts: list[str] = field(default_factory=list)
     maps: list[str] = field(default_factory=list)
@@ -31,23 +31,23 @@ class _Plan:
     rows: list[tuple[str, "_Plan"]] = field(default_factory=list)
 
 
-class Sharing:
-    """Remembers what a list has held so far, for as long as the list is read."""
+class Interner:
+    """Holds the distinct values of one list while it is read."""
 
     def __init__(self) -> None:
         self._known: dict[Any, Any] = {}
 
-    def share(self, items: tuple[T, ...]) -> None:
+    def intern(self, items: tuple[T, ...]) -> None:
         """
-        Let these objects hold what earlier ones hold already, wherever it is equal.
+        Replace values in these objects by equal ones of earlier objects.
 
-        They must be fresh from the decoder: frozen for everybody else, but not yet seen by anybody.
+        They must come straight from the decoder: the structs are frozen, and no other code may have seen them yet.
         """
         for item in items:
-            self._share(item, _plan(type(item)))
+            self._intern(item, _plan(type(item)))
 
-    def _share(self, part: Any, plan: _Plan) -> None:
-        # Called some thirty times for each pod: what is called here again and again is what a long list costs.
+    def _intern(self, part: Any, plan: _Plan) -> None:
+        # Called some thirty times for each pod: this loop is the cost of a long list.
         keep = self._known.setdefault
         for name in plan.texts:
             text = getattr(part, name)
@@ -60,10 +60,10 @@ class Sharing:
         for name, inner in plan.parts:
             found = getattr(part, name)
             if found is not None:
-                self._share(found, inner)
+                self._intern(found, inner)
         for name, inner in plan.rows:
             for found in getattr(part, name) or ():
-                self._share(found, inner)
+                self._intern(found, inner)
 
 
 @cache
