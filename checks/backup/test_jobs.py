@@ -5,9 +5,9 @@ from opscheck.systems.backup.expectations.jobs import BackupJobs
 from opscheck.systems.backup.queries.velero import ListStorageLocations, ListVeleroBackups, ListVeleroSchedules
 from opscheck.systems.backup.readings import barman, cronjobs, pgbackrest, velero
 from opscheck.systems.backup.readings.jobs import Made, require_all, tell, with_some
-from opscheck.systems.kubernetes.queries.batch import ListCronJobs, ListJobs
-from opscheck.systems.kubernetes.readings.selection import count_matches, listed, matching
-from opscheck.systems.kubernetes.readings.warnings import Warnings
+from opscheck.systems.kubernetes.batch import ListCronJobs, ListJobs
+from opscheck.systems.kubernetes.selection import count_matches, listed, matching
+from opscheck.systems.kubernetes.warnings import Warnings
 
 
 def test_backups_are_made(expectation: BackupJobs, observe: Observe, findings: Findings) -> None:

@@ -1,12 +1,11 @@
 """The horizontal pod autoscalers of a cluster."""
 
 from opscheck import Findings, Observe
-from opscheck.systems.kubernetes.expectations.policies import Autoscaling
-from opscheck.systems.kubernetes.queries.policies import ListAutoscalers
+from opscheck.systems.kubernetes.autoscaling import Autoscaling, ListAutoscalers
 from opscheck.systems.kubernetes.readings.autoscaling import fullest, trouble_of
-from opscheck.systems.kubernetes.readings.selection import count_matches, listed, matching
-from opscheck.systems.kubernetes.readings.troubles import tell
-from opscheck.systems.kubernetes.readings.warnings import Warnings
+from opscheck.systems.kubernetes.selection import count_matches, listed, matching
+from opscheck.systems.kubernetes.troubles import tell
+from opscheck.systems.kubernetes.warnings import Warnings
 
 
 def test_autoscalers_can_scale(expectation: Autoscaling, observe: Observe, findings: Findings) -> None:

@@ -16,10 +16,10 @@ from opscheck.systems.kubernetes.readings.certificates import (
     troubles,
 )
 from opscheck.systems.kubernetes.readings.issuing import Issuing
-from opscheck.systems.kubernetes.readings.selection import count_matches, listed, matching
 from opscheck.systems.kubernetes.readings.tls_secrets import Secrets
-from opscheck.systems.kubernetes.readings.troubles import tell
-from opscheck.systems.kubernetes.readings.warnings import Warnings
+from opscheck.systems.kubernetes.selection import count_matches, listed, matching
+from opscheck.systems.kubernetes.troubles import tell
+from opscheck.systems.kubernetes.warnings import Warnings
 from opscheck.systems.tls.readings.lifetimes import measure_lifetime
 
 

@@ -2,12 +2,12 @@
 
 from opscheck import Findings, Observe
 from opscheck.core.observation import CouldNotObserve
-from opscheck.systems.kubernetes.expectations.batch import CronJobsOnTime
-from opscheck.systems.kubernetes.queries.batch import ListCronJobs, ListJobs
+from opscheck.systems.kubernetes.batch import ListCronJobs, ListJobs
+from opscheck.systems.kubernetes.cronjobs import CronJobsOnTime
 from opscheck.systems.kubernetes.readings.cronjobs import Judgement, judge_cronjobs, troubles, unjudged
-from opscheck.systems.kubernetes.readings.selection import count_matches, listed, listed_aside, matching
-from opscheck.systems.kubernetes.readings.troubles import tell
-from opscheck.systems.kubernetes.readings.warnings import Warnings
+from opscheck.systems.kubernetes.selection import count_matches, listed, listed_aside, matching
+from opscheck.systems.kubernetes.troubles import tell
+from opscheck.systems.kubernetes.warnings import Warnings
 
 
 def test_the_cron_jobs_are_on_time(expectation: CronJobsOnTime, observe: Observe, findings: Findings) -> None:

@@ -4,14 +4,13 @@ from collections.abc import Sequence
 
 from opscheck import Findings, Observe
 from opscheck.core.observation import CouldNotObserve
-from opscheck.systems.kubernetes.expectations.policies import DisruptionBudgets
-from opscheck.systems.kubernetes.queries.pods import ListPods
-from opscheck.systems.kubernetes.queries.policies import ListDisruptionBudgets
+from opscheck.systems.kubernetes.disruption import DisruptionBudgets, ListDisruptionBudgets
+from opscheck.systems.kubernetes.pods import ListPods
 from opscheck.systems.kubernetes.readings.disruption import Budget, fewest_allowed, stale, tightest, trouble_of
-from opscheck.systems.kubernetes.readings.selection import count_matches, listed, matching
-from opscheck.systems.kubernetes.readings.troubles import tell
-from opscheck.systems.kubernetes.readings.unjudged import not_up_to_date
-from opscheck.systems.kubernetes.readings.warnings import Warnings
+from opscheck.systems.kubernetes.selection import count_matches, listed, matching
+from opscheck.systems.kubernetes.troubles import tell
+from opscheck.systems.kubernetes.warnings import Warnings
+from opscheck.systems.kubernetes.words import not_up_to_date
 
 
 def test_budgets_have_the_pods_they_ask_for(

@@ -3,7 +3,7 @@
 from opscheck import Findings, Observe
 from opscheck.systems.kubernetes.expectations.dns import NamesResolve
 from opscheck.systems.kubernetes.readings.dns import Services, slowest, troubles
-from opscheck.systems.kubernetes.readings.selection import listed
+from opscheck.systems.kubernetes.selection import listed
 
 
 def test_the_names_resolve(expectation: NamesResolve, observe: Observe, findings: Findings) -> None:

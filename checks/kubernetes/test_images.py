@@ -2,13 +2,13 @@
 
 from opscheck import Findings, Observe
 from opscheck.core.observation import CouldNotObserve
-from opscheck.systems.kubernetes.expectations.containers import ImagesPinned
-from opscheck.systems.kubernetes.queries.pods import ListPods
+from opscheck.systems.kubernetes.images import ImagesPinned
+from opscheck.systems.kubernetes.owners import owner_reference
+from opscheck.systems.kubernetes.pod_groups import by_workload, in_force, nothing_judged
+from opscheck.systems.kubernetes.pods import ListPods
 from opscheck.systems.kubernetes.readings import images as reading
-from opscheck.systems.kubernetes.readings.findings import place_facts, too_few_facts
-from opscheck.systems.kubernetes.readings.pod_groups import by_workload, in_force, nothing_judged
-from opscheck.systems.kubernetes.readings.references import owner_reference
-from opscheck.systems.kubernetes.readings.selection import count_matches, listed, matching
+from opscheck.systems.kubernetes.remedies import place_facts, too_few_facts
+from opscheck.systems.kubernetes.selection import count_matches, listed, matching
 
 
 def test_the_images_are_pinned(expectation: ImagesPinned, observe: Observe, findings: Findings) -> None:

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 from opscheck import Findings, Observe
 from opscheck.systems.kubernetes.expectations.network import IngressesServed
+from opscheck.systems.kubernetes.pods import ListPods
 from opscheck.systems.kubernetes.queries.network import ListEndpointSlices, ListIngresses, ListServices
-from opscheck.systems.kubernetes.queries.pods import ListPods
 from opscheck.systems.kubernetes.readings.endpoints import Network
 from opscheck.systems.kubernetes.readings.ingresses import (
     Backends,
@@ -13,9 +13,9 @@ from opscheck.systems.kubernetes.readings.ingresses import (
     certificate_troubles,
     class_troubles,
 )
-from opscheck.systems.kubernetes.readings.selection import count_matches, listed, matching
-from opscheck.systems.kubernetes.readings.troubles import Trouble, tell
-from opscheck.systems.kubernetes.readings.warnings import Warnings
+from opscheck.systems.kubernetes.selection import count_matches, listed, matching
+from opscheck.systems.kubernetes.troubles import Trouble, tell
+from opscheck.systems.kubernetes.warnings import Warnings
 
 
 def test_the_ingresses_are_served(expectation: IngressesServed, observe: Observe, findings: Findings) -> None:

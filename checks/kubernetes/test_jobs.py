@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from opscheck import Findings, Observe
-from opscheck.systems.kubernetes.expectations.batch import JobsComplete
-from opscheck.systems.kubernetes.queries.batch import Job, ListCronJobs, ListJobs
-from opscheck.systems.kubernetes.queries.pods import ListPods
+from opscheck.systems.kubernetes.batch import Job, ListCronJobs, ListJobs
+from opscheck.systems.kubernetes.jobs import JobsComplete
+from opscheck.systems.kubernetes.pods import ListPods
 from opscheck.systems.kubernetes.readings.jobs import Around, failed, longest_run, troubles
-from opscheck.systems.kubernetes.readings.selection import count_matches, listed, listed_aside, matching
-from opscheck.systems.kubernetes.readings.troubles import tell
-from opscheck.systems.kubernetes.readings.warnings import Warnings
+from opscheck.systems.kubernetes.selection import count_matches, listed, listed_aside, matching
+from opscheck.systems.kubernetes.troubles import tell
+from opscheck.systems.kubernetes.warnings import Warnings
 
 
 def test_the_jobs_do_their_work(expectation: JobsComplete, observe: Observe, findings: Findings) -> None:

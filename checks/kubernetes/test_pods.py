@@ -2,8 +2,7 @@
 
 from opscheck import Findings, Observe
 from opscheck.core.words import counted
-from opscheck.systems.kubernetes.expectations.pods import PodsHealthy
-from opscheck.systems.kubernetes.queries.pods import ListPods
+from opscheck.systems.kubernetes.pods import ListPods, PodsHealthy
 from opscheck.systems.kubernetes.readings.findings import (
     about,
     because,
@@ -12,11 +11,12 @@ from opscheck.systems.kubernetes.readings.findings import (
     observed,
     out_of_memory_pods,
     subject,
-    too_few_facts,
     troubles,
 )
-from opscheck.systems.kubernetes.readings.selection import Selection, listed, seen_instead, select_pods
-from opscheck.systems.kubernetes.readings.warnings import Warnings
+from opscheck.systems.kubernetes.readings.selection import Selection, seen_instead, select_pods
+from opscheck.systems.kubernetes.remedies import too_few_facts
+from opscheck.systems.kubernetes.selection import listed
+from opscheck.systems.kubernetes.warnings import Warnings
 
 
 def test_the_pods_are_well(expectation: PodsHealthy, observe: Observe, findings: Findings) -> None:

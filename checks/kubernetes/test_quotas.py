@@ -2,13 +2,12 @@
 
 from opscheck import Findings, Observe
 from opscheck.core.observation import CouldNotObserve
-from opscheck.systems.kubernetes.expectations.policies import Quotas
-from opscheck.systems.kubernetes.queries.policies import ListQuotas
+from opscheck.systems.kubernetes.quotas import ListQuotas, Quotas
 from opscheck.systems.kubernetes.readings.quotas import never_counted, shortage, unmatched, usage
-from opscheck.systems.kubernetes.readings.selection import count_matches, listed, matching
-from opscheck.systems.kubernetes.readings.troubles import tell
-from opscheck.systems.kubernetes.readings.unjudged import not_up_to_date
-from opscheck.systems.kubernetes.readings.warnings import Warnings
+from opscheck.systems.kubernetes.selection import count_matches, listed, matching
+from opscheck.systems.kubernetes.troubles import tell
+from opscheck.systems.kubernetes.warnings import Warnings
+from opscheck.systems.kubernetes.words import not_up_to_date
 
 
 def test_quotas_have_room(expectation: Quotas, observe: Observe, findings: Findings) -> None:

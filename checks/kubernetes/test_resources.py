@@ -2,12 +2,12 @@
 
 from opscheck import Findings, Observe
 from opscheck.core.observation import CouldNotObserve
-from opscheck.systems.kubernetes.expectations.containers import ResourcesSet
-from opscheck.systems.kubernetes.queries.pods import ListPods
+from opscheck.systems.kubernetes.pod_groups import by_workload, in_force, nothing_judged
+from opscheck.systems.kubernetes.pods import ListPods
 from opscheck.systems.kubernetes.readings import resources as reading
-from opscheck.systems.kubernetes.readings.findings import place_facts, too_few_facts
-from opscheck.systems.kubernetes.readings.pod_groups import by_workload, in_force, nothing_judged
-from opscheck.systems.kubernetes.readings.selection import count_matches, listed, matching
+from opscheck.systems.kubernetes.remedies import place_facts, too_few_facts
+from opscheck.systems.kubernetes.resources import ResourcesSet
+from opscheck.systems.kubernetes.selection import count_matches, listed, matching
 
 
 def test_the_resources_are_set(expectation: ResourcesSet, observe: Observe, findings: Findings) -> None:

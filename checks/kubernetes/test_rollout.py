@@ -1,10 +1,7 @@
 """The rollouts of a cluster."""
 
 from opscheck import Findings, Observe
-from opscheck.systems.kubernetes.expectations.workloads import RolloutComplete
-from opscheck.systems.kubernetes.queries.pods import ListPods
-from opscheck.systems.kubernetes.queries.workloads import Workload
-from opscheck.systems.kubernetes.readings.findings import too_few_facts
+from opscheck.systems.kubernetes.pods import ListPods
 from opscheck.systems.kubernetes.readings.rollout_findings import (
     about,
     because,
@@ -18,8 +15,11 @@ from opscheck.systems.kubernetes.readings.rollout_findings import (
     severity,
     unfinished,
 )
-from opscheck.systems.kubernetes.readings.selection import count_matches, listed
-from opscheck.systems.kubernetes.readings.warnings import Warnings
+from opscheck.systems.kubernetes.remedies import too_few_facts
+from opscheck.systems.kubernetes.rollout import RolloutComplete
+from opscheck.systems.kubernetes.selection import count_matches, listed
+from opscheck.systems.kubernetes.warnings import Warnings
+from opscheck.systems.kubernetes.workloads import Workload
 
 
 def test_rollouts_are_complete(expectation: RolloutComplete, observe: Observe, findings: Findings) -> None:

@@ -2,13 +2,13 @@
 
 from opscheck import Findings, Observe
 from opscheck.systems.kubernetes.expectations.network import ServicesServed
+from opscheck.systems.kubernetes.pods import ListPods
 from opscheck.systems.kubernetes.queries.network import ListEndpointSlices, ListServices
-from opscheck.systems.kubernetes.queries.pods import ListPods
 from opscheck.systems.kubernetes.readings.endpoints import Network
-from opscheck.systems.kubernetes.readings.selection import count_matches, listed, matching
 from opscheck.systems.kubernetes.readings.services import measured, troubles
-from opscheck.systems.kubernetes.readings.troubles import tell
-from opscheck.systems.kubernetes.readings.warnings import Warnings
+from opscheck.systems.kubernetes.selection import count_matches, listed, matching
+from opscheck.systems.kubernetes.troubles import tell
+from opscheck.systems.kubernetes.warnings import Warnings
 
 
 def test_the_services_are_served(expectation: ServicesServed, observe: Observe, findings: Findings) -> None:

@@ -5,11 +5,8 @@ from collections.abc import Sequence
 from opscheck import Findings, Observe
 from opscheck.core.observation import CouldNotObserve, Problem
 from opscheck.systems.kubernetes.expectations.volumes import VolumesHealthy
-from opscheck.systems.kubernetes.queries.pods import ListPods
+from opscheck.systems.kubernetes.pods import ListPods
 from opscheck.systems.kubernetes.queries.storage import ListClaims, PersistentVolumeClaim
-from opscheck.systems.kubernetes.readings.findings import place_facts
-from opscheck.systems.kubernetes.readings.selection import count_matches, listed, matching
-from opscheck.systems.kubernetes.readings.troubles import tell
 from opscheck.systems.kubernetes.readings.volume_usage import Measured, Use, from_prometheus, unjudged, use_of
 from opscheck.systems.kubernetes.readings.volumes import (
     Storage,
@@ -19,7 +16,10 @@ from opscheck.systems.kubernetes.readings.volumes import (
     trouble_of,
     users_of_claims,
 )
-from opscheck.systems.kubernetes.readings.warnings import Warnings
+from opscheck.systems.kubernetes.remedies import place_facts
+from opscheck.systems.kubernetes.selection import count_matches, listed, matching
+from opscheck.systems.kubernetes.troubles import tell
+from opscheck.systems.kubernetes.warnings import Warnings
 
 
 def test_the_volumes_are_there_and_have_room(expectation: VolumesHealthy, observe: Observe, findings: Findings) -> None:

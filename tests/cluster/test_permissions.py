@@ -19,8 +19,8 @@ import pytest
 
 from opscheck.bundle import bundled
 from opscheck.inspection import read
-from opscheck.systems.kubernetes.expectations.base import InCluster
 from opscheck.systems.kubernetes.lists import KubernetesRule
+from opscheck.systems.kubernetes.scope import InCluster
 from opscheck.transport.processes import wait_until
 from tests.cluster.kubelet import Kubelet
 from tests.cluster.manifests import ago, measurable, node_metrics, one_of_each, pod, pod_metrics

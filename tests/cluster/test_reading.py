@@ -13,8 +13,8 @@ from opscheck.policy.kinds import import_bundled
 from opscheck.systems.kubernetes.api_server import ReadIdentity
 from opscheck.systems.kubernetes.events import ListWarnings
 from opscheck.systems.kubernetes.lists import ListObjects
+from opscheck.systems.kubernetes.pods import ListPods
 from opscheck.systems.kubernetes.probe import KubernetesSession, lists, open_session
-from opscheck.systems.kubernetes.queries.pods import ListPods
 from tests.cluster.crds import CERT_MANAGER
 from tests.cluster.manifests import made, measurable, namespace, one_of_each, one_of_each_custom, pod
 

@@ -15,9 +15,9 @@ from opscheck.core.observation import CouldNotObserve, ProbeError, ProblemKind
 from opscheck.demo.kubernetes import cronjob, velero_backup, velero_location, velero_schedule
 from opscheck.systems.backup.expectations.jobs import BackupJobs
 from opscheck.systems.backup.queries.velero import ListStorageLocations, ListVeleroBackups, ListVeleroSchedules
+from opscheck.systems.kubernetes.batch import ListCronJobs
 from opscheck.systems.kubernetes.permissions import render
 from opscheck.systems.kubernetes.probe import KubernetesSession, open_session
-from opscheck.systems.kubernetes.queries.batch import ListCronJobs
 from opscheck.testing import expect, judge
 from tests.cluster.crds import VELERO
 from tests.cluster.manifests import namespace

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from opscheck.core.words import counted, some, some_lines, some_with_reasons
-from opscheck.systems.kubernetes.readings.times import lasting, longer_than, span
+from opscheck.systems.kubernetes.words import lasting, longer_than, span
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

@@ -7,11 +7,12 @@ import msgspec
 from checks.kubernetes import test_cronjobs, test_jobs
 from opscheck import Findings, KubernetesTarget
 from opscheck.demo.kubernetes import cronjob, job, pod
+from opscheck.systems.kubernetes.batch import CronJob, Job, ListCronJobs, ListJobs
+from opscheck.systems.kubernetes.cronjobs import CronJobsOnTime
 from opscheck.systems.kubernetes.events import Event, ListWarnings
-from opscheck.systems.kubernetes.expectations.batch import CronJobsOnTime, JobsComplete
+from opscheck.systems.kubernetes.jobs import JobsComplete
 from opscheck.systems.kubernetes.lists import ObjectList
-from opscheck.systems.kubernetes.queries.batch import CronJob, Job, ListCronJobs, ListJobs
-from opscheck.systems.kubernetes.queries.pods import ListPods, Pod
+from opscheck.systems.kubernetes.pods import ListPods, Pod
 from opscheck.testing import expect, judge
 from tests.checks.kubernetes.rendering import rendered
 

@@ -10,8 +10,8 @@ from opscheck.demo.kubernetes import node, pod
 from opscheck.systems.kubernetes.api_server import ReadVersion, ServerVersion
 from opscheck.systems.kubernetes.expectations.nodes import NodesHealthy
 from opscheck.systems.kubernetes.lists import ObjectList
+from opscheck.systems.kubernetes.pods import ListPods, Pod
 from opscheck.systems.kubernetes.queries.nodes import ListNodes, Node
-from opscheck.systems.kubernetes.queries.pods import ListPods, Pod
 from opscheck.testing import expect, judge
 from tests.checks.kubernetes.rendering import rendered
 

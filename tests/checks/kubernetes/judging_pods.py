@@ -8,9 +8,8 @@ from checks.kubernetes import test_pods
 from opscheck import Findings, KubernetesTarget
 from opscheck.demo.kubernetes import pod
 from opscheck.systems.kubernetes.events import Event
-from opscheck.systems.kubernetes.expectations.pods import PodsHealthy
 from opscheck.systems.kubernetes.lists import ObjectList
-from opscheck.systems.kubernetes.queries.pods import ListPods, Pod
+from opscheck.systems.kubernetes.pods import ListPods, Pod, PodsHealthy
 from opscheck.testing import expect, judge
 from tests.checks.kubernetes.rendering import rendered
 

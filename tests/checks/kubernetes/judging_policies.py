@@ -8,8 +8,10 @@ from checks.kubernetes.test_autoscaling import test_autoscalers_can_scale
 from checks.kubernetes.test_disruption import test_budgets_have_the_pods_they_ask_for
 from checks.kubernetes.test_quotas import test_quotas_have_room
 from opscheck import Findings
-from opscheck.systems.kubernetes.expectations.policies import Autoscaling, DisruptionBudgets, Quotas
+from opscheck.systems.kubernetes.autoscaling import Autoscaling
+from opscheck.systems.kubernetes.disruption import DisruptionBudgets
 from opscheck.systems.kubernetes.lists import ListObjects, ObjectList
+from opscheck.systems.kubernetes.quotas import Quotas
 from opscheck.testing import expect, judge
 from tests.checks.kubernetes.judging_pods import NOW, TARGET, ago
 from tests.checks.kubernetes.rendering import rendered

@@ -5,8 +5,8 @@ import msgspec
 from checks.kubernetes import test_rollout
 from opscheck import Findings
 from opscheck.demo.kubernetes import daemon_set, deployment, pod, stateful_set
-from opscheck.systems.kubernetes.expectations.workloads import RolloutComplete
 from opscheck.systems.kubernetes.lists import ObjectList
+from opscheck.systems.kubernetes.rollout import RolloutComplete
 from opscheck.testing import expect, judge
 from tests.checks.kubernetes.judging_pods import TARGET, ago
 from tests.checks.kubernetes.rendering import rendered

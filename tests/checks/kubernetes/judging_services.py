@@ -8,9 +8,9 @@ from opscheck.demo.kubernetes import endpoint, endpoint_slice, service
 from opscheck.systems.kubernetes.events import Event, ListWarnings
 from opscheck.systems.kubernetes.expectations.network import ServicesServed
 from opscheck.systems.kubernetes.lists import ObjectList
+from opscheck.systems.kubernetes.pods import ListPods, Pod
 from opscheck.systems.kubernetes.queries.network import EndpointSlice, ListEndpointSlices, ListServices, Service
-from opscheck.systems.kubernetes.queries.pods import ListPods, Pod
-from opscheck.systems.kubernetes.queries.workloads import Deployment, ListDeployments, ListStatefulSets, StatefulSet
+from opscheck.systems.kubernetes.workloads import Deployment, ListDeployments, ListStatefulSets, StatefulSet
 from opscheck.testing import expect, judge
 from tests.checks.kubernetes.judging_pods import NOW, TARGET, a_pod, ago
 from tests.checks.kubernetes.rendering import rendered

@@ -10,7 +10,7 @@ from opscheck.core.observation import CouldNotObserve, Problem
 from opscheck.demo.kubernetes import claim, mounting, pod, storage_class
 from opscheck.systems.kubernetes.expectations.volumes import VolumesHealthy
 from opscheck.systems.kubernetes.lists import ObjectList
-from opscheck.systems.kubernetes.queries.pods import ListPods, Pod
+from opscheck.systems.kubernetes.pods import ListPods, Pod
 from opscheck.systems.kubernetes.queries.storage import (
     ListClaims,
     ListStorageClasses,

@@ -6,8 +6,7 @@ import pytest
 
 from opscheck import KubernetesTarget
 from opscheck.demo.kubernetes import event, policies
-from opscheck.systems.kubernetes.expectations.policies import Autoscaling
-from opscheck.systems.kubernetes.queries.policies import ListAutoscalers
+from opscheck.systems.kubernetes.autoscaling import Autoscaling, ListAutoscalers
 from tests.checks.kubernetes.judging_pods import NOW, SECOND, ago
 from tests.checks.kubernetes.judging_policies import GRACE, MONTH, commands, expected, judged, observed
 

@@ -8,11 +8,11 @@ import pytest
 from opscheck import Severity
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.demo.kubernetes import event, timestamp
-from opscheck.systems.kubernetes.expectations.batch import CronJobsOnTime
+from opscheck.systems.kubernetes.batch import CronJob, ListCronJobs, ListJobs
+from opscheck.systems.kubernetes.cronjobs import CronJobsOnTime
 from opscheck.systems.kubernetes.lists import ObjectList
-from opscheck.systems.kubernetes.queries.batch import CronJob, ListCronJobs, ListJobs
 from opscheck.systems.kubernetes.readings.cronjobs import judge_cronjobs, troubles, unjudged
-from opscheck.systems.kubernetes.readings.selection import Beside
+from opscheck.systems.kubernetes.selection import Beside
 from opscheck.testing import expect, judge
 from tests.checks.kubernetes.judging_batch import (
     NOW,

@@ -5,9 +5,8 @@ import pytest
 from opscheck.core.observation import CouldNotObserve
 from opscheck.core.units import Severity
 from opscheck.demo.kubernetes import policies
-from opscheck.systems.kubernetes.expectations.policies import DisruptionBudgets
-from opscheck.systems.kubernetes.queries.pods import ListPods
-from opscheck.systems.kubernetes.queries.policies import ListDisruptionBudgets
+from opscheck.systems.kubernetes.disruption import DisruptionBudgets, ListDisruptionBudgets
+from opscheck.systems.kubernetes.pods import ListPods
 from tests.checks.kubernetes.judging_pods import NOW, SECOND, a_pod, ago
 from tests.checks.kubernetes.judging_pods import judged as judged_pods
 from tests.checks.kubernetes.judging_policies import GRACE, MONTH, commands, expected, judged, observed

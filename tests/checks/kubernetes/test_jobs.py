@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from opscheck import KubernetesTarget, Severity
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.demo.kubernetes import condition, event, timestamp
-from opscheck.systems.kubernetes.expectations.batch import JobsComplete
+from opscheck.systems.kubernetes.batch import CronJob, Job, ListCronJobs, ListJobs
+from opscheck.systems.kubernetes.jobs import JobsComplete
 from opscheck.systems.kubernetes.lists import ObjectList
-from opscheck.systems.kubernetes.queries.batch import CronJob, Job, ListCronJobs, ListJobs
-from opscheck.systems.kubernetes.queries.pods import ListPods, Pod
+from opscheck.systems.kubernetes.pods import ListPods, Pod
 from opscheck.systems.kubernetes.readings.jobs import Around, troubles
-from opscheck.systems.kubernetes.readings.selection import Beside
+from opscheck.systems.kubernetes.selection import Beside
 from opscheck.testing import expect, judge
 from tests.checks.kubernetes.judging_batch import (
     NOW,

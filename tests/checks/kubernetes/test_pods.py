@@ -2,8 +2,7 @@
 
 from opscheck import KubernetesTarget, Severity
 from opscheck.demo.kubernetes import event, termination
-from opscheck.systems.kubernetes.expectations.pods import PodsHealthy
-from opscheck.systems.kubernetes.queries.pods import ListPods
+from opscheck.systems.kubernetes.pods import ListPods, PodsHealthy
 from opscheck.testing import expect
 from tests.checks.kubernetes.judging_pods import TARGET, a_pod, ago, commands, crashing, judged, observed
 

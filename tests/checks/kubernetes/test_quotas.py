@@ -5,8 +5,7 @@ import pytest
 from opscheck.core.observation import CouldNotObserve
 from opscheck.core.units import Severity
 from opscheck.demo.kubernetes import event, policies
-from opscheck.systems.kubernetes.expectations.policies import Quotas
-from opscheck.systems.kubernetes.queries.policies import ListQuotas
+from opscheck.systems.kubernetes.quotas import ListQuotas, Quotas
 from tests.checks.kubernetes.judging_pods import NOW, SECOND, ago
 from tests.checks.kubernetes.judging_policies import GRACE, MONTH, commands, expected, judged, observed
 

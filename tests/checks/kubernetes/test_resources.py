@@ -13,9 +13,9 @@ from opscheck import Findings, KubernetesTarget
 from opscheck.core.observation import CouldNotObserve
 from opscheck.core.templates import malformed, unknown_names
 from opscheck.demo.kubernetes import pod
-from opscheck.systems.kubernetes.expectations.containers import ResourcesSet
 from opscheck.systems.kubernetes.lists import ObjectList
-from opscheck.systems.kubernetes.queries.pods import ListPods, Pod
+from opscheck.systems.kubernetes.pods import ListPods, Pod
+from opscheck.systems.kubernetes.resources import ResourcesSet
 from opscheck.testing import expect, judge
 from tests.checks.kubernetes.rendering import rendered
 

@@ -1,7 +1,7 @@
 """kubernetes.rollout: what a finding explains, and what explains a finding."""
 
 from opscheck.demo.kubernetes import pod
-from opscheck.systems.kubernetes.expectations.workloads import RolloutComplete
+from opscheck.systems.kubernetes.rollout import RolloutComplete
 from tests.checks.kubernetes.judging_pods import ago
 from tests.checks.kubernetes.judging_rollouts import agent, commands, crashing, db, its_pod, judged, web, web_pods
 

@@ -8,8 +8,8 @@ from opscheck import KubernetesTarget, Severity
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.demo.kubernetes import deployment, event
 from opscheck.systems.kubernetes.events import Event, ListWarnings
-from opscheck.systems.kubernetes.expectations.workloads import RolloutComplete
 from opscheck.systems.kubernetes.lists import ObjectList
+from opscheck.systems.kubernetes.rollout import RolloutComplete
 from opscheck.testing import expect, judge
 from tests.checks.kubernetes.judging_pods import NOW, TARGET, ago
 from tests.checks.kubernetes.judging_rollouts import (

@@ -1,7 +1,7 @@
 """kubernetes.services: what a service selects, what stands behind it without a selector, and what sleeps."""
 
 from opscheck.demo.kubernetes import deployment, endpoint, endpoint_slice, timestamp
-from opscheck.systems.kubernetes.queries.workloads import ListDeployments, ListStatefulSets
+from opscheck.systems.kubernetes.workloads import ListDeployments, ListStatefulSets
 from tests.checks.kubernetes.judging_pods import a_pod, ago
 from tests.checks.kubernetes.judging_services import (
     a_service,

@@ -11,8 +11,8 @@ from opscheck.core.observation import CouldNotObserve
 from opscheck.demo.kubernetes import node, node_metrics, pod, pod_metrics, timestamp
 from opscheck.systems.kubernetes.expectations.usage import UsageWithinLimits
 from opscheck.systems.kubernetes.lists import ObjectList
+from opscheck.systems.kubernetes.pods import Pod
 from opscheck.systems.kubernetes.queries.nodes import Node
-from opscheck.systems.kubernetes.queries.pods import Pod
 from opscheck.systems.kubernetes.queries.usage import NodeUsage, PodUsage
 from opscheck.testing import expect, judge
 

@@ -8,10 +8,10 @@ from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.demo.kubernetes import KubernetesApi, Rule, World, node, node_metrics, pod, pod_metrics
 from opscheck.systems.kubernetes.lists import KubernetesRule
 from opscheck.systems.kubernetes.permissions import render
+from opscheck.systems.kubernetes.pods import ListPods
 from opscheck.systems.kubernetes.probe import open_session
 from opscheck.systems.kubernetes.queries.logs import PodLogs
 from opscheck.systems.kubernetes.queries.nodes import ListNodes
-from opscheck.systems.kubernetes.queries.pods import ListPods
 from opscheck.systems.kubernetes.queries.storage import ReadVolumeStats
 from opscheck.systems.kubernetes.queries.usage import ListNodeUsage, ListPodUsage
 

@@ -11,7 +11,7 @@ from opscheck import PrometheusTarget
 from opscheck.core.observation import ProbeError, Problem, ProblemKind
 from opscheck.demo.serving import Answer, Exchange, LoopbackServer, Response
 from opscheck.systems.http.queries import HttpRequest
-from opscheck.systems.kubernetes.queries.pods import ListPods
+from opscheck.systems.kubernetes.pods import ListPods
 from opscheck.systems.prometheus.probe import MOST_BYTES, PrometheusSession, open_session
 from opscheck.systems.prometheus.queries import PrometheusQuery, PrometheusSample, fresh, selector
 from tests.servers.prometheus import PASSWORD, PROGRAM, USER, WHY_NOT, Exporter, Prometheus

@@ -18,17 +18,9 @@ from opscheck.systems.backup.expectations.remedies import FACTS, SUMMARY, TOOL_C
 from opscheck.systems.backup.queries.tools import BarmanCatalogue, PgbackrestInfo, ReadBarman, ReadPgbackrest
 from opscheck.systems.backup.queries.velero import ListStorageLocations, ListVeleroBackups, ListVeleroSchedules
 from opscheck.systems.host.target import HostTarget
-from opscheck.systems.kubernetes.expectations.base import (
-    InCluster,
-    InNamespaces,
-    Matched,
-    Namespace,
-    Namespaces,
-    Selector,
-    Window,
-)
-from opscheck.systems.kubernetes.expectations.batch import CronJobsOnTime
-from opscheck.systems.kubernetes.queries.batch import ListCronJobs, ListJobs
+from opscheck.systems.kubernetes.batch import ListCronJobs, ListJobs
+from opscheck.systems.kubernetes.cronjobs import CronJobsOnTime
+from opscheck.systems.kubernetes.scope import InCluster, InNamespaces, Matched, Namespace, Namespaces, Selector, Window
 from opscheck.systems.kubernetes.target import KubernetesTarget
 
 Tool = Literal["cronjob", "velero", "pgbackrest", "barman"]

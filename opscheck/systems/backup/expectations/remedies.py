@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from opscheck.systems.kubernetes.expectations.base import PLACE_FACTS, kubectl
+from opscheck.systems.kubernetes.remedies import PLACE_FACTS, kubectl
 
 SUMMARY = "See why the last backups failed or were not made, mend that, then make one now and see it succeed"
 

@@ -5,7 +5,7 @@ from typing import final
 
 from opscheck.core.query import Timestamp
 from opscheck.systems.kubernetes.lists import ListObjects
-from opscheck.systems.kubernetes.queries.objects import KubernetesObject, Part
+from opscheck.systems.kubernetes.objects import KubernetesObject, Part
 
 SCHEDULE_LABEL = "velero.io/schedule-name"
 

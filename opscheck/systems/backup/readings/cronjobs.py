@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 
 from opscheck.systems.backup.expectations.jobs import BackupJobs
 from opscheck.systems.backup.readings.jobs import Fault, Made, Series
-from opscheck.systems.kubernetes.queries.batch import CronJob, CronJobStatus, Job, Scripted
+from opscheck.systems.kubernetes.batch import CronJob, CronJobStatus, Job, Scripted
+from opscheck.systems.kubernetes.owners import reference
 from opscheck.systems.kubernetes.readings.cronjobs import (
     Runs,
     is_suspended,
@@ -16,10 +17,9 @@ from opscheck.systems.kubernetes.readings.cronjobs import (
     still_active,
     what_keeps,
 )
-from opscheck.systems.kubernetes.readings.findings import place_facts
 from opscheck.systems.kubernetes.readings.jobs import described_failure, failed, started, succeeded
-from opscheck.systems.kubernetes.readings.references import reference
-from opscheck.systems.kubernetes.readings.warnings import Warnings
+from opscheck.systems.kubernetes.remedies import place_facts
+from opscheck.systems.kubernetes.warnings import Warnings
 
 _SECOND = timedelta(seconds=1)
 _SOUND = "a script that fails when the dump does: set -euo pipefail, and one name for one file"

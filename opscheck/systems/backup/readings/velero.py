@@ -15,9 +15,8 @@ from opscheck.systems.backup.queries.velero import (
     ScheduleStatus,
 )
 from opscheck.systems.backup.readings.jobs import Fault, Made, Series
-from opscheck.systems.kubernetes.readings.containers import message, messages
-from opscheck.systems.kubernetes.readings.findings import place_facts
-from opscheck.systems.kubernetes.readings.times import span
+from opscheck.systems.kubernetes.remedies import place_facts
+from opscheck.systems.kubernetes.words import message, messages, span
 
 # Its life ends with these, well or not; `Deleting` is none of them, and is not there any more.
 _GOOD = "Completed"

@@ -1,32 +1,34 @@
 """What can be expected of a Kubernetes cluster, a module per field of work."""
 
-from opscheck.systems.kubernetes.expectations import (
-    batch,
-    certificates,
-    containers,
-    dns,
-    logs,
-    network,
-    nodes,
-    pods,
-    policies,
-    usage,
-    volumes,
-    workloads,
-)
-
 # To import this package makes all of them known under the names of their checks.
+from opscheck.systems.kubernetes import (
+    autoscaling,
+    cronjobs,
+    disruption,
+    images,
+    jobs,
+    pods,
+    quotas,
+    resources,
+    rollout,
+)
+from opscheck.systems.kubernetes.expectations import certificates, dns, logs, network, nodes, usage, volumes
+
 __all__ = [
-    "batch",
+    "autoscaling",
     "certificates",
-    "containers",
+    "cronjobs",
+    "disruption",
     "dns",
+    "images",
+    "jobs",
     "logs",
     "network",
     "nodes",
     "pods",
-    "policies",
+    "quotas",
+    "resources",
+    "rollout",
     "usage",
     "volumes",
-    "workloads",
 ]

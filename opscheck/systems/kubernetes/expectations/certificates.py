@@ -8,7 +8,6 @@ from pydantic import Field
 from opscheck.core.expectation import Remediation
 from opscheck.core.query import Query
 from opscheck.core.units import Duration
-from opscheck.systems.kubernetes.expectations.base import PLACE_FACTS, OfKind, kubectl
 from opscheck.systems.kubernetes.queries.certificates import (
     ListCertificateRequests,
     ListCertificates,
@@ -18,6 +17,8 @@ from opscheck.systems.kubernetes.queries.certificates import (
     ListOrders,
     ListTlsSecrets,
 )
+from opscheck.systems.kubernetes.remedies import PLACE_FACTS, kubectl
+from opscheck.systems.kubernetes.scope import OfKind
 from opscheck.systems.tls.expectations.lifetimes import CertificatesLast, DurationLeft, ShareLeft, share_unless_time
 
 

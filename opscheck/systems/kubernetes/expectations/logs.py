@@ -10,8 +10,9 @@ from pydantic_core import PydanticCustomError
 from opscheck.core.expectation import Remediation
 from opscheck.core.query import Query
 from opscheck.core.units import ByteSize, Count, Graded
-from opscheck.systems.kubernetes.expectations.base import POD_FACTS, InNamespaces, Window, kubectl
 from opscheck.systems.kubernetes.queries.logs import PodLogs
+from opscheck.systems.kubernetes.remedies import POD_FACTS, kubectl
+from opscheck.systems.kubernetes.scope import InNamespaces, Window
 
 
 def _pattern(value: str) -> str:

@@ -9,8 +9,8 @@ from opscheck.core.expectation import Remediation
 from opscheck.core.limits import CountLeft
 from opscheck.core.query import Query
 from opscheck.core.units import Duration, GradedMinimum
-from opscheck.systems.kubernetes.expectations.base import PLACE_FACTS, OfKind, kubectl
 from opscheck.systems.kubernetes.lists import ListObjects
+from opscheck.systems.kubernetes.pods import ListPods
 from opscheck.systems.kubernetes.queries.network import (
     ListEndpointSlices,
     ListIngressClasses,
@@ -18,8 +18,9 @@ from opscheck.systems.kubernetes.queries.network import (
     ListSecretNames,
     ListServices,
 )
-from opscheck.systems.kubernetes.queries.pods import ListPods
-from opscheck.systems.kubernetes.queries.workloads import ListDeployments, ListStatefulSets
+from opscheck.systems.kubernetes.remedies import PLACE_FACTS, kubectl
+from opscheck.systems.kubernetes.scope import OfKind
+from opscheck.systems.kubernetes.workloads import ListDeployments, ListStatefulSets
 
 
 class ServicesServed(OfKind, check="kubernetes.services"):

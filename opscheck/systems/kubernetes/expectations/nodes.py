@@ -10,9 +10,10 @@ from opscheck.core.expectation import Remediation
 from opscheck.core.query import Query
 from opscheck.core.units import Count, Duration, Graded, Percentage
 from opscheck.systems.kubernetes.api_server import ReadVersion
-from opscheck.systems.kubernetes.expectations.base import PLACE_FACTS, InCluster, Selector, kubectl
+from opscheck.systems.kubernetes.pods import ListPods
 from opscheck.systems.kubernetes.queries.nodes import ListNodes
-from opscheck.systems.kubernetes.queries.pods import ListPods
+from opscheck.systems.kubernetes.remedies import PLACE_FACTS, kubectl
+from opscheck.systems.kubernetes.scope import InCluster, Selector
 
 KNOWN_CONDITIONS = ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnavailable")
 """The conditions that Kubernetes itself defines; what others mean, only a policy can say."""

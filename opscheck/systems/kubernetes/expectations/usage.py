@@ -9,10 +9,11 @@ from pydantic_core import PydanticCustomError
 from opscheck.core.expectation import Remediation
 from opscheck.core.query import Query
 from opscheck.core.units import Graded, Percentage
-from opscheck.systems.kubernetes.expectations.base import POD_FACTS, InNamespaces, kubectl
+from opscheck.systems.kubernetes.pods import ListPods
 from opscheck.systems.kubernetes.queries.nodes import ListNodes
-from opscheck.systems.kubernetes.queries.pods import ListPods
 from opscheck.systems.kubernetes.queries.usage import ListNodeUsage, ListPodUsage
+from opscheck.systems.kubernetes.remedies import POD_FACTS, kubectl
+from opscheck.systems.kubernetes.scope import InNamespaces
 
 
 class UsageWithinLimits(InNamespaces, check="kubernetes.usage"):

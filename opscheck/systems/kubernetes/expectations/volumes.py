@@ -10,9 +10,10 @@ from pydantic_core import PydanticCustomError
 from opscheck.core.expectation import Remediation
 from opscheck.core.limits import ShareUsed
 from opscheck.core.query import Query
-from opscheck.systems.kubernetes.expectations.base import PLACE_FACTS, OfKind, kubectl
-from opscheck.systems.kubernetes.queries.pods import ListPods
+from opscheck.systems.kubernetes.pods import ListPods
 from opscheck.systems.kubernetes.queries.storage import ListClaims, ListStorageClasses, ReadVolumeStats
+from opscheck.systems.kubernetes.remedies import PLACE_FACTS, kubectl
+from opscheck.systems.kubernetes.scope import OfKind
 from opscheck.systems.prometheus.queries import PrometheusQuery, fresh, selector
 from opscheck.systems.prometheus.target import PrometheusTarget
 

@@ -11,6 +11,7 @@ from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.core.query import Query
 from opscheck.systems.kubernetes.api_server import ReadIdentity, ReadVersion, ServerVersion
 from opscheck.systems.kubernetes.lists import ListObjects, ObjectList
+from opscheck.systems.kubernetes.pods import ListPods, Pod
 from opscheck.systems.kubernetes.probe.access import find_access
 from opscheck.systems.kubernetes.probe.client import Client, Deadline, Reply, Request
 from opscheck.systems.kubernetes.probe.errors import message_of, refusal
@@ -21,7 +22,6 @@ from opscheck.systems.kubernetes.probe.tls_secrets import list_tls_secrets
 from opscheck.systems.kubernetes.probe.volume_stats import NodeVolumes, read_volume_stats, volumes_of_node
 from opscheck.systems.kubernetes.queries.certificates import ListTlsSecrets
 from opscheck.systems.kubernetes.queries.logs import PodLogs
-from opscheck.systems.kubernetes.queries.pods import ListPods, Pod
 from opscheck.systems.kubernetes.queries.storage import ReadVolumeStats, VolumeStats
 from opscheck.systems.kubernetes.target import KubernetesTarget
 from opscheck.transport.connect import late

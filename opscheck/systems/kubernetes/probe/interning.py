@@ -13,7 +13,7 @@ import msgspec
 from msgspec import inspect
 from msgspec.structs import force_setattr
 
-from opscheck.systems.kubernetes.queries.objects import Metadata
+from opscheck.systems.kubernetes.objects import Metadata
 
 T = TypeVar("T", bound=msgspec.Struct)
 

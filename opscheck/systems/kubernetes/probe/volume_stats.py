@@ -7,11 +7,11 @@ import msgspec
 
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.core.query import Timestamp
+from opscheck.systems.kubernetes.objects import Part
+from opscheck.systems.kubernetes.pods import Pod
 from opscheck.systems.kubernetes.probe.client import Client, Deadline, Request
 from opscheck.systems.kubernetes.probe.concurrency import in_parallel
 from opscheck.systems.kubernetes.probe.errors import message_of, refusal
-from opscheck.systems.kubernetes.queries.objects import Part
-from opscheck.systems.kubernetes.queries.pods import Pod
 from opscheck.systems.kubernetes.queries.storage import (
     NODES_PROXY,
     ReadVolumeStats,

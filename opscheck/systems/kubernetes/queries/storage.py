@@ -8,8 +8,8 @@ import msgspec
 
 from opscheck.core.query import Permission, Query, Timestamp
 from opscheck.systems.kubernetes.lists import KubernetesRule, ListObjects
-from opscheck.systems.kubernetes.queries.objects import Condition, KubernetesObject, Part, Quantities
-from opscheck.systems.kubernetes.queries.pods import Pod, Resources
+from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Part, Quantities
+from opscheck.systems.kubernetes.pods import Pod, Resources
 
 
 @final

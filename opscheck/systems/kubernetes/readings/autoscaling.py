@@ -5,13 +5,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from opscheck.systems.kubernetes.expectations.policies import Autoscaling
-from opscheck.systems.kubernetes.queries.objects import Condition, condition
-from opscheck.systems.kubernetes.queries.policies import AutoscalerSpec, AutoscalerStatus, HorizontalPodAutoscaler
-from opscheck.systems.kubernetes.readings.containers import messages
-from opscheck.systems.kubernetes.readings.references import reference
-from opscheck.systems.kubernetes.readings.times import lasting, latest, longer_than
-from opscheck.systems.kubernetes.readings.troubles import Trouble
+from opscheck.systems.kubernetes.autoscaling import (
+    AutoscalerSpec,
+    AutoscalerStatus,
+    Autoscaling,
+    HorizontalPodAutoscaler,
+)
+from opscheck.systems.kubernetes.objects import Condition, condition
+from opscheck.systems.kubernetes.owners import reference
+from opscheck.systems.kubernetes.troubles import Trouble
+from opscheck.systems.kubernetes.words import lasting, latest, longer_than, messages
 
 _SCALED_TO_NONE = "ScalingDisabled"
 _AT_MAXIMUM = "TooManyReplicas"

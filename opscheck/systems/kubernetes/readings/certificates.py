@@ -9,11 +9,9 @@ from opscheck.core.units import Severity
 from opscheck.core.words import counted, some
 from opscheck.systems.kubernetes.expectations.certificates import CertificatesRenewed
 from opscheck.systems.kubernetes.queries.certificates import Certificate, CertificateCondition, CertificateStatus
-from opscheck.systems.kubernetes.readings.containers import messages
 from opscheck.systems.kubernetes.readings.issuing import Issuing
-from opscheck.systems.kubernetes.readings.times import is_young, lasting, longer_than, span
-from opscheck.systems.kubernetes.readings.troubles import Trouble
-from opscheck.systems.kubernetes.readings.unjudged import cannot_tell
+from opscheck.systems.kubernetes.troubles import Trouble
+from opscheck.systems.kubernetes.words import cannot_tell, is_young, lasting, longer_than, messages, span
 from opscheck.systems.tls.readings.lifetimes import (
     CLOCK_HINT,
     Lifetime,

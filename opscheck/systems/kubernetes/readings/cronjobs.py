@@ -8,8 +8,8 @@ from fnmatch import fnmatchcase
 from opscheck.core.observation import Problem
 from opscheck.core.units import Severity, format_duration
 from opscheck.core.words import some
-from opscheck.systems.kubernetes.expectations.batch import CronJobsOnTime
-from opscheck.systems.kubernetes.queries.batch import CronJob, CronJobSpec, CronJobStatus, Job
+from opscheck.systems.kubernetes.batch import CronJob, CronJobSpec, CronJobStatus, Job
+from opscheck.systems.kubernetes.cronjobs import CronJobsOnTime
 from opscheck.systems.kubernetes.readings.jobs import (
     cronjob_of,
     described_failure,
@@ -18,11 +18,10 @@ from opscheck.systems.kubernetes.readings.jobs import (
     rerun_facts,
     started,
 )
-from opscheck.systems.kubernetes.readings.schedules import Schedule, UnreadableSchedule, read_schedule
-from opscheck.systems.kubernetes.readings.selection import Beside
-from opscheck.systems.kubernetes.readings.times import lasting
-from opscheck.systems.kubernetes.readings.troubles import Trouble
-from opscheck.systems.kubernetes.readings.unjudged import cannot_tell
+from opscheck.systems.kubernetes.schedules import Schedule, UnreadableSchedule, read_schedule
+from opscheck.systems.kubernetes.selection import Beside
+from opscheck.systems.kubernetes.troubles import Trouble
+from opscheck.systems.kubernetes.words import cannot_tell, lasting
 
 _POLL = 10
 """The controller may look at a cron job this many seconds after it was due."""

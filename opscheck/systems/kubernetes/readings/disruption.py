@@ -7,18 +7,14 @@ from datetime import datetime
 from functools import cached_property
 
 from opscheck.core.words import counted, some
-from opscheck.systems.kubernetes.expectations.policies import DisruptionBudgets
-from opscheck.systems.kubernetes.queries.objects import Condition, LabelRequirement, LabelSelector, condition
-from opscheck.systems.kubernetes.queries.owners import top_owner
-from opscheck.systems.kubernetes.queries.pods import Pod
-from opscheck.systems.kubernetes.queries.policies import BudgetStatus, PodDisruptionBudget
-from opscheck.systems.kubernetes.readings.containers import messages
-from opscheck.systems.kubernetes.readings.findings import ROLLED_OUT
-from opscheck.systems.kubernetes.readings.pods import has_ended, is_ready, not_ready_since, phase
-from opscheck.systems.kubernetes.readings.references import owner_reference, reference
-from opscheck.systems.kubernetes.readings.selection import labels_there
-from opscheck.systems.kubernetes.readings.times import lasting, latest, longer_than
-from opscheck.systems.kubernetes.readings.troubles import Trouble
+from opscheck.systems.kubernetes.disruption import BudgetStatus, DisruptionBudgets, PodDisruptionBudget
+from opscheck.systems.kubernetes.objects import Condition, LabelRequirement, LabelSelector, condition
+from opscheck.systems.kubernetes.owners import ROLLED_OUT, owner_reference, reference, top_owner
+from opscheck.systems.kubernetes.pod_status import has_ended, is_ready, not_ready_since, phase
+from opscheck.systems.kubernetes.pods import Pod
+from opscheck.systems.kubernetes.selection import labels_there
+from opscheck.systems.kubernetes.troubles import Trouble
+from opscheck.systems.kubernetes.words import lasting, latest, longer_than, messages
 
 _SCALED = ("deployment/", "statefulset/")
 

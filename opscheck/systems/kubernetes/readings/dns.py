@@ -10,10 +10,10 @@ from opscheck.core.units import format_duration
 from opscheck.core.words import MOST, some
 from opscheck.systems.host.queries import Resolution
 from opscheck.systems.kubernetes.expectations.dns import NamesResolve
+from opscheck.systems.kubernetes.owners import reference
 from opscheck.systems.kubernetes.queries.network import EndpointSlice, Service
-from opscheck.systems.kubernetes.readings.findings import place_facts
-from opscheck.systems.kubernetes.readings.references import reference
-from opscheck.systems.kubernetes.readings.unjudged import cannot_tell
+from opscheck.systems.kubernetes.remedies import place_facts
+from opscheck.systems.kubernetes.words import cannot_tell
 
 DNS_NAMESPACE, DNS_SERVICE = "kube-system", "kube-dns"
 """Where every common distribution but OpenShift has it, whatever it runs."""

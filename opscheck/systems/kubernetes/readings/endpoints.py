@@ -5,11 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from opscheck.systems.kubernetes.containers import containers, crashes_in_a_loop
+from opscheck.systems.kubernetes.pod_status import condition, has_ended, is_ready
+from opscheck.systems.kubernetes.pods import Pod
 from opscheck.systems.kubernetes.queries.network import EndpointSlice, Service, ServicePort
-from opscheck.systems.kubernetes.queries.pods import Pod
-from opscheck.systems.kubernetes.queries.workloads import Deployment, StatefulSet
-from opscheck.systems.kubernetes.readings.containers import containers, crashes_in_a_loop
-from opscheck.systems.kubernetes.readings.pods import condition, has_ended, is_ready
+from opscheck.systems.kubernetes.workloads import Deployment, StatefulSet
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from opscheck.core.units import format_duration
-from opscheck.systems.kubernetes.expectations.base import Matched
-from opscheck.systems.kubernetes.expectations.pods import PodsHealthy, RestartLimit
-from opscheck.systems.kubernetes.queries.owners import controller, is_of_job, top_owner
-from opscheck.systems.kubernetes.queries.pods import Pod
-from opscheck.systems.kubernetes.queries.storage import mounts_of
-from opscheck.systems.kubernetes.readings.containers import (
+from opscheck.systems.kubernetes.containers import (
     Restarts,
     containers,
     described,
@@ -17,16 +12,15 @@ from opscheck.systems.kubernetes.readings.containers import (
     has_restarted,
     restarts_within,
 )
-from opscheck.systems.kubernetes.readings.pods import Kind, Trouble, as_one, phase, trouble_of
-from opscheck.systems.kubernetes.readings.quantities import doubled
-from opscheck.systems.kubernetes.readings.references import owner_reference, reference
+from opscheck.systems.kubernetes.owners import ROLLED_OUT, controller, is_of_job, owner_reference, reference, top_owner
+from opscheck.systems.kubernetes.pod_status import Kind, Trouble, as_one, phase, pod_facts, trouble_of
+from opscheck.systems.kubernetes.pods import Pod, PodsHealthy, RestartLimit
+from opscheck.systems.kubernetes.quantities import doubled
+from opscheck.systems.kubernetes.queries.storage import mounts_of
 from opscheck.systems.kubernetes.readings.selection import Selection
 from opscheck.systems.kubernetes.target import KubernetesTarget
 
 _MADE_BY_THE_NODE = {"CreateContainerError", "RunContainerError"}
-
-ROLLED_OUT = ("deployment/", "statefulset/", "daemonset/")
-"""Owners that `kubectl rollout` knows."""
 
 
 def troubles(expectation: PodsHealthy, selection: Selection, now: datetime) -> tuple[Trouble, ...]:
@@ -165,20 +159,6 @@ def _may_be_the_nodes_fault(trouble: Trouble) -> bool:
     return trouble.kind in {Kind.NODE_LOST, Kind.STUCK, Kind.UNREADY, Kind.TOMBSTONE}
 
 
-def place_facts(target: KubernetesTarget, namespace: str | None) -> dict[str, str]:
-    """Where commands go. Those for a context that the policy pins, and those without, tell themselves apart by it."""
-    name = namespace or target.namespace
-    if target.context:
-        return {"namespace": name, "context": target.context}
-    return {"namespace": name, "current_namespace": name}
-
-
-def pod_facts(target: KubernetesTarget, pod: Pod) -> dict[str, str]:
-    """What every command about a pod may name."""
-    known = {"pod": pod.name, "owner": top_owner(pod), "node": pod.node}
-    return place_facts(target, pod.namespace) | {name: value for name, value in known.items() if value}
-
-
 def facts(target: KubernetesTarget, trouble: Trouble) -> dict[str, str]:
     """What commands may name of this finding; by what is missing, the wrong ones leave themselves out."""
     container = {"container": trouble.container.name} if trouble.container else {}
@@ -213,11 +193,3 @@ def _remedies(trouble: Trouble) -> Iterator[tuple[str, str]]:
 def out_of_memory_pods(selection: Selection, within: float, now: datetime) -> int:
     """How many of the selected pods have a container that ran out of memory in the window."""
     return sum(_ran_out_of_memory(pod, within, now) is not None for pod in selection.matched)
-
-
-def too_few_facts(expectation: Matched, kind: str = "pod") -> dict[str, str]:
-    """What commands may name when objects of a kind are missing."""
-    if expectation.only_namespace is None:
-        return {}
-    missing = expectation.selector or expectation.name or f"any {kind}"
-    return place_facts(expectation.target, expectation.only_namespace) | {"missing": missing}

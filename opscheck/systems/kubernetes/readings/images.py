@@ -6,13 +6,12 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 
 from opscheck.core.words import counted
-from opscheck.systems.kubernetes.expectations.containers import ImagesPinned
-from opscheck.systems.kubernetes.queries.image_references import ImageReference, parse_image
-from opscheck.systems.kubernetes.queries.pods import Pod
-from opscheck.systems.kubernetes.readings.containers import Reported
-from opscheck.systems.kubernetes.readings.findings import ROLLED_OUT
-from opscheck.systems.kubernetes.readings.pod_groups import PodGroup, called, judged_containers, named
-from opscheck.systems.kubernetes.readings.times import lasting, longer_than
+from opscheck.systems.kubernetes.containers import Reported
+from opscheck.systems.kubernetes.images import ImageReference, ImagesPinned, parse_image
+from opscheck.systems.kubernetes.owners import ROLLED_OUT
+from opscheck.systems.kubernetes.pod_groups import PodGroup, called, judged_containers, named
+from opscheck.systems.kubernetes.pods import Pod
+from opscheck.systems.kubernetes.words import lasting, longer_than
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from opscheck.core.words import some
 from opscheck.systems.kubernetes.expectations.network import IngressesServed
+from opscheck.systems.kubernetes.owners import reference
 from opscheck.systems.kubernetes.queries.network import (
     Ingress,
     IngressBackend,
@@ -16,12 +17,10 @@ from opscheck.systems.kubernetes.queries.network import (
     ServiceBackendPort,
     ServicePort,
 )
-from opscheck.systems.kubernetes.readings.containers import message
 from opscheck.systems.kubernetes.readings.endpoints import Behind, Network
-from opscheck.systems.kubernetes.readings.references import reference
 from opscheck.systems.kubernetes.readings.services import lost_ports, port_text, too_few_ready
-from opscheck.systems.kubernetes.readings.times import is_young, lasting
-from opscheck.systems.kubernetes.readings.troubles import Trouble
+from opscheck.systems.kubernetes.troubles import Trouble
+from opscheck.systems.kubernetes.words import is_young, lasting, message
 
 _ROUTES = 3
 # The AWS load balancer controller takes the name for one of its actions, which stands in an annotation.

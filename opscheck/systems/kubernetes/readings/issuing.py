@@ -9,6 +9,7 @@ from opscheck.core.observation import Problem, ProblemKind
 from opscheck.core.words import some_lines
 from opscheck.systems.kubernetes.expectations.certificates import CertificatesRenewed
 from opscheck.systems.kubernetes.lists import ListObjects
+from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, condition
 from opscheck.systems.kubernetes.queries.certificates import (
     GROUP,
     Certificate,
@@ -23,8 +24,7 @@ from opscheck.systems.kubernetes.queries.certificates import (
     ListOrders,
     Order,
 )
-from opscheck.systems.kubernetes.queries.objects import Condition, KubernetesObject, condition
-from opscheck.systems.kubernetes.readings.containers import message
+from opscheck.systems.kubernetes.words import message
 
 K = TypeVar("K", bound=KubernetesObject)
 

@@ -6,17 +6,16 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from opscheck.core.words import counted
-from opscheck.systems.kubernetes.expectations.batch import JobsComplete
-from opscheck.systems.kubernetes.queries.batch import CronJob, Job
-from opscheck.systems.kubernetes.queries.objects import Condition, condition
-from opscheck.systems.kubernetes.queries.owners import controller
-from opscheck.systems.kubernetes.queries.pods import Pod
-from opscheck.systems.kubernetes.readings.containers import Reported, containers, described_end, message, messages
-from opscheck.systems.kubernetes.readings.pods import has_ended, phase
-from opscheck.systems.kubernetes.readings.references import owner_reference
-from opscheck.systems.kubernetes.readings.selection import Beside
-from opscheck.systems.kubernetes.readings.times import span
-from opscheck.systems.kubernetes.readings.troubles import Trouble
+from opscheck.systems.kubernetes.batch import CronJob, Job
+from opscheck.systems.kubernetes.containers import Reported, containers, described_end
+from opscheck.systems.kubernetes.jobs import JobsComplete
+from opscheck.systems.kubernetes.objects import Condition, condition
+from opscheck.systems.kubernetes.owners import controller, owner_reference
+from opscheck.systems.kubernetes.pod_status import has_ended, phase
+from opscheck.systems.kubernetes.pods import Pod
+from opscheck.systems.kubernetes.selection import Beside
+from opscheck.systems.kubernetes.troubles import Trouble
+from opscheck.systems.kubernetes.words import message, messages, span
 
 # Complete and Failed come when the last pod has ended; the other two as soon as that is decided.
 _SUCCEEDED = ("Complete", "SuccessCriteriaMet")

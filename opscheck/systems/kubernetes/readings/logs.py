@@ -7,9 +7,10 @@ from opscheck.core.observation import Problem, ProblemKind
 from opscheck.core.units import format_bytes, format_duration
 from opscheck.core.words import MOST, counted, some
 from opscheck.systems.kubernetes.expectations.logs import LogLines
+from opscheck.systems.kubernetes.owners import ROLLED_OUT
 from opscheck.systems.kubernetes.queries.logs import ContainerLog, LogMatches
-from opscheck.systems.kubernetes.readings.findings import ROLLED_OUT, place_facts
-from opscheck.systems.kubernetes.readings.unjudged import cannot_tell
+from opscheck.systems.kubernetes.remedies import place_facts
+from opscheck.systems.kubernetes.words import cannot_tell
 
 
 def together(logs: Iterable[LogMatches]) -> LogMatches:

@@ -8,12 +8,11 @@ from fractions import Fraction
 from opscheck.core.observation import Problem
 from opscheck.core.words import some_with_reasons
 from opscheck.systems.kubernetes.expectations.nodes import NodesHealthy
+from opscheck.systems.kubernetes.pods import Pod
+from opscheck.systems.kubernetes.quantities import holds_its_node, parse_quantity, requested
 from opscheck.systems.kubernetes.queries.nodes import Node
-from opscheck.systems.kubernetes.queries.pods import Pod
 from opscheck.systems.kubernetes.readings.nodes import is_ready
-from opscheck.systems.kubernetes.readings.quantities import parse_quantity
-from opscheck.systems.kubernetes.readings.requests import holds_its_node, requested
-from opscheck.systems.kubernetes.readings.unjudged import cannot_tell
+from opscheck.systems.kubernetes.words import cannot_tell
 
 LIMITED = {"pods": "pods", "cpu_requests": "cpu", "memory_requests": "memory"}
 """Fields of the expectation, and the resource of the node that each is a share of."""

@@ -8,10 +8,9 @@ from fnmatch import fnmatchcase
 
 from opscheck.core.words import counted, some
 from opscheck.systems.kubernetes.expectations.nodes import NodesHealthy
+from opscheck.systems.kubernetes.objects import Condition, condition
 from opscheck.systems.kubernetes.queries.nodes import Node, Taint
-from opscheck.systems.kubernetes.queries.objects import Condition, condition
-from opscheck.systems.kubernetes.readings.containers import messages
-from opscheck.systems.kubernetes.readings.times import lasting, longer_than, span
+from opscheck.systems.kubernetes.words import lasting, longer_than, messages, span
 
 UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
 UNREACHABLE = "node.kubernetes.io/unreachable"

@@ -7,13 +7,11 @@ from fnmatch import fnmatchcase
 
 from opscheck.core.observation import Problem
 from opscheck.core.units import format_value, worst
-from opscheck.systems.kubernetes.expectations.policies import Quotas
-from opscheck.systems.kubernetes.queries.policies import QuotaSpec, QuotaStatus, ResourceQuota
-from opscheck.systems.kubernetes.readings.quantities import parse_quantity
-from opscheck.systems.kubernetes.readings.times import lasting, longer_than
-from opscheck.systems.kubernetes.readings.troubles import Trouble
-from opscheck.systems.kubernetes.readings.unjudged import cannot_tell
-from opscheck.systems.kubernetes.readings.warnings import Warnings
+from opscheck.systems.kubernetes.quantities import parse_quantity
+from opscheck.systems.kubernetes.quotas import Quotas, QuotaSpec, QuotaStatus, ResourceQuota
+from opscheck.systems.kubernetes.troubles import Trouble
+from opscheck.systems.kubernetes.warnings import Warnings
+from opscheck.systems.kubernetes.words import cannot_tell, lasting, longer_than
 
 _COUNTED = {
     "pods",

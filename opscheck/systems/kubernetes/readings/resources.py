@@ -3,14 +3,13 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from opscheck.systems.kubernetes.expectations.containers import ResourcesSet
-from opscheck.systems.kubernetes.queries.objects import Quantities
-from opscheck.systems.kubernetes.queries.owners import controller
-from opscheck.systems.kubernetes.queries.pods import Pod, Resources
-from opscheck.systems.kubernetes.readings.containers import Reported
-from opscheck.systems.kubernetes.readings.findings import ROLLED_OUT
-from opscheck.systems.kubernetes.readings.pod_groups import PodGroup, called, judged_containers, named
-from opscheck.systems.kubernetes.readings.quantities import parse_quantity
+from opscheck.systems.kubernetes.containers import Reported
+from opscheck.systems.kubernetes.objects import Quantities
+from opscheck.systems.kubernetes.owners import ROLLED_OUT, controller
+from opscheck.systems.kubernetes.pod_groups import PodGroup, called, judged_containers, named
+from opscheck.systems.kubernetes.pods import Pod, Resources
+from opscheck.systems.kubernetes.quantities import parse_quantity
+from opscheck.systems.kubernetes.resources import ResourcesSet
 
 
 @dataclass(frozen=True)

@@ -5,17 +5,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from opscheck.core.units import Severity
-from opscheck.systems.kubernetes.expectations.workloads import RolloutComplete
-from opscheck.systems.kubernetes.queries.objects import condition
-from opscheck.systems.kubernetes.queries.pods import Pod
-from opscheck.systems.kubernetes.queries.workloads import Workload
-from opscheck.systems.kubernetes.readings.containers import message
-from opscheck.systems.kubernetes.readings.findings import place_facts, pod_facts
-from opscheck.systems.kubernetes.readings.pods import Kind, Trouble, is_ready
-from opscheck.systems.kubernetes.readings.references import reference
-from opscheck.systems.kubernetes.readings.rollout import Gap, Progress, progress_of, told, wanted
+from opscheck.systems.kubernetes.objects import condition
+from opscheck.systems.kubernetes.owners import reference
+from opscheck.systems.kubernetes.pod_status import Kind, Trouble, is_ready, pod_facts
+from opscheck.systems.kubernetes.pods import Pod
 from opscheck.systems.kubernetes.readings.rollout_pods import Overdue, Owned, Standing
-from opscheck.systems.kubernetes.readings.selection import matching
+from opscheck.systems.kubernetes.remedies import place_facts
+from opscheck.systems.kubernetes.rollout import Gap, Progress, RolloutComplete, progress_of, told, wanted
+from opscheck.systems.kubernetes.selection import matching
+from opscheck.systems.kubernetes.words import message
+from opscheck.systems.kubernetes.workloads import Workload
 
 _NAMED = 5
 _OF_NO_POD = {Gap.UNSEEN, Gap.PAUSED}

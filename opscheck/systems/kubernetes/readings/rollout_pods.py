@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 
-from opscheck.systems.kubernetes.queries.objects import Condition
-from opscheck.systems.kubernetes.queries.owners import top_owner
-from opscheck.systems.kubernetes.queries.pods import Pod
-from opscheck.systems.kubernetes.readings.containers import containers
-from opscheck.systems.kubernetes.readings.pods import (
+from opscheck.systems.kubernetes.containers import containers
+from opscheck.systems.kubernetes.objects import Condition
+from opscheck.systems.kubernetes.owners import top_owner
+from opscheck.systems.kubernetes.pod_status import (
     Kind,
     Trouble,
     condition,
@@ -19,7 +18,8 @@ from opscheck.systems.kubernetes.readings.pods import (
     not_ready_since,
     trouble_of,
 )
-from opscheck.systems.kubernetes.readings.rollout import Gap, Progress, gaps
+from opscheck.systems.kubernetes.pods import Pod
+from opscheck.systems.kubernetes.rollout import Gap, Progress, gaps
 
 _CONDITIONS = {"Available", "Progressing", "ReplicaFailure"}
 _ON_A_NODE = {Kind.UNREADY, Kind.NODE_LOST, Kind.STUCK}

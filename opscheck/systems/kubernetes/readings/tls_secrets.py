@@ -9,9 +9,9 @@ from opscheck.core.words import some
 from opscheck.systems.kubernetes.expectations.certificates import CertificatesRenewed
 from opscheck.systems.kubernetes.queries.certificates import Certificate, Secret
 from opscheck.systems.kubernetes.readings.certificates import lifetime_of
-from opscheck.systems.kubernetes.readings.selection import matching
-from opscheck.systems.kubernetes.readings.troubles import Trouble
-from opscheck.systems.kubernetes.readings.unjudged import cannot_tell
+from opscheck.systems.kubernetes.selection import matching
+from opscheck.systems.kubernetes.troubles import Trouble
+from opscheck.systems.kubernetes.words import cannot_tell
 from opscheck.systems.tls.queries import certificates as x509
 from opscheck.systems.tls.readings.lifetimes import (
     CLOCK_HINT,

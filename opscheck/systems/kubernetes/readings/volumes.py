@@ -5,16 +5,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from opscheck.core.units import format_duration
-from opscheck.systems.kubernetes.queries.objects import Condition
-from opscheck.systems.kubernetes.queries.owners import top_owner
-from opscheck.systems.kubernetes.queries.pods import Pod
+from opscheck.systems.kubernetes.objects import Condition
+from opscheck.systems.kubernetes.owners import ROLLED_OUT, reference, top_owner
+from opscheck.systems.kubernetes.pod_status import condition, has_ended
+from opscheck.systems.kubernetes.pods import Pod
 from opscheck.systems.kubernetes.queries.storage import PersistentVolumeClaim, StorageClass, mounts_of
-from opscheck.systems.kubernetes.readings.containers import message, messages
-from opscheck.systems.kubernetes.readings.findings import ROLLED_OUT
-from opscheck.systems.kubernetes.readings.pods import condition, has_ended
-from opscheck.systems.kubernetes.readings.references import reference
-from opscheck.systems.kubernetes.readings.troubles import Trouble
 from opscheck.systems.kubernetes.target import KubernetesTarget
+from opscheck.systems.kubernetes.troubles import Trouble
+from opscheck.systems.kubernetes.words import message, messages
 
 Users = Mapping[tuple[str, str], tuple[Pod, ...]]
 """Namespace and name of a claim, and the pods that name it and have not ended, in the order of their names."""

@@ -11,8 +11,8 @@ from opscheck.systems.backup.expectations.jobs import BackupJobs
 from opscheck.systems.backup.queries.tools import ReadBarman, ReadPgbackrest
 from opscheck.systems.backup.queries.velero import ListStorageLocations, ListVeleroBackups, ListVeleroSchedules
 from opscheck.systems.kubernetes.api_server import ReadIdentity
+from opscheck.systems.kubernetes.batch import ListCronJobs, ListJobs
 from opscheck.systems.kubernetes.events import ListWarnings
-from opscheck.systems.kubernetes.queries.batch import ListCronJobs, ListJobs
 from opscheck.testing import expect
 
 CLUSTER = KubernetesTarget(kind="kubernetes", namespace="shop")

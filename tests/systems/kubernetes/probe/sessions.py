@@ -7,8 +7,8 @@ import pytest
 from opscheck import KubernetesTarget
 from opscheck.core.observation import ProbeError, Problem
 from opscheck.demo.kubernetes import Tls
+from opscheck.systems.kubernetes.pods import ListPods
 from opscheck.systems.kubernetes.probe import open_session
-from opscheck.systems.kubernetes.queries.pods import ListPods
 
 SHOP = ListPods("cluster", "shop")
 BOTH = ["web-1", "web-2"]

@@ -5,8 +5,8 @@ import pytest
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.demo.kubernetes import Response, Rule, World, mounting, node, pod, statuses, volume_stats
 from opscheck.systems.kubernetes.permissions import render
+from opscheck.systems.kubernetes.pods import ListPods
 from opscheck.systems.kubernetes.probe import open_session
-from opscheck.systems.kubernetes.queries.pods import ListPods
 from opscheck.systems.kubernetes.queries.storage import ReadVolumeStats
 from opscheck.systems.kubernetes.target import KubernetesTarget
 

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from opscheck.demo.kubernetes import pod
 from opscheck.systems.kubernetes.lists import KubernetesRule, ObjectList
+from opscheck.systems.kubernetes.pods import ListPods, Pod
 from opscheck.systems.kubernetes.queries.logs import LogMatches, PodLogs
 from opscheck.systems.kubernetes.queries.nodes import ListNodes
-from opscheck.systems.kubernetes.queries.pods import ListPods, Pod
 from opscheck.systems.kubernetes.queries.usage import ListNodeUsage, ListPodUsage
 
 

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from opscheck import KubernetesTarget
 from opscheck.demo.kubernetes import condition, pod, termination, timestamp
-from opscheck.systems.kubernetes.expectations.pods import PodsHealthy
-from opscheck.systems.kubernetes.queries.pods import Pod
-from opscheck.systems.kubernetes.readings.containers import containers, restarts_within
+from opscheck.systems.kubernetes.containers import containers, restarts_within
+from opscheck.systems.kubernetes.pod_status import trouble_of
+from opscheck.systems.kubernetes.pods import Pod, PodsHealthy
 from opscheck.systems.kubernetes.readings.findings import (
     about,
     because,
@@ -19,11 +19,10 @@ from opscheck.systems.kubernetes.readings.findings import (
     observed,
     out_of_memory_pods,
     subject,
-    too_few_facts,
     troubles,
 )
-from opscheck.systems.kubernetes.readings.pods import trouble_of
 from opscheck.systems.kubernetes.readings.selection import seen_instead, select_pods
+from opscheck.systems.kubernetes.remedies import too_few_facts
 from opscheck.testing import expect
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from opscheck.core.observation import CouldNotObserve
 from opscheck.demo.kubernetes import condition, pod, policies
-from opscheck.systems.kubernetes.expectations.policies import Autoscaling, DisruptionBudgets, Quotas
-from opscheck.systems.kubernetes.queries.objects import LabelRequirement, LabelSelector
+from opscheck.systems.kubernetes.autoscaling import Autoscaling
+from opscheck.systems.kubernetes.disruption import DisruptionBudgets
+from opscheck.systems.kubernetes.objects import LabelRequirement, LabelSelector
+from opscheck.systems.kubernetes.quotas import Quotas
 from opscheck.systems.kubernetes.readings.disruption import as_text
 from tests.checks.kubernetes.judging_pods import ago
 from tests.checks.kubernetes.judging_policies import judged

@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 from checks.kubernetes.test_rollout import test_rollouts_are_complete as check
 from opscheck import KubernetesTarget
 from opscheck.demo.kubernetes import daemon_set, deployment, pod, stateful_set, timestamp
-from opscheck.systems.kubernetes.expectations.workloads import RolloutComplete
 from opscheck.systems.kubernetes.lists import ObjectList
-from opscheck.systems.kubernetes.queries.pods import ListPods
-from opscheck.systems.kubernetes.queries.workloads import Deployment
-from opscheck.systems.kubernetes.readings.rollout import progress_of
+from opscheck.systems.kubernetes.pods import ListPods
+from opscheck.systems.kubernetes.rollout import RolloutComplete, progress_of
+from opscheck.systems.kubernetes.workloads import Deployment
 from opscheck.testing import expect, judge
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opscheck.systems.kubernetes.queries.pods import Pod
+from opscheck.systems.kubernetes.pods import Pod
 from opscheck.systems.kubernetes.queries.storage import PersistentVolumeClaim, StorageClass, mounts_of
 from opscheck.systems.kubernetes.readings.volumes import Storage, depends_on_its_class, trouble_of, users_of_claims
 

@@ -1,0 +1,154 @@
+"""TODO."""
+
+from dataclasses import dataclass
+from typing import final
+
+from msgspec.structs import force_setattr
+
+from opscheck.core.query import Timestamp
+from opscheck.systems.kubernetes.lists import ListObjects
+from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Part
+from opscheck.systems.kubernetes.scripts import flaws, script_of
+
+
+@final
+class JobSpec(Part, frozen=True):
+    """What was asked for."""
+
+    suspend: bool | None = None
+    active_deadline_seconds: int | None = None
+    backoff_limit: int | None = None
+    backoff_limit_per_index: int | None = None
+
+
+@final
+class JobStatus(Part, frozen=True):
+    """What became of it."""
+
+    conditions: tuple[Condition, ...] | None = None
+    active: int | None = None
+    succeeded: int | None = None
+    failed: int | None = None
+    """How many of its pods failed. A job that succeeded at last has some too: this is no verdict."""
+    start_time: Timestamp | None = None
+    """When it was started, or last resumed; null while it is suspended."""
+    completion_time: Timestamp | None = None
+    """When it succeeded; null for one that failed."""
+    failed_indexes: str | None = None
+    """Of an indexed job with a limit per index: `1,3-5`."""
+
+
+@final
+class Job(KubernetesObject, frozen=True):
+    """A job."""
+
+    spec: JobSpec | None = None
+    status: JobStatus | None = None
+
+
+@final
+class Scripted(Part, frozen=True):
+    """A container of a job, and what its script would hide. Of its command nothing is kept: it may hold secrets."""
+
+    name: str | None = None
+    command: tuple[str, ...] | None = None
+    """Always None once it was read."""
+    args: tuple[str, ...] | None = None
+    """Always None once they were read."""
+    has_script: bool = False
+    """Whether a script stands in its command, and not in a file."""
+    flaws: tuple[str, ...] = ()
+    """What would make a failure a success, in words of our own."""
+
+    def __post_init__(self) -> None:
+        """Look the script through, and forget it."""
+        words = (*(self.command or ()), *(self.args or ()))
+        if words:
+            force_setattr(self, "has_script", bool(script_of(words)[0]))
+            force_setattr(self, "flaws", flaws(words))
+            force_setattr(self, "command", None)
+            force_setattr(self, "args", None)
+
+
+@final
+class ScriptedPod(Part, frozen=True):
+    """What the pods of a job run."""
+
+    containers: tuple[Scripted, ...] | None = None
+    init_containers: tuple[Scripted, ...] | None = None
+
+
+@final
+class PodTemplate(Part, frozen=True):
+    """What the pods of a job are like."""
+
+    spec: ScriptedPod | None = None
+
+
+@final
+class JobTemplateSpec(Part, frozen=True):
+    """What was asked for of each job."""
+
+    template: PodTemplate | None = None
+
+
+@final
+class JobTemplate(Part, frozen=True):
+    """What the jobs of a cron job are like."""
+
+    spec: JobTemplateSpec | None = None
+
+
+@final
+class CronJobSpec(Part, frozen=True):
+    """What was asked for."""
+
+    schedule: str | None = None
+    time_zone: str | None = None
+    """Of the schedule; the zone of the controller manager where it says nothing."""
+    suspend: bool | None = None
+    starting_deadline_seconds: int | None = None
+    concurrency_policy: str | None = None
+    successful_jobs_history_limit: int | None = None
+    job_template: JobTemplate | None = None
+
+    @property
+    def containers(self) -> tuple[Scripted, ...]:
+        """The containers of its jobs, those that run first as well."""
+        of_job = self.job_template and self.job_template.spec
+        pod = of_job and of_job.template and of_job.template.spec
+        return (*(pod.init_containers or ()), *(pod.containers or ())) if pod else ()
+
+
+@final
+class ActiveJob(Part, frozen=True):
+    """One of the jobs that a cron job has running."""
+
+    name: str | None = None
+
+
+@final
+class CronJobStatus(Part, frozen=True):
+    """What became of it. There is no time of the last failure (kubernetes/kubernetes#133662)."""
+
+    active: tuple[ActiveJob, ...] | None = None
+    last_schedule_time: Timestamp | None = None
+    last_successful_time: Timestamp | None = None
+
+
+@final
+class CronJob(KubernetesObject, frozen=True):
+    """A cron job."""
+
+    spec: CronJobSpec | None = None
+    status: CronJobStatus | None = None
+
+
+@dataclass(frozen=True)
+class ListJobs(ListObjects[Job], name="kubernetes.jobs", resource="jobs.v1.batch"):
+    """Every job there."""
+
+
+@dataclass(frozen=True)
+class ListCronJobs(ListObjects[CronJob], name="kubernetes.cronjobs", resource="cronjobs.v1.batch", called="cron jobs"):
+    """Every cron job there."""

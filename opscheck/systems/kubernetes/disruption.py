@@ -1,0 +1,87 @@
+"""Disruption budgets: what is read of them, and what can be expected of them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, final
+
+from opscheck.core.expectation import Remediation
+from opscheck.core.limits import CountLeft
+from opscheck.core.query import Query
+from opscheck.core.units import Count
+from opscheck.systems.kubernetes.lists import ListObjects
+from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, LabelSelector, Part
+from opscheck.systems.kubernetes.pods import ListPods
+from opscheck.systems.kubernetes.remedies import PLACE_FACTS, kubectl
+from opscheck.systems.kubernetes.scope import OfKind
+
+
+@final
+class BudgetSpec(Part, frozen=True):
+    """Which pods are meant."""
+
+    selector: LabelSelector | None = None
+    """Without one no pod is meant; an empty one means every pod of the namespace."""
+
+
+@final
+class BudgetStatus(Part, frozen=True):
+    """What the disruption controller counted."""
+
+    observed_generation: int | None = None
+    current_healthy: int | None = None
+    desired_healthy: int | None = None
+    disruptions_allowed: int | None = None
+    expected_pods: int | None = None
+    conditions: tuple[Condition, ...] | None = None
+
+
+@final
+class PodDisruptionBudget(KubernetesObject, frozen=True):
+    """A budget of how many pods may be down on purpose."""
+
+    spec: BudgetSpec | None = None
+    status: BudgetStatus | None = None
+
+
+@dataclass(frozen=True)
+class ListDisruptionBudgets(
+    ListObjects[PodDisruptionBudget],
+    name="kubernetes.disruption_budgets",
+    resource="poddisruptionbudgets.v1.policy",
+):
+    """Every disruption budget there."""
+
+
+class DisruptionBudgets(OfKind, check="kubernetes.disruption"):
+    """Every selected disruption budget has the healthy pods that it asks for."""
+
+    fact_names = PLACE_FACTS | {
+        "budget": "the disruption budget",
+        "budgeted": "its selector, when too few of its pods are healthy or it has none",
+        "workload": "what most of its unhealthy pods belong to, when kubectl can roll that out",
+        "tight": "what its pods belong to, when none of them may be evicted and all are healthy",
+        "one_more": "one replica more than that has",
+    }
+    default_remediation = Remediation(
+        summary="Bring its pods back; until then every drain of their nodes waits",
+        commands=kubectl(
+            "describe pdb {{ budget }}",
+            "get pods -l {{ budgeted }} -o wide",
+            "rollout status {{ workload }} --timeout=10s",
+            "scale {{ tight }} --replicas={{ one_more }}  # one may go while the others serve",
+        ),
+    )
+
+    allowed: CountLeft | None = None
+    """
+    How many pods of each budget may be evicted at least.
+
+    None may while a rollout runs, and none ever may of a single replica that is always to be there. Such a node can
+    not be drained; name this limit where that must not be. It counts once the `grace` has passed.
+    """
+    min_pods: Count = 0
+    """How many pods each budget must be about at least; 0 says that there may be none, as of what is scaled to none."""
+
+    def looks_at(self) -> Iterable[Query[Any]]:
+        """The budgets there and the pods they are about."""
+        return *self.ask(ListDisruptionBudgets), *self.ask(ListPods)

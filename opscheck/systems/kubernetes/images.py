@@ -1,0 +1,155 @@
+"""Images of containers: their names, read as container runtimes read them, and what can be expected of them."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+
+from opscheck.core.expectation import Remediation
+from opscheck.core.query import Query
+from opscheck.core.units import Duration
+from opscheck.systems.kubernetes.pods import ListPods
+from opscheck.systems.kubernetes.remedies import CONTAINER_FACTS, WHAT_IS_THERE, kubectl
+from opscheck.systems.kubernetes.scope import Glob, OfKind
+
+_DOCKER_HUB = "docker.io"
+_IMAGE = re.compile(
+    r"(?:[A-Za-z0-9][A-Za-z0-9.-]*(?::\d+)?/|\[[0-9a-fA-F:]+\](?::\d+)?/)?"
+    r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*"
+    r"(?::\w[\w.-]{0,127})?(?:@[A-Za-z][A-Za-z0-9+._-]*:[0-9a-fA-F]{32,})?"
+)
+
+
+@dataclass(frozen=True)
+class ImageReference:
+    """Which image is meant, with what its name leaves to convention filled in."""
+
+    repository: str
+    """With the registry: `docker.io/library/nginx`, `registry:5000/team/app`."""
+    tag: str | None
+    digest: str | None
+
+    @property
+    def is_latest(self) -> bool:
+        """True when it is whatever was pushed last as `latest`, which is what no tag and no digest means too."""
+        return self.digest is None and self.tag in {None, "latest"}
+
+    def is_from(self, place: str) -> bool:
+        """True when `place`, such as `ghcr.io/acme`, is its registry or a folder that it is in; `*` inside a part."""
+        parts, wanted = self.repository.split("/"), place.split("/")
+        # Part by part: no `*` may reach beyond a slash, or `*.example.com` would let in `evil.io/x.example.com/y`.
+        return len(parts) > len(wanted) and all(map(fnmatchcase, parts, wanted))
+
+    def is_as(self, wanted: "ImageReference") -> bool:
+        """True when it is of the same repository, and has the tag and the digest that `wanted` names."""
+        return (
+            self.repository == wanted.repository
+            and wanted.tag in {None, self.tag}
+            and wanted.digest in {None, self.digest}
+        )
+
+
+def parse_image(text: str) -> ImageReference:
+    """
+    The parts of an image's name, whatever it is: a colon before the last slash belongs to a port, and not to a tag.
+
+    A name without a registry is one of Docker Hub's.
+    """
+    name, _, digest = text.partition("@")
+    path, slash, last = name.rpartition("/")
+    last, _, tag = last.partition(":")
+    registry, _, rest = f"{path}{slash}{last}".partition("/")
+    if not rest or not (set(registry) & {".", ":"} or registry == "localhost" or registry != registry.lower()):
+        registry, rest = _DOCKER_HUB, f"{path}{slash}{last}"
+    if registry in {_DOCKER_HUB, f"index.{_DOCKER_HUB}"}:
+        registry, rest = _DOCKER_HUB, rest if "/" in rest else f"library/{rest}"
+    return ImageReference(f"{registry}/{rest}", tag or None, digest or None)
+
+
+def is_image(text: str) -> bool:
+    """True for what can name an image."""
+    return _IMAGE.fullmatch(text) is not None
+
+
+def _image(value: str) -> str:
+    if not is_image(value):
+        raise PydanticCustomError("image", "the name of an image, such as registry.example.com/team/app:1.4.2")
+    return value
+
+
+def _registry(value: str) -> str:
+    if not value or "://" in value or "@" in value or value.endswith("/") or value.startswith("/"):
+        raise PydanticCustomError("registry", "a registry or a folder of one, such as ghcr.io/acme or registry:5000")
+    return value
+
+
+Image = Annotated[str, AfterValidator(_image)]
+Registry = Annotated[str, AfterValidator(_registry)]
+
+
+class ImagesPinned(OfKind, check="kubernetes.images"):
+    """The selected pods run the images they should: named exactly, from known registries, the same in all replicas."""
+
+    any_limit_of = ("latest", "digest", "registries", "mixed", "expected")
+    reads_events = False
+    fact_names = CONTAINER_FACTS | {
+        "looked_at": "one of the pods, when an image is not what it should be",
+        "unpinned": "the owner, when its image may change behind its name",
+        "running_image": "the image that all its pods run now, by its digest",
+        "mixed_rollout": "the owner, when its pods run different images",
+        "differing": "the owner, when it runs another image than the policy names",
+        "expected_image": "the image that the policy names, where it names one exactly",
+    }
+    default_remediation = Remediation(
+        summary="Name the image exactly where the workload is defined, and roll it out to the end",
+        commands=kubectl(
+            "get pod {{ looked_at }}"
+            " -o custom-columns='CONTAINERS:.spec.containers[*].name,RUNNING:.status.containerStatuses[*].imageID'",
+            "set image {{ unpinned }} {{ container }}={{ running_image }}  # what runs now",
+            "rollout status {{ mixed_rollout }} --watch=false",
+            "rollout history {{ mixed_rollout }}",
+            "rollout history {{ differing }}",
+            "set image {{ differing }} {{ container }}={{ expected_image }}",
+            WHAT_IS_THERE,
+        ),
+    )
+
+    latest: Literal["forbidden"] | None = None
+    """
+    `forbidden`: no image may have the tag `latest`, or neither a tag nor a digest, which means the same.
+
+    Nobody can tell which version such a pod runs, and its next start may bring another one.
+    """
+    digest: Literal["required"] | None = None
+    """`required`: every image is named by its digest, `@sha256:...`, which nobody can replace."""
+    registries: Annotated[tuple[Registry, ...], Field(min_length=1)] | None = None
+    """
+    Where images may come from: registries, or folders of them, such as `[ghcr.io/acme, "*.dkr.ecr.*.amazonaws.com"]`.
+
+    An image without a registry is `docker.io`'s, and one of a single word is in `docker.io/library`.
+    """
+    mixed: Literal["forbidden"] | None = None
+    """
+    `forbidden`: all pods of a workload run the same image in the same container, but for a rollout within `grace`.
+
+    Pods that nobody controls and those of jobs, of which each run may have its own, are not compared.
+    """
+    expected: Annotated[dict[Glob, Image], Field(min_length=1)] | None = None
+    """
+    The image that containers should run, by their name, which may hold `*` and `?`: `{app: "ghcr.io/acme/app:1.4.2"}`.
+
+    An image without a tag and a digest stands for any version of it. While a rollout to it is on its way, within
+    `grace`, other images are all right.
+    """
+    ignore_containers: tuple[Glob, ...] = ()
+    """Containers that others put into the pods, such as `istio-*`: they are not judged."""
+    grace: Duration = Duration.parse("15m")
+    """How long a rollout may take, while which pods run different images."""
+
+    def looks_at(self) -> Iterable[Query[Any]]:
+        """The pods there."""
+        return self.ask(ListPods)

@@ -1,0 +1,185 @@
+"""TODO."""
+
+from datetime import datetime, timedelta
+from typing import final
+
+import msgspec
+
+from opscheck.core.query import Timestamp
+
+Quantities = dict[str, str]
+"""Resource name to quantity, such as `{"cpu": "500m", "memory": "1Gi"}`."""
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel", gc=False):
+    """
+    Any part of an API object: the fields that are read, under the names of the API, and no other.
+
+    Whatever may be missing may also be null, for some writers send null. Collections are tuples, and `gc=False`
+    spares the cyclic garbage collector thousands of objects that can hold no cycle. The classes are final, so that
+    `status and status.phase` is what it looks like to a type checker too.
+    """
+
+
+@final
+class Owner(Part, frozen=True):
+    """One entry of `ownerReferences`."""
+
+    kind: str | None = None
+    name: str | None = None
+    controller: bool | None = None
+
+
+@final
+class Annotations(Part, frozen=True):
+    """
+    The few annotations that change what an object means, each under its own name.
+
+    Of all others, which can be the greater part of an object, nothing is kept.
+    """
+
+    default_ingress_class: str | None = msgspec.field(default=None, name="ingressclass.kubernetes.io/is-default-class")
+    """`true` on the ingress class of those that name none."""
+    ingress_class: str | None = msgspec.field(default=None, name="kubernetes.io/ingress.class")
+    """Which controller serves an ingress, as it was said before `spec.ingressClassName`; GKE still does."""
+    endpoints_changed: str | None = msgspec.field(default=None, name="endpoints.kubernetes.io/last-change-trigger-time")
+    """When a pod changed that made an endpoint slice change last. A text, for anybody may write anything there."""
+    certificate_revision: str | None = msgspec.field(default=None, name="cert-manager.io/certificate-revision")
+    """Which issuance of its certificate a certificate request is. A text, for the same reason."""
+    certificate_name: str | None = msgspec.field(default=None, name="cert-manager.io/certificate-name")
+    """The certificate that a secret or a certificate request is of."""
+
+
+class CommonMetadata(Part, frozen=True):
+    """The fields of metadata that are read of every kind."""
+
+    name: str | None = None
+    namespace: str | None = None
+    generation: int | None = None
+    """Grows with every change of the spec; a controller that has seen it says so in `status.observedGeneration`."""
+    uid: str | None = None
+    labels: dict[str, str] | None = None
+    annotations: Annotations | None = None
+    creation_timestamp: Timestamp | None = None
+    deletion_timestamp: Timestamp | None = None
+    """When the grace period of a deletion ends; not when somebody deleted the object."""
+    deletion_grace_period_seconds: int | None = None
+    finalizers: tuple[str, ...] | None = None
+    owner_references: tuple[Owner, ...] | None = None
+
+
+@final
+class Metadata(CommonMetadata, frozen=True):
+    """What every object says of itself."""
+
+
+class KubernetesObject(Part, frozen=True):
+    """An object that has a name. Subclass it per kind, under its name, `@final`, with the fields that are read."""
+
+    metadata: Metadata | None = None
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return (self.metadata and self.metadata.name) or ""
+
+    @property
+    def namespace(self) -> str:
+        """The namespace it is in; empty for an object of the cluster."""
+        return (self.metadata and self.metadata.namespace) or ""
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Its labels."""
+        return (self.metadata.labels if self.metadata else None) or {}
+
+    @property
+    def annotations(self) -> Annotations:
+        """Those of its annotations that are read."""
+        return (self.metadata and self.metadata.annotations) or Annotations()
+
+    @property
+    def created(self) -> datetime | None:
+        """When it was made."""
+        return self.metadata and self.metadata.creation_timestamp
+
+    @property
+    def is_terminating(self) -> bool:
+        """True once somebody has deleted it."""
+        return bool(self.metadata and self.metadata.deletion_timestamp)
+
+    @property
+    def deletion_due(self) -> datetime | None:
+        """When the grace period of its deletion ends."""
+        return self.metadata and self.metadata.deletion_timestamp
+
+    @property
+    def deleted(self) -> datetime | None:
+        """When somebody deleted it."""
+        if self.metadata is None or self.deletion_due is None:
+            return None
+        return self.deletion_due - timedelta(seconds=self.metadata.deletion_grace_period_seconds or 0)
+
+    @property
+    def finalizers(self) -> tuple[str, ...]:
+        """What must be done before it goes."""
+        return (self.metadata and self.metadata.finalizers) or ()
+
+
+@final
+class Condition(Part, frozen=True):
+    """One entry of `status.conditions`."""
+
+    type: str | None = None
+    status: str | None = None
+    reason: str | None = None
+    message: str | None = None
+    last_transition_time: Timestamp | None = None
+    last_update_time: Timestamp | None = None
+    """When its reason or message changed last. Only deployments say it."""
+
+
+def condition(conditions: tuple[Condition, ...] | None, kind: str) -> Condition | None:
+    """The condition of that type; never by its place, for their order means nothing."""
+    return next((found for found in conditions or () if found.type == kind), None)
+
+
+@final
+class LabelRequirement(Part, frozen=True):
+    """One entry of `matchExpressions`: In, NotIn, Exists or DoesNotExist."""
+
+    key: str | None = None
+    operator: str | None = None
+    values: tuple[str, ...] | None = None
+
+
+@final
+class LabelSelector(Part, frozen=True):
+    """Which objects a controller means, by their labels."""
+
+    match_labels: dict[str, str] | None = None
+    match_expressions: tuple[LabelRequirement, ...] | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """True when it names no label. What that means depends on who reads it: everything, or nothing."""
+        return not self.match_labels and not self.match_expressions
+
+    def matches(self, labels: dict[str, str]) -> bool:
+        """True when all its requirements hold. An operator that nobody knows matches nothing."""
+        named = all(labels.get(key) == value for key, value in (self.match_labels or {}).items())
+        return named and all(_holds(one, labels) for one in self.match_expressions or ())
+
+
+def _holds(requirement: LabelRequirement, labels: dict[str, str]) -> bool:
+    key, values = requirement.key or "", requirement.values or ()
+    match requirement.operator:
+        case "In":
+            return key in labels and labels[key] in values
+        case "NotIn":
+            return key not in labels or labels[key] not in values
+        case "Exists":
+            return key in labels
+        case "DoesNotExist":
+            return key not in labels
+    return False

@@ -1,0 +1,74 @@
+"""TODO."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from opscheck.core.observation import Problem
+from opscheck.core.words import counted, some
+from opscheck.systems.kubernetes.containers import Reported, containers
+from opscheck.systems.kubernetes.owners import top_owner
+from opscheck.systems.kubernetes.pod_status import has_ended
+from opscheck.systems.kubernetes.pods import Pod
+from opscheck.systems.kubernetes.words import cannot_tell
+
+_NAMED = 3
+
+
+@dataclass(frozen=True)
+class PodGroup:
+    """The pods of one workload; one that nobody controls is a group by itself."""
+
+    owner: str
+    """`deployment/api`; empty where nobody controls the pod."""
+    pods: tuple[Pod, ...]
+
+    @property
+    def namespace(self) -> str:
+        """The namespace they are in."""
+        return self.pods[0].namespace
+
+    @property
+    def is_of_jobs(self) -> bool:
+        """True for the pods of a job, or of the runs of a cron job."""
+        return self.owner.startswith(("job/", "cronjob/"))
+
+
+def in_force(pods: Iterable[Pod]) -> tuple[Pod, ...]:
+    """Those whose template matters now: neither done nor on their way out."""
+    return tuple(pod for pod in pods if not pod.is_terminating and not has_ended(pod))
+
+
+def by_workload(pods: Iterable[Pod]) -> tuple[PodGroup, ...]:
+    """The pods by their workloads, in the order of namespaces and names."""
+    found: dict[tuple[str, str, str], list[Pod]] = {}
+    for pod in sorted(pods, key=lambda pod: (pod.namespace, pod.name)):
+        owner = top_owner(pod)
+        found.setdefault((pod.namespace, owner, "" if owner else pod.name), []).append(pod)
+    return tuple(PodGroup(owner, tuple(alike)) for (_, owner, _), alike in sorted(found.items()))
+
+
+def judged_containers(pod: Pod, ignored: Sequence[str]) -> Iterator[Reported]:
+    """Its containers without those whose name matches one of the globs."""
+    for container in containers(pod):
+        if not any(fnmatchcase(container.name, glob) for glob in ignored):
+            yield container
+
+
+def called(container: Reported) -> str:
+    """`container app`, `init container migrate`."""
+    return f"{'init ' if container.init else ''}container {container.name}"
+
+
+def named(pods: Iterable[Pod], total: int) -> str:
+    """`in 2 of 5 pods: web-1, web-2`."""
+    names = sorted({pod.name for pod in pods})
+    return f"in {len(names)} of {counted(total, 'pod')}: {some(names, _NAMED)}"
+
+
+def nothing_judged() -> Problem:
+    """Why an expectation that leaves out every container is not kept."""
+    return cannot_tell(
+        "the selected pods have no container that is judged",
+        "correct `ignore_containers`",
+    )

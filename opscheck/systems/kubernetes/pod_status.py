@@ -1,0 +1,359 @@
+"""TODO."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import Enum, auto
+
+from opscheck.core.words import some_lines
+from opscheck.systems.kubernetes.containers import (
+    OUT_OF_MEMORY,
+    Reported,
+    cannot_start,
+    containers,
+    crashes_in_a_loop,
+    described_end,
+    has_restarted,
+)
+from opscheck.systems.kubernetes.objects import Condition
+from opscheck.systems.kubernetes.objects import condition as find_condition
+from opscheck.systems.kubernetes.owners import is_of_job, top_owner
+from opscheck.systems.kubernetes.pods import Pod
+from opscheck.systems.kubernetes.remedies import place_facts
+from opscheck.systems.kubernetes.target import KubernetesTarget
+from opscheck.systems.kubernetes.words import lasting, longer_than, message, messages, span
+
+TOMBSTONE_COUNTS_FOR = timedelta(hours=1)
+"""A failed pod whose controller has replaced it stays until it is collected, days later; it is news this long."""
+WAITING_COUNTS_AFTER = timedelta(hours=1)
+"""A pod of a job need not be ready, but a container of it that waits this long for whatever reason does not work."""
+# A node that was shut down in an orderly way leaves these behind (kubernetes/kubernetes#113278).
+_SHUT_DOWN = {"Terminated", "Shutdown", "NodeShutdown"}
+_EACH = 10
+"""So many pods that are told as one are named."""
+
+
+class Kind(Enum):
+    """What sort of trouble; each has its own remedy."""
+
+    CRASH = auto()
+    CANNOT_START = auto()
+    UNSCHEDULED = auto()
+    UNREADY = auto()
+    NODE_LOST = auto()
+    STUCK = auto()
+    TOMBSTONE = auto()
+    RESTARTS = auto()
+    OUT_OF_MEMORY = auto()
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What is wrong with one pod."""
+
+    kind: Kind
+    pod: Pod
+    observed: str
+    expected: str
+    since: datetime | None = None
+    container: Reported | None = None
+    evidence: tuple[str, ...] = ()
+    alike: tuple["Trouble", ...] = ()
+    """Where it stands for several pods with the same trouble: that of each of them, its own first."""
+
+    @property
+    def out_of_memory(self) -> bool:
+        """True when the container was killed at its memory limit."""
+        ended = self.container and self.container.last_end
+        return self.kind is Kind.OUT_OF_MEMORY or bool(ended and ended.reason == OUT_OF_MEMORY)
+
+    @property
+    def node(self) -> str:
+        """The node its pod is on."""
+        return self.pod.node
+
+
+def trouble_of(pod: Pod, now: datetime, grace: float) -> Trouble | None:
+    """
+    What is wrong with `pod`, None when it is well, is done, or is still within its `grace` seconds.
+
+    Restarts are apart: how many are too many is a limit of its own.
+    """
+    return next(_troubles(pod, now, grace), None)
+
+
+def _troubles(pod: Pod, now: datetime, grace: float) -> Iterator[Trouble]:
+    if pod.is_terminating:
+        # A pod that goes is allowed to be anything but there for ever.
+        yield from _stuck(pod, now, grace)
+    elif phase(pod) == "Succeeded":
+        # Before any look at its containers: a sidecar that was killed at the end leaves an exit code behind.
+        return
+    elif phase(pod) == "Failed":
+        yield from _failed(pod, now)
+    elif _node_is_lost(pod):
+        yield from _lost(pod, now, grace)
+    elif _is_unscheduled(pod):
+        yield from _unscheduled(pod, now, grace)
+    elif not is_ready(pod) or has_restarted(pod):
+        for container in containers(pod):
+            yield from _in_container(container, pod, now, grace)
+        yield from _waiting_for_ever(pod, now, grace) if is_of_job(pod) else _unready(pod, now, grace)
+
+
+def phase(pod: Pod) -> str:
+    """Pending, Running, Succeeded, Failed or Unknown."""
+    return (pod.status and pod.status.phase) or "Pending"
+
+
+def has_ended(pod: Pod) -> bool:
+    """True when its containers have ended for good, well or badly."""
+    return phase(pod) in {"Succeeded", "Failed"}
+
+
+def is_ready(pod: Pod) -> bool:
+    """True when it takes part in serving."""
+    ready = condition(pod, "Ready")
+    return ready is not None and ready.status == "True" and not pod.is_terminating
+
+
+def condition(pod: Pod, kind: str) -> Condition | None:
+    """The condition of that type."""
+    return find_condition(pod.status and pod.status.conditions, kind)
+
+
+def _started(pod: Pod) -> datetime | None:
+    return (pod.status and pod.status.start_time) or pod.created
+
+
+def _stuck(pod: Pod, now: datetime, grace: float) -> Iterator[Trouble]:
+    # deletionTimestamp is when the grace period ends, not when somebody deleted the pod.
+    deadline = pod.deletion_due
+    if deadline is None or not longer_than(grace, deadline, now):
+        return
+    evidence = [f"finalizers: {', '.join(pod.finalizers)}"] if pod.finalizers else []
+    evidence += _disrupted(pod)
+    lost = _node_is_lost(pod)
+    if lost:
+        evidence.append(f"its node {pod.node} does not report, so nobody can confirm that it stopped")
+    yield Trouble(
+        Kind.NODE_LOST if lost else Kind.STUCK,
+        pod,
+        f"still there {span(deadline, now)} after its deletion was due",
+        "gone once it is deleted",
+        deadline,
+        evidence=tuple(evidence),
+    )
+
+
+def _disrupted(pod: Pod) -> list[str]:
+    """Who ended it, where that was no person: the eviction of a node, the scheduler, the garbage collector."""
+    target = condition(pod, "DisruptionTarget")
+    if target is None or target.status != "True":
+        return []
+    said = message(target.message)
+    return [f"{target.reason or 'DisruptionTarget'}: {said}"] if said else []
+
+
+def _failed(pod: Pod, now: datetime) -> Iterator[Trouble]:
+    # The pods of a job fail one after the other until one succeeds: whether that is bad is the job's to say.
+    if is_of_job(pod):
+        return
+    at, reason = _failed_at(pod), (pod.status and pod.status.reason) or "Failed"
+    if top_owner(pod) and (reason in _SHUT_DOWN or (at is not None and now - at > TOMBSTONE_COUNTS_FOR)):
+        return
+    ended = next((container for container in containers(pod) if _ended_badly(container)), None)
+    told = f": container {ended.name}, {described_end(ended, now)}" if ended else ""
+    yield Trouble(
+        Kind.TOMBSTONE,
+        pod,
+        f"{reason}{told}",
+        "running and ready, or complete",
+        at,
+        ended,
+        (*messages(pod.status and pod.status.message), *_disrupted(pod)),
+    )
+
+
+def _ended_badly(container: Reported) -> bool:
+    return bool(container.state.terminated and container.state.terminated.exit_code)
+
+
+def _failed_at(pod: Pod) -> datetime | None:
+    ends = [container.state.terminated for container in containers(pod)]
+    times = [ended.finished_at for ended in ends if ended and ended.finished_at]
+    moved = condition(pod, "DisruptionTarget") or condition(pod, "Ready")
+    return max(times, default=None) or (moved and moved.last_transition_time) or _started(pod)
+
+
+def _node_is_lost(pod: Pod) -> bool:
+    return phase(pod) == "Unknown" or bool(pod.status and pod.status.reason == "NodeLost") or _is_forsaken(pod)
+
+
+def _is_forsaken(pod: Pod) -> bool:
+    """
+    True when its node stopped reporting: its containers are still ready on paper, and the pod is not.
+
+    Nobody but the node controller leaves a pod so, which gives no reason; the kubelet always gives one.
+    """
+    ready, reports = condition(pod, "Ready"), (pod.status and pod.status.container_statuses) or ()
+    if ready is None or ready.status != "False" or ready.reason or not reports:
+        return False
+    together = condition(pod, "ContainersReady")
+    return together is not None and together.status == "True" and all(report.ready for report in reports)
+
+
+def _lost(pod: Pod, now: datetime, grace: float) -> Iterator[Trouble]:
+    ready = condition(pod, "Ready")
+    since = (ready and ready.last_transition_time) or _started(pod)
+    if longer_than(grace, since, now):
+        yield Trouble(
+            Kind.NODE_LOST,
+            pod,
+            f"{'unknown' if phase(pod) == 'Unknown' else 'not ready'}{lasting(since, now)}: "
+            f"its node {pod.node} does not report",
+            "on a node that reports",
+            since,
+        )
+
+
+def _is_unscheduled(pod: Pod) -> bool:
+    scheduled = condition(pod, "PodScheduled")
+    if scheduled is not None:
+        return scheduled.status == "False"
+    return phase(pod) == "Pending" and not pod.node
+
+
+def _unscheduled(pod: Pod, now: datetime, grace: float) -> Iterator[Trouble]:
+    scheduled = condition(pod, "PodScheduled")
+    if scheduled is not None and scheduled.reason == "SchedulingGated":
+        return  # somebody holds it back on purpose, such as a queue
+    since = (scheduled and scheduled.last_transition_time) or pod.created
+    if longer_than(grace, since, now):
+        said = message(scheduled.message) if scheduled else "no scheduler has looked at it"
+        reason = (scheduled and scheduled.reason) or "Pending"
+        yield Trouble(
+            Kind.UNSCHEDULED,
+            pod,
+            f"on no node{lasting(since, now)} ({reason})",
+            "scheduled on a node",
+            since,
+            evidence=(said,) if said else (),
+        )
+
+
+def _in_container(container: Reported, pod: Pod, now: datetime, grace: float) -> Iterator[Trouble]:
+    if crashes_in_a_loop(container, now):
+        yield from _crashes(container, pod, now, grace)
+    elif cannot_start(container.waiting_reason):
+        since = not_ready_since(pod)
+        if longer_than(grace, since, now):
+            waiting = container.state.waiting
+            yield Trouble(
+                Kind.CANNOT_START,
+                pod,
+                f"container {container.name} cannot start{lasting(since, now)}: {container.waiting_reason}",
+                "running and ready",
+                since,
+                container,
+                messages(waiting and waiting.message),
+            )
+
+
+def _crashes(container: Reported, pod: Pod, now: datetime, grace: float) -> Iterator[Trouble]:
+    # While a pod starts, its containers may crash until what they wait for is there.
+    if not longer_than(grace, _started(pod), now):
+        return
+    ended = container.last_end
+    waiting = container.state.waiting
+    yield Trouble(
+        Kind.CRASH,
+        pod,
+        f"container {container.name} crashes in a loop: {described_end(container, now)}, {container.restarts} restarts",
+        "running and ready",
+        (ended and ended.finished_at) or not_ready_since(pod),
+        container,
+        messages(ended and ended.message, waiting and waiting.message),
+    )
+
+
+def not_ready_since(pod: Pod) -> datetime | None:
+    """Since when it is not ready: since it started where it has never been."""
+    ready = condition(pod, "Ready")
+    if ready is not None and ready.status != "True" and ready.last_transition_time:
+        return ready.last_transition_time
+    return _started(pod)
+
+
+def _unready(pod: Pod, now: datetime, grace: float) -> Iterator[Trouble]:
+    if is_ready(pod):
+        return
+    since = not_ready_since(pod)
+    if not longer_than(grace, since, now):
+        return
+    ready = condition(pod, "Ready")
+    behind = next((container for container in containers(pod) if _holds_up(container)), None)
+    told = [f"container {behind.name} {_how(behind)}"] if behind else []
+    told += [message(ready.message)] if ready and ready.reason == "ReadinessGatesNotReady" else []
+    yield Trouble(
+        Kind.UNREADY,
+        pod,
+        f"not ready{lasting(since, now)}" + (f": {'; '.join(told)}" if told else ""),
+        "running and ready",
+        since,
+        behind,
+        messages(ready and ready.message),
+    )
+
+
+def _waiting_for_ever(pod: Pod, now: datetime, grace: float) -> Iterator[Trouble]:
+    # A pod of a job works and need not serve; how long it may take is the job's to say. One that waits does not work.
+    since, all_of_it = not_ready_since(pod), tuple(containers(pod))
+    waits = next((one for one in all_of_it if one.waiting_reason and not one.last_end), None)
+    works = any(one.state.running for one in all_of_it)
+    if waits is not None and not works and longer_than(max(grace, WAITING_COUNTS_AFTER.total_seconds()), since, now):
+        yield Trouble(
+            Kind.UNREADY,
+            pod,
+            f"container {waits.name} waits{lasting(since, now)} ({waits.waiting_reason})",
+            "running",
+            since,
+            waits,
+            messages(waits.state.waiting and waits.state.waiting.message),
+        )
+
+
+def _holds_up(container: Reported) -> bool:
+    if container.init:
+        ended = container.state.terminated
+        return ended is None or bool(ended.exit_code)
+    return not container.status.ready
+
+
+def _how(container: Reported) -> str:
+    if container.waiting_reason:
+        return f"waits ({container.waiting_reason})"
+    if container.state.running is None:
+        return "does not run"
+    if container.init:
+        return "is an init container that still runs"
+    return "runs, but its startup probe fails" if container.status.started is False else "runs, but is not ready"
+
+
+def as_one(troubles: tuple[Trouble, ...]) -> Trouble:
+    """Several pods with the same trouble, told as one: the first pod's, with the others beside it."""
+    first = troubles[0]
+    each = some_lines(troubles, lambda trouble: f"{trouble.pod.name}: {trouble.observed}", _EACH)
+    return replace(
+        first,
+        alike=troubles,
+        observed=f"{len(troubles)} pods; the first: {first.observed}",
+        since=min((trouble.since for trouble in troubles if trouble.since), default=None),
+        evidence=(*each, *first.evidence),
+    )
+
+
+def pod_facts(target: KubernetesTarget, pod: Pod) -> dict[str, str]:
+    """What every command about a pod may name."""
+    known = {"pod": pod.name, "owner": top_owner(pod), "node": pod.node}
+    return place_facts(target, pod.namespace) | {name: value for name, value in known.items() if value}

@@ -1,0 +1,95 @@
+"""Quotas: what is read of them, and what can be expected of them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, final
+
+from pydantic import Field
+
+from opscheck.core.expectation import Remediation
+from opscheck.core.query import Query
+from opscheck.core.units import Graded, Percentage
+from opscheck.systems.kubernetes.lists import ListObjects
+from opscheck.systems.kubernetes.objects import KubernetesObject, Part, Quantities
+from opscheck.systems.kubernetes.remedies import PLACE_FACTS, kubectl
+from opscheck.systems.kubernetes.scope import OfKind
+
+
+@final
+class ScopeRequirement(Part, frozen=True):
+    """One entry of a scope selector, such as PriorityClass In (high)."""
+
+    scope_name: str | None = None
+    operator: str | None = None
+    values: tuple[str, ...] | None = None
+
+
+@final
+class ScopeSelector(Part, frozen=True):
+    """Which pods a quota counts."""
+
+    match_expressions: tuple[ScopeRequirement, ...] | None = None
+
+
+@final
+class QuotaSpec(Part, frozen=True):
+    """What was asked for."""
+
+    hard: Quantities | None = None
+    scopes: tuple[str, ...] | None = None
+    scope_selector: ScopeSelector | None = None
+
+
+@final
+class QuotaStatus(Part, frozen=True):
+    """What is enforced, and how much of it is taken."""
+
+    hard: Quantities | None = None
+    used: Quantities | None = None
+
+
+@final
+class ResourceQuota(KubernetesObject, frozen=True):
+    """A quota of a namespace."""
+
+    spec: QuotaSpec | None = None
+    status: QuotaStatus | None = None
+
+
+@dataclass(frozen=True)
+class ListQuotas(ListObjects[ResourceQuota], name="kubernetes.quotas", resource="resourcequotas"):
+    """Every quota there."""
+
+
+class Quotas(OfKind, check="kubernetes.quotas"):
+    """Every selected quota has room for more."""
+
+    explains_others: ClassVar[bool] = True
+    fact_names = PLACE_FACTS | {
+        "quota": "the quota",
+        "counted": "the kind of object whose number is short, such as pods or jobs.batch",
+        "columns": "columns for kubectl that show what each pod takes of the resource",
+    }
+    default_remediation = Remediation(
+        summary="See who takes it; remove what is not needed, or raise the quota",
+        commands=kubectl(
+            "describe quota {{ quota }}",
+            "get {{ counted }} --sort-by=.metadata.creationTimestamp",
+            "get pods -o custom-columns={{ columns }}",
+            "edit quota {{ quota }}  # if the cluster has room for more",
+        ),
+    )
+
+    used: Graded[Percentage]
+    """
+    How much of each resource may be used, of what the quota grants.
+
+    A full one uses 100%, which `100%` allows and `99%` does not. To use more than all, as after a quota was lowered,
+    is always a violation. What a quota forbids, with 0, is left out.
+    """
+    resources: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)] = ("*",)
+    """Only resources whose name matches one of these, such as `limits.*` or `count/jobs.batch`."""
+
+    def looks_at(self) -> Iterable[Query[Any]]:
+        """The quotas there."""
+        return self.ask(ListQuotas)

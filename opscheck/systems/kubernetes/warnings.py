@@ -1,0 +1,74 @@
+"""TODO."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import datetime
+
+from opscheck.core.findings import Observe
+from opscheck.core.observation import Problem
+from opscheck.core.units import format_duration
+from opscheck.systems.kubernetes.events import Event, ListWarnings
+from opscheck.systems.kubernetes.objects import KubernetesObject
+from opscheck.systems.kubernetes.scope import InNamespaces
+from opscheck.systems.kubernetes.words import message
+
+_MOST = 3
+
+
+class Warnings:
+    """The Warning events of the namespaces that an expectation looks at, by the object they are about."""
+
+    def __init__(self, expectation: InNamespaces, observe: Observe) -> None:
+        self._now = observe.now
+        self._events: dict[tuple[str, str, str], list[Event]] = defaultdict(list)
+        self._unread = ""
+        for query in expectation.ask(ListWarnings):
+            answer = observe.aside(query)
+            if isinstance(answer, Problem):
+                self._unread = f"Warning events could not be read: {answer.text}"
+                continue
+            for event in answer.items:
+                self._events[_key_of(event)].append(event)
+
+    def about(self, kind: str, one: KubernetesObject) -> tuple[str, ...]:
+        """
+        The newest warnings about `one`, whose kind is spelled `Pod`: `BackOff 12 times, 3m ago: ...`.
+
+        An object that was made anew under its old name is another one; its predecessor's warnings are left out. The
+        server forgets events after an hour, so that nothing follows from there being none.
+        """
+        events = [event for event in self._events[kind, one.namespace, one.name] if _is_about(event, one)]
+        newest = sorted(events, key=lambda event: _age(event, self._now))[:_MOST]
+        return (*(self._told(event) for event in newest), *self._gap())
+
+    def saying(self, words: str, namespace: str) -> tuple[str, ...]:
+        """The newest warnings of a namespace that have these words in their message, whatever they are about."""
+        there = (events for (_, where, _), events in self._events.items() if where == namespace)
+        events = (event for of_one in there for event in of_one if words in (event.message or ""))
+        newest = sorted(events, key=lambda event: (_age(event, self._now), event.name))[:_MOST]
+        return tuple(self._told(event) for event in newest)
+
+    def _told(self, event: Event) -> str:
+        times = f" {event.times} times" if event.times > 1 else ""
+        ago = f", {format_duration(_age(event, self._now))} ago" if event.seen_at else ""
+        return f"{event.reason or 'Warning'}{times}{ago}: {message(event.message)}"
+
+    def _gap(self) -> Iterator[str]:
+        if self._unread:
+            yield self._unread
+
+
+def _key_of(event: Event) -> tuple[str, str, str]:
+    about = event.involved_object
+    if about is None:
+        return "", "", ""
+    return about.kind or "", about.namespace or "", about.name or ""
+
+
+def _is_about(event: Event, one: KubernetesObject) -> bool:
+    uid = event.involved_object and event.involved_object.uid
+    return not uid or not (one.metadata and one.metadata.uid) or uid == one.metadata.uid
+
+
+def _age(event: Event, now: datetime) -> float:
+    return max(0.0, (now - event.seen_at).total_seconds()) if event.seen_at else float("inf")
