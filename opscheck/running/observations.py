@@ -112,7 +112,10 @@ class Observations:
     def _kept(self, observations: Mapping[Query[Any], Observation]) -> dict[Query[Any], Observation]:
         """These observations with what is remembered of earlier ones; what is to be kept of them is."""
         if any(query.target in self._drilling for query in observations):
-            self.unwritten += import_module(_RECORDS).write_records(self._policy, observations)
+            policy = self._policy
+            self.unwritten += import_module(_RECORDS).write_records(
+                policy.targets, observations, policy.environment, policy.secrets
+            )
         return self.remembering.recalled(observations)
 
     def _ask(self, questions: Iterable[Questions], progress: Progress | None) -> None:

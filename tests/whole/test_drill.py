@@ -113,7 +113,7 @@ def test_a_real_backup_passes_and_its_phases_are_told_against_rto_and_rpo(opsche
     for words in ("recovered in", "(limit 2m)", "age of the newest row", "(limit 1d)", "orders 1000", "phase restore"):
         assert words in text
     assert ("passed", "passed") == tuple(one["verdict"] for one in opscheck.results.values())
-    assert ("opscheck.drill/v1", True) == (opscheck.core.record["schema"], opscheck.core.record["passed"])
+    assert ("opscheck.drill/v1", True) == (opscheck.record["schema"], opscheck.record["passed"])
 
 
 def test_nothing_secret_and_no_row_is_in_any_output(opscheck):
@@ -187,7 +187,7 @@ def test_the_drill_is_known_in_later_runs_and_one_that_fails_after_it_is_told(op
 
     assert (1, True) == (code, "the last drill failed" in printed)
     assert "orders 1000, at least 1001" in printed
-    assert opscheck.core.record["passed_at"] < opscheck.core.record["began_at"]
+    assert opscheck.record["passed_at"] < opscheck.record["began_at"]
 
 
 def test_a_state_file_that_cannot_be_read_is_unknown_and_no_drill_that_was_never_done(opscheck):

@@ -263,6 +263,6 @@ _READERS: Mapping[type[Query[Any]], Reader] = {
     DiskUse: _read_disk,
     ReadCertificateFiles: read_certificate_files,
     ResolveName: resolve,
-    ReadBarman: lambda session, query, timeout_s: read_barman(session.run, query, timeout_s),
-    ReadPgbackrest: lambda session, query, timeout_s: read_pgbackrest(session.run, query, timeout_s),
+    ReadBarman: read_barman,
+    ReadPgbackrest: read_pgbackrest,
 }

@@ -8,34 +8,37 @@ import msgspec
 
 from opscheck.core.observation import Observation, ProbeError
 from opscheck.core.query import Query
-from opscheck.policy.models import Policy
+from opscheck.core.redaction import Secrets
+from opscheck.core.target import Target
 from opscheck.systems.recovery.probe.records import read_record
 from opscheck.systems.recovery.queries import DRILL_SCHEMA, Drill
 from opscheck.systems.recovery.target import DrillPlace
 from opscheck.transport.files import write_whole
 
 
-def write_records(policy: Policy, observations: Mapping[Query[Any], Observation]) -> Iterable[str]:
-    """Write the records of the drills among these observations; what went wrong comes back."""
+def write_records(
+    targets: Mapping[str, Target], observations: Mapping[Query[Any], Observation], environment: str, secrets: Secrets
+) -> Iterable[str]:
+    """Write the records of the drills among these observations. Yields a sentence for each that cannot be written."""
     for query, observation in observations.items():
-        place = policy.targets.get(query.target)
+        place = targets.get(query.target)
         if isinstance(place, DrillPlace) and place.record is not None and isinstance(observation.answer, Drill):
             try:
-                _write(Path(place.record), observation.answer, policy)
+                _write(Path(place.record), observation.answer, environment, secrets)
             except OSError as error:
                 yield f"the record of {observation.answer.drill} cannot be written to {place.record}: {error.strerror}"
 
 
-def _write(path: Path, drill: Drill, policy: Policy) -> None:
+def _write(path: Path, drill: Drill, environment: str, secrets: Secrets) -> None:
     told = msgspec.structs.replace(drill, passed_at=drill.began_at if drill.passed else _passed_before(path, drill))
     document = {
         "schema": DRILL_SCHEMA,
-        "environment": policy.environment,
+        "environment": environment,
         "passed": drill.passed,
         "recovered_s": drill.recovered_s,
         **msgspec.to_builtins(told),
     }
-    write_whole(path, msgspec.json.format(msgspec.json.encode(policy.secrets.clean_value(document)), indent=2) + b"\n")
+    write_whole(path, msgspec.json.format(msgspec.json.encode(secrets.clean_value(document)), indent=2) + b"\n")
 
 
 def _passed_before(path: Path, drill: Drill) -> Any:

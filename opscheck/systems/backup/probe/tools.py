@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from time import monotonic
-from typing import TypeAlias, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 
 import msgspec
 
@@ -28,7 +28,16 @@ from opscheck.systems.host.scripts import KILLED, NOT_FOUND
 T = TypeVar("T")
 
 Run: TypeAlias = Callable[[str, tuple[str, ...], float], Finished]
-"""Has the host's shell run a script with arguments, within so many seconds."""
+"""Runs a script with arguments in the host's shell, within so many seconds."""
+
+
+class Host(Protocol):
+    """A host's session: it runs scripts."""
+
+    def run(self, script: str, arguments: tuple[str, ...], timeout_s: float) -> Finished:
+        """Run `script` in the host's shell. Raises ProbeError when it does not run or does not end in time."""
+        ...
+
 
 # Of its time, so that the tool is ended over there too.
 _SHARE = 0.8
@@ -111,9 +120,9 @@ class _Stanza(_Loose, frozen=True):
     repo: tuple[_Repository, ...] | None = None
 
 
-def read_pgbackrest(run: Run, query: ReadPgbackrest, timeout_s: float) -> PgbackrestInfo:
+def read_pgbackrest(session: Host, query: ReadPgbackrest, timeout_s: float) -> PgbackrestInfo:
     """What pgBackRest knows. Raises ProbeError."""
-    taken_at, said = _answer(run, (*query.command, *_INFO), timeout_s)
+    taken_at, said = _answer(session.run, (*query.command, *_INFO), timeout_s)
     told = _decoded(said, tuple[_Stanza, ...], query.command)
     return PgbackrestInfo(taken_at=taken_at, stanzas=tuple(map(_stanza, told)))
 
@@ -174,7 +183,7 @@ class _Shown(_Loose, frozen=True):
     base_backup_information: _BaseBackup | None = None
 
 
-def read_barman(run: Run, query: ReadBarman, timeout_s: float) -> BarmanCatalogue:
+def read_barman(session: Host, query: ReadBarman, timeout_s: float) -> BarmanCatalogue:
     """
     Which backups Barman has, and when the newest good one of each server began, and the newest full one.
 
@@ -182,14 +191,15 @@ def read_barman(run: Run, query: ReadBarman, timeout_s: float) -> BarmanCatalogu
     """
     patience = _Patience(timeout_s)
     command = (*query.command, *_BARMAN)
-    taken_at, said = _answer(run, (*command, "list-backup", "all"), patience.left())
+    taken_at, said = _answer(session.run, (*command, "list-backup", "all"), patience.left())
     listed = _without_messages(said, tuple[_Listed, ...], command)
     servers = []
     for name, backups in sorted(listed.items()):
         if query.servers and name not in query.servers:
             continue
         began = {
-            one: _began(run, (*command, "show-backup", name, one), name, patience) for one in _asked_about(backups)
+            one: _began(session.run, (*command, "show-backup", name, one), name, patience)
+            for one in _asked_about(backups)
         }
         made = tuple(_barman_backup(backup, began.get(backup.backup_id)) for backup in backups)
         servers.append(BarmanServer(name=name, backups=made))

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from importlib import import_module
-from typing import Any, Protocol, cast
+from pkgutil import resolve_name
+from typing import Any, Protocol
 
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.core.query import Query
@@ -53,35 +53,31 @@ class Store(Protocol):
 Reader = Callable[[Any, Any, float], Any]
 """Answers one kind of query of a store within so many seconds: `read(store, query, timeout_s)`."""
 
-# By the name of the query: the module is imported when it is asked, since to read contents takes libraries.
-_READERS: Mapping[str, str] = {
-    "stores.backups": "opscheck.systems.stores.probe.listing",
-    "stores.ends": "opscheck.systems.stores.probe.ends",
-    "stores.checksum": "opscheck.systems.stores.probe.checksum",
-    "stores.content": "opscheck.systems.stores.probe.content",
-    "stores.manifest": "opscheck.systems.stores.probe.manifest",
+READERS: Mapping[str, str] = {
+    "stores.backups": "opscheck.systems.stores.probe.listing:read",
+    "stores.ends": "opscheck.systems.stores.probe.ends:read",
+    "stores.checksum": "opscheck.systems.stores.probe.checksum:read",
+    "stores.content": "opscheck.systems.stores.probe.content:read",
+    "stores.manifest": "opscheck.systems.stores.probe.manifest:read",
 }
+"""Readers of every store, by the name of the query; imported when used, since reading contents takes libraries."""
 
 
 class StoreSession:
-    """One store. Several questions may be asked at once."""
+    """One store. Several queries may run at once."""
 
-    def __init__(self, store: Store, own: Mapping[str, Reader] | None = None) -> None:
-        """`own` are the readers of queries that only this kind of store answers, by the name of the query."""
+    def __init__(self, store: Store, readers: Mapping[str, str] = READERS) -> None:
+        """`readers` name as `module:function` what answers each query."""
         self.store = store
-        self._own = own or {}
+        self._readers = readers
 
     def ask(self, query: Query[Any], timeout_s: float) -> Any:
         """The answer to `query`. Raises ProbeError."""
-        return self._reader(query)(self.store, query, timeout_s)
+        if query.name not in self._readers:
+            raise ProbeError(ProblemKind.UNSUPPORTED, f"{self.store.address} does not answer {query.name}")
+        reader: Reader = resolve_name(self._readers[query.name])
+        return reader(self.store, query, timeout_s)
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close the store's connections."""
         self.store.close()
-
-    def _reader(self, query: Query[Any]) -> Reader:
-        if query.name in self._own:
-            return self._own[query.name]
-        if query.name not in _READERS:
-            raise ProbeError(ProblemKind.UNSUPPORTED, f"{self.store.address} does not answer {query.name}")
-        return cast("Reader", import_module(_READERS[query.name]).read)

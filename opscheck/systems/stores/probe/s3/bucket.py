@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from opscheck.core.observation import ProbeError, ProblemKind
-from opscheck.systems.stores.probe.base import Reader
 from opscheck.systems.stores.probe.s3.store import OWN_SHARE, S3Store
 from opscheck.systems.stores.queries import bucket
 
@@ -20,7 +19,6 @@ Answer = Mapping[str, Any]
 class _Part:
     """How one part of the configuration is read."""
 
-    query: type[bucket.BucketQuery[Any]]
     call: str
     absent: str
     """The code that says that there is none; empty where the store answers that too."""
@@ -121,25 +119,10 @@ def replication(answer: Answer) -> bucket.Replication:
     )
 
 
-_PARTS = (
-    _Part(bucket.ReadVersioning, "get_bucket_versioning", "", _versioning),
-    _Part(
-        bucket.ReadObjectLock,
-        "get_object_lock_configuration",
-        "ObjectLockConfigurationNotFoundError",
-        _object_lock,
-    ),
-    _Part(
-        bucket.ReadEncryption,
-        "get_bucket_encryption",
-        "ServerSideEncryptionConfigurationNotFoundError",
-        _encryption,
-    ),
-    _Part(bucket.ReadPublicAccess, "get_public_access_block", "NoSuchPublicAccessBlockConfiguration", _public_access),
-    _Part(bucket.ReadPolicyStatus, "get_bucket_policy_status", "NoSuchBucketPolicy", policy_status),
-    _Part(bucket.ReadLifecycle, "get_bucket_lifecycle_configuration", "NoSuchLifecycleConfiguration", _lifecycle),
-    _Part(bucket.ReadReplication, "get_bucket_replication", "ReplicationConfigurationNotFoundError", replication),
-)
-
-READERS: Mapping[str, Reader] = {part.query.name: part for part in _PARTS}
-"""By the name of the query."""
+read_versioning = _Part("get_bucket_versioning", "", _versioning)
+read_object_lock = _Part("get_object_lock_configuration", "ObjectLockConfigurationNotFoundError", _object_lock)
+read_encryption = _Part("get_bucket_encryption", "ServerSideEncryptionConfigurationNotFoundError", _encryption)
+read_public_access = _Part("get_public_access_block", "NoSuchPublicAccessBlockConfiguration", _public_access)
+read_policy_status = _Part("get_bucket_policy_status", "NoSuchBucketPolicy", policy_status)
+read_lifecycle = _Part("get_bucket_lifecycle_configuration", "NoSuchLifecycleConfiguration", _lifecycle)
+read_replication = _Part("get_bucket_replication", "ReplicationConfigurationNotFoundError", replication)

@@ -11,13 +11,28 @@ from botocore.config import Config
 from botocore.utils import parse_timestamp
 
 from opscheck.core.observation import ProbeError, ProblemKind
-from opscheck.systems.stores.probe.base import StoreSession
-from opscheck.systems.stores.probe.s3 import bucket, uploads
+from opscheck.systems.stores.probe.base import READERS, StoreSession
 from opscheck.systems.stores.probe.s3.refusals import Call, refusal
 from opscheck.systems.stores.probe.s3.store import OWN_SHARE, S3Store
 from opscheck.systems.stores.probe.s3.transport import Transport
-from opscheck.systems.stores.queries.uploads import ListUploads
 from opscheck.systems.stores.target import S3Target
+
+_READERS = {
+    **READERS,
+    "stores.uploads": "opscheck.systems.stores.probe.s3.uploads:read",
+    **{
+        f"bucket.{part}": f"opscheck.systems.stores.probe.s3.bucket:read_{part}"
+        for part in (
+            "versioning",
+            "object_lock",
+            "encryption",
+            "public_access",
+            "policy_status",
+            "lifecycle",
+            "replication",
+        )
+    },
+}
 
 
 def open_session(target: S3Target, timeout_s: float) -> StoreSession:
@@ -25,7 +40,7 @@ def open_session(target: S3Target, timeout_s: float) -> StoreSession:
     deadline = time.monotonic() + timeout_s * OWN_SHARE
     store = _store(target)
     store.look(deadline)
-    return StoreSession(store, {**bucket.READERS, ListUploads.name: uploads.read})
+    return StoreSession(store, _READERS)
 
 
 def _store(target: S3Target) -> S3Store:
