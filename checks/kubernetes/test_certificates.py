@@ -5,8 +5,7 @@ from datetime import datetime
 
 from opscheck import Findings, Observe
 from opscheck.core.observation import CouldNotObserve
-from opscheck.systems.kubernetes.expectations.certificates import CertificatesRenewed
-from opscheck.systems.kubernetes.queries.certificates import Certificate, ListCertificates
+from opscheck.systems.kubernetes.certificates import Certificate, CertificatesRenewed, ListCertificates
 from opscheck.systems.kubernetes.readings.certificates import (
     Around,
     failing,

@@ -1,7 +1,7 @@
 """The names of a cluster."""
 
 from opscheck import Findings, Observe
-from opscheck.systems.kubernetes.expectations.dns import NamesResolve
+from opscheck.systems.kubernetes.dns import NamesResolve
 from opscheck.systems.kubernetes.readings.dns import Services, slowest, troubles
 from opscheck.systems.kubernetes.selection import listed
 

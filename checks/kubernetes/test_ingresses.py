@@ -3,9 +3,8 @@
 from collections.abc import Iterable
 
 from opscheck import Findings, Observe
-from opscheck.systems.kubernetes.expectations.network import IngressesServed
+from opscheck.systems.kubernetes.ingresses import IngressesServed, ListIngresses
 from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.queries.network import ListEndpointSlices, ListIngresses, ListServices
 from opscheck.systems.kubernetes.readings.endpoints import Network
 from opscheck.systems.kubernetes.readings.ingresses import (
     Backends,
@@ -14,6 +13,7 @@ from opscheck.systems.kubernetes.readings.ingresses import (
     class_troubles,
 )
 from opscheck.systems.kubernetes.selection import count_matches, listed, matching
+from opscheck.systems.kubernetes.services import ListEndpointSlices, ListServices
 from opscheck.systems.kubernetes.troubles import Trouble, tell
 from opscheck.systems.kubernetes.warnings import Warnings
 

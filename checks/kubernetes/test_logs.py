@@ -4,7 +4,7 @@ from opscheck import Findings, Observe
 from opscheck.core.observation import CouldNotObserve
 from opscheck.core.units import format_duration
 from opscheck.core.words import counted
-from opscheck.systems.kubernetes.expectations.logs import LogLines
+from opscheck.systems.kubernetes.logs import LogLines
 from opscheck.systems.kubernetes.readings.logs import (
     cut_logs,
     evidence,

@@ -4,10 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from opscheck import Findings, Observe
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
-from opscheck.systems.kubernetes.expectations.nodes import NodesHealthy
+from opscheck.systems.kubernetes.nodes import Node, NodesHealthy
 from opscheck.systems.kubernetes.owners import reference
 from opscheck.systems.kubernetes.pods import Pod
-from opscheck.systems.kubernetes.queries.nodes import Node
 from opscheck.systems.kubernetes.readings import nodes as reading
 from opscheck.systems.kubernetes.readings.node_room import pods_by_node, room, unjudged
 from opscheck.systems.kubernetes.remedies import place_facts

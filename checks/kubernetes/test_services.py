@@ -1,12 +1,11 @@
 """The services of a cluster."""
 
 from opscheck import Findings, Observe
-from opscheck.systems.kubernetes.expectations.network import ServicesServed
 from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.queries.network import ListEndpointSlices, ListServices
 from opscheck.systems.kubernetes.readings.endpoints import Network
 from opscheck.systems.kubernetes.readings.services import measured, troubles
 from opscheck.systems.kubernetes.selection import count_matches, listed, matching
+from opscheck.systems.kubernetes.services import ListEndpointSlices, ListServices, ServicesServed
 from opscheck.systems.kubernetes.troubles import tell
 from opscheck.systems.kubernetes.warnings import Warnings
 

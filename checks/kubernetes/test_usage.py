@@ -2,12 +2,11 @@
 
 from opscheck import Findings, Observe
 from opscheck.core.observation import CouldNotObserve
-from opscheck.systems.kubernetes.expectations.usage import UsageWithinLimits
 from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.queries.usage import ListPodUsage
 from opscheck.systems.kubernetes.readings.usage import Usage, node_usage, pod_usage, resources, unjudged
 from opscheck.systems.kubernetes.remedies import place_facts
 from opscheck.systems.kubernetes.selection import listed
+from opscheck.systems.kubernetes.usage import ListPodUsage, UsageWithinLimits
 
 
 def test_there_is_room(expectation: UsageWithinLimits, observe: Observe, findings: Findings) -> None:

@@ -4,9 +4,7 @@ from collections.abc import Sequence
 
 from opscheck import Findings, Observe
 from opscheck.core.observation import CouldNotObserve, Problem
-from opscheck.systems.kubernetes.expectations.volumes import VolumesHealthy
 from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.queries.storage import ListClaims, PersistentVolumeClaim
 from opscheck.systems.kubernetes.readings.volume_usage import Measured, Use, from_prometheus, unjudged, use_of
 from opscheck.systems.kubernetes.readings.volumes import (
     Storage,
@@ -19,6 +17,7 @@ from opscheck.systems.kubernetes.readings.volumes import (
 from opscheck.systems.kubernetes.remedies import place_facts
 from opscheck.systems.kubernetes.selection import count_matches, listed, matching
 from opscheck.systems.kubernetes.troubles import tell
+from opscheck.systems.kubernetes.volumes import ListClaims, PersistentVolumeClaim, VolumesHealthy
 from opscheck.systems.kubernetes.warnings import Warnings
 
 

@@ -28,10 +28,9 @@ from opscheck.demo.kubernetes import (
     tls_secret,
     unissued,
 )
-from opscheck.systems.kubernetes.expectations.certificates import CertificatesRenewed
+from opscheck.systems.kubernetes.certificates import CertificatesRenewed, ListTlsSecrets
 from opscheck.systems.kubernetes.permissions import render
 from opscheck.systems.kubernetes.probe import KubernetesSession, open_session
-from opscheck.systems.kubernetes.queries.certificates import ListTlsSecrets
 from opscheck.testing import expect, judge
 from tests.cluster.crds import CERT_MANAGER
 from tests.cluster.manifests import made, namespace

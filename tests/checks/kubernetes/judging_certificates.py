@@ -12,12 +12,10 @@ from cryptography.x509.oid import NameOID
 from checks.kubernetes.test_certificates import test_the_certificates_are_renewed as check
 from opscheck import Findings, KubernetesTarget
 from opscheck.demo.kubernetes import certificate, unissued
-from opscheck.systems.kubernetes.events import Event, ListWarnings
-from opscheck.systems.kubernetes.expectations.certificates import CertificatesRenewed
-from opscheck.systems.kubernetes.lists import ObjectList
-from opscheck.systems.kubernetes.queries.certificates import (
+from opscheck.systems.kubernetes.certificates import (
     Certificate,
     CertificateRequest,
+    CertificatesRenewed,
     Challenge,
     ClusterIssuer,
     Issuer,
@@ -31,6 +29,8 @@ from opscheck.systems.kubernetes.queries.certificates import (
     Order,
     Secret,
 )
+from opscheck.systems.kubernetes.events import Event, ListWarnings
+from opscheck.systems.kubernetes.lists import ObjectList
 from opscheck.systems.tls.x509 import certificates_in_pem
 from opscheck.testing import expect, judge
 from tests.checks.kubernetes.rendering import rendered

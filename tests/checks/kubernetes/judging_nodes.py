@@ -8,10 +8,9 @@ from checks.kubernetes import test_nodes
 from opscheck import Findings, KubernetesTarget
 from opscheck.demo.kubernetes import node, pod
 from opscheck.systems.kubernetes.api_server import ReadVersion, ServerVersion
-from opscheck.systems.kubernetes.expectations.nodes import NodesHealthy
 from opscheck.systems.kubernetes.lists import ObjectList
+from opscheck.systems.kubernetes.nodes import ListNodes, Node, NodesHealthy
 from opscheck.systems.kubernetes.pods import ListPods, Pod
-from opscheck.systems.kubernetes.queries.nodes import ListNodes, Node
 from opscheck.testing import expect, judge
 from tests.checks.kubernetes.rendering import rendered
 

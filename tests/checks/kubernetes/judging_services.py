@@ -6,10 +6,15 @@ from checks.kubernetes import test_services
 from opscheck import Findings
 from opscheck.demo.kubernetes import endpoint, endpoint_slice, service
 from opscheck.systems.kubernetes.events import Event, ListWarnings
-from opscheck.systems.kubernetes.expectations.network import ServicesServed
 from opscheck.systems.kubernetes.lists import ObjectList
 from opscheck.systems.kubernetes.pods import ListPods, Pod
-from opscheck.systems.kubernetes.queries.network import EndpointSlice, ListEndpointSlices, ListServices, Service
+from opscheck.systems.kubernetes.services import (
+    EndpointSlice,
+    ListEndpointSlices,
+    ListServices,
+    Service,
+    ServicesServed,
+)
 from opscheck.systems.kubernetes.workloads import Deployment, ListDeployments, ListStatefulSets, StatefulSet
 from opscheck.testing import expect, judge
 from tests.checks.kubernetes.judging_pods import NOW, TARGET, a_pod, ago

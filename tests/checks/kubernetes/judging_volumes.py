@@ -8,15 +8,15 @@ from checks.kubernetes import test_volumes
 from opscheck import Findings, KubernetesTarget, PrometheusTarget
 from opscheck.core.observation import CouldNotObserve, Problem
 from opscheck.demo.kubernetes import claim, mounting, pod, storage_class
-from opscheck.systems.kubernetes.expectations.volumes import VolumesHealthy
 from opscheck.systems.kubernetes.lists import ObjectList
 from opscheck.systems.kubernetes.pods import ListPods, Pod
-from opscheck.systems.kubernetes.queries.storage import (
+from opscheck.systems.kubernetes.volumes import (
     ListClaims,
     ListStorageClasses,
     PersistentVolumeClaim,
     ReadVolumeStats,
     StorageClass,
+    VolumesHealthy,
     VolumeStats,
 )
 from opscheck.systems.prometheus.queries import PrometheusQuery, PrometheusSample, PrometheusVector

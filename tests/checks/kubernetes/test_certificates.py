@@ -13,11 +13,7 @@ from opscheck.demo.kubernetes import (
     ready,
     timestamp,
 )
-from opscheck.systems.kubernetes.queries.certificates import (
-    Certificate,
-    ListCertificates,
-    ListTlsSecrets,
-)
+from opscheck.systems.kubernetes.certificates import Certificate, ListCertificates, ListTlsSecrets
 from opscheck.systems.kubernetes.readings.certificates import lifetime_of
 from tests.checks.kubernetes.judging_certificates import (
     DAY,

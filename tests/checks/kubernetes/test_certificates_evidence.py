@@ -13,7 +13,7 @@ from opscheck.demo.kubernetes import (
     issuer,
     order,
 )
-from opscheck.systems.kubernetes.queries.certificates import (
+from opscheck.systems.kubernetes.certificates import (
     ListCertificateRequests,
     ListChallenges,
     ListClusterIssuers,

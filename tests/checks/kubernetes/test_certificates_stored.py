@@ -6,7 +6,7 @@ import pytest
 from opscheck import Severity
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.demo.kubernetes import timestamp
-from opscheck.systems.kubernetes.queries.certificates import ListTlsSecrets
+from opscheck.systems.kubernetes.certificates import ListTlsSecrets
 from tests.checks.kubernetes.judging_certificates import (
     NOW,
     a_certificate,

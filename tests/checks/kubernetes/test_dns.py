@@ -9,8 +9,8 @@ from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.templates import malformed, unknown_names
 from opscheck.demo.kubernetes import endpoint, endpoint_slice
 from opscheck.systems.host.queries import Resolution, ResolveName
-from opscheck.systems.kubernetes.expectations.dns import NamesResolve
-from opscheck.systems.kubernetes.queries.network import ListEndpointSlices, ListServices
+from opscheck.systems.kubernetes.dns import NamesResolve
+from opscheck.systems.kubernetes.services import ListEndpointSlices, ListServices
 from opscheck.testing import judge
 from tests.checks.kubernetes.judging_pods import NOW, SECOND, ago
 from tests.checks.kubernetes.judging_services import KINDS, a_service, answers

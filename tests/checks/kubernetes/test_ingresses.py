@@ -6,16 +6,16 @@ from checks.kubernetes import test_ingresses
 from opscheck import Findings
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.demo.kubernetes import backend, event, ingress, ingress_class, secret
-from opscheck.systems.kubernetes.expectations.network import IngressesServed
-from opscheck.systems.kubernetes.lists import ObjectList
-from opscheck.systems.kubernetes.queries.network import (
+from opscheck.systems.kubernetes.ingresses import (
     Ingress,
     IngressClass,
+    IngressesServed,
     ListIngressClasses,
     ListIngresses,
     ListSecretNames,
     SecretName,
 )
+from opscheck.systems.kubernetes.lists import ObjectList
 from opscheck.testing import expect, judge
 from tests.checks.kubernetes.judging_pods import NOW, SECOND, TARGET, ago
 from tests.checks.kubernetes.judging_services import KINDS, a_service, answers, pods, served, slice_of

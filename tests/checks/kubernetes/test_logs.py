@@ -11,7 +11,7 @@ from opscheck.core.observation import CouldNotObserve, ProbeError, Problem, Prob
 from opscheck.core.record import Finding, Measurement
 from opscheck.core.templates import expectation_facts, render
 from opscheck.demo.kubernetes import KubernetesApi, LogLine, Response, World, pod, scripts, statuses
-from opscheck.systems.kubernetes.expectations.logs import LogLines
+from opscheck.systems.kubernetes.logs import LogLines
 from opscheck.systems.kubernetes.probe import open_session
 from opscheck.testing import Answers, expect
 

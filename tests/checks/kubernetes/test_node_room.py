@@ -8,8 +8,8 @@ from opscheck import Findings, Severity
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.systems.kubernetes.api_server import ReadVersion, ServerVersion
 from opscheck.systems.kubernetes.lists import ObjectList
+from opscheck.systems.kubernetes.nodes import ListNodes, Node
 from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.queries.nodes import ListNodes, Node
 from opscheck.testing import Answers
 from tests.checks.kubernetes.judging_nodes import NOW, a_node, a_pod, ago, commands, expected, judged
 

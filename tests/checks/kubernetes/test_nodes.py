@@ -8,8 +8,8 @@ from opscheck import KubernetesTarget, Severity
 from opscheck.core.observation import CouldNotObserve
 from opscheck.demo.kubernetes import condition, taint
 from opscheck.systems.kubernetes.api_server import ReadVersion
+from opscheck.systems.kubernetes.nodes import ListNodes
 from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.queries.nodes import ListNodes
 from tests.checks.kubernetes.judging_nodes import NOW, SECOND, a_node, a_pod, ago, commands, expected, judged, observed
 
 GRACE = timedelta(minutes=15)

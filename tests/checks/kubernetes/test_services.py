@@ -8,7 +8,7 @@ from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.demo.kubernetes import condition, endpoint, endpoint_slice, event
 from opscheck.systems.kubernetes.lists import ObjectList
 from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.queries.network import ListEndpointSlices, ListServices
+from opscheck.systems.kubernetes.services import ListEndpointSlices, ListServices
 from opscheck.testing import judge
 from tests.checks.kubernetes.judging_pods import NOW, SECOND, TARGET, a_pod, ago
 from tests.checks.kubernetes.judging_services import (

@@ -9,11 +9,10 @@ from checks.kubernetes import test_usage
 from opscheck import Findings, KubernetesTarget, Severity
 from opscheck.core.observation import CouldNotObserve
 from opscheck.demo.kubernetes import node, node_metrics, pod, pod_metrics, timestamp
-from opscheck.systems.kubernetes.expectations.usage import UsageWithinLimits
 from opscheck.systems.kubernetes.lists import ObjectList
+from opscheck.systems.kubernetes.nodes import Node
 from opscheck.systems.kubernetes.pods import Pod
-from opscheck.systems.kubernetes.queries.nodes import Node
-from opscheck.systems.kubernetes.queries.usage import NodeUsage, PodUsage
+from opscheck.systems.kubernetes.usage import NodeUsage, PodUsage, UsageWithinLimits
 from opscheck.testing import expect, judge
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

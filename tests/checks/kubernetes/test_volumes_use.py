@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from opscheck import Severity
 from opscheck.demo.kubernetes import storage_class
-from opscheck.systems.kubernetes.queries.storage import VolumeStats, VolumeUsage
+from opscheck.systems.kubernetes.volumes import VolumeStats, VolumeUsage
 from tests.checks.kubernetes.judging_volumes import GI, Judged, a_claim, a_pod, ago, measured, used
 
 

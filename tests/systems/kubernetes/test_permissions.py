@@ -7,13 +7,13 @@ from opscheck import KubernetesTarget
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.demo.kubernetes import KubernetesApi, Rule, World, node, node_metrics, pod, pod_metrics
 from opscheck.systems.kubernetes.lists import KubernetesRule
+from opscheck.systems.kubernetes.logs import PodLogs
+from opscheck.systems.kubernetes.nodes import ListNodes
 from opscheck.systems.kubernetes.permissions import render
 from opscheck.systems.kubernetes.pods import ListPods
 from opscheck.systems.kubernetes.probe import open_session
-from opscheck.systems.kubernetes.queries.logs import PodLogs
-from opscheck.systems.kubernetes.queries.nodes import ListNodes
-from opscheck.systems.kubernetes.queries.storage import ReadVolumeStats
-from opscheck.systems.kubernetes.queries.usage import ListNodeUsage, ListPodUsage
+from opscheck.systems.kubernetes.usage import ListNodeUsage, ListPodUsage
+from opscheck.systems.kubernetes.volumes import ReadVolumeStats
 
 TARGET = KubernetesTarget(kind="kubernetes", namespace="shop")
 QUERIES = (

@@ -6,11 +6,10 @@ from pydantic import ValidationError
 from opscheck import KubernetesTarget, Severity
 from opscheck.core.expectation import Expectation
 from opscheck.core.templates import malformed, unknown_names
-from opscheck.systems.kubernetes.expectations.logs import LogLines
-from opscheck.systems.kubernetes.expectations.usage import UsageWithinLimits
+from opscheck.systems.kubernetes.logs import LogLines
+from opscheck.systems.kubernetes.nodes import ListNodes
 from opscheck.systems.kubernetes.pods import ListPods, PodsHealthy
-from opscheck.systems.kubernetes.queries.nodes import ListNodes
-from opscheck.systems.kubernetes.queries.usage import ListNodeUsage, ListPodUsage
+from opscheck.systems.kubernetes.usage import ListNodeUsage, ListPodUsage, UsageWithinLimits
 from opscheck.testing import expect
 
 TARGET = KubernetesTarget(kind="kubernetes", namespace="shop")

@@ -1,18 +1,24 @@
-"""What can be expected of a Kubernetes cluster, a module per field of work."""
+"""All expectations of a Kubernetes cluster; importing this package registers them."""
 
-# To import this package makes all of them known under the names of their checks.
 from opscheck.systems.kubernetes import (
     autoscaling,
+    certificates,
     cronjobs,
     disruption,
+    dns,
     images,
+    ingresses,
     jobs,
+    logs,
+    nodes,
     pods,
     quotas,
     resources,
     rollout,
+    services,
+    usage,
+    volumes,
 )
-from opscheck.systems.kubernetes.expectations import certificates, dns, logs, network, nodes, usage, volumes
 
 __all__ = [
     "autoscaling",
@@ -21,14 +27,15 @@ __all__ = [
     "disruption",
     "dns",
     "images",
+    "ingresses",
     "jobs",
     "logs",
-    "network",
     "nodes",
     "pods",
     "quotas",
     "resources",
     "rollout",
+    "services",
     "usage",
     "volumes",
 ]

@@ -10,7 +10,9 @@ import msgspec
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.core.query import Query
 from opscheck.systems.kubernetes.api_server import ReadIdentity, ReadVersion, ServerVersion
+from opscheck.systems.kubernetes.certificates import ListTlsSecrets
 from opscheck.systems.kubernetes.lists import ListObjects, ObjectList
+from opscheck.systems.kubernetes.logs import PodLogs
 from opscheck.systems.kubernetes.pods import ListPods, Pod
 from opscheck.systems.kubernetes.probe.access import find_access
 from opscheck.systems.kubernetes.probe.client import Client, Deadline, Reply, Request
@@ -20,10 +22,8 @@ from opscheck.systems.kubernetes.probe.lists import list_items
 from opscheck.systems.kubernetes.probe.logs import read_logs
 from opscheck.systems.kubernetes.probe.tls_secrets import list_tls_secrets
 from opscheck.systems.kubernetes.probe.volume_stats import NodeVolumes, read_volume_stats, volumes_of_node
-from opscheck.systems.kubernetes.queries.certificates import ListTlsSecrets
-from opscheck.systems.kubernetes.queries.logs import PodLogs
-from opscheck.systems.kubernetes.queries.storage import ReadVolumeStats, VolumeStats
 from opscheck.systems.kubernetes.target import KubernetesTarget
+from opscheck.systems.kubernetes.volumes import ReadVolumeStats, VolumeStats
 from opscheck.transport.connect import late
 
 T = TypeVar("T")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from opscheck.core.masking import mask_secrets
-from opscheck.systems.kubernetes.queries.logs import LogSignature
+from opscheck.systems.kubernetes.logs import LogSignature
 
 LONGEST_LINE = 4096
 """How much of a line is searched: a bound for the cost of a bad pattern."""

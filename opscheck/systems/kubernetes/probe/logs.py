@@ -8,13 +8,13 @@ from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.core.units import format_duration
 from opscheck.systems.kubernetes.label_selectors import parse_selector
 from opscheck.systems.kubernetes.lists import KubernetesRule
+from opscheck.systems.kubernetes.logs import ContainerLog, LogMatches, PodLogs
 from opscheck.systems.kubernetes.owners import top_owner
 from opscheck.systems.kubernetes.pods import Container, ContainerStatus, Pod
 from opscheck.systems.kubernetes.probe.client import Client, Deadline, Reply, Request
 from opscheck.systems.kubernetes.probe.concurrency import in_parallel
 from opscheck.systems.kubernetes.probe.errors import message_of, refusal
 from opscheck.systems.kubernetes.probe.log_scan import LogScan, compiled, most_frequent
-from opscheck.systems.kubernetes.queries.logs import ContainerLog, LogMatches, PodLogs
 
 _OK, _BAD_REQUEST, _NOT_FOUND = 200, 400, 404
 

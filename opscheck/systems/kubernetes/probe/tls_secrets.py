@@ -6,10 +6,10 @@ from typing import final
 
 import msgspec
 
+from opscheck.systems.kubernetes.certificates import ListTlsSecrets, Secret
 from opscheck.systems.kubernetes.objects import KubernetesObject, Part
 from opscheck.systems.kubernetes.probe.client import Client, Deadline
 from opscheck.systems.kubernetes.probe.lists import list_items
-from opscheck.systems.kubernetes.queries.certificates import ListTlsSecrets, Secret
 from opscheck.systems.tls.x509 import certificates_in_pem
 
 

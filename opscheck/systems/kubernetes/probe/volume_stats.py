@@ -12,13 +12,7 @@ from opscheck.systems.kubernetes.pods import Pod
 from opscheck.systems.kubernetes.probe.client import Client, Deadline, Request
 from opscheck.systems.kubernetes.probe.concurrency import in_parallel
 from opscheck.systems.kubernetes.probe.errors import message_of, refusal
-from opscheck.systems.kubernetes.queries.storage import (
-    NODES_PROXY,
-    ReadVolumeStats,
-    VolumeStats,
-    VolumeUsage,
-    mounts_of,
-)
+from opscheck.systems.kubernetes.volumes import NODES_PROXY, ReadVolumeStats, VolumeStats, VolumeUsage, mounts_of
 
 _OK, _NOT_FOUND = 200, 404
 

@@ -7,8 +7,12 @@ from datetime import datetime, timedelta
 from opscheck.core.observation import Problem
 from opscheck.core.units import Severity
 from opscheck.core.words import counted, some
-from opscheck.systems.kubernetes.expectations.certificates import CertificatesRenewed
-from opscheck.systems.kubernetes.queries.certificates import Certificate, CertificateCondition, CertificateStatus
+from opscheck.systems.kubernetes.certificates import (
+    Certificate,
+    CertificateCondition,
+    CertificatesRenewed,
+    CertificateStatus,
+)
 from opscheck.systems.kubernetes.readings.issuing import Issuing
 from opscheck.systems.kubernetes.troubles import Trouble
 from opscheck.systems.kubernetes.words import cannot_tell, is_young, lasting, longer_than, messages, span

@@ -9,10 +9,10 @@ from opscheck.core.observation import CouldNotObserve
 from opscheck.core.units import format_duration
 from opscheck.core.words import MOST, some
 from opscheck.systems.host.queries import Resolution
-from opscheck.systems.kubernetes.expectations.dns import NamesResolve
+from opscheck.systems.kubernetes.dns import NamesResolve
 from opscheck.systems.kubernetes.owners import reference
-from opscheck.systems.kubernetes.queries.network import EndpointSlice, Service
 from opscheck.systems.kubernetes.remedies import place_facts
+from opscheck.systems.kubernetes.services import EndpointSlice, Service
 from opscheck.systems.kubernetes.words import cannot_tell
 
 DNS_NAMESPACE, DNS_SERVICE = "kube-system", "kube-dns"

@@ -8,7 +8,7 @@ from datetime import datetime
 from opscheck.systems.kubernetes.containers import containers, crashes_in_a_loop
 from opscheck.systems.kubernetes.pod_status import condition, has_ended, is_ready
 from opscheck.systems.kubernetes.pods import Pod
-from opscheck.systems.kubernetes.queries.network import EndpointSlice, Service, ServicePort
+from opscheck.systems.kubernetes.services import EndpointSlice, Service, ServicePort
 from opscheck.systems.kubernetes.workloads import Deployment, StatefulSet
 
 

@@ -16,9 +16,9 @@ from opscheck.systems.kubernetes.owners import ROLLED_OUT, controller, is_of_job
 from opscheck.systems.kubernetes.pod_status import Kind, Trouble, as_one, phase, pod_facts, trouble_of
 from opscheck.systems.kubernetes.pods import Pod, PodsHealthy, RestartLimit
 from opscheck.systems.kubernetes.quantities import doubled
-from opscheck.systems.kubernetes.queries.storage import mounts_of
 from opscheck.systems.kubernetes.readings.selection import Selection
 from opscheck.systems.kubernetes.target import KubernetesTarget
+from opscheck.systems.kubernetes.volumes import mounts_of
 
 _MADE_BY_THE_NODE = {"CreateContainerError", "RunContainerError"}
 

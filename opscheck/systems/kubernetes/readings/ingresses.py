@@ -6,19 +6,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from opscheck.core.words import some
-from opscheck.systems.kubernetes.expectations.network import IngressesServed
-from opscheck.systems.kubernetes.owners import reference
-from opscheck.systems.kubernetes.queries.network import (
+from opscheck.systems.kubernetes.ingresses import (
     Ingress,
     IngressBackend,
     IngressClass,
+    IngressesServed,
     SecretName,
-    Service,
     ServiceBackendPort,
-    ServicePort,
 )
+from opscheck.systems.kubernetes.owners import reference
 from opscheck.systems.kubernetes.readings.endpoints import Behind, Network
 from opscheck.systems.kubernetes.readings.services import lost_ports, port_text, too_few_ready
+from opscheck.systems.kubernetes.services import Service, ServicePort
 from opscheck.systems.kubernetes.troubles import Trouble
 from opscheck.systems.kubernetes.words import is_young, lasting, message
 

@@ -7,13 +7,11 @@ from typing import Any, TypeVar
 from opscheck.core.findings import Observe
 from opscheck.core.observation import Problem, ProblemKind
 from opscheck.core.words import some_lines
-from opscheck.systems.kubernetes.expectations.certificates import CertificatesRenewed
-from opscheck.systems.kubernetes.lists import ListObjects
-from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, condition
-from opscheck.systems.kubernetes.queries.certificates import (
+from opscheck.systems.kubernetes.certificates import (
     GROUP,
     Certificate,
     CertificateRequest,
+    CertificatesRenewed,
     Challenge,
     ClusterIssuer,
     Issuer,
@@ -24,6 +22,8 @@ from opscheck.systems.kubernetes.queries.certificates import (
     ListOrders,
     Order,
 )
+from opscheck.systems.kubernetes.lists import ListObjects
+from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, condition
 from opscheck.systems.kubernetes.words import message
 
 K = TypeVar("K", bound=KubernetesObject)

@@ -6,9 +6,8 @@ from datetime import datetime
 from opscheck.core.observation import Problem, ProblemKind
 from opscheck.core.units import format_bytes, format_duration
 from opscheck.core.words import MOST, counted, some
-from opscheck.systems.kubernetes.expectations.logs import LogLines
+from opscheck.systems.kubernetes.logs import ContainerLog, LogLines, LogMatches
 from opscheck.systems.kubernetes.owners import ROLLED_OUT
-from opscheck.systems.kubernetes.queries.logs import ContainerLog, LogMatches
 from opscheck.systems.kubernetes.remedies import place_facts
 from opscheck.systems.kubernetes.words import cannot_tell
 

@@ -7,10 +7,9 @@ from fractions import Fraction
 
 from opscheck.core.observation import Problem
 from opscheck.core.words import some_with_reasons
-from opscheck.systems.kubernetes.expectations.nodes import NodesHealthy
+from opscheck.systems.kubernetes.nodes import Node, NodesHealthy
 from opscheck.systems.kubernetes.pods import Pod
 from opscheck.systems.kubernetes.quantities import holds_its_node, parse_quantity, requested
-from opscheck.systems.kubernetes.queries.nodes import Node
 from opscheck.systems.kubernetes.readings.nodes import is_ready
 from opscheck.systems.kubernetes.words import cannot_tell
 

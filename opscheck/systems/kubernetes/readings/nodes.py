@@ -7,9 +7,8 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 
 from opscheck.core.words import counted, some
-from opscheck.systems.kubernetes.expectations.nodes import NodesHealthy
+from opscheck.systems.kubernetes.nodes import Node, NodesHealthy, Taint
 from opscheck.systems.kubernetes.objects import Condition, condition
-from opscheck.systems.kubernetes.queries.nodes import Node, Taint
 from opscheck.systems.kubernetes.words import lasting, longer_than, messages, span
 
 UNSCHEDULABLE = "node.kubernetes.io/unschedulable"

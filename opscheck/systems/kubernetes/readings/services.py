@@ -6,14 +6,13 @@ from datetime import datetime
 
 from opscheck.core.findings import Findings
 from opscheck.core.words import counted, some_lines
-from opscheck.systems.kubernetes.expectations.network import ServicesServed
 from opscheck.systems.kubernetes.owners import owner_reference, reference
 from opscheck.systems.kubernetes.pod_status import is_ready, trouble_of
 from opscheck.systems.kubernetes.pods import Pod
-from opscheck.systems.kubernetes.queries.network import Service, ServicePort
 from opscheck.systems.kubernetes.readings.endpoints import Behind, Network, fell_below, unready_since
 from opscheck.systems.kubernetes.scope import OfKind
 from opscheck.systems.kubernetes.selection import labels_there
+from opscheck.systems.kubernetes.services import Service, ServicePort, ServicesServed
 from opscheck.systems.kubernetes.target import KubernetesTarget
 from opscheck.systems.kubernetes.troubles import Trouble
 from opscheck.systems.kubernetes.words import is_young, lasting, longer_than, message

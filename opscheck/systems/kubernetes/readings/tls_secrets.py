@@ -6,8 +6,7 @@ from datetime import datetime, timedelta
 from opscheck.core.observation import Problem
 from opscheck.core.units import worst
 from opscheck.core.words import some
-from opscheck.systems.kubernetes.expectations.certificates import CertificatesRenewed
-from opscheck.systems.kubernetes.queries.certificates import Certificate, Secret
+from opscheck.systems.kubernetes.certificates import Certificate, CertificatesRenewed, Secret
 from opscheck.systems.kubernetes.readings.certificates import lifetime_of
 from opscheck.systems.kubernetes.selection import matching
 from opscheck.systems.kubernetes.troubles import Trouble

@@ -9,15 +9,14 @@ from opscheck.core.observation import Problem
 from opscheck.core.units import format_duration
 from opscheck.core.words import some_with_reasons
 from opscheck.systems.kubernetes.containers import Reported, containers
-from opscheck.systems.kubernetes.expectations.usage import UsageWithinLimits
 from opscheck.systems.kubernetes.label_selectors import parse_selector
+from opscheck.systems.kubernetes.nodes import Node
 from opscheck.systems.kubernetes.owners import top_owner
 from opscheck.systems.kubernetes.pod_status import phase
 from opscheck.systems.kubernetes.pods import Pod
 from opscheck.systems.kubernetes.quantities import doubled, parse_quantity
-from opscheck.systems.kubernetes.queries.nodes import Node
-from opscheck.systems.kubernetes.queries.usage import NodeUsage, PodUsage
 from opscheck.systems.kubernetes.readings.nodes import is_ready
+from opscheck.systems.kubernetes.usage import NodeUsage, PodUsage, UsageWithinLimits
 from opscheck.systems.kubernetes.words import cannot_tell
 
 YOUNG = timedelta(minutes=2)

@@ -7,12 +7,19 @@ from datetime import datetime, timedelta
 from opscheck.core.observation import Problem
 from opscheck.core.units import format_bytes, format_duration
 from opscheck.core.words import some_with_reasons
-from opscheck.systems.kubernetes.expectations.volumes import FRESH_S, METRICS, VolumesHealthy
 from opscheck.systems.kubernetes.pod_status import phase as pod_phase
 from opscheck.systems.kubernetes.pods import Pod
 from opscheck.systems.kubernetes.quantities import doubled, parse_quantity
-from opscheck.systems.kubernetes.queries.storage import PersistentVolumeClaim, StorageClass, VolumeUsage, mounts_of
 from opscheck.systems.kubernetes.readings.volumes import Storage, phase
+from opscheck.systems.kubernetes.volumes import (
+    FRESH_S,
+    METRICS,
+    PersistentVolumeClaim,
+    StorageClass,
+    VolumesHealthy,
+    VolumeUsage,
+    mounts_of,
+)
 from opscheck.systems.kubernetes.words import cannot_tell
 from opscheck.systems.prometheus.queries import PrometheusVector
 

@@ -9,9 +9,9 @@ from opscheck.systems.kubernetes.objects import Condition
 from opscheck.systems.kubernetes.owners import ROLLED_OUT, reference, top_owner
 from opscheck.systems.kubernetes.pod_status import condition, has_ended
 from opscheck.systems.kubernetes.pods import Pod
-from opscheck.systems.kubernetes.queries.storage import PersistentVolumeClaim, StorageClass, mounts_of
 from opscheck.systems.kubernetes.target import KubernetesTarget
 from opscheck.systems.kubernetes.troubles import Trouble
+from opscheck.systems.kubernetes.volumes import PersistentVolumeClaim, StorageClass, mounts_of
 from opscheck.systems.kubernetes.words import message, messages
 
 Users = Mapping[tuple[str, str], tuple[Pod, ...]]

@@ -11,10 +11,15 @@ from opscheck import KubernetesTarget
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.demo.cluster import NAMESPACE, build
 from opscheck.demo.kubernetes import KubernetesApi, secret, tls_secret
-from opscheck.systems.kubernetes.expectations.certificates import CertificatesRenewed
+from opscheck.systems.kubernetes.certificates import (
+    CertificatesRenewed,
+    ListCertificates,
+    ListOrders,
+    ListTlsSecrets,
+    Secret,
+)
 from opscheck.systems.kubernetes.probe import open_session
 from opscheck.systems.kubernetes.probe.tls_secrets import PublicData
-from opscheck.systems.kubernetes.queries.certificates import ListCertificates, ListOrders, ListTlsSecrets, Secret
 from opscheck.testing import expect, judge
 
 SECRETS = ListTlsSecrets("cluster", "shop")

@@ -5,13 +5,8 @@ import json
 import msgspec
 
 from opscheck.demo.kubernetes import endpoint, endpoint_slice, ingress, ingress_class, secret, service
-from opscheck.systems.kubernetes.queries.network import (
-    ListEndpointSlices,
-    ListIngressClasses,
-    ListIngresses,
-    ListSecretNames,
-    ListServices,
-)
+from opscheck.systems.kubernetes.ingresses import ListIngressClasses, ListIngresses, ListSecretNames
+from opscheck.systems.kubernetes.services import ListEndpointSlices, ListServices
 
 
 def test_each_kind_is_read_from_its_own_group(world, session):

@@ -10,10 +10,10 @@ from opscheck.core.observation import ProbeError, Problem, ProblemKind
 from opscheck.demo.kubernetes import Response, many_pods, pod, scripts, statuses
 from opscheck.systems.http.queries import HttpRequest
 from opscheck.systems.kubernetes.lists import ObjectList
+from opscheck.systems.kubernetes.logs import PodLogs
+from opscheck.systems.kubernetes.nodes import ListNodes
 from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.queries.logs import PodLogs
-from opscheck.systems.kubernetes.queries.nodes import ListNodes
-from opscheck.systems.kubernetes.queries.usage import ListNodeUsage, ListPodUsage
+from opscheck.systems.kubernetes.usage import ListNodeUsage, ListPodUsage
 from tests.systems.kubernetes.probe.sessions import SHOP, names
 
 PODS = "/api/v1/namespaces/shop/pods"

@@ -7,8 +7,8 @@ from opscheck.demo.kubernetes import Response, Rule, World, mounting, node, pod,
 from opscheck.systems.kubernetes.permissions import render
 from opscheck.systems.kubernetes.pods import ListPods
 from opscheck.systems.kubernetes.probe import open_session
-from opscheck.systems.kubernetes.queries.storage import ReadVolumeStats
 from opscheck.systems.kubernetes.target import KubernetesTarget
+from opscheck.systems.kubernetes.volumes import ReadVolumeStats
 
 SHOP = ReadVolumeStats("cluster", "shop")
 SUMMARY = "/api/v1/nodes/{}/proxy/stats/summary"

@@ -5,8 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opscheck.demo.kubernetes import timestamp
-from opscheck.systems.kubernetes.expectations.network import IngressesServed
-from opscheck.systems.kubernetes.queries.network import EndpointSlice, Ingress, IngressClass, SecretName, Service
+from opscheck.systems.kubernetes.ingresses import Ingress, IngressClass, IngressesServed, SecretName
 from opscheck.systems.kubernetes.readings.endpoints import Network, ready_endpoints
 from opscheck.systems.kubernetes.readings.ingresses import (
     Backends,
@@ -16,6 +15,7 @@ from opscheck.systems.kubernetes.readings.ingresses import (
     class_troubles,
 )
 from opscheck.systems.kubernetes.readings.services import troubles
+from opscheck.systems.kubernetes.services import EndpointSlice, Service
 from opscheck.systems.kubernetes.workloads import Deployment
 from opscheck.testing import expect
 from tests.checks.kubernetes.judging_pods import NOW, TARGET, ago

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opscheck.demo.kubernetes import timestamp
-from opscheck.systems.kubernetes.queries.nodes import Node
+from opscheck.systems.kubernetes.nodes import Node
 from opscheck.systems.kubernetes.readings.node_room import room
 from opscheck.systems.kubernetes.readings.nodes import subject, troubles, version_troubles
 from tests.checks.kubernetes.judging_nodes import NOW, expected

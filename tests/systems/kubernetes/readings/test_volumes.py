@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opscheck.systems.kubernetes.pods import Pod
-from opscheck.systems.kubernetes.queries.storage import PersistentVolumeClaim, StorageClass, mounts_of
 from opscheck.systems.kubernetes.readings.volumes import Storage, depends_on_its_class, trouble_of, users_of_claims
+from opscheck.systems.kubernetes.volumes import PersistentVolumeClaim, StorageClass, mounts_of
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 TIMES = st.sampled_from([None, "2026-03-01T11:59:00Z", "2026-02-01T12:00:00Z", "2026-04-01T12:00:00Z"])

@@ -1,19 +1,63 @@
-"""What can be expected of the CPU and memory that nodes and pods use."""
+"""The CPU and memory that nodes and pods use, as metrics-server measures it, and their limits."""
 
 from collections.abc import Iterable
-from typing import Any, Literal, Self
+from dataclasses import dataclass
+from typing import Any, Literal, Self, final
 
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
 from opscheck.core.expectation import Remediation
-from opscheck.core.query import Query
+from opscheck.core.query import Query, Timestamp
 from opscheck.core.units import Graded, Percentage
+from opscheck.systems.kubernetes.lists import ListObjects
+from opscheck.systems.kubernetes.nodes import ListNodes
+from opscheck.systems.kubernetes.objects import KubernetesObject, Part, Quantities
 from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.queries.nodes import ListNodes
-from opscheck.systems.kubernetes.queries.usage import ListNodeUsage, ListPodUsage
 from opscheck.systems.kubernetes.remedies import POD_FACTS, kubectl
 from opscheck.systems.kubernetes.scope import InNamespaces
+
+
+@final
+class ContainerUsage(Part, frozen=True):
+    """What one container uses."""
+
+    name: str | None = None
+    usage: Quantities | None = None
+
+
+@final
+class PodUsage(KubernetesObject, frozen=True):
+    """What the containers of one pod used when metrics-server looked last."""
+
+    timestamp: Timestamp | None = None
+    containers: tuple[ContainerUsage, ...] | None = None
+
+
+@final
+class NodeUsage(KubernetesObject, frozen=True):
+    """What a node used when metrics-server looked last."""
+
+    timestamp: Timestamp | None = None
+    usage: Quantities | None = None
+
+
+@dataclass(frozen=True)
+class ListPodUsage(
+    ListObjects[PodUsage], name="kubernetes.pod_usage", resource="pods.v1beta1.metrics.k8s.io", called="pod metrics"
+):
+    """What the pods there use."""
+
+
+@dataclass(frozen=True)
+class ListNodeUsage(
+    ListObjects[NodeUsage],
+    name="kubernetes.node_usage",
+    resource="nodes.v1beta1.metrics.k8s.io",
+    called="node metrics",
+    of_cluster=True,
+):
+    """What every node uses."""
 
 
 class UsageWithinLimits(InNamespaces, check="kubernetes.usage"):

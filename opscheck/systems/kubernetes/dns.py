@@ -1,4 +1,4 @@
-"""What can be expected of names in a cluster."""
+"""Names that must resolve in a cluster."""
 
 import re
 from collections.abc import Iterable
@@ -12,12 +12,14 @@ from opscheck.core.query import Query
 from opscheck.core.units import Duration, Graded, Timeout
 from opscheck.systems.host.queries import ResolveName
 from opscheck.systems.host.target import HostTarget
-from opscheck.systems.kubernetes.queries.network import ListEndpointSlices, ListServices
 from opscheck.systems.kubernetes.remedies import PLACE_FACTS, kubectl
 from opscheck.systems.kubernetes.scope import EVERY_NAMESPACE, InCluster, Namespace
+from opscheck.systems.kubernetes.services import ListEndpointSlices, ListServices
 
 _LABEL = r"[A-Za-z0-9_]([-A-Za-z0-9_]{0,61}[A-Za-z0-9_])?"
+
 _NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*")
+
 _LONGEST = 253
 
 

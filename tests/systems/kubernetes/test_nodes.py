@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from opscheck import KubernetesTarget
 from opscheck.core.expectation import Expectation
 from opscheck.core.templates import malformed, unknown_names
-from opscheck.systems.kubernetes.expectations.nodes import NodesHealthy
+from opscheck.systems.kubernetes.nodes import NodesHealthy
 from opscheck.testing import expect
 
 TARGET = KubernetesTarget(kind="kubernetes", namespace="shop")

@@ -6,8 +6,9 @@ from pydantic import ValidationError
 from opscheck import KubernetesTarget, Severity
 from opscheck.core.expectation import Expectation
 from opscheck.core.templates import malformed, unknown_names
-from opscheck.systems.kubernetes.expectations.dns import NamesResolve
-from opscheck.systems.kubernetes.expectations.network import IngressesServed, ServicesServed
+from opscheck.systems.kubernetes.dns import NamesResolve
+from opscheck.systems.kubernetes.ingresses import IngressesServed
+from opscheck.systems.kubernetes.services import ServicesServed
 from opscheck.testing import expect
 
 TARGET = KubernetesTarget(kind="kubernetes", namespace="shop")

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from opscheck.demo.kubernetes import pod
 from opscheck.systems.kubernetes.lists import KubernetesRule, ObjectList
+from opscheck.systems.kubernetes.logs import LogMatches, PodLogs
+from opscheck.systems.kubernetes.nodes import ListNodes
 from opscheck.systems.kubernetes.pods import ListPods, Pod
-from opscheck.systems.kubernetes.queries.logs import LogMatches, PodLogs
-from opscheck.systems.kubernetes.queries.nodes import ListNodes
-from opscheck.systems.kubernetes.queries.usage import ListNodeUsage, ListPodUsage
+from opscheck.systems.kubernetes.usage import ListNodeUsage, ListPodUsage
 
 
 def test_an_object_without_any_field_is_an_object():

@@ -4,10 +4,9 @@ import pytest
 from pydantic import ValidationError
 
 from opscheck import KubernetesTarget, PrometheusTarget
-from opscheck.systems.kubernetes.expectations.volumes import VolumesHealthy
 from opscheck.systems.kubernetes.lists import KubernetesRule
 from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.queries.storage import ListClaims, ListStorageClasses, ReadVolumeStats
+from opscheck.systems.kubernetes.volumes import ListClaims, ListStorageClasses, ReadVolumeStats, VolumesHealthy
 from opscheck.systems.prometheus.queries import PrometheusQuery
 from opscheck.testing import expect
 

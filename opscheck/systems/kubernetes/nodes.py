@@ -1,19 +1,70 @@
-"""What can be expected of nodes."""
+"""Nodes, and what a policy expects of them."""
 
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, final
 
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from opscheck.core.expectation import Remediation
-from opscheck.core.query import Query
+from opscheck.core.query import Query, Timestamp
 from opscheck.core.units import Count, Duration, Graded, Percentage
 from opscheck.systems.kubernetes.api_server import ReadVersion
+from opscheck.systems.kubernetes.lists import ListObjects
+from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Part, Quantities
 from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.queries.nodes import ListNodes
 from opscheck.systems.kubernetes.remedies import PLACE_FACTS, kubectl
 from opscheck.systems.kubernetes.scope import InCluster, Selector
+
+
+@final
+class Taint(Part, frozen=True):
+    """What keeps pods off a node, or says what is planned for it."""
+
+    key: str | None = None
+    time_added: Timestamp | None = None
+    """Set by the controllers of Kubernetes; other writers of taints mostly leave it out."""
+
+
+@final
+class NodeSpec(Part, frozen=True):
+    """What was asked of a node."""
+
+    unschedulable: bool | None = None
+    """True for a node that is cordoned."""
+    taints: tuple[Taint, ...] | None = None
+
+
+@final
+class NodeInfo(Part, frozen=True):
+    """What runs on a node."""
+
+    kubelet_version: str | None = None
+
+
+@final
+class NodeStatus(Part, frozen=True):
+    """What a node has and how it is."""
+
+    capacity: Quantities | None = None
+    allocatable: Quantities | None = None
+    conditions: tuple[Condition, ...] | None = None
+    node_info: NodeInfo | None = None
+
+
+@final
+class Node(KubernetesObject, frozen=True):
+    """A node."""
+
+    spec: NodeSpec | None = None
+    status: NodeStatus | None = None
+
+
+@dataclass(frozen=True)
+class ListNodes(ListObjects[Node], name="kubernetes.nodes", resource="nodes", of_cluster=True):
+    """Every node of the cluster."""
+
 
 KNOWN_CONDITIONS = ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnavailable")
 """The conditions that Kubernetes itself defines; what others mean, only a policy can say."""

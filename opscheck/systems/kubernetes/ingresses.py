@@ -1,87 +1,142 @@
-"""What can be expected of services and ingresses."""
+"""Ingresses, ingress classes and the names of secrets, and what a policy expects of ingresses."""
 
 from collections.abc import Iterable
-from typing import Any
-
-from pydantic import Field
+from dataclasses import dataclass
+from typing import Any, final
 
 from opscheck.core.expectation import Remediation
-from opscheck.core.limits import CountLeft
 from opscheck.core.query import Query
-from opscheck.core.units import Duration, GradedMinimum
+from opscheck.core.units import Duration
 from opscheck.systems.kubernetes.lists import ListObjects
+from opscheck.systems.kubernetes.objects import KubernetesObject, Part
 from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.queries.network import (
-    ListEndpointSlices,
-    ListIngressClasses,
-    ListIngresses,
-    ListSecretNames,
-    ListServices,
-)
 from opscheck.systems.kubernetes.remedies import PLACE_FACTS, kubectl
 from opscheck.systems.kubernetes.scope import OfKind
-from opscheck.systems.kubernetes.workloads import ListDeployments, ListStatefulSets
+from opscheck.systems.kubernetes.services import BalancedStatus, ListEndpointSlices, ListServices, LoadBalancerStatus
 
 
-class ServicesServed(OfKind, check="kubernetes.services"):
-    """
-    Every selected service has ready endpoints behind each of its ports, and its load balancer has an address.
+@final
+class ServiceBackendPort(Part, frozen=True):
+    """A service's port, by its name or by its number."""
 
-    Not judged are services of type ExternalName, and those without a selector that nobody has made endpoint slices
-    for.
-    """
+    name: str | None = None
+    number: int | None = None
 
-    explains_others = True
-    fact_names = PLACE_FACTS | {
-        "service": "the service's name",
-        "sliced": "the service, when its endpoints are the trouble",
-        "selected": "its selector, when it matches pods",
-        "unready_pod": "the first of its pods that is not ready",
-        "unmatched": "its selector, when it matches no pod",
-        "unported": "its selector, when a port has no endpoint",
-        "missing_port": "that port, as the service calls it on its pods",
-        "unbalanced": "the service, when its load balancer is the trouble",
-    }
-    default_remediation = Remediation(
-        summary="See which pods the service selects and why they are not ready, then mend those, or its selector",
-        commands=kubectl(
-            "describe service {{ service }}",
-            "get endpointslices -l kubernetes.io/service-name={{ sliced }}",
-            "get pods -l {{ selected }} -o wide",
-            "describe pod {{ unready_pod }}",
-            "get pods --show-labels  # what should match {{ unmatched }}?",
-            "get pods -l {{ unported }} -o 'custom-columns=POD:.metadata.name,PORTS:.spec.containers[*].ports'"
-            "  # which should be {{ missing_port }}?",
-            "get events --field-selector involvedObject.kind=Service,involvedObject.name={{ unbalanced }}",
-        ),
-    )
 
-    min_ready: CountLeft = Field(default_factory=lambda: GradedMinimum(plain=1))
-    """How many endpoints must be ready; 1 by default. A pod with several addresses is one."""
-    allow_scaled_to_zero: bool = False
-    """
-    Let a service be whose pods are scaled to zero on purpose: all deployments and stateful sets that its selector
-    matches have `replicas: 0`. This asks for lists of both.
-    """
-    load_balancer: bool = True
-    """A service of type LoadBalancer must get an address."""
-    load_balancer_grace: Duration = Duration.parse("15m")
-    """How long that may take, from when the service was made."""
-    grace: Duration = Duration.parse("5m")
-    """How long a service may have too few ready endpoints, such as while its pods start."""
+@final
+class IngressServiceBackend(Part, frozen=True):
+    """A service that requests are sent to."""
 
-    def deployments(self) -> tuple[ListDeployments, ...]:
-        """What may be scaled to zero, where that is allowed."""
-        return self.ask(ListDeployments) if self.allow_scaled_to_zero else ()
+    name: str | None = None
+    port: ServiceBackendPort | None = None
 
-    def stateful_sets(self) -> tuple[ListStatefulSets, ...]:
-        """What else may be."""
-        return self.ask(ListStatefulSets) if self.allow_scaled_to_zero else ()
 
-    def looks_at(self) -> Iterable[Query[Any]]:
-        """The services there, their endpoint slices, and the pods, which tell since when and why."""
-        kinds: tuple[type[ListObjects[Any]], ...] = (ListServices, ListEndpointSlices, ListPods)
-        return (*(one for kind in kinds for one in self.ask(kind)), *self.deployments(), *self.stateful_sets())
+@final
+class IngressBackend(Part, frozen=True):
+    """Where requests are sent: to a service, or to a resource that only the controller knows."""
+
+    service: IngressServiceBackend | None = None
+
+
+@final
+class IngressPath(Part, frozen=True):
+    """One path of a host."""
+
+    path: str | None = None
+    backend: IngressBackend | None = None
+
+
+@final
+class IngressHttp(Part, frozen=True):
+    """The paths of a host."""
+
+    paths: tuple[IngressPath, ...] | None = None
+
+
+@final
+class IngressRule(Part, frozen=True):
+    """One host, and what answers for it."""
+
+    host: str | None = None
+    http: IngressHttp | None = None
+
+
+@final
+class IngressTls(Part, frozen=True):
+    """Hosts and the secret with their certificate. Without a secret the controller's own certificate is shown."""
+
+    hosts: tuple[str, ...] | None = None
+    secret_name: str | None = None
+
+
+@final
+class IngressSpec(Part, frozen=True):
+    """What was asked for."""
+
+    ingress_class_name: str | None = None
+    default_backend: IngressBackend | None = None
+    rules: tuple[IngressRule, ...] | None = None
+    tls: tuple[IngressTls, ...] | None = None
+
+
+@final
+class Ingress(KubernetesObject, frozen=True):
+    """An ingress."""
+
+    spec: IngressSpec | None = None
+    status: BalancedStatus | None = None
+
+    @property
+    def ingress_class(self) -> str:
+        """The class it names, in its spec or in the annotation from before; empty for none."""
+        return (self.spec and self.spec.ingress_class_name) or self.annotations.ingress_class or ""
+
+    @property
+    def load_balancer(self) -> LoadBalancerStatus:
+        """Where it is served, as far as its controller says so."""
+        return (self.status and self.status.load_balancer) or LoadBalancerStatus()
+
+
+@final
+class IngressClass(KubernetesObject, frozen=True):
+    """A kind of ingress controller."""
+
+    @property
+    def is_default(self) -> bool:
+        """True when it is the class of those ingresses that name none."""
+        return self.annotations.default_ingress_class == "true"
+
+
+@final
+class SecretName(KubernetesObject, frozen=True):
+    """That a secret exists. What it holds is never asked for."""
+
+
+@dataclass(frozen=True)
+class ListIngresses(ListObjects[Ingress], name="kubernetes.ingresses", resource="ingresses.v1.networking.k8s.io"):
+    """Every ingress there."""
+
+
+@dataclass(frozen=True)
+class ListIngressClasses(
+    ListObjects[IngressClass],
+    name="kubernetes.ingressclasses",
+    resource="ingressclasses.v1.networking.k8s.io",
+    called="ingress classes",
+    of_cluster=True,
+):
+    """Every ingress class of the cluster."""
+
+
+@dataclass(frozen=True)
+class ListSecretNames(
+    ListObjects[SecretName],
+    name="kubernetes.secret_names",
+    resource="secrets",
+    called="the names of secrets",
+    only_metadata=True,
+):
+    """The names of the secrets there, and nothing that is in them."""
 
 
 class IngressesServed(OfKind, check="kubernetes.ingresses"):
