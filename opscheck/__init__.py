@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from opscheck.core.expectation import Expectation, Remediation
     from opscheck.core.findings import Findings, Observe
     from opscheck.core.query import Query
+    from opscheck.core.remedy import Remedy
     from opscheck.core.target import Target
     from opscheck.core.units import ByteSize, Count, Duration, Graded, GradedMinimum, Percentage, Severity
     from opscheck.systems.host.target import HostTarget
@@ -45,6 +46,7 @@ __all__ = [
     "Query",
     "RedisTarget",
     "Remediation",
+    "Remedy",
     "S3Target",
     "Severity",
     "StoreTarget",
@@ -55,6 +57,7 @@ _HOMES = {
     "opscheck.core.expectation": ["Expectation", "Remediation"],
     "opscheck.core.findings": ["Findings", "Observe"],
     "opscheck.core.query": ["Query"],
+    "opscheck.core.remedy": ["Remedy"],
     "opscheck.core.target": ["Target"],
     "opscheck.systems.host.target": ["HostTarget"],
     "opscheck.systems.http.target": ["HttpTarget"],

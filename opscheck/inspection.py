@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from opscheck.core.errors import UserError
-from opscheck.core.expectation import Expectation
+from opscheck.core.expectation import Expectation, Remediation
 from opscheck.core.query import Permission, Query
 from opscheck.core.target import Target
 from opscheck.core.templates import placeholders
@@ -236,11 +236,21 @@ def _told(permission: Permission) -> str:
 
 
 def _remediation_lines(expectation: Expectation) -> list[str]:
-    remediation, ruled_out = expectation.remediation or expectation.default_remediation, expectation.facts_ruled_out()
-    commands = [command for command in remediation.commands if ruled_out.isdisjoint(placeholders(command))]
+    """The policy's remediation, else each remedy of the check, then the facts that a policy may name."""
+    ruled_out = expectation.facts_ruled_out()
+    default = (expectation.default_remediation,) if expectation.default_remediation != Remediation() else ()
+    suggested = (expectation.remediation,) if expectation.remediation else (*expectation.remedies, *default)
+    lines = [
+        line
+        for one in suggested
+        for line in (one.summary, *(f"$ {command}" for command in one.commands if _possible(command, ruled_out)))
+    ]
     names = {name: meaning for name, meaning in expectation.fact_names.items() if name not in ruled_out}
-    known = [f"{{{{ {name} }}}}: {meaning}" for name, meaning in names.items()]
-    return [remediation.summary, *(f"$ {command}" for command in commands), *known]
+    return [*lines, *(f"{{{{ {name} }}}}: {meaning}" for name, meaning in names.items())]
+
+
+def _possible(command: str, ruled_out: frozenset[str]) -> bool:
+    return ruled_out.isdisjoint(placeholders(command))
 
 
 def _about_lines(expectation: Expectation) -> list[str]:

@@ -9,6 +9,7 @@ from opscheck.core.findings import Findings
 from opscheck.core.observation import NO_STATE_FILE, CouldNotObserve, Observation, Problem, ProblemKind, Sample
 from opscheck.core.query import Query
 from opscheck.core.target import Target
+from opscheck.core.templates import missing_facts
 
 E = TypeVar("E", bound=Expectation)
 A = TypeVar("A")
@@ -81,8 +82,13 @@ def judge(
     """
     Run `check` and return what it measured and found. CouldNotObserve comes through.
 
+    A finding that brings a command without a value for every name in it is a LookupError.
+
     `earlier` are the answers of earlier runs, oldest first; None is a run for which no state file is kept.
     """
     findings = Findings(expectation)
     check(expectation, observe=Answers(answers, now, earlier), findings=findings)
+    for finding in findings.violations:
+        if missing := missing_facts(finding, expectation):
+            raise LookupError(f"{finding.subject}: its remedies name facts that it lacks: {', '.join(sorted(missing))}")
     return findings

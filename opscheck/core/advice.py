@@ -88,14 +88,15 @@ def advise(  # noqa: PLR0913 - what a policy says of a finding, by name
     """
     `finding` with its remediation, by when somebody must answer, and who is called when; all counted from `now`.
 
-    The policy's remediation goes before the check's own. `claim` is the title where the policy gives none. The
+    The policy's remediation goes before the finding's own. `claim` is the title where the policy gives none. The
     first rule that matches names who is called. A command that cannot be written safely and completely is left out.
     """
     level = levels.get(finding.severity)
     facts = _facts(finding, expectation, environment=environment, claim=claim)
     return msgspec.structs.replace(
         finding,
-        remediation=_advice(expectation, facts, secrets),
+        remediation=_advice(finding, expectation, facts, secrets),
+        facts={name: str(value) for name, value in finding.facts.items()},
         respond_by=now + timedelta(seconds=level.respond_within) if level else None,
         escalate=_calls(finding, expectation, escalation, level, now),
     )
@@ -103,9 +104,11 @@ def advise(  # noqa: PLR0913 - what a policy says of a finding, by name
 
 def _facts(finding: Finding, expectation: Expectation, *, environment: str, claim: str) -> dict[str, str]:
     """What commands may name. What is said of the finding itself goes before its target's and its expectation's."""
+    known = {**expectation_facts(expectation), **finding.facts}
+    former = type(expectation).former_fact_names
     return {
-        **expectation_facts(expectation),
-        **finding.facts,
+        **{old: known[new] for old, new in former.items() if new in known},
+        **known,
         "id": expectation.id,
         "title": expectation.title or claim or expectation.id,
         "environment": environment,
@@ -116,8 +119,8 @@ def _facts(finding: Finding, expectation: Expectation, *, environment: str, clai
     }
 
 
-def _advice(expectation: Expectation, facts: Mapping[str, str], secrets: Secrets) -> Advice:
-    remediation = _remediation(expectation)
+def _advice(finding: Finding, expectation: Expectation, facts: Mapping[str, str], secrets: Secrets) -> Advice:
+    remediation = expectation.remediation or _own_remediation(finding, expectation)
     rendered = (render(command, facts, secrets) for command in remediation.commands)
     return Advice(
         summary=remediation.summary,
@@ -126,8 +129,9 @@ def _advice(expectation: Expectation, facts: Mapping[str, str], secrets: Secrets
     )
 
 
-def _remediation(expectation: Expectation) -> Remediation:
-    return expectation.remediation or type(expectation).default_remediation
+def _own_remediation(finding: Finding, expectation: Expectation) -> Advice | Remediation:
+    """What the finding brings; that of its kind, where it brings nothing."""
+    return finding.remediation if finding.remediation != Advice() else type(expectation).default_remediation
 
 
 def _calls(

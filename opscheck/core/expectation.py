@@ -1,7 +1,8 @@
 """What every expectation has, whatever it expects."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -9,6 +10,8 @@ from pydantic_core import PydanticCustomError
 
 from opscheck.core.observation import Problem
 from opscheck.core.query import Query
+from opscheck.core.record import Advice, Finding
+from opscheck.core.remedy import Fact, Remedy, fact_text
 from opscheck.core.target import Target
 from opscheck.core.units import Graded, Severity, Timeout, worst
 
@@ -58,10 +61,16 @@ class Expectation(BaseModel):
     """Every known kind by the name of its check."""
     check_name: ClassVar[str] = ""
     """The name that policies give this kind."""
+    remedies: ClassVar[tuple[Remedy, ...]] = ()
+    """All that its findings may suggest where the policy says nothing."""
+    no_answer_remedies: ClassVar[tuple[Remedy, ...]] = ()
+    """Those of `remedies` that a missing answer brings, where that alone is a violation (`no_answer`)."""
     fact_names: ClassVar[Mapping[str, str]] = {}
-    """What its findings know that a remediation command may name, each with a word of explanation."""
+    """The values of its findings that a remediation command may name, each with a word of explanation."""
+    former_fact_names: ClassVar[Mapping[str, str]] = {}
+    """Names that policies of earlier versions may use, each with today's name of that value."""
     default_remediation: ClassVar[Remediation] = Remediation()
-    """What a finding suggests where the policy says nothing."""
+    """Superseded by `remedies`: every command of it is suggested for which a finding has all facts."""
     needs_severity: ClassVar[bool] = False
     """True when it also judges what has no grade, so that a policy must say how bad that is."""
     explains_others: ClassVar[bool] = False
@@ -129,6 +138,48 @@ class Expectation(BaseModel):
     def extra_time_s(self) -> float:
         """How much longer than usual a run may take because of its questions, which have time limits of their own."""
         return 0.0
+
+    def finding(  # noqa: PLR0913 - what a finding is made of, by name
+        self,
+        *,
+        subject: str,
+        observed: str,
+        expected: str,
+        severity: Severity | None = None,
+        since: datetime | None = None,
+        evidence: Iterable[str] = (),
+        remedies: Sequence[Remedy] = (),
+        facts: Mapping[str, Fact] | None = None,
+        about: str = "",
+        because: Iterable[str] = (),
+    ) -> Finding:
+        """
+        A violation. Its severity is the expectation's own where the finding has no grade.
+
+        `remedies` are what fits it, and `facts` the values that their commands name. Both must be declared: another
+        one is a LookupError. `about` says which object it is about, and `because` which objects would explain it:
+        where another expectation of the run has a finding about one of them, this finding is reported there.
+        """
+        kind = type(self)
+        if undeclared := sorted(set(facts or ()) - set(kind.fact_names)):
+            raise LookupError(f"{kind.__name__}.fact_names does not declare {', '.join(undeclared)}")
+        if unknown := [remedy.summary for remedy in remedies if remedy not in kind.remedies]:
+            raise LookupError(f"{kind.__name__}.remedies does not declare {'; '.join(unknown)}")
+        return Finding(
+            subject=subject,
+            severity=severity or self.ungraded_severity,
+            observed=observed,
+            expected=expected,
+            since=since,
+            evidence=tuple(evidence),
+            remediation=Advice(
+                summary=". ".join(dict.fromkeys(remedy.summary for remedy in remedies)),
+                commands=tuple(command for remedy in remedies for command in remedy.commands),
+            ),
+            facts={name: fact_text(value) for name, value in (facts or {}).items()},
+            about=about,
+            because=tuple(because),
+        )
 
     def facts_ruled_out(self) -> frozenset[str]:
         """Which of `fact_names` none of its findings can carry, given its target; `explain` leaves them out."""

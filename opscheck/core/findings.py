@@ -1,6 +1,6 @@
 """What a check writes down while it judges: measurements and findings."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
@@ -8,6 +8,7 @@ from opscheck.core.expectation import Expectation
 from opscheck.core.observation import Observation, Problem, Sample
 from opscheck.core.query import Query
 from opscheck.core.record import Finding, Measurement
+from opscheck.core.remedy import Fact, Remedy
 from opscheck.core.units import Graded, Quantity, Severity, format_value
 
 A = TypeVar("A")
@@ -79,7 +80,8 @@ class Findings:
         detail: str = "",
         since: datetime | None = None,
         evidence: Iterable[str] = (),
-        facts: Mapping[str, str] | None = None,
+        remedies: Sequence[Remedy] = (),
+        facts: Mapping[str, Fact] | None = None,
         about: str = "",
         because: Iterable[str] = (),
     ) -> Severity | None:
@@ -110,6 +112,7 @@ class Findings:
                 severity=severity,
                 since=since,
                 evidence=evidence,
+                remedies=remedies,
                 facts=facts,
                 about=about,
                 because=because,
@@ -125,34 +128,30 @@ class Findings:
         severity: Severity | None = None,
         since: datetime | None = None,
         evidence: Iterable[str] = (),
-        facts: Mapping[str, str] | None = None,
+        remedies: Sequence[Remedy] = (),
+        facts: Mapping[str, Fact] | None = None,
         about: str = "",
         because: Iterable[str] = (),
     ) -> None:
-        """
-        Record a violation. Its severity is the expectation's own where the finding has no grade.
-
-        `facts` are what remediation commands may name; every one must stand in the expectation's `fact_names`.
-        `about` says which object it is about, and `because` which objects would explain it: where another
-        expectation of the run has a finding about one of them, that one tells it, and this finding is told there.
-        """
-        facts = dict(facts or {})
-        if undeclared := set(facts) - set(self._expectation.fact_names):
-            message = f"{type(self._expectation).__name__}.fact_names does not declare {', '.join(sorted(undeclared))}"
-            raise LookupError(message)
-        self.violations.append(
-            Finding(
+        """Record a violation, which `Expectation.finding` makes of these values. Raises LookupError as it does."""
+        self.report(
+            self._expectation.finding(
                 subject=subject,
-                severity=severity or self._expectation.ungraded_severity,
                 observed=observed,
                 expected=expected,
+                severity=severity,
                 since=since,
-                evidence=tuple(evidence),
+                evidence=evidence,
+                remedies=remedies,
                 facts=facts,
                 about=about,
-                because=tuple(because),
+                because=because,
             )
         )
+
+    def report(self, finding: Finding) -> None:
+        """Record a violation that `Expectation.finding` made."""
+        self.violations.append(finding)
 
 
 def _unit(value: object) -> str:

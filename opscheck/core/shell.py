@@ -1,70 +1,66 @@
-"""Where in a shell command a place stands, and how a value is written there so that it stays one piece of data."""
+"""Where in a shell command a value stands, and how it is quoted there so that it stays one piece of data."""
 
 import re
+import shlex
 from dataclasses import dataclass
-from enum import Enum, auto
 
 from opscheck.core.escaping import visible
 
 REFERENCE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
 
 
-class Quotes(Enum):
-    """What surrounds a place."""
-
-    NONE = auto()
-    DOUBLE = auto()
-    SINGLE = auto()
-    NESTED = auto()
-    """Where quoting differs: `$(…)`, backticks, `${x:-…}`, `$'…'`, a here-document; and all that follows it."""
-
-
 @dataclass(frozen=True)
 class Place:
-    """Where a value goes, told from the command's text before it."""
+    """Where a value goes, read from the command's text before it."""
 
-    quotes: Quotes
     word: str
-    """What of the value's own word stands before it, quotes included."""
+    """The part of the value's own word that stands before it, quotes included."""
     words: tuple[str, ...]
     """The words before that one in the same simple command, without quotes."""
+    quoted: bool = False
+    """True inside quotes, and behind `$(…)`, backticks, `((…))` or `<<`, where quoting follows other rules."""
 
     @property
-    def starts_word(self) -> bool:
-        """True when the value is the beginning of an argument, where a dash would make it an option."""
+    def fault(self) -> str | None:
+        """Why no value may stand here; None where one may, quoted by itself."""
+        if self.quoted:
+            return "stands inside or behind quotes, `$(`, a backtick or `<<`; it is quoted by itself, so move it outside"
+        if joined := re.search(r"\$\w*$", self.word):
+            return f"touches `{joined.group()}`, so that both are one word to the shell; write a variable as ${{NAME}}"
+        if self._is_run:
+            return "would be what is run; only arguments may come from a placeholder"
+        if self._is_program:
+            return "would be read as program text; hand it over as an argument of its own, such as `-v name=…` to psql"
+        return None
+
+    def accepts(self, value: str) -> bool:
+        """False for a value that would be an option, and for one that another language could read as more than data."""
+        if self._starts_word and value.startswith("-") and self.words[-1:] != ("--",):
+            return False
+        return not self._programs & _JOINING or _PLAIN.fullmatch(value) is not None
+
+    @property
+    def _starts_word(self) -> bool:
         return not self.word.strip("'\"")
 
     @property
-    def ends_options(self) -> bool:
-        """True right behind `--`, where a dash is no option any more."""
-        return self.words[-1:] == ("--",)
-
-    @property
-    def joined(self) -> str:
-        r"""The `\` or `$name` that touches the value, so that both are one word to the shell; empty if none."""
-        found = None if self.quotes is Quotes.SINGLE else _JOINED.search(self.word)
-        return found.group() if found else ""
-
-    @property
-    def is_run(self) -> bool:
-        """True when the value would be what is run, and no argument of it."""
-        if self.quotes is Quotes.NESTED and (_SUBSTITUTES if _BODY.search(self.word) else _OPENS).search(self.word):
-            return True
+    def _is_run(self) -> bool:
         if _ASSIGNMENT.match(self.word) or self.word.startswith("#"):
             return False
         before = " ".join(self.words)
         if _RUNS_NEXT.search(before):
             return True
         if _PROGRAM_OPTION.search(before) and self._programs & (_INTERPRETERS | _JOINING):
-            return self.starts_word
-        return not _BODY.search(self.word) and all(_LEADS.fullmatch(word) for word in self._before_command())
+            return self._starts_word
+        return all(_LEADS.fullmatch(word) for word in self._before_command())
 
     @property
-    def is_read_again(self) -> bool:
-        """True when another language reads the text after the shell: an inner shell, SQL, awk."""
-        if self.quotes is Quotes.NESTED or self._programs & _JOINING:
+    def _is_program(self) -> bool:
+        if self._programs & _EVALUATING:
             return True
-        own_argument = self.starts_word or bool(_NAMED.fullmatch(self.word.replace('"', "").replace("'", "")))
+        if "ssh" in self._programs and not (self._starts_word and _SSH_DESTINATION.search(" ".join(self.words))):
+            return True
+        own_argument = self._starts_word or _NAMED.fullmatch(re.sub("['\"]", "", self.word))
         return bool(self._programs & _INTERPRETERS) and not own_argument
 
     @property
@@ -77,11 +73,11 @@ class Place:
         return [word for word in words if word not in wrappers and not (wrappers and word.startswith("-"))]
 
 
-_CONTINUATION = re.compile(r"((?<!\\)(?:\\\\)*)\\\n")
-_JOINED = re.compile(r"(?<!\\)(\\\\)*\\$|\$\w*$")
-_OPENS = re.compile(r"(^|[;|&(`\n])\s*$")
-_BODY = re.compile(r"<<.*\n", re.DOTALL)
-_SUBSTITUTES = re.compile(r"(\$\(|`)\s*$")  # all that runs inside a here-document
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_PLAIN = re.compile(r"[A-Za-z0-9_@%+:,./][A-Za-z0-9_@%+=:,./-]*")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*\+?=")
 _REDIRECTION = re.compile(r"(?:^|(?<=\s))\d*[<>][<>&|]*\s*\S+")
 # What may stand before the command's own name; a variable may be unset, and then the next word is the name.
@@ -91,55 +87,41 @@ _PROGRAM_OPTION = re.compile(r"(^|\s)(-[A-Za-z]*[ce]|--command|--eval|--execute)
 _RUNS_NEXT = re.compile(
     r"(^|\s)(-exec|-execdir|-ok|-okdir|(exec|run|debug)\s(.*\s)?--|ssh(\s+-\S+(\s+\d+)?)*\s+[^-\s]\S*)$"
 )
-
-
-def _names(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
+_SSH_DESTINATION = re.compile(r"(^|\s)ssh(\s+-[46AaCfKkNnqTtvXxY]+)*$")
 # The word behind one of these is a command again.
 _WRAPPERS = _names("sudo doas env exec command builtin nohup nice time source . trap alias eval xargs watch parallel")
 _WRAPPERS |= _names("! { } if then else elif do while until")
+# These read their arguments as shell text or arithmetic.
+_EVALUATING = _names("eval [[ let unset declare typeset")
 # These make one text of all their arguments and have it read by a shell, or take a program as an argument.
-_JOINING = _names("eval ssh su runuser watch parallel awk gawk mawk sed jq yq")
+_JOINING = _names("ssh su runuser watch parallel awk gawk mawk sed jq yq")
 # These read a program from one argument, behind an option such as -c.
 _INTERPRETERS = _names("sh bash dash ash zsh ksh python python3 perl ruby node psql mysql mariadb sqlite3 mongosh")
 
-_PARTS = {
-    Quotes.NONE: re.compile(
-        r"(?P<skip>\\.|\$\w+|\$\{\w+\}|<<<|[^\\$`<'\"\s;|&()#]+)|(?P<nested>`|\$[({'\"]|<<)"
-        r"|(?P<quote>['\"])|(?P<blank>[ \t]+)|(?P<end>[;|&()\n\r]+)|(?P<comment>(?<!\S)\#[^\n]*)|(?P<other>.)",
-        re.DOTALL,
-    ),
-    Quotes.DOUBLE: re.compile(
-        r"(?P<skip>\\.|\$\w+|\$\{\w+\}|[^\\$`\"]+)|(?P<nested>`|\$[({])|(?P<quote>\")|(?P<other>.)", re.DOTALL
-    ),
-    Quotes.SINGLE: re.compile(r"(?P<skip>[^']+)|(?P<quote>')", re.DOTALL),
-}
+_CONTINUATION = re.compile(r"((?<!\\)(?:\\\\)*)\\\n")
+_PART = re.compile(
+    r"""(?P<text>\\.|\$\{\w+\}|\$(?![({\['"])|<<<|<(?!<)|[^\\$`<'"\s;|&()#]+
+        |'[^']*'|"(?:\\.|\$\{\w+\}|\$(?![({\[])|[^\\$`"])*")
+    |(?P<blank>[ \t]+)|(?P<end>(?:(?!\(\()[;|&()\n\r])+)|(?P<comment>(?<![^\s;|&()<>])\#)|(?P<hash>\#)""",
+    re.DOTALL | re.VERBOSE,
+)
 
 
 def place_after(text: str) -> Place:
     """Where a value stands that follows `text`, the beginning of a shell command."""
     text = _CONTINUATION.sub(r"\1", text)
-    quotes, at, word, words = Quotes.NONE, 0, 0, list[str]()
+    at, word, words, in_comment = 0, 0, list[str](), False
     while at < len(text):
-        part = _PARTS[quotes].match(text, at)
-        kind = part.lastgroup if part else None
-        if part is None or kind == "nested":
-            return Place(Quotes.NESTED, text[word:], tuple(words))
-        if kind == "quote":
-            quotes = _toggled(quotes, part.group())
-        elif kind in {"blank", "end"}:
-            words = [] if kind == "end" else [*words, *_unquoted(text[word:at])]
+        part = _PART.match(text, at)
+        # An interactive zsh knows no comments, so a quote in one may open a string there.
+        if part is None or (in_comment and part["text"] and part["text"][0] in "\\'\""):
+            return Place(text[word:], tuple(words), quoted=True)
+        if part["blank"] or part["end"]:
+            words = [] if part["end"] else [*words, *_unquoted(text[word:at])]
             word = part.end()
+        in_comment = (in_comment or bool(part["comment"])) and "\n" not in (part["end"] or "")
         at = part.end()
-    return Place(quotes, text[word:], tuple(words))
-
-
-def _toggled(quotes: Quotes, mark: str) -> Quotes:
-    if quotes is not Quotes.NONE:
-        return Quotes.NONE
-    return Quotes.DOUBLE if mark == '"' else Quotes.SINGLE
+    return Place(text[word:], tuple(words))
 
 
 def _unquoted(word: str) -> list[str]:
@@ -147,43 +129,20 @@ def _unquoted(word: str) -> list[str]:
     return [bare] if bare else []
 
 
-_PLAIN = re.compile(r"[A-Za-z0-9_@%+:,./][A-Za-z0-9_@%+=:,./-]*")
-_ESCAPED_IN_DOUBLE = re.compile(r'[\\"$`]')
-
-
 def written(pieces: list[str], place: Place) -> str | None:
     """
     A value as shell text for `place`. `pieces` alternate: text, a `${NAME}` to be expanded, text, and so on.
 
-    None when no quoting makes it safe there: an option where an argument was meant, or odd characters in
-    text that another language reads.
+    None when it cannot stand there: as an option, or as more than plain characters that another language reads.
     """
     pieces = [piece if index % 2 else visible(piece) for index, piece in enumerate(pieces)]
-    if place.starts_word and pieces[0].startswith("-") and not place.ends_options:
+    if not place.accepts("".join(pieces)):
         return None
-    if len(pieces) == 1 and _PLAIN.fullmatch(pieces[0]):
-        return pieces[0]
-    if place.is_read_again:
-        return None
-    return _QUOTED[place.quotes](pieces)
-
-
-def _bare(pieces: list[str]) -> str:
     if len(pieces) == 1:
-        return f"'{_single(pieces)}'"
-    return f'"{_double(pieces)}"'
+        return _quoted(pieces[0])
+    return "".join(f'"{piece}"' if index % 2 else piece and _quoted(piece) for index, piece in enumerate(pieces))
 
 
-def _single(pieces: list[str]) -> str:
-    return "".join(f"'\"{piece}\"'" if index % 2 else piece.replace("'", "'\\''") for index, piece in enumerate(pieces))
-
-
-def _double(pieces: list[str]) -> str:
-    # An interactive shell replaces `!` in double quotes by its history, and a backslash would stay in the value.
-    return "".join(
-        piece if index % 2 else _ESCAPED_IN_DOUBLE.sub(r"\\\g<0>", piece).replace("!", "\"'!'\"")
-        for index, piece in enumerate(pieces)
-    )
-
-
-_QUOTED = {Quotes.NONE: _bare, Quotes.DOUBLE: _double, Quotes.SINGLE: _single}
+def _quoted(text: str) -> str:
+    # zsh replaces a word that begins with `=` by the path of a program.
+    return f"'{text}'" if text.startswith("=") and shlex.quote(text) == text else shlex.quote(text)

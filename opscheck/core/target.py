@@ -1,6 +1,7 @@
 """The kinds of system that opscheck can reach, and what a policy says of each."""
 
 import re
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, ClassVar, Self
 
@@ -13,6 +14,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError, core_schema
 
+from opscheck.core.remedy import Fact
 from opscheck.core.units import PositiveCount, Timeout
 
 REFERENCE = re.compile(r"\$\{\w+\}")
@@ -68,7 +70,7 @@ class Target(BaseModel):
         """Where the target is, without any credential; what a person needs to find it."""
         return self.name
 
-    def facts(self) -> dict[str, str]:
+    def facts(self) -> Mapping[str, Fact]:
         """
         What a remediation command may name of this target.
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 from enum import Enum
 from functools import lru_cache
@@ -9,7 +10,9 @@ from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from opscheck.core.expectation import Expectation
+from opscheck.core.record import Finding
 from opscheck.core.redaction import Secrets
+from opscheck.core.remedy import Words, fact_text
 from opscheck.core.shell import REFERENCE, Place, place_after, written
 from opscheck.core.target import Target
 
@@ -36,32 +39,63 @@ def placeholders(command: str) -> list[str]:
 
 def render(command: str, facts: Mapping[str, str], secrets: Secrets | None = None) -> str | None:
     """
-    `command` with each placeholder replaced by its fact, quoted for the place where it stands.
+    `command` with each placeholder replaced by its fact, quoted as one word of the shell, or as its several words.
 
     A secret in a fact becomes the `${NAME}` it came from, and that alone is left for the shell to expand.
     None when there is nothing safe and complete to type: a fact is missing, the template is malformed, a value
-    that starts with a dash would be taken as an option, or text that a second language reads (`sh -c '…'`,
-    `ssh`, SQL) would get anything but plain characters.
+    that starts with a dash would be taken as an option, or a second language (`awk`, `watch`) would read anything
+    but plain characters.
     """
     # A policy may write "${DATABASE_URL}" in a command, and has its value here by now. The quotes in that value will
-    # not be in what a person copies, so they must not count when the place of another value is told.
+    # not be in what a person copies, so they must not count when the place of another value is read.
     command = secrets.clean(command) if secrets else command
     if _faults(command):
         return None
     rendered, end = "", 0
     for match, place in _places(command):
-        fact = facts.get(match[1])
-        value = None if fact is None else written(_pieces(fact, secrets), place)
+        fact, before, next_end = facts.get(match[1]), command[end : match.start()], match.end()
+        value = None if fact is None else _written(fact, place, command[next_end : next_end + 1], secrets)
         if value is None:
             return None
-        rendered += command[end : match.start()] + value
-        end = match.end()
+        if not value:  # no words: one of the blanks around them goes too
+            next_end += command.startswith(" ", next_end)
+            before = before if next_end > match.end() else before.removesuffix(" ")
+        rendered += before + value
+        end = next_end
     return rendered + command[end:]
 
 
+@lru_cache(maxsize=1024)  # the same few commands are rendered for every finding
+def _faults(command: str) -> tuple[str, ...]:
+    left = _PLACEHOLDER.sub("…", command)
+    unread = [
+        f"`{opened}` is no placeholder; a placeholder is one name, such as {{{{ subject }}}}, and `{{{{` itself is "
+        "written {''{"
+        for opened in _OPENED.findall(left)
+    ]
+    misplaced = [f"`{match[0]}` {place.fault}" for match, place in _places(command) if place.fault]
+    return (*unread, *misplaced)
+
+
+def _written(fact: str, place: Place, after: str, secrets: Secrets | None) -> str | None:
+    if not isinstance(fact, Words):
+        return written(_pieces(fact, secrets), place)
+    if place.word or after.strip(" ;|&)\n"):
+        return None  # several words cannot be part of one
+    behind_dashes = replace(place, words=(*place.words, "--"))  # options are meant here
+    texts = [written(_pieces(word, secrets), behind_dashes) for word in fact.words]
+    return None if None in texts else " ".join(filter(None, texts))
+
+
 def malformed(command: str) -> list[str]:
-    """What is wrong with how `command` is written, a sentence for each fault; empty when it can be rendered."""
+    """The faults in how `command` is written, a sentence for each; empty when it can be rendered."""
     return list(_faults(command))
+
+
+def missing_facts(finding: Finding, expectation: Expectation) -> set[str]:
+    """The names in the commands that `finding` brings for which neither it nor its expectation has a value."""
+    known = {*FINDING_NAMES, *expectation_facts(expectation), *finding.facts}
+    return {name for command in finding.remediation.commands for name in placeholders(command)} - known
 
 
 def unknown_names(command: str, expectation: Expectation) -> list[tuple[str, str | None]]:
@@ -72,9 +106,9 @@ def unknown_names(command: str, expectation: Expectation) -> list[tuple[str, str
 
 def known_names(expectation: Expectation) -> list[str]:
     """What a remediation command of `expectation` may name, sorted."""
-    target = expectation.system
+    target, kind = expectation.system, type(expectation)
     return sorted(
-        {*FINDING_NAMES, *_scalar_fields(type(expectation)), *type(expectation).fact_names}
+        {*FINDING_NAMES, *_scalar_fields(kind), *kind.fact_names, *kind.former_fact_names}
         | (_target_facts(target) if target else set())
     )
 
@@ -83,37 +117,16 @@ def expectation_facts(expectation: Expectation) -> dict[str, str]:
     """The facts that `expectation` and its target give to every one of its findings."""
     target = expectation.system
     fields = {name: getattr(expectation, name) for name in _scalar_fields(type(expectation))}
-    return (target.facts() if target else {}) | {
-        name: _text(value) for name, value in fields.items() if isinstance(value, str | int | float | Enum)
-    }
+    known = {name: value for name, value in fields.items() if isinstance(value, str | int | float | Enum)}
+    return {name: fact_text(value) for name, value in {**(target.facts() if target else {}), **known}.items()}
 
 
-@lru_cache(maxsize=1024)  # the same few commands are rendered for every finding
+@lru_cache(maxsize=1024)
 def _places(command: str) -> tuple[tuple[re.Match[str], Place], ...]:
     return tuple(
         (match, place_after(_PLACEHOLDER.sub(_STAND_IN, command[: match.start()])))
         for match in _PLACEHOLDER.finditer(command)
     )
-
-
-@lru_cache(maxsize=1024)
-def _faults(command: str) -> tuple[str, ...]:
-    left = _PLACEHOLDER.sub("…", command)
-    unread = [
-        f"`{opened}` is no placeholder; a placeholder is one name, such as {{{{ subject }}}}, and `{{{{` itself is "
-        "written {''{"
-        for opened in _OPENED.findall(left)
-    ]
-    misplaced = [fault for match, place in _places(command) if (fault := _misplaced(match[0], place))]
-    return (*unread, *misplaced)
-
-
-def _misplaced(placeholder: str, place: Place) -> str | None:
-    if place.joined:
-        return f"`{place.joined}{placeholder}` is one word to the shell; write a variable as ${{NAME}}, and no `\\`"
-    if place.is_run:
-        return f"`{placeholder}` would be what is run; only arguments may come from a placeholder"
-    return None
 
 
 def _pieces(value: str, secrets: Secrets | None) -> list[str]:
@@ -155,11 +168,3 @@ def _is_scalar(annotation: Any) -> bool:
     if origin in {Union, UnionType}:
         return any(_is_scalar(part) for part in get_args(annotation))
     return origin is Literal or (isinstance(annotation, type) and issubclass(annotation, str | int | float))
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, Enum):
-        return str(value.value)
-    return str(int(value)) if type(value) is float and value.is_integer() else str(value)

@@ -110,14 +110,13 @@ def not_observed(
     if severity is None:
         return _unknown(expectation, explained(problem), findings)
     system = expectation.system
-    findings.violations.append(
-        Finding(
-            subject=system.address if system else expectation.id,
-            severity=severity,
-            observed=problem.text,
-            expected="an answer",
-            evidence=(problem.advice,) if problem.advice else (),
-        )
+    findings.add(
+        subject=system.address if system else expectation.id,
+        severity=severity,
+        observed=problem.text,
+        expected="an answer",
+        evidence=(problem.advice,) if problem.advice else (),
+        remedies=expectation.no_answer_remedies,
     )
     return passed_or_violated(findings)
 
@@ -125,7 +124,7 @@ def not_observed(
 def assertion_failed(expectation: Expectation, text: str, claim: str, findings: Findings) -> Judgement:
     """The judgement of a check whose plain `assert` failed: one finding."""
     subject = expectation.system.name if expectation.system else expectation.id
-    findings.add(subject=subject, observed=text, expected=claim)
+    findings.add(subject=subject, observed=text, expected=claim, remedies=expectation.remedies)
     return passed_or_violated(findings)
 
 

@@ -6,8 +6,9 @@ from typing import ClassVar
 
 from opscheck.core.advice import advise
 from opscheck.core.expectation import Expectation, Remediation
-from opscheck.core.record import Call, Finding
+from opscheck.core.record import Call
 from opscheck.core.redaction import Secrets
+from opscheck.core.remedy import Remedy
 from opscheck.core.units import Severity
 from opscheck.systems.kubernetes.target import KubernetesTarget
 from opscheck.testing import expect
@@ -48,10 +49,17 @@ class Rule:
     steps: tuple[Step, ...]
 
 
+LOOK = Remedy("Look at the node", "kubectl {{ context_option }} describe node {{ node }}", "kubectl get {{ words }}")
+DRAIN = Remedy("Drain it", "kubectl drain {{ node }}", "kubectl {{ context_option }} describe node {{ node }}")
+
+
 class PodsRun(Expectation):
     """Pods run."""
 
-    fact_names: ClassVar = {"pod": "the pod", "namespace": "its namespace"}
+    remedies: ClassVar = (LOOK, DRAIN)
+    former_fact_names: ClassVar = {"bad_node": "node"}
+
+    fact_names: ClassVar = {"pod": "the pod", "namespace": "its namespace", "node": "a node", "words": "some words"}
     default_remediation: ClassVar = Remediation(
         summary="Look at the pod",
         commands=(
@@ -68,11 +76,14 @@ LEVELS = {Severity.P0: Level(15 * 60, 0), Severity.P2: Level(4 * 3600, 8 * 3600)
 EVERYBODY = Rule(Match(), (Step("On-call Engineer", 0), Step("Engineering Manager")))
 
 
-def _advised(*rules, severity=Severity.P2, facts=None, secrets=None, claim="", **fields):
-    expectation = expect(
-        PodsRun, KubernetesTarget(kind="kubernetes", namespace="shop"), check="pods", severity="P2", **fields
+def _advised(  # noqa: PLR0913 - what a finding and its advice are made of, by name
+    *rules, severity=Severity.P2, facts=None, remedies=(), context=None, secrets=None, claim="", **fields
+):
+    target = KubernetesTarget(kind="kubernetes", namespace="shop", context=context)
+    expectation = expect(PodsRun, target, check="pods", severity="P2", **fields)
+    finding = expectation.finding(
+        subject="web-1", severity=severity, observed="0 of 1 ready", expected="ready", facts=facts, remedies=remedies
     )
-    finding = Finding(subject="web-1", severity=severity, observed="0 of 1 ready", expected="ready", facts=facts or {})
     return advise(
         finding,
         expectation,
@@ -83,6 +94,32 @@ def _advised(*rules, severity=Severity.P2, facts=None, secrets=None, claim="", *
         secrets=secrets or Secrets(),
         claim=claim,
     )
+
+
+def test_finding_brings_its_remedy_alone():
+    finding = _advised(remedies=[LOOK], facts={"node": "n 1", "words": ("pods", "a b")}, context="prod")
+
+    assert "Look at the node" == finding.remediation.summary
+    assert (
+        "kubectl --context prod describe node 'n 1'",
+        "kubectl get pods 'a b'",
+    ) == finding.remediation.commands
+    assert {"node": "n 1", "words": "pods 'a b'"} == finding.facts
+
+
+def test_several_remedies_of_one_finding_are_suggested_together():
+    advice = _advised(remedies=[LOOK, DRAIN], facts={"node": "n1", "words": ()}).remediation
+
+    assert "Look at the node. Drain it" == advice.summary
+    assert ("kubectl describe node n1", "kubectl get", "kubectl drain n1") == advice.commands
+
+
+def test_policy_written_before_may_use_the_former_name_of_a_fact():
+    commands = ["kubectl uncordon {{ bad_node }}"]
+
+    assert ("kubectl uncordon n1",) == _advised(
+        remedies=[LOOK], facts={"node": "n1", "words": ()}, remediation={"commands": commands}
+    ).remediation.commands
 
 
 def test_the_checks_own_advice_is_given_where_the_policy_says_nothing():

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from opscheck.core.escaping import visible
 from opscheck.core.expectation import Expectation
 from opscheck.core.redaction import Secrets
+from opscheck.core.remedy import Words, fact_text
 from opscheck.core.templates import (
     expectation_facts,
     known_names,
@@ -29,6 +30,7 @@ class Sample(Expectation):
     """A field of every sort."""
 
     fact_names: ClassVar = {"pod": "the pod's name"}
+    former_fact_names: ClassVar = {"failing_pod": "pod"}
 
     target: KubernetesTarget
     selector: str | None = None
@@ -65,12 +67,10 @@ TEXTS = st.text(st.characters(codec="utf-8"), max_size=12) | st.text(
     "template",
     [
         "printf %s {{ x }}",
-        'printf %s "{{ x }}"',
-        "printf %s '{{ x }}'",
         "printf %s ''{{ x }}",
         "printf %s '$HOME'''{{ x }} | sed 's/^.HOME//'",
         'true; X={{ x }}; printf %s "$X"',
-        "printf %s {{ x }} # don't {{ x }}",
+        "printf %s {{ x }} # of {{ x }}; do so",
         "printf %s \\\n  {{ x }}",
     ],
 )
@@ -88,18 +88,18 @@ def test_the_shell_reads_exactly_the_value(template, value):
 @given(values=st.tuples(TEXTS, TEXTS))
 @settings(max_examples=40, deadline=None)
 def test_two_values_in_one_word_stay_two_values(values):
-    command = render("printf %s \"<{{ a }}{{ b }}>\"'<{{ b }}{{ a }}>'", dict(zip("ab", values, strict=True)))
+    command = render("printf %s \"<\"{{ a }}{{ b }}'><'{{ b }}{{ a }}'>'", dict(zip("ab", values, strict=True)))
     a, b = map(visible, values)
 
     assert f"<{a}{b}><{b}{a}>" == _run(command)
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="only bash and zsh have a history")
-@pytest.mark.parametrize("template", ["printf %s {{ x }}", 'printf %s "{{ x }}"', "printf %s '{{ x }}'"])
-def test_an_interactive_shell_does_not_replace_an_exclamation_mark_by_its_history(template):
-    command = render(template, {"x": "!printf !! a'b"})
+@pytest.mark.parametrize("value", ["!printf !! a'b", "a'!printf !!'b!!"])
+def test_an_interactive_shell_does_not_replace_an_exclamation_mark_by_its_history(value):
+    command = render("printf %s {{ x }}", {"x": value})
 
-    assert "!printf !! a'b" == _run("", "bash", script=f"set -o history -o histexpand\n{command}\n")
+    assert value == _run("", "bash", script=f"set -o history -o histexpand\n{command}\n")
 
 
 def test_a_value_of_plain_characters_is_left_as_it_is():
@@ -113,11 +113,11 @@ def test_a_value_of_plain_characters_is_left_as_it_is():
 @pytest.mark.parametrize("value", ["-rf", "--all"])
 def test_a_value_that_would_be_an_option_leaves_the_command_out(value):
     assert render("rm {{ path }}", {"path": value}) is None
-    assert render('rm "{{ path }}"', {"path": value}) is None
+    assert render("rm ''{{ path }}", {"path": value}) is None
 
 
 def test_a_dash_is_data_behind_two_dashes_and_inside_a_word():
-    assert "rm -- '-rf'" == render("rm -- {{ path }}", {"path": "-rf"})
+    assert "rm -- -rf" == render("rm -- {{ path }}", {"path": "-rf"})
     assert "rm ./'-r f'" == render("rm ./{{ path }}", {"path": "-r f"})
 
 
@@ -131,7 +131,19 @@ def test_a_dash_is_data_behind_two_dashes_and_inside_a_word():
         "mysql --execute='select {{ x }}'",
         "psql --command={{ x }}",
         "echo $(cat {{ x }})",
+        'curl "{{ x }}"',
+        "curl '{{ x }}'",
+        "echo a # don't {{ x }}",
     ],
+)
+def test_placeholder_in_quotes_or_in_program_text_is_refused(template):
+    assert 1 == len(malformed(template))
+    assert render(template, {"x": "pod-1"}) is None
+
+
+@pytest.mark.parametrize(
+    "template",
+    ["watch kubectl get pod {{ x }}", "awk -v pod={{ x }} '{ print pod }'", "su postgres {{ x }}", "ssh {{ x }} date"],
 )
 def test_where_a_second_language_reads_the_text_only_plain_values_go(template):
     assert template.replace("{{ x }}", "pod-1") == render(template, {"x": "pod-1"})
@@ -139,9 +151,11 @@ def test_where_a_second_language_reads_the_text_only_plain_values_go(template):
 
 
 def test_an_argument_of_its_own_reaches_an_interpreter_quoted():
-    assert "psql -U 'o'\\''neil'" == render("psql -U {{ user }}", {"user": "o'neil"})
-    assert "psql -v name='o'\\''neil'" == render("psql -v name={{ user }}", {"user": "o'neil"})
-    assert 'psql -h "o\'neil"' == render('psql -h "{{ user }}"', {"user": "o'neil"})
+    quoted = "'o'\"'\"'neil'"
+
+    assert f"psql -U {quoted}" == render("psql -U {{ user }}", {"user": "o'neil"})
+    assert f"psql -v name={quoted}" == render("psql -v name={{ user }}", {"user": "o'neil"})
+    assert f"psql -h ''{quoted}" == render("psql -h ''{{ user }}", {"user": "o'neil"})
 
 
 def test_a_command_whose_fact_is_missing_is_left_out():
@@ -153,9 +167,9 @@ def test_control_and_invisible_characters_of_a_value_can_be_seen():
 
 
 def test_braces_that_open_no_placeholder_are_left_alone():
-    template = """kubectl patch hpa {{ name }} -p '{"spec":{"minReplicas":{{ count }}}}'"""
+    template = """kubectl patch hpa {{ name }} -p '{"spec":{"minReplicas":'{{ count }}'}}'"""
 
-    assert """kubectl patch hpa web -p '{"spec":{"minReplicas":3}}'""" == render(
+    assert """kubectl patch hpa web -p '{"spec":{"minReplicas":'3'}}'""" == render(
         template, {"name": "web", "count": "3"}
     )
     assert [] == malformed(template)
@@ -173,9 +187,8 @@ def _secrets() -> Secrets:
 @pytest.mark.parametrize(
     ("template", "rendered"),
     [
-        ("curl {{ url }}", 'curl "${API_URL}/a\\$b"'),
-        ('curl "{{ url }}"', 'curl "${API_URL}/a\\$b"'),
-        ("curl '{{ url }}'", "curl ''\"${API_URL}\"'/a$b'"),
+        ("curl {{ url }}", "curl \"${API_URL}\"'/a$b'"),
+        ("curl ''{{ url }}", "curl ''\"${API_URL}\"'/a$b'"),
     ],
 )
 def test_a_secret_in_a_value_is_a_reference_that_the_shell_expands(template, rendered, secrets, monkeypatch):
@@ -202,7 +215,9 @@ def test_a_secret_with_a_reference_inside_is_found_all_the_same(secrets):
 
 def test_a_reference_that_the_target_wrote_is_not_expanded(secrets):
     assert "echo '${API_URL}'" == render("echo {{ x }}", {"x": "${API_URL}"}, secrets)
-    assert 'echo "\\${API_URL} ${API_URL}"' == render("echo {{ x }}", {"x": "${API_URL} https://api.internal"}, secrets)
+    assert "echo '${API_URL} '\"${API_URL}\"" == render(
+        "echo {{ x }}", {"x": "${API_URL} https://api.internal"}, secrets
+    )
 
 
 def test_placeholders_are_named_once_in_their_order():
@@ -233,8 +248,8 @@ def test_a_placeholder_that_would_be_the_command_is_a_fault():
 
 
 def test_a_placeholder_that_touches_a_dollar_is_a_fault():
-    assert ["`${{ x }}` is one word to the shell; write a variable as ${NAME}, and no `\\`"] == malformed(
-        'echo "${{ x }}"'
+    assert ["`{{ x }}` touches `$`, so that both are one word to the shell; write a variable as ${NAME}"] == malformed(
+        "echo ${{ x }}"
     )
 
 
@@ -243,11 +258,11 @@ def test_a_name_that_no_finding_carries_is_unknown_and_the_nearest_is_named():
 
 
 def test_what_may_be_named():
-    own = {"selector", "floor", "min_matches", "exact", "ratio", "pod"}
+    own = {"selector", "floor", "min_matches", "exact", "ratio", "pod", "failing_pod"}
     common = {"check", "owner", "runbook", "skip", "timeout"}
     always = {"id", "title", "environment", "severity", "subject", "observed", "expected"}
 
-    assert own | common | always | {"namespace", "context"} == set(known_names(SAMPLE))
+    assert own | common | always | {"namespace", "context", "context_option"} == set(known_names(SAMPLE))
 
 
 def test_a_fact_is_written_as_the_policy_writes_it():
@@ -263,3 +278,35 @@ def test_a_fact_is_written_as_the_policy_writes_it():
     )
     assert Severity.P1 == SAMPLE.severity
     assert {"selector", "context", "password", "waiting", "target"}.isdisjoint(facts)
+
+
+@pytest.mark.parametrize(
+    ("template", "words", "rendered"),
+    [
+        ("kubectl {{ o }} get pods", ("--context", "my prod"), "kubectl --context 'my prod' get pods"),
+        ("kubectl {{ o }} get pods", (), "kubectl get pods"),
+        ("kubectl get pods {{ o }}", (), "kubectl get pods"),
+        ("kubectl get pods {{ o }}; date", (), "kubectl get pods; date"),
+        ("kubectl {{ o }} {{ o }} get", ("-n", "a"), "kubectl -n a -n a get"),
+        ("kubectl {{ o }} get", ("$(attack)", "", "a'b"), "kubectl '$(attack)' '' 'a'\"'\"'b' get"),
+    ],
+)
+def test_several_words_are_quoted_each_and_none_vanish(template, words, rendered):
+    assert rendered == render(template, {"o": Words(words)})
+
+
+@pytest.mark.parametrize("template", ["kubectl -n={{ o }} get", "kubectl {{ o }}-a get", "kubectl {{ o }}{{ o }}"])
+@pytest.mark.parametrize("words", [(), ("a",), ("a", "b")])
+def test_several_words_inside_another_word_leave_the_command_out(template, words):
+    assert render(template, {"o": Words(words)}) is None
+
+
+def test_secret_among_several_words_is_a_reference(secrets):
+    assert 'curl --url "${API_URL}"' == render("curl {{ o }}", {"o": Words(("--url", "https://api.internal"))}, secrets)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [("a b", "a b"), (3, "3"), (2.0, "2"), (2.5, "2.5"), (True, "true"), (("-n", "a b"), "-n 'a b'")]
+)
+def test_fact_is_recorded_as_text(value, text):
+    assert text == fact_text(value)

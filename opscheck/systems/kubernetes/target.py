@@ -1,5 +1,8 @@
 """Kubernetes targets."""
 
+from collections.abc import Mapping
+
+from opscheck.core.remedy import Fact
 from opscheck.core.target import Target
 
 
@@ -20,6 +23,8 @@ class KubernetesTarget(Target, kind="kubernetes"):
         """Context and namespace."""
         return f"{self.context or 'current context'}, namespace {self.namespace}"
 
-    def facts(self) -> dict[str, str]:
-        """Its `namespace`, and the `context` where the policy names one."""
-        return {"namespace": self.namespace} | ({"context": self.context} if self.context else {})
+    def facts(self) -> Mapping[str, Fact]:
+        """Its `namespace`, and the `context` where the policy names one; `context_option` is that as kubectl takes it."""
+        if self.context is None:
+            return {"namespace": self.namespace, "context_option": ()}
+        return {"namespace": self.namespace, "context": self.context, "context_option": ("--context", self.context)}

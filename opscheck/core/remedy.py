@@ -1,0 +1,53 @@
+"""What a check suggests about one thing that it may find, and the values that its commands name."""
+
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+Fact = str | int | float | tuple[str, ...]
+"""One value that commands may name. A tuple is several words, such as an option and its argument, or none."""
+
+
+@dataclass(frozen=True, init=False)
+class Remedy:
+    """
+    What to do about one thing that a check may find: one sentence, and what to type.
+
+    In a command `{{ name }}` stands for a value. It is quoted, so it stands outside of quotes.
+    """
+
+    summary: str
+    commands: tuple[str, ...]
+
+    def __init__(self, summary: str, *commands: str) -> None:
+        object.__setattr__(self, "summary", summary)
+        object.__setattr__(self, "commands", commands)
+
+
+class Words(str):
+    """Several words of a command as one text, as a run record shows them; each is quoted by itself in a command."""
+
+    __slots__ = ("words",)
+
+    words: tuple[str, ...]
+
+    def __new__(cls, words: Iterable[str]) -> "Words":
+        """Join `words` as a shell would read them."""
+        parts = tuple(words)
+        text = super().__new__(cls, shlex.join(parts))
+        text.words = parts
+        return text
+
+
+def fact_text(value: object) -> str:
+    """A value as a policy would write it; a tuple keeps its words."""
+    if isinstance(value, tuple):
+        return Words(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Enum):
+        return str(value.value)
+    if type(value) is float and value.is_integer():
+        return str(int(value))
+    return value if isinstance(value, Words) else str(value)
