@@ -178,6 +178,39 @@ def test_explain_tells_which_answers_are_kept_from_run_to_run(opscheck, tmp_path
     assert "interval: 1m\n  first_sample: unknown" in out
 
 
+def test_explain_lists_remedies_and_the_facts_that_a_policy_may_name(opscheck, tmp_path):
+    (tmp_path / "test_visits.py").write_text(
+        dedent("""
+        from opscheck import Expectation, Remedy
+
+        CLOSE = Remedy("Close the door", "door close {{ door }}", "door show {{ door }}")
+        OPEN = Remedy("Open another one", "door open {{ other }}")
+
+        class Visits(Expectation, check="hall.visits"):
+            "Few visitors come."
+            remedies = (CLOSE, OPEN)
+            fact_names = {"door": "the door's name", "other": "another door"}
+            former_fact_names = {"gate": "door"}
+
+        def test_visits(expectation: Visits): "Few visitors come."
+        """)
+    )
+    (tmp_path / "policy.yaml").write_text(
+        "version: 1\nenvironment: test\nexpectations:\n- {id: visits, check: hall.visits, severity: P2}\n"
+        "- id: own\n  check: hall.visits\n  severity: P2\n  remediation: {commands: ['door paint {{ gate }}']}\n"
+    )
+
+    _, out, _ = opscheck("explain", "visits", "-p", tmp_path / "policy.yaml", "--checks", tmp_path)
+    _, own, _ = opscheck("explain", "own", "-p", tmp_path / "policy.yaml", "--checks", tmp_path)
+
+    facts = "  {{ door }}: the door's name\n  {{ other }}: another door\n"
+    assert (
+        "Remediation\n  Close the door\n  $ door close {{ door }}\n  $ door show {{ door }}\n"
+        f"  Open another one\n  $ door open {{{{ other }}}}\n{facts}"
+    ) in out
+    assert f"Remediation\n  $ door paint {{{{ gate }}}}\n{facts}" in own
+
+
 def test_what_is_skipped_needs_no_permission(opscheck, tmp_path):
     (tmp_path / "policy.yaml").write_text(
         f"version: 1\nenvironment: test\nextends: {CLUSTER_POLICY}\n"

@@ -4,21 +4,21 @@ import json
 from datetime import datetime
 from typing import ClassVar
 
-from opscheck import Count, Expectation, Findings, Graded, HttpTarget, Observe, Remediation
+from opscheck import Count, Expectation, Findings, Graded, HttpTarget, Observe, Remedy
 from opscheck.systems.http.queries import HttpRequest
+
+MORE_WORKERS = Remedy(
+    "See whether the workers are well, and let more of them work",
+    "curl -sS {{ base_url }}/queues/{{ queue }}",
+    "kubectl scale deployment/{{ queue }}-workers --replicas={{ twice }}",
+)
 
 
 class QueueDepth(Expectation, check="acme.queue_depth"):
     """The queue drains: no more jobs wait than the limit."""
 
+    remedies: ClassVar = (MORE_WORKERS,)
     fact_names: ClassVar = {"twice": "twice as many workers as there are"}
-    default_remediation = Remediation(
-        summary="See whether the workers are well, and let more of them work",
-        commands=(
-            "curl -sS {{ base_url }}/queues/{{ queue }}",
-            "kubectl scale deployment/{{ queue }}-workers --replicas={{ twice }}",
-        ),
-    )
 
     target: HttpTarget
     """The API that counts the jobs."""
@@ -54,5 +54,6 @@ def test_queue_drains(expectation: QueueDepth, observe: Observe, findings: Findi
         unit="jobs",
         detail=f"{queue['workers']} workers",
         since=datetime.fromisoformat(queue["oldest"]) if queue["oldest"] else None,
-        facts={"twice": str(2 * queue["workers"])},
+        remedies=[MORE_WORKERS],
+        facts={"twice": 2 * queue["workers"]},
     )

@@ -24,7 +24,9 @@ class Place:
     def fault(self) -> str | None:
         """Why no value may stand here; None where one may, quoted by itself."""
         if self.quoted:
-            return "stands inside or behind quotes, `$(`, a backtick or `<<`; it is quoted by itself, so move it outside"
+            return (
+                "stands inside or behind quotes, `$(`, a backtick or `<<`; it is quoted by itself, so move it outside"
+            )
         if joined := re.search(r"\$\w*$", self.word):
             return f"touches `{joined.group()}`, so that both are one word to the shell; write a variable as ${{NAME}}"
         if self._is_run:

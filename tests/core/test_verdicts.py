@@ -9,6 +9,7 @@ from opscheck.core.findings import Findings
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.query import Query
 from opscheck.core.record import Counts, Finding, Result, Verdict, WaiverNote
+from opscheck.core.remedy import Remedy
 from opscheck.core.units import Graded, Percentage, Severity
 from opscheck.core.verdicts import (
     ExitCode,
@@ -101,6 +102,11 @@ def test_the_worst_finding_gives_the_severity_and_comes_first():
 def test_a_fact_that_the_expectation_does_not_declare_is_a_mistake_of_the_check():
     with pytest.raises(LookupError, match=r"Use\.fact_names does not declare pod"):
         Findings(USE).add(subject="a", observed="1", expected="0", facts={"pod": "api-1"})
+
+
+def test_remedy_that_the_expectation_does_not_declare_is_a_mistake_of_the_check():
+    with pytest.raises(LookupError, match=r"Use\.remedies does not declare Restart it"):
+        Findings(USE).add(subject="a", observed="1", expected="0", remedies=[Remedy("Restart it", "reboot")])
 
 
 def test_what_could_not_be_observed_is_unknown_with_the_reason_and_what_to_do():

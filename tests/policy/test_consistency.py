@@ -72,6 +72,8 @@ def test_a_command_may_name_what_a_finding_knows(load, command):
         ("echo {{ subjct }}", "no finding of redis.ping knows {{ subjct }}; did you mean {{ subject }}?"),
         ("echo {{ 7 }}", "is no placeholder"),
         ("{{ subject }} restart", "would be what is run"),
+        ('echo "{{ subject }}"', "`{{ subject }}` stands inside or behind quotes"),
+        ("psql --command={{ subject }}", "would be read as program text"),
     ],
 )
 def test_a_command_that_could_not_be_written_is_refused_before_the_run(refusal, command, told):

@@ -19,7 +19,7 @@ FIELDS = {
     "http": {"base_url": "https://api.example"},
     "prometheus": {"base_url": "https://prometheus.example"},
     "folder": {"path": "/backup"},
-    "s3": {"bucket": "backup"},
+    "s3": {"bucket": "backup", "endpoint_url": "https://s3.example"},
     "kubernetes": {"context": "prod"},
     "host": {"uri": "local://"},
 }
@@ -71,7 +71,8 @@ def test_every_remedy_says_what_to_do(kind):
 
 def test_remedies_of_a_missing_answer_are_declared_and_need_no_fact_of_a_finding(kind):
     assert set(kind.no_answer_remedies) <= set(kind.remedies)
-    named = {name for remedy in kind.no_answer_remedies for command in remedy.commands for name in placeholders(command)}
+    commands = [command for remedy in kind.no_answer_remedies for command in remedy.commands]
+    named = {name for command in commands for name in placeholders(command)}
 
     assert named <= _known(kind) - set(kind.fact_names) | _target_facts(kind)
 

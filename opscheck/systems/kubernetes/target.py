@@ -24,7 +24,7 @@ class KubernetesTarget(Target, kind="kubernetes"):
         return f"{self.context or 'current context'}, namespace {self.namespace}"
 
     def facts(self) -> Mapping[str, Fact]:
-        """Its `namespace`, and the `context` where the policy names one; `context_option` is that as kubectl takes it."""
+        """Its `namespace`, and the `context` where the policy names one, also as the option of kubectl."""
         if self.context is None:
             return {"namespace": self.namespace, "context_option": ()}
         return {"namespace": self.namespace, "context": self.context, "context_option": ("--context", self.context)}

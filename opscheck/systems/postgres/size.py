@@ -156,8 +156,8 @@ _LARGEST_RELATIONS = (
     'order by pg_total_relation_size(oid) desc limit 20" | psql {{ dsn }} -v database={{ database }}'
 )
 _LARGEST_DATABASES = (
-    'psql {{ dsn }} -c "select datname, pg_size_pretty(pg_database_size(oid)) as size from pg_database '
-    'order by pg_database_size(oid) desc limit {{ database_count }}"'
+    "echo 'select datname, pg_size_pretty(pg_database_size(oid)) as size from pg_database "
+    "order by pg_database_size(oid) desc limit :count' | psql {{ dsn }} -v count={{ database_count }}"
 )
 _IN_SEQUENCE = (
     " | psql {{ dsn }} -v sequence_database={{ sequence_database }} "

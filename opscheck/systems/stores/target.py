@@ -1,8 +1,11 @@
 """Stores of backups: S3 buckets and folders."""
 
+from collections.abc import Mapping
+
 from pydantic import field_validator
 from pydantic_core import PydanticCustomError
 
+from opscheck.core.remedy import Fact
 from opscheck.core.target import REFERENCE, Target
 
 
@@ -31,10 +34,16 @@ class S3Target(StoreTarget, kind="s3"):
         """The bucket as a URL."""
         return f"s3://{self.bucket}"
 
-    def facts(self) -> dict[str, str]:
-        """Its `bucket`, its `store` as a URL, and the `endpoint_url` where the policy names one."""
+    def facts(self) -> Mapping[str, Fact]:
+        """Its `bucket`, its `store` as a URL, the `endpoint_url` where it is named, and that as an option of `aws`."""
         named = {"bucket": self.bucket, "store": self.address}
-        return named | ({"endpoint_url": self.endpoint_url} if self.endpoint_url else {})
+        if self.endpoint_url is None:
+            return {**named, "endpoint_option": ()}
+        return {
+            **named,
+            "endpoint_url": self.endpoint_url,
+            "endpoint_option": ("--endpoint-url", self.endpoint_url),
+        }
 
 
 class FolderTarget(StoreTarget, kind="folder"):
