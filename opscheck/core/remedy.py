@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
+from typing import Self
 
 Fact = str | int | float | tuple[str, ...]
 """One value that commands may name. A tuple is several words, such as an option and its argument, or none."""
@@ -32,7 +33,7 @@ class Words(str):
 
     words: tuple[str, ...]
 
-    def __new__(cls, words: Iterable[str]) -> "Words":
+    def __new__(cls, words: Iterable[str]) -> Self:
         """Join `words` as a shell would read them."""
         parts = tuple(words)
         text = super().__new__(cls, shlex.join(parts))

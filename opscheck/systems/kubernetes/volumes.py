@@ -210,7 +210,8 @@ class VolumesHealthy(OfKind, check="kubernetes.volumes"):
             "get pvc {{ stuck }} -o jsonpath='{.metadata.finalizers}'",
             "exec {{ full_pod }} -- df -h",
             "exec {{ inode_pod }} -- df -i",
-            'patch pvc {{ expandable }} -p \'{"spec":{"resources":{"requests":{"storage":"\'{{ doubled_size }}\'"}}}}\'',
+            'patch pvc {{ expandable }} -p \'{"spec":{"resources":{"requests":{"storage":"\''
+            "{{ doubled_size }}'\"}}}}'",
         ),
     )
 
