@@ -1,13 +1,39 @@
 """The cron jobs of a cluster."""
 
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
+
 from opscheck import Findings, Observe
-from opscheck.core.observation import CouldNotObserve
-from opscheck.systems.kubernetes.batch import ListCronJobs, ListJobs
-from opscheck.systems.kubernetes.cronjobs import CronJobsOnTime
-from opscheck.systems.kubernetes.readings.cronjobs import Judgement, judge_cronjobs, troubles, unjudged
-from opscheck.systems.kubernetes.selection import count_matches, listed, listed_aside, matching
-from opscheck.systems.kubernetes.troubles import tell
+from opscheck.core.observation import CouldNotObserve, Problem
+from opscheck.core.units import Severity, format_duration
+from opscheck.core.words import some
+from opscheck.systems.kubernetes.batch import (
+    CronJob,
+    Job,
+    ListCronJobs,
+    ListJobs,
+    described_failure,
+    failed,
+)
+from opscheck.systems.kubernetes.cronjobs import (
+    CronJobsOnTime,
+    in_utc,
+    is_suspended,
+    last_success,
+    remedies,
+    runs_of,
+    schedule_of,
+    spec_of,
+    status_of,
+    what_keeps,
+)
+from opscheck.systems.kubernetes.schedules import Schedule, UnreadableSchedule
+from opscheck.systems.kubernetes.selection import Beside, count_matches, listed, listed_aside, matching
+from opscheck.systems.kubernetes.troubles import Trouble, tell
 from opscheck.systems.kubernetes.warnings import Warnings
+from opscheck.systems.kubernetes.words import cannot_tell
 
 
 def test_the_cron_jobs_are_on_time(expectation: CronJobsOnTime, observe: Observe, findings: Findings) -> None:
@@ -26,6 +52,195 @@ def test_the_cron_jobs_are_on_time(expectation: CronJobsOnTime, observe: Observe
         tell(findings, expectation, trouble, warnings)
     if (problem := unjudged(judgement)) is not None:
         raise CouldNotObserve(next(iter(expectation.looks_at())), problem)
+
+
+@dataclass(frozen=True)
+class Age:
+    """How long ago a cron job succeeded last, or was made where it never did, and how long ago that may be."""
+
+    cronjob: CronJob
+    seconds: float
+    limit: float
+    severity: Severity | None
+    """How bad that is where a limit grades it; None where it is on time, or the expectation's own severity counts."""
+    said: str
+    """Where the limit comes from, in words."""
+
+    @property
+    def margin(self) -> float:
+        """How many seconds are left; negative when it is overdue."""
+        return self.limit - self.seconds
+
+    @property
+    def is_overdue(self) -> bool:
+        """True beyond the limit."""
+        return self.seconds > self.limit
+
+
+@dataclass
+class Judgement:
+    """What can be said of all selected cron jobs."""
+
+    ages: list[Age] = field(default_factory=list)
+    never_due: list[CronJob] = field(default_factory=list)
+    """Those whose schedule no date ever matches, and that may not be suspended in this way."""
+    suspended: int = 0
+    """How many are suspended and may be."""
+    unjudged: dict[str, str] = field(default_factory=dict)
+    """Those of which nothing can be said, each with the reason."""
+
+    @property
+    def worst(self) -> Age | None:
+        """The one that is most overdue, or will be so first."""
+        return min(self.ages, key=lambda age: age.margin, default=None)
+
+
+def judge_cronjobs(expectation: CronJobsOnTime, cronjobs: Iterable[CronJob], now: datetime) -> Judgement:
+    """Hold each to its limit."""
+    judgement = Judgement()
+    for cronjob in cronjobs:
+        if cronjob.is_terminating:
+            continue
+        if is_suspended(cronjob) and may_be_suspended(expectation, cronjob):
+            judgement.suspended += 1
+            continue
+        try:
+            _judge(expectation, cronjob, judgement, now)
+        except UnreadableSchedule as reason:
+            judgement.unjudged[expectation.subject(cronjob)] = str(reason)
+    return judgement
+
+
+def _judge(expectation: CronJobsOnTime, cronjob: CronJob, judgement: Judgement, now: datetime) -> None:
+    counted_from = last_success(cronjob) or cronjob.created
+    if counted_from is None:
+        judgement.unjudged[expectation.subject(cronjob)] = "it does not say when it was made"
+        return
+    seconds = max(0.0, (now - counted_from).total_seconds())
+    if (limits := expectation.max_age) is not None:
+        limit, severity = limits.limit(seconds), limits.severity(seconds)
+        age = Age(cronjob, seconds, float(limit), severity, f"at most {limit} ago")
+    else:
+        schedule = schedule_of(expectation, cronjob)
+        due = due_after(expectation, schedule, counted_from)
+        if due is None:
+            _never_due(expectation, cronjob, judgement)
+            return
+        limit_s = (due - counted_from).total_seconds()
+        age = Age(
+            cronjob, seconds, limit_s, None, f"at most {format_duration(limit_s)} ago, by its schedule {schedule}"
+        )
+    if age.is_overdue and not _success_would_be_known(expectation, cronjob, now):
+        judgement.unjudged[expectation.subject(cronjob)] = (
+            "it keeps no successful jobs (successfulJobsHistoryLimit: 0), so that a cluster older than"
+            " kubernetes/kubernetes#122025 does not record when it succeeded"
+        )
+        return
+    judgement.ages.append(age)
+
+
+def _never_due(expectation: CronJobsOnTime, cronjob: CronJob, judgement: Judgement) -> None:
+    if may_be_suspended(expectation, cronjob):
+        judgement.suspended += 1
+    else:
+        judgement.never_due.append(cronjob)
+
+
+def due_after(expectation: CronJobsOnTime, schedule: Schedule, moment: datetime) -> datetime | None:
+    """
+    When the first success after `moment` is due: with the first run after it, or one soon after; None for never.
+
+    It goes by the runs and not by the length of a period, which is longer over a weekend, or where the clocks skip
+    the hour of a run, than on other days.
+    """
+    first = schedule.after(moment)
+    if first is None:
+        return None
+    second = schedule.after(first) or first
+    share = (second - first).total_seconds() * expectation.slack / 100
+    try:
+        return first + timedelta(seconds=share + expectation.run_time + expectation.grace)
+    except OverflowError:
+        return None
+
+
+def _success_would_be_known(expectation: CronJobsOnTime, cronjob: CronJob, now: datetime) -> bool:
+    spec, status = spec_of(cronjob), status_of(cronjob)
+    if status.last_successful_time is not None or spec.successful_jobs_history_limit != 0:
+        return True
+    # Where no run has been started either, none can have succeeded.
+    begun = status.last_schedule_time
+    if begun is None:
+        return True
+    if expectation.max_age is not None:
+        ended_at_latest = begun + timedelta(seconds=expectation.run_time)
+        return expectation.max_age.severity((now - ended_at_latest).total_seconds()) is not None
+    due = due_after(expectation, schedule_of(expectation, cronjob), begun)
+    return due is not None and due < now
+
+
+def may_be_suspended(expectation: CronJobsOnTime, cronjob: CronJob) -> bool:
+    """True when the policy allows it for this one."""
+    allowed = expectation.allow_suspended
+    if isinstance(allowed, bool):
+        return allowed
+    return any(fnmatchcase(cronjob.name, pattern) for pattern in allowed)
+
+
+def troubles(expectation: CronJobsOnTime, judgement: Judgement, jobs: Beside[Job], now: datetime) -> Iterator[Trouble]:
+    """What is wrong, one for each cron job that is overdue or never due."""
+    for cronjob in judgement.never_due:
+        facts = _facts(cronjob)
+        schedule = spec_of(cronjob).schedule
+        yield Trouble(cronjob, f"never runs: no date matches its schedule {schedule}", "runs now and then", facts=facts)
+    for age in judgement.ages:
+        if age.is_overdue:
+            yield _overdue(expectation, age, jobs, now)
+
+
+def _overdue(expectation: CronJobsOnTime, age: Age, jobs: Beside[Job], now: datetime) -> Trouble:
+    cronjob = age.cronjob
+    runs = runs_of(cronjob, jobs.items)
+    since = format_duration(age.seconds)
+    seen = f"last success {since} ago" if last_success(cronjob) else f"no success since it was made {since} ago"
+    why = what_keeps(expectation, cronjob, runs, now)
+    untold = runs.failure if runs.failure and runs.failure.name not in why else None
+    return Trouble(
+        cronjob,
+        f"{seen}: {why}",
+        f"a success {age.said}",
+        now + timedelta(seconds=age.margin),
+        (*_last_runs(cronjob, untold, now), *filter(None, [jobs.unread])),
+        _facts(cronjob) | dict(remedies(cronjob, runs)),
+        severity=age.severity,
+    )
+
+
+def _last_runs(cronjob: CronJob, failure: Job | None, now: datetime) -> Iterator[str]:
+    status = status_of(cronjob)
+    if (success := status.last_successful_time) is not None:
+        yield f"last success {in_utc(success)}"
+    if (begun := status.last_schedule_time) is not None:
+        yield f"last run was due {in_utc(begun)}"
+    condition = failed(failure) if failure else None
+    if failure and condition:
+        yield f"newest run {failure.name} {described_failure(failure, condition, now)}"
+
+
+def _facts(cronjob: CronJob) -> dict[str, str]:
+    suspended = {"suspended": cronjob.name} if is_suspended(cronjob) else {}
+    return {"cronjob": cronjob.name} | suspended
+
+
+def unjudged(judgement: Judgement) -> Problem | None:
+    """Why this cannot be called kept, where nothing can be said of some cron jobs."""
+    if not judgement.unjudged:
+        return None
+    reasons = some((f"{name}: {why}" for name, why in sorted(judgement.unjudged.items())), between="; ")
+    return cannot_tell(
+        f"cannot tell whether it is on time: {reasons}",
+        "give a `max_age` where a schedule cannot be read; keep at least one successful job of each cron job",
+    )
 
 
 def measure_ages(expectation: CronJobsOnTime, judgement: Judgement, findings: Findings) -> None:

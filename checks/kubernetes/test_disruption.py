@@ -1,16 +1,30 @@
 """The disruption budgets of a cluster."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cached_property
 
 from opscheck import Findings, Observe
 from opscheck.core.observation import CouldNotObserve
-from opscheck.systems.kubernetes.disruption import DisruptionBudgets, ListDisruptionBudgets
-from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.readings.disruption import Budget, fewest_allowed, stale, tightest, trouble_of
-from opscheck.systems.kubernetes.selection import count_matches, listed, matching
-from opscheck.systems.kubernetes.troubles import tell
+from opscheck.core.words import counted, some
+from opscheck.systems.kubernetes.disruption import (
+    BudgetStatus,
+    DisruptionBudgets,
+    ListDisruptionBudgets,
+    PodDisruptionBudget,
+)
+from opscheck.systems.kubernetes.objects import Condition, LabelRequirement, LabelSelector, condition
+from opscheck.systems.kubernetes.owners import ROLLED_OUT, owner_reference, reference, top_owner
+from opscheck.systems.kubernetes.pod_status import has_ended, is_ready, not_ready_since, phase
+from opscheck.systems.kubernetes.pods import ListPods, Pod
+from opscheck.systems.kubernetes.selection import count_matches, labels_there, listed, matching
+from opscheck.systems.kubernetes.troubles import Trouble, tell
 from opscheck.systems.kubernetes.warnings import Warnings
-from opscheck.systems.kubernetes.words import not_up_to_date
+from opscheck.systems.kubernetes.words import lasting, latest, longer_than, messages, not_up_to_date
+
+_SCALED = ("deployment/", "statefulset/")
 
 
 def test_budgets_have_the_pods_they_ask_for(
@@ -34,6 +48,247 @@ def test_budgets_have_the_pods_they_ask_for(
     outdated = {expectation.subject(budget.budget): why for budget in budgets if (why := stale(budget))}
     if (problem := not_up_to_date(outdated)) is not None:
         raise CouldNotObserve(next(iter(expectation.looks_at())), problem)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """A disruption budget among the pods that were listed."""
+
+    budget: PodDisruptionBudget
+    listed: tuple[Pod, ...]
+
+    @property
+    def status(self) -> BudgetStatus:
+        """What the controller counted."""
+        return self.budget.status or BudgetStatus()
+
+    @property
+    def selector(self) -> LabelSelector | None:
+        """Which pods it means."""
+        return self.budget.spec and self.budget.spec.selector
+
+    @cached_property
+    def there(self) -> tuple[Pod, ...]:
+        """The pods of its namespace."""
+        return tuple(pod for pod in self.listed if pod.namespace == self.budget.namespace)
+
+    @cached_property
+    def pods(self) -> tuple[Pod, ...]:
+        """The pods it is about, in the order of their names. Without a selector it is about none."""
+        selector = self.selector
+        chosen = (pod for pod in self.there if selector is not None and selector.matches(pod.labels))
+        return tuple(sorted(chosen, key=lambda pod: pod.name))
+
+    @property
+    def unhealthy(self) -> tuple[Pod, ...]:
+        """Those of its pods that do not serve and should."""
+        return tuple(pod for pod in self.pods if not is_ready(pod) and not has_ended(pod))
+
+    @property
+    def disallowed(self) -> Condition | None:
+        """The condition by which no pod may be evicted now."""
+        found = condition(self.status.conditions, "DisruptionAllowed")
+        return found if found is not None and found.status == "False" else None
+
+    @property
+    def seen(self) -> bool:
+        """True when its controller has looked at it once; until then every number is 0."""
+        return bool(self.status.observed_generation or self.status.conditions)
+
+    @property
+    def missing(self) -> int:
+        """How many healthy pods it lacks."""
+        return (self.status.desired_healthy or 0) - (self.status.current_healthy or 0)
+
+    @property
+    def counted(self) -> str:
+        """Its numbers in words."""
+        return (
+            f"{self.status.current_healthy or 0} of {self.status.expected_pods or 0} pods healthy, "
+            f"{self.status.desired_healthy or 0} wanted"
+        )
+
+
+def stale(budget: Budget) -> str:
+    """Why its numbers are those of an older spec; empty when they are not."""
+    spec, seen = budget.budget.metadata and budget.budget.metadata.generation, budget.status.observed_generation
+    return f"generation {spec}, looked at as {seen}" if spec and seen and seen < spec else ""
+
+
+def trouble_of(expectation: DisruptionBudgets, budget: Budget, now: datetime) -> Trouble | None:
+    """What is wrong with it for longer than the grace; None when nothing is."""
+    kinds = (_never_seen, _not_synchronised, _too_few_healthy, _too_few_pods, _too_tight)
+    found = (trouble for kind in kinds for trouble in kind(expectation, budget, now))
+    lasts = (trouble for trouble in found if longer_than(expectation.grace, trouble.since, now))
+    return next((replace(one, facts={"budget": budget.budget.name, **one.facts}) for one in lasts), None)
+
+
+def _never_seen(_: DisruptionBudgets, budget: Budget, now: datetime) -> Iterator[Trouble]:
+    if not budget.seen and budget.budget.created is not None:
+        yield Trouble(
+            budget.budget,
+            f"without any status{lasting(budget.budget.created, now)}",
+            "looked at by the disruption controller",
+            budget.budget.created,
+        )
+
+
+def _not_synchronised(_: DisruptionBudgets, budget: Budget, now: datetime) -> Iterator[Trouble]:
+    failed = budget.disallowed
+    if failed is not None and failed.reason == "SyncFailed":
+        yield Trouble(
+            budget.budget,
+            f"its pods cannot be counted{lasting(failed.last_transition_time, now)}: SyncFailed",
+            "pods that the disruption controller can count",
+            failed.last_transition_time,
+            messages(failed.message),
+        )
+
+
+def _too_few_healthy(expectation: DisruptionBudgets, budget: Budget, now: datetime) -> Iterator[Trouble]:
+    if budget.missing <= 0:
+        return
+    since = latest(_disallowed_since(budget), _short_since(budget)) or budget.budget.created
+    yield Trouble(
+        budget.budget,
+        f"{budget.counted}{lasting(since, now)}",
+        f"at least {budget.status.desired_healthy} healthy",
+        since,
+        tuple(_about_pods(budget)),
+        _selected(budget) | _workload(budget),
+        because(expectation, budget),
+    )
+
+
+def _disallowed_since(budget: Budget) -> datetime | None:
+    return budget.disallowed and budget.disallowed.last_transition_time
+
+
+def _short_since(budget: Budget) -> datetime | None:
+    """
+    When the last pod that it could spare went, as the pods tell.
+
+    The condition cannot: where no pod may ever be evicted, it has been False for as long as the budget is there.
+    """
+    spare = (budget.status.expected_pods or 0) - (budget.status.desired_healthy or 0)
+    went = sorted(since for pod in budget.unhealthy if (since := _went(pod)))
+    return went[spare] if 0 <= spare < len(went) else None
+
+
+def _went(pod: Pod) -> datetime | None:
+    # Until its grace period ends, a pod that goes may still serve.
+    return pod.deletion_due or not_ready_since(pod)
+
+
+def _too_few_pods(expectation: DisruptionBudgets, budget: Budget, _: datetime) -> Iterator[Trouble]:
+    expected = budget.status.expected_pods or 0
+    if not budget.seen or expected >= expectation.min_pods:
+        return
+    yield Trouble(
+        budget.budget,
+        f"{counted(expected, 'pod')}{'' if budget.pods else ', its selector matches none'}",
+        f"at least {expectation.min_pods}",
+        budget.budget.created,
+        tuple(_about_labels(budget)),
+        _selected(budget),
+    )
+
+
+def _too_tight(expectation: DisruptionBudgets, budget: Budget, now: datetime) -> Iterator[Trouble]:
+    limit, allowed = expectation.allowed, budget.status.disruptions_allowed
+    if limit is None or allowed is None or not budget.status.expected_pods:
+        return
+    severity, since = limit.severity(allowed), _disallowed_since(budget)
+    if severity is not None:
+        yield Trouble(
+            budget.budget,
+            f"{counted(allowed, 'disruption')} allowed{lasting(since, now)} ({budget.counted})",
+            f"at least {limit.limit(allowed)}",
+            since,
+            tuple(_about_pods(budget)),
+            _loosened(budget),
+            because(expectation, budget),
+            severity,
+        )
+
+
+def _loosened(budget: Budget) -> dict[str, str]:
+    """What gets one replica more, so that one may go while the others serve."""
+    owners = {top_owner(pod) for pod in budget.pods}
+    if budget.unhealthy or len(owners) != 1 or not (owner := owners.pop()).startswith(_SCALED):
+        return {}
+    return {"tight": owner, "one_more": str((budget.status.expected_pods or 0) + 1)}
+
+
+def because(expectation: DisruptionBudgets, budget: Budget) -> tuple[str, ...]:
+    """The nodes, the workloads and the pods that would explain why it is short."""
+    target, unhealthy = expectation.target, budget.unhealthy
+    nodes = sorted({pod.node for pod in unhealthy if pod.node})
+    owners = sorted({owner for pod in unhealthy if (owner := owner_reference(target, pod))})
+    pods = [reference(target, "pod", pod.name, pod.namespace) for pod in unhealthy]
+    return (*(reference(target, "node", node) for node in nodes), *owners, *pods)
+
+
+def _selected(budget: Budget) -> dict[str, str]:
+    text = as_text(budget.selector)
+    return {"budgeted": text} if text else {}
+
+
+def _workload(budget: Budget) -> dict[str, str]:
+    owners = Counter(top_owner(pod) for pod in budget.unhealthy)
+    rolled = [(-count, owner) for owner, count in owners.items() if owner.startswith(ROLLED_OUT)]
+    return {"workload": min(rolled)[1]} if rolled else {}
+
+
+def _about_pods(budget: Budget) -> Iterator[str]:
+    unhealthy = budget.unhealthy
+    if unhealthy:
+        yield f"not healthy: {some(map(_called, unhealthy))}"
+    if ended := sum(phase(pod) == "Succeeded" for pod in budget.pods):
+        # kubernetes/kubernetes#78427
+        yield f"complete, and for ever unhealthy to it: {ended} of the pods that it selects"
+    if budget.selector is not None and budget.selector.is_empty:
+        yield "its selector is empty and means every pod of the namespace"
+
+
+def _called(pod: Pod) -> str:
+    return f"{pod.name} on {pod.node}" if pod.node else pod.name
+
+
+def _about_labels(budget: Budget) -> Iterator[str]:
+    selector = budget.selector
+    if selector is None:
+        yield "it has no selector, and so means no pod"
+        return
+    yield f"its selector: {as_text(selector) or 'empty, which means every pod of the namespace'}"
+    expressions = (one.key or "" for one in selector.match_expressions or ())
+    yield from labels_there((*(selector.match_labels or {}), *expressions), budget.there)
+
+
+def as_text(selector: LabelSelector | None) -> str:
+    """As kubectl takes it: `app=web,tier in (a,b)`; empty for one that is empty, or that kubectl cannot say."""
+    if selector is None:
+        return ""
+    equal = [f"{key}={value}" for key, value in sorted((selector.match_labels or {}).items())]
+    expressions = [_requirement(one) for one in selector.match_expressions or ()]
+    return ",".join((*equal, *expressions)) if all(expressions) else ""
+
+
+def _requirement(one: LabelRequirement) -> str:
+    key, values = one.key or "", ",".join(sorted(one.values or ()))
+    words = {"In": f"{key} in ({values})", "NotIn": f"{key} notin ({values})", "Exists": key, "DoesNotExist": f"!{key}"}
+    return words.get(one.operator or "", "")
+
+
+def fewest_allowed(budgets: Iterable[Budget]) -> Budget | None:
+    """The budget that allows the fewest evictions, of those that are about any pod."""
+    about = [one for one in budgets if one.seen and one.status.expected_pods]
+    return min(about, key=lambda one: one.status.disruptions_allowed or 0, default=None)
+
+
+def tightest(budgets: Iterable[Budget]) -> Budget | None:
+    """The budget with the fewest healthy pods to spare."""
+    return min((one for one in budgets if one.seen), key=lambda one: -one.missing, default=None)
 
 
 def measure(expectation: DisruptionBudgets, budgets: Sequence[Budget], findings: Findings) -> None:

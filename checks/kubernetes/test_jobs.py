@@ -1,16 +1,33 @@
 """The jobs of a cluster."""
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 
 from opscheck import Findings, Observe
-from opscheck.systems.kubernetes.batch import Job, ListCronJobs, ListJobs
+from opscheck.systems.kubernetes.batch import (
+    CronJob,
+    Job,
+    ListCronJobs,
+    ListJobs,
+    cronjob_of,
+    described_failure,
+    failed,
+    newest_runs,
+    rerun_facts,
+    started,
+    succeeded,
+)
+from opscheck.systems.kubernetes.containers import Reported, containers, described_end
 from opscheck.systems.kubernetes.jobs import JobsComplete
-from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.readings.jobs import Around, failed, longest_run, troubles
-from opscheck.systems.kubernetes.selection import count_matches, listed, listed_aside, matching
-from opscheck.systems.kubernetes.troubles import tell
+from opscheck.systems.kubernetes.objects import Condition, condition
+from opscheck.systems.kubernetes.owners import controller, owner_reference
+from opscheck.systems.kubernetes.pod_status import has_ended, phase
+from opscheck.systems.kubernetes.pods import ListPods, Pod
+from opscheck.systems.kubernetes.selection import Beside, count_matches, listed, listed_aside, matching
+from opscheck.systems.kubernetes.troubles import Trouble, tell
 from opscheck.systems.kubernetes.warnings import Warnings
+from opscheck.systems.kubernetes.words import message, messages, span
 
 
 def test_the_jobs_do_their_work(expectation: JobsComplete, observe: Observe, findings: Findings) -> None:
@@ -27,6 +44,175 @@ def test_the_jobs_do_their_work(expectation: JobsComplete, observe: Observe, fin
     warnings = Warnings(expectation, observe)
     for trouble in troubles(expectation, jobs, around, observe.now):
         tell(findings, expectation, trouble, warnings)
+
+
+@dataclass(frozen=True)
+class Around:
+    """What is around the selected jobs."""
+
+    jobs: Sequence[Job]
+    """All jobs that were listed, the selected ones too."""
+    cronjobs: Sequence[CronJob]
+    pods: Beside[Pod] = field(default_factory=Beside)
+
+
+def troubles(expectation: JobsComplete, jobs: Iterable[Job], around: Around, now: datetime) -> Iterator[Trouble]:
+    """What is wrong with the selected `jobs`, in their order."""
+    for trouble in _troubles(expectation, jobs, around, now):
+        of = owner_reference(expectation.target, trouble.about)
+        yield replace(trouble, facts={"job": trouble.about.name, **trouble.facts}, because=(of,) if of else ())
+
+
+def _troubles(expectation: JobsComplete, jobs: Iterable[Job], around: Around, now: datetime) -> Iterator[Trouble]:
+    successes = {(one.namespace, one.name): one.status and one.status.last_successful_time for one in around.cronjobs}
+    newest = {(run.namespace, run.name) for run in newest_runs(around.jobs)}
+    pods = around.pods
+    for job in jobs:
+        if job.is_terminating or succeeded(job):
+            continue
+        if (failure := failed(job)) is None:
+            yield from _unfinished(expectation, job, pods, now)
+        elif cronjob_of(job):
+            later = successes.get((job.namespace, cronjob_of(job)))
+            if (job.namespace, job.name) in newest and not _is_before(failure.last_transition_time, later):
+                yield _failure(job, failure, pods, now)
+        elif not _is_forgotten(expectation, failure, now):
+            yield _failure(job, failure, pods, now)
+
+
+def is_suspended(job: Job) -> bool:
+    """True while somebody holds it back."""
+    return bool(job.spec and job.spec.suspend)
+
+
+def _is_before(failure: datetime | None, success: datetime | None) -> bool:
+    return failure is not None and success is not None and failure < success
+
+
+def _is_forgotten(expectation: JobsComplete, failure: Condition, now: datetime) -> bool:
+    at, limit = failure.last_transition_time, expectation.forget_after
+    return limit is not None and at is not None and (now - at).total_seconds() > limit
+
+
+def _failure(job: Job, failure: Condition, pods: Beside[Pod], now: datetime) -> Trouble:
+    told = [*messages(failure.message)]
+    facts: dict[str, str] = {}
+    if (bad := _failed_pod(job, pods.items)) is not None:
+        pod, container = bad
+        told.append(f"pod {pod.name}: {_described_pod(pod, container, now)}")
+        facts = {"failed_pod": pod.name} | ({"container": container.name} if container else {})
+    else:
+        told.append(pods.unread or "none of its failed pods is there any more; their logs are where logs are collected")
+    return Trouble(
+        job,
+        described_failure(job, failure, now),
+        "complete",
+        failure.last_transition_time,
+        tuple(told),
+        facts | _again(job),
+    )
+
+
+def _again(job: Job) -> dict[str, str]:
+    cronjob = cronjob_of(job)
+    return rerun_facts(cronjob) if cronjob else {"unowned": job.name}
+
+
+def _failed_pod(job: Job, pods: Iterable[Pod]) -> tuple[Pod, Reported | None] | None:
+    """The newest of its pods that failed, and its container that ended badly."""
+    # A pod that restarts its containers itself (restartPolicy OnFailure) may be there and not have failed.
+    ended = [(pod, _ended_badly(pod)) for pod in pods_of(job, pods)]
+    bad = [(pod, container) for pod, container in ended if container is not None or phase(pod) == "Failed"]
+    return max(bad, key=lambda one: (_born(one[0]), one[0].name), default=None)
+
+
+def _ended_badly(pod: Pod) -> Reported | None:
+    ends = ((container, container.last_end) for container in containers(pod))
+    return next((container for container, end in ends if end is not None and end.exit_code), None)
+
+
+def _described_pod(pod: Pod, container: Reported | None, now: datetime) -> str:
+    if container is not None:
+        return f"container {container.name}, {described_end(container, now)}"
+    said = message(pod.status and pod.status.message)
+    reason = (pod.status and pod.status.reason) or "Failed"
+    return f"{reason}: {said}" if said else reason
+
+
+def _born(pod: Pod) -> float:
+    return pod.created.timestamp() if pod.created else 0.0
+
+
+def pods_of(job: Job, pods: Iterable[Pod]) -> Iterator[Pod]:
+    """The pods that it made; those of a predecessor of the same name are not its own."""
+    for pod in pods:
+        owner = controller(pod)
+        if owner and owner.kind == "Job" and (pod.namespace, owner.name) == (job.namespace, job.name):
+            born, made = job.created, pod.created
+            if born is None or made is None or made >= born:
+                yield pod
+
+
+def _unfinished(expectation: JobsComplete, job: Job, pods: Beside[Pod], now: datetime) -> Iterator[Trouble]:
+    if is_suspended(job):
+        yield from _suspended(expectation, job, now)
+        return
+    since, limit = started(job), timedelta(seconds=expectation.max_runtime)
+    if since is None or now - since <= limit:
+        return
+    slow = min((pod for pod in pods_of(job, pods.items) if not has_ended(pod)), key=lambda pod: pod.name, default=None)
+    yield Trouble(
+        job,
+        f"not finished after {span(since, now)}, pods: {', '.join(_progress(job))}{_unlimited(job)}",
+        f"finished within {expectation.max_runtime}",
+        since + limit,
+        (f"pod {slow.name}: {_state(slow)}" if slow else pods.unread or "no pod of it is there",),
+        {"slow_pod": slow.name} if slow else {},
+    )
+
+
+def _progress(job: Job) -> Iterator[str]:
+    status = job.status
+    yield f"{(status and status.active) or 0} active"
+    yield f"{(status and status.succeeded) or 0} succeeded"
+    yield f"{(status and status.failed) or 0} failed"
+
+
+def _unlimited(job: Job) -> str:
+    return "; no activeDeadlineSeconds ends it" if job.spec and job.spec.active_deadline_seconds is None else ""
+
+
+def _state(pod: Pod) -> str:
+    waits = next((one for one in containers(pod) if one.waiting_reason), None)
+    if waits is not None:
+        return f"{phase(pod)}, container {waits.name} waits ({waits.waiting_reason})"
+    return phase(pod)
+
+
+def _suspended(expectation: JobsComplete, job: Job, now: datetime) -> Iterator[Trouble]:
+    if expectation.allow_suspended:
+        return
+    held = condition(job.status and job.status.conditions, "Suspended")
+    since = (held.last_transition_time if held and held.status == "True" else None) or job.created
+    if since is not None and (now - since).total_seconds() > expectation.grace:
+        yield Trouble(
+            job,
+            f"suspended for {span(since, now)}",
+            f"suspended for {expectation.grace} at most",
+            since,
+            facts={"suspended": job.name},
+        )
+
+
+def longest_run(jobs: Iterable[Job], now: datetime) -> tuple[Job, float] | None:
+    """The job that runs longest now, and for how many seconds; None when none runs."""
+    runs = [
+        (job, (now - since).total_seconds())
+        for job in jobs
+        if not (job.is_terminating or succeeded(job) or failed(job) or is_suspended(job))
+        and (since := started(job)) is not None
+    ]
+    return max(runs, key=lambda run: (run[1], run[0].namespace, run[0].name), default=None)
 
 
 def measure_jobs(expectation: JobsComplete, jobs: Sequence[Job], now: datetime, findings: Findings) -> None:

@@ -1,13 +1,30 @@
 """The quotas of a cluster's namespaces."""
 
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from fnmatch import fnmatchcase
+
 from opscheck import Findings, Observe
-from opscheck.core.observation import CouldNotObserve
-from opscheck.systems.kubernetes.quotas import ListQuotas, Quotas
-from opscheck.systems.kubernetes.readings.quotas import never_counted, shortage, unmatched, usage
+from opscheck.core.observation import CouldNotObserve, Problem
+from opscheck.core.units import format_value, worst
+from opscheck.systems.kubernetes.quantities import parse_quantity
+from opscheck.systems.kubernetes.quotas import ListQuotas, Quotas, QuotaSpec, QuotaStatus, ResourceQuota
 from opscheck.systems.kubernetes.selection import count_matches, listed, matching
-from opscheck.systems.kubernetes.troubles import tell
+from opscheck.systems.kubernetes.troubles import Trouble, tell
 from opscheck.systems.kubernetes.warnings import Warnings
-from opscheck.systems.kubernetes.words import not_up_to_date
+from opscheck.systems.kubernetes.words import cannot_tell, lasting, longer_than, not_up_to_date
+
+_COUNTED = {
+    "pods",
+    "services",
+    "secrets",
+    "configmaps",
+    "replicationcontrollers",
+    "resourcequotas",
+    "persistentvolumeclaims",
+}
+_ALL = 100.0
 
 
 def test_quotas_have_room(expectation: Quotas, observe: Observe, findings: Findings) -> None:
@@ -39,3 +56,149 @@ def test_quotas_have_room(expectation: Quotas, observe: Observe, findings: Findi
         )
     if (problem := not_up_to_date(found.stale) or unmatched(expectation, matched)) is not None:
         raise CouldNotObserve(next(iter(expectation.looks_at())), problem)
+
+
+@dataclass(frozen=True)
+class Share:
+    """How much of one resource of a quota is used."""
+
+    quota: ResourceQuota
+    resource: str
+    percent: float
+    detail: str
+    """The two numbers, and what the quota is restricted to."""
+
+
+@dataclass
+class Usage:
+    """All that could be judged, and what could not."""
+
+    shares: list[Share] = field(default_factory=list)
+    """The fullest first."""
+    unseen: list[ResourceQuota] = field(default_factory=list)
+    """Those that nobody has counted yet."""
+    stale: dict[str, str] = field(default_factory=dict)
+    """Those whose status is not that of their spec, and why."""
+
+
+def usage(expectation: Quotas, quotas: Iterable[ResourceQuota]) -> Usage:
+    """What is used of every resource that the policy names and a quota limits."""
+    found = Usage()
+    for quota in quotas:
+        if not _status(quota).hard:
+            found.unseen += [quota] if _spec(quota).hard else []
+        elif fault := _judge(expectation, quota, found.shares):
+            found.stale[expectation.subject(quota)] = fault
+    found.shares.sort(key=lambda share: (-share.percent, share.quota.namespace, share.quota.name, share.resource))
+    return found
+
+
+def unmatched(expectation: Quotas, quotas: Iterable[ResourceQuota]) -> Problem | None:
+    """That the policy names resources which none of the quotas limits: nothing would ever be found wrong with them."""
+    limited = {name for quota in quotas for name in (*(_spec(quota).hard or {}), *(_status(quota).hard or {}))}
+    missing = [one for one in expectation.resources if not any(fnmatchcase(name, one) for name in limited)]
+    if not limited or not missing:
+        return None
+    return cannot_tell(
+        f"none of the selected quotas limits {', '.join(missing)}; limited: {', '.join(sorted(limited))}",
+        "correct `resources`, or add the limit to a quota",
+    )
+
+
+def _spec(quota: ResourceQuota) -> QuotaSpec:
+    return quota.spec or QuotaSpec()
+
+
+def _status(quota: ResourceQuota) -> QuotaStatus:
+    return quota.status or QuotaStatus()
+
+
+def _judge(expectation: Quotas, quota: ResourceQuota, shares: list[Share]) -> str:
+    """Add what is used of each resource; return why something could not be told."""
+    enforced, used, asked = _status(quota).hard or {}, _status(quota).used or {}, _spec(quota).hard or {}
+    faults = []
+    for resource in sorted({*enforced, *asked}):
+        if not any(fnmatchcase(resource, pattern) for pattern in expectation.resources):
+            continue
+        outcome = _share(quota, resource, enforced.get(resource), used.get(resource), asked.get(resource))
+        if isinstance(outcome, Share):
+            shares.append(outcome)
+        elif outcome:
+            faults.append(outcome)
+    return "; ".join(faults[:1])
+
+
+def _share(
+    quota: ResourceQuota, resource: str, enforced: str | None, used: str | None, asked: str | None
+) -> Share | str:
+    """How much is used; else why that is not known; empty where it is forbidden or no longer limited."""
+    try:
+        limit = None if enforced is None else parse_quantity(enforced)
+        wanted = None if asked is None else parse_quantity(asked)
+        taken = None if used is None else parse_quantity(used)
+    except ValueError as error:
+        return f"{resource}: {error}"
+    if wanted is not None and wanted != limit:
+        return f"{resource} is {asked} in its spec and {enforced or 'missing'} in its status"
+    if not limit:
+        return ""  # to grant nothing is to forbid it
+    if taken is None:
+        return f"what is used of {resource} has not been counted"
+    return Share(quota, resource, float(taken / limit * 100), f"{used} of {enforced}{_restricted(quota)}")
+
+
+def _restricted(quota: ResourceQuota) -> str:
+    """`, of pods with scope BestEffort`; empty for a quota that counts everything."""
+    selector = _spec(quota).scope_selector
+    scopes = [*(_spec(quota).scopes or ())]
+    for one in (selector and selector.match_expressions) or ():
+        values = f" ({', '.join(one.values)})" if one.values else ""
+        scopes.append(f"{one.scope_name or ''} {one.operator or ''}{values}".strip())
+    return f", scope {' and '.join(scopes)}" if scopes else ""
+
+
+def shortage(expectation: Quotas, share: Share, warnings: Warnings) -> Trouble | None:
+    """That too much of it is used, None within the limits. More than all of a quota is always a violation."""
+    graded, exceeded = expectation.used.severity(share.percent), share.percent > _ALL
+    if graded is None and not exceeded:
+        return None
+    named = float(expectation.used.limit(share.percent)) if graded else _ALL
+    bad = [severity for severity in (graded, expectation.ungraded_severity if exceeded else None) if severity]
+    return Trouble(
+        share.quota,
+        f"{share.resource} {format_value(share.percent, '%')} ({share.detail})",
+        f"at most {format_value(named, '%')}",
+        evidence=warnings.saying(f"exceeded quota: {share.quota.name},", share.quota.namespace),
+        facts={"quota": share.quota.name, **dict(_facts(share.resource))},
+        severity=worst(bad),
+    )
+
+
+def never_counted(expectation: Quotas, quota: ResourceQuota, now: datetime) -> Trouble | None:
+    """That nobody has counted what it limits, once the grace has passed."""
+    if quota.created is None or not longer_than(expectation.grace, quota.created, now):
+        return None
+    return Trouble(
+        quota,
+        f"without any status{lasting(quota.created, now)}",
+        "counted by the quota controller",
+        quota.created,
+        facts={"quota": quota.name},
+    )
+
+
+def _facts(resource: str) -> Iterator[tuple[str, str]]:
+    if resource.startswith("count/"):
+        yield "counted", resource.removeprefix("count/")
+    elif resource in _COUNTED:
+        yield "counted", resource
+    elif resource == "requests.storage" or ".storageclass.storage.k8s.io/" in resource:
+        yield "counted", "persistentvolumeclaims"
+    elif resource.startswith("services."):
+        yield "counted", "services"
+    else:
+        kind, _, name = resource.partition(".")
+        if kind not in {"limits", "requests"}:
+            kind, name = "requests", resource  # `cpu` is short for `requests.cpu`
+        path = name.replace(".", r"\.")
+        yield "columns", f"POD:.metadata.name,TAKES:.spec.containers[*].resources.{kind}.{path}"

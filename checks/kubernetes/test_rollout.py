@@ -1,25 +1,39 @@
 """The rollouts of a cluster."""
 
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+
 from opscheck import Findings, Observe
-from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.readings.rollout_findings import (
-    about,
-    because,
-    evidence,
-    expected,
-    facts,
-    judgeable,
-    least_available,
-    observed,
-    selected,
-    severity,
-    unfinished,
+from opscheck.core.units import Severity
+from opscheck.systems.kubernetes.containers import containers
+from opscheck.systems.kubernetes.objects import Condition, condition
+from opscheck.systems.kubernetes.owners import reference, top_owner
+from opscheck.systems.kubernetes.pod_status import (
+    Kind,
+    Trouble,
+    has_ended,
+    is_ready,
+    not_ready_since,
+    pod_condition,
+    pod_facts,
+    trouble_of,
 )
-from opscheck.systems.kubernetes.remedies import too_few_facts
-from opscheck.systems.kubernetes.rollout import RolloutComplete
-from opscheck.systems.kubernetes.selection import count_matches, listed
+from opscheck.systems.kubernetes.pods import ListPods, Pod
+from opscheck.systems.kubernetes.remedies import place_facts, too_few_facts
+from opscheck.systems.kubernetes.rollout import Gap, Progress, RolloutComplete, gaps, progress_of, told, wanted
+from opscheck.systems.kubernetes.selection import count_matches, listed, matching
 from opscheck.systems.kubernetes.warnings import Warnings
+from opscheck.systems.kubernetes.words import message
 from opscheck.systems.kubernetes.workloads import Workload
+
+_NAMED = 5
+_OF_NO_POD = {Gap.UNSEEN, Gap.PAUSED}
+_NEVER_CAME_UP = {Kind.CRASH, Kind.CANNOT_START}
+_CONDITIONS = {"Available", "Progressing", "ReplicaFailure"}
+_ON_A_NODE = {Kind.UNREADY, Kind.NODE_LOST, Kind.STUCK}
 
 
 def test_rollouts_are_complete(expectation: RolloutComplete, observe: Observe, findings: Findings) -> None:
@@ -49,6 +63,380 @@ def test_rollouts_are_complete(expectation: RolloutComplete, observe: Observe, f
             about=about(expectation, progress),
             because=because(expectation, rollout),
         )
+
+
+class Owned:
+    """The pods that were listed, by what controls them and by where they are."""
+
+    def __init__(self, pods: Iterable[Pod]) -> None:
+        self._by_owner: dict[tuple[str, str], list[Pod]] = defaultdict(list)
+        self._on_node: dict[str, list[Pod]] = defaultdict(list)
+        for pod in sorted(pods, key=lambda pod: (pod.namespace, pod.name)):
+            self._by_owner[pod.namespace, top_owner(pod)].append(pod)
+            if not has_ended(pod):
+                self._on_node[pod.node].append(pod)
+
+    def of(self, progress: Progress) -> tuple[Pod, ...]:
+        """
+        The pods that the workload made.
+
+        By their owner and not by the selector alone: those of two workloads may overlap.
+        """
+        return tuple(self._by_owner[progress.workload.namespace, progress.name])
+
+    def nothing_is_ready_on(self, node: str) -> bool:
+        """True when several pods were listed on a node and none of them is ready. A single one proves nothing."""
+        there = self._on_node[node]
+        return len(there) > 1 and not any(is_ready(pod) for pod in there)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A workload and its pods at one moment."""
+
+    progress: Progress
+    pods: tuple[Pod, ...]
+    now: datetime
+    grace: timedelta
+
+    @cached_property
+    def unready(self) -> tuple[Pod, ...]:
+        """Those that are not ready and should be, and those whose place is taken until they are gone."""
+        return tuple(pod for pod in self.pods if self._is_short(pod))
+
+    def _is_short(self, pod: Pod) -> bool:
+        if pod.is_terminating:
+            # Another pod of a deployment takes over at once; a stateful set and a daemon set wait.
+            return self.progress.kind != "deployment" and pod.deletion_due is not None and pod.deletion_due < self.now
+        return not has_ended(pod) and not is_ready(pod)
+
+    @cached_property
+    def troubles(self) -> tuple[Trouble, ...]:
+        """What is wrong with them, without any grace, for that something is wrong is known; else with the others."""
+        found = [trouble_of(pod, self.now, 0) for pod in self.unready or self.pods]
+        return tuple(trouble for trouble in found if trouble is not None)
+
+    def overdue(self, *, allow_paused: bool) -> "Overdue | None":
+        """What the workload has lacked for longer than its grace; None while it is done, or on its way."""
+        found = (self._held_up(gap) for gap in gaps(self.progress, allow_paused=allow_paused))
+        return next((late for late in found if late is not None), None)
+
+    def _held_up(self, gap: Gap) -> "Overdue | None":
+        written = self.progress.workload.metadata
+        spec_written = (written and written.spec_written) or None
+        match gap:
+            case Gap.FAILED:
+                return Overdue(gap, self.progress.since("Progressing", "False"))  # its own deadline was its grace
+            case Gap.UNSEEN:
+                never = not self.progress.observed_generation
+                return self._late(gap, self.progress.workload.created if never else spec_written)
+            case Gap.PAUSED:
+                return self._late(gap, self.progress.since("Progressing", "Unknown") or spec_written)
+            case Gap.MISPLACED:
+                return self._late(gap, (written and written.status_written) or None)
+        return self._short(gap)
+
+    def _short(self, gap: Gap) -> "Overdue | None":
+        if self._settles():
+            return None
+        held_up = [*self._reported(), *self._overdue_pods()]
+        return Overdue(gap, min(held_up)) if held_up else self._late(gap, max(self._signs(), default=None))
+
+    def _settles(self) -> bool:
+        """True while enough of its pods are ready, but some not yet for `minReadySeconds`: until then none counts."""
+        span = timedelta(seconds=self.progress.min_ready_seconds)
+        ready = sum(is_ready(pod) for pod in self.pods)
+        return ready >= self.progress.wanted and any(self.now - since < span for since in self._became_ready())
+
+    def _reported(self) -> Iterator[datetime]:
+        """Since when its own conditions have said for too long that it is held up."""
+        for kind, status in (("Available", "False"), ("ReplicaFailure", "True"), ("Progressing", "False")):
+            since = self.progress.since(kind, status)
+            if since is not None and self.now - since > self.grace:
+                yield since
+
+    def _overdue_pods(self) -> Iterator[datetime]:
+        """Since when those of its pods are not ready that have not been for too long."""
+        for pod in self.unready:
+            since = pod.deletion_due or not_ready_since(pod)
+            if since is not None and self.now - since > self.grace:
+                yield since
+            # One that crashes in a loop may be ready in between, and so is never unready for long.
+            elif (trouble := trouble_of(pod, self.now, self.grace.total_seconds())) is not None:
+                yield trouble.since or since or self.now
+
+    def _became_ready(self) -> Iterator[datetime]:
+        for pod in self.pods:
+            ready = pod_condition(pod, "Ready")
+            if is_ready(pod) and ready and ready.last_transition_time:
+                yield ready.last_transition_time
+
+    def _signs(self) -> Iterator[datetime]:
+        """When something about it changed: while that goes on, it is on its way."""
+        written = self.progress.workload.metadata
+        times = [self.progress.workload.created, *self._became_ready(), *map(not_ready_since, self.unready)]
+        times += [written.spec_written, written.status_written] if written else []
+        times += [time for found in self.progress.conditions if found.type in _CONDITIONS for time in _times(found)]
+        for pod in self.pods:
+            times += [pod.created, pod.deletion_due]
+        yield from (time for time in times if time is not None)
+
+    def _late(self, gap: Gap, since: datetime | None) -> "Overdue | None":
+        # What has no time is not given the benefit of one.
+        return None if since is not None and self.now - since <= self.grace else Overdue(gap, since)
+
+    def nodes_to_blame(self, gap: Gap, owned: Owned) -> frozenset[str]:
+        """
+        The nodes that account for every pod that is missing; none where a pod has a reason of its own.
+
+        A daemon set calls its pod on a lost node misplaced: it tolerates that the node is unreachable, but not the
+        taint that keeps new pods away from there.
+        """
+        faults = {trouble.pod.name: trouble.kind for trouble in self.troubles}
+        lacking = self.progress.misplaced if gap is Gap.MISPLACED else self.progress.missing
+        if not self.unready or len(self.unready) < lacking:
+            return frozenset()
+        if all(faults.get(pod.name) in _ON_A_NODE and _is_lost(pod, faults, owned) for pod in self.unready):
+            return frozenset(pod.node for pod in self.unready)
+        return frozenset()
+
+
+@dataclass(frozen=True)
+class Overdue:
+    """What a workload lacks for longer than its grace, and since when, where anything says so."""
+
+    gap: Gap
+    since: datetime | None
+
+
+def _is_lost(pod: Pod, faults: dict[str, Kind], owned: Owned) -> bool:
+    if not pod.node:
+        return False
+    lost = faults.get(pod.name) is Kind.NODE_LOST or _was_marked_unready(pod)
+    return lost or owned.nothing_is_ready_on(pod.node)
+
+
+def _was_marked_unready(pod: Pod) -> bool:
+    """
+    True when the node controller took the pod's readiness, and not the kubelet.
+
+    It does so when a node stops reporting, and leaves the last report of the containers as it was.
+    """
+    ready = pod_condition(pod, "Ready")
+    running = [container for container in containers(pod) if not container.init]
+    if ready is None or ready.status == "True" or ready.reason == "ReadinessGatesNotReady":
+        return False
+    return bool(running) and all(container.status.ready for container in running)
+
+
+def _times(found: Condition) -> tuple[datetime | None, datetime | None]:
+    return found.last_transition_time, found.last_update_time
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """A workload that is not rolled out, and should be by now."""
+
+    standing: Standing
+    overdue: Overdue
+    owned: Owned
+
+    @property
+    def progress(self) -> Progress:
+        """How far it is."""
+        return self.standing.progress
+
+    @property
+    def faults(self) -> tuple[Trouble, ...]:
+        """What is wrong with its pods, what most of them suffer from first; none where that is not why."""
+        if self.overdue.gap in _OF_NO_POD:
+            return ()
+        alike = [_alike(trouble) for trouble in self.standing.troubles]
+        # Stateful sets wait for the first pod that is not ready, whatever the others suffer from.
+        if self.progress.in_order:
+            return tuple(sorted(self.standing.troubles, key=lambda trouble: _ordinal(trouble.pod)))
+        return tuple(sorted(self.standing.troubles, key=lambda trouble: -alike.count(_alike(trouble))))
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """The nodes that explain every pod that is missing."""
+        if self.overdue.gap in _OF_NO_POD:
+            return ()
+        return tuple(sorted(self.standing.nodes_to_blame(self.overdue.gap, self.owned)))
+
+
+def judgeable(workloads: Iterable[Workload]) -> tuple[Workload, ...]:
+    """Without those that somebody has deleted, and those that are half written."""
+    return tuple(one for one in workloads if not one.is_terminating and progress_of(one) is not None)
+
+
+def unfinished(
+    expectation: RolloutComplete, workloads: Iterable[Workload], pods: Iterable[Pod], now: datetime
+) -> Iterator[Rollout]:
+    """Those of `workloads` that are not rolled out, and not on their way either."""
+    owned, grace = Owned(pods), timedelta(seconds=expectation.grace)
+    for progress in filter(None, map(progress_of, workloads)):
+        standing = Standing(progress, owned.of(progress), now, grace)
+        overdue = standing.overdue(allow_paused=expectation.allow_paused)
+        if overdue is not None:
+            yield Rollout(standing, overdue, owned)
+
+
+def selected(expectation: RolloutComplete, workloads: Iterable[Workload]) -> tuple[Workload, ...]:
+    """Those that the expectation means, a kind after the other."""
+    return tuple(sorted(matching(expectation, workloads), key=lambda one: type(one).__name__))
+
+
+def least_available(workloads: Iterable[Workload]) -> Progress | None:
+    """The one with the smallest share of the pods it should have; None where none should have any."""
+    wanting = [found for found in map(progress_of, workloads) if found is not None and found.wanted]
+    return min(wanting, key=lambda found: (found.available / found.wanted, found.name), default=None)
+
+
+def severity(expectation: RolloutComplete, rollout: Rollout) -> Severity:
+    """How bad it is: milder while enough pods serve."""
+    return expectation.serving_severity if rollout.progress.serves else expectation.ungraded_severity
+
+
+def observed(rollout: Rollout) -> str:
+    """What is there, which pod says why, and what a person would change: kinds may share a name."""
+    progress = rollout.progress
+    why = (*_refusal(rollout), *_worst_pod(rollout.faults))
+    return "; ".join((told(progress, rollout.overdue.gap), *why, progress.name))
+
+
+def expected(rollout: Rollout) -> str:
+    """What should be there."""
+    return wanted(rollout.progress, rollout.overdue.gap)
+
+
+def _refusal(rollout: Rollout) -> Iterator[str]:
+    if said := _refused(rollout):
+        yield f"pods are refused: {said}"
+
+
+def _refused(rollout: Rollout) -> str:
+    failure = condition(rollout.progress.conditions, "ReplicaFailure")
+    return message(failure.message or failure.reason) if failure and failure.status == "True" else ""
+
+
+def _worst_pod(faults: tuple[Trouble, ...]) -> Iterator[str]:
+    if not faults:
+        return
+    first = faults[0]
+    alike = sum(_alike(trouble) == _alike(first) for trouble in faults) - 1
+    others = f" (and {alike} more like it)" if alike else ""
+    yield f"pod {first.pod.name}{others}: {first.observed}"
+
+
+def _alike(trouble: Trouble) -> tuple[object, ...]:
+    return trouble.kind, trouble.container and trouble.container.name
+
+
+def _ordinal(pod: Pod) -> tuple[int, str]:
+    number = pod.name.rpartition("-")[2]
+    return (int(number) if number.isdecimal() else 0), pod.name
+
+
+def evidence(rollout: Rollout) -> Iterator[str]:
+    """What its conditions and its pods say, beside what is told already."""
+    progress, faults = rollout.progress, rollout.faults
+    progressing = condition(progress.conditions, "Progressing")
+    if progressing and progressing.status == "False" and (said := message(progressing.message)):
+        yield said
+    if _blocking(rollout):
+        yield f"OrderedReady: the other pods wait for {_blocking(rollout)}"
+    if faults:
+        yield from faults[0].evidence
+        yield from (f"pod {trouble.pod.name}: {trouble.observed}" for trouble in faults[1:_NAMED])
+        if len(faults) > _NAMED:
+            yield f"and {len(faults) - _NAMED} more pods"
+    elif rollout.overdue.gap is Gap.UNAVAILABLE:
+        ready = sum(is_ready(pod) for pod in rollout.standing.pods)
+        yield f"of its pods {len(rollout.standing.pods)} are there, {ready} of them ready"
+
+
+def _blocking(rollout: Rollout) -> str:
+    """The pod that the others of a stateful set wait for."""
+    progress, faults = rollout.progress, rollout.faults
+    waits = rollout.overdue.gap is Gap.OUTDATED or len(rollout.standing.pods) < progress.wanted
+    return faults[0].pod.name if progress.in_order and faults and waits else ""
+
+
+def about(expectation: RolloutComplete, progress: Progress) -> str:
+    """The workload, as other findings name it."""
+    return reference(expectation.target, progress.kind, progress.workload.name, progress.workload.namespace)
+
+
+def because(expectation: RolloutComplete, rollout: Rollout) -> tuple[str, ...]:
+    """The nodes that explain every pod that is missing, as other findings name them."""
+    return tuple(reference(expectation.target, "node", name) for name in rollout.nodes)
+
+
+def facts(expectation: RolloutComplete, rollout: Rollout) -> dict[str, str]:
+    """What commands may name of this finding; by what is missing, the wrong ones leave themselves out."""
+    target, progress = expectation.target, rollout.progress
+    known = place_facts(target, progress.workload.namespace)
+    if rollout.faults:
+        known |= pod_facts(target, rollout.faults[0].pod) | dict(_of_pod(rollout.faults[0]))
+    return known | dict(_of_workload(rollout))
+
+
+def _of_pod(fault: Trouble) -> Iterator[tuple[str, str]]:
+    if fault.container:
+        yield "container", fault.container.name
+    match fault.kind:
+        case Kind.CRASH:
+            yield "crashed", fault.pod.name
+        case Kind.UNREADY:
+            yield "unready", fault.pod.name
+        case Kind.UNSCHEDULED:
+            yield "unscheduled", fault.pod.name
+        case Kind.STUCK:
+            yield "stuck", fault.pod.name
+        case Kind.NODE_LOST if fault.node:
+            yield "lost_node", fault.node
+
+
+def _of_workload(rollout: Rollout) -> Iterator[tuple[str, str]]:
+    progress, gap = rollout.progress, rollout.overdue.gap
+    yield "workload", progress.name
+    if not progress.on_delete:
+        yield "rolling", progress.name
+    match gap:
+        case Gap.UNSEEN:
+            yield "unseen", progress.name
+        case Gap.PAUSED:
+            yield "paused", progress.name
+        case Gap.MISPLACED:
+            yield from (("misplaced", progress.name), *(("lost_node", name) for name in rollout.nodes[:1]))
+        case _:
+            yield from _of_shortage(rollout)
+
+
+def _of_shortage(rollout: Rollout) -> Iterator[tuple[str, str]]:
+    progress, gap, faults = rollout.progress, rollout.overdue.gap, rollout.faults
+    kind = faults[0].kind if faults else None
+    if refused := _refused(rollout):
+        yield from _of_refusal(rollout, refused)
+    elif rollout.nodes:
+        yield "lost_node", rollout.nodes[0]
+    elif gap in {Gap.FAILED, Gap.OUTDATED, Gap.LEFT_OVER} or kind in _NEVER_CAME_UP:
+        yield "failed_rollout", progress.name
+    elif kind is Kind.UNREADY:
+        yield "unready_rollout", progress.name
+    if gap is Gap.OUTDATED and kind in {Kind.CRASH, Kind.CANNOT_START, Kind.UNREADY} and (pod := _blocking(rollout)):
+        # What is broken is not replaced by what mends it: kubernetes/kubernetes#67250.
+        yield "blocking", pod
+
+
+def _of_refusal(rollout: Rollout, said: str) -> Iterator[tuple[str, str]]:
+    if "exceeded quota" in said:
+        yield "over_quota", rollout.progress.name
+        if fitting := len(rollout.standing.pods):
+            yield "fitting", str(fitting)
+    else:
+        yield "refused", rollout.progress.name
 
 
 def workloads(expectation: RolloutComplete, observe: Observe) -> tuple[Workload, ...]:

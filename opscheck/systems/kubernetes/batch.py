@@ -1,14 +1,20 @@
 """TODO."""
 
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import final
 
 from msgspec.structs import force_setattr
 
 from opscheck.core.query import Timestamp
+from opscheck.core.words import counted
 from opscheck.systems.kubernetes.lists import ListObjects
-from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Part
+from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Part, condition
+from opscheck.systems.kubernetes.owners import controller
 from opscheck.systems.kubernetes.scripts import flaws, script_of
+from opscheck.systems.kubernetes.words import span
 
 
 @final
@@ -152,3 +158,87 @@ class ListJobs(ListObjects[Job], name="kubernetes.jobs", resource="jobs.v1.batch
 @dataclass(frozen=True)
 class ListCronJobs(ListObjects[CronJob], name="kubernetes.cronjobs", resource="cronjobs.v1.batch", called="cron jobs"):
     """Every cron job there."""
+
+
+# Complete and Failed come when the last pod has ended; the other two as soon as that is decided.
+_SUCCEEDED = ("Complete", "SuccessCriteriaMet")
+_FAILED = ("Failed", "FailureTarget")
+_LONGEST_NAME = 63
+_BY_HAND = "-by-hand"
+
+
+def succeeded(job: Job) -> bool:
+    """True when it is complete, however many of its pods failed on the way."""
+    return _holding(job, ("Complete",)) is not None or (
+        _holding(job, ("Failed",)) is None and _holding(job, _SUCCEEDED) is not None
+    )
+
+
+def failed(job: Job) -> Condition | None:
+    """The condition that says that it failed for good; None for one that has not."""
+    return None if succeeded(job) else _holding(job, _FAILED)
+
+
+def started(job: Job) -> datetime | None:
+    """When it was started; when it was made, where that is not known."""
+    return (job.status and job.status.start_time) or job.created
+
+
+def cronjob_of(job: Job) -> str:
+    """The name of the cron job that owns it; empty for others."""
+    owner = controller(job)
+    return (owner.name or "") if owner and owner.kind == "CronJob" else ""
+
+
+def newest_runs(jobs: Iterable[Job]) -> Iterator[Job]:
+    """
+    Of each cron job the newest run that has finished.
+
+    Failed runs stay until a history limit removes them, so that older ones would be news for ever (OSD-14058).
+    """
+    runs: dict[tuple[str, str], list[Job]] = defaultdict(list)
+    for job in jobs:
+        if cronjob_of(job) and not job.is_terminating and (succeeded(job) or failed(job)):
+            runs[job.namespace, cronjob_of(job)].append(job)
+    for finished in runs.values():
+        yield max(finished, key=_by_age)
+
+
+def _by_age(job: Job) -> tuple[float, str]:
+    moment = started(job)
+    return (moment.timestamp() if moment else 0.0, job.name)
+
+
+def described_failure(job: Job, failure: Condition, now: datetime) -> str:
+    """How it failed: `failed 5m ago: BackoffLimitExceeded (7 pods failed, backoffLimit 6)`."""
+    at = failure.last_transition_time
+    ago = f" {span(at, now)} ago" if at else ""
+    notes = ", ".join(_notes(job, failure.reason))
+    return f"failed{ago}: {failure.reason or 'no reason given'}" + (f" ({notes})" if notes else "")
+
+
+def _notes(job: Job, reason: str | None) -> Iterator[str]:
+    spec, status = job.spec, job.status
+    if status and status.failed:
+        yield f"{counted(status.failed, 'pod')} failed"
+    if status and status.failed_indexes:
+        yield f"indexes {status.failed_indexes}"
+    if spec is None:
+        return
+    if reason == "DeadlineExceeded" and spec.active_deadline_seconds is not None:
+        yield f"activeDeadlineSeconds {spec.active_deadline_seconds}"
+    if reason == "BackoffLimitExceeded" and spec.backoff_limit is not None:
+        yield f"backoffLimit {spec.backoff_limit}"
+    if reason in {"FailedIndexes", "MaxFailedIndexesExceeded"} and spec.backoff_limit_per_index is not None:
+        yield f"backoffLimitPerIndex {spec.backoff_limit_per_index}"
+
+
+def _holding(job: Job, kinds: tuple[str, ...]) -> Condition | None:
+    conditions = job.status and job.status.conditions
+    found = (condition(conditions, kind) for kind in kinds)
+    return next((one for one in found if one is not None and one.status == "True"), None)
+
+
+def rerun_facts(cronjob: str) -> dict[str, str]:
+    """What the command that runs a cron job by hand names."""
+    return {"rerun_of": cronjob, "rerun": cronjob[: _LONGEST_NAME - len(_BY_HAND)] + _BY_HAND}

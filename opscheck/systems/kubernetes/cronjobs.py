@@ -1,6 +1,8 @@
 """What can be expected of cron jobs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -9,9 +11,24 @@ from opscheck.core.expectation import Remediation
 from opscheck.core.query import Query
 from opscheck.core.time_zones import TimeZone
 from opscheck.core.units import Duration, Graded, Percentage
-from opscheck.systems.kubernetes.batch import ListCronJobs, ListJobs
+from opscheck.systems.kubernetes.batch import (
+    CronJob,
+    CronJobSpec,
+    CronJobStatus,
+    Job,
+    ListCronJobs,
+    ListJobs,
+    cronjob_of,
+    described_failure,
+    failed,
+    newest_runs,
+    rerun_facts,
+    started,
+)
 from opscheck.systems.kubernetes.remedies import PLACE_FACTS, kubectl
+from opscheck.systems.kubernetes.schedules import Schedule, UnreadableSchedule, read_schedule
 from opscheck.systems.kubernetes.scope import OfKind, Window
+from opscheck.systems.kubernetes.words import lasting
 
 NamePatterns = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
 
@@ -68,3 +85,113 @@ class CronJobsOnTime(OfKind, check="kubernetes.cronjobs"):
         """The jobs too: which of its runs failed, and which still runs."""
         yield from super().aside()
         yield from self.ask(ListJobs)
+
+
+_POLL = 10
+"""The controller may look at a cron job this many seconds after it was due."""
+
+
+def schedule_of(expectation: CronJobsOnTime, cronjob: CronJob) -> Schedule:
+    """Its schedule in its zone. Raises UnreadableSchedule."""
+    spec = spec_of(cronjob)
+    return read_schedule(spec.schedule, spec.time_zone, expectation.time_zone)
+
+
+def is_suspended(cronjob: CronJob) -> bool:
+    """True while it starts no runs."""
+    return bool(spec_of(cronjob).suspend)
+
+
+def last_success(cronjob: CronJob) -> datetime | None:
+    """When its newest successful run ended."""
+    return status_of(cronjob).last_successful_time
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The jobs of one cron job, as far as they are still there and could be read."""
+
+    jobs: Sequence[Job]
+    failure: Job | None
+    """The newest one that has finished, when it failed."""
+    active: str
+    """The oldest one that runs; empty when none does."""
+
+
+def runs_of(cronjob: CronJob, jobs: Iterable[Job]) -> Runs:
+    """Its jobs among `jobs`."""
+    own = [job for job in jobs if (job.namespace, cronjob_of(job)) == (cronjob.namespace, cronjob.name)]
+    failure = next((job for job in newest_runs(own) if failed(job)), None)
+    return Runs(own, failure, _oldest_active(cronjob, own))
+
+
+def _oldest_active(cronjob: CronJob, own: Iterable[Job]) -> str:
+    names = {one.name for one in status_of(cronjob).active or () if one.name}
+    begun = {job.name: moment.timestamp() for job in own if (moment := started(job))}
+    return min(names, key=lambda name: (begun.get(name, float("inf")), name), default="")
+
+
+def remedies(cronjob: CronJob, runs: Runs) -> Iterator[tuple[str, str]]:
+    """What commands may name, beside the cron job itself."""
+    if runs.failure is not None:
+        yield "failed_job", runs.failure.name
+    if is_suspended(cronjob):
+        return
+    if runs.active:
+        yield "active_job", runs.active
+    else:
+        yield from rerun_facts(cronjob.name).items()
+
+
+def what_keeps(expectation: CronJobsOnTime, cronjob: CronJob, runs: Runs, now: datetime) -> str:
+    """What keeps it from success, the nearest cause first."""
+    if is_suspended(cronjob):
+        return "it is suspended"
+    if runs.active:
+        return still_active(cronjob, runs, now)
+    untold = missed(expectation, cronjob, now)
+    condition = failed(runs.failure) if runs.failure else None
+    if runs.failure and condition and not untold:
+        return f"its newest run {runs.failure.name} {described_failure(runs.failure, condition, now)}"
+    return untold or "no run that was started has succeeded"
+
+
+def still_active(cronjob: CronJob, runs: Runs, now: datetime) -> str:
+    """Which run has not ended, since when, and whether it keeps others from starting."""
+    began = next((moment for job in runs.jobs if job.name == runs.active and (moment := started(job))), None)
+    running = lasting(began, now)
+    if spec_of(cronjob).concurrency_policy == "Forbid":
+        return f"{runs.active} runs{running}, and concurrencyPolicy Forbid lets no other start"
+    more = len(status_of(cronjob).active or ()) - 1
+    return f"{runs.active} runs{running}" + (f", and {more} more" if more > 0 else "")
+
+
+def missed(expectation: CronJobsOnTime, cronjob: CronJob, now: datetime) -> str:
+    """Told where runs were due and none was started; empty where they were."""
+    try:
+        schedule = schedule_of(expectation, cronjob)
+    except UnreadableSchedule:
+        return ""
+    last = status_of(cronjob).last_schedule_time
+    counted_from = last or cronjob.created
+    due = schedule.after(counted_from) if counted_from else None
+    if due is None or (now - due).total_seconds() <= expectation.grace:
+        return ""
+    told = f"no run was started since {in_utc(last)}" if last else "no run was ever started"
+    deadline = spec_of(cronjob).starting_deadline_seconds
+    if deadline is not None and deadline < _POLL:
+        return f"{told}; startingDeadlineSeconds {deadline} is shorter than the {_POLL}s between two looks at it"
+    allowed = f" within startingDeadlineSeconds {deadline}" if deadline is not None else ""
+    return f"{told}, though one was due{allowed} at {in_utc(due)}"
+
+
+def in_utc(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M}Z"
+
+
+def spec_of(cronjob: CronJob) -> CronJobSpec:
+    return cronjob.spec or CronJobSpec()
+
+
+def status_of(cronjob: CronJob) -> CronJobStatus:
+    return cronjob.status or CronJobStatus()

@@ -1,11 +1,10 @@
 """TODO."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
-from opscheck.core.words import some_lines
 from opscheck.systems.kubernetes.containers import (
     OUT_OF_MEMORY,
     Reported,
@@ -29,8 +28,6 @@ WAITING_COUNTS_AFTER = timedelta(hours=1)
 """A pod of a job need not be ready, but a container of it that waits this long for whatever reason does not work."""
 # A node that was shut down in an orderly way leaves these behind (kubernetes/kubernetes#113278).
 _SHUT_DOWN = {"Terminated", "Shutdown", "NodeShutdown"}
-_EACH = 10
-"""So many pods that are told as one are named."""
 
 
 class Kind(Enum):
@@ -113,11 +110,11 @@ def has_ended(pod: Pod) -> bool:
 
 def is_ready(pod: Pod) -> bool:
     """True when it takes part in serving."""
-    ready = condition(pod, "Ready")
+    ready = pod_condition(pod, "Ready")
     return ready is not None and ready.status == "True" and not pod.is_terminating
 
 
-def condition(pod: Pod, kind: str) -> Condition | None:
+def pod_condition(pod: Pod, kind: str) -> Condition | None:
     """The condition of that type."""
     return find_condition(pod.status and pod.status.conditions, kind)
 
@@ -148,7 +145,7 @@ def _stuck(pod: Pod, now: datetime, grace: float) -> Iterator[Trouble]:
 
 def _disrupted(pod: Pod) -> list[str]:
     """Who ended it, where that was no person: the eviction of a node, the scheduler, the garbage collector."""
-    target = condition(pod, "DisruptionTarget")
+    target = pod_condition(pod, "DisruptionTarget")
     if target is None or target.status != "True":
         return []
     said = message(target.message)
@@ -182,7 +179,7 @@ def _ended_badly(container: Reported) -> bool:
 def _failed_at(pod: Pod) -> datetime | None:
     ends = [container.state.terminated for container in containers(pod)]
     times = [ended.finished_at for ended in ends if ended and ended.finished_at]
-    moved = condition(pod, "DisruptionTarget") or condition(pod, "Ready")
+    moved = pod_condition(pod, "DisruptionTarget") or pod_condition(pod, "Ready")
     return max(times, default=None) or (moved and moved.last_transition_time) or _started(pod)
 
 
@@ -196,15 +193,15 @@ def _is_forsaken(pod: Pod) -> bool:
 
     Nobody but the node controller leaves a pod so, which gives no reason; the kubelet always gives one.
     """
-    ready, reports = condition(pod, "Ready"), (pod.status and pod.status.container_statuses) or ()
+    ready, reports = pod_condition(pod, "Ready"), (pod.status and pod.status.container_statuses) or ()
     if ready is None or ready.status != "False" or ready.reason or not reports:
         return False
-    together = condition(pod, "ContainersReady")
+    together = pod_condition(pod, "ContainersReady")
     return together is not None and together.status == "True" and all(report.ready for report in reports)
 
 
 def _lost(pod: Pod, now: datetime, grace: float) -> Iterator[Trouble]:
-    ready = condition(pod, "Ready")
+    ready = pod_condition(pod, "Ready")
     since = (ready and ready.last_transition_time) or _started(pod)
     if longer_than(grace, since, now):
         yield Trouble(
@@ -218,14 +215,14 @@ def _lost(pod: Pod, now: datetime, grace: float) -> Iterator[Trouble]:
 
 
 def _is_unscheduled(pod: Pod) -> bool:
-    scheduled = condition(pod, "PodScheduled")
+    scheduled = pod_condition(pod, "PodScheduled")
     if scheduled is not None:
         return scheduled.status == "False"
     return phase(pod) == "Pending" and not pod.node
 
 
 def _unscheduled(pod: Pod, now: datetime, grace: float) -> Iterator[Trouble]:
-    scheduled = condition(pod, "PodScheduled")
+    scheduled = pod_condition(pod, "PodScheduled")
     if scheduled is not None and scheduled.reason == "SchedulingGated":
         return  # somebody holds it back on purpose, such as a queue
     since = (scheduled and scheduled.last_transition_time) or pod.created
@@ -279,7 +276,7 @@ def _crashes(container: Reported, pod: Pod, now: datetime, grace: float) -> Iter
 
 def not_ready_since(pod: Pod) -> datetime | None:
     """Since when it is not ready: since it started where it has never been."""
-    ready = condition(pod, "Ready")
+    ready = pod_condition(pod, "Ready")
     if ready is not None and ready.status != "True" and ready.last_transition_time:
         return ready.last_transition_time
     return _started(pod)
@@ -291,7 +288,7 @@ def _unready(pod: Pod, now: datetime, grace: float) -> Iterator[Trouble]:
     since = not_ready_since(pod)
     if not longer_than(grace, since, now):
         return
-    ready = condition(pod, "Ready")
+    ready = pod_condition(pod, "Ready")
     behind = next((container for container in containers(pod) if _holds_up(container)), None)
     told = [f"container {behind.name} {_how(behind)}"] if behind else []
     told += [message(ready.message)] if ready and ready.reason == "ReadinessGatesNotReady" else []
@@ -338,19 +335,6 @@ def _how(container: Reported) -> str:
     if container.init:
         return "is an init container that still runs"
     return "runs, but its startup probe fails" if container.status.started is False else "runs, but is not ready"
-
-
-def as_one(troubles: tuple[Trouble, ...]) -> Trouble:
-    """Several pods with the same trouble, told as one: the first pod's, with the others beside it."""
-    first = troubles[0]
-    each = some_lines(troubles, lambda trouble: f"{trouble.pod.name}: {trouble.observed}", _EACH)
-    return replace(
-        first,
-        alike=troubles,
-        observed=f"{len(troubles)} pods; the first: {first.observed}",
-        since=min((trouble.since for trouble in troubles if trouble.since), default=None),
-        evidence=(*each, *first.evidence),
-    )
 
 
 def pod_facts(target: KubernetesTarget, pod: Pod) -> dict[str, str]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from fractions import Fraction
 
 from opscheck.systems.kubernetes.objects import Quantities
-from opscheck.systems.kubernetes.pod_status import condition, has_ended
+from opscheck.systems.kubernetes.pod_status import has_ended, pod_condition
 from opscheck.systems.kubernetes.pods import Container, ContainerStatus, Pod
 
 _QUANTITY = re.compile(r"(?P<number>[+-]?(?:\d+(?:\.\d*)?|\.\d+))(?P<unit>[numkMGTPE]|[KMGTPE]i|[eE][+-]?\d{1,2})?")
@@ -89,7 +89,7 @@ def _of_container(container: Container, report: ContainerStatus | None, resource
 
 
 def _resize_is_refused(pod: Pod) -> bool:
-    resize = condition(pod, "PodResizePending")
+    resize = pod_condition(pod, "PodResizePending")
     return resize is not None and resize.reason == "Infeasible"
 
 

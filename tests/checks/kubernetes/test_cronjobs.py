@@ -5,13 +5,13 @@ from datetime import timedelta
 import msgspec
 import pytest
 
+from checks.kubernetes.test_cronjobs import judge_cronjobs, troubles, unjudged
 from opscheck import Severity
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.demo.kubernetes import event, timestamp
 from opscheck.systems.kubernetes.batch import CronJob, ListCronJobs, ListJobs
 from opscheck.systems.kubernetes.cronjobs import CronJobsOnTime
 from opscheck.systems.kubernetes.lists import ObjectList
-from opscheck.systems.kubernetes.readings.cronjobs import judge_cronjobs, troubles, unjudged
 from opscheck.systems.kubernetes.selection import Beside
 from opscheck.testing import expect, judge
 from tests.checks.kubernetes.judging_batch import (

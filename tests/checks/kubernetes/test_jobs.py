@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from checks.kubernetes.test_jobs import Around, troubles
 from opscheck import KubernetesTarget, Severity
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.demo.kubernetes import condition, event, timestamp
@@ -14,7 +15,6 @@ from opscheck.systems.kubernetes.batch import CronJob, Job, ListCronJobs, ListJo
 from opscheck.systems.kubernetes.jobs import JobsComplete
 from opscheck.systems.kubernetes.lists import ObjectList
 from opscheck.systems.kubernetes.pods import ListPods, Pod
-from opscheck.systems.kubernetes.readings.jobs import Around, troubles
 from opscheck.systems.kubernetes.selection import Beside
 from opscheck.testing import expect, judge
 from tests.checks.kubernetes.judging_batch import (

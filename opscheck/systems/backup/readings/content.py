@@ -11,7 +11,7 @@ from opscheck.systems.backup.expectations.content import BackupContent
 from opscheck.systems.backup.expectations.content_remedies import packed, packed_again
 from opscheck.systems.backup.expectations.series import Backup, Series
 from opscheck.systems.backup.readings.stores import address_of
-from opscheck.systems.kubernetes.readings.jobs import rerun_facts
+from opscheck.systems.kubernetes.batch import rerun_facts
 from opscheck.systems.stores.queries.content import EMPTY, TOO_LARGE, Checksum, Content, Flaw
 from opscheck.systems.stores.queries.manifest import ManifestValue
 from opscheck.systems.stores.queries.names import name_template

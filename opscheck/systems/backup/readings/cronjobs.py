@@ -5,9 +5,17 @@ from datetime import datetime, timedelta
 
 from opscheck.systems.backup.expectations.jobs import BackupJobs
 from opscheck.systems.backup.readings.jobs import Fault, Made, Series
-from opscheck.systems.kubernetes.batch import CronJob, CronJobStatus, Job, Scripted
-from opscheck.systems.kubernetes.owners import reference
-from opscheck.systems.kubernetes.readings.cronjobs import (
+from opscheck.systems.kubernetes.batch import (
+    CronJob,
+    CronJobStatus,
+    Job,
+    Scripted,
+    described_failure,
+    failed,
+    started,
+    succeeded,
+)
+from opscheck.systems.kubernetes.cronjobs import (
     Runs,
     is_suspended,
     last_success,
@@ -17,7 +25,7 @@ from opscheck.systems.kubernetes.readings.cronjobs import (
     still_active,
     what_keeps,
 )
-from opscheck.systems.kubernetes.readings.jobs import described_failure, failed, started, succeeded
+from opscheck.systems.kubernetes.owners import reference
 from opscheck.systems.kubernetes.remedies import place_facts
 from opscheck.systems.kubernetes.warnings import Warnings
 

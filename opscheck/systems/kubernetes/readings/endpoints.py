@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from opscheck.systems.kubernetes.containers import containers, crashes_in_a_loop
-from opscheck.systems.kubernetes.pod_status import condition, has_ended, is_ready
+from opscheck.systems.kubernetes.pod_status import has_ended, is_ready, pod_condition
 from opscheck.systems.kubernetes.pods import Pod
 from opscheck.systems.kubernetes.services import EndpointSlice, Service, ServicePort
 from opscheck.systems.kubernetes.workloads import Deployment, StatefulSet
@@ -172,5 +172,5 @@ def fell_below(least: int, behind: Behind, now: datetime) -> datetime | None:
 
 
 def _ready_changed(pod: Pod) -> datetime | None:
-    ready = condition(pod, "Ready")
+    ready = pod_condition(pod, "Ready")
     return ready and ready.last_transition_time

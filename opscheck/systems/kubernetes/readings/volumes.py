@@ -7,7 +7,7 @@ from datetime import datetime
 from opscheck.core.units import format_duration
 from opscheck.systems.kubernetes.objects import Condition
 from opscheck.systems.kubernetes.owners import ROLLED_OUT, reference, top_owner
-from opscheck.systems.kubernetes.pod_status import condition, has_ended
+from opscheck.systems.kubernetes.pod_status import has_ended, pod_condition
 from opscheck.systems.kubernetes.pods import Pod
 from opscheck.systems.kubernetes.target import KubernetesTarget
 from opscheck.systems.kubernetes.troubles import Trouble
@@ -160,7 +160,7 @@ def _first_asked(claim: PersistentVolumeClaim, pods: tuple[Pod, ...]) -> datetim
 def _unscheduled(pods: Iterable[Pod]) -> Iterator[str]:
     """Why the scheduler finds no node for them."""
     for pod in pods:
-        found = condition(pod, "PodScheduled")
+        found = pod_condition(pod, "PodScheduled")
         if found is not None and found.status == "False":
             yield f"pod {pod.name}: {message(found.message)}"
 

@@ -20,7 +20,7 @@ from opscheck.systems.kubernetes.workloads import Deployment
 from opscheck.testing import expect
 from tests.checks.kubernetes.judging_pods import NOW, TARGET, ago
 from tests.checks.kubernetes.judging_services import expectation_of
-from tests.systems.kubernetes.readings.test_pods import pods
+from tests.checks.kubernetes.test_pods_properties import pods
 
 TIMES = st.integers(-600, 7200).map(lambda seconds: timestamp(ago(seconds=seconds)))
 NAMES = st.sampled_from(["web", "api"])

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from checks.kubernetes.test_disruption import as_text
 from opscheck.core.observation import CouldNotObserve
 from opscheck.demo.kubernetes import condition, pod, policies
 from opscheck.systems.kubernetes.autoscaling import Autoscaling
 from opscheck.systems.kubernetes.disruption import DisruptionBudgets
 from opscheck.systems.kubernetes.objects import LabelRequirement, LabelSelector
 from opscheck.systems.kubernetes.quotas import Quotas
-from opscheck.systems.kubernetes.readings.disruption import as_text
 from tests.checks.kubernetes.judging_pods import ago
 from tests.checks.kubernetes.judging_policies import judged
 

@@ -6,22 +6,23 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opscheck import KubernetesTarget
-from opscheck.demo.kubernetes import condition, pod, termination, timestamp
-from opscheck.systems.kubernetes.containers import containers, restarts_within
-from opscheck.systems.kubernetes.pod_status import trouble_of
-from opscheck.systems.kubernetes.pods import Pod, PodsHealthy
-from opscheck.systems.kubernetes.readings.findings import (
+from checks.kubernetes.test_pods import (
     about,
     because,
     facts,
     most_restarts,
     observed,
     out_of_memory_pods,
+    seen_instead,
+    select_pods,
     subject,
     troubles,
 )
-from opscheck.systems.kubernetes.readings.selection import seen_instead, select_pods
+from opscheck import KubernetesTarget
+from opscheck.demo.kubernetes import condition, pod, termination, timestamp
+from opscheck.systems.kubernetes.containers import containers, restarts_within
+from opscheck.systems.kubernetes.pod_status import trouble_of
+from opscheck.systems.kubernetes.pods import Pod, PodsHealthy
 from opscheck.systems.kubernetes.remedies import too_few_facts
 from opscheck.testing import expect
 

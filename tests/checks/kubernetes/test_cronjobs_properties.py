@@ -6,10 +6,10 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from checks.kubernetes.test_cronjobs import judge_cronjobs, troubles, unjudged
 from opscheck.demo.kubernetes import timestamp
 from opscheck.systems.kubernetes.batch import CronJob, Job
 from opscheck.systems.kubernetes.cronjobs import CronJobsOnTime
-from opscheck.systems.kubernetes.readings.cronjobs import judge_cronjobs, troubles, unjudged
 from opscheck.systems.kubernetes.selection import Beside
 from opscheck.testing import expect
 from tests.checks.kubernetes.judging_batch import (
