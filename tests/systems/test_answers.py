@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from opscheck.systems.host.queries import DiskAnswer, DiskUse, Filesystem, Inodes
+from opscheck.systems.host.disk import DiskAnswer, DiskUse, Filesystem, Inodes
 from opscheck.systems.postgres.connections import Holder, Occupancy, Refusal, RefusedBy, Sessions, SessionsAnswer, Share
 from opscheck.systems.tls.queries.certificates import Certificate
 from opscheck.systems.tls.queries.files import (

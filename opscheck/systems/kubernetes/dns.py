@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 from opscheck.core.expectation import Remediation
 from opscheck.core.query import Query
 from opscheck.core.units import Duration, Graded, Timeout
-from opscheck.systems.host.queries import ResolveName
+from opscheck.systems.host.name_resolution import ResolveName
 from opscheck.systems.host.target import HostTarget
 from opscheck.systems.kubernetes.remedies import PLACE_FACTS, kubectl
 from opscheck.systems.kubernetes.scope import EVERY_NAMESPACE, InCluster, Namespace

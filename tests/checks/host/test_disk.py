@@ -12,9 +12,8 @@ from opscheck import HostTarget, Severity
 from opscheck.core.findings import Findings
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.templates import expectation_facts, render
-from opscheck.systems.host.expectations import HostDisk
+from opscheck.systems.host.disk import DiskAnswer, Filesystem, HostDisk, Inodes
 from opscheck.systems.host.probe import open_session
-from opscheck.systems.host.queries import DiskAnswer, Filesystem, Inodes
 from opscheck.testing import expect, judge
 
 HERE = HostTarget(kind="host", uri="local://")

@@ -8,7 +8,7 @@ from opscheck import Findings, HostTarget, KubernetesTarget, Severity
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.templates import malformed, unknown_names
 from opscheck.demo.kubernetes import endpoint, endpoint_slice
-from opscheck.systems.host.queries import Resolution, ResolveName
+from opscheck.systems.host.name_resolution import Resolution, ResolveName
 from opscheck.systems.kubernetes.dns import NamesResolve
 from opscheck.systems.kubernetes.services import ListEndpointSlices, ListServices
 from opscheck.testing import judge

@@ -22,8 +22,7 @@ from opscheck.systems.backup.queries.tools import (
     ReadBarman,
     ReadPgbackrest,
 )
-from opscheck.systems.host.commands import Finished
-from opscheck.systems.host.scripts import KILLED, NOT_FOUND
+from opscheck.systems.host.probe.commands import KILLED, NOT_FOUND, Finished
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from opscheck.core.observation import CouldNotObserve
 from opscheck.core.units import format_duration
 from opscheck.core.words import MOST, some
-from opscheck.systems.host.queries import Resolution
+from opscheck.systems.host.name_resolution import Resolution
 from opscheck.systems.kubernetes.dns import NamesResolve
 from opscheck.systems.kubernetes.owners import reference
 from opscheck.systems.kubernetes.remedies import place_facts

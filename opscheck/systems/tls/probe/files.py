@@ -9,8 +9,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from opscheck.core.observation import ProbeError, ProblemKind
-from opscheck.systems.host.commands import MOST_OUTPUT
-from opscheck.systems.host.scripts import NOT_FOUND
+from opscheck.systems.host.probe.commands import MOST_OUTPUT, NOT_FOUND
 from opscheck.systems.tls.probe.formats import Content, Kind, read_der, read_pem, read_pkcs12
 from opscheck.systems.tls.queries.files import (
     LARGEST_FILE,

@@ -22,9 +22,8 @@ from cryptography.hazmat.primitives.serialization import (
 
 from opscheck import HostTarget
 from opscheck.core.observation import ProbeError, ProblemKind
-from opscheck.systems.host import commands
-from opscheck.systems.host.commands import Finished
-from opscheck.systems.host.probe import HostSession, open_session
+from opscheck.systems.host.probe import HostSession, commands, open_session
+from opscheck.systems.host.probe.commands import Finished
 from opscheck.systems.tls.probe import files as certificate_files
 from opscheck.systems.tls.probe.files import read_certificate_files
 from opscheck.systems.tls.queries.files import (

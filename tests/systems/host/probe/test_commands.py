@@ -9,7 +9,7 @@ from time import monotonic
 
 import pytest
 
-from opscheck.systems.host.commands import MOST_OUTPUT, CommandStopped, Finished, run_locally
+from opscheck.systems.host.probe.commands import MOST_OUTPUT, CommandStopped, Finished, run_locally
 from opscheck.transport.processes import wait_until
 
 
@@ -57,7 +57,7 @@ def test_a_command_does_not_outlive_the_program_that_gave_it_up(tmp_path):
     program = f"""
 import threading, time
 from pathlib import Path
-from opscheck.systems.host.commands import run_locally
+from opscheck.systems.host.probe.commands import run_locally
 
 command = "sleep 60 & echo $! > {pid}.new; mv {pid}.new {pid}; wait"
 threading.Thread(target=run_locally, args=(command, time.monotonic() + 60), daemon=True).start()

@@ -10,8 +10,9 @@ import pytest
 
 from opscheck import HostTarget, Query
 from opscheck.core.observation import ProbeError, Problem, ProblemKind
-from opscheck.systems.host.probe import HostSession, open_session, parse_disk
-from opscheck.systems.host.queries import DiskAnswer, DiskUse, Filesystem, Inodes
+from opscheck.systems.host.disk import DiskAnswer, DiskUse, Filesystem, Inodes
+from opscheck.systems.host.probe import HostSession, open_session
+from opscheck.systems.host.probe.disk import parse_disk
 from opscheck.transport.processes import folder, free_port
 
 Mount = Callable[..., Path]

@@ -1,6 +1,7 @@
-"""Running a command line on this machine so that it ends: in time, with all its children, and with bounded output."""
+"""Local commands with a deadline: they end in time, with all their children, and with bounded output."""
 
 import os
+import re
 import signal
 import subprocess
 import weakref
@@ -11,10 +12,14 @@ from selectors import EVENT_READ, DefaultSelector
 from time import monotonic
 
 MOST_OUTPUT = 1_000_000
-"""Bytes. Whoever sends more is not answering a question of ours."""
+"""Maximum size of a command's output in bytes; no script of a probe prints that much."""
+KILLED = frozenset({124, 137, 143})
+"""Exit statuses of a command that `timeout` ended: GNU's on TERM and on KILL, busybox's on TERM."""
+NOT_FOUND = 127
+"""Exit status of a command that does not exist."""
 
-_GLANCE_S = 0.1
-_REAPING_S = 1.0
+_POLL_S = 0.1
+_REAP_TIMEOUT_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -27,20 +32,20 @@ class Finished:
 
 
 class CommandStopped(Exception):  # noqa: N818 - not always an error of the command
-    """It was killed: it took too long, or said too much."""
+    """The command was killed: it took too long, or printed too much."""
 
     def __init__(self, text: str, stdout: bytes, *, late: bool) -> None:
         super().__init__(text)
         self.stdout = stdout
-        """What it had said until then."""
+        """Its output until then."""
         self.late = late
 
 
 def run_locally(command: str, deadline: float) -> Finished:
     """
-    Have `sh` run `command`, until `deadline` on the monotonic clock. Raises CommandStopped.
+    Run `command` with `sh` until `deadline` on the monotonic clock. Raises CommandStopped.
 
-    It reads nothing and has no terminal, so that ssh fails instead of asking for a password.
+    It has no standard input and no terminal, so that ssh fails instead of prompting for a password.
     """
     with _started(command) as process:
         output = _Output(process)
@@ -61,9 +66,9 @@ def _started(command: str) -> Iterator["subprocess.Popen[bytes]"]:
     finally:
         if process.poll() is None:
             kill()
-            # A process in uninterruptible sleep (a dead NFS server) does not even die; nobody waits for it.
+            # A process in uninterruptible sleep (a dead NFS server) survives even SIGKILL.
             with suppress(subprocess.TimeoutExpired):
-                process.wait(_REAPING_S)
+                process.wait(_REAP_TIMEOUT_S)
         kill.detach()
         for stream in (process.stdout, process.stderr):
             if stream is not None:
@@ -76,7 +81,7 @@ def _kill(session: int) -> None:
 
 
 class _Output:
-    """What a process says, read as it comes."""
+    """The output of a process, read as it arrives."""
 
     def __init__(self, process: "subprocess.Popen[bytes]") -> None:
         self._process = process
@@ -89,7 +94,7 @@ class _Output:
             selector.register(self._process.stdout, EVENT_READ, self.stdout)  # type: ignore[arg-type]  # it is a pipe
             selector.register(self._process.stderr, EVENT_READ, self.stderr)  # type: ignore[arg-type]  # it is a pipe
             while selector.get_map():
-                ready = selector.select(max(0.0, min(deadline - monotonic(), _GLANCE_S)))
+                ready = selector.select(max(0.0, min(deadline - monotonic(), _POLL_S)))
                 # A child that was left behind, such as the master of ssh's ControlPersist, keeps the pipe open.
                 if not ready and self._process.poll() is not None:
                     return
@@ -112,3 +117,15 @@ class _Output:
             self._process.wait(max(0.0, deadline - monotonic()))
         except subprocess.TimeoutExpired:
             raise CommandStopped("it did not end in time", bytes(self.stdout), late=True) from None
+
+
+def sections(output: str) -> dict[str, str]:
+    """The parts of a script's output, by the name in the line before each: `opscheck:space`."""
+    parts = re.split(r"^opscheck:(\w+)\n", output, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def one_line(text: str, limit: int = 300) -> str:
+    """The lines of `text` joined by semicolons, cut to `limit` characters."""
+    line = "; ".join(part.strip() for part in text.splitlines() if part.strip())
+    return line if len(line) <= limit else line[: limit - 1] + "…"

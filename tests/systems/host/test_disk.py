@@ -4,8 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from opscheck import HostTarget
-from opscheck.systems.host.expectations import HostDisk
-from opscheck.systems.host.queries import DiskUse
+from opscheck.systems.host.disk import DiskUse, HostDisk
 from opscheck.testing import expect
 
 TARGET = HostTarget(kind="host", uri="local://")

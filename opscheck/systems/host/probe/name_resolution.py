@@ -1,4 +1,4 @@
-"""How a host resolves a name: with getent, as its programs do, else with nslookup."""
+"""Resolving a name on a host: with getent, as its programs do, else with nslookup."""
 
 import re
 from collections.abc import Iterator
@@ -6,13 +6,13 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from opscheck.core.observation import ProbeError, ProblemKind
-from opscheck.systems.host.queries import Resolution, ResolveName
-from opscheck.systems.host.scripts import KILLED, NOT_FOUND, sections
+from opscheck.systems.host.name_resolution import Resolution, ResolveName
+from opscheck.systems.host.probe.commands import KILLED, NOT_FOUND, sections
 
 if TYPE_CHECKING:
-    from opscheck.systems.host.probe import HostSession
+    from opscheck.systems.host.probe.session import HostSession
 
-# Shares of the time: for the name; and, when that fails, for the control and for the tool that says why, each.
+# Shares of the time limit: for the name; and, when that fails, for the control and for nslookup's reason, each.
 _SHARE = 0.55
 _SECOND_SHARE = 0.18
 
@@ -50,7 +50,7 @@ _REASON = re.compile(r"^.*(?:can't find|can't resolve(?! '\(null\)')|timed out|r
 
 
 def resolve(session: "HostSession", query: ResolveName, timeout_s: float) -> Resolution:
-    """What the name stands for there. Raises ProbeError."""
+    """The addresses of the name there. Raises ProbeError."""
     first, again = (str(max(1, int(timeout_s * share))) for share in (_SHARE, _SECOND_SHARE))
     finished = session.run(_RESOLVE, (query.host_name, query.control, first, again), timeout_s)
     if finished.status == NOT_FOUND:
@@ -60,7 +60,7 @@ def resolve(session: "HostSession", query: ResolveName, timeout_s: float) -> Res
 
 
 def parse_resolution(output: str) -> Resolution:
-    """What the script's output means. Raises ProbeError when it is not what the script prints."""
+    """Parse the script's output. Raises ProbeError when it is not that of the script."""
     parts = sections(output)
     how = _HOW.match(parts.get("how", ""))
     if how is None or "found" not in parts:

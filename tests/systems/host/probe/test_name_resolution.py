@@ -10,9 +10,9 @@ import pytest
 
 from opscheck import HostTarget
 from opscheck.core.observation import ProbeError, ProblemKind
+from opscheck.systems.host.name_resolution import Resolution, ResolveName
 from opscheck.systems.host.probe import open_session
-from opscheck.systems.host.queries import Resolution, ResolveName
-from opscheck.systems.host.resolving import parse_resolution
+from opscheck.systems.host.probe.name_resolution import parse_resolution
 from tests.servers.dns import ADDRESS, SERVER_FAILURE, dns_server
 
 NAME = "api.shop.svc.cluster.local"

@@ -1,0 +1,112 @@
+"""Free space of a host's disk: query, answer and expectation of `host.disk`."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
+
+import msgspec
+from pydantic import AfterValidator
+from pydantic_core import PydanticCustomError
+
+from opscheck.core.expectation import Expectation, Remediation
+from opscheck.core.limits import BytesLeft, ShareUsed
+from opscheck.core.query import Query
+from opscheck.systems.host.target import HostTarget
+
+
+class Inodes(msgspec.Struct, frozen=True, kw_only=True):
+    """Used and free inodes of a filesystem; both 0 where it creates inodes on demand."""
+
+    used: int
+    free: int
+
+    @property
+    def limited(self) -> bool:
+        """False for btrfs, vfat and many network filesystems: they cannot run out of inodes."""
+        return self.used + self.free > 0
+
+
+class Filesystem(msgspec.Struct, frozen=True, kw_only=True):
+    """One mounted filesystem, as df sees it. Sizes are in bytes."""
+
+    mounted_on: str
+    source: str
+    """The device, or what stands for it."""
+    type: str
+    """ext4, xfs, nfs4, …; empty where it is unknown."""
+    read_only: bool
+    size: int
+    """Including the part that only root may use."""
+    used: int
+    available: int
+    """Free for users other than root; smaller than `size - used` where root has a reserve."""
+    inodes: Inodes | None
+    """None where the host has no command that counts them."""
+
+
+class DiskAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The filesystem that holds a path."""
+
+    path: str
+    """The path with its symbolic links resolved."""
+    filesystem: Filesystem | None
+    """None when there is nothing at that path."""
+
+
+@dataclass(frozen=True)
+class DiskUse(Query[DiskAnswer], name="host.disk"):
+    """The used and free space of the filesystem that holds `mount`."""
+
+    mount: str
+
+
+def _absolute(path: str) -> str:
+    if not path.startswith("/") or "\0" in path:
+        raise PydanticCustomError("path_not_absolute", "an absolute path, such as /var/lib/postgresql")
+    return path
+
+
+class HostDisk(Expectation, check="host.disk"):
+    """
+    The disk has room: space and inodes, as df counts them.
+
+    What only root may use counts as used up, because everybody else is refused at that point. A path that does not
+    exist, or that lies on another filesystem where a mount is expected, violates this expectation: numbers of the
+    wrong disk would look healthy. A filesystem that makes inodes as it needs them cannot run out of them.
+    """
+
+    any_limit_of = ("used", "inodes", "free")
+    fact_names: ClassVar[Mapping[str, str]] = {
+        "source": "the device or share that is mounted",
+        "filesystem": "its type, such as ext4; missing where the host does not say",
+        "mounted_on": "where the filesystem that holds the path is mounted",
+    }
+    default_remediation = Remediation(
+        summary="On that host: see whether the disk is mounted and what grew; remove or rotate that, or enlarge it",
+        commands=(
+            "df -h {{ mount }}; df -i {{ mount }}",
+            "du -xk {{ mounted_on }} | sort -n | tail -20",
+            "find {{ mounted_on }} -xdev -type f -size +100000k -exec ls -l {} +",
+        ),
+    )
+
+    target: HostTarget
+    mount: Annotated[str, AfterValidator(_absolute)]
+    """Where the disk is mounted on the host."""
+    used: ShareUsed | None = None
+    """How much space may be used, in percent, as df shows it."""
+    inodes: ShareUsed | None = None
+    """How many of its inodes may be used, in percent."""
+    free: BytesLeft | None = None
+    """How much space must be left for everybody but root."""
+    mount_point: bool = True
+    """Something must be mounted exactly there. With `false` the path may lie anywhere on a filesystem."""
+
+    def queries(self) -> Iterable[Query[Any]]:
+        """The state of that filesystem."""
+        return (self.disk,)
+
+    @property
+    def disk(self) -> DiskUse:
+        """The query it is judged by."""
+        return DiskUse(self.target.name, mount=self.mount)

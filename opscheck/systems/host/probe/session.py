@@ -1,0 +1,147 @@
+"""Sessions with machines, containers and pods: testinfra runs small read-only shell scripts there."""
+
+import re
+import shutil
+from collections.abc import Mapping
+from importlib import import_module
+from time import monotonic
+from typing import Any
+
+import testinfra.backend
+
+from opscheck.core.observation import ProbeError, ProblemKind
+from opscheck.core.query import Query
+from opscheck.systems.host.probe.commands import CommandStopped, Finished, one_line, run_locally
+from opscheck.systems.host.target import HostTarget
+
+# Functions that answer the queries of each name: `(session, query, timeout_s)`.
+_READERS: Mapping[str, str] = {
+    "host.disk": "opscheck.systems.host.probe.disk:read_disk",
+    "host.resolve": "opscheck.systems.host.probe.name_resolution:resolve",
+    "host.certificate_files": "opscheck.systems.tls.probe.files:read_certificate_files",
+    "backup.barman": "opscheck.systems.backup.probe.tools:read_barman",
+    "backup.pgbackrest": "opscheck.systems.backup.probe.tools:read_pgbackrest",
+}
+
+# Share of the time limit, so that the probe ends a command before the engine gives the query up.
+_OWN_SHARE = 0.95
+
+# The first line of every script's output. Without it the host was never reached, whatever the exit status says:
+# ssh, docker and kubectl mix their own with that of the command.
+_HERE = b"opscheck:here\n"
+
+_PROGRAMS = {
+    "ssh": "ssh",
+    "safe-ssh": "ssh",
+    "docker": "docker",
+    "podman": "podman",
+    "kubectl": "kubectl",
+    "openshift": "oc",
+    "lxc": "lxc",
+}
+_DENIED = re.compile(r"denied|forbidden|unauthorized|verification failed", re.IGNORECASE)
+
+
+def open_session(target: HostTarget, timeout_s: float) -> "HostSession":
+    """Run an empty script there, which proves that the host is reachable. Raises ProbeError with `target_down`."""
+    session = HostSession(target)
+    session.run("exit 0", (), timeout_s)
+    return session
+
+
+class HostSession:
+    """One host. Each query runs a command of its own, so that several can run at once."""
+
+    def __init__(self, target: HostTarget) -> None:
+        self._target = target
+
+    def ask(self, query: Query[Any], timeout_s: float) -> Any:
+        """The answer to `query`. Raises ProbeError."""
+        if query.name not in _READERS:
+            raise ProbeError(ProblemKind.UNSUPPORTED, f"the host probe does not answer {query.name}")
+        module, _, function = _READERS[query.name].partition(":")
+        return getattr(import_module(module), function)(self, query, timeout_s)
+
+    @property
+    def keystore_password(self) -> str | None:
+        """The password of the PKCS#12 files there."""
+        password = self._target.keystore_password
+        return password.get_secret_value() if password is not None else None
+
+    def close(self) -> None:
+        """No connection stays open between two queries."""
+
+    def run(self, script: str, arguments: tuple[str, ...], timeout_s: float) -> Finished:
+        """
+        Run `script` with the host's `sh`. Raises ProbeError when it did not run, or did not end in time.
+
+        With `target_down` when the host itself did not respond.
+        """
+        # One line, because the user's own shell over there reads it first, and csh knows no text of several lines.
+        line = f"echo opscheck:here; {' '.join(script.split())}"
+        try:
+            finished = self._run(line, arguments, monotonic() + timeout_s * _OWN_SHARE)
+        except CommandStopped as stopped:
+            raise _stopped(stopped, timeout_s) from None
+        # A login shell may have greeted before.
+        _, here, said = finished.stdout.partition(_HERE)
+        if not here:
+            raise _not_reached(finished)
+        return Finished(finished.status, said, finished.stderr)
+
+    def _run(self, script: str, arguments: tuple[str, ...], deadline: float) -> Finished:
+        backend = self._backend(deadline)
+        command = " ".join(["sh -c %s sh", *("%s" for _ in arguments)])
+        try:
+            result = backend.run(command, script, *arguments)
+        except RuntimeError as error:
+            # Raised with the result by the ssh backend, and with a text by others.
+            result = error.args[0] if error.args else None
+            if not hasattr(result, "stdout_bytes"):
+                raise ProbeError(ProblemKind.UNREACHABLE, one_line(str(error)), target_down=True) from None
+        return Finished(result.rc, result.stdout_bytes, result.stderr_bytes)
+
+    def _backend(self, deadline: float) -> Any:
+        """Testinfra's way to this host, with local commands that end at `deadline`; its own would wait forever."""
+        uri = self._target.uri.get_secret_value()
+        try:
+            backend = testinfra.backend.get_backend(uri)
+        except (RuntimeError, ImportError, TypeError, ValueError) as error:
+            raise ProbeError(ProblemKind.UNSUPPORTED, one_line(str(error)), _URI_ADVICE, target_down=True) from None
+        _require_program(backend.NAME)
+
+        def run_local(command: str, *arguments: str) -> Any:
+            line = backend.quote(command, *arguments)
+            finished = run_locally(line, deadline)
+            return backend.result(finished.status, line.encode(), finished.stdout, finished.stderr)
+
+        backend.run_local = run_local
+        # The default runs Python on the host to find its encoding.
+        backend.get_encoding = lambda: "utf-8"
+        return backend
+
+
+_URI_ADVICE = "write uri as local://, ssh://user@host, docker://name or kubectl://pod?namespace=name"
+
+
+def _require_program(backend: str) -> None:
+    program = _PROGRAMS.get(backend)
+    if program is not None and shutil.which(program) is None:
+        text = f"{program} is not installed where opscheck runs"
+        advice = f"install {program}, or reach the host in another way"
+        raise ProbeError(ProblemKind.UNSUPPORTED, text, advice, target_down=True)
+
+
+def _stopped(stopped: CommandStopped, timeout_s: float) -> ProbeError:
+    if not stopped.late:
+        return ProbeError(ProblemKind.UNREADABLE, f"the answer is none of ours: {stopped}")
+    return ProbeError(ProblemKind.LATE, f"no answer in {timeout_s:g} s", target_down=_HERE not in stopped.stdout)
+
+
+def _not_reached(finished: Finished) -> ProbeError:
+    said = (finished.stderr or finished.stdout).decode(errors="replace").splitlines()
+    # kubectl and ssh tell the reason last.
+    last = next((line for line in reversed(said) if line.strip()), "")
+    text = one_line(last) or f"no command could be run there (exit status {finished.status})"
+    kind = ProblemKind.DENIED if _DENIED.search(text) else ProblemKind.UNREACHABLE
+    return ProbeError(kind, text, target_down=True)
