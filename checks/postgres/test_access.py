@@ -1,8 +1,11 @@
 """What opscheck itself may do on a PostgreSQL server."""
 
+from collections.abc import Iterator
+from functools import partial
+
 from opscheck import Findings, Observe
-from opscheck.systems.postgres.access import PostgresAccess
-from opscheck.systems.postgres.readings.identity import excess
+from opscheck.core.record import Finding
+from opscheck.systems.postgres.access import ALTER_ROLE, CREATE_ROLE, DEMOTE, OWN_ROLE, REVOKE, OwnRole, PostgresAccess
 
 
 def test_opscheck_may_only_look(expectation: PostgresAccess, observe: Observe, findings: Findings) -> None:
@@ -13,7 +16,42 @@ def test_opscheck_may_only_look(expectation: PostgresAccess, observe: Observe, f
     so can a query of a policy by mistake.
     """
     role = observe(expectation.own_role)
-    beside = list(excess(expectation, role))
+    beside = list(_excess(expectation, role))
     findings.measure("rights beside looking", len(beside), subject=f"role {role.name}", limit=0, margin=-len(beside))
-    for one in beside:
-        findings.add(subject=f"role {role.name}", observed=one.observed, expected=one.expected, facts=one.facts)
+    for finding in beside:
+        findings.report(finding)
+
+
+def _excess(expectation: PostgresAccess, role: OwnRole) -> Iterator[Finding]:
+    """Each right that the role has beside looking, without those that the policy allows."""
+    finding = partial(expectation.finding, subject=f"role {role.name}")
+    known = {"role": role.name}
+    if role.superuser:
+        remedies = (CREATE_ROLE,) if role.bootstrap else (CREATE_ROLE, DEMOTE)
+        observed, expected = "it is a superuser", "a role that may only look"
+        yield finding(observed=observed, expected=expected, remedies=remedies, facts=known)
+        return
+    for attribute in role.attributes:
+        if attribute not in expectation.allowed:
+            observed, expected, facts = (
+                f"it has {attribute}",
+                "no attribute beside LOGIN",
+                {"attribute": f"NO{attribute}"},
+            )
+            yield finding(observed=observed, expected=expected, remedies=(ALTER_ROLE,), facts=known | facts)
+    for name in role.roles:
+        if name not in expectation.allowed:
+            observed, expected, facts = f"it is a member of {name}", "no role that acts", {"membership": name}
+            yield finding(observed=observed, expected=expected, remedies=(REVOKE,), facts=known | facts)
+    if role.owned:
+        observed, expected = f"it owns {_several('database', role.owned)}", "a role that owns no database"
+        yield finding(observed=observed, expected=expected, remedies=(OWN_ROLE,), facts=known)
+    if role.writable_count:
+        more = role.writable_count - len(role.writable)
+        tables = _several("table", role.writable) + (f" and {more} more" if more else "")
+        observed = f"it may change rows of {tables}"
+        yield finding(observed=observed, expected="SELECT alone", remedies=(OWN_ROLE,), facts=known)
+
+
+def _several(what: str, names: tuple[str, ...]) -> str:
+    return f"{what}{'s' if len(names) > 1 else ''} {', '.join(names)}"

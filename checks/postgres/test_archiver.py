@@ -1,8 +1,15 @@
 """The WAL archive of a PostgreSQL server."""
 
 from opscheck import Findings, Observe
-from opscheck.systems.postgres.archiver import Archiving, PostgresArchiver
-from opscheck.systems.postgres.readings.archiver import must_archive, not_archiving, unarchived, waiting
+from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
+from opscheck.systems.postgres.archiver import (
+    SHOW_ARCHIVER,
+    Archiving,
+    PostgresArchiver,
+    not_archiving,
+    unarchived,
+    waiting,
+)
 
 
 def test_wal_reaches_the_archive(expectation: PostgresArchiver, observe: Observe, findings: Findings) -> None:
@@ -16,11 +23,30 @@ def test_wal_reaches_the_archive(expectation: PostgresArchiver, observe: Observe
     must_archive(expectation, answer)
     fault = not_archiving(answer)
     if fault is not None:
-        findings.add(subject=_server(expectation), observed=fault.observed, expected=fault.expected, facts=fault.facts)
+        findings.add(
+            subject=expectation.server,
+            observed=fault.observed,
+            expected=fault.expected,
+            remedies=(SHOW_ARCHIVER, *fault.remedies),
+            facts=fault.facts,
+        )
         return
     _judge_waiting(expectation, answer, findings)
     if expectation.age is not None:
         _judge_age(expectation, answer, findings)
+
+
+def must_archive(expectation: PostgresArchiver, answer: Archiving) -> None:
+    """
+    Raises CouldNotObserve for a standby that leaves archiving to its primary.
+
+    Where archive_mode is off it would not archive as a primary either, unless the policy says that this is meant.
+    """
+    leaves = answer.archive_mode == "on" or (answer.archive_mode == "off" and expectation.on_standby == "skip")
+    if answer.standby and leaves:
+        text = f"this is a standby, and with archive_mode {answer.archive_mode} it archives nothing"
+        advice = "name the primary in the target's dsn (target_session_attrs=read-write), or skip with `on_standby`"
+        raise CouldNotObserve(expectation.archiver, Problem(kind=ProblemKind.ABSENT, text=text, advice=advice))
 
 
 def _judge_waiting(expectation: PostgresArchiver, answer: Archiving, findings: Findings) -> None:
@@ -33,10 +59,11 @@ def _judge_waiting(expectation: PostgresArchiver, answer: Archiving, findings: F
             what,
             number,
             limit,
-            subject=_server(expectation),
+            subject=expectation.server,
             detail=queue.detail,
             since=queue.since,
             evidence=queue.evidence,
+            remedies=(SHOW_ARCHIVER, *queue.remedies),
             facts=queue.facts,
         )
 
@@ -47,11 +74,8 @@ def _judge_age(expectation: PostgresArchiver, answer: Archiving, findings: Findi
         "changes outside the archive",
         outside.seconds,
         expectation.age if outside.judged else None,
-        subject=_server(expectation),
+        subject=expectation.server,
         detail=outside.detail,
+        remedies=(SHOW_ARCHIVER, *outside.remedies),
         facts=outside.facts,
     )
-
-
-def _server(expectation: PostgresArchiver) -> str:
-    return expectation.target.address or expectation.target.name

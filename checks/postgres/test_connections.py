@@ -1,18 +1,53 @@
 """The connections of a PostgreSQL server."""
 
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
-from opscheck import Findings, Observe
-from opscheck.core.units import Graded
-from opscheck.systems.postgres.connections import PostgresConnections
-from opscheck.systems.postgres.readings.connections import (
-    Slots,
-    connection_slots,
-    refusal,
-    refused_facts,
-    refused_subject,
-    walsender_slots,
+from opscheck import Findings, Graded, Observe, Percentage, Remedy
+from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
+from opscheck.core.remedy import Fact
+from opscheck.systems.postgres.connections import (
+    END_IDLE,
+    RAISE,
+    RAISE_MAX_WAL_SENDERS,
+    SHOW_HOLDERS,
+    SHOW_HOLDERS_AS_SUPERUSER,
+    SHOW_WALSENDERS,
+    Holder,
+    Occupancy,
+    PostgresConnections,
+    RefusedBy,
+    SessionsAnswer,
+    Share,
 )
+
+_EVIDENCE = 5
+
+
+@dataclass(frozen=True)
+class Slots:
+    """Connections that are counted against one limit."""
+
+    subject: str
+    used: int
+    usable: int
+    free: int
+    """How many more can be opened; never negative."""
+    detail: str
+    """What the numbers are made of."""
+    holders: tuple[Holder, ...]
+    limited: RefusedBy | None
+    """What the limit belongs to; None for max_wal_senders."""
+    name: str = ""
+    """The role or database with the limit."""
+    asked_for: bool = True
+    """False for a limit that the policy does not name, and that is judged because it is there."""
+
+    @property
+    def share(self) -> Percentage:
+        """The used part in percent; a limit of 0 is used up."""
+        return Percentage(100.0 * self.used / self.usable if self.usable > 0 else 100.0)
 
 
 def test_clients_can_connect(expectation: PostgresConnections, observe: Observe, findings: Findings) -> None:
@@ -23,32 +58,177 @@ def test_clients_can_connect(expectation: PostgresConnections, observe: Observe,
     connections takes all others down with it. The server's limit comes before max_connections, as some are reserved.
     """
     answer = observe(expectation.sessions)
-    refused = refusal(expectation, answer)
-    if refused is not None:
-        findings.add(
-            subject=refused_subject(expectation, refused),
-            observed=f"refused: {refused.text}",
-            expected="a connection for role " + refused.role,
-            severity=expectation.worst_severity,
-            facts=refused_facts(expectation, refused),
-        )
+    _judge_refusal(expectation, answer, findings)
     for slots in connection_slots(expectation, answer):
         findings.measure("connections", slots.used, subject=slots.subject)
-        _grade("connections used", slots, slots.share, expectation.used, findings)
-        _grade("connections free", slots, slots.free, expectation.free if slots.asked_for else None, findings)
-    walsenders = walsender_slots(expectation, answer)
+        _grade(expectation, "connections used", slots, slots.share, expectation.used, findings)
+        free = expectation.free if slots.asked_for else None
+        _grade(expectation, "connections free", slots, slots.free, free, findings)
+    walsenders = _walsenders(expectation, answer)
     if walsenders is not None:
         findings.measure("walsenders", walsenders.used, subject=walsenders.subject)
-        _grade("walsenders used", walsenders, walsenders.share, expectation.walsenders, findings)
+        _grade(expectation, "walsenders used", walsenders, walsenders.share, expectation.walsenders, findings)
 
 
-def _grade(name: str, slots: Slots, observed: float, limit: Graded[Any] | None, findings: Findings) -> None:
+def _judge_refusal(expectation: PostgresConnections, answer: SessionsAnswer, findings: Findings) -> None:
+    """That the server refuses opscheck. Raises CouldNotObserve when it met a limit that is not the one in question."""
+    met = answer.refusal
+    if met is None:
+        return
+    whose = {RefusedBy.SERVER: expectation.server, RefusedBy.ROLE: met.role, RefusedBy.DATABASE: met.database}[met.by]
+    subject = whose if met.by is RefusedBy.SERVER else f"{met.by} {whose}"
+    wanted = {RefusedBy.ROLE: expectation.role, RefusedBy.DATABASE: expectation.database}
+    if met.by is not RefusedBy.SERVER and any(wanted.values()) and wanted[met.by] != whose:
+        text, advice = f"opscheck itself was refused: {met.text}", f"raise the CONNECTION LIMIT of {subject}"
+        raise CouldNotObserve(expectation.sessions, Problem(kind=ProblemKind.DENIED, text=text, advice=advice))
+    server = expectation.target.address
+    limit = {} if met.by is RefusedBy.SERVER else {str(met.by): whose}
+    findings.add(
+        subject=subject,
+        observed=f"refused: {met.text}",
+        expected=f"a connection for role {met.role}",
+        severity=expectation.worst_severity,
+        remedies=(SHOW_HOLDERS_AS_SUPERUSER, RAISE[met.by]) if server else (),
+        facts=({"server": server} if server else {}) | limit,
+    )
+
+
+def _grade(  # noqa: PLR0913, PLR0917 - what a finding is made of
+    expectation: PostgresConnections,
+    name: str,
+    slots: Slots,
+    observed: float,
+    limit: Graded[Any] | None,
+    findings: Findings,
+) -> None:
     findings.grade(
         name,
         observed,
         limit,
         subject=slots.subject,
         detail=slots.detail,
-        evidence=slots.evidence,
-        facts=slots.facts,
+        evidence=[_line(holder) for holder in slots.holders[:_EVIDENCE]],
+        remedies=tuple(_remedies(expectation, slots)),
+        facts=facts(expectation, slots),
     )
+
+
+def _remedies(expectation: PostgresConnections, slots: Slots) -> Iterator[Remedy]:
+    server = expectation.target.address
+    if slots.limited is not None:
+        yield SHOW_HOLDERS
+        if slots.holders and slots.holders[0].application:
+            yield END_IDLE
+        if server:
+            yield RAISE[slots.limited]
+    elif server:
+        yield from (SHOW_WALSENDERS, RAISE_MAX_WAL_SENDERS)
+
+
+def facts(expectation: PostgresConnections, slots: Slots) -> dict[str, Fact]:
+    """The values that the commands name."""
+    known: dict[str, Fact] = {"used": slots.used, "usable": slots.usable, "server": expectation.target.address}
+    if slots.holders:
+        largest = slots.holders[0]
+        known |= {"application": largest.application, "role": largest.role}
+        known |= {"client": largest.client, "state": largest.state}
+    if slots.name:
+        known[str(slots.limited)] = slots.name
+    return {name: value for name, value in known.items() if value != ""}
+
+
+def connection_slots(expectation: PostgresConnections, answer: SessionsAnswer) -> list[Slots]:
+    """
+    The limits that connections are held to: the named role's or database's, else the server's and every other.
+
+    Empty when not one connection was left. Raises CouldNotObserve when the numbers would not be true.
+    """
+    occupancy = answer.occupancy
+    if occupancy is None:
+        if answer.refusal is None:
+            text = "the answer says neither how many are connected nor that one was refused"
+            raise CouldNotObserve(expectation.sessions, Problem(kind=ProblemKind.UNREADABLE, text=text))
+        return []
+    kinds = (
+        (RefusedBy.ROLE, expectation.role, occupancy.roles),
+        (RefusedBy.DATABASE, expectation.database, occupancy.databases),
+    )
+    if expectation.role is None and expectation.database is None:
+        own = [_share(occupancy, kind, share, asked_for=False) for kind, _, shares in kinds for share in shares]
+        return [_server(expectation, occupancy), *own]
+    return [
+        _share(occupancy, kind, _find(expectation, kind, name, shares))
+        for kind, name, shares in kinds
+        if name is not None
+    ]
+
+
+def _server(expectation: PostgresConnections, occupancy: Occupancy) -> Slots:
+    kept = occupancy.max_connections - occupancy.usable
+    detail = f"{occupancy.used} of {occupancy.usable}, {kept} more are reserved"
+    if not _free(occupancy):
+        way = "as a superuser" if occupancy.is_superuser else "through a reserved connection"
+        detail += f"; clients are refused, opscheck got in {way}"
+    return Slots(
+        subject=expectation.server,
+        used=occupancy.used,
+        usable=occupancy.usable,
+        free=_free(occupancy),
+        detail=detail,
+        holders=occupancy.holders,
+        limited=RefusedBy.SERVER,
+    )
+
+
+def _find(expectation: PostgresConnections, kind: RefusedBy, name: str, shares: Iterable[Share]) -> Share:
+    for share in shares:
+        if share.name == name:
+            return share
+    text, advice = f"there is no {kind} {name}", f"name one that exists in `{kind}`"
+    raise CouldNotObserve(expectation.sessions, Problem(kind=ProblemKind.UNSUPPORTED, text=text, advice=advice))
+
+
+def _share(occupancy: Occupancy, kind: RefusedBy, share: Share, *, asked_for: bool = True) -> Slots:
+    """What counts against the limit of one role or one database."""
+    usable = occupancy.usable if share.limit is None else share.limit
+    whose = "the server's limit, it has none of its own" if share.limit is None else "its own limit"
+    return Slots(
+        subject=f"{kind} {share.name}",
+        used=share.used,
+        usable=usable,
+        # The server may be full before a limit is.
+        free=max(0, min(usable - share.used, _free(occupancy))),
+        detail=f"{share.used} of {usable}, {whose}",
+        holders=tuple(holder for holder in occupancy.holders if getattr(holder, kind) == share.name),
+        limited=RefusedBy.SERVER if share.limit is None else kind,
+        name="" if share.limit is None else share.name,
+        asked_for=asked_for,
+    )
+
+
+def _walsenders(expectation: PostgresConnections, answer: SessionsAnswer) -> Slots | None:
+    """The places of walsenders; None when they could not be counted, or when one role or database is meant."""
+    occupancy = answer.occupancy
+    meant = expectation.walsenders is not None or (expectation.role is None and expectation.database is None)
+    if occupancy is None or not meant:
+        return None
+    return Slots(
+        subject=expectation.server,
+        used=occupancy.walsenders,
+        usable=occupancy.max_wal_senders,
+        free=max(0, occupancy.max_wal_senders - occupancy.walsenders),
+        detail=f"{occupancy.walsenders} of {occupancy.max_wal_senders}, max_wal_senders",
+        holders=occupancy.senders,
+        limited=None,
+    )
+
+
+def _free(occupancy: Occupancy) -> int:
+    return max(0, occupancy.usable - occupancy.used)
+
+
+def _line(holder: Holder) -> str:
+    application = holder.application or "an application without a name"
+    client = holder.client or "a Unix socket"
+    state = holder.state or "state unknown"
+    return f"{holder.count} by {application} as {holder.role} to {holder.database} from {client}, {state}"

@@ -1,17 +1,42 @@
 """The locks of a PostgreSQL server."""
 
-from opscheck import Findings, Observe
-from opscheck.systems.postgres.locks import LocksAnswer, PostgresLocks
-from opscheck.systems.postgres.readings.locks import (
-    TOLD,
-    age,
-    blocked,
-    largest_holders,
-    longest_wait,
-    share,
-    share_detail,
-    table_facts,
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import TypeAlias
+
+from opscheck import Findings, Observe, Remedy
+from opscheck.core.record import Finding
+from opscheck.core.remedy import Fact
+from opscheck.core.units import Duration, Percentage, format_duration
+from opscheck.systems.postgres.locks import (
+    CANCEL,
+    LOCK_TIMEOUT,
+    RAISE_MAX_LOCKS,
+    ROLL_BACK,
+    SET_IDLE_TIMEOUT,
+    SHOW_LOCKS,
+    SHOW_WAITS,
+    TERMINATE,
+    LocksAnswer,
+    LockTable,
+    PostgresLocks,
+    Waiter,
 )
+from opscheck.systems.postgres.sessions import Session, current_state, describe, statement
+from opscheck.systems.postgres.thresholds import Value, finding_about, violated
+
+_MOST = 20
+"""So many roots, and so many prepared transactions, get a finding of their own; the others are counted."""
+_MOST_IN_EVIDENCE = 5
+_IN_TABLES = frozenset({"relation", "page", "tuple"})
+_UNNAMED = ""
+"""A prepared transaction that came or went while the server was queried."""
+
+Node: TypeAlias = int | str
+"""A process by its pid, or a prepared transaction by its gid."""
 
 
 def test_nobody_waits_long_for_a_lock(expectation: PostgresLocks, observe: Observe, findings: Findings) -> None:
@@ -22,54 +47,281 @@ def test_nobody_waits_long_for_a_lock(expectation: PostgresLocks, observe: Obser
     commit, until all connections are taken. A prepared transaction that nobody ends keeps its locks over a restart.
     """
     answer = observe(expectation.locks)
-    _judge_waiting(expectation, answer, findings)
+    findings.measure("sessions waiting", answer.waiting, subject=expectation.server)
+    findings.measure("longest wait", _longest(answer, answer.waiters), unit="s", subject=expectation.server)
+    for finding in _blocked(expectation, answer):
+        findings.report(finding)
     _judge_prepared(expectation, answer, findings)
-    findings.grade(
-        "lock table used",
-        share(answer.table),
-        expectation.lock_table,
-        subject=_server(expectation),
-        detail=share_detail(answer.table),
-        evidence=largest_holders(answer),
-        facts=table_facts(answer.table),
-    )
-
-
-def _judge_waiting(expectation: PostgresLocks, answer: LocksAnswer, findings: Findings) -> None:
-    findings.measure("sessions waiting", answer.waiting, subject=_server(expectation))
-    findings.measure("longest wait", longest_wait(answer), unit="s", subject=_server(expectation))
-    broken = blocked(expectation, answer)
-    for one in broken[:TOLD]:
-        findings.add(
-            subject=one.subject,
-            observed=one.breach.observed,
-            expected=one.breach.expected,
-            severity=one.breach.severity,
-            since=one.since,
-            evidence=[*one.evidence, *_others(len(broken), "have sessions waiting behind them")],
-            facts=one.facts,
-        )
+    _judge_table(expectation, answer, findings)
 
 
 def _judge_prepared(expectation: PostgresLocks, answer: LocksAnswer, findings: Findings) -> None:
-    findings.measure("transactions prepared", answer.prepared_total, subject=_server(expectation))
-    for one in answer.prepared[:TOLD]:
+    findings.measure("transactions prepared", answer.prepared_total, subject=expectation.server)
+    for one in answer.prepared[:_MOST]:
         findings.grade(
             "prepared",
-            age(answer, one),
+            max(0.0, (answer.at - one.prepared).total_seconds()),
             expectation.prepared,
             subject=f"prepared transaction {one.gid}",
             unit="s",
             detail=f"by {one.owner} in {one.database}",
             since=one.prepared,
             evidence=_others(answer.prepared_total, "transactions are prepared"),
-            facts={"gid": one.gid, "gid_database": one.database},
+            remedies=(ROLL_BACK,),
+            facts={"gid": one.gid, "database": one.database},
         )
 
 
+def _judge_table(expectation: PostgresLocks, answer: LocksAnswer, findings: Findings) -> None:
+    table = answer.table
+    holder = next((one.pid for one in table.largest if one.pid is not None), None)
+    known: dict[str, Fact] = {} if holder is None else {"pid": holder}
+    findings.grade(
+        "lock table used",
+        share(table),
+        expectation.lock_table,
+        subject=expectation.server,
+        detail=f"{table.objects} objects are locked, {table.pairs} times, and there is room for {table.places}: "
+        f"max_locks_per_transaction {table.max_locks_per_transaction}",
+        evidence=largest_holders(answer),
+        remedies=(*((SHOW_LOCKS,) if known else ()), RAISE_MAX_LOCKS),
+        facts=known | {"max_locks_per_transaction": 2 * table.max_locks_per_transaction},
+    )
+
+
+def share(table: LockTable) -> Percentage:
+    """How much of the lock table is used: of its places for objects, or of those for holders, whichever is more."""
+    if table.places <= 0:
+        return Percentage(100.0)
+    return Percentage(100.0 * max(table.objects / table.places, table.pairs / (2 * table.places)))
+
+
+def largest_holders(answer: LocksAnswer) -> Iterator[str]:
+    """The processes with most of the lock table, a line each."""
+    sessions = _by_pid(answer)
+    for holder in answer.table.largest:
+        name = "prepared transactions" if holder.pid is None else _process_name(holder.pid, sessions)
+        yield f"{holder.locks} by {name}"
+
+
+def _blocked(expectation: PostgresLocks, answer: LocksAnswer) -> Iterator[Finding]:
+    """The roots that too many wait behind, or for too long: the worst first, then the one with the longest wait."""
+    found = roots(_graph(answer))
+    # Who waits beyond the list waits for somebody too: the one with the most behind it has them all, at worst.
+    unlisted = [answer.waiting - len(answer.waiters), *(0 for _ in found)]
+    every = [_Blocked(expectation, answer, root, more) for root, more in zip(found, unlisted, strict=False)]
+    broken = sorted(((one, values) for one in every if (values := one.violated())), key=_worst_first)
+    others = _others(len(broken), "have sessions waiting behind them")
+    for one, values in broken[:_MOST]:
+        yield finding_about(
+            expectation,
+            values,
+            subject=one.subject,
+            since=one.since,
+            evidence=(*one.evidence(), *others),
+            remedies=one.remedies,
+            facts=one.facts,
+        )
+
+
+def _worst_first(blocked: "tuple[_Blocked, list[Value]]") -> tuple[object, float]:
+    one, values = blocked
+    return values[0].severity, -one.longest
+
+
+def _graph(answer: LocksAnswer) -> dict[Node, set[Node]]:
+    """Each waiter, and whom it waits for; the workers of a parallel query are one with their leader."""
+    process = {one.pid: _process(one) for one in answer.waiters}
+    graph: dict[Node, set[Node]] = {}
+    for waiter in answer.waiters:
+        blockers: set[Node] = {process.get(pid, pid) for pid in waiter.blockers if pid}
+        if 0 in waiter.blockers:
+            blockers |= set(waiter.prepared or (_UNNAMED,))
+        graph.setdefault(process[waiter.pid], set()).update(blockers)
+    return graph
+
+
+@dataclass(frozen=True)
+class Root:
+    """Those whom the same processes wait for in the end: ending one alone may not be enough."""
+
+    nodes: tuple[Node, ...]
+    waiters: frozenset[Node]
+    """All that wait for them, directly or behind others."""
+
+    @property
+    def is_cycle(self) -> bool:
+        """Whether they wait for each other: a deadlock that the server has not ended yet."""
+        return bool(self.waiters.intersection(self.nodes))
+
+
+def roots(waits_for: Mapping[Node, AbstractSet[Node]]) -> list[Root]:
+    """The roots of a graph from each waiter to whom it waits for; those with the most behind them first."""
+    edges = {waiter: blockers - {waiter} for waiter, blockers in waits_for.items() if blockers - {waiter}}
+    beyond = {waiter: _reached(edges, waiter) for waiter in edges}
+    # From the end of every chain one gets nowhere, or back.
+    ends = {
+        node
+        for reached in beyond.values()
+        for node in reached
+        if all(node in beyond.get(other, ()) for other in beyond.get(node, ()))
+    }
+    behind: dict[frozenset[Node], list[Node]] = {}
+    for end in sorted(ends, key=lambda node: (isinstance(node, str), node)):
+        behind.setdefault(frozenset(waiter for waiter in beyond if end in beyond[waiter]), []).append(end)
+    found = [Root(tuple(nodes), waiters) for waiters, nodes in behind.items()]
+    return sorted(found, key=lambda root: -len(root.waiters))
+
+
+def _reached(edges: Mapping[Node, AbstractSet[Node]], start: Node) -> set[Node]:
+    reached: set[Node] = set()
+    left = set(edges[start])
+    while left:
+        node = left.pop()
+        reached.add(node)
+        left |= edges.get(node, set()) - reached
+    return reached
+
+
+@dataclass(frozen=True)
+class _Blocked:
+    """A root, and the sessions that wait behind it."""
+
+    expectation: PostgresLocks
+    answer: LocksAnswer
+    root: Root
+    unlisted: int
+    """How many more wait behind it than are known one by one."""
+
+    @cached_property
+    def waiters(self) -> tuple[Waiter, ...]:
+        """The longest first."""
+        return tuple(one for one in self.answer.waiters if _process(one) in self.root.waiters)
+
+    @property
+    def longest(self) -> float:
+        """How long the first of them has waited."""
+        return _longest(self.answer, self.waiters)
+
+    @property
+    def count(self) -> int:
+        """How many wait."""
+        return len(self.root.waiters) + self.unlisted
+
+    def violated(self) -> list[Value]:
+        """The limits that this breaks."""
+        exact = all(one.is_exact for one in self.waiters)
+        wait = "" if exact else f"at most {format_duration(self.longest)}"
+        count = f"{self.count} ({self.unlisted} of them were not looked at one by one)" if self.unlisted else ""
+        return violated(
+            Value("longest wait", self.longest, self.expectation.waiting, Duration.unit, wait),
+            Value("sessions waiting", self.count, self.expectation.waiters, text=count),
+        )
+
+    @property
+    def subject(self) -> str:
+        """Whom they wait for in the end."""
+        if self.root.is_cycle:
+            return f"{' and '.join(f'pid {node}' for node in self.root.nodes)}, which wait for each other"
+        first, others = self._name(self.root.nodes[0]), len(self.root.nodes) - 1
+        return f"{first} and {others} more" if others else first
+
+    @property
+    def since(self) -> datetime | None:
+        """Since when the longest waits, where that is known."""
+        return next((one.since for one in self.waiters if one.is_exact), None)
+
+    def evidence(self) -> Iterator[str]:
+        """What the root does, and who waits."""
+        for node in self.root.nodes[:_MOST_IN_EVIDENCE]:
+            session = self._sessions.get(node)
+            if session is not None:
+                yield f"pid {session.pid}: {current_state(session, self.answer.at)}; {statement(session)}"
+        for waiter in self.waiters[:_MOST_IN_EVIDENCE]:
+            yield self._wait(waiter)
+        if self.count > _MOST_IN_EVIDENCE:
+            yield f"and {self.count - _MOST_IN_EVIDENCE} more wait"
+
+    @property
+    def remedies(self) -> tuple[Remedy, ...]:
+        """What ends the root by what it is; nothing where there are several."""
+        return (SHOW_WAITS, *self._end(), LOCK_TIMEOUT)
+
+    def _end(self) -> tuple[Remedy, ...]:
+        session = self._session
+        if "gid" in self.facts:
+            return (ROLL_BACK,)
+        if session is None:
+            return ()
+        if session.is_active:
+            return (CANCEL,)
+        if session.is_idle and session.role:
+            return (TERMINATE, SET_IDLE_TIMEOUT)
+        return (TERMINATE,) if session.state.startswith("idle") else ()
+
+    @cached_property
+    def facts(self) -> dict[str, Fact]:
+        """The values that the commands name."""
+        facts: dict[str, Fact] = {"waiter": self.waiters[0].pid}
+        if len(self.root.nodes) > 1:
+            return facts
+        (node,) = self.root.nodes
+        if isinstance(node, str):
+            prepared = next((one for one in self.answer.prepared if one.gid == node), None)
+            return facts | ({"gid": prepared.gid, "database": prepared.database} if prepared else {})
+        role = self._session.role if self._session else ""
+        return facts | {"pid": node} | ({"role": role} if role else {})
+
+    @property
+    def _session(self) -> Session | None:
+        """The session at the root, where there is one alone."""
+        return self._sessions.get(self.root.nodes[0]) if len(self.root.nodes) == 1 else None
+
+    @cached_property
+    def _sessions(self) -> Mapping[Node, Session]:
+        return _by_pid(self.answer)
+
+    def _name(self, node: Node) -> str:
+        if isinstance(node, str):
+            return f"prepared transaction {node}" if node else "a prepared transaction"
+        return _process_name(node, self._sessions)
+
+    def _wait(self, waiter: Waiter) -> str:
+        waited = f"{'' if waiter.is_exact else 'at most '}{format_duration(_waited(self.answer, waiter))}"
+        session = self._sessions.get(waiter.pid)
+        query = f": {session.query}" if session is not None and session.query else ""
+        return f"{self._name(waiter.pid)} waits {waited} for {_lock(waiter)}{query}"
+
+
+def _by_pid(answer: LocksAnswer) -> dict[Node, Session]:
+    return {one.pid: one for one in answer.sessions}
+
+
+def _process(waiter: Waiter) -> int:
+    return waiter.leader_pid or waiter.pid
+
+
+def _process_name(pid: int, sessions: Mapping[Node, Session]) -> str:
+    session = sessions.get(pid)
+    return f"pid {pid}" if session is None else describe(session)
+
+
+def _longest(answer: LocksAnswer, waiters: tuple[Waiter, ...]) -> float:
+    return max((_waited(answer, one) for one in waiters), default=0.0)
+
+
+def _waited(answer: LocksAnswer, waiter: Waiter) -> float:
+    return 0.0 if waiter.since is None else max(0.0, (answer.at - waiter.since).total_seconds())
+
+
+def _lock(waiter: Waiter) -> str:
+    # Who wants to change a row waits for the transaction that changed it last.
+    what = "a transaction" if waiter.locktype == "transactionid" else waiter.locktype
+    if waiter.locktype in _IN_TABLES:
+        table = waiter.relation or "a table of another database"
+        what = table if waiter.locktype == "relation" else f"a {waiter.locktype} of {table}"
+    return f"{waiter.mode} on {what}"
+
+
 def _others(count: int, what: str) -> list[str]:
-    return [f"{count - TOLD} more {what}"] if count > TOLD else []
-
-
-def _server(expectation: PostgresLocks) -> str:
-    return expectation.target.address or expectation.target.name
+    return [f"{count - _MOST} more {what}"] if count > _MOST else []

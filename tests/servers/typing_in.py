@@ -4,7 +4,7 @@ import os
 import subprocess
 from typing import Any
 
-from opscheck import PostgresTarget
+from opscheck import PostgresTarget, Remedy
 from opscheck.core.expectation import Expectation
 from opscheck.core.record import Finding
 from opscheck.core.redaction import Secrets
@@ -14,13 +14,19 @@ from opscheck.testing import expect
 
 
 def suggested(kind: type[Expectation], finding: Finding, server: PostgreSQL, **fields: Any) -> list[str]:
-    """The commands of the default remediation that this finding has the facts for, with `${DATABASE_URL}` in them."""
+    """The commands of the finding's remedies, with `${DATABASE_URL}` in them."""
     dsn = server.dsn("postgres")
     facts = expectation_facts(expect(kind, PostgresTarget(kind="postgres", dsn=dsn), **fields))
     secrets = Secrets()
     secrets.add(dsn, "${DATABASE_URL}")  # as the policy reader does with a variable's value
-    commands = [render(one, facts | finding.facts, secrets) for one in kind.default_remediation.commands]
+    suggested = finding.remediation.commands or kind.default_remediation.commands
+    commands = [render(one, facts | finding.facts, secrets) for one in suggested]
     return [one for one in commands if one is not None]
+
+
+def commands_of(*remedies: Remedy) -> tuple[str, ...]:
+    """The commands of these remedies, as a finding that brings them has them."""
+    return tuple(command for remedy in remedies for command in remedy.commands)
 
 
 def type_in(kind: type[Expectation], finding: Finding, server: PostgreSQL, **fields: Any) -> list[str]:

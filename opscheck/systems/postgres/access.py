@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from opscheck.core.expectation import Remediation
 from opscheck.core.query import Query
+from opscheck.core.remedy import Remedy
 from opscheck.core.units import Severity
 from opscheck.systems.postgres.server import InServer, ServerQuery
 
@@ -40,20 +40,26 @@ class AskOwnRole(ServerQuery[OwnRole], name="postgres.own-role"):
         return "what the role of the dsn may do beside reading"
 
 
+OWN_ROLE = Remedy("Give opscheck a role of its own that may only look; `opscheck permissions` prints its grants")
 # `psql -c` does not replace variables; what it reads from a pipe it does.
-_CREATE = (
+CREATE_ROLE = Remedy(
+    OWN_ROLE.summary,
     "printf '%s\\n' \"select 'create role opscheck login' where not exists "
     "(select from pg_roles where rolname = 'opscheck')\" '\\gexec' 'grant pg_monitor to opscheck;' "
-    "| psql {{ dsn }} -v instead_of={{ superuser }}  # give it a \\password, and put it into the dsn"
+    "| psql {{ dsn }}  # give it a \\password, and put it into the dsn",
 )
-_DEMOTE = "echo 'alter role :\"role\" nosuperuser' | psql {{ dsn }} -v role={{ demotable }}"
-_REVOKE = (
+DEMOTE = Remedy(
+    "Make the superuser an ordinary role", "echo 'alter role :\"role\" nosuperuser' | psql {{ dsn }} -v role={{ role }}"
+)
+REVOKE = Remedy(
+    "Take the membership away from opscheck's role",
     'echo \'revoke :"membership" from :"role"\' '
-    "| psql {{ dsn }} -v membership={{ membership }} -v role={{ role }}  # as a superuser"
+    "| psql {{ dsn }} -v membership={{ membership }} -v role={{ role }}  # as a superuser",
 )
-_ALTER = (
+ALTER_ROLE = Remedy(
+    "Take the attribute away from opscheck's role",
     "echo 'alter role :\"role\" :attribute' "
-    "| psql {{ dsn }} -v role={{ attribute_role }} -v attribute={{ attribute }}  # as a superuser"
+    "| psql {{ dsn }} -v role={{ role }} -v attribute={{ attribute }}  # as a superuser",
 )
 
 
@@ -66,18 +72,13 @@ class PostgresAccess(InServer, check="postgres.access"):
     database, change no row, and be a member of no predefined role that acts.
     """
 
+    remedies = (OWN_ROLE, CREATE_ROLE, DEMOTE, REVOKE, ALTER_ROLE)
     fact_names: ClassVar = {
-        "superuser": "the role, when it is a superuser",
-        "demotable": "the role, when it is a superuser and can be made an ordinary role",
-        "role": "the role, when it is a member of a role that may do more than read",
-        "membership": "that other role",
-        "attribute_role": "the role, when an attribute of its own allows more than reading",
-        "attribute": "the attribute, as ALTER ROLE takes it away: NOCREATEROLE",
+        "role": "the role that opscheck logs in with",
+        "membership": "a role that may do more than read, and of which it is a member",
+        "attribute": "an attribute that allows more than reading, as ALTER ROLE takes it away: NOCREATEROLE",
     }
-    default_remediation = Remediation(
-        summary="Give opscheck a role of its own that may only look; `opscheck permissions` prints its grants",
-        commands=(_CREATE, _DEMOTE, _REVOKE, _ALTER),
-    )
+    former_fact_names: ClassVar = {"superuser": "role", "demotable": "role", "attribute_role": "role"}
 
     severity: Severity = Severity.P3
     """How bad it is that the role may do more than look."""

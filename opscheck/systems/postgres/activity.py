@@ -10,8 +10,8 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from opscheck.core.expectation import Remediation
 from opscheck.core.query import Query
+from opscheck.core.remedy import Remedy
 from opscheck.core.units import Duration, Graded, Timeout
 from opscheck.systems.postgres.grants import READ_SESSIONS
 from opscheck.systems.postgres.server import InServer, ServerQuery
@@ -45,32 +45,38 @@ class Activity(ServerQuery[ActivityAnswer], name="postgres.activity"):
 
 Pattern = Annotated[str, Field(min_length=1)]
 
-_SHOW = (
+SHOW_SESSION = Remedy(
+    "Find out what the session does, and ask the owner of its application",
     'echo "select pid, application_name, usename, datname, client_addr, state, wait_event, '
     "clock_timestamp() - xact_start as in_transaction, clock_timestamp() - state_change as in_this_state "
-    'from pg_stat_activity where pid = :pid" | psql {{ dsn }} -xv pid={{ pid }}'
+    'from pg_stat_activity where pid = :pid" | psql {{ dsn }} -xv pid={{ pid }}',
 )
 # Each looks again: the session may have moved on, and the pid may be another's by now.
-_CANCEL = (
+CANCEL = Remedy(
+    "Cancel its query when nobody needs it",
     'echo "select pg_cancel_backend(pid) from pg_stat_activity where pid = :pid '
-    "and state = 'active' and usename = :'role'\" | psql {{ dsn }} -v pid={{ running_pid }} -v role={{ role }}"
+    "and state = 'active' and usename = :'role'\" | psql {{ dsn }} -v pid={{ pid }} -v role={{ role }}",
 )
-_TERMINATE = (
+TERMINATE = Remedy(
+    "End the session when it has forgotten its transaction",
     'echo "select pg_terminate_backend(pid) from pg_stat_activity where pid = :pid '
     "and state like 'idle in transaction%' and usename = :'role'\" "
-    "| psql {{ dsn }} -v pid={{ idle_pid }} -v role={{ role }}"
+    "| psql {{ dsn }} -v pid={{ pid }} -v role={{ role }}",
 )
-_IDLE_TIMEOUT = (
-    'echo "alter role :\\"role\\" set idle_in_transaction_session_timeout = \'5min\'" '
-    "| psql {{ dsn }} -v role={{ idle_role }}  # for its next sessions"
-)
-_STATEMENT_TIMEOUT = (
+SET_STATEMENT_TIMEOUT = Remedy(
+    "Set its role a statement_timeout, so that the server cancels the next one",
     'echo "alter role :\\"role\\" set statement_timeout = \'15min\'" '
-    "| psql {{ dsn }} -v role={{ running_role }}  # for its next sessions"
+    "| psql {{ dsn }} -v role={{ role }}  # for its next sessions",
 )
-_TRANSACTION_TIMEOUT = (
+SET_IDLE_TIMEOUT = Remedy(
+    "Set its role an idle_in_transaction_session_timeout, so that the server ends the next one",
+    'echo "alter role :\\"role\\" set idle_in_transaction_session_timeout = \'5min\'" '
+    "| psql {{ dsn }} -v role={{ role }}  # for its next sessions",
+)
+SET_TRANSACTION_TIMEOUT = Remedy(
+    "Set its role a transaction_timeout, so that the server ends the next one",
     'echo "alter role :\\"role\\" set transaction_timeout = \'30min\'" '
-    "| psql {{ dsn }} -v role={{ transaction_role }}  # for its next sessions"
+    "| psql {{ dsn }} -v role={{ role }}  # for its next sessions",
 )
 
 
@@ -123,24 +129,27 @@ class PostgresActivity(InServer, check="postgres.activity"):
     """
 
     any_limit_of = ("query", "transaction", "idle_in_transaction")
+    remedies = (
+        SHOW_SESSION,
+        CANCEL,
+        TERMINATE,
+        SET_STATEMENT_TIMEOUT,
+        SET_IDLE_TIMEOUT,
+        SET_TRANSACTION_TIMEOUT,
+    )
     fact_names: ClassVar = {
         "pid": "the session's process id",
         "application": "its application_name; missing when it gave none",
         "role": "its role",
         "database": "its database",
-        "running_pid": "the process id, when a query runs",
-        "running_role": "the role, when it is the query that takes too long",
-        "idle_pid": "the process id, when the session is idle in transaction",
-        "idle_role": "the role, when the session is idle in transaction",
-        "transaction_role": "the role, when it is the transaction that takes too long and PostgreSQL is 17 or newer",
     }
-    default_remediation = Remediation(
-        summary=(
-            "Ask the owner of the application; cancel a query that nobody needs, end a session that has forgotten "
-            "its transaction, and set the role a limit so that the server does it next time"
-        ),
-        commands=(_SHOW, _CANCEL, _TERMINATE, _STATEMENT_TIMEOUT, _IDLE_TIMEOUT, _TRANSACTION_TIMEOUT),
-    )
+    former_fact_names: ClassVar = {
+        "running_pid": "pid",
+        "idle_pid": "pid",
+        "running_role": "role",
+        "idle_role": "role",
+        "transaction_role": "role",
+    }
 
     query: Graded[Duration] | None = None
     """How long a query may run."""

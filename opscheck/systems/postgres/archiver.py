@@ -1,16 +1,16 @@
 """postgres.archiver: WAL reaches its archive."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Annotated, Any, ClassVar, Literal
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 import msgspec
 
-from opscheck.core.expectation import Remediation
-from opscheck.core.observation import Problem, ProblemKind
+from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.query import Query
-from opscheck.core.units import Count, Duration, Graded
+from opscheck.core.remedy import Remedy
+from opscheck.core.units import Count, Duration, Graded, format_bytes
 from opscheck.systems.postgres.grants import READ_SERVER_FILES
 from opscheck.systems.postgres.server import InServer, ServerQuery
 
@@ -71,27 +71,34 @@ class ReadArchiver(ServerQuery[Archiving], name="postgres.archiver"):
         return "the archiver's successes and failures, and the WAL that waits for it"
 
 
-_SHOW_ARCHIVER = (
+SHOW_ARCHIVER = Remedy(
+    "See what the archiver has done",
     'psql {{ dsn }} -xc "select last_archived_wal, last_archived_time, last_failed_wal, last_failed_time, '
-    'failed_count, pg_current_logfile() as log from pg_stat_archiver"'
+    'failed_count, pg_current_logfile() as log from pg_stat_archiver"',
 )
 # `psql -c` does not replace variables; what it reads from a pipe it does.
-_SHOW_WAITING = (
-    "echo \"select name, modification as finished from pg_ls_archive_statusdir() where name >= :'wal' "
-    "and name like '%.ready' order by 1 limit 10\" | psql {{ dsn }} -v wal={{ waiting_wal }}"
-)
-_SHOW_FAILED = (
+SHOW_FAILED = Remedy(
+    "Find in the server's log why archiving fails, mostly a full disk or credentials that expired, and fix it: the "
+    "server tries again by itself. Never delete files of pg_wal",
     "echo \"select last_failed_wal = :'wal' as fails_still, clock_timestamp() - last_failed_time as ago "
     'from pg_stat_archiver" | psql {{ dsn }} -v wal={{ failed_wal }}'
-    "  # why stands in the server's log: archive_command is run by it, as its user"
+    "  # why stands in the server's log: archive_command is run by it, as its user",
 )
-_SWITCH_ON = (
+SHOW_WAITING = Remedy(
+    "Find out whether the files that wait become fewer; never delete files of pg_wal",
+    "echo \"select name, modification as finished from pg_ls_archive_statusdir() where name >= :'wal' "
+    "and name like '%.ready' order by 1 limit 10\" | psql {{ dsn }} -v wal={{ waiting_wal }}",
+)
+SWITCH_ON = Remedy(
+    "Set an archive_command, then switch archive_mode on",
     "echo \"alter system set archive_mode = :'mode'\" | psql {{ dsn }} -v mode={{ archive_mode }}"
-    "  # set archive_command first; it takes a restart"
+    "  # set archive_command first; it takes a restart",
 )
-_END_SEGMENTS = (
+SET_COMMAND = Remedy("Set an archive_command that stores each file in the archive")
+END_SEGMENTS = Remedy(
+    "Set an archive_timeout, so that a segment is archived before it is full",
     "echo \"alter system set archive_timeout = :'seconds'; select pg_reload_conf()\" "
-    "| psql {{ dsn }} -v seconds={{ archive_timeout }}"
+    "| psql {{ dsn }} -v seconds={{ archive_timeout }}",
 )
 
 
@@ -105,20 +112,13 @@ class PostgresArchiver(InServer, check="postgres.archiver"):
     """
 
     any_limit_of = ("waiting", "backlog", "age")
-    # Each kind of trouble has names of its own: a command that names what a finding lacks is left out.
+    remedies = (SHOW_ARCHIVER, SHOW_FAILED, SHOW_WAITING, SWITCH_ON, SET_COMMAND, END_SEGMENTS)
     fact_names: ClassVar = {
-        "waiting_wal": "the file that waits longest, when WAL waits for the archive",
-        "failed_wal": "the file that could not be archived, when the last attempt failed",
-        "archive_mode": "`on`, when archiving is switched off",
-        "archive_timeout": "the seconds that would keep `age`, when nothing ends a segment in time",
+        "waiting_wal": "the file that waits longest",
+        "failed_wal": "the file that could not be archived at the last attempt",
+        "archive_mode": "the archive_mode that the server needs",
+        "archive_timeout": "the seconds that would keep `age`",
     }
-    default_remediation = Remediation(
-        summary=(
-            "Find in the server's log why archiving fails, mostly a full disk or credentials that expired, and mend "
-            "it: the server tries again by itself. Never delete files of pg_wal"
-        ),
-        commands=(_SHOW_ARCHIVER, _SHOW_FAILED, _SHOW_WAITING, _SWITCH_ON, _END_SEGMENTS),
-    )
 
     waiting: Graded[Duration] | None = None
     """
@@ -153,3 +153,150 @@ class PostgresArchiver(InServer, check="postgres.archiver"):
     def does_not_apply(self, problem: Problem) -> bool:
         """True on a standby that archives nothing, where the policy says so."""
         return self.on_standby == "skip" and problem.kind is ProblemKind.ABSENT
+
+
+# A checkpoint and a snapshot of running transactions; an idle server writes no more into a segment.
+_OF_ITS_OWN = 1000
+_READY = ".ready"
+
+
+class OfArchive(Protocol):
+    """An expectation of a server's archive."""
+
+    @property
+    def archiver(self) -> ReadArchiver:
+        """The question it asks."""
+        ...
+
+    @property
+    def age(self) -> Graded[Duration] | None:
+        """How old changes may be that are in no archive; None where that is not judged."""
+        ...
+
+
+@dataclass(frozen=True)
+class NotArchiving:
+    """Why a server archives nothing."""
+
+    observed: str
+    expected: str
+    remedies: tuple[Remedy, ...] = (SET_COMMAND,)
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+def not_archiving(answer: Archiving) -> NotArchiving | None:
+    """Why it archives nothing, by its settings; None when they are well."""
+    if answer.archive_mode == "off":
+        expected = "archive_mode on, and an archive_command or archive_library"
+        known = {"archive_mode": "on"}
+        return NotArchiving("archive_mode is off: no WAL is archived", expected, (SWITCH_ON,), known)
+    if not answer.has_command:
+        observed = "neither archive_command nor archive_library is set: WAL is kept and waits"
+        return NotArchiving(observed, "an archive_command or archive_library")
+    if answer.discards:
+        return NotArchiving("archive_command succeeds and keeps nothing", "a command that stores the file %p")
+    return None
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Finished files that wait for the archive."""
+
+    seconds: Duration
+    """How long the oldest has waited."""
+    count: int
+    since: datetime | None
+    detail: str
+    evidence: list[str]
+    remedies: tuple[Remedy, ...]
+    facts: dict[str, str]
+
+
+def waiting(answer: Archiving) -> Waiting:
+    """What waits, and since when."""
+    since = answer.oldest_waiting_since
+    if since is None and answer.failing:
+        since = answer.last_failed_at  # somebody removed what could not be archived: it is missing there
+    failed = answer.failing and answer.last_failed_wal
+    remedies = {SHOW_FAILED: failed, SHOW_WAITING: answer.oldest_waiting}
+    facts = {"failed_wal": failed or "", "waiting_wal": (answer.oldest_waiting or "").removesuffix(_READY)}
+    return Waiting(
+        seconds=_age(answer, since) if since else Duration(0),
+        count=answer.waiting,
+        since=since,
+        detail=_state(answer),
+        evidence=_history(answer),
+        remedies=tuple(remedy for remedy, fits in remedies.items() if fits),
+        facts={name: value for name, value in facts.items() if value},
+    )
+
+
+@dataclass(frozen=True)
+class Unarchived:
+    """Changes that are in no archive yet."""
+
+    seconds: Duration
+    """How old they can be."""
+    judged: bool
+    """False where there are none, as far as can be told."""
+    detail: str
+    remedies: tuple[Remedy, ...]
+    facts: dict[str, str]
+
+
+def unarchived(expectation: OfArchive, answer: Archiving) -> Unarchived:
+    """How old changes can be that are in no archive. Raises CouldNotObserve when nothing was archived in known time."""
+    start = answer.last_archived_at or answer.counting_since
+    if start is None:
+        text = "the server says neither when it last archived anything nor since when it counts"
+        raise CouldNotObserve(expectation.archiver, Problem(kind=ProblemKind.UNREADABLE, text=text))
+    seconds = _age(answer, start)
+    if answer.archive_timeout_s and not answer.standby:
+        # What waits was ended by then, and what is not ended yet is younger.
+        queued = _age(answer, answer.oldest_waiting_since) if answer.oldest_waiting_since else 0.0
+        seconds = Duration(min(seconds, answer.archive_timeout_s + queued))
+    # The mildest limit: with it as archive_timeout, no limit is broken.
+    timeout = expectation.age.steps[0][1] if expectation.age and not answer.waiting else None
+    return Unarchived(
+        seconds=seconds,
+        judged=answer.waiting > 0 or answer.unfinished_bytes > _OF_ITS_OWN,
+        detail=("" if answer.last_archived_at else "nothing archived since its counters began; ") + _outside(answer),
+        remedies=() if timeout is None else (END_SEGMENTS,),
+        facts={} if timeout is None else {"archive_timeout": str(max(1, int(timeout)))},
+    )
+
+
+def _outside(answer: Archiving) -> str:
+    written = f"{format_bytes(answer.unfinished_bytes)} in the segment that is being written"
+    if answer.standby:
+        return f"{_files(answer)} waiting"
+    ended = Duration(answer.archive_timeout_s)
+    timeout = (
+        f"which archive_timeout ends after {ended}" if ended else "which ends when it is full: archive_timeout is 0"
+    )
+    return f"{_files(answer)} waiting, {written}, {timeout}"
+
+
+def _state(answer: Archiving) -> str:
+    if not answer.failing:
+        return f"{_files(answer)}; the archiver has not failed: it hangs, or cannot keep pace"
+    since = "" if answer.last_archived_at else ", and nothing has been archived since its counters began"
+    return f"{_files(answer)}; the last attempt failed{since}"
+
+
+def _files(answer: Archiving) -> str:
+    return "1 file" if answer.waiting == 1 else f"{answer.waiting} files"
+
+
+def _history(answer: Archiving) -> list[str]:
+    counting = f" since {answer.counting_since.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if answer.counting_since else ""
+    lines = [f"{answer.archived_count} archived and {answer.failed_count} failures{counting}"]
+    if answer.last_archived_at is not None:
+        lines.append(f"last archived: {answer.last_archived_wal}, {_age(answer, answer.last_archived_at)} ago")
+    if answer.last_failed_at is not None:
+        lines.append(f"last failed: {answer.last_failed_wal}, {_age(answer, answer.last_failed_at)} ago")
+    return lines
+
+
+def _age(answer: Archiving, moment: datetime) -> Duration:
+    return Duration(max(0.0, (answer.taken_at - moment).total_seconds()))

@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from opscheck.core.expectation import Remediation
 from opscheck.core.limits import CountLeft, ShareUsed
 from opscheck.core.observation import Problem, ProblemKind
 from opscheck.core.query import Query
+from opscheck.core.remedy import Remedy
 from opscheck.core.units import Severity
 from opscheck.systems.postgres.grants import READ_SESSIONS
 from opscheck.systems.postgres.server import InServer, ServerQuery
@@ -115,39 +115,53 @@ _HOLDERS = (
     "from pg_stat_activity where backend_type = 'client backend' group by 1, 2, 3, 4 order by 5 desc"
 )
 _SHARES = _HOLDERS.format(", round(100.0 * count(*) / greatest(:usable, 1)) as percent")
-_SHOW_HOLDERS = f'echo "{_SHARES}" | psql {{{{ dsn }}}} -v usable={{{{ usable }}}}'
-_SHOW_AS_SUPERUSER = (
-    f'psql {{{{ refusing }}}} -U postgres -c "{_HOLDERS.format("")}"  # for superusers there are some left'
+SHOW_HOLDERS = Remedy(
+    "Find the client that holds too many connections and restart it, or lower its pool's size",
+    f'echo "{_SHARES}" | psql {{{{ dsn }}}} -v usable={{{{ usable }}}}',
+)
+SHOW_HOLDERS_AS_SUPERUSER = Remedy(
+    "Log in as a superuser, find the client that holds too many connections and restart it, or lower its pool's size",
+    f'psql {{{{ server }}}} -U postgres -c "{_HOLDERS.format("")}"  # for superusers there are some left',
 )
 # `psql -c` does not replace variables; what it reads from a pipe it does.
-_END_IDLE = (
+END_IDLE = Remedy(
+    "End connections that have long been idle",
     "echo \"select pg_terminate_backend(pid) from pg_stat_activity where application_name = :'application' "
     "and state = 'idle' and state_change < now() - interval '10 minutes'\" "
-    "| psql {{ dsn }} -v application={{ application }}"
+    "| psql {{ dsn }} -v application={{ application }}",
 )
-_RAISE_ROLE = (
-    "printf '%s\\n' \"select format('alter role %I connection limit %s', rolname, greatest(2 * rolconnlimit, 2)) "
-    "from pg_roles where rolname = :'role' \\gexec\" | psql {{ server }} -U postgres -v role={{ limited_role }}"
+_RAISE = "Raise the limit only where there is memory for what it lets in"
+RAISE = {
+    RefusedBy.SERVER: Remedy(
+        _RAISE,
+        "printf '%s\\n' \"select format('alter system set max_connections = %s', "
+        "current_setting('max_connections')::int * 3 / 2) \\gexec\" | psql {{ server }} -U postgres"
+        "  # each takes memory; read at the server's next start",
+    ),
+    RefusedBy.ROLE: Remedy(
+        _RAISE,
+        "printf '%s\\n' \"select format('alter role %I connection limit %s', rolname, greatest(2 * rolconnlimit, 2)) "
+        "from pg_roles where rolname = :'role' \\gexec\" | psql {{ server }} -U postgres -v role={{ role }}",
+    ),
+    RefusedBy.DATABASE: Remedy(
+        _RAISE,
+        "printf '%s\\n' "
+        "\"select format('alter database %I connection limit %s', datname, greatest(2 * datconnlimit, 2)) "
+        "from pg_database where datname = :'name' \\gexec\" | psql {{ server }} -U postgres -v name={{ database }}",
+    ),
+}
+SHOW_WALSENDERS = Remedy(
+    "Find replicas and tools that are connected twice, or without need",
+    'psql {{ server }} -U postgres -c "select application_name, client_addr, state, backend_start '
+    'from pg_stat_replication order by 4"',
 )
-_RAISE_DATABASE = (
-    "printf '%s\\n' \"select format('alter database %I connection limit %s', datname, greatest(2 * datconnlimit, 2)) "
-    "from pg_database where datname = :'name' \\gexec\" "
-    "| psql {{ server }} -U postgres -v name={{ limited_database }}"
-)
-_RAISE_SERVER = (
-    "printf '%s\\n' \"select format('alter system set max_connections = %s', "
-    "current_setting('max_connections')::int * 3 / 2) \\gexec\" | psql {{ full }} -U postgres"
-    "  # each takes memory; read at the server's next start"
-)
-_SHOW_SENDERS = (
-    'psql {{ sending }} -U postgres -c "select application_name, client_addr, state, backend_start '
-    'from pg_stat_replication order by 4"'
-)
-_RAISE_SENDERS = (
+RAISE_MAX_WAL_SENDERS = Remedy(
+    "Raise max_wal_senders",
     "printf '%s\\n' \"select format('alter system set max_wal_senders = %s', "
-    "current_setting('max_wal_senders')::int * 2 + 1) \\gexec\" | psql {{ sending }} -U postgres"
-    "  # read at the server's next start; a standby must not have less"
+    "current_setting('max_wal_senders')::int * 2 + 1) \\gexec\" | psql {{ server }} -U postgres"
+    "  # read at the server's next start; a standby must not have less",
 )
+REACH = Remedy("Start the server, or restore the way to it")
 
 
 class PostgresConnections(InServer, check="postgres.connections"):
@@ -162,36 +176,34 @@ class PostgresConnections(InServer, check="postgres.connections"):
     """
 
     any_limit_of = ("used", "free", "walsenders")
+    remedies = (
+        SHOW_HOLDERS,
+        SHOW_HOLDERS_AS_SUPERUSER,
+        END_IDLE,
+        *RAISE.values(),
+        SHOW_WALSENDERS,
+        RAISE_MAX_WAL_SENDERS,
+        REACH,
+    )
+    no_answer_remedies = (REACH,)
     fact_names: ClassVar[Mapping[str, str]] = {
         "application": "application_name of the largest group of connections; missing when it gave none",
-        "holder_role": "the role of that group",
-        "client": "its address; missing when it came through a Unix socket",
+        "role": "the role of that group, or the one whose CONNECTION LIMIT is reached",
+        "client": "the address of that group; missing when it came through a Unix socket",
         "state": "what its connections do, such as idle",
+        "database": "the database whose CONNECTION LIMIT is reached",
         "used": "how many connections are held",
         "usable": "how many can be",
         "server": "the server, without user and password; missing when the dsn does not name it",
-        "refusing": "the same, when it has refused opscheck",
-        "full": "the same, when it is the server's own limit that is reached",
-        "sending": "the same, when it is about walsenders",
-        "limited_role": "the role, when it is its CONNECTION LIMIT that is reached",
-        "limited_database": "the database, when it is its CONNECTION LIMIT that is reached",
     }
-    default_remediation = Remediation(
-        summary=(
-            "Find the client that holds too many connections and restart it, or lower its pool's size; raise a limit "
-            "only where there is memory for what it lets in. When clients are refused, a superuser still gets in"
-        ),
-        commands=(
-            _SHOW_HOLDERS,
-            _SHOW_AS_SUPERUSER,
-            _END_IDLE,
-            _RAISE_ROLE,
-            _RAISE_DATABASE,
-            _RAISE_SERVER,
-            _SHOW_SENDERS,
-            _RAISE_SENDERS,
-        ),
-    )
+    former_fact_names: ClassVar[Mapping[str, str]] = {
+        "holder_role": "role",
+        "limited_role": "role",
+        "limited_database": "database",
+        "refusing": "server",
+        "full": "server",
+        "sending": "server",
+    }
 
     used: ShareUsed | None = None
     """How much may be used of the connections that clients can have, in percent."""

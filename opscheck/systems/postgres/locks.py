@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from opscheck.core.expectation import Remediation
 from opscheck.core.limits import ShareUsed
 from opscheck.core.query import Query
+from opscheck.core.remedy import Remedy
 from opscheck.core.units import Count, Duration, Graded
 from opscheck.systems.postgres.grants import READ_SESSIONS
 from opscheck.systems.postgres.server import InServer, ServerQuery
@@ -102,36 +102,46 @@ class Locks(ServerQuery[LocksAnswer], name="postgres.locks"):
         return "who waits for locks and for whom, the prepared transactions, and how full the lock table is"
 
 
-_SHOW = (
+SHOW_WAITS = Remedy(
+    "Find out who waits for whom",
     'echo "select pid, pg_blocking_pids(pid) as waits_for, application_name, usename, datname, '
     "clock_timestamp() - state_change as at_most, pid = :waiter as waits_longest from pg_stat_activity "
-    "where wait_event_type = 'Lock' order by 6 desc\" | psql {{ dsn }} -v waiter={{ waiter }}"
+    "where wait_event_type = 'Lock' order by 6 desc\" | psql {{ dsn }} -v waiter={{ waiter }}",
 )
 # Each looks again: the session may have moved on, and the pid may be another's by now.
-_CANCEL = (
+CANCEL = Remedy(
+    "Cancel the query at the root, not those that wait behind it",
     "echo \"select pg_cancel_backend(pid) from pg_stat_activity where pid = :pid and state = 'active'\" "
-    "| psql {{ dsn }} -v pid={{ running_blocker }}"
+    "| psql {{ dsn }} -v pid={{ pid }}",
 )
-_TERMINATE = (
+TERMINATE = Remedy(
+    "End the idle session at the root, not those that wait behind it",
     "echo \"select pg_terminate_backend(pid) from pg_stat_activity where pid = :pid and state like 'idle%'\" "
-    "| psql {{ dsn }} -v pid={{ idle_blocker }}"
+    "| psql {{ dsn }} -v pid={{ pid }}",
 )
-_IDLE_TIMEOUT = (
+SET_IDLE_TIMEOUT = Remedy(
+    "Set its role a limit on idle transactions, so that the server ends the next one",
     'echo "alter role :\\"role\\" set idle_in_transaction_session_timeout = \'5min\'" '
-    "| psql {{ dsn }} -v role={{ idle_role }}  # for its next sessions"
+    "| psql {{ dsn }} -v role={{ role }}  # for its next sessions",
 )
 # It must be said in the database where it was prepared.
-_ROLL_BACK = (
+ROLL_BACK = Remedy(
+    "End the prepared transaction",
     "printf '%s\\n' '\\connect :\"database\"' \"rollback prepared :'gid'\" "
-    "| psql {{ dsn }} -v database={{ gid_database }} -v gid={{ gid }}  # or commit prepared: what its application meant"
+    "| psql {{ dsn }} -v database={{ database }} -v gid={{ gid }}  # or commit prepared: what its application meant",
 )
-_LOCK_HOLDER = (
+LOCK_TIMEOUT = Remedy(
+    "Change tables with a short lock_timeout, so that a change that has to wait gives up before others queue behind it"
+)
+SHOW_LOCKS = Remedy(
+    "Find out why the session with the most locks needs them",
     'echo "select locktype, mode, database, count(*) from pg_locks where pid = :pid and not fastpath '
-    'group by 1, 2, 3 order by 4 desc" | psql {{ dsn }} -v pid={{ lock_holder }}'
+    'group by 1, 2, 3 order by 4 desc" | psql {{ dsn }} -v pid={{ pid }}',
 )
-_MORE_LOCKS = (
-    "echo \"alter system set max_locks_per_transaction = :'locks'\" | psql {{ dsn }} -v locks={{ more_locks }}"
-    "  # read at the server's next start"
+RAISE_MAX_LOCKS = Remedy(
+    "Raise max_locks_per_transaction",
+    "echo \"alter system set max_locks_per_transaction = :'locks'\" "
+    "| psql {{ dsn }} -v locks={{ max_locks_per_transaction }}  # read at the server's next start",
 )
 
 
@@ -144,25 +154,24 @@ class PostgresLocks(InServer, check="postgres.locks"):
     """
 
     any_limit_of = ("waiting", "waiters", "lock_table", "prepared")
+    remedies = (SHOW_WAITS, CANCEL, TERMINATE, SET_IDLE_TIMEOUT, ROLL_BACK, LOCK_TIMEOUT, SHOW_LOCKS, RAISE_MAX_LOCKS)
     fact_names: ClassVar = {
-        "blocker": "the process id of whom the others wait for; missing when it is a prepared transaction or several",
-        "running_blocker": "the same, when a query of it runs",
-        "idle_blocker": "the same, when it does nothing",
-        "idle_role": "its role, when it is idle in a transaction",
-        "waiter": "the process id of who has waited longest",
-        "gid": "the name of the prepared transaction",
-        "gid_database": "the database where it was prepared",
-        "lock_holder": "the process id of who has most of the lock table, when that is nearly full",
-        "more_locks": "twice the max_locks_per_transaction that the server has, when its lock table is nearly full",
+        "pid": "the process that the others wait for, or that holds the most locks; missing when there are several",
+        "role": "the role of the process that the others wait for",
+        "waiter": "the process that has waited longest",
+        "gid": "the name of a prepared transaction",
+        "database": "the database where it was prepared",
+        "max_locks_per_transaction": "twice the server's own setting",
     }
-    default_remediation = Remediation(
-        summary=(
-            "End whoever is at the root, not those that wait behind it: commit, or cancel its query, or terminate it "
-            "when it is idle. Change tables with a short lock_timeout, so that a change that has to wait gives up "
-            "before others queue behind it"
-        ),
-        commands=(_SHOW, _CANCEL, _TERMINATE, _IDLE_TIMEOUT, _ROLL_BACK, _LOCK_HOLDER, _MORE_LOCKS),
-    )
+    former_fact_names: ClassVar = {
+        "blocker": "pid",
+        "running_blocker": "pid",
+        "idle_blocker": "pid",
+        "lock_holder": "pid",
+        "idle_role": "role",
+        "gid_database": "database",
+        "more_locks": "max_locks_per_transaction",
+    }
 
     waiting: Graded[Duration] | None = None
     """How long a session may wait for a lock."""

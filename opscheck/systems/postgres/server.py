@@ -54,6 +54,11 @@ class InServer(Expectation):
     target: PostgresTarget
     """The server."""
 
+    @property
+    def server(self) -> str:
+        """Its address, as the subject of findings; the target's name where the dsn has none."""
+        return self.target.address or self.target.name
+
     def looks_at(self) -> Iterable[Query[Any]]:
         """The questions it is judged by."""
         return ()

@@ -51,7 +51,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.state in ACTIVE_STATES
 
 
-def told(session: Session) -> str:
+def describe(session: Session) -> str:
     """`pid 4711 of shop as app on orders`, `pid 812 (autovacuum worker) on orders`."""
     application = f" of {session.application}" if session.application else ""
     kind = "" if session.kind == CLIENT else f" ({session.kind})"
@@ -64,7 +64,7 @@ def statement(session: Session) -> str:
     return f"{'query' if session.is_active else 'last query'}: {session.query or 'not told'}"
 
 
-def doing(session: Session, at: datetime) -> str:
+def current_state(session: Session, at: datetime) -> str:
     """`idle in transaction for 5m, waits for Client: ClientRead, from 10.0.0.7`, at this time of the server."""
     since = max(0.0, (at - session.state_change).total_seconds()) if session.state_change else None
     state = session.state or "state unknown"

@@ -10,10 +10,10 @@ from checks.postgres.test_access import test_opscheck_may_only_look as check
 from opscheck import PostgresTarget, Severity
 from opscheck.core.findings import Findings
 from opscheck.demo.postgres import PostgreSQL
-from opscheck.systems.postgres.access import PostgresAccess
+from opscheck.systems.postgres.access import CREATE_ROLE, DEMOTE, PostgresAccess
 from tests.servers.clients import superuser
 from tests.servers.looking import look
-from tests.servers.typing_in import type_in
+from tests.servers.typing_in import commands_of, type_in
 
 Judged = Callable[..., Findings]
 
@@ -61,7 +61,9 @@ def test_a_superuser_is_a_mild_finding_and_the_only_one(judged, table):
 
     assert (Severity.P3, "role postgres") == (finding.severity, finding.subject)
     assert ("it is a superuser", "a role that may only look") == (finding.observed, finding.expected)
-    assert {"superuser": "postgres"} == finding.facts  # nobody can take it from the role that initdb made
+    assert {"role": "postgres"} == finding.facts
+    # nobody can take it from the role that initdb made
+    assert finding.remediation.commands == commands_of(CREATE_ROLE)
 
 
 def test_the_policy_says_how_bad_that_is(judged):
@@ -123,7 +125,8 @@ def test_a_superuser_of_one_s_own_making_is_made_an_ordinary_role(server, judged
     changed("ALTER ROLE opscheck SUPERUSER", "ALTER ROLE opscheck NOSUPERUSER")
     (finding,) = judged().violations
 
-    assert {"superuser": "opscheck", "demotable": "opscheck"} == finding.facts
+    assert {"role": "opscheck"} == finding.facts
+    assert finding.remediation.commands == commands_of(CREATE_ROLE, DEMOTE)
     assert ["GRANT ROLE", "ALTER ROLE"] == [ran.split("\n")[-1] for ran in type_in(PostgresAccess, finding, server)]
     assert [] == told(judged())
 

@@ -10,11 +10,19 @@ from checks.postgres.test_activity import test_no_client_takes_too_long as check
 from opscheck import PostgresTarget, Severity
 from opscheck.core.findings import Findings
 from opscheck.core.observation import ProblemKind
-from opscheck.systems.postgres.activity import PostgresActivity
+from opscheck.systems.postgres.activity import (
+    CANCEL,
+    SET_IDLE_TIMEOUT,
+    SET_STATEMENT_TIMEOUT,
+    SET_TRANSACTION_TIMEOUT,
+    SHOW_SESSION,
+    TERMINATE,
+    PostgresActivity,
+)
 from opscheck.transport.processes import wait_until
 from tests.servers.clients import client, idle_in_transaction, long_query, state
 from tests.servers.looking import look, missing
-from tests.servers.typing_in import type_in
+from tests.servers.typing_in import commands_of, type_in
 
 NOTHING = {"P2": "0s"}
 LONG = {"P2": "1h"}
@@ -77,9 +85,8 @@ def test_a_session_that_is_idle_in_transaction_is_told_of_with_what_it_holds(ser
         "application": "leaking-worker",
         "role": "app",
         "database": "integration_db",
-        "idle_pid": str(idle.pid),
-        "idle_role": "app",
     } == finding.facts
+    assert finding.remediation.commands == commands_of(SHOW_SESSION, TERMINATE, SET_IDLE_TIMEOUT)
 
 
 def test_an_idle_transaction_that_has_no_snapshot_does_not_hold_back_vacuum(server, judged, stack):
@@ -122,8 +129,9 @@ def test_a_long_query_is_told_of_once_with_its_transaction(server, judged, stack
     assert "query at most 0s, transaction at most 0s" == finding.expected
     assert "query: SELECT pg_sleep(?)" == finding.evidence[0]
     assert finding.evidence[1].endswith(", waits for Timeout: PgSleep, from 127.0.0.1")
-    assert str(running.pid) == finding.facts["running_pid"]
-    assert (server.major >= 17) is ("transaction_role" in finding.facts)
+    assert str(running.pid) == finding.facts["pid"]
+    further = (SET_TRANSACTION_TIMEOUT,) if server.major >= 17 else ()
+    assert finding.remediation.commands == commands_of(SHOW_SESSION, CANCEL, SET_STATEMENT_TIMEOUT, *further)
 
 
 def test_a_query_with_parallel_workers_counts_once(own_server, stack):
@@ -203,8 +211,8 @@ def test_whoever_calls_itself_opscheck_is_judged(server, judged, stack):
 
 
 def test_more_sessions_than_can_be_told_are_counted(server, judged, stack, monkeypatch):
-    monkeypatch.setattr("checks.postgres.test_activity.TOLD", 2)
-    monkeypatch.setattr("opscheck.systems.postgres.readings.activity.TOLD", 2)
+    monkeypatch.setattr("checks.postgres.test_activity._MOST", 2)
+    monkeypatch.setattr("checks.postgres.test_activity._MOST", 2)
     for _ in range(3):
         stack.enter_context(idle_in_transaction(server))
     findings = judged(idle_in_transaction=NOTHING)

@@ -13,13 +13,20 @@ from opscheck import PostgresTarget, Severity
 from opscheck.core.findings import Findings
 from opscheck.core.observation import ProblemKind
 from opscheck.demo.postgres import PostgreSQL
-from opscheck.systems.postgres.archiver import PostgresArchiver
+from opscheck.systems.postgres.archiver import (
+    END_SEGMENTS,
+    SHOW_ARCHIVER,
+    SHOW_FAILED,
+    SHOW_WAITING,
+    SWITCH_ON,
+    PostgresArchiver,
+)
 from opscheck.testing import expect
 from opscheck.transport.processes import wait_until
 from tests.servers.archiving import Archiving, archiving
 from tests.servers.looking import look, missing
 from tests.servers.replication import ask, replication, write
-from tests.servers.typing_in import type_in
+from tests.servers.typing_in import commands_of, type_in
 
 CATALOGUE = {
     "waiting": {"P2": "5m", "P1": "15m"},
@@ -88,6 +95,7 @@ def test_one_that_has_failed_since_its_birth_is_no_null_that_passes(born_broken)
     assert "at most 15m" == finding.expected
     assert "000000010000000000000001" == finding.facts["failed_wal"] == finding.facts["waiting_wal"]
     assert finding.evidence[0].startswith("0 archived and ")
+    assert finding.remediation.commands == commands_of(SHOW_ARCHIVER, SHOW_FAILED, SHOW_WAITING)
 
 
 def test_one_that_fails_now_is_graded_by_how_long_wal_waits(failing):
@@ -121,6 +129,7 @@ def test_an_archiver_that_hangs_has_not_failed_and_is_found(installation):
     assert Severity.P1 == finding.severity
     assert "the archiver has not failed: it hangs, or cannot keep pace" in finding.observed
     assert "failed_wal" not in finding.facts
+    assert finding.remediation.commands == commands_of(SHOW_ARCHIVER, SHOW_WAITING)
 
 
 def test_an_idle_server_is_not_late(archive):
@@ -136,6 +145,7 @@ def test_what_no_archive_timeout_ends_is_as_old_as_the_last_that_was_archived(ar
     assert (Severity.P2, "at most 0s") == (finding.severity, finding.expected)
     assert "in the segment that is being written, which ends when it is full: archive_timeout is 0" in finding.observed
     assert {"archive_timeout": "1"} == finding.facts
+    assert finding.remediation.commands == commands_of(SHOW_ARCHIVER, END_SEGMENTS)
 
 
 @pytest.mark.parametrize(
@@ -172,6 +182,7 @@ def test_a_server_that_archives_nothing_is_found(server):
     assert (Severity.P1, subject(server)) == (finding.severity, finding.subject)
     assert "archive_mode is off: no WAL is archived" == finding.observed
     assert {"archive_mode": "on"} == finding.facts
+    assert finding.remediation.commands == commands_of(SHOW_ARCHIVER, SWITCH_ON)
 
 
 def test_a_standby_leaves_archiving_to_its_primary(installation):

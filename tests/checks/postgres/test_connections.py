@@ -15,10 +15,18 @@ from opscheck.core.findings import Findings
 from opscheck.core.observation import ProblemKind
 from opscheck.core.record import Finding, Measurement
 from opscheck.demo.postgres import PostgreSQL, installed_versions
-from opscheck.systems.postgres.connections import PostgresConnections
+from opscheck.systems.postgres.connections import (
+    END_IDLE,
+    RAISE,
+    RAISE_MAX_WAL_SENDERS,
+    SHOW_HOLDERS,
+    SHOW_WALSENDERS,
+    PostgresConnections,
+    RefusedBy,
+)
 from tests.servers.clients import superuser
 from tests.servers.looking import look, missing
-from tests.servers.typing_in import suggested
+from tests.servers.typing_in import commands_of, suggested
 
 GUIDE = {"P2": "75%", "P0": "90%"}
 
@@ -85,14 +93,14 @@ def test_a_full_server_is_the_worst_and_names_who_holds_it(server, judged, full)
     assert ("25 by leaking-worker as app to integration_db from 127.0.0.1, idle",) == finding.evidence
     assert {
         "application": "leaking-worker",
-        "holder_role": "app",
+        "role": "app",
         "client": "127.0.0.1",
         "state": "idle",
         "used": "25",
         "usable": "25",
         "server": f"postgresql://127.0.0.1:{server.port}/integration_db",
-        "full": f"postgresql://127.0.0.1:{server.port}/integration_db",
     } == finding.facts
+    assert finding.remediation.commands == commands_of(SHOW_HOLDERS, END_IDLE, RAISE[RefusedBy.SERVER])
 
 
 def test_a_superuser_is_not_fooled_by_getting_in(judged, full):
@@ -234,8 +242,8 @@ def test_walsenders_have_places_of_their_own(server, judged, stack):
     assert 0 == findings.measurements[0].value
     assert (Severity.P2, "walsenders used 20% (2 of 10, max_wal_senders)") == (finding.severity, finding.observed)
     assert finding.evidence[0].startswith("2 by an application without a name as postgres to ")
-    assert f"postgresql://127.0.0.1:{server.port}/integration_db" == finding.facts["sending"]
-    assert not {"full", "server"}.intersection(finding.facts)
+    assert f"postgresql://127.0.0.1:{server.port}/integration_db" == finding.facts["server"]
+    assert finding.remediation.commands == commands_of(SHOW_WALSENDERS, RAISE_MAX_WAL_SENDERS)
 
 
 def test_walsenders_are_not_asked_of_one_role(judged):
@@ -268,14 +276,15 @@ def test_a_role_that_holds_little_of_the_server_is_told_with_what_it_holds(serve
     (finding,) = judged(used={"P2": "40%"}).violations
 
     assert ("1 by shop as app to integration_db from 127.0.0.1, idle",) == finding.evidence
-    assert "app" == finding.facts["limited_role"]
+    assert "app" == finding.facts["role"]
+    assert finding.remediation.commands == commands_of(SHOW_HOLDERS, END_IDLE, RAISE[RefusedBy.ROLE])
 
 
 def test_of_a_server_that_refuses_opscheck_the_commands_go_in_as_a_superuser(server, judged, full):
     (finding,) = judged("app").violations
     where = f"postgresql://127.0.0.1:{server.port}/integration_db"
 
-    assert {"server": where, "refusing": where, "full": where} == finding.facts
+    assert {"server": where} == finding.facts
     shown, raised = typed_as_superuser(finding, server)
     assert "leaking-worker" in shown
     assert "ALTER SYSTEM" == raised
@@ -287,10 +296,10 @@ def test_of_a_server_that_refuses_opscheck_the_commands_go_in_as_a_superuser(ser
 @pytest.mark.parametrize(
     ("what", "fact", "now"),
     [
-        ("ROLE app", "limited_role", "SELECT rolconnlimit FROM pg_roles WHERE rolname = 'app'"),
+        ("ROLE app", "role", "SELECT rolconnlimit FROM pg_roles WHERE rolname = 'app'"),
         (
             "DATABASE integration_db",
-            "limited_database",
+            "database",
             "SELECT datconnlimit FROM pg_database WHERE datname = 'integration_db'",
         ),
     ],

@@ -13,11 +13,20 @@ from opscheck import PostgresTarget, Severity
 from opscheck.core.findings import Findings
 from opscheck.core.observation import ProblemKind
 from opscheck.demo.postgres import PostgreSQL
-from opscheck.systems.postgres.locks import PostgresLocks
+from opscheck.systems.postgres.locks import (
+    CANCEL,
+    RAISE_MAX_LOCKS,
+    ROLL_BACK,
+    SET_IDLE_TIMEOUT,
+    SHOW_LOCKS,
+    SHOW_WAITS,
+    TERMINATE,
+    PostgresLocks,
+)
 from opscheck.transport.processes import wait_until
 from tests.servers.clients import Client, blocked, client, idle_in_transaction, long_query, state, superuser
 from tests.servers.looking import look, missing
-from tests.servers.typing_in import type_in
+from tests.servers.typing_in import commands_of, type_in
 
 NOTHING = {"P1": "0s"}
 LONG = {"P1": "1h"}
@@ -102,11 +111,11 @@ def test_of_a_chain_the_root_is_named_and_not_the_one_in_front(server, judged, s
     assert " for ShareLock on a transaction: UPDATE accounts SET balance" in front
     assert behind.startswith(f"pid {second.pid} of waiter-2 ")
     assert {
-        "blocker": str(holder.pid),
-        "idle_blocker": str(holder.pid),
-        "idle_role": "app",
+        "pid": str(holder.pid),
+        "role": "app",
         "waiter": str(first.pid),
     } == finding.facts
+    assert finding.remediation.commands == commands_of(SHOW_WAITS, TERMINATE, SET_IDLE_TIMEOUT)
 
 
 def test_all_who_wait_for_the_same_row_wait_for_its_holder(server, judged, stack):
@@ -114,7 +123,7 @@ def test_all_who_wait_for_the_same_row_wait_for_its_holder(server, judged, stack
     (finding,) = judged(waiters={"P2": 1, "P1": 4}).violations
 
     assert (Severity.P2, "sessions waiting 4") == (finding.severity, finding.observed)
-    assert str(holder.pid) == finding.facts["blocker"]
+    assert str(holder.pid) == finding.facts["pid"]
     assert str(waiting[0].pid) == finding.facts["waiter"]
 
 
@@ -148,6 +157,7 @@ def test_whoever_stands_before_a_change_of_a_table_holds_up_all_who_come_after(s
     assert any(" for AccessExclusiveLock on orders: ALTER TABLE orders" in line for line in finding.evidence)
     assert any(" for AccessShareLock on orders: TABLE orders" in line for line in finding.evidence)
     assert {"waiter": str(changing.pid)} == finding.facts
+    assert finding.remediation.commands == commands_of(SHOW_WAITS)
 
 
 def test_a_table_of_another_database_is_not_called_by_the_name_of_one_here(server, judged, stack, admin):
@@ -198,7 +208,8 @@ def test_a_transaction_that_stays_prepared_is_named_with_who_prepared_it_and_whe
     assert finding.observed.endswith(" (by app in integration_db)")
     assert "at most 0s" == finding.expected
     assert finding.since is not None
-    assert {"gid": ODD_GID, "gid_database": "integration_db"} == finding.facts
+    assert {"gid": ODD_GID, "database": "integration_db"} == finding.facts
+    assert finding.remediation.commands == commands_of(ROLL_BACK)
 
 
 def test_a_transaction_that_was_prepared_just_now_passes(prepared):
@@ -213,7 +224,8 @@ def test_sessions_that_wait_for_a_prepared_transaction_are_told_its_name(prepare
     (finding,) = judge(prepared, waiting=NOTHING).violations
 
     assert f"prepared transaction {ODD_GID}" == finding.subject
-    assert {"waiter": str(waiting.pid), "gid": ODD_GID, "gid_database": "integration_db"} == finding.facts
+    assert {"waiter": str(waiting.pid), "gid": ODD_GID, "database": "integration_db"} == finding.facts
+    assert finding.remediation.commands == commands_of(SHOW_WAITS, ROLL_BACK)
 
 
 def test_a_prepared_transaction_still_has_its_name_and_its_locks_after_a_restart(prepared, stack):
@@ -266,7 +278,7 @@ def test_the_suggested_commands_cancel_a_root_that_works(server, judged, admin, 
     type_in(PostgresLocks, finding, server, waiting=NOTHING)
 
     wait_until(lambda: state(admin, running.pid)[0] == "idle", 20, "it was not cancelled")
-    assert "idle_blocker" not in finding.facts
+    assert finding.remediation.commands == commands_of(SHOW_WAITS, CANCEL)
 
 
 def test_a_session_that_is_idle_outside_a_transaction_may_hold_a_lock_too(server, judged, admin, stack):
@@ -276,7 +288,8 @@ def test_a_session_that_is_idle_outside_a_transaction_may_hold_a_lock_too(server
     wait_until(lambda: state(admin, waiting.pid) == ("active", "Lock"), 20, "it does not wait")
     (finding,) = judged(waiting=NOTHING).violations
 
-    assert {key: str(holder.pid) for key in ("blocker", "idle_blocker")} | {"waiter": str(waiting.pid)} == finding.facts
+    assert {"pid": str(holder.pid), "role": "app", "waiter": str(waiting.pid)} == finding.facts
+    assert finding.remediation.commands == commands_of(SHOW_WAITS, TERMINATE)
 
 
 def test_a_lock_table_that_fills_up_is_told_with_who_fills_it(two_phases, stack):
@@ -288,7 +301,8 @@ def test_a_lock_table_that_fills_up_is_told_with_who_fills_it(two_phases, stack)
     assert finding.observed.startswith("lock table used 7")
     assert "there is room for 200: max_locks_per_transaction 10)" in finding.observed  # 10 * (15 + 5)
     assert f"150 by pid {holder.pid} of leaking-worker as app on integration_db" in finding.evidence
-    assert {"more_locks": "20", "lock_holder": str(holder.pid)} == finding.facts
+    assert {"max_locks_per_transaction": "20", "pid": str(holder.pid)} == finding.facts
+    assert finding.remediation.commands == commands_of(SHOW_LOCKS, RAISE_MAX_LOCKS)
     printed = type_in(PostgresLocks, finding, two_phases, lock_table={"P2": "60%"})
     assert "ALTER SYSTEM" in printed[-1]
 

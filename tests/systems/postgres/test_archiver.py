@@ -1,43 +1,166 @@
-"""What a policy may say of a WAL archive, and what it may not."""
+"""What a server's archiver tells, without a server."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
-from opscheck import PostgresTarget, Severity
-from opscheck.core.observation import Problem, ProblemKind
-from opscheck.systems.postgres.archiver import PostgresArchiver
+from checks.postgres.test_archiver import must_archive
+from opscheck import PostgresTarget
+from opscheck.core.observation import CouldNotObserve
+from opscheck.systems.postgres.archiver import Archiving, PostgresArchiver, not_archiving, unarchived, waiting
 from opscheck.testing import expect
 
+NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 TARGET = PostgresTarget(kind="postgres", dsn="postgresql://someone@127.0.0.1/shop")
-ON_STANDBY = Problem(kind=ProblemKind.ABSENT, text="this is a standby")
+EXPECTATION = expect(PostgresArchiver, TARGET, age={"P2": "15m", "P1": "1h"})
 
 
-def archiver(**fields) -> PostgresArchiver:
-    return expect(PostgresArchiver, TARGET, **fields)
+def ago(**time: float) -> datetime:
+    return NOON - timedelta(**time)
 
 
-def test_a_limit_is_needed():
-    with pytest.raises(ValidationError, match=r"at least one limit \(waiting, backlog, age\)"):
-        archiver(severity="P1", on_standby="skip")
+def archiving(**changed: Any) -> Archiving:
+    fields = {
+        "standby": False,
+        "archive_mode": "on",
+        "has_command": True,
+        "discards": False,
+        "archive_timeout_s": 0.0,
+        "taken_at": NOON,
+        "archived_count": 5,
+        "failed_count": 0,
+        "last_archived_wal": "000000010000000000000005",
+        "last_archived_at": ago(hours=2),
+        "last_failed_wal": None,
+        "last_failed_at": None,
+        "counting_since": ago(days=30),
+        "unfinished_bytes": 0,
+        "waiting": 0,
+        "oldest_waiting": None,
+        "oldest_waiting_since": None,
+    }
+    return Archiving(**(fields | changed))
 
 
-def test_no_archive_at_all_is_as_bad_as_the_worst_limit_or_as_the_policy_says():
-    assert Severity.P1 == archiver(waiting={"P2": "5m", "P1": "15m"}).ungraded_severity
-    assert Severity.P0 == archiver(waiting={"P2": "5m", "P1": "15m"}, severity="P0").ungraded_severity
+NEVER = {"last_archived_at": None, "last_archived_wal": None, "archived_count": 0}
+WAITS = {"waiting": 3, "oldest_waiting": "000000010000000000000006.ready"}
 
 
-def test_the_right_that_it_needs_is_named():
-    (query,) = archiver(backlog={"P1": 100}).looks_at()
+@pytest.mark.parametrize(
+    ("changed", "failing"),
+    [
+        ({}, False),
+        ({"last_failed_at": ago(hours=3)}, False),
+        ({"last_failed_at": ago(hours=1)}, True),
+        ({"last_failed_at": ago(days=9), **NEVER}, True),
+        (NEVER, False),
+    ],
+)
+def test_the_last_attempt_failed_also_where_none_ever_worked(changed, failing):
+    assert failing == archiving(**changed).failing
 
-    assert ["pg_monitor"] == [grant.role for grant in query.permissions()]
+
+@pytest.mark.parametrize(
+    ("changed", "seconds"),
+    [
+        ({}, 0),
+        ({**WAITS, "oldest_waiting_since": ago(minutes=20)}, 20 * 60),
+        ({**WAITS, "oldest_waiting_since": ago(minutes=-1)}, 0),
+        ({"last_failed_at": ago(minutes=5)}, 5 * 60),
+    ],
+)
+def test_how_long_wal_waits(changed, seconds):
+    assert seconds == waiting(archiving(**changed)).seconds
 
 
-def test_a_standby_is_skipped_only_by_a_word_of_the_policy():
-    assert not archiver(backlog={"P1": 100}).does_not_apply(ON_STANDBY)
-    assert archiver(backlog={"P1": 100}, on_standby="skip").does_not_apply(ON_STANDBY)
+def test_the_file_that_waits_and_the_one_that_failed_are_named():
+    failed = {"last_failed_at": ago(minutes=1), "last_failed_wal": "000000010000000000000007"}
+    queue = waiting(archiving(**WAITS, **failed, oldest_waiting_since=ago(hours=1), failed_count=9))
+
+    assert {
+        "waiting_wal": "000000010000000000000006",
+        "failed_wal": "000000010000000000000007",
+    } == queue.facts
+    assert "3 files; the last attempt failed" == queue.detail
+    assert [
+        "5 archived and 9 failures since 2026-01-30 12:00 UTC",
+        "last archived: 000000010000000000000005, 2h ago",
+        "last failed: 000000010000000000000007, 1m ago",
+    ] == queue.evidence
 
 
-def test_what_is_denied_is_never_skipped():
-    denied = Problem(kind=ProblemKind.DENIED, text="")
+@pytest.mark.parametrize(
+    ("changed", "seconds", "judged"),
+    [
+        pytest.param({"unfinished_bytes": 400}, 7200, False, id="idle"),
+        pytest.param({"unfinished_bytes": 5000}, 7200, True, id="a segment that nothing ends"),
+        pytest.param({"unfinished_bytes": 5000, "archive_timeout_s": 300}, 300, True, id="archive_timeout ends it"),
+        pytest.param(
+            {**WAITS, "archive_timeout_s": 300, "oldest_waiting_since": ago(minutes=10)}, 900, True, id="ended, waits"
+        ),
+        pytest.param({**WAITS, "oldest_waiting_since": ago(minutes=10)}, 7200, True, id="full, waits"),
+        pytest.param(
+            {**WAITS, "archive_timeout_s": 300, "oldest_waiting_since": ago(hours=9)}, 7200, True, id="archived since"
+        ),
+        pytest.param({**WAITS, **NEVER, "counting_since": ago(hours=3)}, 10800, True, id="never"),
+        pytest.param(
+            {**WAITS, "standby": True, "archive_timeout_s": 60, "oldest_waiting_since": ago(minutes=1)},
+            7200,
+            True,
+            id="archive_timeout is its primary's",
+        ),
+    ],
+)
+def test_how_old_changes_are_outside_the_archive(changed, seconds, judged):
+    outside = unarchived(EXPECTATION, archiving(**changed))
 
-    assert not archiver(backlog={"P1": 100}, on_standby="skip").does_not_apply(denied)
+    assert (seconds, judged) == (outside.seconds, outside.judged)
+
+
+def test_a_server_that_does_not_say_since_when_proves_nothing():
+    with pytest.raises(CouldNotObserve, match="neither when it last archived anything nor since when it counts"):
+        unarchived(EXPECTATION, archiving(**NEVER, counting_since=None))
+
+
+def test_a_timeout_is_suggested_only_where_it_would_help():
+    assert {"archive_timeout": "900"} == unarchived(EXPECTATION, archiving(unfinished_bytes=5000)).facts
+    assert {} == unarchived(EXPECTATION, archiving(**WAITS)).facts
+
+
+@pytest.mark.parametrize(
+    ("changed", "observed"),
+    [
+        ({}, None),
+        ({"archive_mode": "always"}, None),
+        ({"archive_mode": "off"}, "archive_mode is off: no WAL is archived"),
+        ({"has_command": False}, "neither archive_command nor archive_library is set: WAL is kept and waits"),
+        ({"discards": True}, "archive_command succeeds and keeps nothing"),
+    ],
+)
+def test_settings_under_which_nothing_is_archived(changed, observed):
+    fault = not_archiving(archiving(**changed))
+
+    assert observed == (fault and fault.observed)
+
+
+@pytest.mark.parametrize(
+    ("standby", "mode", "on_standby", "must"),
+    [
+        (False, "off", "skip", True),
+        (True, "on", "unknown", False),
+        (True, "off", "unknown", True),
+        (True, "off", "skip", False),
+        (True, "always", "skip", True),
+    ],
+)
+def test_who_must_archive(standby, mode, on_standby, must):
+    expectation = expect(PostgresArchiver, TARGET, age={"P1": "1h"}, on_standby=on_standby)
+    answer = archiving(standby=standby, archive_mode=mode)
+
+    try:
+        must_archive(expectation, answer)
+    except CouldNotObserve:
+        assert not must
+    else:
+        assert must

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from opscheck.systems.postgres.sessions import Session, doing, statement, told
+from opscheck.systems.postgres.sessions import Session, current_state, describe, statement
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -18,17 +18,17 @@ NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
     ],
 )
 def test_who_it_is(fields, words):
-    assert words == told(Session(pid=7, **fields))
+    assert words == describe(Session(pid=7, **fields))
 
 
 def test_what_it_does():
     waiting = {"state": "active", "state_change": NOW - timedelta(minutes=5), "wait": "Lock: relation"}
 
-    assert "active for 5m, waits for Lock: relation, from 10.0.0.7" == doing(
+    assert "active for 5m, waits for Lock: relation, from 10.0.0.7" == current_state(
         Session(pid=7, client="10.0.0.7", **waiting), NOW
     )
-    assert "state unknown, does not wait, from a Unix socket" == doing(Session(pid=7), NOW)
-    assert "state unknown, does not wait" == doing(Session(pid=7, kind="startup"), NOW)
+    assert "state unknown, does not wait, from a Unix socket" == current_state(Session(pid=7), NOW)
+    assert "state unknown, does not wait" == current_state(Session(pid=7, kind="startup"), NOW)
 
 
 @pytest.mark.parametrize(

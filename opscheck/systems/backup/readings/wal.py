@@ -9,8 +9,7 @@ from opscheck.core.query import Query
 from opscheck.core.units import Duration
 from opscheck.systems.backup.expectations.wal import BackupWal, Way
 from opscheck.systems.postgres import replicas as of_replicas
-from opscheck.systems.postgres.archiver import Archiving
-from opscheck.systems.postgres.readings.archiver import not_archiving, unarchived, waiting
+from opscheck.systems.postgres.archiver import Archiving, not_archiving, unarchived, waiting
 from opscheck.systems.postgres.replicas import Replica
 from opscheck.systems.postgres.replication import Replication
 

@@ -10,7 +10,7 @@ from opscheck.systems.backup.expectations.wal import BackupWal
 from opscheck.systems.postgres.replication import Replication, Sender
 from opscheck.testing import expect, judge
 from tests.servers.looking import missing
-from tests.systems.postgres.readings.test_archiver import ago, archiving
+from tests.systems.postgres.test_archiver import ago, archiving
 
 TARGET = PostgresTarget(kind="postgres", dsn="postgresql://database/shop")
 

@@ -4,10 +4,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from checks.postgres.test_locks import largest_holders, share
 from checks.postgres.test_locks import test_nobody_waits_long_for_a_lock as check
 from opscheck import PostgresTarget, Severity
 from opscheck.core.findings import Findings
 from opscheck.systems.postgres.locks import (
+    CANCEL,
+    SET_IDLE_TIMEOUT,
+    SHOW_WAITS,
+    TERMINATE,
     LockHolder,
     LocksAnswer,
     LockTable,
@@ -15,9 +20,9 @@ from opscheck.systems.postgres.locks import (
     PreparedTransaction,
     Waiter,
 )
-from opscheck.systems.postgres.readings.locks import largest_holders, share
 from opscheck.systems.postgres.sessions import Session
 from opscheck.testing import expect, judge
+from tests.servers.typing_in import commands_of
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 TARGET = PostgresTarget(kind="postgres", dsn="postgresql://h/shop")
@@ -90,23 +95,25 @@ def test_a_prepared_transaction_that_came_or_went_meanwhile_has_no_name_and_no_c
     (finding,) = judged(answer(waiter(2, 0))).violations
 
     assert ("a prepared transaction", {"waiter": "2"}) == (finding.subject, finding.facts)
+    assert finding.remediation.commands == commands_of(SHOW_WAITS)
 
 
 @pytest.mark.parametrize(
-    ("holder", "facts"),
+    ("holder", "facts", "remedies"),
     [
-        (HOLDER, {"idle_blocker": "1", "idle_role": "app"}),
-        (Session(pid=1, role="app", state="idle"), {"idle_blocker": "1"}),
-        (Session(pid=1, role="app", state="active"), {"running_blocker": "1"}),
-        (Session(pid=1, kind="startup"), {}),
-        (Session(pid=7), {}),
+        (HOLDER, {"role": "app"}, (TERMINATE, SET_IDLE_TIMEOUT)),
+        (Session(pid=1, role="app", state="idle"), {"role": "app"}, (TERMINATE,)),
+        (Session(pid=1, role="app", state="active"), {"role": "app"}, (CANCEL,)),
+        (Session(pid=1, kind="startup"), {}, ()),
+        (Session(pid=7), {}, ()),
     ],
     ids=["idle in transaction", "idle", "active", "no client", "gone"],
 )
-def test_what_can_be_done_about_a_root_depends_on_what_it_does(holder, facts):
+def test_what_can_be_done_about_a_root_depends_on_what_it_does(holder, facts, remedies):
     (finding,) = judged(answer(waiter(2, 1), sessions=(holder,))).violations
 
-    assert {"blocker": "1", "waiter": "2"} | facts == finding.facts
+    assert {"pid": "1", "waiter": "2"} | facts == finding.facts
+    assert finding.remediation.commands == commands_of(SHOW_WAITS, *remedies)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opscheck.systems.postgres.readings.blocking import Root, roots
+from checks.postgres.test_locks import Root, roots
 
 GRAPHS = {
     "nobody waits": ({}, []),

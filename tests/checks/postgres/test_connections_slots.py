@@ -4,13 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from checks.postgres.test_connections import Slots, _line, connection_slots, facts
 from opscheck import PostgresTarget
 from opscheck.core.observation import CouldNotObserve
 from opscheck.systems.postgres.connections import Holder, Occupancy, PostgresConnections, SessionsAnswer, Share
-from opscheck.systems.postgres.readings.connections import Slots, connection_slots
 from opscheck.testing import expect
 
 HOLDER = Holder(application="", role="app", database="shop", client="", state="idle", count=3)
+
+
+def expectation(dsn: str = "postgresql://h/shop", role: str | None = None) -> PostgresConnections:
+    return expect(PostgresConnections, PostgresTarget(kind="postgres", dsn=dsn), role=role, used={"P0": "90%"})
 
 
 def slots(dsn: str = "postgresql://h/shop", role: str | None = None, **changed) -> Slots:
@@ -29,21 +33,18 @@ def slots(dsn: str = "postgresql://h/shop", role: str | None = None, **changed) 
         "max_wal_senders": 10,
         "senders": (),
     }
-    target = PostgresTarget(kind="postgres", dsn=dsn)
-    expectation = expect(PostgresConnections, target, role=role, used={"P0": "90%"})
-    return connection_slots(expectation, SessionsAnswer(occupancy=Occupancy(**(fields | changed))))[0]
+    return connection_slots(expectation(dsn, role), SessionsAnswer(occupancy=Occupancy(**(fields | changed))))[0]
 
 
 def test_what_a_client_does_not_say_is_no_fact():
     assert {
-        "holder_role": "app",
+        "role": "app",
         "state": "idle",
-        "used": "3",
-        "usable": "97",
+        "used": 3,
+        "usable": 97,
         "server": "postgresql://h/shop",
-        "full": "postgresql://h/shop",
-    } == slots().facts
-    assert ["3 by an application without a name as app to shop from a Unix socket, idle"] == slots().evidence
+    } == facts(expectation(), slots())
+    assert "3 by an application without a name as app to shop from a Unix socket, idle" == _line(HOLDER)
 
 
 def test_a_dsn_that_names_nothing_is_called_by_the_name_of_its_target():
@@ -64,10 +65,8 @@ def test_a_limit_of_nothing_is_used_up():
 
 
 def test_an_answer_without_numbers_and_without_a_refusal_proves_nothing():
-    target = PostgresTarget(kind="postgres", dsn="postgresql://h/shop")
-
     with pytest.raises(CouldNotObserve):
-        connection_slots(expect(PostgresConnections, target, used={"P0": "90%"}), SessionsAnswer())
+        connection_slots(expectation(), SessionsAnswer())
 
 
 def test_a_role_can_have_no_more_than_the_server_has_left():

@@ -1,0 +1,172 @@
+"""Who takes too long, and by which clock, without a server."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from checks.postgres.test_activity import test_no_client_takes_too_long as check
+from opscheck import Findings, PostgresTarget, Severity
+from opscheck.core.observation import CouldNotObserve
+from opscheck.systems.postgres.activity import (
+    CANCEL,
+    SET_IDLE_TIMEOUT,
+    SET_STATEMENT_TIMEOUT,
+    SET_TRANSACTION_TIMEOUT,
+    SHOW_SESSION,
+    TERMINATE,
+    ActivityAnswer,
+    PostgresActivity,
+)
+from opscheck.systems.postgres.sessions import Session, describe
+from opscheck.testing import Answers, expect, judge
+from tests.servers.typing_in import commands_of
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+TARGET = PostgresTarget(kind="postgres", dsn="postgresql://h/shop")
+LIMITS = {"query": {"P2": "5m", "P1": "1h"}, "transaction": {"P2": "30m"}, "idle_in_transaction": {"P1": "5m"}}
+
+
+def ago(**since: float) -> datetime:
+    return NOW - timedelta(**since)
+
+
+def session(pid: int = 1, **fields) -> Session:
+    return Session(pid=pid, **{"role": "app", "database": "shop"} | fields)
+
+
+def active(pid: int = 1, **fields) -> Session:
+    return session(pid, **{"state": "active", "query_start": ago(hours=2), "xact_start": ago(hours=2)} | fields)
+
+
+def answer_of(*sessions: Session, total: int | None = None, version: int = 180_000, silent=()) -> ActivityAnswer:
+    number = len(sessions) if total is None else total
+    return ActivityAnswer(at=NOW, server_version=version, sessions=sessions, total=number, silent=silent)
+
+
+def judged(*sessions: Session, total: int | None = None, version: int = 180_000, silent=(), **fields) -> Findings:
+    expectation = expect(PostgresActivity, TARGET, **(fields or LIMITS))
+    answer = answer_of(*sessions, total=total, version=version, silent=silent)
+    return judge(check, expectation, {expectation.activity: answer})
+
+
+def test_a_session_that_breaks_several_limits_is_told_of_once_the_worst_first():
+    (one,) = judged(active()).violations
+
+    assert Severity.P1 == one.severity
+    assert "query 2h, transaction 2h" == one.observed
+    assert "query at most 1h, transaction at most 30m" == one.expected
+    assert ago(hours=2) == one.since
+
+
+def test_idle_in_transaction_counts_from_the_change_of_state():
+    idle = session(state="idle in transaction", xact_start=ago(minutes=20), state_change=ago(minutes=6))
+    (one,) = judged(idle).violations
+
+    assert ("idle in transaction 6m", ago(minutes=6)) == (one.observed, one.since)
+
+
+def test_the_last_query_of_an_idle_session_is_not_running():
+    idle = session(state="idle in transaction", query_start=ago(hours=9), xact_start=NOW, state_change=NOW)
+
+    assert [] == judged(idle, query={"P1": "1s"}).violations
+
+
+@pytest.mark.parametrize(
+    "worker",
+    [{"leader_pid": 1}, {"leader_pid": None}],
+    ids=["of a leader", "on PostgreSQL 12, which does not name the leader"],
+)
+def test_a_parallel_worker_counts_with_its_leader(worker):
+    helping = active(2, kind="parallel worker", **worker)
+
+    assert [1] == pids(judged(active(1), helping))
+
+
+def test_a_parallel_worker_whose_leader_is_no_client_counts_for_itself():
+    assert 1 == len(judged(active(2, kind="parallel worker", leader_pid=7)).violations)
+
+
+def test_the_worst_comes_first_and_then_the_longest():
+    found = judged(
+        active(1, query_start=ago(minutes=6), xact_start=NOW),
+        active(2, query_start=ago(minutes=61), xact_start=NOW),
+        active(3, query_start=ago(minutes=7), xact_start=NOW),
+    )
+
+    assert [2, 3, 1] == pids(found)
+
+
+def test_a_clock_that_seems_to_run_backwards_says_nothing_has_passed():
+    (longest,) = judged(active(query_start=NOW + timedelta(seconds=1)), query={"P1": "5m"}).measurements
+
+    assert longest.value == 0
+
+
+def test_an_entry_that_allows_a_while_stops_to_and_measures_what_it_leaves_out():
+    entry = {"role": "etl", "at_most": "3h"}
+    long, longer = active(1, role="etl"), active(2, role="etl", query_start=ago(hours=4), xact_start=ago(hours=4))
+    found = judged(long, longer, query={"P1": "1h"}, allow=[entry])
+
+    assert [2] == pids(found)
+    measured = {one.name: one.value for one in found.measurements if one.subject == "allowed: role etl for 3h"}
+    assert measured == {"sessions": 1, "longest": 7200}
+
+
+@pytest.mark.parametrize(
+    ("session", "facts", "remedies"),
+    [
+        (
+            active(application="shop"),
+            {"pid": "1", "application": "shop", "role": "app", "database": "shop"},
+            (SHOW_SESSION, CANCEL, SET_STATEMENT_TIMEOUT, SET_TRANSACTION_TIMEOUT),
+        ),
+        (
+            session(state="idle in transaction", state_change=ago(hours=1)),
+            {"pid": "1", "role": "app", "database": "shop"},
+            (SHOW_SESSION, TERMINATE, SET_IDLE_TIMEOUT),
+        ),
+        (active(role="", database=""), {"pid": "1"}, (SHOW_SESSION,)),
+    ],
+    ids=["query", "idle in transaction", "no role"],
+)
+def test_each_trouble_has_remedies_of_its_own(session, facts, remedies):
+    (one,) = judged(session).violations
+
+    assert one.facts == facts
+    assert one.remediation.commands == commands_of(*remedies)
+
+
+@pytest.mark.parametrize(("version", "suggested"), [(160_009, False), (170_000, True)])
+def test_transaction_timeout_is_suggested_where_there_is_one(version, suggested):
+    (one,) = judged(active(), version=version, transaction={"P1": "5m"}).violations
+
+    further = (SET_TRANSACTION_TIMEOUT,) if suggested else ()
+    assert one.remediation.commands == commands_of(SHOW_SESSION, CANCEL, *further)
+
+
+def test_who_says_nothing_of_itself_is_told_all_the_same():
+    assert "pid 1" == describe(session(role="", database=""))
+    assert "pid 2 (autovacuum worker) on shop" == describe(session(2, kind="autovacuum worker", role=""))
+
+
+def test_sessions_beyond_the_list_are_unknown_when_they_may_take_too_long():
+    expectation = expect(PostgresActivity, TARGET, **LIMITS)
+    findings = Findings(expectation)
+    answers = Answers({expectation.activity: answer_of(active(), total=3)}, NOW)
+    with pytest.raises(CouldNotObserve, match="2 more sessions were not looked at"):
+        check(expectation, observe=answers, findings=findings)
+
+    assert len(findings.violations) == 1
+
+
+def test_sessions_beyond_the_list_are_younger_and_keep_limits_that_the_youngest_keeps():
+    judged(active(query_start=NOW, xact_start=NOW), total=3)
+
+
+def test_a_role_that_does_not_tell_what_it_does_is_unknown():
+    with pytest.raises(CouldNotObserve, match="what the sessions of app, etl do is not told"):
+        judged(silent=("app", "etl"))
+
+
+def pids(findings: Findings) -> list[int]:
+    return [int(one.facts["pid"]) for one in findings.violations]
