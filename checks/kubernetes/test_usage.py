@@ -1,12 +1,60 @@
 """The CPU and memory of a cluster."""
 
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from fractions import Fraction
+
 from opscheck import Findings, Observe
-from opscheck.core.observation import CouldNotObserve
-from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.readings.usage import Usage, node_usage, pod_usage, resources, unjudged
+from opscheck.core.observation import CouldNotObserve, Problem
+from opscheck.core.units import format_duration
+from opscheck.core.words import some_with_reasons
+from opscheck.systems.kubernetes.containers import Reported, containers
+from opscheck.systems.kubernetes.label_selectors import parse_selector
+from opscheck.systems.kubernetes.nodes import Node
+from opscheck.systems.kubernetes.owners import top_owner
+from opscheck.systems.kubernetes.pod_status import phase
+from opscheck.systems.kubernetes.pods import ListPods, Pod
+from opscheck.systems.kubernetes.quantities import doubled, parse_quantity
 from opscheck.systems.kubernetes.remedies import place_facts
 from opscheck.systems.kubernetes.selection import listed
-from opscheck.systems.kubernetes.usage import ListPodUsage, UsageWithinLimits
+from opscheck.systems.kubernetes.usage import ListPodUsage, NodeUsage, PodUsage, UsageWithinLimits
+from opscheck.systems.kubernetes.words import cannot_tell
+
+YOUNG = timedelta(minutes=2)
+"""metrics-server looks every 15 to 60 seconds and needs two looks; before that, to have no metrics is normal."""
+
+STALE = timedelta(minutes=10)
+
+
+@dataclass(frozen=True)
+class Share:
+    """How much of one resource a node or pod uses."""
+
+    subject: str
+    resource: str
+    percent: float
+    detail: str
+    """The two numbers, and the container where it is one."""
+    facts: Mapping[str, str]
+
+
+@dataclass
+class Usage:
+    """All that could be judged, and what could not."""
+
+    shares: list[Share] = field(default_factory=list)
+    missing: dict[str, str] = field(default_factory=dict)
+    """Node or pod, and why its usage is not known though it should be."""
+    passed_over: dict[str, str] = field(default_factory=dict)
+    """Node or pod, and why nothing was to be expected of it."""
+    unlimited: dict[str, list[str]] = field(default_factory=dict)
+    """Resource, and the pods without a limit for it."""
+
+    def fullest(self, resource: str) -> list[Share]:
+        """The shares of one resource, largest first."""
+        shares = [share for share in self.shares if share.resource == resource]
+        return sorted(shares, key=lambda share: (-share.percent, share.subject))
 
 
 def test_there_is_room(expectation: UsageWithinLimits, observe: Observe, findings: Findings) -> None:
@@ -41,3 +89,190 @@ def grade_usage(expectation: UsageWithinLimits, usage: Usage, findings: Findings
             findings.measure(f"pods without a {resource} limit", len(without))
     if usage.passed_over:
         findings.measure(f"{expectation.of} not measured yet", len(usage.passed_over))
+
+
+def resources(expectation: UsageWithinLimits) -> list[str]:
+    """The resources that the expectation limits."""
+    return [name for name in ("cpu", "memory") if getattr(expectation, name) is not None]
+
+
+def node_usage(
+    expectation: UsageWithinLimits, nodes: Iterable[Node], measured: Iterable[NodeUsage], now: datetime
+) -> Usage:
+    """Usage against what each node can give to pods."""
+    usage, selector = Usage(), parse_selector(expectation.selector)
+    by_name = {found.name: found for found in measured}
+    for node in sorted(nodes, key=lambda node: node.name):
+        if not selector.matches(node.labels):
+            continue
+        found = by_name.get(node.name)
+        reason = _not_measured(found and found.timestamp, now)
+        if found is None or reason:
+            # What is wrong with a node that is not ready is not its usage.
+            excuse = _young(node.created, now) or ("" if node.is_ready else "not ready")
+            _record_missing(usage, node.name, excuse, reason)
+            continue
+        for resource in resources(expectation):
+            allocatable = ((node.status and node.status.allocatable) or {}).get(resource)
+            facts = {"node": node.name, "full_node": node.name}
+            share = _share(node.name, resource, [(found.usage or {}).get(resource)], allocatable, facts)
+            if isinstance(share, Share):
+                usage.shares.append(share)
+            else:
+                usage.missing[node.name] = share
+    return usage
+
+
+def pod_usage(
+    expectation: UsageWithinLimits, pods: Iterable[Pod], measured: Iterable[PodUsage], now: datetime
+) -> Usage:
+    """Usage of each pod, and of each of its containers, against the limits."""
+    usage, selector = Usage(), parse_selector(expectation.selector)
+    by_name = {(found.namespace, found.name): found for found in measured}
+    for pod in sorted(pods, key=lambda pod: (pod.namespace, pod.name)):
+        if not selector.matches(pod.labels):
+            continue
+        found = by_name.get((pod.namespace, pod.name))
+        name = expectation.subject(pod)
+        excuse = _not_running(pod)
+        reason = _not_measured(found and found.timestamp, now)
+        if excuse or found is None or reason:
+            _record_missing(usage, name, excuse or _young(_running_since(pod), now), reason)
+            continue
+        for resource in resources(expectation):
+            _judge_pod(usage, name, pod, found, resource)
+    return usage
+
+
+def _not_running(pod: Pod) -> str:
+    if phase(pod) != "Running" or pod.is_terminating:
+        return "terminating" if pod.is_terminating else phase(pod)
+    # metrics-server leaves a pod out when one of its containers does not run.
+    idle = [one for one in containers(pod) if not (one.init or one.state.running)]
+    return f"container {idle[0].name} does not run" if idle else ""
+
+
+def _judge_pod(usage: Usage, name: str, pod: Pod, found: PodUsage, resource: str) -> None:
+    shares = list(_pod_shares(name, pod, found, resource))
+    judged = [share for share in shares if isinstance(share, Share)]
+    faults = [share for share in shares if isinstance(share, str)]
+    if faults:
+        usage.missing[name] = faults[0]
+    elif judged:
+        usage.shares.append(max(judged, key=lambda share: share.percent))
+    else:
+        usage.unlimited.setdefault(resource, []).append(name)
+
+
+def _pod_shares(name: str, pod: Pod, found: PodUsage, resource: str) -> Iterator[Share | str]:
+    """
+    Each container that has a limit, and the pod as a whole where the pod has one.
+
+    Limits are enforced container by container. The sum over a pod would hide a full one beside an idle one.
+    """
+    used = {one.name: (one.usage or {}).get(resource) for one in found.containers or ()}
+    if not used:
+        yield "its metrics name no container"
+    for container in containers(pod):
+        limit = _or_none(container.limit(resource))
+        if limit is not None and container.name in used:
+            share = _share(name, resource, [used[container.name]], limit, _facts(pod, resource, container))
+            yield share if isinstance(share, str) else _in_container(share, container)
+    whole = _or_none(((pod.spec and pod.spec.resources and pod.spec.resources.limits) or {}).get(resource))
+    if whole is not None:
+        yield _share(name, resource, list(used.values()), whole, _facts(pod, resource))
+
+
+def _or_none(limit: str | None) -> str | None:
+    # A limit of 0 is none: the cgroup gets no quota.
+    try:
+        return limit if limit is not None and parse_quantity(limit) else None
+    except ValueError:
+        return limit  # said where it is divided by
+
+
+def _in_container(share: Share, container: Reported) -> Share:
+    return Share(
+        share.subject, share.resource, share.percent, f"{share.detail}, container {container.name}", share.facts
+    )
+
+
+def _facts(pod: Pod, resource: str, container: Reported | None = None) -> dict[str, str]:
+    known = {"pod": pod.name, "hungry": pod.name, "owner": top_owner(pod)}
+    known["node"] = pod.node
+    if container is not None:
+        known["container"] = container.name
+    limit = container.memory_limit if container is not None else None
+    if resource == "memory" and limit and known["owner"]:
+        known |= {"memory_owner": known["owner"], "doubled_memory": doubled(limit) or ""}
+    return {name: value for name, value in known.items() if value}
+
+
+def _share(
+    subject: str, resource: str, used: list[str | None], limit: str | None, facts: Mapping[str, str]
+) -> Share | str:
+    """The share, or why there is none. Of several usages it is that of their sum."""
+    try:
+        in_use, has = _total(used), _total([limit])
+    except ValueError as error:
+        return str(error)
+    if in_use is None or has is None:
+        return f"no {resource} {'usage' if in_use is None else 'limit'} is reported"
+    if has <= 0:
+        return f"it has no {resource} at all"
+    detail = f"{_readable(in_use, resource)} of {_readable(has, resource)}"
+    return Share(subject, resource, float(in_use / has * 100), detail, facts)
+
+
+def _total(amounts: list[str | None]) -> Fraction | None:
+    if not amounts or None in amounts:
+        return None
+    return sum((parse_quantity(one) for one in amounts if one is not None), Fraction(0))
+
+
+def _readable(amount: Fraction, resource: str) -> str:
+    return f"{float(amount):.3g} cores" if resource == "cpu" else f"{float(amount / 2**20):.0f}Mi"
+
+
+def _not_measured(at: datetime | None, now: datetime) -> str:
+    if at is None:
+        return "it has no metrics"
+    return f"its metrics are {format_duration((now - at).total_seconds())} old" if now - at > STALE else ""
+
+
+def _young(since: datetime | None, now: datetime) -> str:
+    return "started just now" if since is not None and now - since < YOUNG else ""
+
+
+def _running_since(pod: Pod) -> datetime | None:
+    # metrics-server leaves a pod out as long as one of its containers has just been restarted.
+    starts = [container.state.running for container in containers(pod)]
+    return max((start.started_at for start in starts if start and start.started_at), default=None) or (
+        pod.status and pod.status.start_time
+    )
+
+
+def _record_missing(usage: Usage, name: str, excuse: str, reason: str) -> None:
+    if excuse:
+        usage.passed_over[name] = excuse
+    else:
+        usage.missing[name] = reason
+
+
+def unjudged(expectation: UsageWithinLimits, usage: Usage) -> Problem | None:
+    """Why this cannot be called kept, where something that should be judged was not."""
+    if usage.missing:
+        return cannot_tell(f"no usage of {some_with_reasons(usage.missing)}", "see the log of metrics-server")
+    for resource in resources(expectation):
+        if usage.fullest(resource):
+            continue
+        if usage.unlimited.get(resource):
+            advice = f"set {resource} limits on its containers, or leave `{resource}` out of the expectation"
+            return cannot_tell(f"none of the selected pods has a {resource} limit", advice)
+        if usage.passed_over:
+            return cannot_tell(
+                f"there was nothing to measure: {some_with_reasons(usage.passed_over)}", "look again in two minutes"
+            )
+        what = expectation.selected if expectation.of == "pods" else expectation.selector or "any name"
+        return cannot_tell(f"there are no {expectation.of} that match {what}", "correct the selector or the namespace")
+    return None

@@ -12,7 +12,7 @@ from opscheck.core.query import Query, Timestamp
 from opscheck.core.units import Count, Duration, Graded, Percentage
 from opscheck.systems.kubernetes.api_server import ReadVersion
 from opscheck.systems.kubernetes.lists import ListObjects
-from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Part, Quantities
+from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Part, Quantities, condition
 from opscheck.systems.kubernetes.pods import ListPods
 from opscheck.systems.kubernetes.remedies import PLACE_FACTS, kubectl
 from opscheck.systems.kubernetes.scope import InCluster, Selector
@@ -59,6 +59,32 @@ class Node(KubernetesObject, frozen=True):
 
     spec: NodeSpec | None = None
     status: NodeStatus | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        """True when its kubelet reports so, and still reports."""
+        ready = self.reported("Ready")
+        return ready is not None and ready.status == "True"
+
+    @property
+    def is_cordoned(self) -> bool:
+        """True when nothing new may be scheduled there."""
+        return bool(self.spec and self.spec.unschedulable)
+
+    @property
+    def taints(self) -> tuple[Taint, ...]:
+        """Its taints."""
+        return (self.spec and self.spec.taints) or ()
+
+    @property
+    def kubelet_version(self) -> str:
+        """The version that its kubelet reports; empty before the first report."""
+        return (self.status and self.status.node_info and self.status.node_info.kubelet_version) or ""
+
+    def reported(self, kind: str) -> Condition | None:
+        """The condition of that type; None where it is missing or has no status."""
+        found = condition(self.status and self.status.conditions, kind)
+        return found if found and found.status else None
 
 
 @dataclass(frozen=True)

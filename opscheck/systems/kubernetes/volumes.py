@@ -1,8 +1,9 @@
 """Persistent volume claims, storage classes and the kubelets' volume statistics, and what a policy expects of them."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any, Literal, Self, final
 
 import msgspec
@@ -14,6 +15,7 @@ from opscheck.core.limits import ShareUsed
 from opscheck.core.query import Permission, Query, Timestamp
 from opscheck.systems.kubernetes.lists import KubernetesRule, ListObjects
 from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Part, Quantities
+from opscheck.systems.kubernetes.pod_status import has_ended
 from opscheck.systems.kubernetes.pods import ListPods, Pod, Resources
 from opscheck.systems.kubernetes.remedies import PLACE_FACTS, kubectl
 from opscheck.systems.kubernetes.scope import OfKind
@@ -50,6 +52,22 @@ class PersistentVolumeClaim(KubernetesObject, frozen=True):
 
     spec: ClaimSpec | None = None
     status: ClaimStatus | None = None
+
+    @property
+    def phase(self) -> str:
+        """Pending, Bound or Lost; empty before the first status."""
+        return (self.status and self.status.phase) or ""
+
+    @property
+    def class_name(self) -> str | None:
+        """The storage class that it names; empty for no class on purpose, None for none named."""
+        return self.spec and self.spec.storage_class_name
+
+    @property
+    def requested(self) -> str:
+        """The size that it requests."""
+        resources = self.spec and self.spec.resources
+        return ((resources and resources.requests) or {}).get("storage", "")
 
 
 @dataclass(frozen=True)
@@ -95,6 +113,43 @@ def mounts_of(pod: Pod) -> Iterator[Mount]:
             yield Mount(named.claim_name, bool(named.read_only))
         elif volume.ephemeral is not None and volume.name:
             yield Mount(f"{pod.name}-{volume.name}", read_only=False)
+
+
+Users = Mapping[tuple[str, str], tuple[Pod, ...]]
+"""Namespace and name of a claim, and the pods that name it and have not ended, in the order of their names."""
+
+
+@dataclass(frozen=True)
+class Storage:
+    """What a claim is judged beside."""
+
+    users: Users
+    classes: Mapping[str, StorageClass] | None
+    """None where they could not be read."""
+    now: datetime
+    grace: float
+
+    def users_of(self, claim: PersistentVolumeClaim) -> tuple[Pod, ...]:
+        """The pods that name it and have not ended."""
+        return self.users.get((claim.namespace, claim.name), ())
+
+    def is_over(self, since: datetime | None) -> bool:
+        """True when something that began then should have ended by now."""
+        return since is not None and self.seconds(since) > self.grace
+
+    def seconds(self, since: datetime) -> float:
+        """How long ago that is."""
+        return (self.now - since).total_seconds()
+
+
+def users_of_claims(pods: Iterable[Pod]) -> Users:
+    """Which pods name which claims. One that has ended holds no claim any more."""
+    users: dict[tuple[str, str], dict[str, Pod]] = {}
+    for pod in pods:
+        if not has_ended(pod):
+            for mount in mounts_of(pod):
+                users.setdefault((pod.namespace, mount.claim), {})[pod.name] = pod
+    return {claim: tuple(found[name] for name in sorted(found)) for claim, found in users.items()}
 
 
 class VolumeUsage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

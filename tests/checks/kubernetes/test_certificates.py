@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from checks.kubernetes.test_certificates import lifetime_of
 from opscheck import Severity
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.demo.kubernetes import (
@@ -14,7 +15,6 @@ from opscheck.demo.kubernetes import (
     timestamp,
 )
 from opscheck.systems.kubernetes.certificates import Certificate, ListCertificates, ListTlsSecrets
-from opscheck.systems.kubernetes.readings.certificates import lifetime_of
 from tests.checks.kubernetes.judging_certificates import (
     DAY,
     NOW,

@@ -1,12 +1,19 @@
 """The model of kubernetes.volumes: where the numbers come from is said, and what is asked of it."""
 
+import msgspec
 import pytest
 from pydantic import ValidationError
 
 from opscheck import KubernetesTarget, PrometheusTarget
 from opscheck.systems.kubernetes.lists import KubernetesRule
-from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.volumes import ListClaims, ListStorageClasses, ReadVolumeStats, VolumesHealthy
+from opscheck.systems.kubernetes.pods import ListPods, Pod
+from opscheck.systems.kubernetes.volumes import (
+    ListClaims,
+    ListStorageClasses,
+    ReadVolumeStats,
+    VolumesHealthy,
+    mounts_of,
+)
 from opscheck.systems.prometheus.queries import PrometheusQuery
 from opscheck.testing import expect
 
@@ -111,3 +118,19 @@ def test_another_kind_of_target_is_no_prometheus():
 
 def test_the_default_grace_is_that_of_the_mixin_for_pods():
     assert 15 * 60 == volumes().grace
+
+
+@pytest.mark.parametrize(
+    ("volume", "claims"),
+    [
+        ({"name": "data", "persistentVolumeClaim": {"claimName": "a"}}, ["a"]),
+        ({"name": "data", "ephemeral": {"volumeClaimTemplate": {}}}, ["db-0-data"]),
+        ({"name": "config", "configMap": {"name": "c"}}, []),
+        ({"name": "data", "persistentVolumeClaim": {}}, []),
+        ({"ephemeral": {}}, []),
+    ],
+)
+def test_the_claims_of_a_pod(volume, claims):
+    pod = msgspec.convert({"metadata": {"name": "db-0"}, "spec": {"volumes": [volume]}}, Pod)
+
+    assert claims == [mount.claim for mount in mounts_of(pod)]

@@ -3,13 +3,12 @@
 from datetime import UTC, datetime, timedelta
 
 import msgspec
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from checks.kubernetes.test_volumes import Storage, depends_on_its_class, trouble_of, users_of_claims
 from opscheck.systems.kubernetes.pods import Pod
-from opscheck.systems.kubernetes.readings.volumes import Storage, depends_on_its_class, trouble_of, users_of_claims
-from opscheck.systems.kubernetes.volumes import PersistentVolumeClaim, StorageClass, mounts_of
+from opscheck.systems.kubernetes.volumes import PersistentVolumeClaim, StorageClass
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 TIMES = st.sampled_from([None, "2026-03-01T11:59:00Z", "2026-02-01T12:00:00Z", "2026-04-01T12:00:00Z"])
@@ -79,19 +78,3 @@ def test_the_order_of_pods_never_counts(claim, orders):
 @given(objects(metadata=METADATA.map(lambda one: one | {"deletionTimestamp": None})))
 def test_a_claim_without_a_status_is_no_alarm(claim):
     assert trouble_of(msgspec.convert(claim, PersistentVolumeClaim), storage([])) is None
-
-
-@pytest.mark.parametrize(
-    ("volume", "claims"),
-    [
-        ({"name": "data", "persistentVolumeClaim": {"claimName": "a"}}, ["a"]),
-        ({"name": "data", "ephemeral": {"volumeClaimTemplate": {}}}, ["db-0-data"]),
-        ({"name": "config", "configMap": {"name": "c"}}, []),
-        ({"name": "data", "persistentVolumeClaim": {}}, []),
-        ({"ephemeral": {}}, []),
-    ],
-)
-def test_the_claims_of_a_pod(volume, claims):
-    pod = msgspec.convert({"metadata": {"name": "db-0"}, "spec": {"volumes": [volume]}}, Pod)
-
-    assert claims == [mount.claim for mount in mounts_of(pod)]

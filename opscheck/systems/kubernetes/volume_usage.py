@@ -10,11 +10,11 @@ from opscheck.core.words import some_with_reasons
 from opscheck.systems.kubernetes.pod_status import phase as pod_phase
 from opscheck.systems.kubernetes.pods import Pod
 from opscheck.systems.kubernetes.quantities import doubled, parse_quantity
-from opscheck.systems.kubernetes.readings.volumes import Storage, phase
 from opscheck.systems.kubernetes.volumes import (
     FRESH_S,
     METRICS,
     PersistentVolumeClaim,
+    Storage,
     StorageClass,
     VolumesHealthy,
     VolumeUsage,
@@ -27,7 +27,9 @@ YOUNG = timedelta(minutes=5)
 """The kubelet measures once a minute, and Prometheus looks once a minute; before that, to have no numbers is normal."""
 
 _CLAIM_LABEL = "persistentvolumeclaim"
+
 _CLUSTER_LABEL = "cluster"
+
 _SHARED = 1.5  # times what was asked for: rounding up to whole blocks and gibibytes is less
 
 Key = tuple[str, str]
@@ -110,7 +112,7 @@ def use_of(expectation: VolumesHealthy, claims: Iterable[PersistentVolumeClaim],
         by_claim.setdefault((one.namespace, one.claim), []).append(one)
     use = Use()
     for claim in claims:
-        if claim.is_terminating or phase(claim) != "Bound":
+        if claim.is_terminating or claim.phase != "Bound":
             continue  # told as what it is
         name = expectation.subject(claim)
         pods = tuple(pod for pod in measured.storage.users_of(claim) if _runs(pod))
@@ -175,6 +177,7 @@ def _judge(expectation: VolumesHealthy, use: Use, one: _Claim, measured: Measure
 
 
 _NO_INODES = "without inodes"
+
 _UNUSED = "says that nothing is used"
 
 
@@ -227,15 +230,10 @@ def _age(at: datetime, now: datetime) -> float:
     return (now - at).total_seconds()
 
 
-def _asked(claim: PersistentVolumeClaim) -> str:
-    requests = (claim.spec and claim.spec.resources and claim.spec.resources.requests) or {}
-    return requests.get("storage", "")
-
-
 def _is_shared(claim: PersistentVolumeClaim, volume: VolumeUsage) -> bool:
     """True where the file system is larger than what was asked for: NFS and EFS report the whole of it."""
     try:
-        asked = float(parse_quantity(_asked(claim)))
+        asked = float(parse_quantity(claim.requested))
     except ValueError:
         return False
     return volume.capacity is not None and volume.capacity > _SHARED * asked > 0
@@ -243,15 +241,15 @@ def _is_shared(claim: PersistentVolumeClaim, volume: VolumeUsage) -> bool:
 
 def _shared(claim: PersistentVolumeClaim, volume: VolumeUsage) -> Iterator[str]:
     if _is_shared(claim, volume):
-        yield f"the claim asks for {_asked(claim)}: the file system is larger, and others may fill it too"
+        yield f"the claim asks for {claim.requested}: the file system is larger, and others may fill it too"
 
 
 def _facts(limit: str, one: _Claim, volume: VolumeUsage, classes: Mapping[str, StorageClass] | None) -> dict[str, str]:
     known = {"claim": one.claim.name}
     if one.pods:
         known["full_pod" if limit == "used" else "inode_pod"] = one.pods[0].name
-    made_by = (classes or {}).get((one.claim.spec and one.claim.spec.storage_class_name) or "")
-    larger = doubled(_asked(one.claim))
+    made_by = (classes or {}).get(one.claim.class_name or "")
+    larger = doubled(one.claim.requested)
     if made_by and made_by.allow_volume_expansion and larger and limit == "used" and not _is_shared(one.claim, volume):
         known |= {"expandable": one.claim.name, "doubled_size": larger}
     return known

@@ -6,10 +6,9 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from checks.kubernetes.test_nodes import room, subject, troubles, version_troubles
 from opscheck.demo.kubernetes import timestamp
 from opscheck.systems.kubernetes.nodes import Node
-from opscheck.systems.kubernetes.readings.node_room import room
-from opscheck.systems.kubernetes.readings.nodes import subject, troubles, version_troubles
 from tests.checks.kubernetes.judging_nodes import NOW, expected
 
 EXPECTATION = expected(conditions={"KernelDeadlock": "False"}, pods={"P3": "90%"}, cpu_requests={"P3": "90%"})

@@ -29,6 +29,7 @@ from opscheck.systems.kubernetes.words import message
 K = TypeVar("K", bound=KubernetesObject)
 
 _CHALLENGES = 3
+
 _SETTLED = {"valid", "ready"}
 
 

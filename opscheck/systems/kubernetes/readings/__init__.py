@@ -1,1 +1,0 @@
-"""What Kubernetes objects prove, a module per field of work."""

@@ -1,0 +1,48 @@
+"""Judging ingresses: no missing field raises, and no order matters."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from checks.kubernetes.test_ingresses import Backends, address_troubles, backends, certificate_troubles, class_troubles
+from opscheck.systems.kubernetes.endpoints import Network
+from opscheck.systems.kubernetes.ingresses import IngressClass, IngressesServed, SecretName
+from opscheck.testing import expect
+from tests.checks.kubernetes.generated_network import INGRESSES, WORLD
+from tests.checks.kubernetes.judging_pods import NOW, TARGET
+
+INGRESSES_SERVED = expect(IngressesServed, TARGET, severity="P1")
+
+
+def ingress_told(ingresses, services, slices, found):
+    reached = Backends(INGRESSES_SERVED, services, Network(slices, found))
+    classes, secrets = [IngressClass()], [SecretName()]
+    return sorted(
+        repr(one)
+        for ingress in ingresses
+        for one in (
+            *reached.troubles(ingress, NOW),
+            *address_troubles(ingress, ingresses, NOW, 900),
+            *class_troubles(ingress, classes, NOW, 900),
+            *certificate_troubles(ingress, secrets, NOW, 900),
+        )
+    )
+
+
+@given(**WORLD, ingresses=st.lists(INGRESSES, max_size=2))
+@settings(max_examples=150)
+def test_no_ingress_is_too_odd_to_be_judged(services, slices, found, ingresses):
+    assert isinstance(ingress_told(ingresses, services, slices, found), list)
+
+
+@given(data=st.data(), **WORLD, ingresses=st.lists(INGRESSES, max_size=2, unique_by=lambda one: one.name))
+def test_no_order_of_an_ingresss_world_means_anything(data, services, slices, found, ingresses):
+    shuffled = [data.draw(st.permutations(these)) for these in (ingresses, services, slices, found)]
+
+    assert ingress_told(ingresses, services, slices, found) == ingress_told(*shuffled)
+
+
+@given(INGRESSES)
+def test_every_backend_is_told_once(ingress):
+    found = [(one.service, one.port) for one in backends(ingress)]
+
+    assert len(set(found)) == len(found)
