@@ -1,7 +1,7 @@
 """Where an expectation looks: the cluster, its namespaces, and the objects that it selects."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import AfterValidator, Field
@@ -10,12 +10,15 @@ from pydantic_core import PydanticCustomError
 from opscheck.core.expectation import Expectation
 from opscheck.core.observation import Problem, ProblemKind
 from opscheck.core.query import Query
+from opscheck.core.record import Finding
+from opscheck.core.remedy import Fact
 from opscheck.core.units import Count, Duration
 from opscheck.systems.kubernetes.api_server import ReadIdentity
 from opscheck.systems.kubernetes.events import ListWarnings
 from opscheck.systems.kubernetes.label_selectors import parse_selector
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import KubernetesObject
+from opscheck.systems.kubernetes.owners import reference
 from opscheck.systems.kubernetes.target import KubernetesTarget
 
 L = TypeVar("L", bound=ListObjects[Any])
@@ -127,6 +130,22 @@ class InNamespaces(InCluster):
         """What findings call `one`, or `name` beside it: with its namespace where it looks at several."""
         called = name or one.name
         return called if self.only_namespace else f"{one.namespace}/{called}"
+
+    def finding_on(
+        self, one: KubernetesObject, *, facts: Mapping[str, Fact] | None = None, explains: bool = True, **given: Any
+    ) -> Finding:
+        """
+        A finding about `one`: under its name, with its namespace among the facts.
+
+        It is the cause of findings that name `one` as theirs, unless `explains` is false. For `given` see `finding`.
+        """
+        kind = type(one).__name__.lower()  # classes are called as the kinds are
+        return self.finding(
+            subject=self.subject(one),
+            facts={"namespace": one.namespace or self.target.namespace, **(facts or {})},
+            about=reference(self.target, kind, one.name, one.namespace) if explains else "",
+            **given,
+        )
 
     def ask(self, kind: type[L]) -> tuple[L, ...]:
         """The lists of a kind, one for each namespace; each is shared with every other expectation there."""

@@ -8,6 +8,7 @@ from typing import Generic, Protocol, TypeVar
 
 from opscheck.core.findings import Findings, Observe
 from opscheck.core.observation import Problem
+from opscheck.core.remedy import Fact, Remedy
 from opscheck.core.words import some
 from opscheck.systems.kubernetes.label_selectors import parse_selector
 from opscheck.systems.kubernetes.lists import ListObjects
@@ -93,12 +94,14 @@ def count_matches(  # noqa: PLR0913 - what is counted, and by name what is said 
     findings: Findings,
     *,
     kind: str = "",
+    remedy: Remedy | None = None,
     facts: Mapping[str, str] | None = None,
 ) -> None:
     """
-    Hold the number of objects to what there must be, and tell what there is instead of those that are missing.
+    Compare the number of objects with the minimum; a finding contains what is there instead of those that are missing.
 
-    `kind` is what they are called; by default what the check is called after its dot. `facts` are for the finding.
+    `kind` is what they are called; by default what the check is called after its dot. `remedy` is one that
+    `missing_remedy` made.
     """
     kind, least = kind or _plural_of(expectation), expectation.min_matches
     findings.measure(kind, len(matched), subject=expectation.selected, limit=least, margin=len(matched) - least)
@@ -108,8 +111,16 @@ def count_matches(  # noqa: PLR0913 - what is counted, and by name what is said 
             observed=f"{len(matched)} {kind}",
             expected=f"at least {least}",
             evidence=_there_instead(expectation, there, kind),
-            facts=facts,
+            remedies=(remedy,) if remedy else (),
+            facts=missing_facts(expectation, kind) if remedy else facts,
         )
+
+
+def missing_facts(expectation: Selecting, kind: str) -> dict[str, Fact]:
+    """What the command of `missing_remedy` names."""
+    only = expectation.only_namespace if isinstance(expectation, InNamespaces) else None
+    missing = expectation.selector or expectation.name or f"any {kind.removesuffix('s')}"
+    return {"missing": missing, "namespace_option": ("-n", only) if only else ("-A",)}
 
 
 def _plural_of(expectation: Selecting) -> str:

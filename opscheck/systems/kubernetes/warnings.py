@@ -4,8 +4,11 @@ from collections import defaultdict
 from collections.abc import Iterator
 from datetime import datetime
 
+from msgspec.structs import replace
+
 from opscheck.core.findings import Observe
 from opscheck.core.observation import Problem
+from opscheck.core.record import Finding
 from opscheck.core.units import format_duration
 from opscheck.systems.kubernetes.events import Event, ListWarnings
 from opscheck.systems.kubernetes.objects import KubernetesObject
@@ -40,6 +43,11 @@ class Warnings:
         events = [event for event in self._events[kind, one.namespace, one.name] if _is_about(event, one)]
         newest = sorted(events, key=lambda event: _age(event, self._now))[:_MOST]
         return (*(self._told(event) for event in newest), *self._gap())
+
+    def attach(self, finding: Finding, one: KubernetesObject) -> Finding:
+        """`finding`, with the newest warnings about `one` as further evidence."""
+        kind = type(one).__name__  # classes are called as the kinds are
+        return replace(finding, evidence=(*finding.evidence, *self.about(kind, one)))
 
     def saying(self, words: str, namespace: str) -> tuple[str, ...]:
         """The newest warnings of a namespace that have these words in their message, whatever they are about."""
