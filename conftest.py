@@ -1,3 +1,1 @@
-"""What every test folder shares: pytest's own harness for testing plugins."""
-
-pytest_plugins = ["pytester"]
+"""What every folder with tests shares is in tests/conftest.py; here nothing changes a run of the checks."""

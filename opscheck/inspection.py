@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from difflib import get_close_matches
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -14,32 +13,22 @@ from pydantic import BaseModel
 from opscheck.core.errors import UserError
 from opscheck.core.expectation import Expectation, Remediation
 from opscheck.core.query import Permission, Query
+from opscheck.core.registry import Registry
 from opscheck.core.target import Target
 from opscheck.core.templates import placeholders
 from opscheck.core.units import format_duration
 from opscheck.gathering.plan import timeout_of
 from opscheck.policy.draft import read_policy
 from opscheck.policy.errors import PolicyError
-from opscheck.policy.kinds import import_bundled
 from opscheck.policy.models import Policy
 from opscheck.policy.schema import policy_schema as schema_of_policies
 from opscheck.reports.schema import run_schema
-from opscheck.running.checks import Check
+from opscheck.running.checks import Check, check_named
 from opscheck.running.launch import discover
 
 __all__ = ["explained", "listed", "listed_json", "permissions", "policy_schema", "read", "run_schema", "validated"]
 
 _ONLY_WITH_DRILL = "It writes, to a scratch system alone; so it runs only where the command says --drill too."
-_RENDERERS = {
-    "kubernetes": "opscheck.systems.kubernetes.permissions",
-    "pgbouncer": "opscheck.systems.pgbouncer.permissions",
-    "postgres": "opscheck.systems.postgres.permissions",
-    "redis": "opscheck.systems.redis.permissions",
-    "s3": "opscheck.systems.stores.permissions",
-}
-
-# psql and pgbouncer.ini know no other comment; what is not commented out would be part of the first statement.
-_COMMENTS = {"postgres": "--", "pgbouncer": ";"}
 
 
 @dataclass(frozen=True)
@@ -47,29 +36,34 @@ class Described:
     """A policy and the checks that judge it."""
 
     policy: Policy
-    checks: dict[str, Check]
+    registry: Registry
+    own: dict[str, Check]
+    """The checks of the folders that the command names."""
+
+    def check(self, name: str) -> Check | None:
+        """The check of this name."""
+        return self.own.get(name) or check_named(name, self.registry)
 
     def claim(self, expectation: Expectation) -> str:
         """What is expected, in one sentence."""
-        check = self.checks.get(expectation.check)
+        check = None if expectation.title else self.check(expectation.check)
         return expectation.title or (check.claim if check else "")
 
 
 def read(path: Path, folders: Sequence[Path]) -> Described:
     """Read a policy and find its checks; variables need not be set. Raises UserError."""
-    import_bundled()
-    checks = discover(folders)
-    policy = read_policy(path, keep_unset=True).finish(today=datetime.now(UTC).date())
-    return Described(policy, checks)
+    draft = read_policy(path, keep_unset=True)
+    own = discover(folders, draft.registry)
+    policy = draft.finish(today=datetime.now(UTC).date())
+    return Described(policy, draft.registry, own)
 
 
 def validated(path: Path, folders: Sequence[Path], today: date) -> tuple[bool, str]:
     """Whether a policy has errors, and the text that says so."""
-    import_bundled()
-    if folders:
-        discover(folders)
     try:
-        policy = read_policy(path).finish(today=today, strict=True)
+        draft = read_policy(path)
+        discover(folders, draft.registry)
+        policy = draft.finish(today=today, strict=True)
     except PolicyError as error:
         return True, str(error)
     notices = "".join(f"\n{path}: {notice}" for notice in policy.notices)
@@ -78,9 +72,9 @@ def validated(path: Path, folders: Sequence[Path], today: date) -> tuple[bool, s
 
 def policy_schema(folders: Sequence[Path]) -> dict[str, Any]:
     """The JSON Schema of policy files, with the fields of the checks in `folders` too."""
-    import_bundled()
-    discover(folders)
-    return schema_of_policies()
+    registry = Registry.bundled()
+    discover(folders, registry)
+    return schema_of_policies(registry)
 
 
 def listed(described: Described) -> str:
@@ -125,7 +119,7 @@ def listed_json(described: Described) -> str:
 def explained(described: Described, name: str) -> str:
     """Everything about one expectation. Raises UserError when there is no such id."""
     expectation = _find(described.policy, name)
-    check = described.checks.get(expectation.check)
+    check = described.check(expectation.check)
     source = described.policy.source(expectation.id)
     sections = [
         f"{expectation.id}: {described.claim(expectation)}",
@@ -150,7 +144,9 @@ def permissions(described: Described, only: str | None = None) -> str:
     `only` names one target, whose section can then be piped to kubectl or psql. Raises UserError when there is none.
     """
     # What an expectation brings itself, such as an endpoint, has nobody who grants anything.
-    targets = [name for name, target in described.policy.targets.items() if target.kind in Target.kinds]
+    targets = [
+        name for name, target in described.policy.targets.items() if not described.registry.is_inline(target.kind)
+    ]
     if only is not None and only not in targets:
         raise UserError(f"{described.policy.path}: no target is called {only}; there are {', '.join(sorted(targets))}")
     needed: dict[str, list[Permission]] = {}
@@ -159,17 +155,18 @@ def permissions(described: Described, only: str | None = None) -> str:
             for target, permission in query.permissions_by_target():
                 needed.setdefault(target, []).append(permission)
     chosen = [name for name in targets if only in {None, name}]
-    sections = [_rendered(described.policy, name, needed.get(name, [])) for name in chosen]
+    sections = [_rendered(described, name, needed.get(name, [])) for name in chosen]
     return _clean(described, "\n\n".join(sections))
 
 
-def _rendered(policy: Policy, name: str, needed: list[Permission]) -> str:
-    target = policy.targets[name]
-    comment = _COMMENTS.get(target.kind, "#")
-    if not needed or target.kind not in _RENDERERS:
+def _rendered(described: Described, name: str, needed: list[Permission]) -> str:
+    target = described.policy.targets[name]
+    renderer = described.registry.permissions(target.kind)
+    # psql and pgbouncer.ini have comments of their own; what is not commented out is part of the first statement.
+    comment = getattr(renderer, "COMMENT", "#")
+    if not needed or renderer is None:
         return f"{comment} {name} ({target.kind}): nothing to grant"
-    distinct = list(dict.fromkeys(needed))
-    text: str = import_module(_RENDERERS[target.kind]).render(target, distinct)
+    text: str = renderer.render(target, list(dict.fromkeys(needed)))
     return f"{comment} {name} ({target.kind})\n{text.strip()}"
 
 

@@ -113,10 +113,7 @@ class Expectation(BaseModel):
 
     @classmethod
     def __pydantic_init_subclass__(cls, check: str = "", **options: Any) -> None:
-        """Make the finished class known under the name of its check."""
-        super().__pydantic_init_subclass__(**options)
-        if check:
-            cls.kinds[check] = cls
+        """Pydantic hands the class keywords over a second time; there is nothing left to do."""
 
     def queries(self) -> Iterable[Query[Any]]:
         """The questions whose answers it will be judged by; they are asked together, before any check runs."""

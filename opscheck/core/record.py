@@ -142,11 +142,22 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     source: Source | None = None
 
 
+class UsedDistribution(msgspec.Struct, frozen=True, kw_only=True):
+    """A distribution that the policy uses, as it was installed in this run."""
+
+    name: str
+    version: str
+
+
 class PolicyNote(msgspec.Struct, frozen=True, kw_only=True):
     """Which policy was run."""
 
     path: str
     sha256: Annotated[str, Meta(description="Of the policy file and, in order, of all it extends.")]
+    uses: Annotated[
+        tuple[UsedDistribution, ...] | msgspec.UnsetType,
+        Meta(description="The distributions that it uses beside opscheck; left out where there are none."),
+    ] = msgspec.UNSET
 
 
 class GateNote(msgspec.Struct, frozen=True, kw_only=True):

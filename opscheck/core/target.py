@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, get_args
 
 from pydantic import (
     BaseModel,
@@ -32,7 +32,8 @@ class Target(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, use_attribute_docstrings=True)
 
-    kinds: ClassVar[dict[str, type["Target"]]] = {}
+    own_kind: ClassVar[str] = ""
+    """The word that a policy writes as `kind`; empty for a class that only others inherit."""
 
     name: str = Field(default="", exclude=True, repr=False)
     """The target's name in the policy; never written inside the target itself."""
@@ -45,17 +46,11 @@ class Target(BaseModel):
 
     def __init_subclass__(cls, kind: str = "", **options: Any) -> None:
         super().__init_subclass__(**options)
-        if kind:
-            cls.kinds[kind] = cls
+        cls.own_kind = kind
 
     @classmethod
     def __pydantic_init_subclass__(cls, kind: str = "", **options: Any) -> None:
         """Pydantic hands the class keywords over a second time; there is nothing left to do."""
-
-    @classmethod
-    def own_kinds(cls) -> list[str]:
-        """The kinds, as a policy writes them, that are this class or come from it."""
-        return sorted(kind for kind, known in cls.kinds.items() if issubclass(known, cls))
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
@@ -100,7 +95,10 @@ class TargetOf:
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
         """A name."""
-        return {"type": "string", "description": f"The name of a target of kind {_kinds(self._classes)}."}
+        return {
+            "type": "string",
+            "description": f"The name of a target of kind {' or '.join(one.own_kind for one in self._classes)}.",
+        }
 
 
 def _named_target(value: object, info: ValidationInfo, classes: tuple[type[Target], ...]) -> object:
@@ -113,13 +111,21 @@ def _named_target(value: object, info: ValidationInfo, classes: tuple[type[Targe
         raise PydanticCustomError(
             "wrong_kind",
             "a target of kind {kinds}; {name} is of kind {kind}",
-            {"kinds": _kinds(classes), "name": value, "kind": targets[value].kind},
+            {"kinds": " or ".join(_kinds(info, classes)), "name": value, "kind": targets[value].kind},
         )
     return targets[value]
 
 
-def _kinds(classes: tuple[type[Target], ...]) -> str:
-    return " or ".join(sorted({kind for one in classes for kind in one.own_kinds()}))
+def _kinds(info: ValidationInfo, classes: tuple[type[Target], ...]) -> list[str]:
+    kinds_of = (info.context or {}).get("kinds_of")
+    return kinds_of(classes) if kinds_of else [one.own_kind for one in classes]
+
+
+def named_classes(model: type[BaseModel]) -> list[type[Target]]:
+    """The classes of targets that the fields of `model` name."""
+    annotations = [field.annotation for field in model.model_fields.values()]
+    parts = [part for one in annotations for part in (one, *get_args(one))]
+    return [part for part in parts if isinstance(part, type) and issubclass(part, Target)]
 
 
 def without_credentials(url: str) -> str:

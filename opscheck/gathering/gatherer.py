@@ -20,9 +20,9 @@ from typing import Any
 import msgspec
 
 from opscheck.core.observation import Observation, ProbeError, Problem, ProblemKind
-from opscheck.core.probe import Probe, Session
-from opscheck.core.probes import probe_for
+from opscheck.core.probe import Session
 from opscheck.core.query import Query
+from opscheck.core.registry import Registry
 from opscheck.core.target import Target
 from opscheck.core.units import format_duration
 from opscheck.gathering.plan import Asked
@@ -101,13 +101,13 @@ class Gatherer:
         *,
         concurrency: int = DEFAULT_CONCURRENCY,
         deadline_s: float = DEFAULT_DEADLINE_S,
-        probes: Callable[[str], Probe] = probe_for,
+        registry: Registry,
     ) -> None:
         self._places = {name: _Place(target) for name, target in targets.items()}
         self._concurrency = concurrency
         self._deadline_s = deadline_s
         self._ends = time.monotonic() + deadline_s
-        self._probes = probes
+        self._registry = registry
         self._finished: queue.SimpleQueue[tuple[_Job, Any, Problem | None, float]] = queue.SimpleQueue()
         self._running: list[_Job] = []
 
@@ -149,7 +149,7 @@ class Gatherer:
         # and would slow down the answers of others whose time is measured.
         for kind in {place.target.kind for place in self._places.values() if place.waiting}:
             with suppress(Exception):  # the first contact meets it again, and tells
-                self._probes(kind)
+                self._registry.probe(kind)
 
     def _start_what_may_start(self, observations: dict[Query[Any], Observation]) -> None:
         for place in self._places.values():
@@ -163,14 +163,17 @@ class Gatherer:
         timeout_s = max(asked.timeout_s for asked in place.waiting)
 
         def contact() -> Session:
-            return self._probes(place.target.kind).open_session(place.target, timeout_s)
+            return self._registry.probe(place.target.kind).open_session(place.target, timeout_s)
 
         return _Job(place, contact, timeout_s, None)
 
     def _next_query(self, place: _Place) -> _Job:
         asked, session = place.take(), place.session
+        reader = self._registry.reader(asked.query)
 
         def ask() -> Any:
+            if reader is not None:
+                return reader(session, asked.query, asked.timeout_s)
             return session.ask(asked.query, asked.timeout_s)  # type: ignore[union-attr]  # it is open by now
 
         return _Job(place, ask, asked.timeout_s, asked.query)

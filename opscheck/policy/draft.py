@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 from opscheck.core.expectation import Expectation
 from opscheck.core.record import Source
 from opscheck.core.redaction import Secrets
+from opscheck.core.registry import Registry
 from opscheck.core.target import Target
 from opscheck.core.units import Duration
 from opscheck.policy.consistency import (
@@ -24,11 +25,11 @@ from opscheck.policy.consistency import (
     check_waivers,
     waiver_notices,
 )
+from opscheck.policy.distributions import add_used, owner_of_system
 from opscheck.policy.errors import PolicyError
 from opscheck.policy.explanation import Explainer
 from opscheck.policy.inline_secrets import register_secrets
 from opscheck.policy.issues import Issues
-from opscheck.policy.kinds import import_bundled
 from opscheck.policy.layers import read_layers
 from opscheck.policy.models import Policy, PolicyFile
 from opscheck.policy.nodes import Mapping as MappingNode
@@ -42,12 +43,15 @@ _TIMEOUT_WHERE_NONE_IS_SAID = Duration.parse("5s")
 _CHECKED_IN_EACH_FILE = frozenset({"version", "extends"})
 
 
-def read_policy(path: Path, *, environ: Mapping[str, str] = os.environ, keep_unset: bool = False) -> "Draft":
+def read_policy(
+    path: Path, *, environ: Mapping[str, str] = os.environ, keep_unset: bool = False, registry: Registry | None = None
+) -> "Draft":
     """
     Read a policy with all that it extends, and replace its variables.
 
     Raises PolicyError when a file cannot be read. Whatever else is wrong comes out in `Draft.finish`, together with
     what is wrong with the expectations. With `keep_unset` a variable that is not set stays as it is written.
+    `registry` is what is known before the policy's `uses`; the bundled systems by default.
     """
     secrets = Secrets()
 
@@ -59,7 +63,9 @@ def read_policy(path: Path, *, environ: Mapping[str, str] = os.environ, keep_uns
     except PolicyError as error:
         raise PolicyError(issue.without(secrets) for issue in error.issues) from None
     root, issues = replaced(layers.root, variables(public_names(layers.root)))
-    return Draft(path, layers.sha256, secrets, Issues(root, [*layers.issues, *issues]))
+    issues_so_far = Issues(root, [*layers.issues, *issues])
+    known = registry or Registry.bundled()
+    return Draft(path, layers.sha256, secrets, issues_so_far, known, asks_targets=not keep_unset)
 
 
 @dataclass(frozen=True)
@@ -87,13 +93,25 @@ class Draft:
     What is wrong is kept, and `finish` raises all of it at once.
     """
 
-    def __init__(self, path: Path, sha256: str, secrets: Secrets, issues: Issues) -> None:
+    def __init__(  # noqa: PLR0913 - what was read, by name
+        self,
+        path: Path,
+        sha256: str,
+        secrets: Secrets,
+        issues: Issues,
+        registry: Registry,
+        *,
+        asks_targets: bool = True,
+    ) -> None:
         self.path = path
+        self._asks_targets = asks_targets
         self.secrets = secrets
         self._sha256 = sha256
         self._issues = issues
+        self.registry = registry
         self._sections = _read_sections(issues)
-        self._targets = Targets(issues, secrets)
+        self._uses = add_used(self.registry, issues)
+        self._targets = Targets(issues, secrets, self.registry)
         self._entries = list(_read_entries(issues))
         # A timeout is not filled in: the target's own goes before the policy's.
         self._defaults = self._sections.defaults.model_dump(exclude={"timeout"}, exclude_none=True)
@@ -112,7 +130,7 @@ class Draft:
 
     def unknown_checks(self) -> set[str]:
         """Those of them that nobody has defined so far."""
-        return self.check_names() - set(Expectation.kinds)
+        return self.check_names() - set(self.registry.checks)
 
     def entries(self, kind: type[Expectation]) -> list[Expectation]:
         """The policy's expectations of this kind, in its order: those that are valid. What is wrong is kept."""
@@ -124,14 +142,14 @@ class Draft:
 
         Raises PolicyError with everything that is wrong with it.
         """
-        if self.unknown_checks():
-            import_bundled()  # a run knows only what it needs; here anything may have been meant
-        kinds = [Expectation.kinds[name] for name in self.check_names() & set(Expectation.kinds)]
+        kinds = [kind for name in self.check_names() if (kind := self.registry.expectation_type(name)) is not None]
         made = {index: one for kind in kinds for index, one in self._by_index(kind).items()}
         targets = self._targets.known()
         # What is asked only now may be asked again, with more kinds known: it stays out of what is kept.
         issues = self._issues.copy()
         self._targets.refuse_unknown_kinds(issues)
+        if self._asks_targets:
+            self._targets.refuse_missing_clients(issues)
         self._refuse_unknown_checks(issues)
         check_waivers(issues, self._sections, today, strict=strict)
         check_escalation(issues)
@@ -154,6 +172,7 @@ class Draft:
             secrets=self.secrets,
             default_timeout=sections.defaults.timeout or _TIMEOUT_WHERE_NONE_IS_SAID,
             notices=waiver_notices(sections.waivers, today),
+            uses=self._uses,
             sources={entry.id: _source(entry.node) for entry in self._entries if entry.id is not None},
         )
 
@@ -171,7 +190,7 @@ class Draft:
             entry.path,
             self._issues,
             defaults=self._defaults,
-            context={"targets": self._targets.known()},
+            context={"targets": self._targets.known(), "kinds_of": self.registry.kinds_of},
             told_already=self._names_a_wrong_target,
         )
         if made is not None:
@@ -191,8 +210,9 @@ class Draft:
                 issues.at(entry.node, entry.path, "the key `check` is missing")
             elif entry.check is None:
                 issues.at(node, (*entry.path, "check"), "expected the name of a check", node.shown)
-            elif entry.check not in Expectation.kinds:
-                issues.at(node, (*entry.path, "check"), "unknown check", node.shown, _known_checks(entry.check))
+            elif entry.check not in self.registry.checks:
+                hint = _known_checks(entry.check, self.registry.checks)
+                issues.at(node, (*entry.path, "check"), "unknown check", node.shown, hint)
 
 
 def _read_sections(issues: Issues) -> PolicyFile:
@@ -222,12 +242,14 @@ def _first_of_each_id(made: Iterable[tuple[int, Expectation]]) -> dict[int, Expe
     return dict(by_id.values())
 
 
-def _known_checks(name: str) -> str:
-    near = nearest(name, Expectation.kinds)
+def _known_checks(name: str, checks: Iterable[str]) -> str:
+    near = nearest(name, checks)
     if near is not None:
         return f"did you mean {near}?"
     system = name.partition(".")[0]
-    alike = ", ".join(sorted(kind for kind in Expectation.kinds if kind.startswith(f"{system}.")))
+    if (owner := owner_of_system(system)) is not None:
+        return f"the installed distribution {owner} brings {system}; add it to the policy: `uses: [{owner}]`"
+    alike = ", ".join(check for check in checks if check.startswith(f"{system}."))
     known = f"of {system} there are {alike}" if alike else f"no check of {system or 'that name'} ships with opscheck"
     return f"{known}; a check of your own is known once the folder that holds it is named too"
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from opscheck.core.expectation import Expectation, Identifier, Tag
-from opscheck.core.record import Source
+from opscheck.core.record import Source, UsedDistribution
 from opscheck.core.redaction import Secrets
 from opscheck.core.target import Target
 from opscheck.core.units import Duration, Severity, Timeout
@@ -131,6 +131,8 @@ class PolicyFile(_Part):
     """Which system this is about, such as production."""
     defaults: Defaults = Defaults()
     """What holds for every expectation that says nothing else."""
+    uses: tuple[Text, ...] = ()
+    """Installed distributions whose systems it uses beside the bundled ones, such as `opscheck-memcached>=0.1`."""
     public_variables: tuple[VariableName, ...] = ()
     """Environment variables whose values may be shown. The value of every other one is secret."""
     targets: dict[Identifier, dict[str, Any]] = {}
@@ -166,6 +168,8 @@ class Policy:
     notices: tuple[str, ...]
     """Waivers that expire soon or have expired."""
     sources: Mapping[str, Source]
+    uses: tuple[UsedDistribution, ...] = ()
+    """Those of its `uses`, as they are installed."""
 
     def source(self, name: str) -> Source:
         """Where the expectation with this id stands. Raises KeyError."""

@@ -9,6 +9,7 @@ from pydantic_core import core_schema
 
 from opscheck.core.expectation import Expectation
 from opscheck.core.inline_target import InlineTarget
+from opscheck.core.registry import Registry
 from opscheck.core.target import Target
 from opscheck.policy.models import PolicyFile, Waiver
 from opscheck.policy.variables import NAME_PATTERN
@@ -26,7 +27,7 @@ _REFERENCE_AT = {"$ref": "#/$defs/reference"}
 _NARROW = frozenset({"pattern", "format", "enum"})
 
 
-def policy_schema() -> Schema:
+def policy_schema(registry: Registry) -> Schema:
     """
     The JSON Schema (draft 2020-12) of one policy file, with the fields of every check that is known now.
 
@@ -49,7 +50,12 @@ def policy_schema() -> Schema:
         "if": {"not": {"required": ["extends"]}},
         "then": {"properties": _complete()},
     }
-    everything = {"reference": _REFERENCE, **_with_references(definitions), **_targets(), **_expectations()}
+    everything = {
+        "reference": _REFERENCE,
+        **_with_references(definitions),
+        **_targets(registry),
+        **_expectations(registry),
+    }
     return {"$schema": DIALECT, "title": "opscheck policy", **schema, "$defs": _used(everything, schema)}
 
 
@@ -62,8 +68,8 @@ def _complete() -> Schema:
     }
 
 
-def _targets() -> Schema:
-    kinds = dict(sorted(Target.kinds.items()))
+def _targets(registry: Registry) -> Schema:
+    kinds = registry.target_types()
     at, definitions = _definitions(set(kinds.values()), _Generator)
     for name, kind in kinds.items():
         definition = definitions[at[kind]]
@@ -74,9 +80,9 @@ def _targets() -> Schema:
     return named | {"target": choice | {"description": "One system that can be reached."}}
 
 
-def _expectations() -> Schema:
-    kinds = dict(sorted(Expectation.kinds.items()))
-    at, definitions = _definitions(set(kinds.values()), _ExpectationGenerator)
+def _expectations(registry: Registry) -> Schema:
+    kinds = registry.expectation_types()
+    at, definitions = _definitions(set(kinds.values()), _expectation_generator(registry))
     for name, kind in kinds.items():
         properties = definitions[at[kind]]["properties"]
         properties["check"] = {"const": name, "description": Expectation.model_fields["check"].description}
@@ -183,14 +189,17 @@ class _Generator(GenerateJsonSchema):
         return made
 
 
-class _ExpectationGenerator(_Generator):
-    """In an expectation a target is its name."""
+def _expectation_generator(registry: Registry) -> type[GenerateJsonSchema]:
+    """A generator for expectations, in which a target is its name."""
 
-    def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
-        kind = schema["cls"]
-        if not issubclass(kind, Target):
-            return super().model_schema(schema)
-        if issubclass(kind, InlineTarget):
-            return {"type": "string", "description": kind.noun}
-        kinds = " or ".join(kind.own_kinds())
-        return {"type": "string", "description": f"The name of a target of kind {kinds}."}
+    class Generator(_Generator):
+        def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
+            kind = schema["cls"]
+            if not issubclass(kind, Target):
+                return super().model_schema(schema)
+            if issubclass(kind, InlineTarget):
+                return {"type": "string", "description": kind.noun}
+            kinds = " or ".join(registry.kinds_of((kind,)))
+            return {"type": "string", "description": f"The name of a target of kind {kinds}."}
+
+    return Generator

@@ -3,6 +3,7 @@
 from opscheck.core.expectation import Expectation
 from opscheck.core.inline_target import InlineTarget
 from opscheck.core.redaction import Secrets
+from opscheck.core.registry import Registry
 from opscheck.core.target import Target
 from opscheck.policy.inline_secrets import register_secrets
 from opscheck.policy.issues import Issues
@@ -14,7 +15,8 @@ from opscheck.policy.validation import validated
 class Targets:
     """The policy's targets. A kind may become known late, with the module of a team's own checks."""
 
-    def __init__(self, issues: Issues, secrets: Secrets) -> None:
+    def __init__(self, issues: Issues, secrets: Secrets, registry: Registry) -> None:
+        self._registry = registry
         self._issues = issues
         self._secrets = secrets
         section = issues.root.items.get("targets")
@@ -26,7 +28,7 @@ class Targets:
     def known(self) -> dict[str, Target]:
         """Every target that is valid, by its name."""
         for name, node in list(self._open.items()):
-            kind = Target.kinds.get(text_of(node.items.get("kind")) or "")
+            kind = self._registry.target_type(text_of(node.items.get("kind")) or "")
             if kind is not None:
                 del self._open[name]
                 self._validate(name, node, kind)
@@ -37,10 +39,23 @@ class Targets:
         for name, node in self._open.items():
             kind = node.items.get("kind")
             if kind is None:
-                issues.at(node, ("targets", name), "the key `kind` is missing", hint=_kinds(""))
+                issues.at(node, ("targets", name), "the key `kind` is missing", hint=self._kinds(""))
             else:
-                word = text_of(kind) or ""
-                issues.at(kind, ("targets", name, "kind"), "unknown kind of target", kind.shown, _kinds(word))
+                hint = self._kinds(text_of(kind) or "")
+                issues.at(kind, ("targets", name, "kind"), "unknown kind of target", kind.shown, hint)
+
+    def refuse_missing_clients(self, issues: Issues) -> None:
+        """Add to `issues` the targets whose client library is not installed."""
+        for name, target in self._known.items():
+            missing = self._registry.missing_client(target.kind)
+            if missing is not None:
+                section = issues.root.items["targets"]
+                assert isinstance(section, Mapping)  # noqa: S101 - the targets come from there
+                rule = f"targets of kind {target.kind} need the Python package {missing.client}, which is not installed"
+                issues.at(section.items[name], ("targets", name), rule, hint=f"pip install '{missing.install}'")
+
+    def _kinds(self, word: str) -> str | None:
+        return did_you_mean(word, self._registry.target_kinds, "there are")
 
     def _validate(self, name: str, node: Mapping, kind: type[Target]) -> None:
         target = validated(kind, node, ("targets", name), self._issues)
@@ -61,7 +76,3 @@ def with_own_targets(expectation: Expectation, node: Mapping) -> Expectation:
         and isinstance(written := node.items.get(field.alias or name), Scalar)
     }
     return expectation.model_copy(update=own) if own else expectation
-
-
-def _kinds(word: str) -> str | None:
-    return did_you_mean(word, sorted(Target.kinds), "there are")

@@ -10,6 +10,7 @@ import pytest
 
 from opscheck.bundle import bundled
 from opscheck.core.expectation import Expectation
+from opscheck.core.registry import BrokenSystemError
 from opscheck.policy.draft import Draft
 from opscheck.policy.errors import PolicyError
 from opscheck.policy.models import Policy
@@ -25,28 +26,38 @@ class Collector:
         self._draft = draft
         self._settings = settings
         self._today = today
-        self._bundled = bundled("checks")
-        self._systems = {name.partition(".")[0] for name in draft.check_names()}
+        self._registry = draft.registry
+        used = self._registry.checks_folders(draft.check_names())
+        self._unused = {one.checks for one in self._registry.systems.values()} - set(used)
         self._conflicts: list[str] = []
         self.checks: dict[str, Check] = {}
         self._bound_check = lru_cache(bound_check)  # one function may run as a thousand items, and each asks twice
 
     def ignores(self, path: Path) -> bool:
-        """True for a folder of bundled checks that this policy does not use."""
-        return path.parent == self._bundled and path.is_dir() and path.name not in self._systems
+        """True for the checks of a system that this policy does not use."""
+        return path in self._unused
 
     def check_of(self, function: Any) -> Check | None:
         """The check that `function` is, None when it is none."""
         check = self._bound_check(function)
         if check is None:
             return None
-        known = self.checks.setdefault(check.kind.check_name, check)
+        known = self.checks.get(check.kind.check_name)
+        if known is None:
+            self.checks[check.kind.check_name] = known = check
+            self._add(check)
         if (known.file, known.line) != (check.file, check.line):
             self._conflicts.append(
                 f"two checks judge {check.kind.check_name}: {known.file}:{known.line} and {check.file}:{check.line}; "
                 "collect only one of them"
             )
         return check
+
+    def _add(self, check: Check) -> None:
+        try:
+            self._registry.add(check.kind)
+        except BrokenSystemError as error:
+            self._conflicts.append(f"{check.file}:{check.line}: {error}")
 
     def entries(self, check: Check) -> list[Expectation]:
         """The policy's expectations that `check` judges, valid ones only; what is wrong comes out in `finish`."""
@@ -110,6 +121,20 @@ def expectation_of(item: pytest.Item, check: Check) -> Expectation | None:
     callspec = getattr(item, "callspec", None)
     value = callspec.params.get(check.argument) if callspec else None
     return value if isinstance(value, Expectation) else None
+
+
+def collection_arguments(config: pytest.Config, draft: Draft) -> list[str]:
+    """
+    What pytest collects: the arguments of the command line, else the checks of the systems that the policy uses.
+
+    The folder with the bundled checks stands for those of every used system, also of another distribution.
+    """
+    given = list(config.args) if config.args_source is pytest.Config.ArgsSource.ARGS else []
+    suite = bundled("checks")
+    own = [argument for argument in given if Path(argument).resolve() != suite]
+    if own == given and given:
+        return given
+    return own + [str(folder) for folder in draft.registry.checks_folders(draft.check_names())] or [str(suite)]
 
 
 def chosen_by_node(config: pytest.Config) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 
-class Passages:
+class CollectionPaths:
     """
     Leads pytest straight to `places`.
 
@@ -27,10 +27,10 @@ class Passages:
         inside = any(path.is_relative_to(place) for place in self._places)
         if inside or not ahead:
             return None
-        return _Passage.from_parent(parent, path=path, steps=sorted({parts[0] for parts in ahead}))
+        return _WayThrough.from_parent(parent, path=path, steps=sorted({parts[0] for parts in ahead}))
 
 
-class _Passage(pytest.Directory):
+class _WayThrough(pytest.Directory):
     """A folder on the way, and where it goes on."""
 
     def __init__(self, steps: Sequence[str], **options: Any) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from opscheck.core.errors import UserError
 from opscheck.core.findings import Findings
 from opscheck.core.observation import CouldNotObserve
 from opscheck.core.record import Result, Run
@@ -17,13 +18,12 @@ from opscheck.core.redaction import Secrets
 from opscheck.core.verdicts import ExitCode
 from opscheck.gathering.snapshot import Snapshot, SnapshotError, read_snapshot
 from opscheck.policy.draft import Draft, read_policy
-from opscheck.policy.errors import PolicyError
-from opscheck.policy.kinds import import_used
 from opscheck.policy.models import Policy
 from opscheck.running import fixtures
 from opscheck.running.cause_analysis import rehearse
 from opscheck.running.checks import Check
-from opscheck.running.collection import Collector, chosen_by_node, expectation_of, parametrize
+from opscheck.running.collection import Collector, chosen_by_node, collection_arguments, expectation_of, parametrize
+from opscheck.running.collection_paths import CollectionPaths
 from opscheck.running.evaluation import conclude
 from opscheck.running.keys import EXPECTATION, FINDINGS, OBSERVING
 from opscheck.running.observations import Observations
@@ -55,12 +55,14 @@ def activate(config: pytest.Config, policy: Path) -> None:
     settings = read_settings(config, policy)
     try:
         draft = read_policy(policy, keep_unset=settings.snapshot is not None)
-        import_used(draft.check_names())
         snapshot = _snapshot(settings.snapshot, draft) if settings.snapshot else None
         if not draft.unknown_checks():
             draft.finish(today=_today(snapshot))  # nothing is collected for a policy that is wrong
-    except (PolicyError, SnapshotError) as error:
+    except UserError as error:
         raise pytest.UsageError(str(error)) from None
+    given, config.args = config.args, collection_arguments(config, draft)
+    if config.args != given or is_worker(config):
+        config.pluginmanager.register(CollectionPaths(map(Path, config.args)), "opscheck-collection-paths")
     run = RunHooks(config, settings, draft, snapshot)
     config.pluginmanager.register(fixtures, "opscheck-fixtures")
     config.pluginmanager.register(run, "opscheck-run")
@@ -293,7 +295,7 @@ class RunHooks:
 
     def _new_state(self) -> Observations:
         assert self._policy is not None  # noqa: S101 - collection has finished it
-        self._observations = Observations(self._policy, self._settings, self._snapshot)
+        self._observations = Observations(self._policy, self._draft.registry, self._settings, self._snapshot)
         return self._observations
 
     def _gather(self, session: pytest.Session) -> None:

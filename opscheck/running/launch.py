@@ -11,8 +11,9 @@ import pytest
 
 from opscheck.bundle import bundled
 from opscheck.core.errors import UserError
+from opscheck.core.registry import Registry
 from opscheck.running.checks import Check, bound_check
-from opscheck.running.collection_paths import Passages
+from opscheck.running.collection_paths import CollectionPaths
 from opscheck.running.pytest_reports import result_of
 
 _OWN_CONFIG = Path(__file__).with_name("run.ini")
@@ -42,23 +43,27 @@ class Launch:
 
 def launch(wanted: Launch) -> int:
     """Run pytest in this process, which ends soon after, and return its exit code."""
-    plugins = [_NoProgressLetters(), _NoGarbage(), _WhatCannotBeImported(), Passages(_with_bundled(wanted.checks))]
+    plugins = [_NoProgressLetters(), _NoGarbage(), _WhatCannotBeImported()]
     gc.freeze()
     return _pytest(wanted.arguments(), plugins)
 
 
-def discover(folders: Iterable[Path] = ()) -> dict[str, Check]:
+def discover(folders: Iterable[Path], registry: Registry) -> dict[str, Check]:
     """
-    Import the bundled checks and those in `folders`; return them by the name of what they judge.
+    Import the checks in `folders`, add what they judge to the registry, and return them by the names of their checks.
 
-    The kinds of expectation they define are known to policies from then on. Raises DiscoveryError.
+    Raises DiscoveryError, and BrokenSystemError.
     """
+    places = list(folders)
+    if not places:
+        return {}
     finder = _Finder()
-    places = _with_bundled(list(folders))
     words = [*_base(), "-p", "no:terminal", "--collect-only", *map(str, places)]
-    ended = _pytest(words, [finder, Passages(places)])
+    ended = _pytest(words, [finder, CollectionPaths(places)])
     if finder.errors or ended not in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
         raise DiscoveryError("\n".join(finder.errors) or f"looking for checks ended with {ended!r}")
+    for check in finder.checks.values():
+        registry.add(check.kind)
     return finder.checks
 
 

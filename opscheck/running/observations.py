@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from importlib import import_module
 from typing import Any
 
 from opscheck.core.expectation import Expectation
 from opscheck.core.observation import CouldNotObserve, Observation, Problem, ProblemKind
 from opscheck.core.query import Identity, Query
+from opscheck.core.registry import Registry
 from opscheck.core.verdicts import carriers, outage
 from opscheck.gathering.gatherer import DEFAULT_DEADLINE_S, Gatherer, Progress
 from opscheck.gathering.observer import Observing
@@ -25,21 +25,22 @@ _NOT_GATHERED = Observation(
 )
 
 
-# Imported where a drill was done: no other run has to wait for it.
-_RECORDS = "opscheck.systems.recovery.record_files"
-
-
 class Observations:
     """Every observation of a run, wherever it comes from: the targets, a snapshot, or another process."""
 
-    def __init__(self, policy: Policy, settings: Settings, snapshot: Snapshot | None) -> None:
+    def __init__(self, policy: Policy, registry: Registry, settings: Settings, snapshot: Snapshot | None) -> None:
         self._policy = policy
+        self._registry = registry
         self._settings = settings
         self._snapshot = snapshot
         self._gathered: dict[Query[Any], Observation] = {}
         self._gatherer: Gatherer | None = None
         self._extra_time_s = 0.0
-        self._drilling = {name for name, target in policy.targets.items() if target.kind == "drill"}
+        self._after_answers = {
+            name: function
+            for name, target in policy.targets.items()
+            if (function := registry.after_answers(target.kind)) is not None
+        }
         self.remembering = Remembering(_memory(policy, settings))
         self.handed_over: Snapshot | None = None
         """Observations that another process of this run has taken."""
@@ -111,11 +112,9 @@ class Observations:
 
     def _kept(self, observations: Mapping[Query[Any], Observation]) -> dict[Query[Any], Observation]:
         """These observations with what is remembered of earlier ones; what is to be kept of them is."""
-        if any(query.target in self._drilling for query in observations):
+        for function in {self._after_answers[one.target] for one in observations if one.target in self._after_answers}:
             policy = self._policy
-            self.unwritten += import_module(_RECORDS).write_records(
-                policy.targets, observations, policy.environment, policy.secrets
-            )
+            self.unwritten += function(policy.targets, observations, policy.environment, policy.secrets)
         return self.remembering.recalled(observations)
 
     def _ask(self, questions: Iterable[Questions], progress: Progress | None) -> None:
@@ -135,6 +134,7 @@ class Observations:
         if self._gatherer is None:
             self._gatherer = Gatherer(
                 self._policy.targets,
+                registry=self._registry,
                 concurrency=self._settings.concurrency,
                 deadline_s=float(self._settings.timeout or DEFAULT_DEADLINE_S + self._extra_time_s),
             )

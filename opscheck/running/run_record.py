@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
+
 from opscheck.core.query import Identity
 from opscheck.core.record import GateNote, PolicyNote, Result, Run, TargetNote, encode
 from opscheck.core.verdicts import ExitCode, Gate, count
@@ -36,7 +38,7 @@ def record(  # noqa: PLR0913 - all that a record is made of, by name
     finished_at = datetime.now(UTC)
     return Run(
         environment=policy.secrets.clean(policy.environment),
-        policy=PolicyNote(path=str(policy.path), sha256=policy.sha256),
+        policy=PolicyNote(path=str(policy.path), sha256=policy.sha256, uses=policy.uses or msgspec.UNSET),
         started_at=started_at,
         finished_at=finished_at,
         duration_s=round((finished_at - started_at).total_seconds(), 3),

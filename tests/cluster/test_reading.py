@@ -9,7 +9,6 @@ import pytest
 from opscheck import KubernetesTarget
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.core.query import Query
-from opscheck.policy.kinds import import_bundled
 from opscheck.systems.kubernetes.api_server import ReadIdentity
 from opscheck.systems.kubernetes.events import ListWarnings
 from opscheck.systems.kubernetes.lists import ListObjects
@@ -20,7 +19,6 @@ from tests.cluster.manifests import made, measurable, namespace, one_of_each, on
 
 SPACE = "reading"
 
-import_bundled()
 KINDS = sorted(
     (name for name, query in Query.known.items() if issubclass(query, ListObjects) and "kubernetes." in name),
 )

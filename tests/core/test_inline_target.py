@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from opscheck.core.expectation import Expectation
+from opscheck.core.registry import Registry
 from opscheck.policy.draft import read_policy
 from opscheck.systems.http.queries import HttpRequest
 from opscheck.systems.tls.target import Endpoint
@@ -31,6 +32,13 @@ class Answering(Expectation, check="test.own_endpoint"):
         ("[2001:db8::1]:636", "2001:db8::1", 636, "[2001:db8::1]:636"),
     ],
 )
+def known() -> Registry:
+    """The bundled systems, and the expectation of these tests."""
+    registry = Registry.bundled()
+    registry.add(Answering)
+    return registry
+
+
 def test_an_endpoint_is_a_host_and_a_port(text, host, port, address):
     endpoint = expect(Answering, endpoint=text, severity="P1").endpoint
 
@@ -65,7 +73,7 @@ def test_the_targets_of_a_policy_include_those_that_its_expectations_bring(tmp_p
         """)
     )
 
-    assert {"api", "tls://a:443"} == set(read_policy(policy).finish(today=None).targets)
+    assert {"api", "tls://a:443"} == set(read_policy(policy, registry=known()).finish(today=None).targets)
 
 
 def test_an_endpoint_whose_variable_is_not_set_is_told_by_its_reference():
@@ -86,8 +94,8 @@ def test_an_endpoint_of_the_environment_has_the_same_name_in_every_environment(t
         """)
     )
 
-    (one,) = read_policy(policy, environ={"SHOP": "shop.example"}).finish(today=None).expectations
-    (unset,) = read_policy(policy, environ={}, keep_unset=True).finish(today=None).expectations
+    (one,) = read_policy(policy, registry=known(), environ={"SHOP": "shop.example"}).finish(today=None).expectations
+    (unset,) = read_policy(policy, registry=known(), environ={}, keep_unset=True).finish(today=None).expectations
 
     assert "tls://${SHOP}:443" == one.endpoint.name == unset.endpoint.name
     assert ("shop.example:443", "${SHOP}:443") == (one.endpoint.address, unset.endpoint.address)

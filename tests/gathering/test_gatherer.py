@@ -11,11 +11,13 @@ import pytest
 from opscheck.core.expectation import Expectation
 from opscheck.core.observation import Observation, ProbeError, ProblemKind
 from opscheck.core.query import Query
+from opscheck.core.registry import Registry
 from opscheck.core.target import Target
 from opscheck.core.units import Duration
 from opscheck.gathering.gatherer import Gatherer
 from opscheck.gathering.plan import Asked, first_questions, plan
 from opscheck.testing import expect
+from tests.registries import ProbesOf
 
 
 class Place(Target):
@@ -119,7 +121,7 @@ def _stuck():
 def gather(probe: Recorder, numbers: range | list[int], *, timeout_s: float = 5.0, **options: Any) -> list[Observation]:
     concurrency = options.pop("per_target", 16)
     target = Place(kind="test-place", concurrency=concurrency).named("place")
-    gatherer = Gatherer({"place": target}, probes=options.pop("probes", lambda kind: probe), **options)
+    gatherer = Gatherer({"place": target}, registry=options.pop("registry", ProbesOf(lambda kind: probe)), **options)
     asked = [Asked(Number(target="place", number=number), timeout_s) for number in numbers]
     observations = gatherer.gather(asked)
     return [observations[one.query] for one in asked]
@@ -187,7 +189,7 @@ def test_of_one_group_one_question_is_asked_at_a_time_and_groups_side_by_side():
     asked = [Asked(InRoom("place", number, what), 5.0) for number in (1, 2) for what in "abc"]
     probe = Rooms(lambda query: 0)
     target = Place(kind="test-place", concurrency=4).named("place")
-    answers = Gatherer({"place": target}, probes=lambda kind: probe).gather(asked)
+    answers = Gatherer({"place": target}, registry=ProbesOf(lambda kind: probe)).gather(asked)
 
     assert [] == clashes
     assert 2 == max(most)
@@ -210,19 +212,19 @@ def test_loading_a_slow_client_library_is_no_silence_of_the_target():
         time.sleep(next(loading, 0.0))  # an import is slow once
         return Recorder()
 
-    (observation,) = gather(Recorder(), [7], timeout_s=0.2, probes=probes)
+    (observation,) = gather(Recorder(), [7], timeout_s=0.2, registry=ProbesOf(probes))
 
     assert 7 == observation.answer
 
 
 def test_a_probe_that_cannot_be_loaded_is_a_problem_and_no_crash():
     def probes(kind: str) -> Recorder:
-        raise LookupError(f"no probe reads targets of kind {kind}")
+        raise LookupError(f"no probe answers targets of kind {kind}")
 
-    (observation,) = gather(Recorder(), [7], probes=probes)
+    (observation,) = gather(Recorder(), [7], registry=ProbesOf(probes))
 
     assert observation.problem is not None
-    assert "no probe reads targets of kind test-place" in observation.problem.text
+    assert "no probe answers targets of kind test-place" in observation.problem.text
 
 
 def test_no_more_queries_run_at_once_than_the_target_allows():
@@ -310,7 +312,7 @@ def test_an_answer_that_comes_after_its_deadline_is_not_taken():
 
 def test_progress_counts_up_to_the_number_of_queries():
     seen: list[tuple[int, int]] = []
-    gatherer = Gatherer({"place": Place(kind="test-place").named("place")}, probes=lambda kind: Recorder())
+    gatherer = Gatherer({"place": Place(kind="test-place").named("place")}, registry=ProbesOf(lambda kind: Recorder()))
 
     gatherer.gather(
         [Asked(Number(target="place", number=number), 5) for number in range(3)], lambda *step: seen.append(step)
@@ -321,9 +323,9 @@ def test_progress_counts_up_to_the_number_of_queries():
 
 
 def test_a_target_without_a_probe_is_reported_and_not_passed_over():
-    gatherer = Gatherer({"place": Place(kind="test-place").named("place")})
+    gatherer = Gatherer({"place": Place(kind="test-place").named("place")}, registry=Registry())
 
     (observation,) = gatherer.gather([Asked(Number(target="place", number=1), 5)]).values()
 
     assert observation.problem is not None
-    assert "no probe reads targets of kind test-place" in observation.problem.text
+    assert "no probe answers targets of kind test-place" in observation.problem.text

@@ -4,14 +4,12 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import pytest
 
-from opscheck.core.expectation import Expectation
-from opscheck.core.target import Target
 from opscheck.policy.draft import read_policy
 from opscheck.policy.errors import PolicyError
-from opscheck.policy.kinds import import_bundled
 from opscheck.policy.models import Policy
 
 TODAY = date(2026, 3, 1)
@@ -19,15 +17,6 @@ TODAY = date(2026, 3, 1)
 Load = Callable[..., Policy]
 Refusal = Callable[..., str]
 Write = Callable[..., Path]
-
-
-@pytest.fixture(autouse=True)
-def only_bundled_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Errors list the known checks; those that other tests define are not for here."""
-    import_bundled()
-    for base in (Expectation, Target):
-        bundled = {name: kind for name, kind in base.kinds.items() if kind.__module__.startswith("opscheck.")}
-        monkeypatch.setattr(base, "kinds", bundled)
 
 
 @pytest.fixture
@@ -48,7 +37,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
 def load(write: Write) -> Load:
     """The policy that a text says."""
 
-    def load(text: str, environ: Mapping[str, str] | None = None, today: date = TODAY, **options: bool) -> Policy:
+    def load(text: str, environ: Mapping[str, str] | None = None, today: date = TODAY, **options: Any) -> Policy:
         return read_policy(write(text), environ=environ or {}, **options).finish(today=today)
 
     return load
@@ -58,7 +47,7 @@ def load(write: Write) -> Load:
 def refusal(load: Load) -> Refusal:
     """What is said of a policy that is wrong."""
 
-    def refusal(text: str, environ: Mapping[str, str] | None = None, **options: bool) -> str:
+    def refusal(text: str, environ: Mapping[str, str] | None = None, **options: Any) -> str:
         with pytest.raises(PolicyError) as error:
             load(text, environ, **options)
         return str(error.value)

@@ -6,6 +6,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from opscheck import Count, Duration, Expectation, Graded, Percentage
+from opscheck.core.registry import Registry
 
 
 class Rule(BaseModel):
@@ -47,9 +48,10 @@ class Everything(Expectation, check="acme.everything"):
 
 
 @pytest.fixture
-def told(refusal, monkeypatch):
+def told(refusal):
     """What is said of one field, without its place."""
-    monkeypatch.setitem(Expectation.kinds, "acme.everything", Everything)
+    registry = Registry.bundled()
+    registry.add(Everything)
 
     def told(field: str) -> list[str]:
         text = refusal(f"""
@@ -112,11 +114,12 @@ def test_what_is_wrong_with_a_field_is_one_plain_sentence(told, field, sentence)
     assert line.startswith(sentence) if sentence.endswith("; ") else line == sentence
 
 
-def test_only_what_has_no_type_may_be_nothing(load, monkeypatch):
-    monkeypatch.setitem(Expectation.kinds, "acme.everything", Everything)
+def test_only_what_has_no_type_may_be_nothing(load):
+    registry = Registry.bundled()
+    registry.add(Everything)
     text = "{version: 1, environment: x, expectations: [{id: a, check: acme.everything, severity: P1, anything: null}]}"
 
-    assert load(text).expectations[0].anything is None
+    assert load(text, registry=registry).expectations[0].anything is None
 
 
 def test_a_long_value_is_shortened(told):

@@ -9,15 +9,15 @@ import yaml
 from jsonschema import Draft202012Validator
 from yamlcore import CCoreLoader
 
-from opscheck import Expectation, Graded, HttpTarget, Percentage, Target
+from opscheck import Expectation, Graded, HttpTarget, Percentage
 from opscheck.bundle import bundled
+from opscheck.core.registry import Registry
 from opscheck.policy import models
-from opscheck.policy.kinds import import_bundled
 from opscheck.policy.schema import policy_schema
+from tests.registries import BUNDLED
 
-import_bundled()
-CHECKS = sorted(name for name, kind in Expectation.kinds.items() if kind.__module__.startswith("opscheck."))
-TARGETS = sorted(name for name, kind in Target.kinds.items() if kind.__module__.startswith("opscheck."))
+CHECKS = BUNDLED.checks
+TARGETS = BUNDLED.target_kinds
 CASES = Path(__file__).with_name("cases")
 SHIPPED = sorted(bundled("policies").glob("*.yaml"))
 BROKEN_IN_STRUCTURE = [
@@ -43,7 +43,7 @@ BROKEN_IN_STRUCTURE = [
 
 @pytest.fixture
 def schema() -> dict[str, Any]:
-    return policy_schema()
+    return policy_schema(BUNDLED)
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def described(schema: dict[str, Any], key: str, definition: dict[str, Any]) -> b
 
 @pytest.mark.parametrize("name", CHECKS)
 def test_every_field_of_every_check_is_there_with_its_text(schema, name):
-    kind = Expectation.kinds[name]
+    kind = BUNDLED.expectation_types()[name]
     keys = [field.alias or key for key, field in kind.model_fields.items()]
     definition = schema["$defs"][kind.__name__]
 
@@ -98,9 +98,9 @@ def test_every_field_of_every_check_is_there_with_its_text(schema, name):
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_every_field_of_every_target_is_there_with_its_text(schema, name):
-    definition = schema["$defs"][f"target.{Target.kinds[name].__name__}"]
+    definition = schema["$defs"][f"target.{BUNDLED.target_types()[name].__name__}"]
 
-    assert {"name", *definition["properties"]} == set(Target.kinds[name].model_fields)
+    assert {"name", *definition["properties"]} == set(BUNDLED.target_types()[name].model_fields)
     assert [] == [key for key in definition["properties"] if not described(schema, key, definition)]
 
 
@@ -188,7 +188,9 @@ def test_a_team_s_own_check_is_in_it_with_its_fields():
         waiting: Graded[Percentage]
         """How full the queue may be."""
 
-    schema = policy_schema()
+    registry = Registry.bundled()
+    registry.add(QueueDepth)
+    schema = policy_schema(registry)
     definition = schema["$defs"]["QueueDepth"]
 
     assert definition["description"] == "The queue drains."

@@ -11,10 +11,10 @@ from opscheck.core.expectation import Expectation
 from opscheck.core.findings import Findings
 from opscheck.core.observation import CouldNotObserve, ProbeError, Problem, Sample
 from opscheck.core.probe import Session
-from opscheck.core.probes import probe_for
 from opscheck.core.query import Query
 from opscheck.core.target import Target
 from opscheck.testing import expect, judge
+from tests.registries import BUNDLED
 
 
 def look(
@@ -28,7 +28,7 @@ def look(
 ) -> Findings:
     """What `check` finds at `target` for an expectation with these fields. CouldNotObserve comes through."""
     expectation = expect(kind, target, **fields)
-    session = probe_for(target.kind).open_session(target.named("target"), 10)
+    session = BUNDLED.probe(target.kind).open_session(target.named("target"), 10)
     with closing(session):
         answers = answers_of(session)
         return judge(check, expectation, answers, now or datetime.now(UTC), earlier=earlier or {})

@@ -23,6 +23,7 @@ from opscheck.core.observation import CouldNotObserve, ProblemKind
 from opscheck.core.record import Finding
 from opscheck.demo.credentials import password
 from opscheck.demo.postgres import DATABASE, PostgreSQL
+from tests.registries import BUNDLED
 from tests.servers.clients import blocked, client, idle_in_transaction, long_query
 from tests.servers.looking import look, missing
 
@@ -309,7 +310,7 @@ def test_every_check_of_postgresql_has_a_row_or_a_reason():
 
 
 def judged(row: Row, dsn: str) -> list[Finding]:
-    kind = Expectation.kinds[row.check]
+    kind = BUNDLED.expectation_types()[row.check]
     return look(CHECKS[kind], kind, PostgresTarget(kind="postgres", dsn=dsn), **row.limits).violations
 
 

@@ -1,1 +1,20 @@
 """Hosts: machines, containers and pods whose commands answer."""
+
+from opscheck.bundle import bundled
+from opscheck.core.system import Kind, System
+
+SYSTEM = System(
+    name="host",
+    kinds={
+        "host": Kind(
+            target="opscheck.systems.host.target:HostTarget",
+            probe="opscheck.systems.host.probe",
+            client="testinfra",
+            install="opscheck[host]",
+        ),
+    },
+    expectations={
+        "host.disk": "opscheck.systems.host.disk:HostDisk",
+    },
+    checks=bundled("checks") / "host",
+)

@@ -1,1 +1,21 @@
 """HTTP APIs."""
+
+from opscheck.bundle import bundled
+from opscheck.core.system import Kind, System
+
+SYSTEM = System(
+    name="http",
+    kinds={
+        "http": Kind(
+            target="opscheck.systems.http.target:HttpTarget",
+            probe="opscheck.systems.http.probe",
+            client="httpcore",
+            install="opscheck",
+        ),
+    },
+    expectations={
+        "http.response": "opscheck.systems.http.expectations:HttpResponse",
+        "http.value": "opscheck.systems.http.expectations:HttpValue",
+    },
+    checks=bundled("checks") / "http",
+)

@@ -1,1 +1,21 @@
 """PgBouncer."""
+
+from opscheck.bundle import bundled
+from opscheck.core.system import Kind, System
+
+SYSTEM = System(
+    name="pgbouncer",
+    kinds={
+        "pgbouncer": Kind(
+            target="opscheck.systems.pgbouncer.target:PgbouncerTarget",
+            probe="opscheck.systems.pgbouncer.probe",
+            permissions="opscheck.systems.pgbouncer.permissions",
+            client="psycopg",
+            install="opscheck[pgbouncer]",
+        ),
+    },
+    expectations={
+        "pgbouncer.pools": "opscheck.systems.pgbouncer.expectations:PgbouncerPools",
+    },
+    checks=bundled("checks") / "pgbouncer",
+)

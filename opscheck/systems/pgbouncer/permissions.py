@@ -12,6 +12,9 @@ stats_users = opscheck
 ; and then, as one of admin_users, at the console: RELOAD;
 """
 
+COMMENT = ";"
+"""What begins a comment in the text that `render` returns."""
+
 
 def render(target: PgbouncerTarget, permissions: Iterable[Permission]) -> str:  # noqa: ARG001 - as every kind of target
     """

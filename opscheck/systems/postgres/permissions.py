@@ -18,6 +18,9 @@ _OF_MONITOR = frozenset({"pg_read_all_settings", "pg_read_all_stats", "pg_stat_s
 _DATABASES = "SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate AND datconnlimit <> -2"
 _WILD = frozenset("*?[")
 
+COMMENT = "--"
+"""What begins a comment in the text that `render` returns."""
+
 
 def render(target: PostgresTarget, permissions: Iterable[Permission]) -> str:
     """

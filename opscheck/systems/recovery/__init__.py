@@ -1,1 +1,26 @@
 """Recovery objectives: restore drills and the record of the last one."""
+
+from opscheck.bundle import bundled
+from opscheck.core.system import Kind, System
+
+SYSTEM = System(
+    name="recovery",
+    kinds={
+        "drill": Kind(
+            target="opscheck.systems.recovery.target:DrillPlace",
+            probe="opscheck.systems.recovery.probe.drill",
+            inline=True,
+            after_answers="opscheck.systems.recovery.record_files:write_records",
+        ),
+        "drills": Kind(
+            target="opscheck.systems.recovery.target:DrillRecords",
+            probe="opscheck.systems.recovery.probe.records",
+            inline=True,
+        ),
+    },
+    expectations={
+        "recovery.drill": "opscheck.systems.recovery.expectations.drill:RestoreDrill",
+        "recovery.drilled": "opscheck.systems.recovery.expectations.drilled:Drilled",
+    },
+    checks=bundled("checks") / "recovery",
+)

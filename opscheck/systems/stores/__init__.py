@@ -1,1 +1,22 @@
 """Stores of backups: S3 buckets and folders."""
+
+from opscheck.core.system import Kind, System
+
+SYSTEM = System(
+    name="stores",
+    kinds={
+        "s3": Kind(
+            target="opscheck.systems.stores.target:S3Target",
+            probe="opscheck.systems.stores.probe.s3",
+            permissions="opscheck.systems.stores.permissions",
+            client="boto3",
+            install="opscheck[s3]",
+        ),
+        "folder": Kind(
+            target="opscheck.systems.stores.target:FolderTarget",
+            probe="opscheck.systems.stores.probe.folder",
+            client="isal",
+            install="opscheck[backup]",
+        ),
+    },
+)

@@ -1,1 +1,20 @@
 """TLS endpoints and certificates."""
+
+from opscheck.bundle import bundled
+from opscheck.core.system import Kind, System
+
+SYSTEM = System(
+    name="tls",
+    kinds={
+        "tls": Kind(
+            target="opscheck.systems.tls.target:Endpoint",
+            probe="opscheck.systems.tls.probe",
+            inline=True,
+        ),
+    },
+    expectations={
+        "tls.certificate": "opscheck.systems.tls.expectations.certificate:TlsCertificate",
+        "tls.files": "opscheck.systems.tls.expectations.files:TlsFiles",
+    },
+    checks=bundled("checks") / "tls",
+)

@@ -13,13 +13,13 @@ from checks.postgres.test_indexes import test_indexes_serve as check
 from opscheck import PostgresTarget, Severity
 from opscheck.core.findings import Findings
 from opscheck.core.observation import ProblemKind
-from opscheck.core.probes import probe_for
 from opscheck.demo.postgres import DATABASE, PostgreSQL
 from opscheck.systems.postgres.indexes import AskUnusedIndexes, PostgresIndexes
 from opscheck.testing import Answers, expect
 from opscheck.transport.processes import wait_until
 from tests.checks.postgres.commands import run_commands
 from tests.checks.postgres.worlds import execute
+from tests.registries import BUNDLED
 from tests.servers.clients import client, idle_in_transaction
 from tests.servers.looking import answers_of, look, missing
 from tests.servers.replication import replication
@@ -344,7 +344,7 @@ def test_what_can_be_told_is_told_all_the_same(server, failed):
         PostgresIndexes, PostgresTarget(kind="postgres", dsn=server.dsn()), **INVALID, unused={"P3": "0B"}
     )
     findings = Findings(expectation)
-    with closing(probe_for("postgres").open_session(expectation.target, 10)) as session:
+    with closing(BUNDLED.probe("postgres").open_session(expectation.target, 10)) as session:
         missing(lambda: check(expectation, Answers(answers_of(session), datetime.now(UTC)), findings))
 
     assert [failed] == [one.subject for one in findings.violations]
@@ -392,5 +392,7 @@ def _invalid(server: PostgreSQL) -> int:
 
 
 def _counted_since(server: PostgreSQL) -> datetime:
-    with closing(probe_for("postgres").open_session(PostgresTarget(kind="postgres", dsn=server.dsn()), 10)) as session:
+    with closing(
+        BUNDLED.probe("postgres").open_session(PostgresTarget(kind="postgres", dsn=server.dsn()), 10)
+    ) as session:
         return session.ask(AskUnusedIndexes("target"), 10).counted_since

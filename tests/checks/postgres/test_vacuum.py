@@ -12,12 +12,12 @@ from checks.postgres.test_vacuum import test_vacuum_keeps_up as check
 from opscheck import PostgresTarget, Severity
 from opscheck.core.findings import Findings
 from opscheck.core.observation import ProblemKind
-from opscheck.core.probes import probe_for
 from opscheck.demo.postgres import DATABASE, PostgreSQL
 from opscheck.systems.postgres.vacuum import AskTables, PostgresVacuum, Tables
 from opscheck.transport.processes import wait_until
 from tests.checks.postgres.commands import run_commands
 from tests.checks.postgres.worlds import eventually, snapshot
+from tests.registries import BUNDLED
 from tests.servers.clients import idle_in_transaction
 from tests.servers.looking import look, missing
 from tests.servers.replication import replication
@@ -373,7 +373,7 @@ def _problem(target: PostgresTarget) -> str:
 
 
 def _tables(server: PostgreSQL) -> Tables:
-    with closing(probe_for("postgres").open_session(_target(server), 10)) as session:
+    with closing(BUNDLED.probe("postgres").open_session(_target(server), 10)) as session:
         return session.ask(AskTables("target"), 10)
 
 

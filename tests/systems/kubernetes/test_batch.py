@@ -4,7 +4,6 @@ import pytest
 from pydantic import ValidationError
 
 from opscheck import KubernetesTarget
-from opscheck.core.expectation import Expectation
 from opscheck.core.templates import malformed, unknown_names
 from opscheck.systems.kubernetes.api_server import ReadIdentity
 from opscheck.systems.kubernetes.batch import ListCronJobs, ListJobs
@@ -13,6 +12,7 @@ from opscheck.systems.kubernetes.events import ListWarnings
 from opscheck.systems.kubernetes.jobs import JobsComplete
 from opscheck.systems.kubernetes.pods import ListPods
 from opscheck.testing import expect
+from tests.registries import BUNDLED
 
 TARGET = KubernetesTarget(kind="kubernetes", namespace="shop")
 
@@ -32,7 +32,10 @@ def refusal(make, **fields) -> str:
 
 
 def test_the_kinds_are_known_by_their_checks():
-    assert {"kubernetes.jobs": JobsComplete, "kubernetes.cronjobs": CronJobsOnTime}.items() <= Expectation.kinds.items()
+    assert {
+        "kubernetes.jobs": JobsComplete,
+        "kubernetes.cronjobs": CronJobsOnTime,
+    }.items() <= BUNDLED.expectation_types().items()
 
 
 def test_the_defaults():

@@ -4,12 +4,12 @@ import pytest
 from pydantic import ValidationError
 
 from opscheck import KubernetesTarget, Severity
-from opscheck.core.expectation import Expectation
 from opscheck.core.templates import malformed, unknown_names
 from opscheck.systems.kubernetes.dns import NamesResolve
 from opscheck.systems.kubernetes.ingresses import IngressesServed
 from opscheck.systems.kubernetes.services import ServicesServed
 from opscheck.testing import expect
+from tests.registries import BUNDLED
 
 TARGET = KubernetesTarget(kind="kubernetes", namespace="shop")
 
@@ -27,7 +27,7 @@ def test_the_kinds_are_known_by_their_checks():
         "kubernetes.services": ServicesServed,
         "kubernetes.ingresses": IngressesServed,
         "kubernetes.dns": NamesResolve,
-    }.items() <= Expectation.kinds.items()
+    }.items() <= BUNDLED.expectation_types().items()
 
 
 def test_the_defaults():

@@ -4,10 +4,10 @@ import pytest
 from pydantic import ValidationError
 
 from opscheck import KubernetesTarget
-from opscheck.core.expectation import Expectation
 from opscheck.core.templates import malformed, unknown_names
 from opscheck.systems.kubernetes.nodes import NodesHealthy
 from opscheck.testing import expect
+from tests.registries import BUNDLED
 
 TARGET = KubernetesTarget(kind="kubernetes", namespace="shop")
 
@@ -32,7 +32,7 @@ def test_the_defaults():
 
 def test_it_explains_what_others_find_and_is_known_by_its_check():
     assert NodesHealthy.explains_others
-    assert NodesHealthy is Expectation.kinds["kubernetes.nodes"]
+    assert NodesHealthy is BUNDLED.expectation_types()["kubernetes.nodes"]
 
 
 def test_an_unquoted_true_of_yaml_is_a_status_too():

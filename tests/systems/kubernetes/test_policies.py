@@ -4,12 +4,12 @@ import pytest
 from pydantic import ValidationError
 
 from opscheck import KubernetesTarget, Severity
-from opscheck.core.expectation import Expectation
 from opscheck.core.templates import malformed, unknown_names
 from opscheck.systems.kubernetes.autoscaling import Autoscaling
 from opscheck.systems.kubernetes.disruption import DisruptionBudgets
 from opscheck.systems.kubernetes.quotas import Quotas
 from opscheck.testing import expect
+from tests.registries import BUNDLED
 
 TARGET = KubernetesTarget(kind="kubernetes", namespace="shop")
 FIELDS = {Autoscaling: {}, DisruptionBudgets: {}, Quotas: {"used": {"P3": "90%", "P2": "99%"}}}
@@ -31,7 +31,7 @@ def test_the_kinds_are_known_by_their_checks():
         "kubernetes.autoscaling": Autoscaling,
         "kubernetes.disruption": DisruptionBudgets,
         "kubernetes.quotas": Quotas,
-    }.items() <= Expectation.kinds.items()
+    }.items() <= BUNDLED.expectation_types().items()
 
 
 @EACH

@@ -4,13 +4,13 @@ import pytest
 from pydantic import ValidationError
 
 from opscheck import KubernetesTarget, Severity
-from opscheck.core.expectation import Expectation
 from opscheck.core.templates import malformed, unknown_names
 from opscheck.systems.kubernetes.logs import LogLines
 from opscheck.systems.kubernetes.nodes import ListNodes
 from opscheck.systems.kubernetes.pods import ListPods, PodsHealthy
 from opscheck.systems.kubernetes.usage import ListNodeUsage, ListPodUsage, UsageWithinLimits
 from opscheck.testing import expect
+from tests.registries import BUNDLED
 
 TARGET = KubernetesTarget(kind="kubernetes", namespace="shop")
 LOGS = {"pattern": "error", "window": "24h", "lines": {"P3": 10}}
@@ -39,7 +39,7 @@ def test_the_kinds_are_known_by_their_checks():
         "kubernetes.pods": PodsHealthy,
         "kubernetes.usage": UsageWithinLimits,
         "kubernetes.logs": LogLines,
-    }.items() <= (Expectation.kinds.items())
+    }.items() <= (BUNDLED.expectation_types().items())
 
 
 def test_the_fields_of_the_daily_policy():

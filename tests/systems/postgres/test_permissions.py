@@ -18,13 +18,13 @@ from opscheck.core.query import Permission
 from opscheck.demo.postgres import PostgreSQL
 from opscheck.inspection import permissions as described_permissions
 from opscheck.inspection import read
-from opscheck.policy.kinds import import_bundled
 from opscheck.running.checks import bound_check
 from opscheck.systems.postgres.grants import ConnectGrant, OwnTables, RoleGrant, SequenceGrant
 from opscheck.systems.postgres.permissions import render
 from opscheck.systems.postgres.probe import open_session
 from opscheck.systems.postgres.settings import ReadConfigurationFiles
 from opscheck.testing import expect, judge
+from tests.registries import BUNDLED
 from tests.servers.looking import answers_of
 
 FIELDS: dict[str, dict[str, Any]] = {
@@ -97,10 +97,12 @@ def target(server: PostgreSQL) -> PostgresTarget:
 
 def expectations(server: PostgreSQL) -> dict[str, Expectation]:
     """One of each kind, and those of MORE, by name."""
-    import_bundled()
-    kinds = [name for name in Expectation.kinds if name.startswith("postgres.")]
+    kinds = [name for name in BUNDLED.checks if name.startswith("postgres.")]
     named = {name: (name, FIELDS[name]) for name in kinds} | MORE
-    return {name: expect(Expectation.kinds[kind], target(server), **given) for name, (kind, given) in named.items()}
+    return {
+        name: expect(BUNDLED.expectation_types()[kind], target(server), **given)
+        for name, (kind, given) in named.items()
+    }
 
 
 def permissions(expectation: Expectation) -> set[Permission]:

@@ -154,7 +154,7 @@ class BackupJobs(Expectation, check="backup.jobs"):
             raise PydanticCustomError(
                 "wrong_kind",
                 "a target of kind {kinds} for the tool {tool}; {name} is of kind {kind}",
-                {"kinds": " or ".join(kind.own_kinds()), "tool": tool, "name": target.name, "kind": target.kind},
+                {"kinds": kind.own_kind, "tool": tool, "name": target.name, "kind": target.kind},
             )
         return target
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from opscheck.core.observation import ProbeError, ProblemKind
-from opscheck.core.probes import probe_for
+from opscheck.core.registry import Registry
 from opscheck.core.units import format_bytes
 from opscheck.systems.recovery.drilling.dumps import PLAIN, Dump
 from opscheck.systems.recovery.drilling.failing import Failed
@@ -55,7 +55,9 @@ class Fetching:
 
     def find(self) -> Found:
         """What the backup is made of. Raises Failed where it is gone, and ProbeError."""
-        session = probe_for(self._target.kind).open_session(self._target, min(_CONTACT_WITHIN_S, self._left))
+        session = (
+            Registry.bundled().probe(self._target.kind).open_session(self._target, min(_CONTACT_WITHIN_S, self._left))
+        )
         assert isinstance(session, StoreSession)  # noqa: S101 - every store's is one
         self._store: Store = session.store
         try:

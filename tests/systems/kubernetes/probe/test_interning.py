@@ -9,13 +9,11 @@ from hypothesis import strategies as st
 
 from opscheck.core.query import Query
 from opscheck.demo.kubernetes import Object, pod
-from opscheck.policy.kinds import import_bundled
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import KubernetesObject
 from opscheck.systems.kubernetes.pods import Pod
 from opscheck.systems.kubernetes.probe.interning import Interner
 
-import_bundled()
 KINDS = sorted(name for name, query in Query.known.items() if issubclass(query, ListObjects))
 
 names = st.sampled_from(["a", "b", "app"]) | st.none()

@@ -6,12 +6,10 @@ import sys
 _EVERY_KIND_AT_ONCE = """
 import sys, threading, time
 from msgspec import _utils
-from opscheck.policy.kinds import import_bundled
 from opscheck.systems.kubernetes.probe import lists
 from opscheck.core.query import Query
 from opscheck.systems.kubernetes.lists import ListObjects
 
-import_bundled()
 known = _utils._get_class_mro_and_typevar_mappings
 
 def slow(cls):

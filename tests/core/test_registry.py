@@ -1,0 +1,160 @@
+"""What a run knows: systems, kinds of target, expectations, and who brings them."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from opscheck import Expectation, HttpTarget, Target
+from opscheck.core.registry import BrokenSystemError, Registry
+from opscheck.core.system import Kind, System
+from opscheck.testing import expect
+from tests.registries import BUNDLED
+
+ACME = System(
+    name="acme",
+    kinds={"acme": Kind(target="acme.target:AcmeTarget", probe="acme.probe")},
+    expectations={"acme.queue": "acme.queue:Queue"},
+)
+
+
+class QueueDepth(Expectation, check="acme.queue_depth"):
+    """The queue drains."""
+
+    needs_severity = True
+    target: HttpTarget
+
+
+class TankTarget(Target, kind="tank"):
+    """A tank."""
+
+
+class TankLevel(Expectation, check="tank.level"):
+    """The tank is not too full."""
+
+    needs_severity = True
+    target: TankTarget
+
+
+def test_every_check_of_the_bundled_systems_is_known():
+    systems = {"backup", "host", "http", "kubernetes", "pgbouncer", "postgres", "recovery", "redis", "tls"}
+
+    assert {name.partition(".")[0] for name in BUNDLED.checks} == systems
+
+
+@pytest.mark.parametrize("check", BUNDLED.checks)
+def test_bundled_check_names_an_expectation_with_its_name(check):
+    found = BUNDLED.expectation_type(check)
+
+    assert found is not None
+    assert found.check_name == check
+
+
+@pytest.mark.parametrize("kind", BUNDLED.target_kinds)
+def test_bundled_kind_of_target_has_a_probe(kind):
+    found = BUNDLED.target_type(kind)
+
+    assert found is not None
+    assert found.own_kind == kind
+    assert callable(BUNDLED.probe(kind).open_session)
+
+
+def test_only_the_systems_that_a_policy_uses_are_imported():
+    code = (
+        "import sys; from opscheck.core.registry import Registry; known = Registry.bundled();"
+        "known.expectation_type('redis.ping'); known.expectation_type('acme.queue');"
+        "print(sorted(name for name in sys.modules if name.startswith('opscheck.systems.')))"
+    )
+
+    known = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60).stdout
+
+    assert "opscheck.systems.redis.ping" in known
+    assert "opscheck.systems.kubernetes." not in known
+
+
+def test_a_kind_that_only_expectations_create_cannot_be_written_in_a_policy():
+    assert BUNDLED.is_inline("tls")
+    assert "tls" not in BUNDLED.target_kinds
+    assert BUNDLED.target_type("tls") is None
+    assert callable(BUNDLED.probe("tls").open_session)
+
+
+def test_kinds_of_a_class_include_those_that_inherit_it():
+    assert BUNDLED.kinds_of((HttpTarget,)) == ["http", "prometheus"]
+
+
+def test_registries_do_not_share_what_is_added():
+    one, other = Registry.bundled(), Registry.bundled()
+
+    one.add(QueueDepth)
+
+    assert one.expectation_type("acme.queue_depth") is QueueDepth
+    assert "acme.queue_depth" in one.checks
+    assert other.expectation_type("acme.queue_depth") is None
+
+
+def test_a_system_of_the_same_name_is_refused_with_both_owners():
+    registry = Registry.bundled()
+
+    with pytest.raises(BrokenSystemError, match="opscheck-copy: redis is brought by the system redis of opscheck"):
+        registry.add_system(System(name="redis"), "opscheck-copy")
+
+
+def test_a_kind_of_target_that_another_system_has_is_refused():
+    registry = Registry.bundled()
+
+    with pytest.raises(BrokenSystemError, match="opscheck-acme: http is brought by the system http of opscheck"):
+        registry.add_system(replace(ACME, kinds={"http": ACME.kinds["acme"]}), "opscheck-acme")
+
+
+def test_a_check_outside_its_system_is_refused():
+    with pytest.raises(BrokenSystemError, match="the check redis.queue of the system acme must be named acme."):
+        Registry().add_system(replace(ACME, expectations={"redis.queue": "acme.queue:Queue"}), "opscheck-acme")
+
+
+def test_a_class_that_cannot_be_imported_names_system_and_distribution():
+    registry = Registry()
+    registry.add_system(ACME, "opscheck-acme")
+
+    with pytest.raises(BrokenSystemError, match="system acme of opscheck-acme: acme.queue:Queue cannot be imported"):
+        registry.expectation_type("acme.queue")
+
+
+def test_two_expectations_of_one_name_are_refused():
+    registry = Registry()
+    registry.add(QueueDepth)
+    other = type("Other", (Expectation,), {"__module__": __name__}, check="acme.queue_depth")
+
+    with pytest.raises(BrokenSystemError, match="two expectations are called acme.queue_depth"):
+        registry.add(other)
+
+
+def test_a_kind_of_target_without_a_probe_is_refused():
+    with pytest.raises(BrokenSystemError, match="targets of kind tank have no probe; define open_session"):
+        Registry().add(TankLevel)
+
+
+def test_a_kind_of_target_beside_its_probe_needs_no_descriptor(monkeypatch):
+    module = sys.modules[__name__]
+    monkeypatch.setattr(module, "open_session", lambda target, timeout_s: None, raising=False)
+    registry = Registry()
+
+    registry.add(TankLevel)
+
+    assert registry.target_type("tank") is TankTarget
+    assert registry.probe("tank") is module
+    assert expect(TankLevel, TankTarget(kind="tank"), severity="P1").target.own_kind == "tank"
+
+
+def test_a_kind_nobody_declares_has_no_probe():
+    with pytest.raises(LookupError, match="no probe answers targets of kind tank"):
+        Registry().probe("tank")
+
+
+def test_a_missing_client_library_is_noticed():
+    declared = replace(ACME.kinds["acme"], client="acme_client", install="opscheck-acme[client]")
+    registry = Registry([replace(ACME, kinds={"acme": declared})])
+
+    assert registry.missing_client("acme") is declared
+    assert BUNDLED.missing_client("redis") is None
