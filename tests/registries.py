@@ -1,5 +1,6 @@
 """Registries for tests: the bundled systems, and one that finds probes with a function."""
 
+from collections.abc import Callable
 from typing import Any
 
 from opscheck.core.probe import Probe
@@ -9,13 +10,13 @@ BUNDLED = Registry.bundled()
 """For reading only; a test that adds to a registry makes one of its own."""
 
 
-class OneProbe(Registry):
-    """Every kind of target is answered by one probe."""
+class ProbesOf(Registry):
+    """Finds probes with a function of the test."""
 
-    def __init__(self, probe: Any) -> None:
+    def __init__(self, find: Callable[[str], Any]) -> None:
         super().__init__()
-        self._probe = probe
+        self._find = find
 
     def probe(self, kind: str) -> Probe:
-        """That probe."""
-        return self._probe
+        """What the function finds for this kind of target."""
+        return self._find(kind)

@@ -97,19 +97,19 @@ def test_registries_do_not_share_what_is_added():
 def test_a_system_of_the_same_name_is_refused_with_both_owners():
     registry = Registry.bundled()
 
-    with pytest.raises(BrokenSystemError, match="opscheck-copy: redis is brought by the system redis of opscheck"):
+    with pytest.raises(BrokenSystemError, match=r"opscheck-copy: redis is brought by the system redis of opscheck"):
         registry.add_system(System(name="redis"), "opscheck-copy")
 
 
 def test_a_kind_of_target_that_another_system_has_is_refused():
     registry = Registry.bundled()
 
-    with pytest.raises(BrokenSystemError, match="opscheck-acme: http is brought by the system http of opscheck"):
+    with pytest.raises(BrokenSystemError, match=r"opscheck-acme: http is brought by the system http of opscheck"):
         registry.add_system(replace(ACME, kinds={"http": ACME.kinds["acme"]}), "opscheck-acme")
 
 
 def test_a_check_outside_its_system_is_refused():
-    with pytest.raises(BrokenSystemError, match="the check redis.queue of the system acme must be named acme."):
+    with pytest.raises(BrokenSystemError, match=r"the check redis.queue of the system acme must be named acme."):
         Registry().add_system(replace(ACME, expectations={"redis.queue": "acme.queue:Queue"}), "opscheck-acme")
 
 
@@ -117,7 +117,7 @@ def test_a_class_that_cannot_be_imported_names_system_and_distribution():
     registry = Registry()
     registry.add_system(ACME, "opscheck-acme")
 
-    with pytest.raises(BrokenSystemError, match="system acme of opscheck-acme: acme.queue:Queue cannot be imported"):
+    with pytest.raises(BrokenSystemError, match=r"system acme of opscheck-acme: acme.queue:Queue cannot be imported"):
         registry.expectation_type("acme.queue")
 
 
@@ -126,12 +126,12 @@ def test_two_expectations_of_one_name_are_refused():
     registry.add(QueueDepth)
     other = type("Other", (Expectation,), {"__module__": __name__}, check="acme.queue_depth")
 
-    with pytest.raises(BrokenSystemError, match="two expectations are called acme.queue_depth"):
+    with pytest.raises(BrokenSystemError, match=r"two expectations are called acme.queue_depth"):
         registry.add(other)
 
 
 def test_a_kind_of_target_without_a_probe_is_refused():
-    with pytest.raises(BrokenSystemError, match="targets of kind tank have no probe; define open_session"):
+    with pytest.raises(BrokenSystemError, match=r"targets of kind tank have no probe; define open_session"):
         Registry().add(TankLevel)
 
 
@@ -148,7 +148,7 @@ def test_a_kind_of_target_beside_its_probe_needs_no_descriptor(monkeypatch):
 
 
 def test_a_kind_nobody_declares_has_no_probe():
-    with pytest.raises(LookupError, match="no probe answers targets of kind tank"):
+    with pytest.raises(LookupError, match=r"no probe answers targets of kind tank"):
         Registry().probe("tank")
 
 

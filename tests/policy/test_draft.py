@@ -1,5 +1,6 @@
 """From a policy file to a policy: in two phases, because a team's own checks are known late."""
 
+import sys
 from datetime import date
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from opscheck import Expectation, Graded, HttpTarget, Severity, Target
 from opscheck.bundle import bundled
+from opscheck.core.registry import Registry
 from opscheck.core.units import Duration
 from opscheck.policy.draft import read_policy
 from opscheck.policy.errors import PolicyError
@@ -108,6 +110,7 @@ def test_a_team_s_own_kind_becomes_known_between_the_phases(draft):
     read = draft(HEAD + HEALTH + QUEUE)
     unknown = read.unknown_checks()
     kind = define_queue_depth()
+    read.registry.add(kind)
     policy = read.finish(today=TODAY)
 
     assert unknown == {"acme.queue_depth"}
@@ -116,13 +119,21 @@ def test_a_team_s_own_kind_becomes_known_between_the_phases(draft):
     assert isinstance(policy.expectations[1], kind)
 
 
-def test_a_team_s_own_kind_of_target_becomes_known_late_too(draft):
+def test_a_team_s_own_kind_of_target_becomes_known_late_too(draft, monkeypatch):
     read = draft(HEAD.replace("  cache:", "  tank: {kind: tank, size: 5}\n  cache:") + HEALTH)
 
     class TankTarget(Target, kind="tank"):
         """A tank."""
 
         size: int
+
+    class Tank(Expectation, check="tank.level"):
+        """The tank is not too full."""
+
+        target: TankTarget
+
+    monkeypatch.setattr(sys.modules[__name__], "open_session", lambda target, timeout_s: None, raising=False)
+    read.registry.add(Tank)
 
     assert read.finish(today=TODAY).targets["tank"].size == 5
 
@@ -188,7 +199,9 @@ def test_a_validator_that_breaks_is_an_error_of_the_policy_and_no_traceback(refu
         def model_post_init(self, context: object) -> None:
             raise KeyError(self.number)
 
-    told = refusal(HEAD + "  - {id: one, check: acme.fragile, severity: P1, number: 7}\n")
+    registry = Registry.bundled()
+    registry.add(Fragile)
+    told = refusal(HEAD + "  - {id: one, check: acme.fragile, severity: P1, number: 7}\n", registry=registry)
 
     assert "expectations[one]: the validators of Fragile" in told
     assert "KeyError: 7" in told

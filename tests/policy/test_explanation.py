@@ -54,7 +54,8 @@ def told(refusal):
     registry.add(Everything)
 
     def told(field: str) -> list[str]:
-        text = refusal(f"""
+        text = refusal(
+            f"""
 version: 1
 environment: production
 expectations:
@@ -62,7 +63,9 @@ expectations:
     check: acme.everything
     severity: P1
     {field}
-""")
+""",
+            registry=registry,
+        )
         return [line.partition("]")[2] for line in text.splitlines()]
 
     return told
