@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from opscheck.core.probe import Probe
+from opscheck.core.probe import Probe, Session
+from opscheck.core.query import Query
 from opscheck.core.registry import Registry
 
 BUNDLED = Registry.bundled()
@@ -20,3 +21,9 @@ class ProbesOf(Registry):
     def probe(self, kind: str) -> Probe:
         """What the function finds for this kind of target."""
         return self._find(kind)
+
+
+def answer(session: Session, query: Query[Any], timeout_s: float) -> Any:
+    """What a run gets for a query: from the reader of another system where there is one, else from the session."""
+    reader = BUNDLED.reader(query)
+    return reader(session, query, timeout_s) if reader else session.ask(query, timeout_s)

@@ -16,9 +16,11 @@ from opscheck.systems.kubernetes.pods import ListPods
 from opscheck.systems.kubernetes.probe import KubernetesSession, lists, open_session
 from tests.cluster.crds import CERT_MANAGER
 from tests.cluster.manifests import made, measurable, namespace, one_of_each, one_of_each_custom, pod
+from tests.registries import BUNDLED
 
 SPACE = "reading"
 
+BUNDLED.expectation_types()  # imports every query
 KINDS = sorted(
     (name for name, query in Query.known.items() if issubclass(query, ListObjects) and "kubernetes." in name),
 )

@@ -15,6 +15,7 @@ from opscheck.core.query import Query
 from opscheck.core.target import Target
 from opscheck.testing import expect, judge
 from tests.registries import BUNDLED
+from tests.registries import answer as ask
 
 
 def look(
@@ -39,7 +40,7 @@ def answers_of(session: Session) -> Callable[[Query[Any]], Any]:
 
     def answer(query: Query[Any]) -> Any:
         try:
-            return session.ask(query, 10)
+            return ask(session, query, 10)
         except ProbeError as error:
             return error.problem
 

@@ -14,6 +14,7 @@ from opscheck.systems.backup.queries.tools import PgbackrestInfo, ReadPgbackrest
 from opscheck.systems.host.probe import open_session
 from opscheck.testing import expect
 from tests.checks.kubernetes.rendering import rendered
+from tests.registries import answer
 from tests.servers.looking import look, missing
 from tests.servers.pgbackrest import STANZA, PgBackRest, backed_up
 
@@ -45,7 +46,7 @@ def judged(backrest: PgBackRest, **fields: Any) -> Findings:
 
 def told(backrest: PgBackRest) -> PgbackrestInfo:
     session = open_session(HERE, 10)
-    return session.ask(ReadPgbackrest("target", command=tuple(backrest.command.split())), 20)
+    return answer(session, ReadPgbackrest("target", command=tuple(backrest.command.split())), 20)
 
 
 def test_backups_that_are_young_pass_and_are_measured(backrest):

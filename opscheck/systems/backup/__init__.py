@@ -13,4 +13,8 @@ SYSTEM = System(
         "backup.wal": "opscheck.systems.backup.expectations.wal:BackupWal",
     },
     checks=bundled("checks") / "backup",
+    readers={
+        "backup.barman": "opscheck.systems.backup.probe.tools:read_barman",
+        "backup.pgbackrest": "opscheck.systems.backup.probe.tools:read_pgbackrest",
+    },
 )

@@ -17,4 +17,5 @@ SYSTEM = System(
         "tls.files": "opscheck.systems.tls.expectations.files:TlsFiles",
     },
     checks=bundled("checks") / "tls",
+    readers={"host.certificate_files": "opscheck.systems.tls.probe.files:read_certificate_files"},
 )

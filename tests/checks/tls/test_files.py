@@ -24,6 +24,7 @@ from opscheck.systems.tls.expectations.files import TlsFiles
 from opscheck.systems.tls.probe import open_session as open_endpoint
 from opscheck.systems.tls.queries.files import ReadCertificateFiles
 from opscheck.testing import Answers, expect, judge
+from tests.registries import answer as answer_of
 from tests.servers.tls import (
     DAY,
     HOST,
@@ -61,7 +62,7 @@ def answer(query: Any, target: HostTarget = HERE, asked: TlsFiles | None = None)
     """What the host or the endpoint really answers."""
     try:
         if isinstance(query, ReadCertificateFiles):
-            return open_session(target, 10).ask(query, 10)
+            return answer_of(open_session(target, 10), query, 10)
         assert asked is not None
         return open_endpoint(asked.served_at, 5).ask(query, 5)
     except ProbeError as error:

@@ -18,9 +18,6 @@ from opscheck.systems.host.target import HostTarget
 _READERS: Mapping[str, str] = {
     "host.disk": "opscheck.systems.host.probe.disk:read_disk",
     "host.resolve": "opscheck.systems.host.probe.name_resolution:resolve",
-    "host.certificate_files": "opscheck.systems.tls.probe.files:read_certificate_files",
-    "backup.barman": "opscheck.systems.backup.probe.tools:read_barman",
-    "backup.pgbackrest": "opscheck.systems.backup.probe.tools:read_pgbackrest",
 }
 
 # Share of the time limit, so that the probe ends a command before the engine gives the query up.

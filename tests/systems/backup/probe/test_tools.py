@@ -13,6 +13,7 @@ from opscheck import HostTarget, Query
 from opscheck.core.observation import ProbeError, Problem, ProblemKind
 from opscheck.systems.backup.queries.tools import ReadBarman, ReadPgbackrest
 from opscheck.systems.host.probe import open_session
+from tests.registries import answer
 
 BEGAN = 1_772_300_000
 BACKUP = {
@@ -61,7 +62,7 @@ def _says(program: Program, tmp_path: Path) -> Callable[..., tuple[str, ...]]:
 
 
 def asked(query: Query[Any], timeout_s: float = 10) -> Any:
-    return open_session(HostTarget(kind="host", uri="local://"), 10).ask(query, timeout_s)
+    return answer(open_session(HostTarget(kind="host", uri="local://"), 10), query, timeout_s)
 
 
 def pgbackrest(command: tuple[str, ...], timeout_s: float = 10) -> Any:

@@ -13,7 +13,9 @@ from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import KubernetesObject
 from opscheck.systems.kubernetes.pods import Pod
 from opscheck.systems.kubernetes.probe.interning import Interner
+from tests.registries import BUNDLED
 
+BUNDLED.expectation_types()  # imports every query
 KINDS = sorted(name for name, query in Query.known.items() if issubclass(query, ListObjects))
 
 names = st.sampled_from(["a", "b", "app"]) | st.none()

@@ -8,7 +8,9 @@ import sys, threading, time
 from msgspec import _utils
 from opscheck.systems.kubernetes.probe import lists
 from opscheck.core.query import Query
+from opscheck.core.registry import Registry
 from opscheck.systems.kubernetes.lists import ListObjects
+Registry.bundled().expectation_types()
 
 known = _utils._get_class_mro_and_typevar_mappings
 

@@ -33,6 +33,7 @@ from opscheck.systems.tls.queries.files import (
     Fault,
     ReadCertificateFiles,
 )
+from tests.registries import answer as ask
 from tests.servers.tls import Chain, Issued
 
 NOBODY = 65534
@@ -80,7 +81,7 @@ def session(password: str | None = None) -> HostSession:
 
 def read(*patterns: object, password: str | None = None) -> CertificateFiles:
     query = ReadCertificateFiles("host", paths=tuple(str(pattern) for pattern in patterns))
-    answer: CertificateFiles = session(password).ask(query, 20)
+    answer: CertificateFiles = ask(session(password), query, 20)
     return answer
 
 
@@ -483,7 +484,7 @@ def test_a_host_that_is_slow_endless_or_says_too_much_ends_in_time(folder, leaf,
     started = monotonic()
 
     with pytest.raises(ProbeError) as caught:
-        session().ask(query, 2)
+        ask(session(), query, 2)
     assert monotonic() - started < 3
     assert caught.value.problem.kind in {ProblemKind.LATE, ProblemKind.UNREADABLE}
     assert not caught.value.problem.target_down
