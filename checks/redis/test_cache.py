@@ -1,13 +1,20 @@
 """How well and how fast Redis and Valkey servers serve."""
 
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
 from opscheck import Findings, Observe
-from opscheck.core.units import format_duration
-from opscheck.systems.redis.expectations.cache import RedisCache
-from opscheck.systems.redis.queries.info import ServerInfo
-from opscheck.systems.redis.queries.slowlog import SlowerThan, SlowLog
-from opscheck.systems.redis.readings.cache import clock_of, lookups, slowness, unlogged
-from opscheck.systems.redis.readings.counting import counted, per_minute
-from opscheck.systems.redis.readings.servers import Server, each_server, run_each
+from opscheck.core.intervals import Interval
+from opscheck.core.units import Percentage, format_duration
+from opscheck.systems.redis.cache import MISSED, SLOW, UNLOGGED, RedisCache, SlowCommand, SlowerThan, SlowLog
+from opscheck.systems.redis.info import ServerInfo
+from opscheck.systems.redis.rates import counted, growth, per_minute
+from opscheck.systems.redis.servers import Server, each_server, run_each
+
+_MILLION = 1_000_000
+_SHOWN = 5
 
 
 def test_lookups_find_their_keys_and_are_fast(expectation: RedisCache, observe: Observe, findings: Findings) -> None:
@@ -45,7 +52,8 @@ def _judge_log(expectation: RedisCache, server: Server[SlowerThan], findings: Fi
             subject=server.address,
             observed=fault,
             expected=f"every command that takes longer than {format_duration(wanted)}",
-            facts={"unlogged": server.address, "threshold": str(int(wanted * 1_000_000))},
+            remedies=[UNLOGGED],
+            facts={"server": server.address, "threshold": int(wanted * _MILLION)},
         )
 
 
@@ -60,7 +68,8 @@ def _judge_slow(expectation: RedisCache, server: Server[SlowLog], observe: Obser
         detail=f"in the last {format_duration(expectation.within)}",
         since=slow.since,
         evidence=slow.evidence,
-        facts={"slow": server.address} | named,
+        remedies=[SLOW],
+        facts={"server": server.address} | named,
     )
 
 
@@ -77,5 +86,84 @@ def _judge_hits(expectation: RedisCache, server: Server[ServerInfo], observe: Ob
             expectation.hits,
             subject=server.address,
             detail=looked_up.detail,
-            facts={"missing": server.address},
+            remedies=[MISSED],
+            facts={"server": server.address},
         )
+
+
+@dataclass(frozen=True)
+class Lookups:
+    """What was looked up over an interval."""
+
+    hits: int
+    misses: int
+    text: str
+    """The interval, in words."""
+
+    @property
+    def all(self) -> int:
+        """Hits and misses."""
+        return self.hits + self.misses
+
+    @property
+    def share(self) -> Percentage:
+        """The share of hits; of no lookups, all."""
+        return Percentage(100.0 * self.hits / self.all if self.all else 100.0)
+
+    @property
+    def detail(self) -> str:
+        """What the share is made of."""
+        return f"{self.hits} of {self.all} lookups {self.text}"
+
+
+def lookups(server: Server[ServerInfo], over: Interval[ServerInfo]) -> Lookups:
+    """What was looked up. Raises CouldNotObserve where the server does not count it."""
+    return Lookups(growth(server, over, "keyspace_hits"), growth(server, over, "keyspace_misses"), over.text)
+
+
+@dataclass(frozen=True)
+class Slowness:
+    """The commands of the slow log that count."""
+
+    commands: Sequence[SlowCommand]
+
+    @property
+    def since(self) -> datetime | None:
+        """When the first of them ran, by the server's clock."""
+        return datetime.fromtimestamp(min(one.at for one in self.commands), UTC) if self.commands else None
+
+    @property
+    def slowest(self) -> SlowCommand | None:
+        """The one that took longest."""
+        return max(self.commands, key=lambda one: one.microseconds, default=None)
+
+    @property
+    def evidence(self) -> list[str]:
+        """The commands that were slow most often, a line each, without arguments."""
+        most = Counter(one.command for one in self.commands).most_common(_SHOWN)
+        return [f"{name} {count} times, at most {_longest(name, self.commands)}" for name, count in most]
+
+
+def slowness(answer: SlowLog, expectation: RedisCache, clock: datetime) -> Slowness:
+    """What stands in the log of the time that counts."""
+    first = clock.timestamp() - float(expectation.within)
+    return Slowness([one for one in answer.commands if one.at >= first])
+
+
+def clock_of(node: str, expectation: RedisCache, observe: Observe) -> datetime:
+    """The server's own clock, which its slow log goes by; ours where INFO does not tell it."""
+    said = next((reply.answer for reply in observe(expectation.info).nodes if reply.node == node), None)
+    return (said.server_time if said else None) or observe.now
+
+
+def unlogged(answer: SlowerThan, slower_than: float) -> str | None:
+    """What is wrong with what the slow log is kept of; None when it holds what it should."""
+    if answer.microseconds < 0:
+        return "the slow log is off"
+    if answer.microseconds > slower_than * _MILLION:
+        return f"the slow log holds what takes longer than {format_duration(answer.microseconds / _MILLION)}"
+    return None
+
+
+def _longest(name: str, commands: Iterable[SlowCommand]) -> str:
+    return format_duration(max(one.microseconds for one in commands if one.command == name) / _MILLION)

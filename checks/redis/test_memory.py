@@ -1,13 +1,30 @@
 """The memory of Redis and Valkey servers."""
 
-from opscheck import Findings, Observe
-from opscheck.systems.redis.expectations.memory import RedisMemory
-from opscheck.systems.redis.queries.info import ServerInfo
-from opscheck.systems.redis.readings.counting import Rate, counted, grade_rate
-from opscheck.systems.redis.readings.memory import fragmentation, raised, room, suggested, swapped, unbounded
-from opscheck.systems.redis.readings.servers import Server, each_server
+from collections.abc import Iterator
+from dataclasses import dataclass
 
-_EVICTIONS = Rate(name="keys evicted per minute", counter="evicted_keys", fact="evicting")
+from opscheck import Findings, Observe
+from opscheck.core.record import Finding
+from opscheck.core.units import Percentage, format_bytes
+from opscheck.systems.redis.info import ServerInfo, loaded
+from opscheck.systems.redis.memory import (
+    EVICTING,
+    FRAGMENTED,
+    FULL,
+    LIMIT,
+    LOSSY,
+    STUCK,
+    SWAPPING,
+    UNLIMITED,
+    RedisMemory,
+)
+from opscheck.systems.redis.rates import Rate, counted, grade_rate
+from opscheck.systems.redis.servers import Server, each_server
+
+_RAISED, _SUGGESTED = 1.25, 0.75
+# For how long, or by how much, a server that evicts may be above its maxmemory: eviction works in small steps.
+_EXCEEDED_MS, _EXCEEDED_SHARE = 10_000, 105.0
+_EVICTIONS = Rate(name="keys evicted per minute", counter="evicted_keys", remedy=EVICTING)
 
 
 def test_there_is_memory_for_what_is_written(expectation: RedisMemory, observe: Observe, findings: Findings) -> None:
@@ -19,7 +36,7 @@ def test_there_is_memory_for_what_is_written(expectation: RedisMemory, observe: 
     """
 
     def judge(server: Server[ServerInfo]) -> None:
-        _judge_bounds(expectation, server, findings)
+        findings.report_all(_unbounded(expectation, server))
         _judge_room(expectation, server, findings)
         _judge_waste(expectation, server, findings)
         if expectation.eviction_limit is not None:
@@ -29,20 +46,34 @@ def test_there_is_memory_for_what_is_written(expectation: RedisMemory, observe: 
     each_server(expectation, expectation.info, observe, judge)
 
 
-def _judge_bounds(expectation: RedisMemory, server: Server[ServerInfo], findings: Findings) -> None:
-    fault = unbounded(server, expectation)
-    if fault is not None:
-        facts = {"unlimited": server.address} | suggested(server, expectation)
-        severity = expectation.mild_severity
-        findings.add(subject=server.address, observed=fault[0], expected=fault[1], severity=severity, facts=facts)
+def _unbounded(expectation: RedisMemory, server: Server[ServerInfo]) -> Iterator[Finding]:
+    """Nothing keeps the server from using more than there is, or its policy may evict what is needed."""
+    maxmemory, limit = server.known(server.answer.maxmemory, "maxmemory"), expectation.limit
+    observed = expected = ""
+    if maxmemory == 0 and not expectation.unlimited:
+        observed, expected = "maxmemory is not set: it grows until it is killed", "a maxmemory"
+    elif limit is not None and maxmemory > limit:
+        observed = f"maxmemory is {format_bytes(maxmemory)}, and it is killed at {format_bytes(limit)}"
+        expected = f"a maxmemory of at most {format_bytes(limit)}"
+    severity, there = expectation.mild_severity, limit or server.answer.total_system_memory
+    if observed:
+        yield expectation.finding(
+            subject=server.address,
+            observed=observed,
+            expected=expected,
+            severity=severity,
+            remedies=[UNLIMITED, LIMIT] if there else [UNLIMITED],
+            facts={"server": server.address} | ({"suggested": int(there * _SUGGESTED)} if there else {}),
+        )
     policy = server.answer.maxmemory_policy or ""
     if expectation.purpose == "store" and policy.startswith("allkeys-"):
-        findings.add(
+        yield expectation.finding(
             subject=server.address,
             observed=f"maxmemory-policy {policy} may evict any key",
             expected="noeviction, or volatile-…: in a store every key is needed",
-            severity=expectation.mild_severity,
-            facts={"lossy": server.address},
+            severity=severity,
+            remedies=[LOSSY],
+            facts={"server": server.address},
         )
 
 
@@ -57,17 +88,18 @@ def _judge_room(expectation: RedisMemory, server: Server[ServerInfo], findings: 
             observed=f"memory used {found.share} ({found.detail}): evicting keys does not make room",
             expected="at most 100% once keys are evicted",
             severity=expectation.worst_severity,
-            facts={"stuck": server.address},
+            remedies=[STUCK],
+            facts={"server": server.address},
         )
     elif found.kept is not None:
-        facts = {"full": server.address, "raised": raised(found.limit)}
         findings.grade(
             "memory that stays in use",
             found.kept,
             expectation.used,
             subject=server.address,
             detail=found.detail,
-            facts=facts,
+            remedies=[FULL],
+            facts={"server": server.address, "raised": int(found.limit * _RAISED)},
         )
 
 
@@ -80,7 +112,8 @@ def _judge_waste(expectation: RedisMemory, server: Server[ServerInfo], findings:
             expectation.fragmentation if waste.judged else None,
             subject=server.address,
             detail=waste.detail,
-            facts={"fragmented": server.address},
+            remedies=[FRAGMENTED],
+            facts={"server": server.address},
         )
     if expectation.swapped is not None:
         findings.grade(
@@ -88,5 +121,99 @@ def _judge_waste(expectation: RedisMemory, server: Server[ServerInfo], findings:
             swapped(server),
             expectation.swapped,
             subject=server.address,
-            facts={"swapping": server.address},
+            remedies=[SWAPPING],
+            facts={"server": server.address},
         )
+
+
+@dataclass(frozen=True)
+class Room:
+    """The memory that a server uses, and what it may use."""
+
+    share: Percentage
+    """Used of the limit."""
+    kept: Percentage | None
+    """The part of the limit that no eviction makes free; None where eviction makes room whatever is there."""
+    stuck: bool
+    """It evicts, and has been above its limit all the same."""
+    limit: int
+    detail: str
+
+
+def room(server: Server[ServerInfo], expectation: RedisMemory) -> Room:
+    """How full it is. Raises CouldNotObserve where the server does not say what that takes."""
+    info = loaded(server)
+    maxmemory = server.known(info.maxmemory, "maxmemory")
+    if 0 < maxmemory <= (expectation.limit or maxmemory):
+        return _below_maxmemory(server, info, maxmemory)
+    limit = int(expectation.limit or server.known(info.total_system_memory, "total_system_memory"))
+    # What the kernel counts, and not what the allocator gave away.
+    used = max(server.known(info.used_memory, "used_memory"), info.used_memory_rss or 0)
+    whose = "`limit`" if expectation.limit else "the memory of its machine"
+    share = Percentage(100.0 * used / limit if limit else 100.0)
+    return Room(share, share, stuck=False, limit=limit, detail=f"{_of(used, limit)}, {whose}")
+
+
+def _below_maxmemory(server: Server[ServerInfo], info: ServerInfo, maxmemory: int) -> Room:
+    # The buffers of replicas and of the append-only file do not count against maxmemory.
+    used = max(0, server.known(info.used_memory, "used_memory") - (info.mem_not_counted_for_evict or 0))
+    policy = server.known(info.maxmemory_policy, "maxmemory_policy")
+    share = Percentage(100.0 * used / maxmemory)
+    detail = f"{_of(used, maxmemory)}, {policy}"
+    if policy.startswith("allkeys-"):
+        return Room(share, None, stuck=_exceeds(info, share), limit=maxmemory, detail=detail)
+    if policy.startswith("volatile-"):
+        mortal, what = _mortal(server, info)
+        kept = Percentage(share * (1 - mortal))
+        stuck = mortal > 0 and _exceeds(info, share)
+        return Room(share, kept, stuck=stuck, limit=maxmemory, detail=f"{detail}, {what}")
+    return Room(share, share, stuck=False, limit=maxmemory, detail=detail)
+
+
+def _mortal(server: Server[ServerInfo], info: ServerInfo) -> tuple[float, str]:
+    """The part of the keys that can be evicted because they have a time to live."""
+    databases = server.known(info.databases, "its keyspace")
+    keys = sum(server.known(one.keys, f"keys of {one.name}") for one in databases)
+    expires = sum(server.known(one.expires, f"expires of {one.name}") for one in databases)
+    if not expires:
+        return 0.0, "no key has a time to live, so none can be evicted"
+    return min(1.0, expires / max(keys, 1)), f"{expires} of {keys} keys have a time to live and can be evicted"
+
+
+def _exceeds(info: ServerInfo, share: Percentage) -> bool:
+    if info.current_eviction_exceeded_time is not None:  # Redis 7
+        return info.current_eviction_exceeded_time > _EXCEEDED_MS
+    return share > _EXCEEDED_SHARE
+
+
+@dataclass(frozen=True)
+class Fragmentation:
+    """Memory that a server holds and does not use."""
+
+    ratio: float
+    judged: bool
+    """False where it is too little memory to say anything."""
+    detail: str
+
+
+def fragmentation(server: Server[ServerInfo], expectation: RedisMemory) -> Fragmentation:
+    """How fragmented its memory is. Raises CouldNotObserve where the server does not say."""
+    info = loaded(server)
+    ratio = server.known(info.mem_fragmentation_ratio, "mem_fragmentation_ratio")
+    used = server.known(info.used_memory, "used_memory")
+    wasted = info.mem_fragmentation_bytes
+    if wasted is None:  # before Redis 4
+        wasted = server.known(info.used_memory_rss, "used_memory_rss") - used
+    judged = wasted > expectation.fragmented_above
+    return Fragmentation(ratio, judged, f"{format_bytes(wasted)} beside {format_bytes(used)} in use")
+
+
+def swapped(server: Server[ServerInfo]) -> int:
+    """How many of the bytes that it uses are not in memory; pages that were never touched count too."""
+    info = loaded(server)
+    rss = server.known(info.used_memory_rss, "used_memory_rss")
+    return max(0, server.known(info.used_memory, "used_memory") - rss)
+
+
+def _of(used: int, limit: int) -> str:
+    return f"{format_bytes(used)} of {format_bytes(limit)}"

@@ -1,11 +1,11 @@
 """Whether Redis and Valkey servers answer."""
 
+from statistics import median
+
 from opscheck import Findings, Observe
-from opscheck.systems.redis.expectations.ping import RedisPong
-from opscheck.systems.redis.queries.ping import PingAnswer
-from opscheck.systems.redis.readings.ping import described, ping_latency
-from opscheck.systems.redis.readings.servers import Server, each_server
-from opscheck.systems.redis.readings.states import STATES
+from opscheck.core.units import format_duration
+from opscheck.systems.redis.ping import SLOW, STATE_REMEDIES, UNREACHABLE, PingAnswer, RedisPong
+from opscheck.systems.redis.servers import STATES, Server, each_server
 
 
 def test_the_server_says_pong(expectation: RedisPong, observe: Observe, findings: Findings) -> None:
@@ -17,7 +17,7 @@ def test_the_server_says_pong(expectation: RedisPong, observe: Observe, findings
     """
 
     def judge(server: Server[PingAnswer]) -> None:
-        problem = server.reply.problem
+        problem, facts = server.reply.problem, _facts(server)
         if problem is not None and (severity := expectation.no_answer(problem)) is not None:
             findings.add(
                 subject=server.address,
@@ -25,30 +25,47 @@ def test_the_server_says_pong(expectation: RedisPong, observe: Observe, findings
                 expected="PONG",
                 severity=severity,
                 evidence=(problem.advice,) if problem.advice else (),
-                facts={"server": server.address},
+                remedies=[UNREACHABLE],
+                facts=facts,
             )
             return
-        answer, address = server.answer, server.address
-        named = {"server": address} if server.of_several else {}
+        answer = server.answer
         if answer.refusal is None:
             findings.grade(
                 "latency",
                 ping_latency(answer),
                 expectation.latency,
                 unit="s",
-                subject=address,
+                subject=server.address,
                 detail=described(answer),
-                facts={"slow": address} | named,
+                remedies=[SLOW],
+                facts=facts,
             )
             return
         state = STATES[answer.refusal]
-        findings.measure("connected in", answer.connect_s, unit="s", subject=address)
+        findings.measure("connected in", answer.connect_s, unit="s", subject=server.address)
         findings.add(
-            subject=address,
+            subject=server.address,
             observed=state.observed,
             expected="PONG",
             evidence=(answer.error, state.meaning),
-            facts=named | ({state.fact: address} if state.fact else {}),
+            remedies=[STATE_REMEDIES[answer.refusal]],
+            facts=facts,
         )
 
     each_server(expectation, expectation.ping(), observe, judge)
+
+
+def _facts(server: Server[PingAnswer]) -> dict[str, str]:
+    """Its address; as its URL too where the target has other servers, so that the target's does not lead to it."""
+    return {"server": server.address} | ({"url": server.address} if server.of_several else {})
+
+
+def ping_latency(answer: PingAnswer) -> float:
+    """The median round trip in seconds. The first PING is left out: a new connection is slower than an open one."""
+    return median(answer.pings_s[1:] or answer.pings_s)
+
+
+def described(answer: PingAnswer) -> str:
+    """What the latency is made of."""
+    return f"median of {len(answer.pings_s[1:]) or 1}, connecting took {format_duration(answer.connect_s)}"

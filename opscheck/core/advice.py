@@ -104,11 +104,13 @@ def advise(  # noqa: PLR0913 - what a policy says of a finding, by name
 
 def _facts(finding: Finding, expectation: Expectation, *, environment: str, claim: str) -> dict[str, str]:
     """What commands may name. What is said of the finding itself goes before its target's and its expectation's."""
-    known = {**expectation_facts(expectation), **finding.facts}
+    of_expectation = expectation_facts(expectation)
+    known = {**of_expectation, **finding.facts}
     former = type(expectation).former_fact_names
     return {
+        **of_expectation,
         **{old: known[new] for old, new in former.items() if new in known},
-        **known,
+        **finding.facts,
         "id": expectation.id,
         "title": expectation.title or claim or expectation.id,
         "environment": environment,

@@ -153,6 +153,11 @@ class Findings:
         """Record a violation that `Expectation.finding` made."""
         self.violations.append(finding)
 
+    def report_all(self, findings: Iterable[Finding]) -> None:
+        """Record each as it is found: those before a CouldNotObserve still count."""
+        for finding in findings:
+            self.report(finding)
+
 
 def _unit(value: object) -> str:
     return value.unit if isinstance(value, Quantity) else ""

@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from opscheck import HostTarget, HttpTarget, PostgresTarget, RedisTarget
 from opscheck.core.target import without_credentials
-from opscheck.systems.redis.queries.base import FINDING
+from opscheck.systems.redis.servers import DISCOVERY
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_a_redis_target_knows_whether_it_is_one_server(fields, finds, is_one):
 
     assert (finds, is_one) == (target.finds, target.is_one_server)
     assert ({"url": fields["url"]} if is_one else {}) == target.facts()
-    assert finds == "" or finds in FINDING
+    assert finds == "" or finds in DISCOVERY
 
 
 def test_each_server_of_a_redis_target_has_an_address_of_its_own():

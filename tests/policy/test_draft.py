@@ -17,7 +17,7 @@ from opscheck.policy.draft import read_policy
 from opscheck.policy.errors import PolicyError
 from opscheck.policy.models import PolicyFile
 from opscheck.systems.http.expectations import HttpResponse
-from opscheck.systems.redis.expectations.ping import RedisPong
+from opscheck.systems.redis.ping import RedisPong
 
 TODAY = date(2026, 3, 1)
 

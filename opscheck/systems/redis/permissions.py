@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from opscheck.core.query import Permission
-from opscheck.systems.redis.queries.base import AclCommand, SentinelCommand, acl_rule
+from opscheck.systems.redis.servers import AclCommand, SentinelCommand, acl_rule
 from opscheck.systems.redis.target import RedisTarget
 
 

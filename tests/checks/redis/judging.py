@@ -12,9 +12,9 @@ from opscheck.core.observation import CouldNotObserve, ProbeError, Problem, Samp
 from opscheck.core.record import Finding
 from opscheck.core.templates import render
 from opscheck.demo.redis import Redis
+from opscheck.systems.redis.info import RedisInfo, ServerInfo
 from opscheck.systems.redis.probe import open_session
-from opscheck.systems.redis.queries.base import Refusal, Replies, Reply
-from opscheck.systems.redis.queries.info import RedisInfo, ServerInfo
+from opscheck.systems.redis.servers import Refusal, Replies, Reply
 from opscheck.testing import NOON, Answers, expect, judge
 from tests.servers.redis import eventually
 
@@ -60,9 +60,9 @@ def judged(check, kind, server: Redis | RedisTarget | Any, *, earlier=None, **fi
     return judge(check, expectation, answer, earlier=earlier)
 
 
-def commands(kind, finding: Finding) -> list[str]:
-    """The commands that its facts complete."""
-    rendered = [render(command, finding.facts) for command in kind.default_remediation.commands]
+def commands(finding: Finding) -> list[str]:
+    """The commands that it brings and that its facts complete."""
+    rendered = [render(command, finding.facts) for command in finding.remediation.commands]
     return [command for command in rendered if command]
 
 

@@ -6,8 +6,8 @@ from checks.redis import test_cache
 from opscheck import Severity
 from opscheck.core.observation import CouldNotObserve, ProblemKind
 from opscheck.demo.redis import Redis
-from opscheck.systems.redis.expectations.cache import RedisCache
-from opscheck.systems.redis.queries.info import ServerInfo
+from opscheck.systems.redis.cache import RedisCache
+from opscheck.systems.redis.info import ServerInfo
 from tests.checks.redis import judging
 from tests.checks.redis.judging import before, commands, look, said
 from tests.servers.redis import look_up, say, set_config
@@ -55,7 +55,7 @@ def test_lookups_that_find_nothing_are_graded_over_the_interval_and_not_over_the
     assert (Severity.P3, "at least 80%") == (finding.severity, finding.expected)
     assert "hits 60% (60 of 100 lookups over 5m)" == finding.observed
     assert f"redis://127.0.0.1:{redis.port}/0" == finding.subject
-    assert any("keyspace_(hits|misses)" in command for command in commands(RedisCache, finding))
+    assert any("keyspace_(hits|misses)" in command for command in commands(finding))
 
 
 def test_too_few_lookups_say_nothing(redis):
@@ -138,7 +138,7 @@ def test_a_slow_log_that_is_off_is_no_fast_server(redis):
     (finding,) = judged(redis, severity="P3", slow_commands={"P3": 0}, slower_than="10ms").violations
 
     assert ("the slow log is off", "every command that takes longer than 10ms") == (finding.observed, finding.expected)
-    (command,) = commands(RedisCache, finding)
+    (command,) = commands(finding)
     assert command.endswith("config set slowlog-log-slower-than 10000")
 
 

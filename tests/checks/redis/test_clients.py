@@ -6,8 +6,8 @@ from checks.redis import test_clients
 from opscheck import Severity
 from opscheck.core.observation import CouldNotObserve
 from opscheck.demo.redis import Redis
-from opscheck.systems.redis.expectations.clients import RedisClients
-from opscheck.systems.redis.queries.info import ServerInfo
+from opscheck.systems.redis.clients import RedisClients
+from opscheck.systems.redis.info import ServerInfo
 from tests.checks.redis import judging
 from tests.checks.redis.judging import ELSEWHERE, before, commands, look
 from tests.servers.redis import connected, full_of_clients, said_and_not_awaited, set_config, turn_away
@@ -50,7 +50,7 @@ def test_a_server_that_turns_opscheck_away_is_full(redis):
         (finding,) = judged(redis, used=USED).violations
 
     assert (Severity.P0, "refused: ERR max number of clients reached") == (finding.severity, finding.observed)
-    assert all("config get maxclients" in one or "client list" in one for one in commands(RedisClients, finding))
+    assert all("config get maxclients" in one or "client list" in one for one in commands(finding))
 
 
 def test_clients_that_were_turned_away_are_counted_over_the_interval(redis):

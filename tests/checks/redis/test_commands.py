@@ -7,12 +7,12 @@ import pytest
 
 from opscheck.core.templates import render
 from opscheck.demo.redis import Redis, program
-from opscheck.systems.redis.expectations.cache import RedisCache
-from opscheck.systems.redis.expectations.clients import RedisClients
-from opscheck.systems.redis.expectations.memory import RedisMemory
-from opscheck.systems.redis.expectations.persistence import RedisPersistence
-from opscheck.systems.redis.expectations.ping import RedisPong
-from opscheck.systems.redis.expectations.replication import RedisReplication
+from opscheck.systems.redis.cache import RedisCache
+from opscheck.systems.redis.clients import RedisClients
+from opscheck.systems.redis.memory import RedisMemory
+from opscheck.systems.redis.persistence import RedisPersistence
+from opscheck.systems.redis.ping import RedisPong
+from opscheck.systems.redis.replication import RedisReplication
 from tests.servers.redis import eventually, say
 from tests.servers.redis_topologies import info, redis_cluster
 
@@ -34,7 +34,8 @@ def _node():
     dict.fromkeys(
         command
         for kind in KINDS
-        for command in kind.default_remediation.commands
+        for remedy in kind.remedies
+        for command in remedy.commands
         if not any(word in command for word in NOT_HERE)
     ),
 )

@@ -6,8 +6,8 @@ from checks.redis import test_memory
 from opscheck import Severity
 from opscheck.core.observation import CouldNotObserve, ProblemKind
 from opscheck.demo.redis import Redis
-from opscheck.systems.redis.expectations.memory import RedisMemory
-from opscheck.systems.redis.queries.info import Database, ServerInfo
+from opscheck.systems.redis.info import Database, ServerInfo
+from opscheck.systems.redis.memory import RedisMemory
 from tests.checks.redis import judging
 from tests.checks.redis.judging import ADDRESS, before, commands, look
 from tests.servers.redis import fill, loading, say, set_config
@@ -124,7 +124,7 @@ def test_eviction_that_makes_no_room_is_found(fields):
 
     assert Severity.P0 is finding.severity
     assert "evicting keys does not make room" in finding.observed
-    assert any("memory stats" in command for command in commands(RedisMemory, finding))
+    assert any("memory stats" in command for command in commands(finding))
 
 
 # maxmemory 0
@@ -137,7 +137,7 @@ def test_no_maxmemory_is_found_and_the_machine_is_the_limit():
     (finding,) = findings.violations
     assert Severity.P2 is finding.severity
     assert "maxmemory is not set: it grows until it is killed" == finding.observed
-    assert any("config set maxmemory" in command for command in commands(RedisMemory, finding))
+    assert any("config set maxmemory" in command for command in commands(finding))
     assert findings.measurements[-1].value < 5
 
 
@@ -161,7 +161,7 @@ def test_a_maxmemory_above_the_containers_limit_is_found():
     assert "maxmemory is 600MB, and it is killed at 500MB" == finding.observed
     assert (
         "redis-cli -u redis://cache.example:6379/0 config set maxmemory 375000000  # and in its configuration file"
-        in (commands(RedisMemory, finding))
+        in (commands(finding))
     )
 
 
@@ -192,7 +192,7 @@ def test_a_store_may_evict_nothing_and_no_policy_may_say_otherwise():
 
     assert (Severity.P1, "maxmemory-policy allkeys-lru may evict any key") == (lossy.severity, lossy.observed)
     assert (Severity.P1, "at most 0") == (evicting.severity, evicting.expected)
-    assert not set(commands(RedisMemory, lossy)) & set(commands(RedisMemory, evicting))
+    assert not set(commands(lossy)) & set(commands(evicting))
 
 
 def test_the_first_sample_is_unknown_and_what_needs_none_is_judged():

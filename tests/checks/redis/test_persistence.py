@@ -6,8 +6,8 @@ from checks.redis import test_persistence
 from opscheck import Severity
 from opscheck.core.observation import CouldNotObserve
 from opscheck.demo.redis import Redis
-from opscheck.systems.redis.expectations.persistence import RedisPersistence
-from opscheck.systems.redis.queries.info import ServerInfo
+from opscheck.systems.redis.info import ServerInfo
+from opscheck.systems.redis.persistence import UNSAVED, RedisPersistence
 from tests.checks.redis import judging
 from tests.checks.redis.judging import commands
 from tests.servers.redis import failing_append_only_file, failing_snapshots, loading, say, snapshot, up_for
@@ -64,7 +64,7 @@ def test_a_snapshot_that_fails_is_found(redis, tmp_path):
         finding.expected,
     )
     assert f"redis://127.0.0.1:{redis.port}/0" == finding.subject
-    assert any(command.endswith("bgsave  # once it is mended") for command in commands(RedisPersistence, finding))
+    assert any(command.endswith("bgsave  # once it is mended") for command in commands(finding))
 
 
 def test_a_server_that_never_saved_and_has_changes_loses_them(redis):
@@ -120,14 +120,15 @@ def test_an_append_only_file_keeps_the_data():
 
         assert [] == judged(redis, age="1s").violations
         assert [] == judged(redis, by="append-only").violations
-        assert ["unsaved"] == [name for one in judged(redis, age="1s", by="snapshot").violations for name in one.facts]
+        (finding,) = judged(redis, age="1s", by="snapshot").violations
+        assert UNSAVED.summary == finding.remediation.summary
 
 
 def test_an_append_only_file_that_is_off_is_found_where_the_policy_wants_it(redis):
     (finding,) = judged(redis, by="append-only").violations
 
     assert ("the append-only file is off", "on") == (finding.observed, finding.expected)
-    assert any("appendonly yes" in command for command in commands(RedisPersistence, finding))
+    assert any("appendonly yes" in command for command in commands(finding))
 
 
 def test_an_append_only_file_that_cannot_be_rewritten_is_found(tmp_path):

@@ -6,15 +6,13 @@ import pytest
 
 from checks.redis import test_ping
 from opscheck import Findings, RedisTarget, Severity
-from opscheck.core.record import Finding
-from opscheck.core.templates import render
 from opscheck.demo.redis import Redis, program
-from opscheck.systems.redis.expectations.ping import RedisPong
+from opscheck.systems.redis.ping import STATE_REMEDIES, PingAnswer, RedisPong
 from opscheck.systems.redis.probe import open_session
-from opscheck.systems.redis.queries.base import Refusal, Replies, Reply
-from opscheck.systems.redis.queries.ping import PingAnswer
+from opscheck.systems.redis.servers import STATES, Refusal, Replies, Reply
 from opscheck.testing import expect, judge
 from opscheck.transport.processes import free_port
+from tests.checks.redis.judging import commands
 from tests.servers.redis import blocked_by_a_script, failing_snapshots, full_of_clients, loading
 
 pytestmark = pytest.mark.usefixtures("redis_program")
@@ -38,12 +36,6 @@ def _answer(server, target, query):
     if isinstance(server, PingAnswer):
         return Replies(nodes=(Reply(node="cache.example:6379", answer=server),))
     return open_session(target, 20).ask(query, 20)
-
-
-def commands(finding: Finding) -> list[str]:
-    """The commands that its facts complete, beside the one that every finding has."""
-    rendered = [render(command, finding.facts) for command in RedisPong.default_remediation.commands]
-    return [command for command in rendered if command]
 
 
 def test_a_healthy_server_passes_with_its_latency(redis):
@@ -152,3 +144,30 @@ def test_of_several_servers_the_one_that_is_gone_is_named():
     assert f"redis://127.0.0.1:{gone}" == finding.subject
     assert f"redis-cli -u redis://127.0.0.1:{gone} ping" in commands(finding)
     assert [f"redis://127.0.0.1:{redis.port}"] == [one.subject for one in findings.measurements]
+
+
+def test_every_refusal_has_words_and_a_remedy_that_is_declared():
+    assert set(Refusal) == set(STATES)
+    assert set(Refusal) == set(STATE_REMEDIES)
+    assert set(STATE_REMEDIES.values()) <= set(RedisPong.remedies)
+
+
+def test_the_first_ping_is_not_counted_when_there_are_others():
+    assert 0.25 == test_ping.ping_latency(PingAnswer(connect_s=1, pings_s=(9.0, 0.125, 0.25, 0.5)))
+    assert 9.0 == test_ping.ping_latency(PingAnswer(connect_s=1, pings_s=(9.0,)))
+
+
+def test_a_latency_says_what_it_is_made_of():
+    answer = PingAnswer(connect_s=1, pings_s=(9.0, 0.1, 0.2, 0.3))
+
+    assert "median of 3, connecting took 1s" == test_ping.described(answer)
+
+
+@pytest.mark.parametrize("refusal", Refusal)
+def test_a_server_alone_is_reached_by_the_targets_own_url(refusal):
+    target = RedisTarget(kind="redis", url="redis://:geheim@cache.example:6379/0")
+    (finding,) = judged(PingAnswer(refusal=refusal, connect_s=0.1)).violations
+
+    assert "redis-cli -u {{ url }} ping" == finding.remediation.commands[0]
+    assert {"server": "redis://cache.example:6379/0"} == finding.facts
+    assert {"url"} == set(target.facts())

@@ -9,9 +9,9 @@ from checks.redis import test_replication
 from opscheck import RedisTarget, Severity
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.demo.redis import Redis
-from opscheck.systems.redis.expectations.replication import RedisReplication
-from opscheck.systems.redis.queries.base import Replies, Reply
-from opscheck.systems.redis.queries.info import RedisInfo, Replica, ServerInfo
+from opscheck.systems.redis.info import RedisInfo, Replica, ServerInfo
+from opscheck.systems.redis.replication import RedisReplication
+from opscheck.systems.redis.servers import Replies, Reply
 from opscheck.testing import expect, judge
 from tests.checks.redis import judging
 from tests.checks.redis.judging import ADDRESS, commands
@@ -85,7 +85,7 @@ def test_a_replica_that_is_not_there_is_found(redis_program):
     assert (Severity.P1, "at least 1") == (finding.severity, finding.expected)
     assert "replicas online 0" == finding.observed
     assert f"redis://127.0.0.1:{redis.port}/0" == finding.subject
-    assert any("slave[0-9]" in command for command in commands(RedisReplication, finding))
+    assert any("slave[0-9]" in command for command in commands(finding))
 
 
 def test_a_replica_whose_link_is_cut_is_found_on_both_ends():
@@ -147,7 +147,7 @@ def test_two_primaries_are_a_split_brain():
     assert "2 primaries: " + ", ".join(f"redis://127.0.0.1:{port}" for port in ports) == finding.observed
     assert 2 == len(finding.evidence)
     assert [f"redis-cli -u redis://127.0.0.1:{port} info replication" for port in ports] == [
-        command.partition("  #")[0] for command in commands(RedisReplication, finding)
+        command.partition("  #")[0] for command in commands(finding)
     ]
 
 
@@ -266,7 +266,7 @@ def test_a_cluster_that_has_lost_slots_is_down():
 
     assert (Severity.P0, "cluster_state is fail", "ok") == (down.severity, down.observed, down.expected)
     assert (Severity.P2, "1 slots belong to no node") == (uncovered.severity, uncovered.observed)
-    assert any("cluster nodes" in command for command in commands(RedisReplication, down))
+    assert any("cluster nodes" in command for command in commands(down))
 
 
 def test_a_cluster_that_has_lost_a_node_is_down():

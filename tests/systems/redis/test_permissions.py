@@ -7,14 +7,13 @@ from opscheck import RedisTarget
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.core.query import Permission
 from opscheck.demo.redis import Redis
+from opscheck.systems.redis.cache import RedisSlowerThan, RedisSlowLog
+from opscheck.systems.redis.info import RedisIdentity, RedisInfo
 from opscheck.systems.redis.permissions import render
+from opscheck.systems.redis.ping import RedisPing
 from opscheck.systems.redis.probe import open_session
-from opscheck.systems.redis.queries.base import AclCommand
-from opscheck.systems.redis.queries.cluster import RedisCluster
-from opscheck.systems.redis.queries.identity import RedisIdentity
-from opscheck.systems.redis.queries.info import RedisInfo
-from opscheck.systems.redis.queries.ping import RedisPing
-from opscheck.systems.redis.queries.slowlog import RedisSlowerThan, RedisSlowLog
+from opscheck.systems.redis.replication import RedisCluster
+from opscheck.systems.redis.servers import AclCommand
 from tests.servers.redis import say
 from tests.servers.redis_topologies import Sentinel, redis_cluster, replicated
 

@@ -11,10 +11,10 @@ from redis import exceptions
 
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.core.units import format_duration
-from opscheck.systems.redis.probe.conversation import Conversation, Said
-from opscheck.systems.redis.probe.place import NoHandshake, Place, connect
-from opscheck.systems.redis.queries.base import Refusal, acl_rule
-from opscheck.systems.redis.queries.ping import PingAnswer
+from opscheck.systems.redis.ping import PingAnswer
+from opscheck.systems.redis.probe.address import NoHandshake, Place, connect
+from opscheck.systems.redis.probe.client import Conversation, Said
+from opscheck.systems.redis.servers import Refusal, acl_rule
 from opscheck.transport.connect import late, unreachable
 
 A = TypeVar("A")

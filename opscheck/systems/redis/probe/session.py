@@ -6,19 +6,15 @@ from typing import Any
 
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.core.query import Query
-from opscheck.systems.redis.probe.asking import of_each, raised
-from opscheck.systems.redis.probe.cluster import read_cluster
-from opscheck.systems.redis.probe.finding import find_nodes
-from opscheck.systems.redis.probe.identity import identity
-from opscheck.systems.redis.probe.info import read_info
+from opscheck.systems.redis.cache import RedisSlowerThan, RedisSlowLog
+from opscheck.systems.redis.info import RedisIdentity, RedisInfo
+from opscheck.systems.redis.ping import RedisPing
+from opscheck.systems.redis.probe.discovery import find_nodes
 from opscheck.systems.redis.probe.node import Node
-from opscheck.systems.redis.probe.slowlog import read_slow_log, read_slower_than
-from opscheck.systems.redis.queries.base import Replies
-from opscheck.systems.redis.queries.cluster import RedisCluster
-from opscheck.systems.redis.queries.identity import RedisIdentity
-from opscheck.systems.redis.queries.info import RedisInfo
-from opscheck.systems.redis.queries.ping import RedisPing
-from opscheck.systems.redis.queries.slowlog import RedisSlowerThan, RedisSlowLog
+from opscheck.systems.redis.probe.readers import identity, read_cluster, read_info, read_slow_log, read_slower_than
+from opscheck.systems.redis.probe.requests import of_each, raised
+from opscheck.systems.redis.replication import RedisCluster
+from opscheck.systems.redis.servers import Replies
 from opscheck.systems.redis.target import RedisTarget
 
 

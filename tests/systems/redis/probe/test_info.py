@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from opscheck.core.observation import ProblemKind
 from opscheck.demo.redis import Redis
-from opscheck.systems.redis.probe.info import parse_info
-from opscheck.systems.redis.queries.base import Refusal
-from opscheck.systems.redis.queries.info import Database, RedisInfo, Replica, ServerInfo
+from opscheck.systems.redis.info import Database, RedisInfo, Replica, ServerInfo
+from opscheck.systems.redis.probe.readers import parse_info
+from opscheck.systems.redis.servers import Refusal
 from tests.servers.redis import blocked_by_a_script, failing_snapshots, full_of_clients, loading, say, set_config
-from tests.systems.redis.probe.asking import ask, ask_one, local, problem_of
+from tests.systems.redis.probe.requests import ask, ask_one, local, problem_of
 
 INFO = RedisInfo("cache")
 NUMBERS = [name for name, hint in ServerInfo.__annotations__.items() if hint == int | None]

@@ -10,10 +10,10 @@ import trustme
 from opscheck import RedisTarget
 from opscheck.core.observation import ProbeError, Problem, ProblemKind
 from opscheck.demo.redis import Redis
+from opscheck.systems.redis.ping import PingAnswer, RedisPing
 from opscheck.systems.redis.probe import open_session
-from opscheck.systems.redis.probe.place import Place
-from opscheck.systems.redis.queries.base import Refusal
-from opscheck.systems.redis.queries.ping import PingAnswer, RedisPing
+from opscheck.systems.redis.probe.address import Place
+from opscheck.systems.redis.servers import Refusal
 from tests.servers.redis import (
     blocked_by_a_script,
     failing_snapshots,
@@ -22,7 +22,7 @@ from tests.servers.redis import (
     say,
     set_config,
 )
-from tests.systems.redis.probe.asking import local
+from tests.systems.redis.probe.requests import local
 
 PONG = b"+PONG\r\n"
 

@@ -4,9 +4,9 @@ import pytest
 
 from opscheck.core.observation import ProblemKind
 from opscheck.demo.redis import Redis
-from opscheck.systems.redis.queries.slowlog import RedisSlowerThan, RedisSlowLog, SlowCommand
+from opscheck.systems.redis.cache import RedisSlowerThan, RedisSlowLog, SlowCommand
 from tests.servers.redis import say, set_config
-from tests.systems.redis.probe.asking import ask_one, local, problem_of
+from tests.systems.redis.probe.requests import ask_one, local, problem_of
 
 
 def test_commands_are_named_and_their_arguments_forgotten(redis_program):

@@ -4,14 +4,14 @@ import pytest
 import trustme
 
 from opscheck.core.observation import ProblemKind
+from opscheck.systems.redis.info import RedisInfo
 from opscheck.systems.redis.probe import open_session
-from opscheck.systems.redis.queries.info import RedisInfo
 from opscheck.systems.redis.target import RedisTarget
 from tests.servers.cache import NotThere
 from tests.servers.fetching import cannot
 from tests.servers.redis_topologies import redis_with_tls
 from tests.servers.stores import redis
-from tests.systems.redis.probe.asking import ask_one, problem_of
+from tests.systems.redis.probe.requests import ask_one, problem_of
 
 INFO = RedisInfo("cache")
 

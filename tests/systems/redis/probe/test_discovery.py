@@ -6,13 +6,12 @@ import pytest
 
 from opscheck.core.observation import ProblemKind
 from opscheck.demo.redis import Redis
-from opscheck.systems.redis.queries.identity import RedisIdentity
-from opscheck.systems.redis.queries.info import RedisInfo
-from opscheck.systems.redis.queries.ping import RedisPing
+from opscheck.systems.redis.info import RedisIdentity, RedisInfo
+from opscheck.systems.redis.ping import RedisPing
 from opscheck.transport.processes import free_port, wait_until
 from tests.servers.redis import say
 from tests.servers.redis_topologies import Sentinel, redis_cluster, replicated
-from tests.systems.redis.probe.asking import ask, local, problem_of
+from tests.systems.redis.probe.requests import ask, local, problem_of
 
 pytestmark = pytest.mark.usefixtures("redis_program")
 

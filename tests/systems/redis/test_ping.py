@@ -6,8 +6,7 @@ from pydantic import ValidationError
 from opscheck import RedisTarget, Severity
 from opscheck.core.observation import Problem, ProblemKind
 from opscheck.core.templates import malformed, unknown_names
-from opscheck.systems.redis.expectations.ping import RedisPong
-from opscheck.systems.redis.queries.ping import RedisPing
+from opscheck.systems.redis.ping import RedisPing, RedisPong
 from opscheck.testing import expect
 
 CACHE = RedisTarget(kind="redis", url="redis://:geheim@cache.example:6379/0")
@@ -51,6 +50,6 @@ def test_whoever_may_not_ask_knows_nothing():
 
 
 def test_the_advice_is_well_formed_and_names_what_there_is():
-    for command in RedisPong.default_remediation.commands:
+    for command in [command for remedy in RedisPong.remedies for command in remedy.commands]:
         assert [] == malformed(command)
         assert [] == unknown_names(command, pong())

@@ -19,8 +19,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from opscheck.core.observation import ProbeError, ProblemKind
-from opscheck.systems.redis.probe.place import Place, connect
-from opscheck.systems.redis.queries.base import Refusal
+from opscheck.systems.redis.probe.address import Place, connect
+from opscheck.systems.redis.servers import Refusal
 from opscheck.transport.connect import seconds_left, unreachable
 
 _LONGEST_REPLY = 1 << 20  # bytes; INFO has ten or twenty thousand

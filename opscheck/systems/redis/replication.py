@@ -1,17 +1,76 @@
-"""What can be expected of Redis and Valkey servers that belong together."""
+"""redis.replication: Redis and Valkey servers that belong together have one primary, and its replicas follow."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
+import msgspec
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
-from opscheck.core.expectation import Remediation
 from opscheck.core.limits import CountLeft
 from opscheck.core.query import Query
+from opscheck.core.remedy import Remedy
 from opscheck.core.units import ByteSize, Duration, Graded
-from opscheck.systems.redis.expectations.base import OfInfo
-from opscheck.systems.redis.queries.cluster import RedisCluster
+from opscheck.systems.redis.info import OfInfo
+from opscheck.systems.redis.servers import RedisQuery, Replies
+
+
+class ClusterState(msgspec.Struct, frozen=True, kw_only=True):
+    """What CLUSTER INFO says, by the names that it has there; None where it does not say it."""
+
+    cluster_state: str | None = None
+    cluster_slots_assigned: int | None = None
+    cluster_slots_pfail: int | None = None
+    cluster_slots_fail: int | None = None
+
+
+@dataclass(frozen=True)
+class RedisCluster(RedisQuery[Replies[ClusterState]], name="redis.cluster"):
+    """CLUSTER INFO, from each node: they may see different things."""
+
+    def commands(self) -> tuple[str, ...]:
+        """CLUSTER INFO alone."""
+        return ("cluster|info",)
+
+    def text(self) -> str:
+        """As typed to the server."""
+        return "CLUSTER INFO"
+
+
+MISPLACED = Remedy(
+    "Let the sentinel or operator in charge change its role back",
+    "redis-cli -u {{ server }} info replication | grep -E '^(role|master_|connected_slaves)'",
+)
+LONELY = Remedy(
+    "Bring back the replicas that are gone, or replace them",
+    "redis-cli -u {{ server }} info replication | grep -E '^(connected_slaves|slave[0-9])'",
+    "redis-cli -u {{ server }} config get logfile  # it says who asked to follow, and why not",
+)
+TRAILING = Remedy(
+    "Find out what slows the replica or its network down",
+    "redis-cli -u {{ server }} info replication | grep -E '^(slave[0-9]|master_repl_offset|repl_backlog)'",
+    "redis-cli -u {{ server }} config get client-output-buffer-limit  # a replica over it is cut off",
+)
+CUT_OFF = Remedy(
+    "Bring back the link to its primary",
+    "redis-cli -u {{ server }} info replication | grep -E '^(role|master_)'",
+    "redis-cli -u {{ server }} config get logfile  # it says why: a password, a name, a firewall",
+)
+TWO_PRIMARIES = Remedy(
+    "Find out which primary the clients write to, keep that one, and let the sentinel or operator demote the other",
+    "redis-cli -u {{ first_primary }} info replication",
+    "redis-cli -u {{ second_primary }} info replication  # which of them do the clients write to?",
+)
+LEADERLESS = Remedy(
+    "Bring the primary back, or let the sentinel or operator promote a replica",
+    "redis-cli -u {{ server }} info replication | grep -E '^(role|master_)'",
+)
+BROKEN_CLUSTER = Remedy(
+    "Bring back the nodes that are gone, or replace them",
+    "redis-cli -u {{ server }} cluster info",
+    "redis-cli -u {{ server }} cluster nodes | grep -E 'fail|handshake|noaddr'",
+)
 
 
 class RedisReplication(OfInfo, check="redis.replication"):
@@ -24,33 +83,14 @@ class RedisReplication(OfInfo, check="redis.replication"):
     """
 
     needs_severity = True
-    # One name for each state: a command that names a state is left out of findings about another one.
+    remedies = (MISPLACED, LONELY, TRAILING, CUT_OFF, TWO_PRIMARIES, LEADERLESS, BROKEN_CLUSTER)
     fact_names: ClassVar = {
-        "misplaced": "the server's URL, when it has another role",
-        "lonely": "the server's URL, when it has too few replicas, or not those it should have",
-        "trailing": "the primary's URL, when a replica is behind",
-        "cut_off": "the server's URL, when it is a replica without a link",
+        "server": "the server's URL without credentials; of a replica that is behind, its primary's",
         "first_primary": "the URL of one of two primaries",
         "second_primary": "the URL of the other",
-        "leaderless": "the URL of a server, when none of them is the primary",
-        "broken_cluster": "the server's URL, when its cluster is not whole",
     }
-    default_remediation = Remediation(
-        summary="Bring the link back; a role is changed by whoever is in charge of it, a sentinel or an operator",
-        commands=(
-            "redis-cli -u {{ misplaced }} info replication | grep -E '^(role|master_|connected_slaves)'",
-            "redis-cli -u {{ lonely }} info replication | grep -E '^(connected_slaves|slave[0-9])'",
-            "redis-cli -u {{ lonely }} config get logfile  # it says who asked to follow, and why not",
-            "redis-cli -u {{ trailing }} info replication | grep -E '^(slave[0-9]|master_repl_offset|repl_backlog)'",
-            "redis-cli -u {{ trailing }} config get client-output-buffer-limit  # a replica over it is cut off",
-            "redis-cli -u {{ cut_off }} info replication | grep -E '^(role|master_)'",
-            "redis-cli -u {{ cut_off }} config get logfile  # it says why: a password, a name, a firewall",
-            "redis-cli -u {{ first_primary }} info replication",
-            "redis-cli -u {{ second_primary }} info replication  # which of them do the clients write to?",
-            "redis-cli -u {{ leaderless }} info replication | grep -E '^(role|master_)'",
-            "redis-cli -u {{ broken_cluster }} cluster info",
-            "redis-cli -u {{ broken_cluster }} cluster nodes | grep -E 'fail|handshake|noaddr'",
-        ),
+    former_fact_names: ClassVar = dict.fromkeys(
+        ("misplaced", "lonely", "trailing", "cut_off", "leaderless", "broken_cluster"), "server"
     )
 
     role: Literal["primary", "replica"] | None = None

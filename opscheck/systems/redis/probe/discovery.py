@@ -6,11 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 from opscheck.core.observation import ProbeError, ProblemKind
-from opscheck.systems.redis.probe.asking import of_each, raised
-from opscheck.systems.redis.probe.cluster import read_cluster_nodes
-from opscheck.systems.redis.probe.info import read_info
+from opscheck.systems.redis.probe.address import SENTINEL_PORT, Place, places
 from opscheck.systems.redis.probe.node import Node
-from opscheck.systems.redis.probe.place import SENTINEL_PORT, Place, places
+from opscheck.systems.redis.probe.readers import read_cluster_nodes, read_info
+from opscheck.systems.redis.probe.requests import of_each, raised
 from opscheck.systems.redis.target import RedisTarget
 from opscheck.transport.connect import trust
 

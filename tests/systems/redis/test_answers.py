@@ -6,11 +6,11 @@ import msgspec
 import pytest
 
 from opscheck.core.observation import Problem, ProblemKind
-from opscheck.systems.redis.queries.base import AclCommand, Refusal, Replies, Reply, SentinelCommand
-from opscheck.systems.redis.queries.cluster import ClusterState, RedisCluster
-from opscheck.systems.redis.queries.info import Database, RedisInfo, Replica, ServerInfo
-from opscheck.systems.redis.queries.ping import PingAnswer, RedisPing
-from opscheck.systems.redis.queries.slowlog import RedisSlowerThan, RedisSlowLog, SlowCommand, SlowerThan, SlowLog
+from opscheck.systems.redis.cache import RedisSlowerThan, RedisSlowLog, SlowCommand, SlowerThan, SlowLog
+from opscheck.systems.redis.info import Database, RedisInfo, Replica, ServerInfo
+from opscheck.systems.redis.ping import PingAnswer, RedisPing
+from opscheck.systems.redis.replication import ClusterState, RedisCluster
+from opscheck.systems.redis.servers import AclCommand, Refusal, Replies, Reply, SentinelCommand
 
 INFO = ServerInfo(
     redis_version="7.0.15",

@@ -1,18 +1,88 @@
-"""What can be expected of how well and how fast a Redis or Valkey server serves."""
+"""redis.cache: lookups find their keys, and commands are fast."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Self
 
+import msgspec
 from pydantic import AfterValidator, model_validator
 from pydantic_core import PydanticCustomError
 
-from opscheck.core.expectation import Remediation
 from opscheck.core.interval_expectation import OverInterval
 from opscheck.core.limits import values
 from opscheck.core.query import Query
+from opscheck.core.remedy import Remedy
 from opscheck.core.units import Count, Duration, Graded, GradedMinimum, Percentage, PositiveCount, Timeout
-from opscheck.systems.redis.expectations.base import OfInfo
-from opscheck.systems.redis.queries.slowlog import LONGEST_LOG, RedisSlowerThan, RedisSlowLog
+from opscheck.systems.redis.info import OfInfo
+from opscheck.systems.redis.servers import RedisQuery, Replies
+
+LONGEST_LOG = 128
+"""How many entries are asked for; by default a server keeps no more."""
+
+
+class SlowCommand(msgspec.Struct, frozen=True, kw_only=True):
+    """A command that took long."""
+
+    at: int
+    """When it ran: the server's clock, in seconds since 1970."""
+    microseconds: int
+    command: str
+    """Its name alone: arguments hold keys, values and passwords."""
+
+
+class SlowLog(msgspec.Struct, frozen=True, kw_only=True):
+    """The slow log, newest first."""
+
+    commands: tuple[SlowCommand, ...]
+
+
+@dataclass(frozen=True)
+class RedisSlowLog(RedisQuery[Replies[SlowLog]], name="redis.slowlog"):
+    """SLOWLOG GET, of which the names of commands are kept."""
+
+    def commands(self) -> tuple[str, ...]:
+        """SLOWLOG GET, and no RESET."""
+        return ("slowlog|get",)
+
+    def text(self) -> str:
+        """As typed to the server."""
+        return f"SLOWLOG GET {LONGEST_LOG}"
+
+
+class SlowerThan(msgspec.Struct, frozen=True, kw_only=True):
+    """From how many microseconds on a command is written to the slow log; negative when none is."""
+
+    microseconds: int
+
+
+@dataclass(frozen=True)
+class RedisSlowerThan(RedisQuery[Replies[SlowerThan]], name="redis.slower-than"):
+    """Whether the slow log is kept at all, and of what."""
+
+    def commands(self) -> tuple[str, ...]:
+        """CONFIG GET, which shows every other setting too."""
+        return ("config|get",)
+
+    def text(self) -> str:
+        """As typed to the server."""
+        return "CONFIG GET slowlog-log-slower-than"
+
+
+MISSED = Remedy(
+    "See which keys are looked up in vain, and whether they expire or are evicted too soon",
+    "redis-cli -u {{ server }} info stats | grep -E '^(keyspace_(hits|misses)|evicted_keys|expired_keys)'",
+    "redis-cli -u {{ server }} info keyspace  # how many keys there are, and how long they live",
+)
+SLOW = Remedy(
+    "Replace the commands that read whole collections",
+    "redis-cli -u {{ server }} slowlog get 10  # shows arguments: keys, values, perhaps passwords",
+    "redis-cli -u {{ server }} command info {{ slowest }}",
+    "redis-cli -u {{ server }} --bigkeys  # reads every key, in small steps",
+)
+UNLOGGED = Remedy(
+    "Have the slow log hold every command that takes too long",
+    "redis-cli -u {{ server }} config set slowlog-log-slower-than {{ threshold }}",
+)
 
 _ALL = 100.0
 
@@ -40,25 +110,13 @@ class RedisCache(OverInterval, OfInfo, check="redis.cache"):
     """
 
     any_limit_of = ("hits", "slow_commands", "slower_than")
-    # One name for each state: a command that names a state is left out of findings about another one.
+    remedies = (MISSED, SLOW, UNLOGGED)
     fact_names: ClassVar = {
-        "missing": "the server's URL, when too many lookups find nothing",
-        "slow": "the server's URL, when commands were slow",
+        "server": "the server's URL without credentials",
         "slowest": "the name of the command that took longest",
-        "unlogged": "the server's URL, when its slow log does not hold what it should",
         "threshold": "how many microseconds a command may take before the log must hold it",
     }
-    default_remediation = Remediation(
-        summary="See which keys are asked for in vain, and replace commands that read whole collections",
-        commands=(
-            "redis-cli -u {{ missing }} info stats | grep -E '^(keyspace_(hits|misses)|evicted_keys|expired_keys)'",
-            "redis-cli -u {{ missing }} info keyspace  # how many keys there are, and how long they live",
-            "redis-cli -u {{ slow }} slowlog get 10  # shows arguments: keys, values, perhaps passwords",
-            "redis-cli -u {{ slow }} command info {{ slowest }}",
-            "redis-cli -u {{ slow }} --bigkeys  # reads every key, in small steps",
-            "redis-cli -u {{ unlogged }} config set slowlog-log-slower-than {{ threshold }}",
-        ),
-    )
+    former_fact_names: ClassVar = dict.fromkeys(("missing", "slow", "unlogged"), "server")
 
     hits: Annotated[GradedMinimum[Percentage], AfterValidator(_between)] | None = None
     """How many of the lookups must find their key, in percent, over the interval."""

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from opscheck.core.observation import ProbeError, Problem, ProblemKind
 from opscheck.core.units import format_duration
 from opscheck.systems.redis.probe.node import Node, Refused
-from opscheck.systems.redis.queries.base import Reply
+from opscheck.systems.redis.servers import Reply
 from opscheck.transport.connect import GRACE_S, late
 
 # Of several servers, one that is silent must not cost the answers of the others: they are waited for a little less

@@ -1,14 +1,55 @@
-"""What can be expected of the memory of a Redis or Valkey server."""
+"""redis.memory: a Redis or Valkey server has memory for what is written."""
 
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from opscheck.core.expectation import Remediation
 from opscheck.core.interval_expectation import OverInterval
 from opscheck.core.limits import ShareUsed
+from opscheck.core.remedy import Remedy
 from opscheck.core.units import ByteSize, Count, Graded, Severity
-from opscheck.systems.redis.expectations.base import OfInfo
+from opscheck.systems.redis.info import OfInfo
+
+FULL = Remedy(
+    "Find what fills the memory, let it expire, or give the server more",
+    "redis-cli -u {{ server }} info memory | grep -E '^(used_memory|maxmemory|mem_not_counted)'",
+    "redis-cli -u {{ server }} --memkeys  # the largest keys; reads every key, in small steps",
+    "redis-cli -u {{ server }} info keyspace  # keys, and how many of them ever expire",
+    "redis-cli -u {{ server }} config set maxmemory {{ raised }}  # where the machine has it, and more to fork",
+)
+STUCK = Remedy(
+    "Find what uses memory beside the keys, such as clients' buffers",
+    "redis-cli -u {{ server }} memory stats  # what is not a key: clients' buffers, scripts, replicas",
+    "redis-cli -u {{ server }} client list | grep -oE ' (addr|omem|tot-mem)=[^ ]+' | paste - - -",
+)
+UNLIMITED = Remedy(
+    "Set a maxmemory below what the server can have, with room for what is not a key",
+    "redis-cli -u {{ server }} config get maxmemory",
+)
+LIMIT = Remedy(
+    UNLIMITED.summary,
+    "redis-cli -u {{ server }} config set maxmemory {{ suggested }}  # and in its configuration file",
+)
+EVICTING = Remedy(
+    "Find what fills the memory, let it expire sooner, or give the server more",
+    "redis-cli -u {{ server }} info stats | grep -E '^(evicted|expired)_keys'",
+    "redis-cli -u {{ server }} config get 'maxmemory*'",
+)
+LOSSY = Remedy(
+    "Choose a policy that evicts no key that is needed",
+    "redis-cli -u {{ server }} config get maxmemory-policy",
+    "redis-cli -u {{ server }} config set maxmemory-policy noeviction  # when full it then refuses writes",
+)
+FRAGMENTED = Remedy(
+    "Defragment the memory, or restart the server",
+    "redis-cli -u {{ server }} memory doctor",
+    "redis-cli -u {{ server }} config set activedefrag yes  # refused where it was built without jemalloc",
+)
+SWAPPING = Remedy(
+    "Give the machine more memory, or the server less to hold",
+    "redis-cli -u {{ server }} info memory | grep -E '^(used_memory_rss|used_memory|total_system_memory):'",
+    "redis-cli -u {{ server }} info server | grep process_id  # then VmSwap in /proc/<pid>/status there",
+)
 
 Ratio = Annotated[float, Field(ge=1)]
 
@@ -25,38 +66,14 @@ class RedisMemory(OverInterval, OfInfo, check="redis.memory"):
     """
 
     any_limit_of = ("used", "evicted", "fragmentation", "swapped")
-    # One name for each state: a command that names a state is left out of findings about another one.
+    remedies = (FULL, STUCK, UNLIMITED, LIMIT, EVICTING, LOSSY, FRAGMENTED, SWAPPING)
     fact_names: ClassVar = {
-        "full": "the server's URL, when little memory is left for writes",
+        "server": "the server's URL without credentials",
         "raised": "a quarter more bytes than its maxmemory",
-        "stuck": "the server's URL, when it evicts and stays above its maxmemory all the same",
-        "unlimited": "the server's URL, when maxmemory is not set, or is above `limit`",
         "suggested": "three quarters of the bytes that it can have at all",
-        "evicting": "the server's URL, when it evicts keys",
-        "lossy": "the server's URL, when a store may evict any key",
-        "fragmented": "the server's URL, when it holds much more memory than it uses",
-        "swapping": "the server's URL, when part of what it uses is not in memory",
     }
-    default_remediation = Remediation(
-        summary="Find what fills the memory, let it expire, or give the server more",
-        commands=(
-            "redis-cli -u {{ full }} info memory | grep -E '^(used_memory|maxmemory|mem_not_counted)'",
-            "redis-cli -u {{ full }} --memkeys  # the largest keys; reads every key, in small steps",
-            "redis-cli -u {{ full }} info keyspace  # keys, and how many of them ever expire",
-            "redis-cli -u {{ full }} config set maxmemory {{ raised }}  # where the machine has it, and more to fork",
-            "redis-cli -u {{ stuck }} memory stats  # what is not a key: clients' buffers, scripts, replicas",
-            "redis-cli -u {{ stuck }} client list | grep -oE ' (addr|omem|tot-mem)=[^ ]+' | paste - - -",
-            "redis-cli -u {{ unlimited }} config get maxmemory",
-            "redis-cli -u {{ unlimited }} config set maxmemory {{ suggested }}  # and in its configuration file",
-            "redis-cli -u {{ evicting }} info stats | grep -E '^(evicted|expired)_keys'",
-            "redis-cli -u {{ evicting }} config get 'maxmemory*'",
-            "redis-cli -u {{ lossy }} config get maxmemory-policy",
-            "redis-cli -u {{ lossy }} config set maxmemory-policy noeviction  # when full it then refuses writes",
-            "redis-cli -u {{ fragmented }} memory doctor",
-            "redis-cli -u {{ fragmented }} config set activedefrag yes  # refused where it was built without jemalloc",
-            "redis-cli -u {{ swapping }} info memory | grep -E '^(used_memory_rss|used_memory|total_system_memory):'",
-            "redis-cli -u {{ swapping }} info server | grep process_id  # then VmSwap in /proc/<pid>/status there",
-        ),
+    former_fact_names: ClassVar = dict.fromkeys(
+        ("full", "stuck", "unlimited", "evicting", "lossy", "fragmented", "swapping"), "server"
     )
 
     used: ShareUsed | None = None

@@ -1,11 +1,15 @@
-"""The question what a server says of itself: INFO, read into the fields that checks judge."""
+"""INFO: what a server says of itself, and what every expectation that is judged by it has."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import msgspec
 
-from opscheck.systems.redis.queries.base import RedisQuery, Replies
+from opscheck.core.observation import Problem, ProblemKind
+from opscheck.core.query import Identity, Query
+from opscheck.systems.redis.servers import STATES, OfServers, RedisQuery, Refusal, Replies, Server
 
 
 class Replica(msgspec.Struct, frozen=True, kw_only=True):
@@ -149,3 +153,47 @@ class RedisInfo(RedisQuery[Replies[ServerInfo]], name="redis.info", remembered=T
     def text(self) -> str:
         """As typed to the server."""
         return "INFO"
+
+
+@dataclass(frozen=True)
+class RedisIdentity(RedisQuery[Identity], name="redis.identity"):
+    """Which product answers, in which version and role. It is asked beside questions that need INFO too."""
+
+    def commands(self) -> tuple[str, ...]:
+        """INFO alone."""
+        return ("info",)
+
+    def text(self) -> str:
+        """For people."""
+        return "ask which server this is"
+
+
+class OfInfo(OfServers):
+    """Is judged by what the servers say of themselves."""
+
+    @property
+    def info(self) -> RedisInfo:
+        """The question that all of them share."""
+        return RedisInfo(self.target.name, finds=self.target.finds)
+
+    def looks_at(self) -> Iterable[Query[Any]]:
+        """The questions it is judged by."""
+        yield self.info
+
+    def aside(self) -> Iterable[Query[Any]]:
+        """Which server answers: for the report."""
+        yield RedisIdentity(self.target.name, finds=self.target.finds)
+
+    def queries(self) -> Iterable[Query[Any]]:
+        """What it is judged by, and what is asked beside it."""
+        return (*self.looks_at(), *self.aside())
+
+
+def loaded(server: Server[ServerInfo]) -> ServerInfo:
+    """What a server says of itself once its data set is there. Raises CouldNotObserve while it loads."""
+    info = server.answer
+    if info.loading or info.async_loading:
+        state = STATES[Refusal.LOADING]
+        text = f"{server.reply.node}: {state.observed}, so its numbers say nothing yet"
+        raise server.unknown(Problem(kind=ProblemKind.UNSUPPORTED, text=text, advice=state.meaning))
+    return info

@@ -6,11 +6,10 @@ import pytest
 
 from opscheck import RedisTarget
 from opscheck.core.observation import CouldNotObserve, ProblemKind, Sample
-from opscheck.systems.redis.expectations.clients import RedisClients
-from opscheck.systems.redis.queries.base import Replies, Reply
-from opscheck.systems.redis.queries.info import RedisInfo, ServerInfo
-from opscheck.systems.redis.readings.counting import counted, per_minute
-from opscheck.systems.redis.readings.servers import servers
+from opscheck.systems.redis.clients import RedisClients
+from opscheck.systems.redis.info import RedisInfo, ServerInfo
+from opscheck.systems.redis.rates import counted, per_minute
+from opscheck.systems.redis.servers import Replies, Reply, servers
 from opscheck.testing import NOON, Answers, expect
 
 SET = RedisTarget(kind="redis", url="redis://one,two")

@@ -1,4 +1,4 @@
-"""What one server of a target has counted between two runs."""
+"""Counters of INFO, and how fast they grew between two runs on one server of a target."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,9 +11,10 @@ from opscheck.core.interval_expectation import OverInterval
 from opscheck.core.intervals import Interval, interval
 from opscheck.core.observation import Observation, Sample
 from opscheck.core.query import Query
+from opscheck.core.remedy import Remedy
 from opscheck.core.units import Graded
-from opscheck.systems.redis.queries.info import ServerInfo
-from opscheck.systems.redis.readings.servers import Server
+from opscheck.systems.redis.info import ServerInfo
+from opscheck.systems.redis.servers import Server
 
 _MINUTE = 60.0
 _COUNTERS = (
@@ -53,8 +54,8 @@ class Rate:
     """What is measured."""
     counter: str
     """The counter, as INFO calls it."""
-    fact: str
-    """The fact that names the server in a finding."""
+    remedy: Remedy
+    """What to do where it grows too fast."""
 
 
 def grade_rate(
@@ -67,7 +68,8 @@ def grade_rate(
         limit,
         subject=server.address,
         detail=over.text,
-        facts={rate.fact: server.address},
+        remedies=[rate.remedy],
+        facts={"server": server.address},
     )
 
 

@@ -1,1 +1,0 @@
-"""What can be asked of a Redis or Valkey server, a module per kind of question."""

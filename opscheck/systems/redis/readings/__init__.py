@@ -1,1 +1,0 @@
-"""What the answers of Redis and Valkey servers mean, a module per field of work."""

@@ -1,0 +1,238 @@
+"""The servers of a target: what each of them is asked and answers, or why it does not, and in which state it is."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from opscheck.core.expectation import Expectation
+from opscheck.core.findings import Observe
+from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
+from opscheck.core.query import Permission, Query
+from opscheck.systems.redis.target import RedisTarget
+
+A = TypeVar("A")
+V = TypeVar("V")
+
+
+@dataclass(frozen=True)
+class AclCommand(Permission):
+    """A command that the server's access list must allow, in lower case, such as `ping` or `slowlog|get`."""
+
+    command: str
+
+    @property
+    def risk(self) -> str:
+        """CONFIG GET cannot be allowed for one setting alone."""
+        return "it shows every setting, passwords among them" if self.command == "config|get" else ""
+
+
+@dataclass(frozen=True)
+class SentinelCommand(Permission):
+    """A command that the access list of the sentinels must allow."""
+
+    command: str
+
+    def text(self) -> str:
+        """For people."""
+        return f"{self.command} at the sentinels"
+
+
+def acl_rule(user: str, commands: Iterable[str]) -> str:
+    """What an administrator types so that `user` may run these commands and nothing else; no keys, no channels."""
+    allowed = " ".join(f"+{command}" for command in sorted(set(commands)))
+    return f"ACL SETUSER {user} on >PASSWORD resetkeys resetchannels -@all {allowed}".rstrip()
+
+
+class Refusal(StrEnum):
+    """Why a server that is there does not do what it is asked."""
+
+    LOADING = "LOADING"
+    """It reads its data set from disk."""
+    MISCONF = "MISCONF"
+    """Its last snapshot failed, so it takes no writes."""
+    MASTERDOWN = "MASTERDOWN"
+    """It is a replica that has lost its primary, and may not serve stale data. Before Redis 7 it says PONG."""
+    CLUSTERDOWN = "CLUSTERDOWN"
+    """Its cluster does not serve."""
+    BUSY = "BUSY"
+    """A script or function runs and blocks everybody."""
+    MAX_CLIENTS = "MAX_CLIENTS"
+    """It has as many clients as it may have."""
+    OTHER = "OTHER"
+    """Another error; its text tells."""
+
+
+@dataclass(frozen=True)
+class State:
+    """A state in which a server refuses to work."""
+
+    observed: str
+    meaning: str
+
+
+STATES: Mapping[Refusal, State] = {
+    Refusal.LOADING: State(
+        "it is loading its data set from disk",
+        "it started a moment ago, or was restarted; this ends by itself, and until then nobody is served",
+    ),
+    Refusal.MISCONF: State(
+        "it takes no writes, because its last snapshot failed",
+        "what was written since then would be lost with the process: look at its disk and its log first",
+    ),
+    Refusal.MASTERDOWN: State(
+        "it is a replica without its primary, and may not serve stale data",
+        "either the primary is down or the network between them; this replica itself is well",
+    ),
+    Refusal.CLUSTERDOWN: State(
+        "its cluster is down",
+        "some hash slots have no primary; the nodes that are gone must come back or be replaced",
+    ),
+    Refusal.BUSY: State(
+        "a script blocks it",
+        "nobody else is served until the script ends or is killed",
+    ),
+    Refusal.MAX_CLIENTS: State(
+        "it has as many clients as it may have",
+        "somebody leaks connections, or `maxclients` or the limit of open files is too low",
+    ),
+    Refusal.OTHER: State("it answers with an error", "the server's own words are all that is known"),
+}
+
+
+class Reply(msgspec.Struct, Generic[A], frozen=True, kw_only=True):
+    """What one server said: an answer, a refusal, or the problem in its place."""
+
+    node: str
+    """The server, as host:port or the path of its socket."""
+    answer: A | None = None
+    refusal: Refusal | None = None
+    error: str = ""
+    """The server's own words when it refused."""
+    problem: Problem | None = None
+
+
+class Replies(msgspec.Struct, Generic[A], frozen=True, kw_only=True):
+    """What each server of a target said, in their order. There is always one."""
+
+    nodes: tuple[Reply[A], ...]
+
+    @property
+    def epoch(self) -> str:
+        """Nothing: each server counts for itself, and its own answer says since when."""
+        return ""
+
+
+@dataclass(frozen=True)
+class RedisQuery(Query[A], Generic[A]):
+    """A question that every server of a target is asked."""
+
+    finds: str = ""
+    """How servers are found that the target does not name, as `RedisTarget.finds`; empty where none are."""
+
+    def commands(self) -> tuple[str, ...]:
+        """The commands that ask it, as access lists call them."""
+        return ()
+
+    def permissions(self) -> tuple[Permission, ...]:
+        """Those commands, and what finds the servers. AUTH needs no permission."""
+        found = DISCOVERY.get(self.finds, ())
+        return (*(AclCommand(command) for command in self.commands()), *found)
+
+
+DISCOVERY: Mapping[str, tuple[Permission, ...]] = {
+    "cluster": (AclCommand("cluster|nodes"),),
+    "replicas": (AclCommand("info"),),
+    "sentinel": (SentinelCommand("sentinel|get-master-addr-by-name"),),
+    "sentinel, replicas": (
+        SentinelCommand("sentinel|get-master-addr-by-name"),
+        SentinelCommand("sentinel|replicas"),
+    ),
+}
+"""What must be allowed to find servers, by how they are found."""
+
+
+class OfServers(Expectation):
+    """Asks the servers of a target."""
+
+    target: RedisTarget
+    """The server, or the servers of one set or cluster; each of them is judged."""
+
+
+@dataclass(frozen=True)
+class Server(Generic[A]):
+    """One server of a target, and what it was asked."""
+
+    address: str
+    """Its URL without credentials, as redis-cli takes it."""
+    query: RedisQuery[Replies[A]]
+    reply: Reply[A]
+    of_several: bool = False
+    """Whether the target has others, so that its URL does not lead to this one."""
+
+    @property
+    def answer(self) -> A:
+        """What it answered. Raises CouldNotObserve where it did not."""
+        if self.reply.answer is None:
+            raise self.unknown(_of_one(self.reply.problem) if self.reply.problem else _refusal(self.reply))
+        return self.reply.answer
+
+    def known(self, value: V | None, name: str) -> V:
+        """A value that the judgement needs. Raises CouldNotObserve where the server does not say it."""
+        if value is None:
+            raise self.unsaid(name)
+        return value
+
+    def unsaid(self, name: str) -> CouldNotObserve:
+        """The server does not say what is called `name`."""
+        text = f"{self.reply.node} does not say {name}"
+        advice = "its version does not know it, or the service that runs it hides it; a sentinel knows little else"
+        return self.unknown(Problem(kind=ProblemKind.UNSUPPORTED, text=text, advice=advice))
+
+    def unknown(self, problem: Problem) -> CouldNotObserve:
+        """What to raise where this server cannot be judged."""
+        return CouldNotObserve(self.query, problem)
+
+
+def each_server(
+    expectation: OfServers,
+    query: RedisQuery[Replies[A]],
+    observe: Observe,
+    judge: Callable[[Server[A]], None],
+) -> None:
+    """Judge every server, also when another cannot be judged. Raises the first CouldNotObserve at the end."""
+    run_each(judge, servers(expectation, query, observe(query)))
+
+
+def servers(expectation: OfServers, query: RedisQuery[Replies[A]], replies: Replies[A]) -> list[Server[A]]:
+    """What was said, with the address of each server."""
+    target = expectation.target
+    several = not target.is_one_server
+    return [Server(target.address_of(reply.node), query, reply, several) for reply in replies.nodes]
+
+
+def run_each(judge: Callable[[V], None], subjects: Iterable[V]) -> None:
+    """Judge each subject, also when another cannot be judged. Raises the first CouldNotObserve at the end."""
+    missing: list[CouldNotObserve] = []
+    for subject in subjects:
+        try:
+            judge(subject)
+        except CouldNotObserve as error:
+            missing.append(error)
+    if missing:
+        raise missing[0]
+
+
+def _of_one(problem: Problem) -> Problem:
+    # The target is down when all of its servers are, and then none of them is judged.
+    return msgspec.structs.replace(problem, target_down=False)
+
+
+def _refusal(reply: Reply[Any]) -> Problem:
+    if reply.refusal is None:
+        return Problem(kind=ProblemKind.UNREADABLE, text=f"{reply.node} said nothing")
+    state = STATES[reply.refusal]
+    text = f"{reply.node} does not answer: {state.observed} ({reply.error})"
+    return Problem(kind=ProblemKind.UNSUPPORTED, text=text, advice=state.meaning)
