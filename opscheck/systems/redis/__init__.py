@@ -15,12 +15,12 @@ SYSTEM = System(
         ),
     },
     expectations={
-        "redis.cache": "opscheck.systems.redis.expectations.cache:RedisCache",
-        "redis.clients": "opscheck.systems.redis.expectations.clients:RedisClients",
-        "redis.memory": "opscheck.systems.redis.expectations.memory:RedisMemory",
-        "redis.persistence": "opscheck.systems.redis.expectations.persistence:RedisPersistence",
-        "redis.ping": "opscheck.systems.redis.expectations.ping:RedisPong",
-        "redis.replication": "opscheck.systems.redis.expectations.replication:RedisReplication",
+        "redis.cache": "opscheck.systems.redis.cache:RedisCache",
+        "redis.clients": "opscheck.systems.redis.clients:RedisClients",
+        "redis.memory": "opscheck.systems.redis.memory:RedisMemory",
+        "redis.persistence": "opscheck.systems.redis.persistence:RedisPersistence",
+        "redis.ping": "opscheck.systems.redis.ping:RedisPong",
+        "redis.replication": "opscheck.systems.redis.replication:RedisReplication",
     },
     checks=bundled("checks") / "redis",
 )
