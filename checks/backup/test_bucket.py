@@ -17,7 +17,7 @@ from opscheck.systems.backup.readings.lifecycle import (
     upload_deletions,
 )
 from opscheck.systems.backup.readings.stores import named
-from opscheck.systems.stores.queries.bucket import (
+from opscheck.systems.stores.bucket import (
     ReadEncryption,
     ReadLifecycle,
     ReadObjectLock,

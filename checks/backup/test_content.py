@@ -25,9 +25,9 @@ from opscheck.systems.backup.readings.content import (
 )
 from opscheck.systems.backup.readings.objects import begun_ahead, seen_instead
 from opscheck.systems.backup.readings.stores import address_of
-from opscheck.systems.stores.queries.content import Checksum, Content
-from opscheck.systems.stores.queries.listing import ListBackups
-from opscheck.systems.stores.queries.manifest import ManifestValue
+from opscheck.systems.stores.content import Content
+from opscheck.systems.stores.listing import ListBackups
+from opscheck.systems.stores.sidecar_files import Checksum, ManifestValue
 
 
 def test_the_newest_backup_is_whole(expectation: BackupContent, observe: Observe, findings: Findings) -> None:

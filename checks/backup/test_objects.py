@@ -35,7 +35,7 @@ from opscheck.systems.backup.readings.objects import (
     too_few,
 )
 from opscheck.systems.backup.readings.stores import address_of
-from opscheck.systems.stores.queries.listing import ListBackups
+from opscheck.systems.stores.listing import ListBackups
 
 
 def test_there_is_a_backup_that_is_young_and_large_enough(

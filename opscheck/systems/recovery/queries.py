@@ -9,8 +9,8 @@ import msgspec
 from opscheck.core.query import Permission, Query, Timestamp
 from opscheck.core.units import format_duration
 from opscheck.systems.postgres.grants import MakeDatabases
-from opscheck.systems.stores.queries.names import name_template
-from opscheck.systems.stores.queries.permissions import S3Action
+from opscheck.systems.stores.names import name_template
+from opscheck.systems.stores.target import S3Action
 
 DRILL_SCHEMA = "opscheck.drill/v1"
 """What the document of a drill calls itself."""

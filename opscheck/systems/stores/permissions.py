@@ -5,8 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from opscheck.core.query import Permission
-from opscheck.systems.stores.queries.permissions import S3Action
-from opscheck.systems.stores.target import S3Target
+from opscheck.systems.stores.target import S3Action, S3Target
 
 _PREFIXED = {"s3:ListBucket", "s3:ListBucketVersions"}
 """Actions on the bucket whose requests name a prefix."""

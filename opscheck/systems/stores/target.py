@@ -1,10 +1,12 @@
-"""Stores of backups: S3 buckets and folders."""
+"""Stores of backups: S3 buckets and folders, and the permissions that reading them takes."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from pydantic import field_validator
 from pydantic_core import PydanticCustomError
 
+from opscheck.core.query import Permission
 from opscheck.core.remedy import Fact
 from opscheck.core.target import REFERENCE, Target
 
@@ -67,3 +69,19 @@ class FolderTarget(StoreTarget, kind="folder"):
         if not path.startswith("/") and not REFERENCE.match(path):
             raise PydanticCustomError("path_not_absolute", "an absolute path, such as /mnt/backups")
         return path
+
+
+@dataclass(frozen=True)
+class S3Action(Permission):
+    """One action of IAM, on the bucket or on the objects under `prefix` of it."""
+
+    action: str
+    prefix: str = ""
+    on_objects: bool = False
+    """True for an action on objects, as s3:GetObject is; else it is one on the bucket."""
+
+    def text(self) -> str:
+        """As a person says it: `s3:GetObject on database/*`."""
+        if self.on_objects:
+            return f"{self.action} on {self.prefix}*"
+        return f"{self.action} under {self.prefix}" if self.prefix else f"{self.action} on the bucket"

@@ -10,7 +10,7 @@ from opscheck.core.record import Finding
 from opscheck.core.templates import expectation_facts, render
 from opscheck.core.units import Severity
 from opscheck.systems.backup.expectations.objects import BackupObjects
-from opscheck.systems.stores.queries.listing import Listing, StoredBackup
+from opscheck.systems.stores.listing import Listing, StoredBackup
 from opscheck.testing import NOON, expect, judge
 from tests.servers.s3 import Place
 

@@ -10,7 +10,7 @@ from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.templates import expectation_facts, render
 from opscheck.core.units import Severity
 from opscheck.systems.backup.expectations.bucket import BackupBucket
-from opscheck.systems.stores.queries.bucket import (
+from opscheck.systems.stores.bucket import (
     Encryption,
     Lifecycle,
     LifecycleRule,

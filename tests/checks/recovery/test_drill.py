@@ -22,7 +22,7 @@ from opscheck.systems.recovery.queries import (
     Failure,
     Phase,
 )
-from opscheck.systems.stores.queries.listing import ListBackups, Listing, StoredBackup
+from opscheck.systems.stores.listing import ListBackups, Listing, StoredBackup
 from opscheck.systems.stores.target import FolderTarget, S3Target
 from opscheck.testing import NOON, expect, judge
 

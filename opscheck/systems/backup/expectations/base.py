@@ -12,8 +12,8 @@ from opscheck.core.expectation import Expectation
 from opscheck.core.query import Query
 from opscheck.core.time_zones import TimeZone
 from opscheck.systems.backup.expectations.series import Answer, Reading, Series, series_in
-from opscheck.systems.stores.queries.listing import ListBackups
-from opscheck.systems.stores.queries.names import SERIES, NameTemplate, name_template
+from opscheck.systems.stores.listing import ListBackups
+from opscheck.systems.stores.names import SERIES, NameTemplate, name_template
 from opscheck.systems.stores.target import StoreTarget
 
 _DAY_S = 86400.0

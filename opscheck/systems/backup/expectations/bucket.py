@@ -11,7 +11,7 @@ from opscheck.core.query import Query
 from opscheck.core.units import Duration, Graded, GradedMinimum, Severity
 from opscheck.systems.backup.expectations.buckets import aws, of_bucket, of_other_places
 from opscheck.systems.postgres.setting_rules import Asked
-from opscheck.systems.stores.queries.bucket import (
+from opscheck.systems.stores.bucket import (
     BucketQuery,
     ReadEncryption,
     ReadLifecycle,

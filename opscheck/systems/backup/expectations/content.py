@@ -10,7 +10,6 @@ from opscheck.core.json_paths import JsonPath
 from opscheck.core.query import Query
 from opscheck.core.units import ByteSize, Duration, Timeout
 from opscheck.systems.backup.expectations.base import OfSeries
-from opscheck.systems.backup.expectations.beside import KEY, KeyBeside
 from opscheck.systems.backup.expectations.buckets import of_other_places
 from opscheck.systems.backup.expectations.content_remedies import (
     FACTS,
@@ -22,8 +21,8 @@ from opscheck.systems.backup.expectations.content_remedies import (
     packers_of,
 )
 from opscheck.systems.backup.expectations.series import Backup
-from opscheck.systems.stores.queries.content import ANY, ReadChecksum, ReadContent, ReadEnds
-from opscheck.systems.stores.queries.manifest import ReadManifest
+from opscheck.systems.stores.content import ANY, ReadContent, ReadEnds
+from opscheck.systems.stores.sidecar_files import KEY, KeyBeside, ReadChecksum, ReadManifest
 from opscheck.systems.stores.target import S3Target
 
 _WITHIN = Duration.parse("1h")

@@ -13,11 +13,10 @@ from opscheck.core.observation import Problem, ProblemKind
 from opscheck.core.query import Query
 from opscheck.core.units import Duration, Graded, GradedMinimum, Percentage, PositiveCount, Severity
 from opscheck.systems.backup.expectations.base import OfSeries
-from opscheck.systems.backup.expectations.beside import KEY, KeyBeside
 from opscheck.systems.backup.expectations.buckets import aws, of_bucket, of_other_places
 from opscheck.systems.backup.expectations.series import Series
-from opscheck.systems.stores.queries.manifest import ReadManifest
-from opscheck.systems.stores.queries.uploads import ListUploads
+from opscheck.systems.stores.listing import ListUploads
+from opscheck.systems.stores.sidecar_files import KEY, KeyBeside, ReadManifest
 from opscheck.systems.stores.target import S3Target
 
 _MOST_MANIFESTS = 3

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 
-from opscheck.systems.stores.queries.listing import ListBackups, Listing, StoredBackup
-from opscheck.systems.stores.queries.names import name_template
+from opscheck.systems.stores.listing import ListBackups, Listing, StoredBackup
+from opscheck.systems.stores.names import name_template
 
 _EXACT = timedelta(seconds=1)
 _UPLOADED_WITHIN = timedelta(hours=6)

@@ -12,9 +12,9 @@ from opscheck.systems.backup.expectations.content_remedies import packed, packed
 from opscheck.systems.backup.expectations.series import Backup, Series
 from opscheck.systems.backup.readings.stores import address_of
 from opscheck.systems.kubernetes.batch import rerun_facts
-from opscheck.systems.stores.queries.content import EMPTY, TOO_LARGE, Checksum, Content, Flaw
-from opscheck.systems.stores.queries.manifest import ManifestValue
-from opscheck.systems.stores.queries.names import name_template
+from opscheck.systems.stores.content import EMPTY, TOO_LARGE, Content, Flaw
+from opscheck.systems.stores.names import name_template
+from opscheck.systems.stores.sidecar_files import Checksum, ManifestValue
 from opscheck.systems.stores.target import FolderTarget
 
 _HOLDS = {"dump": "a whole PostgreSQL dump", "tar": "a whole tar", "any": "whole, and not empty"}

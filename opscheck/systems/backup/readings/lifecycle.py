@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, time
 from opscheck.core.units import Duration
 from opscheck.systems.backup.expectations.bucket import BackupBucket
 from opscheck.systems.backup.readings.objects import ARCHIVES
-from opscheck.systems.stores.queries.bucket import Lifecycle, LifecycleRule
+from opscheck.systems.stores.bucket import Lifecycle, LifecycleRule
 
 _DAY_S = 86400.0
 

@@ -4,7 +4,7 @@ from opscheck.systems.backup.expectations.buckets import named
 from opscheck.systems.backup.expectations.objects import BackupObjects
 from opscheck.systems.backup.readings.stores import address_of
 from opscheck.systems.kubernetes.batch import rerun_facts as job_facts
-from opscheck.systems.stores.queries.uploads import Upload
+from opscheck.systems.stores.listing import Upload
 from opscheck.systems.stores.target import FolderTarget
 
 

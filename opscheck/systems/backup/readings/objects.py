@@ -12,8 +12,8 @@ from opscheck.core.observation import Problem, ProblemKind
 from opscheck.core.units import Percentage, format_bytes, format_duration
 from opscheck.systems.backup.expectations.objects import BackupObjects
 from opscheck.systems.backup.expectations.series import Backup, Series
-from opscheck.systems.stores.queries.listing import StoredBackup
-from opscheck.systems.stores.queries.manifest import ManifestValue
+from opscheck.systems.stores.listing import StoredBackup
+from opscheck.systems.stores.sidecar_files import ManifestValue
 
 ARCHIVES = {"GLACIER", "DEEP_ARCHIVE", "Archive", "ColdArchive", "DeepColdArchive"}
 """Storage classes whose objects must be restored before they can be read, of AWS and of Alibaba."""

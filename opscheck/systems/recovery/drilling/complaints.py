@@ -43,7 +43,7 @@ _MISSING = (
     # A newer pg_dump or pg_restore begins with settings that an older server does not know.
     (re.compile(r'^unrecognized configuration parameter "(.+?)"$'), "setting {}"),
 )
-_TELLABLE = re.compile(
+_SAFE_MESSAGES = re.compile(
     r"""
       ^(?:[\w ]+) \ "[^"]*" (?:\ of\ relation\ "[^"]*")? \ (?:does\ not\ exist|already\ exists)$
     | ^(?:function|type|operator|language|schema|aggregate|cast)\ [^'"]* \ (?:does\ not\ exist|already\ exists)$
@@ -76,7 +76,7 @@ _UNPACKS_NOT = re.compile(r"this build does not support|cannot restore from comp
 _NO_ROOM = ("53100", "53200")
 _MORE_ROOM = "set TMPDIR to a place with more room, and say with `disk` how much it takes"
 _LONGEST = 200
-_NOT_UNDERSTOOD = "the scratch server complains in another language than English, so that nobody knows of what"
+_NOT_UNDERSTOOD = "the scratch server is_error_message in another language than English, so that nobody knows of what"
 _ENGLISH = "ALTER ROLE … SET lc_messages = 'C' for the role of the scratch server's dsn, as a superuser"
 _ITS_LACK = "the scratch server lacks, so that they are not restored"
 _MAKE_IT = "make on the scratch server what rows name: roles come from pg_dumpall --roles-only"
@@ -150,7 +150,7 @@ def _rows_lack(where: str) -> ProbeError:
 
 def told(message: str, sqlstate: str = "") -> str:
     """What may be told of a message of the server."""
-    found = _TELLABLE.match(message)
+    found = _SAFE_MESSAGES.match(message)
     text = found[0] if found is not None else _condition(sqlstate)
     return text[:_LONGEST] + (f" (SQLSTATE {sqlstate})" if sqlstate else "")
 

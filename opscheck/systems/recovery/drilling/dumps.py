@@ -9,9 +9,9 @@ from opscheck.core.units import format_bytes
 from opscheck.systems.recovery.drilling.failing import Failed
 from opscheck.systems.recovery.drilling.unpacking import head
 from opscheck.systems.recovery.queries import BROKEN, EMPTY
-from opscheck.systems.stores.archives import plain, postgres
-from opscheck.systems.stores.archives.kinds import HEAD, kind_of
-from opscheck.systems.stores.archives.packings import Packing
+from opscheck.systems.stores.archives import pg_dump, plain
+from opscheck.systems.stores.archives.compression import Compression
+from opscheck.systems.stores.archives.formats import HEAD, kind_of
 from opscheck.systems.stores.archives.stream import Broken
 from opscheck.systems.stores.archives.tar import BLOCK
 
@@ -29,7 +29,7 @@ class Dump:
 
     path: Path
     format: str
-    packing: Packing | None = None
+    packing: Compression | None = None
     version: str = ""
     """That of the server that was dumped; empty where it is not told."""
     encoding: str = _USUAL_ENCODING
@@ -75,7 +75,7 @@ def _restorable(first: bytes, key: str) -> str:
     kind = kind_of(first)
     if kind.format in {CUSTOM, TAR, PLAIN}:
         return kind.format
-    if kind.complains:
+    if kind.is_error_message:
         raise Failed(BROKEN, "it is an error message of pg_dump, and no dump")
     if kind.format == "empty":
         raise Failed(EMPTY, "nothing is in it: whoever made it failed, and nobody noticed")
@@ -97,6 +97,6 @@ def _version(first: bytes) -> str:
     if kind_of(first).format == PLAIN:
         return plain.versions(first)[0]
     try:
-        return postgres.header_of(first[BLOCK:] if kind_of(first).format == TAR else first).dumped_from
+        return pg_dump.header_of(first[BLOCK:] if kind_of(first).format == TAR else first).dumped_from
     except Broken:
         return ""

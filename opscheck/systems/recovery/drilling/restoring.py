@@ -16,7 +16,7 @@ from opscheck.systems.recovery.drilling.programs import SERVICE
 from opscheck.systems.recovery.drilling.server import Scratch
 from opscheck.systems.recovery.drilling.unpacking import pieces
 from opscheck.systems.recovery.queries import BROKEN, NEWER, REFUSED
-from opscheck.systems.stores.archives.kinds import HEAD
+from opscheck.systems.stores.archives.formats import HEAD
 from opscheck.systems.stores.archives.plain import TAIL, has_footer, without_footer
 from opscheck.systems.stores.archives.stream import Broken
 from opscheck.systems.stores.archives.tar import TarWalk

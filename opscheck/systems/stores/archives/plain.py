@@ -1,14 +1,14 @@
-"""Plain dumps: SQL as pg_dump and pg_dumpall write it, which begins and ends with a comment that says so."""
+"""Plain dumps: SQL from pg_dump and pg_dumpall, which begins and ends with a comment."""
 
 import re
 
 from opscheck.systems.stores.archives.stream import Broken
 
 TAIL = 2**13
-"""How many bytes at the end its last lines are looked for in."""
+"""How many last bytes the footer is searched in."""
 
 _LAST_LINES = 12
-"""Since the releases of August 2025 what restricts psql is taken back after the footer."""
+"""Since the releases of August 2025 `\\unrestrict` follows the footer."""
 _BEGINS = b"-- PostgreSQL database "
 _KINDS = {"plain": b"dump", "cluster": b"cluster dump"}
 _COMPLETE = b" complete"
@@ -20,7 +20,7 @@ _LONGEST_MARK = len(b"\n-- PostgreSQL database cluster dump complete")
 
 
 def plain_format(first: bytes) -> str:
-    """`plain` of one database, `cluster` of pg_dumpall; empty where it is neither."""
+    """`plain` for one database, `cluster` for pg_dumpall; empty for neither."""
     found = _HEADER.search(first)
     if found is None:
         return ""
@@ -28,63 +28,63 @@ def plain_format(first: bytes) -> str:
 
 
 def versions(first: bytes) -> tuple[str, str]:
-    """The versions of the server and of pg_dump, empty where it does not say."""
+    """The versions of the server and of pg_dump; empty where missing."""
     from_, by = _FROM.search(first), _BY.search(first)
     return (from_[1].decode() if from_ else ""), (by[1].decode() if by else "")
 
 
 def has_footer(last: bytes, format_: str) -> bool:
-    """Whether one of the last lines says that the dump is complete."""
+    """Whether one of the last lines marks the dump as complete."""
     wanted = footer(format_)
     return any(line.strip() == wanted for line in last.splitlines()[-_LAST_LINES:])
 
 
 def footer(format_: str) -> bytes:
-    """The line that a whole dump ends with."""
+    """The last line of a complete dump."""
     return _BEGINS + _KINDS[format_] + _COMPLETE
 
 
 def without_footer(format_: str) -> Broken:
-    """What is wrong with a dump that lacks its footer."""
+    """The error for a dump without its footer."""
     return Broken(f"it ends without `{footer(format_).decode()}`", cut_off=True)
 
 
 class PlainScan:
-    """Takes a plain dump in pieces of any size. `end` raises Broken where it is not complete."""
+    """Reads a plain dump in pieces of any size. `end` raises Broken where it is not complete."""
 
     def __init__(self, format_: str) -> None:
         self._format = format_
         self._tail = b""
-        self._begun = 0
-        self._complete = 0
-        self._marks_to = b""
+        self._headers = 0
+        self._footers = 0
+        self._rest = b""
 
     def feed(self, piece: bytes) -> None:
-        """Go on."""
+        """Read the next piece."""
         self._count(piece)
         self._tail = piece[-TAIL:] if len(piece) >= TAIL else (self._tail + piece)[-TAIL:]
 
     def end(self) -> None:
-        """Nothing comes any more."""
-        self._count_in(self._marks_to + b"\n", len(self._marks_to) + 1)
+        """Finish. Raises Broken."""
+        self._count_in(self._rest + b"\n", len(self._rest) + 1)
         if not has_footer(self._tail, self._format):
             raise without_footer(self._format)
-        if self._begun > self._complete:
-            left = self._begun - self._complete
-            raise Broken(f"{left} of the {self._begun} dumps in it never ends: the next begins before", cut_off=True)
+        if self._headers > self._footers:
+            left = self._headers - self._footers
+            raise Broken(f"{left} of the {self._headers} dumps in it never ends: the next begins before", cut_off=True)
 
     def _count(self, piece: bytes) -> None:
-        """Count what begins and ends; a mark that may go on in the next piece waits for it."""
-        text = self._marks_to + piece
+        """Count headers and footers; one that may continue in the next piece waits for it."""
+        text = self._rest + piece
         sure = max(0, len(text) - _LONGEST_MARK)
         self._count_in(text, sure)
-        self._marks_to = text[sure:]
+        self._rest = text[sure:]
 
     def _count_in(self, text: bytes, to: int) -> None:
-        """Count those that begin before `to`."""
+        """Count those that start before `to`."""
         if b"\n" + _BEGINS not in text:
             return
         for found in _MARK.finditer(text):
             if found.start() < to:
-                self._complete += found[1] is not None
-                self._begun += found[1] is None
+                self._footers += found[1] is not None
+                self._headers += found[1] is None

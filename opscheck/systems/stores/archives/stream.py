@@ -1,4 +1,4 @@
-"""A stream of bytes in pieces, of which one can look at the beginning before it is read."""
+"""A stream of bytes in pieces, whose first bytes can be read ahead."""
 
 from collections.abc import Iterable, Iterator
 
@@ -7,17 +7,17 @@ PIECE = 2**20
 
 
 class Broken(Exception):  # noqa: N818 - a statement reads better in a report than a noun
-    """The bytes are not what they should be. The text says how, and quotes none of them."""
+    """The bytes are damaged or cut off. The text says how, and quotes none of them."""
 
     def __init__(self, text: str, *, cut_off: bool = False) -> None:
         super().__init__(text)
         self.text = text
         self.cut_off = cut_off
-        """Whether they end too early, and are right as far as they go."""
+        """Whether they end too early and are valid up to there."""
 
 
 class NeedsMore(Exception):  # noqa: N818 - as above
-    """To read on takes more memory than it is worth; nothing is known to be wrong."""
+    """Reading on takes too much memory; no fault is known."""
 
 
 class Stream:
@@ -28,7 +28,7 @@ class Stream:
         self._ahead = bytearray()
 
     def peek(self, size: int) -> bytes:
-        """The first `size` bytes that were not read yet, fewer where it ends before; they are still read later."""
+        """The next `size` bytes, or fewer at the end, without consuming them."""
         while len(self._ahead) < size:
             piece = next(self._pieces, None)
             if piece is None:

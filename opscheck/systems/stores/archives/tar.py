@@ -1,4 +1,4 @@
-"""Walking through a tar as it comes: whether each file in it is whole, and its end is there."""
+"""Reading a tar as a stream: whether each file in it is complete, and the end marker is there."""
 
 from dataclasses import dataclass
 
@@ -6,9 +6,9 @@ from opscheck.systems.stores.archives.stream import Broken
 
 BLOCK = 512
 CONTENTS = "toc.dat"
-"""The file in which pg_dump lists what is in a dump in tar or directory format."""
+"""The table of contents of a dump in tar or directory format."""
 END = bytes(2 * BLOCK)
-"""What a tar ends with."""
+"""The end marker of a tar."""
 
 _MAGIC, _MAGIC_AT = b"ustar", 257
 _NAME = slice(0, 100)
@@ -19,38 +19,38 @@ _BASE_256 = 0x80
 
 @dataclass(frozen=True)
 class Member:
-    """One file of a tar, by its header."""
+    """One file of a tar."""
 
     name: str
     size: int
 
 
 def is_tar(first: bytes) -> bool:
-    """Whether these bytes begin with the header of a tar, as tar and pg_dump write it."""
+    """Whether these bytes begin with a header of tar or pg_dump."""
     return first[_MAGIC_AT : _MAGIC_AT + len(_MAGIC)] == _MAGIC and _checksum_fits(first[:BLOCK])
 
 
 def member_of(block: bytes) -> Member:
-    """What a header says. Raises Broken."""
+    """The content of a header. Raises Broken."""
     if not _checksum_fits(block):
         raise Broken("a tar header is damaged")
     return Member(block[_NAME].partition(b"\0")[0].decode("utf-8", "replace"), _number(block[_SIZE]))
 
 
 class TarWalk:
-    """Takes a tar in pieces of any size. `end` raises Broken where it is not whole, `feed` where it is damaged."""
+    """Reads a tar in pieces of any size. `end` raises Broken where it is cut off, `feed` where it is damaged."""
 
     def __init__(self) -> None:
         self.files = 0
-        """How many there were, with folders and links."""
+        """The number of entries, including folders and links."""
         self.has_contents = False
-        """Whether one of them is the list of contents of a dump."""
+        """Whether one of them is the table of contents of a dump."""
         self._header = bytearray()
         self._passing = 0
         self._ends = 0
 
     def feed(self, piece: bytes) -> None:
-        """Walk on."""
+        """Read the next piece."""
         view = memoryview(piece)
         while view and self._ends < 2:  # noqa: PLR2004 - what follows two empty blocks is padding
             if self._passing:
@@ -66,7 +66,7 @@ class TarWalk:
                 self._header.clear()
 
     def end(self) -> None:
-        """Nothing comes any more."""
+        """Finish. Raises Broken."""
         if self._passing:
             raise Broken(f"the last of {self.files} files in the tar is cut off", cut_off=True)
         if self._header or not self._ends:

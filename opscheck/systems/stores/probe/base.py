@@ -1,5 +1,6 @@
-"""What a store can do for its session: list its objects and read them, and nothing else."""
+"""The interface of a store, which lists objects and reads them, and its session."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -27,38 +28,46 @@ class Store(Protocol):
     """A bucket or a folder. Every method raises ProbeError, and ends by `deadline` on the monotonic clock."""
 
     address: str
-    """The store as a person finds it: `s3://bucket`, `/mnt/backups`."""
+    """The store in reports: `s3://bucket`, `/mnt/backups`."""
 
     def pages(
         self, prefix: str, *, after: str = "", versions: bool = False, deadline: float
     ) -> Iterator[tuple[Entry, ...]]:
-        """What is there under `prefix`, by key, from the first key that sorts after `after`; a page per request."""
+        """The objects under `prefix`, sorted by key, from the first key after `after`; a page per request."""
         ...
 
     def size(self, key: str, version: str, *, deadline: float) -> int:
-        """How many bytes the object has. ABSENT where there is none."""
+        """The size of the object in bytes. ABSENT where it does not exist."""
         ...
 
     def open(
         self, key: str, version: str, *, start: int = 0, length: int | None = None, deadline: float
     ) -> AbstractContextManager[Iterator[bytes]]:
-        """The bytes from `start`, in pieces of at most a MiB, to the end or `length` of them. ABSENT: no object."""
+        """The bytes from `start` to the end, or `length` of them, in pieces of at most a MiB. ABSENT: no object."""
         ...
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close all connections."""
         ...
 
 
+_OWN_SHARE = 0.97
+
+
+def deadline_in(timeout_s: float) -> float:
+    """The end of a query on the monotonic clock: a little early, so that the probe reports how far it came."""
+    return time.monotonic() + timeout_s * _OWN_SHARE
+
+
 Reader = Callable[[Any, Any, float], Any]
-"""Answers one kind of query of a store within so many seconds: `read(store, query, timeout_s)`."""
+"""Answers one kind of query of a store: `read(store, query, timeout_s)`."""
 
 READERS: Mapping[str, str] = {
     "stores.backups": "opscheck.systems.stores.probe.listing:read",
-    "stores.ends": "opscheck.systems.stores.probe.ends:read",
-    "stores.checksum": "opscheck.systems.stores.probe.checksum:read",
-    "stores.content": "opscheck.systems.stores.probe.content:read",
-    "stores.manifest": "opscheck.systems.stores.probe.manifest:read",
+    "stores.ends": "opscheck.systems.stores.probe.head_and_tail:read",
+    "stores.checksum": "opscheck.systems.stores.probe.sidecar_files:read_checksum",
+    "stores.content": "opscheck.systems.stores.probe.content:read_content",
+    "stores.manifest": "opscheck.systems.stores.probe.sidecar_files:read_manifest",
 }
 """Readers of every store, by the name of the query; imported when used, since reading contents takes libraries."""
 

@@ -23,7 +23,7 @@ _NOWHERE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
 def open_session(target: FolderTarget, timeout_s: float) -> StoreSession:  # noqa: ARG001 - the gatherer keeps the time
     """Look whether the folder is there. Raises ProbeError with `target_down`."""
     store = FolderStore(target.path)
-    store.look()
+    store.require_access()
     return StoreSession(store)
 
 
@@ -34,7 +34,7 @@ class FolderStore:
         self.address = path
         self._root = Path(path)
 
-    def look(self) -> None:
+    def require_access(self) -> None:
         """Make sure that it is a folder that can be listed. Raises ProbeError with `target_down`."""
         try:
             with os.scandir(self._root) as entries:

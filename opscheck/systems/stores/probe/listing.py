@@ -1,18 +1,16 @@
 """Which backups there are in a store, in as few requests as their names allow."""
 
-import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from opscheck.core.observation import ProbeError
-from opscheck.systems.stores.probe.base import Entry, Store
-from opscheck.systems.stores.queries.listing import ListBackups, Listing, StoredBackup
-from opscheck.systems.stores.queries.names import NameTemplate, name_template
+from opscheck.systems.stores.listing import ListBackups, Listing, StoredBackup
+from opscheck.systems.stores.names import NameTemplate, name_template
+from opscheck.systems.stores.probe.base import Entry, Store, deadline_in
 
-UNFINISHED = (".tmp", ".part", ".partial", ".filepart")
+TEMPORARY_SUFFIXES = (".tmp", ".part", ".partial", ".filepart")
 """How names end of what is being written; it is no backup yet."""
 
-_OWN_SHARE = 0.97  # of the time, so that the probe itself says how far it came
 _DAY_S = 86400.0
 _WIDER = 16  # how many times as far back is looked at next, where there is nothing in the time that was asked for
 _WIDEST_S = 10 * 366 * 86400.0  # beyond that, all of it
@@ -21,7 +19,7 @@ _EXAMPLES, _ELSEWHERE = 3, 5
 
 def read(store: Store, query: ListBackups, timeout_s: float) -> Listing:
     """The answer to `query`. Raises ProbeError."""
-    template, deadline = name_template(query.template), time.monotonic() + timeout_s * _OWN_SHARE
+    template, deadline = name_template(query.template), deadline_in(timeout_s)
     seen = _Seen(template)
     within, now = query.within_s, datetime.now(UTC)
     while True:
@@ -76,7 +74,7 @@ class _Seen:
         return found
 
     def _sort(self, entry: Entry, found: _Found) -> None:
-        if _is_marker(entry) or entry.key.endswith(UNFINISHED):
+        if _is_marker(entry) or entry.key.endswith(TEMPORARY_SUFFIXES):
             return
         found.any = True
         fits = self.template.folder_of(entry.key) if self.template.is_folder else self.template.read(entry.key)

@@ -14,8 +14,8 @@ from typing import IO, Self, cast
 
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.systems.postgres.programs import HOW_TO_GET, VARIABLE, Installation, installations
-from opscheck.systems.stores.archives.examining import Unjudged
-from opscheck.systems.stores.archives.postgres import Header
+from opscheck.systems.stores.archives.inspection import Unjudged
+from opscheck.systems.stores.archives.pg_dump import Header
 from opscheck.systems.stores.archives.stream import Broken
 
 PROGRAM = "pg_restore"
@@ -27,7 +27,7 @@ _F_SETPIPE_SZ = getattr(fcntl, "F_SETPIPE_SZ", None)
 
 # What may be told of what it says: its own words about the archive, of which none quotes what is in it. Each stands
 # for itself, whatever follows it in the line.
-_TELLABLE = re.compile(
+_SAFE_MESSAGES = re.compile(
     r"could not read from input file(: end of file)?"
     r"|could not uncompress data(: (incorrect data check|incorrect header check|invalid [a-z /-]+))?"
     r"|could not (close|open|decompress) data( file)?"
@@ -51,7 +51,7 @@ _TOO_NEW = re.compile(r"unsupported version \(([\d.]+)\) in file header")
 _BUILT_WITHOUT = re.compile(r"(?:build does not support compression with|compression not supported in this)( \w+)?")
 
 
-def chosen(header: Header | None) -> Installation:
+def newest_program(header: Header | None) -> Installation:
     """The newest pg_restore of this machine. Raises Unjudged where there is none, or none that can read the archive."""
     found = installations(PROGRAM)
     if not found:
@@ -165,10 +165,10 @@ class PgRestore:
         except subprocess.TimeoutExpired:
             raise ProbeError(ProblemKind.LATE, f"{self.name} did not end in time", "raise `within`") from None
         if status:
-            raise complaint(self.name, self._said.decode("utf-8", "replace"), status)
+            raise error_of(self.name, self._said.decode("utf-8", "replace"), status)
 
 
-def complaint(name: str, said: str, status: int) -> Broken | Unjudged:
+def error_of(name: str, said: str, status: int) -> Broken | Unjudged:
     """What it means that it ended so, in words that quote nothing of the archive."""
     last = _last_error(said)
     if (found := _TOO_NEW.search(last)) is not None:
@@ -184,7 +184,7 @@ def complaint(name: str, said: str, status: int) -> Broken | Unjudged:
         )
     if status < 0:
         return Unjudged(f"{name} was ended by signal {signal.Signals(-status).name}", "is there enough memory?")
-    told = _TELLABLE.search(last)
+    told = _SAFE_MESSAGES.search(last)
     if told is None:
         return Broken(f"{name} cannot read it, and says why in words that may quote rows")
     return Broken(f"{name}: {told[0]}", cut_off="end of file" in told[0] or "short" in told[0])

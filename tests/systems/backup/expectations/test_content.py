@@ -5,8 +5,8 @@ from pydantic import ValidationError
 
 from opscheck.core.templates import known_names, malformed, placeholders
 from opscheck.systems.backup.expectations.content import BackupContent
-from opscheck.systems.stores.queries.content import ReadChecksum, ReadContent, ReadEnds
-from opscheck.systems.stores.queries.manifest import ReadManifest
+from opscheck.systems.stores.content import ReadContent, ReadEnds
+from opscheck.systems.stores.sidecar_files import ReadChecksum, ReadManifest
 from opscheck.systems.stores.target import FolderTarget, S3Target
 from opscheck.testing import expect
 

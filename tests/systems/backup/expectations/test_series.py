@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from opscheck import S3Target
 from opscheck.systems.backup.expectations.base import OfSeries
-from opscheck.systems.stores.queries.listing import Listing, StoredBackup
+from opscheck.systems.stores.listing import Listing, StoredBackup
 from opscheck.testing import NOON, expect
 
 TARGET = S3Target(kind="s3", bucket="backups")

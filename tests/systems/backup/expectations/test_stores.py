@@ -9,9 +9,8 @@ from opscheck import FolderTarget, S3Target
 from opscheck.core.units import Severity
 from opscheck.systems.backup.expectations.bucket import BackupBucket
 from opscheck.systems.backup.expectations.objects import BackupObjects
-from opscheck.systems.stores.queries.listing import ListBackups, Listing
-from opscheck.systems.stores.queries.manifest import ReadManifest
-from opscheck.systems.stores.queries.uploads import ListUploads
+from opscheck.systems.stores.listing import ListBackups, Listing, ListUploads
+from opscheck.systems.stores.sidecar_files import ReadManifest
 from opscheck.testing import expect
 
 BUCKET = S3Target(kind="s3", bucket="backups")

@@ -16,9 +16,9 @@ from opscheck.systems.backup.readings.content import (
     recorded_sum,
     what_it_is,
 )
-from opscheck.systems.stores.queries.content import Checksum, Content, DumpHeader, Flaw
-from opscheck.systems.stores.queries.listing import ListBackups, Listing, StoredBackup
-from opscheck.systems.stores.queries.manifest import ManifestValue
+from opscheck.systems.stores.content import Content, DumpHeader, Flaw
+from opscheck.systems.stores.listing import ListBackups, Listing, StoredBackup
+from opscheck.systems.stores.sidecar_files import Checksum, ManifestValue
 from opscheck.systems.stores.target import FolderTarget, S3Target
 from opscheck.testing import expect
 

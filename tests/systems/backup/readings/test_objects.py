@@ -10,8 +10,8 @@ from opscheck import S3Target
 from opscheck.systems.backup.expectations.objects import BackupObjects
 from opscheck.systems.backup.expectations.series import Backup, Series
 from opscheck.systems.backup.readings.objects import compared, dated, deleted_on_top, empty_size, kept, seen_instead
-from opscheck.systems.stores.queries.listing import ListBackups, Listing, StoredBackup
-from opscheck.systems.stores.queries.manifest import ManifestValue
+from opscheck.systems.stores.listing import ListBackups, Listing, StoredBackup
+from opscheck.systems.stores.sidecar_files import ManifestValue
 from opscheck.testing import NOON, expect
 
 QUERY = ListBackups("target", "db/*.dump")

@@ -10,7 +10,7 @@ from opscheck.systems.recovery.expectations.drill import RestoreDrill
 from opscheck.systems.recovery.expectations.drilled import Drilled
 from opscheck.systems.recovery.queries import DRILLS, LastDrill, PerformDrill
 from opscheck.systems.recovery.target import AssertionLimits
-from opscheck.systems.stores.queries.listing import ListBackups, Listing, StoredBackup
+from opscheck.systems.stores.listing import ListBackups, Listing, StoredBackup
 from opscheck.systems.stores.target import FolderTarget, S3Target
 from opscheck.testing import NOON
 

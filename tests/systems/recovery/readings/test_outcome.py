@@ -10,7 +10,7 @@ from opscheck.core.observation import CouldNotObserve
 from opscheck.systems.recovery.expectations.drill import RestoreDrill
 from opscheck.systems.recovery.queries import ASSERT, FETCH, RESTORE, TROUBLES, Asserted, Drill, Failure, Phase
 from opscheck.systems.recovery.readings.outcome import reasons
-from opscheck.systems.stores.queries.listing import ListBackups, Listing, StoredBackup
+from opscheck.systems.stores.listing import ListBackups, Listing, StoredBackup
 from opscheck.systems.stores.target import FolderTarget
 from opscheck.testing import NOON, expect, judge
 

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from opscheck.core.observation import Problem
-from opscheck.systems.stores.queries.content import Content, ReadContent, ReadEnds
+from opscheck.systems.stores.content import Content, ReadContent, ReadEnds
 from tests.servers.dumps import SECRET
 
 KEY = "db/backup-20260301-020000.dump"

@@ -12,7 +12,7 @@ from opscheck.core.observation import ProbeError, Problem, ProblemKind
 from opscheck.core.progress import going_on
 from opscheck.core.units import format_bytes
 from opscheck.systems.stores.archives.plain import PlainScan
-from opscheck.systems.stores.queries.content import Content, ReadContent
+from opscheck.systems.stores.content import Content, ReadContent
 from tests.servers.dumps import DATABASE, PACKINGS, dumpers, dumps_of, has
 from tests.servers.s3 import FolderPlace
 from tests.systems.stores.archives.test_tar import made

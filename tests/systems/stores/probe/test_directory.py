@@ -13,8 +13,8 @@ from types import SimpleNamespace
 import pytest
 
 from opscheck.core.observation import Problem, ProblemKind
-from opscheck.systems.stores.probe.keeping import PREFIX, KeptFolder
-from opscheck.systems.stores.queries.content import ReadContent, ReadEnds
+from opscheck.systems.stores.content import ReadContent, ReadEnds
+from opscheck.systems.stores.probe.temporary_directory import PREFIX, TemporaryDirectory
 from opscheck.transport.processes import wait_until
 from tests.servers.dumps import DATABASE, PACKINGS
 from tests.servers.s3 import FolderPlace
@@ -161,7 +161,7 @@ def test_a_folder_of_empty_files_is_empty_by_its_ends_too(here):
 
 
 def test_the_folder_is_private_and_gone_after_its_block():
-    with KeptFolder(1000) as kept:
+    with TemporaryDirectory(1000) as kept:
         assert 0o700 == kept.path.stat().st_mode & 0o777
         (kept.path / "file").write_bytes(b"x")
 
@@ -169,7 +169,7 @@ def test_the_folder_is_private_and_gone_after_its_block():
 
 
 def test_the_folder_is_gone_also_where_its_keeper_was_killed():
-    with KeptFolder(1000) as kept:
+    with TemporaryDirectory(1000) as kept:
         (kept.path / "file").write_bytes(b"x")
         os.killpg(kept.group, signal.SIGKILL)
 

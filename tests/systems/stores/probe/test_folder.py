@@ -13,8 +13,8 @@ from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.core.query import Query
 from opscheck.gathering.gatherer import Gatherer
 from opscheck.gathering.plan import Asked
+from opscheck.systems.stores.listing import ListBackups
 from opscheck.systems.stores.probe.folder import FolderStore, open_session
-from opscheck.systems.stores.queries.listing import ListBackups
 from opscheck.systems.stores.target import FolderTarget
 from tests.servers.s3 import FolderPlace
 from tests.servers.web import problem_of

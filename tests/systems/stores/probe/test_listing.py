@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from opscheck.core.observation import ProblemKind
-from opscheck.systems.stores.queries.listing import ListBackups
+from opscheck.systems.stores.listing import ListBackups
 from tests.servers.s3 import FolderPlace, keep_versions
 
 NOW = datetime.now(UTC)

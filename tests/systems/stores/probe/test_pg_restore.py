@@ -12,9 +12,9 @@ import pytest
 
 from opscheck.core.observation import Problem, ProblemKind
 from opscheck.systems.postgres.programs import VARIABLE
-from opscheck.systems.stores.archives.examining import Unjudged
+from opscheck.systems.stores.archives.inspection import Unjudged
 from opscheck.systems.stores.archives.stream import Broken
-from opscheck.systems.stores.probe.pg_restore import complaint
+from opscheck.systems.stores.probe.pg_restore import error_of
 from opscheck.transport.processes import wait_until
 from tests.servers.dumps import SECRET
 from tests.servers.s3 import FolderPlace
@@ -124,7 +124,7 @@ def test_words_that_may_quote_rows_are_not_told(here, dumps, only_pg_restore):
     ],
 )
 def test_of_its_words_those_about_the_archive_are_told_and_no_others(said, told):
-    found = complaint("pg_restore 18.1", f"pg_restore: warning: {SECRET}\npg_restore: error: {said}\n", 1)
+    found = error_of("pg_restore 18.1", f"pg_restore: warning: {SECRET}\npg_restore: error: {said}\n", 1)
 
     assert isinstance(found, Broken)
     assert told in found.text
@@ -132,7 +132,7 @@ def test_of_its_words_those_about_the_archive_are_told_and_no_others(said, told)
 
 
 def test_one_that_was_killed_says_nothing_of_the_archive():
-    found = complaint("pg_restore 18.1", "", -signal.SIGKILL)
+    found = error_of("pg_restore 18.1", "", -signal.SIGKILL)
 
     assert isinstance(found, Unjudged)
     assert "pg_restore 18.1 was ended by signal SIGKILL" == found.text
@@ -141,7 +141,7 @@ def test_one_that_was_killed_says_nothing_of_the_archive():
 READS_SLOWLY = textwrap.dedent("""
     import sys, threading
     from opscheck.systems.stores.probe import folder
-    from opscheck.systems.stores.queries.content import ReadContent
+    from opscheck.systems.stores.content import ReadContent
     from opscheck.systems.stores.target import FolderTarget
 
     store = folder.open_session(FolderTarget(kind="folder", path=sys.argv[1]), 5)

@@ -1,14 +1,15 @@
-"""How a bucket is configured."""
+"""The configuration of a bucket, and its unfinished uploads."""
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from opscheck.core.observation import ProbeError, ProblemKind
-from opscheck.systems.stores.probe.s3.store import OWN_SHARE, S3Store
-from opscheck.systems.stores.queries import bucket
+from opscheck.systems.stores import bucket
+from opscheck.systems.stores.listing import ListUploads, Upload, Uploads
+from opscheck.systems.stores.probe.base import deadline_in
+from opscheck.systems.stores.probe.s3.store import S3Store
 
 _DAYS_OF_A_YEAR = 365
 
@@ -26,7 +27,7 @@ class _Part:
     """What the answer says; of an empty one, what it is that there is none."""
 
     def __call__(self, store: S3Store, query: bucket.BucketQuery[Any], timeout_s: float) -> Any:
-        deadline = time.monotonic() + timeout_s * OWN_SHARE
+        deadline = deadline_in(timeout_s)
         return self.read(store.asked(self.call, query.action, deadline, self.absent) or {})
 
 
@@ -126,3 +127,37 @@ read_public_access = _Part("get_public_access_block", "NoSuchPublicAccessBlockCo
 read_policy_status = _Part("get_bucket_policy_status", "NoSuchBucketPolicy", policy_status)
 read_lifecycle = _Part("get_bucket_lifecycle_configuration", "NoSuchLifecycleConfiguration", _lifecycle)
 read_replication = _Part("get_bucket_replication", "ReplicationConfigurationNotFoundError", replication)
+
+
+_MOST = 100
+
+
+def read_uploads(store: S3Store, query: ListUploads, timeout_s: float) -> Uploads:
+    """The answer to `query`. Raises ProbeError."""
+    deadline = deadline_in(timeout_s)
+    found: list[Upload] = []
+    count, place = 0, dict[str, str]()
+    while True:
+        answer = _page(store, query, place, deadline)
+        for one in answer.get("Uploads", ()):
+            count += 1
+            found.append(Upload(key=one["Key"], upload=one["UploadId"], started=one["Initiated"].astimezone(UTC)))
+        found = sorted(found, key=lambda one: one.started)[:_MOST]
+        # Some stores leave it out, and give a place to go on from all the same.
+        if not answer.get("IsTruncated", bool(answer.get("NextKeyMarker"))):
+            return Uploads(oldest=tuple(found), count=count)
+        following = {
+            "KeyMarker": answer.get("NextKeyMarker", ""),
+            "UploadIdMarker": answer.get("NextUploadIdMarker", ""),
+        }
+        if following == place or not following["KeyMarker"]:
+            text = f"{store.address} says that there are more unfinished uploads, and gives the same"
+            raise ProbeError(ProblemKind.UNREADABLE, text)
+        place = following
+
+
+def _page(store: S3Store, query: ListUploads, place: dict[str, str], deadline: float) -> dict[str, Any]:
+    prefix = {"Prefix": query.prefix} if query.prefix else {}
+    # NoSuchUpload is how some stores say that there is none.
+    found = store.asked("list_multipart_uploads", query.action, deadline, "NoSuchUpload", **prefix, **place)
+    return found or {}

@@ -1,6 +1,5 @@
 """Reaching a bucket for the first time."""
 
-import time
 from datetime import datetime
 from typing import Any
 
@@ -11,15 +10,15 @@ from botocore.config import Config
 from botocore.utils import parse_timestamp
 
 from opscheck.core.observation import ProbeError, ProblemKind
-from opscheck.systems.stores.probe.base import READERS, StoreSession
-from opscheck.systems.stores.probe.s3.refusals import Call, refusal
-from opscheck.systems.stores.probe.s3.store import OWN_SHARE, S3Store
+from opscheck.systems.stores.probe.base import READERS, StoreSession, deadline_in
+from opscheck.systems.stores.probe.s3.errors import Call, refusal
+from opscheck.systems.stores.probe.s3.store import S3Store
 from opscheck.systems.stores.probe.s3.transport import Transport
 from opscheck.systems.stores.target import S3Target
 
 _READERS = {
     **READERS,
-    "stores.uploads": "opscheck.systems.stores.probe.s3.uploads:read",
+    "stores.uploads": "opscheck.systems.stores.probe.s3.bucket:read_uploads",
     **{
         f"bucket.{part}": f"opscheck.systems.stores.probe.s3.bucket:read_{part}"
         for part in (
@@ -36,10 +35,9 @@ _READERS = {
 
 
 def open_session(target: S3Target, timeout_s: float) -> StoreSession:
-    """Ask for one object. Raises ProbeError with `target_down`."""
-    deadline = time.monotonic() + timeout_s * OWN_SHARE
-    store = _store(target)
-    store.look(deadline)
+    """Request one object. Raises ProbeError with `target_down`."""
+    deadline, store = deadline_in(timeout_s), _store(target)
+    store.require_access(deadline)
     return StoreSession(store, _READERS)
 
 

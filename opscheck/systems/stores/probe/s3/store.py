@@ -15,11 +15,8 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.systems.stores.probe.base import Entry
-from opscheck.systems.stores.probe.s3.refusals import Call, code_of, refusal
+from opscheck.systems.stores.probe.s3.errors import Call, code_of, refusal
 from opscheck.systems.stores.probe.s3.transport import Transport
-
-OWN_SHARE = 0.97
-"""Of its time, so that the probe itself ends a question before the gatherer gives it up, and says how far it came."""
 
 _PIECE = 2**20
 _MOST_SENT = 4
@@ -60,7 +57,7 @@ class S3Store:
         client.meta.events.register("before-send.s3", self._send)
         client.meta.events.register("before-parse.s3", self._recognise)
 
-    def look(self, deadline: float) -> None:
+    def require_access(self, deadline: float) -> None:
         """Make sure that the bucket is there and the credentials are known. Raises ProbeError with `target_down`."""
         try:
             self.call("list_objects_v2", "s3:ListBucket", deadline, MaxKeys=1)

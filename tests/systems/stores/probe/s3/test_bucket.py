@@ -5,8 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from opscheck.core.observation import ProbeError, ProblemKind
-from opscheck.systems.stores.probe.s3.bucket import policy_status, replication
-from opscheck.systems.stores.queries.bucket import (
+from opscheck.systems.stores.bucket import (
     BucketQuery,
     Encryption,
     LifecycleRule,
@@ -23,7 +22,8 @@ from opscheck.systems.stores.queries.bucket import (
     Replication,
     Versioning,
 )
-from opscheck.systems.stores.queries.uploads import ListUploads
+from opscheck.systems.stores.listing import ListUploads
+from opscheck.systems.stores.probe.s3.bucket import policy_status, replication
 
 UNKNOWN_TO_RCLONE = [
     ReadEncryption,

@@ -5,10 +5,9 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from opscheck.systems.stores.queries import bucket
-from opscheck.systems.stores.queries.listing import ListBackups, Listing, StoredBackup
-from opscheck.systems.stores.queries.manifest import ManifestValue, ReadManifest
-from opscheck.systems.stores.queries.uploads import ListUploads, Upload, Uploads
+from opscheck.systems.stores import bucket
+from opscheck.systems.stores.listing import ListBackups, Listing, ListUploads, StoredBackup, Upload, Uploads
+from opscheck.systems.stores.sidecar_files import ManifestValue, ReadManifest
 
 THEN = datetime(2026, 3, 1, 2, tzinfo=UTC)
 BACKUP = StoredBackup(key="a", size=1, modified=THEN, storage_class="GLACIER", version="1", deleted=True, objects=2)

@@ -1,25 +1,24 @@
 """What the first and the last bytes of a backup tell: two requests, however large it is."""
 
 from opscheck.systems.stores.archives import plain, tar
-from opscheck.systems.stores.archives.examining import (
-    MOST_PACKINGS,
-    Examination,
-    Examined,
+from opscheck.systems.stores.archives.compression import XZ, Compression, decompressed_head
+from opscheck.systems.stores.archives.formats import HEAD, kind_of
+from opscheck.systems.stores.archives.inspection import (
+    MOST_LAYERS,
+    Inspected,
+    Inspection,
     Judge,
     Unjudged,
     archive_header,
     header_facts,
-    tar_of_dump,
-    unexpected,
+    tar_of_directory_dump,
+    unexpected_format,
 )
-from opscheck.systems.stores.archives.kinds import HEAD, kind_of
-from opscheck.systems.stores.archives.packings import XZ, Packing, beginning
-from opscheck.systems.stores.archives.postgres import Header
+from opscheck.systems.stores.archives.pg_dump import Header
 from opscheck.systems.stores.archives.stream import Broken, NeedsMore
+from opscheck.systems.stores.content import CUT_OFF, DAMAGED, Content, Flaw, ReadEnds
 from opscheck.systems.stores.probe.base import Store
-from opscheck.systems.stores.probe.directory import files_of, no_dump, nothing_in
-from opscheck.systems.stores.probe.telling import Clock, changed, content_of
-from opscheck.systems.stores.queries.content import CUT_OFF, DAMAGED, Content, Flaw, ReadEnds
+from opscheck.systems.stores.probe.content import Clock, changed, content_of, files_of, no_dump, nothing_in
 
 END = 2**16
 """How many bytes at either end are read."""
@@ -37,7 +36,7 @@ def read(store: Store, query: ReadEnds, timeout_s: float) -> Content:
     if query.size <= 2 * END:
         return _small(query, _some(store, query, clock, 0, query.size + 1), clock)
     last = _some(store, query, clock, query.size - END, END)
-    found = Examined()
+    found = Inspected()
     try:
         packings, inner = _beginning(store, query, clock)
         found.packed_with = [one.name for one in packings]
@@ -61,8 +60,8 @@ def _some(store: Store, query: ReadEnds, clock: Clock, start: int, length: int) 
 
 def _small(query: ReadEnds, everything: bytes, clock: Clock) -> Content:
     """Its ends are all of it."""
-    examination = Examination(query.expects, _no_program, lambda: clock.read, clock.check)
-    found = examination.examine([everything])
+    inspection = Inspection(query.expects, _no_program, lambda: clock.read, clock.check)
+    found = inspection.run([everything])
     whole = found.format not in {"custom", "tar"}
     return content_of(query, found, read=clock.read, whole=whole)
 
@@ -85,7 +84,7 @@ class _OnlyWalked(tar.TarWalk):
     """A tar whose files are all there, whatever is in them."""
 
 
-def _beginning(store: Store, query: ReadEnds, clock: Clock) -> tuple[list[Packing], bytes]:
+def _beginning(store: Store, query: ReadEnds, clock: Clock) -> tuple[list[Compression], bytes]:
     """What it is packed with, from outside in, and how what is in there begins."""
     first = b""
     for length in _HEADS:
@@ -97,15 +96,15 @@ def _beginning(store: Store, query: ReadEnds, clock: Clock) -> tuple[list[Packin
     raise Unjudged(f"the first {len(first)} bytes of this {names} unpack to nothing", "read it with `depth: whole`")
 
 
-def _unpacked(first: bytes) -> tuple[list[Packing], bytes]:
-    packings: list[Packing] = []
-    while len(packings) < MOST_PACKINGS and (packing := kind_of(first).packing) is not None:
+def _unpacked(first: bytes) -> tuple[list[Compression], bytes]:
+    packings: list[Compression] = []
+    while len(packings) < MOST_LAYERS and (packing := kind_of(first).packing) is not None:
         packings.append(packing)
-        first = beginning(first, packing, HEAD)
+        first = decompressed_head(first, packing, HEAD)
     return packings, first
 
 
-def _look_at(first: bytes, query: ReadEnds, found: Examined) -> None:
+def _look_at(first: bytes, query: ReadEnds, found: Inspected) -> None:
     kind = kind_of(first)
     found.format = kind.format
     if kind.encrypted_by:
@@ -114,7 +113,7 @@ def _look_at(first: bytes, query: ReadEnds, found: Examined) -> None:
         raise _which_tar(first)
     header = archive_header(kind.format, first) if query.expects == "dump" else None
     found.header = header_facts(kind.format, first, header)
-    if (flaw := unexpected(kind, query.expects)) is not None:
+    if (flaw := unexpected_format(kind, query.expects)) is not None:
         found.flaws.append(flaw)
 
 
@@ -123,12 +122,12 @@ def _which_tar(first: bytes) -> Unjudged:
     walk = tar.TarWalk()
     walk.feed(first)
     if walk.has_contents:
-        return tar_of_dump()
+        return tar_of_directory_dump()
     text = f"it is a tar of files, and none of the first {walk.files} is the list of contents of a dump"
     return Unjudged(text, "read it with `depth: whole`")
 
 
-def _look_at_end(last: bytes, packings: list[Packing], found: Examined, *, expects: str) -> None:
+def _look_at_end(last: bytes, packings: list[Compression], found: Inspected, *, expects: str) -> None:
     """What of an end can be told without all that is before it."""
     if packings == [XZ] and not last.rstrip(b"\0").endswith(_XZ_END):
         raise Broken("xz data ends before its end", cut_off=True)
@@ -142,7 +141,7 @@ def _look_at_end(last: bytes, packings: list[Packing], found: Examined, *, expec
 
 def _directory(store: Store, query: ReadEnds, clock: Clock) -> Content:
     """The list of contents of a dump in directory format."""
-    found = Examined(format="directory")
+    found = Inspected(format="directory")
     entries = files_of(store, query.key, clock.deadline)
     toc = next((entry for entry in entries if entry.key == query.key + tar.CONTENTS), None)
     if query.expects == "any":
@@ -157,7 +156,7 @@ def _directory(store: Store, query: ReadEnds, clock: Clock) -> Content:
     return content_of(query, found, read=clock.read, whole=False)
 
 
-def _list_of_contents(first: bytes, found: Examined) -> None:
+def _list_of_contents(first: bytes, found: Inspected) -> None:
     try:
         found.header = header_facts("directory", first, archive_header("custom", first))
     except Broken as error:

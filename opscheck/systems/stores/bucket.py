@@ -6,7 +6,7 @@ from typing import ClassVar, Generic, TypeVar
 import msgspec
 
 from opscheck.core.query import Permission, Query
-from opscheck.systems.stores.queries.permissions import S3Action
+from opscheck.systems.stores.target import S3Action
 
 A = TypeVar("A")
 

@@ -5,8 +5,8 @@ from functools import cache
 import pytest
 
 from opscheck.core.observation import Problem
-from opscheck.systems.stores.probe.ends import END
-from opscheck.systems.stores.queries.content import ReadEnds
+from opscheck.systems.stores.content import ReadEnds
+from opscheck.systems.stores.probe.head_and_tail import END
 from tests.servers.dumps import DATABASE, PACKINGS, has
 from tests.servers.s3 import FolderPlace
 from tests.systems.stores.archives.test_tar import made

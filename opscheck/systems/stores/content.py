@@ -1,13 +1,12 @@
-"""What is in a backup: its ends, or all of it. No answer quotes a byte of the data."""
+"""The content of a backup: its head and tail, or all of it. No answer quotes a byte of the data."""
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar
 
 import msgspec
 
 from opscheck.core.query import A, Permission, Query
-from opscheck.systems.stores.queries.permissions import S3Action
+from opscheck.systems.stores.target import S3Action
 
 ANY = "…"
 """What stands in a key for what is not known yet."""
@@ -122,33 +121,6 @@ class ReadContent(BackupQuery[Content], name="stores.content"):
     def text(self) -> str:
         """For people."""
         return f"{self.key} from its first byte to its last"
-
-
-class Checksum(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a file beside a backup says of its sha256."""
-
-    there: bool = True
-    """False where there is no such file."""
-    sha256: str = ""
-    """In hexadecimal; empty where the file says none of that backup."""
-
-
-@dataclass(frozen=True)
-class ReadChecksum(Query[Checksum], name="stores.checksum"):
-    """What the file `key`, as sha256sum writes it, says of `backup`."""
-
-    key: str
-    backup: str
-
-    most_bytes: ClassVar[int] = 2**20
-
-    def permissions(self) -> tuple[Permission, ...]:
-        """To read it."""
-        return to_read(self.key)
-
-    def text(self) -> str:
-        """For people."""
-        return f"the checksum in {self.key}"
 
 
 def to_read(key: str) -> tuple[Permission, ...]:

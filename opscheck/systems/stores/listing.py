@@ -1,4 +1,4 @@
-"""Which backups there are in a store."""
+"""Which backups there are in a store, and which uploads were never finished."""
 
 from dataclasses import dataclass
 
@@ -6,8 +6,8 @@ import msgspec
 
 from opscheck.core.query import Permission, Query, Timestamp
 from opscheck.core.units import format_duration
-from opscheck.systems.stores.queries.names import name_template
-from opscheck.systems.stores.queries.permissions import S3Action
+from opscheck.systems.stores.names import name_template
+from opscheck.systems.stores.target import S3Action
 
 
 class StoredBackup(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -69,3 +69,38 @@ class ListBackups(Query[Listing], name="stores.backups"):
         """For people."""
         within = f" of the last {format_duration(self.within_s)}" if self.within_s is not None else ""
         return f"list {'versions of ' if self.versions else ''}{self.template}{within}"
+
+
+class Upload(msgspec.Struct, frozen=True, kw_only=True):
+    """One upload in parts that is not finished."""
+
+    key: str
+    upload: str
+    """Its id, which names it in a command that aborts it."""
+    started: Timestamp
+
+
+class Uploads(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Those there are under a prefix."""
+
+    oldest: tuple[Upload, ...]
+    """At most a hundred, oldest first."""
+    count: int = 0
+    """How many there are in all."""
+
+
+@dataclass(frozen=True)
+class ListUploads(Query[Uploads], name="stores.uploads"):
+    """The unfinished uploads of a bucket whose keys begin with `prefix`."""
+
+    action = "s3:ListBucketMultipartUploads"
+
+    prefix: str = ""
+
+    def permissions(self) -> tuple[Permission, ...]:
+        """To list them."""
+        return (S3Action(self.action),)
+
+    def text(self) -> str:
+        """For people."""
+        return f"list unfinished uploads under {self.prefix}" if self.prefix else "list unfinished uploads"

@@ -16,7 +16,7 @@ _REMOVING_TAKES_AT_MOST_S = 30.0
 _SCRIPT = "trap '' HUP INT TERM; cat > /dev/null; rm -rf -- \"$1\"; kill -KILL 0"
 
 
-class KeptFolder:
+class TemporaryDirectory:
     """A folder for `size` bytes. Raises ProbeError where there is no room for them."""
 
     def __init__(self, size: int) -> None:

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from opscheck.systems.stores.archives.kinds import HEAD, kind_of
+from opscheck.systems.stores.archives.formats import HEAD, kind_of
 from tests.servers.dumps import PACKINGS, has
 from tests.systems.stores.archives.test_tar import made
 
@@ -43,7 +43,7 @@ def test_an_error_message_in_the_place_of_a_dump_is_one(said):
     """`pg_dump … > backup.sql 2>&1`."""
     found = kind_of(said)
 
-    assert ("other", True) == (found.format, found.complains)
+    assert ("other", True) == (found.format, found.is_error_message)
 
 
 @pytest.mark.parametrize("options", [(), ("--armor",)], ids=["binary", "armour"])

@@ -1,19 +1,19 @@
-"""Reading a backup as a stream, through its packings, to what judges it."""
+"""Reading a backup as a stream, through its layers of compression, to the judge of its format."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from opscheck.core.units import format_bytes
-from opscheck.systems.stores.archives import plain, postgres
-from opscheck.systems.stores.archives.kinds import HEAD, Kind, kind_of
-from opscheck.systems.stores.archives.packings import unpacked
+from opscheck.systems.stores.archives import pg_dump, plain
+from opscheck.systems.stores.archives.compression import decompressed
+from opscheck.systems.stores.archives.formats import HEAD, Kind, kind_of
 from opscheck.systems.stores.archives.stream import Broken, NeedsMore, Stream
 from opscheck.systems.stores.archives.tar import BLOCK, TarWalk
-from opscheck.systems.stores.queries.content import CUT_OFF, DAMAGED, EMPTY, FOREIGN, TOO_LARGE, DumpHeader, Flaw
+from opscheck.systems.stores.content import CUT_OFF, DAMAGED, EMPTY, FOREIGN, TOO_LARGE, DumpHeader, Flaw
 
-MOST_PACKINGS = 3
-"""A packing in a packing in a packing: nobody means more by it than to keep a reader busy."""
+MOST_LAYERS = 3
+"""How often a backup may be compressed; more layers are a decompression bomb."""
 
 DUMPS = ("custom", "tar", "plain", "cluster", "directory")
 _NOT_ENCRYPTED = "have a machine that holds the key check it before it is encrypted, or do a restore drill by hand"
@@ -22,7 +22,7 @@ _MORE_MEMORY = "check it where there is more memory, with the program that packe
 
 
 class Unjudged(Exception):  # noqa: N818 - a statement reads better in a report than a noun
-    """Nobody here can say whether it is whole."""
+    """No program on this machine can judge the backup."""
 
     def __init__(self, text: str, advice: str = "") -> None:
         super().__init__(text)
@@ -31,20 +31,20 @@ class Unjudged(Exception):  # noqa: N818 - a statement reads better in a report 
 
 
 class Judge(Protocol):
-    """Takes what is unpacked, and says at its end whether it is whole."""
+    """Reads the decompressed bytes, and finds out whether they are complete."""
 
     def feed(self, piece: bytes) -> None:
-        """Read on. Raises Broken, Unjudged."""
+        """Read the next piece. Raises Broken, Unjudged."""
         ...
 
     def end(self) -> None:
-        """Nothing comes any more. Raises Broken, Unjudged."""
+        """Finish. Raises Broken, Unjudged."""
         ...
 
 
 @dataclass
-class Examined:
-    """What is known so far."""
+class Inspected:
+    """The result of an inspection."""
 
     packed_with: list[str] = field(default_factory=list)
     unpacked: int = 0
@@ -53,29 +53,29 @@ class Examined:
     flaws: list[Flaw] = field(default_factory=list)
     unjudged: Unjudged | None = None
     judged: bool = False
-    """Whether it was read and judged to its end."""
+    """Whether it was read to its end and judged."""
     judged_by: str = ""
-    """The program that did, where one did."""
+    """The program that judged it, such as pg_restore."""
     sha256: str = ""
 
 
 @dataclass(frozen=True)
-class Examination:
-    """How a backup is read."""
+class Inspection:
+    """How to read and judge a backup."""
 
     expects: str
     """`dump`, `tar` or `any`."""
-    judges: Callable[[str, postgres.Header | None], Judge]
-    """Makes what judges `custom` and `tar` dumps. Raises Unjudged."""
+    judges: Callable[[str, pg_dump.Header | None], Judge]
+    """Makes the judge of a `custom` or `tar` dump. Raises Unjudged."""
     read: Callable[[], int]
-    """How many packed bytes were read so far."""
+    """The number of compressed bytes read so far."""
     check: Callable[[], None]
-    """Called often; raises what ends the reading."""
+    """Called for each piece; raises an error to stop reading."""
     unpacked_limit: int | None = None
 
-    def examine(self, pieces: Iterable[bytes]) -> Examined:
-        """Read all of it, or as far as it can be read."""
-        found = Examined()
+    def run(self, pieces: Iterable[bytes]) -> Inspected:
+        """Read all of it, or as much as possible."""
+        found = Inspected()
         try:
             self._through(Stream(pieces), found)
         except Broken as error:
@@ -86,13 +86,13 @@ class Examination:
             found.unjudged = error
         return found
 
-    def _through(self, stream: Stream, found: Examined) -> None:
+    def _through(self, stream: Stream, found: Inspected) -> None:
         kind = kind_of(stream.peek(HEAD))
         while kind.packing is not None:
             found.packed_with.append(kind.packing.name)
-            if len(found.packed_with) > MOST_PACKINGS:
-                raise Unjudged(f"it is packed more than {MOST_PACKINGS} times")
-            stream = Stream(unpacked(stream, kind.packing))
+            if len(found.packed_with) > MOST_LAYERS:
+                raise Unjudged(f"it is packed more than {MOST_LAYERS} times")
+            stream = Stream(decompressed(stream, kind.packing))
             kind = kind_of(stream.peek(HEAD))
         found.format = kind.format
         if kind.encrypted_by:
@@ -100,22 +100,22 @@ class Examination:
         first = stream.peek(HEAD)
         header = archive_header(kind.format, first) if self.expects == "dump" else None
         found.header = header_facts(kind.format, first, header)
-        if (flaw := unexpected(kind, self.expects)) is not None:
+        if (flaw := unexpected_format(kind, self.expects)) is not None:
             found.flaws.append(flaw)
         self._judge(stream, self._judge_of(kind, header, found), found)
         if kind.format == "empty":
-            found.flaws.insert(0, nothing_in_it(found.unpacked))
+            found.flaws.insert(0, no_content(found.unpacked))
 
-    def _judge_of(self, kind: Kind, header: postgres.Header | None, found: Examined) -> Judge:
+    def _judge_of(self, kind: Kind, header: pg_dump.Header | None, found: Inspected) -> Judge:
         if self.expects == "dump" and kind.format in {"plain", "cluster"}:
             return plain.PlainScan(kind.format)
         if self.expects == "dump" and kind.format in {"custom", "tar"}:
             return self.judges(kind.format, header)
         if kind.format == "archive" and self.expects == "dump":
-            return _NoDump(found)
-        return TarWalk() if kind.format in {"tar", "archive"} and self.expects != "any" else _Anything()
+            return _TarOfFiles(found)
+        return TarWalk() if kind.format in {"tar", "archive"} and self.expects != "any" else _AnyContent()
 
-    def _judge(self, stream: Iterable[bytes], judge: Judge, found: Examined) -> None:
+    def _judge(self, stream: Iterable[bytes], judge: Judge, found: Inspected) -> None:
         for piece in stream:
             self.check()
             found.unpacked += len(piece)
@@ -128,31 +128,31 @@ class Examination:
         found.judged = True
 
 
-def unexpected(kind: Kind, expects: str) -> Flaw | None:
-    """What is wrong where it is something else than was expected; nothing in it is told otherwise."""
+def unexpected_format(kind: Kind, expects: str) -> Flaw | None:
+    """The flaw of a backup in another format than expected; None for an empty one too."""
     if expects == "any" or kind.format == "empty" or (expects == "dump" and kind.format in {*DUMPS, "archive"}):
         return None
-    if kind.complains:
+    if kind.is_error_message:
         return Flaw(trouble=FOREIGN, text="an error message of pg_dump, and no dump")
     if expects == "dump":
         return Flaw(trouble=FOREIGN, text="of no format that pg_dump writes")
     return None if kind.format in {"tar", "archive"} else Flaw(trouble=FOREIGN, text="no tar")
 
 
-def nothing_in_it(unpacked: int) -> Flaw:
-    """There is nothing in it, or nothing but blanks."""
+def no_content(unpacked: int) -> Flaw:
+    """The flaw of an empty backup, or of one with nothing but blanks."""
     return Flaw(trouble=EMPTY, text="nothing is in it" if not unpacked else "nothing but blanks is in it")
 
 
-def archive_header(format_: str, first: bytes) -> postgres.Header | None:
-    """The header of a `custom` archive, or of the list of contents that a `tar` begins with. Raises Broken."""
+def archive_header(format_: str, first: bytes) -> pg_dump.Header | None:
+    """The header of a `custom` archive, or of the table of contents in a `tar`. Raises Broken."""
     if format_ not in {"custom", "tar"}:
         return None
-    return postgres.header_of(first if format_ == "custom" else first[BLOCK:])
+    return pg_dump.header_of(first if format_ == "custom" else first[BLOCK:])
 
 
-def header_facts(format_: str, first: bytes, header: postgres.Header | None) -> DumpHeader | None:
-    """What a dump that begins so says of itself."""
+def header_facts(format_: str, first: bytes, header: pg_dump.Header | None) -> DumpHeader | None:
+    """The origin of a dump with this head."""
     if header is not None:
         return DumpHeader(
             archive_version=".".join(map(str, header.version)),
@@ -167,30 +167,30 @@ def header_facts(format_: str, first: bytes, header: postgres.Header | None) -> 
     return None
 
 
-def tar_of_dump() -> Unjudged:
-    """What it means that a dump in directory format is in a tar."""
+def tar_of_directory_dump() -> Unjudged:
+    """The reason why a tar with a dump in directory format is not judged."""
     return Unjudged(
         "it is a tar of a dump in directory format, whose files are not taken out of it",
         "say `holds: tar` to have it read to its end, or do restore drills with it by hand",
     )
 
 
-class _NoDump(TarWalk):
-    """Goes through a tar of files, which is no dump unless one in directory format is in it."""
+class _TarOfFiles(TarWalk):
+    """Reads a tar of files, which is not a dump unless it contains one in directory format."""
 
-    def __init__(self, found: Examined) -> None:
+    def __init__(self, found: Inspected) -> None:
         super().__init__()
         self._found = found
 
     def end(self) -> None:
         super().end()
         if self.has_contents:
-            raise tar_of_dump()
+            raise tar_of_directory_dump()
         self._found.flaws.append(Flaw(trouble=FOREIGN, text="a tar of other files"))
 
 
-class _Anything:
-    """Is pleased with whatever can be unpacked."""
+class _AnyContent:
+    """Accepts all content that can be decompressed."""
 
     def feed(self, piece: bytes) -> None:
         pass

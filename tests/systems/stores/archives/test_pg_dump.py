@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opscheck.systems.stores.archives.postgres import MAGIC, header_of
+from opscheck.systems.stores.archives.pg_dump import MAGIC, header_of
 from opscheck.systems.stores.archives.stream import Broken
 from tests.servers.dumps import DATABASE, dumpers, dumps_of
 

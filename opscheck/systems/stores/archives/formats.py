@@ -1,14 +1,14 @@
-"""What a backup is, by its first bytes."""
+"""The format of a backup, by its first bytes."""
 
 from dataclasses import dataclass
 
-from opscheck.systems.stores.archives import postgres
-from opscheck.systems.stores.archives.packings import Packing, packing_of
+from opscheck.systems.stores.archives import pg_dump
+from opscheck.systems.stores.archives.compression import Compression, compression_of
 from opscheck.systems.stores.archives.plain import plain_format
 from opscheck.systems.stores.archives.tar import BLOCK, CONTENTS, is_tar, member_of
 
 HEAD = 2**16
-"""How many first bytes tell what it is."""
+"""How many first bytes the format is detected from."""
 
 _ENCRYPTED = {
     b"Salted__": "openssl",
@@ -22,38 +22,38 @@ _PGP_LONG = {0x85, 0x8D}
 _PGP_NEW = 0xC0
 """From here on a tag is of the new format, and a length has two bytes."""
 _PGP_VERSIONS = {3, 4, 5, 6}
-_COMPLAINTS = (b"pg_dump: error:", b"pg_dumpall: error:", b"pg_dump: [archiver", b"connection to server")
+_ERROR_MESSAGES = (b"pg_dump: error:", b"pg_dumpall: error:", b"pg_dump: [archiver", b"connection to server")
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What some bytes are."""
+    """The format of some bytes."""
 
     format: str
     """`custom`, `tar`, `plain`, `cluster`; `archive` is a tar of other files; `empty`; `other`."""
-    packing: Packing | None = None
-    """What they are packed with; nothing else is known then."""
+    packing: Compression | None = None
+    """Their compression; no other field is set then."""
     encrypted_by: str = ""
-    """What they are encrypted with; nothing else is known then."""
-    complains: bool = False
-    """Whether they are, or begin with, an error message of pg_dump."""
+    """The program that encrypted them; no other field is set then."""
+    is_error_message: bool = False
+    """Whether they contain an error message of pg_dump."""
 
 
 def kind_of(first: bytes) -> Kind:
-    """What the bytes are that begin with these, HEAD of them or all there are."""
-    packing = packing_of(first)
+    """The format of bytes that begin with `first`: HEAD of them, or all there are."""
+    packing = compression_of(first)
     if packing is not None:
         return Kind("packed", packing)
     encrypted_by = _encrypted_by(first)
     if encrypted_by:
         return Kind("encrypted", encrypted_by=encrypted_by)
-    if first.startswith(postgres.MAGIC):
+    if first.startswith(pg_dump.MAGIC):
         return Kind("custom")
     if is_tar(first):
         return Kind("tar" if member_of(first[:BLOCK]).name == CONTENTS else "archive")
     if not first.strip():
         return Kind("empty")
-    return Kind(plain_format(first) or "other", complains=any(words in first for words in _COMPLAINTS))
+    return Kind(plain_format(first) or "other", is_error_message=any(words in first for words in _ERROR_MESSAGES))
 
 
 def _encrypted_by(first: bytes) -> str:

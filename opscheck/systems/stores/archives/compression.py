@@ -1,4 +1,4 @@
-"""Unpacking a stream: gzip, zstd, xz, bzip2 and lz4, with any number of members, to the very end."""
+"""Decompressing a stream: gzip, zstd, xz, bzip2 and lz4, with any number of members, to the very end."""
 
 import bz2
 import lzma
@@ -20,15 +20,15 @@ else:
 _WINDOW_LOG = 27
 """As far back as the zstd program itself looks, unless it is told otherwise: 128 MiB."""
 _SKIPPABLE, _SKIPPABLE_FROM = b"\x2a\x4d\x18", 0x50
-"""How a frame begins that a reader passes over, as pzstd writes it before each frame of its own."""
+"""The magic number of skippable frames, which pzstd writes before each frame."""
 _XZ_MEMORY = 96 * 2**20
 """xz -9 takes 65 MiB."""
-_MOUTHFUL = 2**17
-"""What is left of it after a member is copied: of a mebibyte full of tiny members that would take for ever."""
+_FEED = 2**17
+"""Bytes per call: a decompressor copies its rest after each member, which is slow for many tiny members."""
 
 
 class _Unpacker(Protocol):
-    """What all of these libraries have."""
+    """The interface that all of these libraries share."""
 
     @property
     def eof(self) -> bool: ...
@@ -40,15 +40,15 @@ class _Unpacker(Protocol):
 
 
 @dataclass(frozen=True)
-class Packing:
-    """One way to make bytes fewer."""
+class Compression:
+    """One compression format."""
 
     name: str
     magic: bytes
     begin: Callable[[], Any]
-    """Makes what unpacks one member."""
+    """Makes a decompressor for one member."""
     nothing: int
-    """How many bytes it makes of nothing."""
+    """The size of an empty compressed stream in bytes."""
 
 
 def _gzip() -> Any:
@@ -64,14 +64,14 @@ def _xz() -> Any:
     return lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
 
 
-GZIP = Packing("gzip", b"\x1f\x8b", _gzip, 20)
-ZSTD = Packing("zstd", b"\x28\xb5\x2f\xfd", _zstd, 13)
-XZ = Packing("xz", b"\xfd7zXZ\x00", _xz, 32)
-BZIP2 = Packing("bzip2", b"BZh", bz2.BZ2Decompressor, 14)
-LZ4 = Packing("lz4", b"\x04\x22\x4d\x18", LZ4FrameDecompressor, 15)
-PACKINGS = (GZIP, ZSTD, XZ, BZIP2, LZ4)
+GZIP = Compression("gzip", b"\x1f\x8b", _gzip, 20)
+ZSTD = Compression("zstd", b"\x28\xb5\x2f\xfd", _zstd, 13)
+XZ = Compression("xz", b"\xfd7zXZ\x00", _xz, 32)
+BZIP2 = Compression("bzip2", b"BZh", bz2.BZ2Decompressor, 14)
+LZ4 = Compression("lz4", b"\x04\x22\x4d\x18", LZ4FrameDecompressor, 15)
+COMPRESSIONS = (GZIP, ZSTD, XZ, BZIP2, LZ4)
 
-_TROUBLES = (
+_ERRORS = (
     cast("type[Exception]", igzip_lib.error),  # its stubs know an instance
     zstd.ZstdError,
     lzma.LZMAError,
@@ -82,14 +82,14 @@ _TROUBLES = (
 )
 
 
-def packing_of(first: bytes) -> Packing | None:
-    """What these first bytes say that all is packed with; None where it is not."""
+def compression_of(first: bytes) -> Compression | None:
+    """The compression that these first bytes show; None for none."""
     if first[1:4] == _SKIPPABLE and first[0] & 0xF0 == _SKIPPABLE_FROM:
         return ZSTD
-    return next((one for one in PACKINGS if first.startswith(one.magic)), None)
+    return next((one for one in COMPRESSIONS if first.startswith(one.magic)), None)
 
 
-def unpacked(pieces: Iterable[bytes], packing: Packing) -> Iterator[bytes]:
+def decompressed(pieces: Iterable[bytes], packing: Compression) -> Iterator[bytes]:
     """
     The bytes of all members, in pieces of at most PIECE.
 
@@ -98,16 +98,16 @@ def unpacked(pieces: Iterable[bytes], packing: Packing) -> Iterator[bytes]:
     """
     members = _Members(packing)
     for piece in pieces:
-        for start in range(0, len(piece), _MOUTHFUL):
-            yield from members.take(piece[start : start + _MOUTHFUL])
+        for start in range(0, len(piece), _FEED):
+            yield from members.take(piece[start : start + _FEED])
     members.end()
 
 
-def beginning(first: bytes, packing: Packing, most: int) -> bytes:
-    """What the first bytes unpack to, as far as they go; at most `most`. Raises Broken, NeedsMore."""
+def decompressed_head(first: bytes, packing: Compression, most: int) -> bytes:
+    """The decompressed first bytes, at most `most`. Raises Broken, NeedsMore."""
     found = bytearray()
     try:
-        for piece in unpacked([first], packing):
+        for piece in decompressed([first], packing):
             found += piece
             if len(found) >= most:
                 break
@@ -120,13 +120,13 @@ def beginning(first: bytes, packing: Packing, most: int) -> bytes:
 class _Members:
     """One member after the other."""
 
-    def __init__(self, packing: Packing) -> None:
+    def __init__(self, packing: Compression) -> None:
         self._packing = packing
         self._member: _Unpacker | None = None
         self._over = 0
 
     def take(self, packed: bytes) -> Iterator[bytes]:
-        """What these bytes unpack to."""
+        """The decompressed bytes."""
         left = packed
         while self._member is not None or (left := self._to_next(left)):
             member = self._member = self._member or self._packing.begin()
@@ -140,18 +140,18 @@ class _Members:
                 return
 
     def end(self) -> None:
-        """Nothing comes any more. Raises Broken."""
+        """Finish. Raises Broken where the data is cut off."""
         if self._member is not None or not self._over:
             raise Broken(f"{self._packing.name} data ends before its end", cut_off=True)
 
     def _to_next(self, packed: bytes) -> bytes:
-        """From where the next member begins; before any but the first one may be zeros."""
+        """The bytes from the next member on. Zeros may precede every member but the first."""
         return packed.lstrip(b"\0") if self._over else packed
 
     def _some(self, member: _Unpacker, packed: bytes) -> bytes:
         try:
             return member.decompress(packed, PIECE)
-        except _TROUBLES as error:
+        except _ERRORS as error:
             if "memory" in str(error).lower():
                 raise NeedsMore(f"to unpack this {self._packing.name} takes too much memory") from None
             raise Broken(f"{self._packing.name} data is damaged") from None

@@ -1,4 +1,4 @@
-"""What the beginning of an archive of pg_dump says: custom format, and the toc.dat of the others."""
+"""The header of an archive of pg_dump: of the custom format, and of the toc.dat of the others."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,37 +8,37 @@ from opscheck.systems.stores.archives.stream import Broken
 
 MAGIC = b"PGDMP"
 HEAD = 2**12
-"""How many bytes at most a header is looked for in."""
+"""The largest size of a header."""
 
 _OLDEST = (1, 10)
-"""PostgreSQL 8: earlier ones say nothing of versions, and nobody has them."""
+"""PostgreSQL 8: earlier headers contain no versions."""
 _COMPRESSION_NAMED_SINCE = (1, 15)
 _COMPRESSIONS = ("none", "gzip", "lz4", "zstd")
 _LONGEST_TEXT = 200
 _INT_SIZES = range(1, 9)
-# Which pg_restore first knew a version of archives; between them they differ in patch versions alone.
+# The first major version of pg_restore that reads each archive version.
 _READ_SINCE: Mapping[tuple[int, int], int] = {(1, 13): 10, (1, 14): 12, (1, 15): 16, (1, 16): 17}
 
 
 @dataclass(frozen=True)
 class Header:
-    """Who made an archive of what, and when."""
+    """The origin of an archive."""
 
     version: tuple[int, int]
     """That of the archive's format."""
     made_at: datetime | None
-    """By the clock, and in the zone, of the machine where it was made; the archive does not say which zone that is."""
+    """In the local time of the machine that made it; the archive does not contain the zone."""
     database: str
     dumped_from: str
     """The version of the server."""
     dumped_by: str
     """The version of pg_dump."""
     compression: str
-    """What its data is packed with; empty where it does not say."""
+    """The compression of its data; empty where the header does not contain it."""
 
     @property
     def needs(self) -> int:
-        """The oldest major version of pg_restore that may read it; 0 where nobody knows."""
+        """The oldest major version of pg_restore that can read it; 0 when unknown."""
         return _READ_SINCE.get(self.version, 0)
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opscheck.systems.stores.queries.names import NameTemplate
+from opscheck.systems.stores.names import NameTemplate
 
 NIGHT = datetime(2026, 11, 29, 2, 0, tzinfo=UTC)
 DAILY = NameTemplate("database/backup-%Y%m%d-%H%M%S.sql.gz")

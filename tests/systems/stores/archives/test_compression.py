@@ -11,16 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opscheck.systems.stores.archives.packings import (
+from opscheck.systems.stores.archives.compression import (
     BZIP2,
+    COMPRESSIONS,
     GZIP,
     LZ4,
-    PACKINGS,
     XZ,
     ZSTD,
-    beginning,
-    packing_of,
-    unpacked,
+    compression_of,
+    decompressed,
+    decompressed_head,
 )
 from opscheck.systems.stores.archives.stream import PIECE, Broken, NeedsMore
 from tests.servers.dumps import PACKINGS as PACKED
@@ -29,7 +29,7 @@ from tests.servers.dumps import zstd
 BOMB = 64 * 2**20
 DATA = random.Random(1).randbytes(200_000) + b"like a dump " * 200_000  # noqa: S311 - the same each time
 
-each = pytest.mark.parametrize("packing", PACKINGS, ids=lambda packing: packing.name)
+each = pytest.mark.parametrize("packing", COMPRESSIONS, ids=lambda packing: packing.name)
 CUT = {
     "its last byte": lambda packed: packed[:-1],
     "half": lambda packed: packed[: len(packed) // 2],
@@ -44,7 +44,7 @@ def in_pieces(data: bytes, size: int) -> list[bytes]:
 
 
 def all_of(packed: bytes, packing, size: int = 65536) -> bytes:
-    return b"".join(unpacked(in_pieces(packed, size), packing))
+    return b"".join(decompressed(in_pieces(packed, size), packing))
 
 
 @each
@@ -55,8 +55,8 @@ def test_what_is_packed_comes_out_whatever_pieces_it_comes_in(packing, size):
 
 @each
 def test_it_is_known_by_its_first_bytes(packing):
-    assert packing == packing_of(PACKED[packing.name](DATA)[:10])
-    assert packing_of(DATA[:10]) is None
+    assert packing == compression_of(PACKED[packing.name](DATA)[:10])
+    assert compression_of(DATA[:10]) is None
 
 
 @each
@@ -118,7 +118,7 @@ def test_frames_that_pzstd_writes_are_zstd():
     skipped = struct.pack("<II", 0x184D2A50, 4) + b"\x00\x01\x02\x03"
     packed = (skipped + zstd.compress(DATA)) * 2
 
-    assert packing_of(packed) == ZSTD
+    assert compression_of(packed) == ZSTD
     assert DATA * 2 == all_of(packed, ZSTD, 5000)
 
 
@@ -142,7 +142,7 @@ def test_a_bomb_comes_in_small_pieces(packing):
     packed = PACKED[packing.name](bytes(BOMB))
     tracemalloc.start()
     try:
-        sizes = [len(piece) for piece in unpacked([packed], packing)]
+        sizes = [len(piece) for piece in decompressed([packed], packing)]
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -163,16 +163,16 @@ def test_a_mebibyte_of_tiny_members_does_not_take_for_ever():
 def test_the_beginning_unpacks_as_far_as_it_goes(packing):
     packed = PACKED[packing.name](b"like a dump " * 1_000_000)
 
-    assert (b"like a dump " * 1000)[:5000] == beginning(packed[: len(packed) - 3], packing, 5000)
-    assert b"" == beginning(packed[:3], packing, 5000)
+    assert (b"like a dump " * 1000)[:5000] == decompressed_head(packed[: len(packed) - 3], packing, 5000)
+    assert b"" == decompressed_head(packed[:3], packing, 5000)
 
 
 def test_the_beginning_of_what_is_damaged_is_none():
     with pytest.raises(Broken):
-        beginning(GZIP.magic + b"\xff" * 1000, GZIP, 5000)
+        decompressed_head(GZIP.magic + b"\xff" * 1000, GZIP, 5000)
 
 
-@given(st.binary(max_size=200), st.sampled_from(PACKINGS))
+@given(st.binary(max_size=200), st.sampled_from(COMPRESSIONS))
 def test_nonsense_after_a_magic_number_raises_nothing_else(nonsense, packing):
     with suppress(Broken, NeedsMore):
         assert PIECE >= len(all_of(packing.magic + nonsense, packing))
