@@ -7,14 +7,13 @@ from typing import Annotated, Any, Literal, final
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from opscheck.core.expectation import Remediation
 from opscheck.core.query import Query, Timestamp
 from opscheck.core.units import Count, Duration, Graded, Percentage
 from opscheck.systems.kubernetes.api_server import ReadVersion
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Part, Quantities, condition
 from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.remedies import PLACE_FACTS, kubectl
+from opscheck.systems.kubernetes.remedies import FORMER_NAMESPACE, MISSING_FACTS, NAMESPACE_FACT, kubectl_remedy
 from opscheck.systems.kubernetes.scope import InCluster, Selector
 
 
@@ -113,37 +112,69 @@ def _not_built_in(value: dict[str, str]) -> dict[str, str]:
 ConditionStatus = Annotated[Literal["True", "False"], BeforeValidator(_status)]
 
 
+_DESCRIBE = "describe node {{ node }}"
+_PODS_THERE = "get pods -A -o wide --field-selector spec.nodeName={{ node }}"
+_DRAIN = "drain {{ node }} --ignore-daemonsets --delete-emptydir-data"
+NOT_READY = kubectl_remedy(
+    "See what the node reports, move its pods elsewhere, then repair or replace it",
+    _DESCRIBE,
+    _PODS_THERE,
+    f"{_DRAIN}  # if it does not come back",
+)
+MEMORY_PRESSURE = kubectl_remedy(
+    "See which pods use the memory, then limit them or move them elsewhere",
+    _DESCRIBE,
+    "top pods -A --sort-by=memory  # which of them are on {{ node }}?",
+)
+DISK_PRESSURE = kubectl_remedy(
+    "See which file system is full, then clean it up or enlarge it",
+    _DESCRIBE,
+    "debug node/{{ node }} -it --image=busybox -- df -h /host /host/var/lib",
+)
+CONDITION = kubectl_remedy("See what the node reports, then repair or replace it", _DESCRIBE)
+CORDONED = kubectl_remedy(
+    "Finish the work on the node and uncordon it", _DESCRIBE, "uncordon {{ node }}  # when the work on it is done"
+)
+NOT_REMOVED = kubectl_remedy(
+    "See which finalizer holds the node, and why its controller does not finish",
+    _DESCRIBE,
+    "get node {{ node }} -o jsonpath='{.metadata.finalizers}'",
+)
+VERSION_SKEW = kubectl_remedy(
+    "Upgrade or replace the nodes whose kubelet does not fit the API server",
+    _DESCRIBE,
+    "get nodes -o wide  # which versions are there beside that of {{ node }}?",
+    f"{_DRAIN}  # then upgrade or replace it",
+)
+FULL = kubectl_remedy("Move pods elsewhere, lower their requests, or add a node", _DESCRIBE, _PODS_THERE)
+MISSING = kubectl_remedy(
+    "Compare the labels of the nodes with the selector; correct it, or add nodes",
+    "get nodes --show-labels  # what should match {{ missing }}?",
+)
+
+
 class NodesHealthy(InCluster, check="kubernetes.nodes"):
     """Every selected node is ready, under no pressure, in service, and of a version that fits the API server."""
 
     explains_others = True
     needs_severity = True
-    fact_names = PLACE_FACTS | {
-        "node": "the node's name",
-        "not_ready": "the node, when it is not ready or cannot be reached",
-        "short_of_memory": "the node, when the kubelet reports memory pressure",
-        "short_of_disk": "the node, when the kubelet reports disk pressure",
-        "cordoned": "the node, when it has been cordoned for too long",
-        "leaving": "the node, when it should be gone by now",
-        "outdated": "the first node whose kubelet does not fit the API server",
-        "crowded": "the node, when it has little room for more pods",
-        "missing": "the selector, when it matches too few nodes",
+    remedies = (
+        NOT_READY,
+        MEMORY_PRESSURE,
+        DISK_PRESSURE,
+        CONDITION,
+        CORDONED,
+        NOT_REMOVED,
+        VERSION_SKEW,
+        FULL,
+        MISSING,
+    )
+    fact_names = NAMESPACE_FACT | {
+        "node": "the node's name; of several nodes, the first",
+        "missing": MISSING_FACTS["missing"],
     }
-    default_remediation = Remediation(
-        summary="See what the node reports, move its pods elsewhere, then repair or replace it",
-        commands=kubectl(
-            "describe node {{ node }}",
-            "get pods -A -o wide --field-selector spec.nodeName={{ not_ready }}",
-            "drain {{ not_ready }} --ignore-daemonsets --delete-emptydir-data  # if it does not come back",
-            "top pods -A --sort-by=memory  # which of them are on {{ short_of_memory }}?",
-            "debug node/{{ short_of_disk }} -it --image=busybox -- df -h /host /host/var/lib",
-            "uncordon {{ cordoned }}  # when the work on it is done",
-            "get node {{ leaving }} -o jsonpath='{.metadata.finalizers}'",
-            "get nodes -o wide  # which versions are there beside that of {{ outdated }}?",
-            "drain {{ outdated }} --ignore-daemonsets --delete-emptydir-data  # then upgrade or replace it",
-            "get pods -A -o wide --field-selector spec.nodeName={{ crowded }}",
-            "get nodes --show-labels  # what should match {{ missing }}?",
-        ),
+    former_fact_names = FORMER_NAMESPACE | dict.fromkeys(
+        ("not_ready", "short_of_memory", "short_of_disk", "cordoned", "leaving", "outdated", "crowded"), "node"
     )
 
     selector: Selector | None = None

@@ -118,8 +118,10 @@ def count_matches(  # noqa: PLR0913 - what is counted, and by name what is said 
 
 def missing_facts(expectation: Selecting, kind: str) -> dict[str, Fact]:
     """What the command of `missing_remedy` names."""
-    only = expectation.only_namespace if isinstance(expectation, InNamespaces) else None
     missing = expectation.selector or expectation.name or f"any {kind.removesuffix('s')}"
+    if not isinstance(expectation, InNamespaces):
+        return {"missing": missing}
+    only = expectation.only_namespace
     return {"missing": missing, "namespace_option": ("-n", only) if only else ("-A",)}
 
 

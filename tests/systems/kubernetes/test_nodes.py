@@ -61,5 +61,5 @@ def test_a_mistake_is_told_in_terms_of_the_field(fields, text):
 
 
 def test_each_remediation_can_be_written():
-    for command in nodes().default_remediation.commands:
+    for command in (command for remedy in nodes().remedies for command in remedy.commands):
         assert [] == [*malformed(command), *unknown_names(command, nodes())]
