@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fractions import Fraction
 
-from opscheck import Findings, Observe
+from opscheck import Findings, Observe, Remedy
 from opscheck.core.observation import CouldNotObserve, Problem
 from opscheck.core.units import format_duration
 from opscheck.core.words import some_with_reasons
@@ -16,13 +16,20 @@ from opscheck.systems.kubernetes.owners import top_owner
 from opscheck.systems.kubernetes.pod_status import phase
 from opscheck.systems.kubernetes.pods import ListPods, Pod
 from opscheck.systems.kubernetes.quantities import doubled, parse_quantity
-from opscheck.systems.kubernetes.remedies import place_facts
 from opscheck.systems.kubernetes.selection import listed
-from opscheck.systems.kubernetes.usage import ListPodUsage, NodeUsage, PodUsage, UsageWithinLimits
+from opscheck.systems.kubernetes.usage import (
+    NEAR_LIMIT,
+    NEAR_MEMORY_LIMIT,
+    NODE_FULL,
+    ListPodUsage,
+    NodeUsage,
+    PodUsage,
+    UsageWithinLimits,
+)
 from opscheck.systems.kubernetes.words import cannot_tell
 
 YOUNG = timedelta(minutes=2)
-"""metrics-server looks every 15 to 60 seconds and needs two looks; before that, to have no metrics is normal."""
+"""metrics-server samples every 15 to 60 seconds and needs two samples; until then no metrics are normal."""
 
 STALE = timedelta(minutes=10)
 
@@ -36,18 +43,19 @@ class Share:
     percent: float
     detail: str
     """The two numbers, and the container where it is one."""
+    remedy: Remedy
     facts: Mapping[str, str]
 
 
 @dataclass
 class Usage:
-    """All that could be judged, and what could not."""
+    """The shares of nodes or pods, and those for which there is none."""
 
     shares: list[Share] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)
     """Node or pod, and why its usage is not known though it should be."""
     passed_over: dict[str, str] = field(default_factory=dict)
-    """Node or pod, and why nothing was to be expected of it."""
+    """Node or pod, and why it has no usage to judge."""
     unlimited: dict[str, list[str]] = field(default_factory=dict)
     """Resource, and the pods without a limit for it."""
 
@@ -76,14 +84,20 @@ def test_there_is_room(expectation: UsageWithinLimits, observe: Observe, finding
 
 
 def grade_usage(expectation: UsageWithinLimits, usage: Usage, findings: Findings) -> None:
-    """Hold each node to the limits; of the pods the fullest, and all that break them."""
+    """Compare each node with the limits; of the pods the fullest one, and all that break them."""
     for resource in resources(expectation):
         limit = getattr(expectation, resource)
         for place, share in enumerate(usage.fullest(resource)):
             if expectation.of == "nodes" or place == 0 or limit.severity(share.percent):
-                facts = place_facts(expectation.target, expectation.only_namespace) | dict(share.facts)
                 findings.grade(
-                    resource, share.percent, limit, unit="%", subject=share.subject, detail=share.detail, facts=facts
+                    resource,
+                    share.percent,
+                    limit,
+                    unit="%",
+                    subject=share.subject,
+                    detail=share.detail,
+                    remedies=(share.remedy,),
+                    facts=share.facts,
                 )
         if without := usage.unlimited.get(resource):
             findings.measure(f"pods without a {resource} limit", len(without))
@@ -114,12 +128,11 @@ def node_usage(
             continue
         for resource in resources(expectation):
             allocatable = ((node.status and node.status.allocatable) or {}).get(resource)
-            facts = {"node": node.name, "full_node": node.name}
-            share = _share(node.name, resource, [(found.usage or {}).get(resource)], allocatable, facts)
-            if isinstance(share, Share):
-                usage.shares.append(share)
-            else:
+            share = _share(resource, [(found.usage or {}).get(resource)], allocatable)
+            if isinstance(share, str):
                 usage.missing[node.name] = share
+            else:
+                usage.shares.append(Share(node.name, resource, *share, NODE_FULL, {"node": node.name}))
     return usage
 
 
@@ -176,11 +189,12 @@ def _pod_shares(name: str, pod: Pod, found: PodUsage, resource: str) -> Iterator
     for container in containers(pod):
         limit = _or_none(container.limit(resource))
         if limit is not None and container.name in used:
-            share = _share(name, resource, [used[container.name]], limit, _facts(pod, resource, container))
-            yield share if isinstance(share, str) else _in_container(share, container)
+            share = _share(resource, [used[container.name]], limit)
+            yield share if isinstance(share, str) else _of_container(name, pod, container, resource, share)
     whole = _or_none(((pod.spec and pod.spec.resources and pod.spec.resources.limits) or {}).get(resource))
     if whole is not None:
-        yield _share(name, resource, list(used.values()), whole, _facts(pod, resource))
+        share = _share(resource, list(used.values()), whole)
+        yield share if isinstance(share, str) else Share(name, resource, *share, NEAR_LIMIT, _pod_facts(pod))
 
 
 def _or_none(limit: str | None) -> str | None:
@@ -188,30 +202,25 @@ def _or_none(limit: str | None) -> str | None:
     try:
         return limit if limit is not None and parse_quantity(limit) else None
     except ValueError:
-        return limit  # said where it is divided by
+        return limit  # reported by _share
 
 
-def _in_container(share: Share, container: Reported) -> Share:
-    return Share(
-        share.subject, share.resource, share.percent, f"{share.detail}, container {container.name}", share.facts
-    )
+def _of_container(name: str, pod: Pod, container: Reported, resource: str, share: tuple[float, str]) -> Share:
+    percent, detail = share
+    facts = _pod_facts(pod) | {"container": container.name}
+    limit, remedy = container.memory_limit, NEAR_LIMIT
+    if resource == "memory" and limit and "owner" in facts and (more := doubled(limit)):
+        facts, remedy = facts | {"doubled_memory": more}, NEAR_MEMORY_LIMIT
+    return Share(name, resource, percent, f"{detail}, container {container.name}", remedy, facts)
 
 
-def _facts(pod: Pod, resource: str, container: Reported | None = None) -> dict[str, str]:
-    known = {"pod": pod.name, "hungry": pod.name, "owner": top_owner(pod)}
-    known["node"] = pod.node
-    if container is not None:
-        known["container"] = container.name
-    limit = container.memory_limit if container is not None else None
-    if resource == "memory" and limit and known["owner"]:
-        known |= {"memory_owner": known["owner"], "doubled_memory": doubled(limit) or ""}
+def _pod_facts(pod: Pod) -> dict[str, str]:
+    known = {"namespace": pod.namespace, "pod": pod.name, "owner": top_owner(pod), "node": pod.node}
     return {name: value for name, value in known.items() if value}
 
 
-def _share(
-    subject: str, resource: str, used: list[str | None], limit: str | None, facts: Mapping[str, str]
-) -> Share | str:
-    """The share, or why there is none. Of several usages it is that of their sum."""
+def _share(resource: str, used: list[str | None], limit: str | None) -> tuple[float, str] | str:
+    """The percentage and its two numbers, or why there is none. Several usages are added."""
     try:
         in_use, has = _total(used), _total([limit])
     except ValueError as error:
@@ -220,8 +229,7 @@ def _share(
         return f"no {resource} {'usage' if in_use is None else 'limit'} is reported"
     if has <= 0:
         return f"it has no {resource} at all"
-    detail = f"{_readable(in_use, resource)} of {_readable(has, resource)}"
-    return Share(subject, resource, float(in_use / has * 100), detail, facts)
+    return float(in_use / has * 100), f"{_readable(in_use, resource)} of {_readable(has, resource)}"
 
 
 def _total(amounts: list[str | None]) -> Fraction | None:

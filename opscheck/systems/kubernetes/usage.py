@@ -7,14 +7,13 @@ from typing import Any, Literal, Self, final
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
-from opscheck.core.expectation import Remediation
 from opscheck.core.query import Query, Timestamp
 from opscheck.core.units import Graded, Percentage
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.nodes import ListNodes
 from opscheck.systems.kubernetes.objects import KubernetesObject, Part, Quantities
 from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.remedies import POD_FACTS, kubectl
+from opscheck.systems.kubernetes.remedies import FORMER_NAMESPACE, NAMESPACE_FACT, kubectl_remedy
 from opscheck.systems.kubernetes.scope import InNamespaces
 
 
@@ -60,26 +59,34 @@ class ListNodeUsage(
     """What every node uses."""
 
 
+_TOP_POD = "top pod {{ pod }} --containers"
+NODE_FULL = kubectl_remedy(
+    "See which pods use it, then spread the load or add a node",
+    "describe node {{ node }}",
+    "top pods -A --sort-by=memory  # which of them are on {{ node }}?",
+)
+NEAR_LIMIT = kubectl_remedy("See which container uses it, then raise its limit or spread its load", _TOP_POD)
+NEAR_MEMORY_LIMIT = kubectl_remedy(
+    "See which container uses it, then raise its limit or spread its load",
+    _TOP_POD,
+    "set resources {{ owner }} -c {{ container }} --limits=memory={{ doubled_memory }}",
+)
+
+
 class UsageWithinLimits(InNamespaces, check="kubernetes.usage"):
     """Nodes keep room for more, and pods stay below their limits."""
 
     any_limit_of = ("cpu", "memory")
     reads_events = False
-    fact_names = POD_FACTS | {
-        "full_node": "the node, when its CPU or memory is short",
-        "hungry": "the pod, when it comes near its limits",
-        "memory_owner": "the pod's owner, when memory is short",
+    remedies = (NODE_FULL, NEAR_LIMIT, NEAR_MEMORY_LIMIT)
+    fact_names = NAMESPACE_FACT | {
+        "node": "the node, or the node that the pod is on",
+        "pod": "the pod's name",
+        "container": "the container that comes near its limit",
+        "owner": "what controls the pod, such as deployment/api",
         "doubled_memory": "twice the container's memory limit",
     }
-    default_remediation = Remediation(
-        summary="See what uses it, then raise the limit, spread the load, or add a node",
-        commands=kubectl(
-            "describe node {{ full_node }}",
-            "top pods -A --sort-by=memory  # which of them are on {{ full_node }}?",
-            "top pod {{ hungry }} --containers",
-            "set resources {{ memory_owner }} -c {{ container }} --limits=memory={{ doubled_memory }}",
-        ),
-    )
+    former_fact_names = FORMER_NAMESPACE | {"full_node": "node", "hungry": "pod", "memory_owner": "owner"}
 
     of: Literal["nodes", "pods"]
     """`nodes`: usage against what the node can give to pods. `pods`: usage against the limits of the containers."""

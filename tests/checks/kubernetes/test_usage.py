@@ -14,9 +14,11 @@ from opscheck.systems.kubernetes.nodes import Node
 from opscheck.systems.kubernetes.pods import Pod
 from opscheck.systems.kubernetes.usage import NodeUsage, PodUsage, UsageWithinLimits
 from opscheck.testing import expect, judge
+from tests.checks.kubernetes.rendering import rendered
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 TARGET = KubernetesTarget(kind="kubernetes", namespace="default")
+KUBECTL = "kubectl {{ context_option }} -n {{ namespace }}"
 LIMITS = {"cpu": "500m", "memory": "512Mi"}
 
 
@@ -75,7 +77,11 @@ def test_nodes_are_held_to_what_they_can_give():
     (violation,) = findings.violations
     assert ("node-1", Severity.P1) == (violation.subject, violation.severity)
     assert "cpu 97% (3.88 cores of 4 cores)" == violation.observed
-    assert "node-1" == violation.facts["full_node"]
+    assert "node-1" == violation.facts["node"]
+    assert violation.remediation.commands == (
+        f"{KUBECTL} describe node {{{{ node }}}}",
+        f"{KUBECTL} top pods -A --sort-by=memory  # which of them are on {{{{ node }}}}?",
+    )
 
 
 def test_allocatable_counts_and_not_the_capacity():
@@ -163,7 +169,8 @@ def test_pods_are_held_to_their_limits():
     (violation,) = pods_judged([a_pod()], [used(app=("480m", "100Mi"))], cpu={"P3": "90%"}).violations
 
     assert ("web-1", "cpu 96% (0.48 cores of 0.5 cores, container app)") == (violation.subject, violation.observed)
-    assert "web-1" == violation.facts["hungry"]
+    assert "web-1" == violation.facts["pod"]
+    assert violation.remediation.commands == (f"{KUBECTL} top pod {{{{ pod }}}} --containers",)
 
 
 def test_of_a_pod_the_fullest_container_counts():
@@ -323,9 +330,27 @@ def test_short_memory_is_answered_with_twice_the_limit():
         [web], [used("web-7d4b9c6f5d-2xkqp", app=("1m", "511Mi"))], memory={"P1": "98%"}
     ).violations
 
-    assert {"memory_owner": "deployment/web", "doubled_memory": "1024Mi", "container": "app"}.items() <= (
+    assert {"owner": "deployment/web", "doubled_memory": "1024Mi", "container": "app"}.items() <= (
         violation.facts.items()
     )
+
+
+def test_commands_are_for_the_pods_own_namespace():
+    expectation = expect(UsageWithinLimits, TARGET, of="pods", namespace="*", memory={"P1": "98%"})
+    web = a_pod("web-7d4b9c6f5d-2xkqp", namespace="shop")
+    metrics = pod_metrics("web-7d4b9c6f5d-2xkqp", namespace="shop", at=ago(seconds=20), app=("1m", "511Mi"))
+    objects, usage = expectation.looks_at()
+    answers = {
+        objects: ObjectList((msgspec.convert(web, Pod),)),
+        usage: ObjectList((msgspec.convert(metrics, PodUsage),)),
+    }
+
+    commands = rendered(expectation, judge(test_usage.test_there_is_room, expectation, answers, NOW))
+
+    assert commands == [
+        "kubectl -n shop top pod web-7d4b9c6f5d-2xkqp --containers",
+        "kubectl -n shop set resources deployment/web -c app --limits=memory=1024Mi",
+    ]
 
 
 def test_pods_too_may_have_old_metrics():
