@@ -151,7 +151,7 @@ def slowness(answer: SlowLog, expectation: RedisCache, clock: datetime) -> Slown
 
 
 def clock_of(node: str, expectation: RedisCache, observe: Observe) -> datetime:
-    """The server's own clock, which its slow log goes by; ours where INFO does not tell it."""
+    """The server's own clock, which its slow log uses; ours where INFO does not contain it."""
     said = next((reply.answer for reply in observe(expectation.info).nodes if reply.node == node), None)
     return (said.server_time if said else None) or observe.now
 

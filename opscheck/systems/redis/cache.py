@@ -17,7 +17,7 @@ from opscheck.systems.redis.info import OfInfo
 from opscheck.systems.redis.servers import RedisQuery, Replies
 
 LONGEST_LOG = 128
-"""How many entries are asked for; by default a server keeps no more."""
+"""The number of entries that are read; by default a server keeps no more."""
 
 
 class SlowCommand(msgspec.Struct, frozen=True, kw_only=True):
@@ -136,12 +136,12 @@ class RedisCache(OverInterval, OfInfo, check="redis.cache"):
 
     @property
     def slow_log(self) -> RedisSlowLog:
-        """The question which commands were slow."""
+        """The query for the slow log."""
         return RedisSlowLog(self.target.name, finds=self.info.finds)
 
     @property
     def logged(self) -> RedisSlowerThan:
-        """The question which commands are taken for slow."""
+        """The query for the threshold of the slow log."""
         return RedisSlowerThan(self.target.name, finds=self.info.finds)
 
     def looks_at(self) -> Iterable[Query[Any]]:

@@ -1,4 +1,4 @@
-"""INFO: what a server says of itself, and what every expectation that is judged by it has."""
+"""INFO: its fields, its query, and the base of the expectations that are judged by it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -118,7 +118,7 @@ class ServerInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def epoch(self) -> str:
-        """Its run: counters begin anew when it starts."""
+        """Its run: counters are reset when it starts."""
         return self.run_id or ""
 
     @property
@@ -147,7 +147,7 @@ class RedisInfo(RedisQuery[Replies[ServerInfo]], name="redis.info", remembered=T
     """INFO, once on a fresh connection, for everything that is judged by it."""
 
     def commands(self) -> tuple[str, ...]:
-        """INFO alone; it also tells the limits, so that CONFIG GET is not needed."""
+        """INFO alone; it contains the limits too, so that CONFIG GET is not needed."""
         return ("info",)
 
     def text(self) -> str:
@@ -157,7 +157,7 @@ class RedisInfo(RedisQuery[Replies[ServerInfo]], name="redis.info", remembered=T
 
 @dataclass(frozen=True)
 class RedisIdentity(RedisQuery[Identity], name="redis.identity"):
-    """Which product answers, in which version and role. It is asked beside questions that need INFO too."""
+    """Product, version and role. Sent next to queries that need INFO too."""
 
     def commands(self) -> tuple[str, ...]:
         """INFO alone."""
@@ -173,11 +173,11 @@ class OfInfo(OfServers):
 
     @property
     def info(self) -> RedisInfo:
-        """The question that all of them share."""
+        """The query that all of them share."""
         return RedisInfo(self.target.name, finds=self.target.finds)
 
     def looks_at(self) -> Iterable[Query[Any]]:
-        """The questions it is judged by."""
+        """The queries it is judged by."""
         yield self.info
 
     def aside(self) -> Iterable[Query[Any]]:
@@ -185,7 +185,7 @@ class OfInfo(OfServers):
         yield RedisIdentity(self.target.name, finds=self.target.finds)
 
     def queries(self) -> Iterable[Query[Any]]:
-        """What it is judged by, and what is asked beside it."""
+        """Those it is judged by, and those for evidence."""
         return (*self.looks_at(), *self.aside())
 
 

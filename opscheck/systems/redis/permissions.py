@@ -1,4 +1,4 @@
-"""The access lists that let opscheck ask what a policy needs of Redis servers and sentinels, and nothing else."""
+"""The access lists that allow the queries of a policy at Redis servers and sentinels, and nothing else."""
 
 from collections.abc import Iterable
 

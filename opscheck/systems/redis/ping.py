@@ -110,7 +110,7 @@ class RedisPong(OfServers, check="redis.ping"):
     """How many PINGs are sent, one after the other."""
 
     def ping(self) -> RedisPing:
-        """The question it is judged by."""
+        """The query it is judged by."""
         return RedisPing(self.target.name, finds=self.target.finds, samples=self.samples)
 
     def queries(self) -> Iterable[Query[Any]]:
@@ -118,5 +118,5 @@ class RedisPong(OfServers, check="redis.ping"):
         return (self.ping(),)
 
     def no_answer(self, problem: Problem) -> Severity | None:
-        """No connection, or something that is no Redis, proves it; silence does once it exceeds a latency limit."""
+        """No connection or another protocol proves it; silence does once it exceeds a latency limit."""
         return self.severity if refutes_answering(problem, self.latency) else None

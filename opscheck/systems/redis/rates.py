@@ -100,7 +100,7 @@ class _OneServer:
         ]
 
     def _comparable(self, earlier: ServerInfo) -> ServerInfo:
-        """CONFIG RESETSTAT begins to count anew without a new run; a counter that has become smaller shows it."""
+        """CONFIG RESETSTAT resets the counters without a restart; a counter that has become smaller shows it."""
         if any(_shrank(getattr(earlier, name), getattr(self.server.answer, name)) for name in _COUNTERS):
             return msgspec.structs.replace(earlier, run_id="reset since")
         return earlier

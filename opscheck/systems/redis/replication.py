@@ -108,7 +108,7 @@ class RedisReplication(OfInfo, check="redis.replication"):
 
     @property
     def cluster_state(self) -> RedisCluster:
-        """The question how each server sees its cluster."""
+        """The query for how each server sees its cluster."""
         return RedisCluster(self.target.name, finds=self.target.finds)
 
     @property

@@ -1,4 +1,4 @@
-"""The servers of a target: what each of them is asked and answers, or why it does not, and in which state it is."""
+"""The servers of a target: queries that go to each of them, their replies, and their states."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ def acl_rule(user: str, commands: Iterable[str]) -> str:
 
 
 class Refusal(StrEnum):
-    """Why a server that is there does not do what it is asked."""
+    """Why a server that is up refuses a command."""
 
     LOADING = "LOADING"
     """It reads its data set from disk."""
@@ -58,11 +58,11 @@ class Refusal(StrEnum):
     CLUSTERDOWN = "CLUSTERDOWN"
     """Its cluster does not serve."""
     BUSY = "BUSY"
-    """A script or function runs and blocks everybody."""
+    """A script or function runs and blocks every client."""
     MAX_CLIENTS = "MAX_CLIENTS"
     """It has as many clients as it may have."""
     OTHER = "OTHER"
-    """Another error; its text tells."""
+    """Another error; its text has the reason."""
 
 
 @dataclass(frozen=True)
@@ -127,13 +127,13 @@ class Replies(msgspec.Struct, Generic[A], frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class RedisQuery(Query[A], Generic[A]):
-    """A question that every server of a target is asked."""
+    """A query that goes to every server of a target."""
 
     finds: str = ""
     """How servers are found that the target does not name, as `RedisTarget.finds`; empty where none are."""
 
     def commands(self) -> tuple[str, ...]:
-        """The commands that ask it, as access lists call them."""
+        """The commands that answer it, as access lists name them."""
         return ()
 
     def permissions(self) -> tuple[Permission, ...]:
@@ -155,7 +155,7 @@ DISCOVERY: Mapping[str, tuple[Permission, ...]] = {
 
 
 class OfServers(Expectation):
-    """Asks the servers of a target."""
+    """Judged by the servers of a target."""
 
     target: RedisTarget
     """The server, or the servers of one set or cluster; each of them is judged."""
@@ -163,7 +163,7 @@ class OfServers(Expectation):
 
 @dataclass(frozen=True)
 class Server(Generic[A]):
-    """One server of a target, and what it was asked."""
+    """One server of a target, and its reply to one query."""
 
     address: str
     """Its URL without credentials, as redis-cli takes it."""

@@ -1,4 +1,4 @@
-"""Where a server is: a target's URL taken apart, and the connection to it."""
+"""The address of a server: a target's URL taken apart, and the connection to it."""
 
 import socket
 import ssl
@@ -14,7 +14,7 @@ _TCP, _TLS, _UNIX = {"redis", "valkey"}, {"rediss", "valkeys"}, {"unix", "redis+
 
 
 @dataclass(frozen=True)
-class Place:
+class Address:
     """A server's URL taken apart. Its credentials never show."""
 
     host: str
@@ -45,32 +45,32 @@ class Place:
         return self.path or f"{host}:{self.port}"
 
 
-def places(url: str, port: int = PORT) -> list[Place]:
+def addresses(url: str, port: int = PORT) -> list[Address]:
     """The servers that a target's URL names, separated by commas, each once. Raises ProbeError."""
     scheme, mark, rest = url.partition("://")
     authority, slash, path = rest.partition("/")
     userinfo, at, hosts = authority.rpartition("@")
     urls = (scheme + mark + userinfo + at + host + slash + path for host in hosts.split(","))
-    return list(dict.fromkeys(Place.of(one, port) for one in urls))
+    return list(dict.fromkeys(Address.of(one, port) for one in urls))
 
 
 class NoHandshake(TimeoutError):  # noqa: N818 - it is no fault of ours
     """It took the connection, and said nothing of TLS: a server without TLS waits for the end of a line."""
 
 
-def connect(place: Place, context: ssl.SSLContext | None, deadline: float) -> socket.socket:
+def connect(address: Address, context: ssl.SSLContext | None, deadline: float) -> socket.socket:
     """
     Reach the server, with TLS where there is a context. Raises OSError.
 
     redis-py would give each of a name's addresses the whole time, and trust the system's authorities beside `ca_file`.
     """
-    if place.path:
-        return _connect_to_path(place.path, deadline)
-    connection = dial(place.host, place.port, deadline)
+    if address.path:
+        return _connect_to_path(address.path, deadline)
+    connection = dial(address.host, address.port, deadline)
     if context is None:
         return connection
     try:
-        return secure(connection, context, place.host, deadline)
+        return secure(connection, context, address.host, deadline)
     except TimeoutError as error:
         raise NoHandshake from error
 
@@ -87,7 +87,7 @@ def _connect_to_path(path: str, deadline: float) -> socket.socket:
 
 
 def _unusable(fault: str) -> ProbeError:
-    # Without the value: nobody knows which part of a malformed URL is the password.
+    # Without the value: any part of a malformed URL may be the password.
     return ProbeError(
         ProblemKind.UNSUPPORTED,
         f"the target's url {fault}",

@@ -1,8 +1,7 @@
 """
 Talks with a Redis or Valkey server through redis-py, in their protocol's second version, which all of them speak.
 
-Nothing is said but AUTH and the question: an access list may refuse what a client tells of itself with CLIENT SETINFO
-and HELLO.
+Only AUTH and the query itself are sent: an access list may refuse CLIENT SETINFO and HELLO.
 """
 
 import socket
@@ -19,7 +18,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from opscheck.core.observation import ProbeError, ProblemKind
-from opscheck.systems.redis.probe.address import Place, connect
+from opscheck.systems.redis.probe.address import Address, connect
 from opscheck.systems.redis.servers import Refusal
 from opscheck.transport.connect import seconds_left, unreachable
 
@@ -42,7 +41,7 @@ class Said:
 
     @property
     def refusal(self) -> Refusal | None:
-        """The state of the server that this error tells of; None without an error."""
+        """The state of the server that this error stands for; None without an error."""
         if not self.error:
             return None
         if self.error.startswith("ERR max number of clients"):
@@ -99,12 +98,12 @@ class _TimedSocket:
 
 
 class _Connection(Connection):
-    """redis-py's, over a socket that is open already, and with nothing said on it that nobody asked for."""
+    """redis-py's, over a socket that is open already, and with no command sent on it that was not requested."""
 
-    def __init__(self, place: Place, timed_socket: _TimedSocket) -> None:
+    def __init__(self, address: Address, timed_socket: _TimedSocket) -> None:
         super().__init__(  # type: ignore[no-untyped-call] # redis-py gives it no types
-            username=place.user if place.password else "",
-            password=place.password,
+            username=address.user if address.password else "",
+            password=address.password,
             protocol=2,
             parser_class=_Parser,
             retry=Retry(NoBackoff(), 0),
@@ -128,13 +127,13 @@ _GARBLED = (
 )
 
 
-class Conversation:
+class Client:
     """A connection on which commands and replies take turns, with one deadline for all of it."""
 
-    def __init__(self, place: Place, context: ssl.SSLContext | None, deadline: float) -> None:
-        self._place = place
-        self._socket = _TimedSocket(connect(place, context, deadline), deadline)
-        self._connection = _Connection(place, self._socket)
+    def __init__(self, address: Address, context: ssl.SSLContext | None, deadline: float) -> None:
+        self._place = address
+        self._socket = _TimedSocket(connect(address, context, deadline), deadline)
+        self._connection = _Connection(address, self._socket)
 
     def __enter__(self) -> Self:
         return self
@@ -180,7 +179,7 @@ class Conversation:
             raise self._hung_up() from error
 
     def _hung_up(self) -> ProbeError:
-        """It closed the connection without a word, as one that wants TLS does with whoever speaks without."""
+        """It closed the connection without a reply, as a TLS port does with a client that does not start TLS."""
         error = unreachable(ConnectionResetError(), str(self._place))
         if not self._place.tls and not self._place.path:
             advice = f"does it want TLS? then write rediss://; {error.problem.advice}"
@@ -189,7 +188,7 @@ class Conversation:
 
     def _not_redis(self) -> ProbeError:
         said = self._socket.heard.partition(b"\r\n")[0][:_SHOWN].decode("utf-8", "replace")
-        # Not more than a word to somebody who was told a password, and may repeat it.
+        # Only the first word where a password was sent: the reply may repeat it.
         shown = said.partition(" ")[0] if self._place.password else said
         return ProbeError(
             ProblemKind.UNREADABLE,

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from opscheck.core.observation import ProbeError, ProblemKind
-from opscheck.systems.redis.probe.address import SENTINEL_PORT, Place, places
+from opscheck.systems.redis.probe.address import SENTINEL_PORT, Address, addresses
 from opscheck.systems.redis.probe.node import Node
 from opscheck.systems.redis.probe.readers import read_cluster_nodes, read_info
 from opscheck.systems.redis.probe.requests import of_each, raised
@@ -20,23 +20,23 @@ _SHARE = 0.6
 
 
 def find_nodes(target: RedisTarget, timeout_s: float) -> list[Node]:
-    """The servers of a target. Raises ProbeError when nobody who knows them answers."""
+    """The servers of a target. Raises ProbeError when no server that could list them answers."""
     url = target.url.get_secret_value()
     if target.sentinel is not None:
-        return _watched(target, places(url, SENTINEL_PORT), timeout_s * _SHARE)
-    seeds = [_node(target, place) for place in places(url)]
+        return _watched(target, addresses(url, SENTINEL_PORT), timeout_s * _SHARE)
+    seeds = [_node(target, address) for address in addresses(url)]
     if target.nodes == "cluster":
         found = _found(seeds, read_cluster_nodes, timeout_s * _SHARE)
-        return _nodes(target, seeds[0].place, found) or seeds
+        return _nodes(target, seeds[0].address, found) or seeds
     if target.nodes == "replicas":
         found = _found(seeds, _replicas, timeout_s * _SHARE)
-        named = [(seed.place.host, seed.place.port) for seed in seeds]
-        return _nodes(target, seeds[0].place, [*named, *found])
+        named = [(seed.address.host, seed.address.port) for seed in seeds]
+        return _nodes(target, seeds[0].address, [*named, *found])
     return seeds
 
 
-def _watched(target: RedisTarget, sentinels: Sequence[Place], timeout_s: float) -> list[Node]:
-    """What sentinels know. Where they disagree on the primary, each of those is asked: that is to be seen."""
+def _watched(target: RedisTarget, sentinels: Sequence[Address], timeout_s: float) -> list[Node]:
+    """The servers that sentinels list. Where they disagree on the primary, each of those is queried and so reported."""
     user, _, password = (target.sentinel_login.get_secret_value() if target.sentinel_login else "").partition(":")
     own = [replace(one, user=user, password=password) for one in sentinels]
     asked = [replace(_node(target, one), credentials="the target's sentinel_login") for one in own]
@@ -94,7 +94,7 @@ def _found(
     return [address for reply in replies for address in reply.answer or []]
 
 
-def _nodes(target: RedisTarget, like: Place, found: Iterable[_HostAndPort]) -> list[Node]:
+def _nodes(target: RedisTarget, like: Address, found: Iterable[_HostAndPort]) -> list[Node]:
     """A node for each address, once, also when a name and a number stand for the same."""
     distinct = {(_number(host), port): (host, port) for host, port in reversed(list(found))}
     return [_node(target, replace(like, host=host, port=port, path="")) for host, port in reversed(distinct.values())]
@@ -107,5 +107,5 @@ def _number(host: str) -> str:
         return host
 
 
-def _node(target: RedisTarget, place: Place) -> Node:
-    return Node(place, trust(target.ca_file, target.client_certificate) if place.tls else None)
+def _node(target: RedisTarget, address: Address) -> Node:
+    return Node(address, trust(target.ca_file, target.client_certificate) if address.tls else None)

@@ -30,7 +30,7 @@ def _fields(text: str) -> Iterator[tuple[str, str]]:
 
 
 def read_fields(kind: type[msgspec.Struct], said: Mapping[str, str]) -> dict[str, Any]:
-    """What is said of the plain fields of `kind`, by their names and types; what is no such value is left out."""
+    """The plain fields of `kind` by name, read by their types; a value of another type is left out."""
     read = ((name, reader(said.get(name))) for name, reader in _readers(kind).items())
     return {name: value for name, value in read if value is not None}
 

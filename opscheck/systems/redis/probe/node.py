@@ -1,4 +1,4 @@
-"""Asks one Redis or Valkey server. Every question opens a connection of its own."""
+"""Queries one Redis or Valkey server. Every query opens a connection of its own."""
 
 import ssl
 import time
@@ -12,8 +12,8 @@ from redis import exceptions
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.core.units import format_duration
 from opscheck.systems.redis.ping import PingAnswer
-from opscheck.systems.redis.probe.address import NoHandshake, Place, connect
-from opscheck.systems.redis.probe.client import Conversation, Said
+from opscheck.systems.redis.probe.address import Address, NoHandshake, connect
+from opscheck.systems.redis.probe.client import Client, Said
 from opscheck.systems.redis.servers import Refusal, acl_rule
 from opscheck.transport.connect import late, unreachable
 
@@ -33,7 +33,7 @@ class Refused(Exception):  # noqa: N818 - a state of the server, and often the v
 class Node:
     """One server, and how it is reached."""
 
-    place: Place
+    address: Address
     context: ssl.SSLContext | None
     credentials: str = "the target's url"
     """Where its user and password stand."""
@@ -42,24 +42,24 @@ class Node:
         """Connect, without a word. Raises ProbeError."""
         started = time.monotonic()
         try:
-            connect(self.place, None, deadline).close()
+            connect(self.address, None, deadline).close()
         except TimeoutError as error:
             waited = time.monotonic() - started
-            text = f"no connection to {self.place} in {format_duration(waited)}"
+            text = f"no connection to {self.address} in {format_duration(waited)}"
             raise late(text, waited, target_down=True) from error
         except OSError as error:
-            raise unreachable(error, str(self.place)) from error
+            raise unreachable(error, str(self.address)) from error
 
     def ping(self, samples: int, deadline: float) -> PingAnswer:
         """Log in and PING. Raises ProbeError."""
 
-        def talk(conversation: Conversation) -> PingAnswer:
-            said = self._log_in(conversation)
+        def talk(client: Client) -> PingAnswer:
+            said = self._log_in(client)
             connect_s = time.monotonic() - started
             pings: list[float] = []
             while not said.error and len(pings) < samples:
                 asked = time.monotonic()
-                said = conversation.ping()
+                said = client.ping()
                 if not said.error:
                     pings.append(time.monotonic() - asked)
             self._raise_if_denied(said, "ping")
@@ -75,10 +75,10 @@ class Node:
         Raises ProbeError, and Refused where it is the server's own state that stands in the way.
         """
 
-        def talk(conversation: Conversation) -> Any:
-            said = self._log_in(conversation)
+        def talk(client: Client) -> Any:
+            said = self._log_in(client)
             if not said.error:
-                said = conversation.say(*words)
+                said = client.say(*words)
             self._raise_if_denied(said, command)
             if said.refusal is not None:
                 raise Refused(said.refusal, said.error)
@@ -88,50 +88,50 @@ class Node:
 
     def unreadable(self, command: str) -> ProbeError:
         """The reply to `command` is none that Redis gives."""
-        text = f"what {self.place} answers to {command.upper().replace('|', ' ')} cannot be read"
+        text = f"what {self.address} answers to {command.upper().replace('|', ' ')} cannot be read"
         return ProbeError(ProblemKind.UNREADABLE, text, "is there a proxy before it, or is it no Redis?")
 
-    def _talk(self, talk: Callable[[Conversation], A], deadline: float) -> A:
+    def _talk(self, talk: Callable[[Client], A], deadline: float) -> A:
         started = time.monotonic()
         try:
-            with Conversation(self.place, self.context, deadline) as conversation:
-                return talk(conversation)
+            with Client(self.address, self.context, deadline) as client:
+                return talk(client)
         except NoHandshake as error:
             waited = time.monotonic() - started
-            text = f"no TLS handshake with {self.place} in {format_duration(waited)}"
+            text = f"no TLS handshake with {self.address} in {format_duration(waited)}"
             problem = late(text, waited)
             problem.problem = replace(problem.problem, advice="is this a port without TLS?")
             raise problem from error
         except (TimeoutError, exceptions.TimeoutError) as error:
             waited = time.monotonic() - started
-            raise late(f"no answer from {self.place} in {format_duration(waited)}", waited) from error
+            raise late(f"no answer from {self.address} in {format_duration(waited)}", waited) from error
         except OSError as error:
-            raise unreachable(error, str(self.place)) from error
+            raise unreachable(error, str(self.address)) from error
 
-    def _log_in(self, conversation: Conversation) -> Said:
-        said = conversation.log_in()
+    def _log_in(self, client: Client) -> Said:
+        said = client.log_in()
         if said.refusal is not Refusal.OTHER or said.code == "DENIED":
             return said  # about the server, and not about who logs in
         # Not in the server's words: "unknown command AUTH, with args beginning with …" quotes the password.
         raise ProbeError(
             ProblemKind.DENIED,
-            f"{self.place} does not accept the user and password in {self.credentials} ({said.code})",
-            f"check them, or have an administrator type: {acl_rule(self.place.user or 'opscheck', ['ping', 'info'])}",
+            f"{self.address} does not accept the user and password in {self.credentials} ({said.code})",
+            f"check them, or have an administrator type: {acl_rule(self.address.user or 'opscheck', ['ping', 'info'])}",
             target_down=True,
         )
 
     def _raise_if_denied(self, said: Said, command: str) -> None:
-        user = self.place.user or "default"
+        user = self.address.user or "default"
         if said.code == "NOPERM":
             asked = command.upper().replace("|", " ")
-            text = f"{self.place} does not let the user {user} run {asked}"
+            text = f"{self.address} does not let the user {user} run {asked}"
             raise ProbeError(ProblemKind.DENIED, text, f"have an administrator type: ACL SETUSER {user} +{command}")
         if said.code == "NOAUTH":
-            text = f"{self.place} wants a password, and {self.credentials} has none"
+            text = f"{self.address} wants a password, and {self.credentials} has none"
             rule = acl_rule("opscheck", ["ping", "info"])
             advice = f"write redis://opscheck:password@host; an administrator makes that user with: {rule}"
             raise ProbeError(ProblemKind.DENIED, text, advice, target_down=True)
         if said.code == "DENIED":
-            text = f"{self.place} is in protected mode, which lets nobody in from other machines"
+            text = f"{self.address} is in protected mode, which lets nobody in from other machines"
             advice = "give its default user a password, or connect from the machine it runs on"
             raise ProbeError(ProblemKind.DENIED, text, advice, target_down=True)

@@ -77,9 +77,9 @@ def identity(nodes: Sequence[Node], timeout_s: float) -> Identity:
         raise raised(replies)
     names = Counter(_name(reply.answer) for reply in replies)
     told = [name if count == 1 else f"{name} ({count})" for name, count in names.items()]
-    place = nodes[0].place
-    how = ["a password" if place.password else "no password"] + ["TLS"] * place.tls
-    return Identity(place="; ".join(told), user=place.user or "default", authenticated_by=" over ".join(how))
+    address = nodes[0].address
+    how = ["a password" if address.password else "no password"] + ["TLS"] * address.tls
+    return Identity(place="; ".join(told), user=address.user or "default", authenticated_by=" over ".join(how))
 
 
 def _name(info: ServerInfo | None) -> str:
@@ -111,7 +111,7 @@ def _say(node: Node, what: str, deadline: float) -> object:
     except Refused as refused:
         if not refused.error.startswith(_NO_CLUSTER):
             raise
-        text = f"{node.place} is no node of a cluster"
+        text = f"{node.address} is no node of a cluster"
         advice = "take `nodes: cluster` from the target, and `cluster` from the expectation, or name a node of it"
         raise ProbeError(ProblemKind.UNSUPPORTED, text, advice) from refused
 
@@ -124,7 +124,7 @@ def _nodes(text: str, node: Node) -> Iterator[tuple[str, int]]:
             continue
         host, _, port = words[1].partition("@")[0].partition(",")[0].rpartition(":")
         if port.isascii() and port.isdigit() and 0 < int(port) < 65536:  # noqa: PLR2004 - all ports
-            yield host.strip("[]") or node.place.host, int(port)
+            yield host.strip("[]") or node.address.host, int(port)
 
 
 def read_slow_log(node: Node, deadline: float) -> SlowLog:
@@ -139,7 +139,7 @@ def read_slow_log(node: Node, deadline: float) -> SlowLog:
 def _commands(entries: list[Any]) -> Iterator[SlowCommand]:
     for entry in entries:
         match entry:
-            # Number, time, microseconds, words; then, from Redis 4 on, the client, which is nobody's business here.
+            # Number, time, microseconds, words; then, from Redis 4 on, the client, which is not kept.
             case [int(), int(at), int(microseconds), [bytes(word), *_], *_] if 0 <= at <= _LAST_TIME:
                 name = word.decode().upper() if _COMMAND.fullmatch(word) else "?"
                 yield SlowCommand(at=at, microseconds=microseconds, command=name)

@@ -1,4 +1,4 @@
-"""A target of Redis or Valkey servers for the length of a run: each question goes to all of them at once."""
+"""A target of Redis or Valkey servers for the length of a run: each query goes to all of them at once."""
 
 import time
 from collections.abc import Sequence

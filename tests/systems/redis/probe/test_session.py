@@ -12,7 +12,7 @@ from opscheck.core.observation import ProbeError, Problem, ProblemKind
 from opscheck.demo.redis import Redis
 from opscheck.systems.redis.ping import PingAnswer, RedisPing
 from opscheck.systems.redis.probe import open_session
-from opscheck.systems.redis.probe.address import Place
+from opscheck.systems.redis.probe.address import Address
 from opscheck.systems.redis.servers import Refusal
 from tests.servers.redis import (
     blocked_by_a_script,
@@ -133,25 +133,25 @@ def test_a_ca_file_stands_instead_of_the_systems_authorities(tmp_path, scripted,
 
 
 @pytest.mark.parametrize(
-    ("url", "place"),
+    ("url", "address"),
     [
-        ("redis://h", Place("h", 6379)),
-        ("redis://:pw@h:1/2", Place("h", 1, password="pw")),
-        ("valkey://h", Place("h", 6379)),
-        ("rediss://u:p%3A@h", Place("h", 6379, tls=True, user="u", password="p:")),
-        ("redis://[::1]:7", Place("::1", 7)),
-        ("unix:///run/redis.sock", Place("", 6379, path="/run/redis.sock")),
+        ("redis://h", Address("h", 6379)),
+        ("redis://:pw@h:1/2", Address("h", 1, password="pw")),
+        ("valkey://h", Address("h", 6379)),
+        ("rediss://u:p%3A@h", Address("h", 6379, tls=True, user="u", password="p:")),
+        ("redis://[::1]:7", Address("::1", 7)),
+        ("unix:///run/redis.sock", Address("", 6379, path="/run/redis.sock")),
     ],
 )
-def test_urls(url, place):
-    assert place == Place.of(url)
+def test_urls(url, address):
+    assert address == Address.of(url)
 
 
 def test_a_place_shows_no_password():
-    place = Place.of("redis://ops:geheim@cache.example:6379/0")
+    address = Address.of("redis://ops:geheim@cache.example:6379/0")
 
-    assert "cache.example:6379" == str(place)
-    assert "geheim" not in repr(place)
+    assert "cache.example:6379" == str(address)
+    assert "geheim" not in repr(address)
 
 
 # States in which a server refuses
