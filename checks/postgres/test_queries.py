@@ -1,17 +1,65 @@
 """The statements that a PostgreSQL server executes."""
 
-from opscheck import Findings, Observe
-from opscheck.systems.postgres.queries import PostgresQueries
-from opscheck.systems.postgres.readings.query_statistics import (
-    Workload,
-    counted_evictions,
-    evidence,
-    facts,
-    make_sure_of_the_rest,
-    per_second,
-    top,
-    workload,
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from opscheck import Duration, Findings, Observe, Percentage
+from opscheck.core.intervals import Interval, interval
+from opscheck.core.limits import values
+from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
+from opscheck.core.units import format_duration
+from opscheck.systems.postgres.databases import connectable
+from opscheck.systems.postgres.queries import (
+    EXPLAIN,
+    RAISE_MAX,
+    READ_PLANS,
+    SHOW_STATEMENT,
+    Place,
+    PostgresQueries,
+    StatementCounters,
+    StatementCounts,
+    StatementText,
 )
+
+_GENERIC_PLAN_SINCE = 160_000
+_TEXT_OF_EVIDENCE = 120
+_NO_TEXT = "its text is not known"
+
+
+class Executed(NamedTuple):
+    """What one statement took in the interval."""
+
+    counts: StatementCounts
+    calls: int
+    seconds: float
+    share: Percentage
+    """Of the time of all that clients executed."""
+    text: str
+
+    @property
+    def subject(self) -> str:
+        """The statement as a report names it."""
+        nested = "" if self.counts.toplevel else ", executed by a function"
+        return f"statement {self.counts.queryid} of {self.counts.role} in {self.counts.database}{nested}"
+
+    @property
+    def mean(self) -> Duration:
+        """How long one execution took."""
+        return Duration(self.seconds / self.calls)
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What a server executed in the interval."""
+
+    over: Interval[StatementCounters]
+    statements: tuple[Executed, ...]
+    """What is to be judged, the most execution time first."""
+    seconds: float
+    """The time of all that clients executed, utility statements with it, what functions executed not counted twice."""
+    incomparable: tuple[StatementCounts, ...]
+    """Statements of which nobody knows what they took in the interval: the earlier answer had no room for them."""
 
 
 def test_statements_are_fast(expectation: PostgresQueries, observe: Observe, findings: Findings) -> None:
@@ -21,56 +69,177 @@ def test_statements_are_fast(expectation: PostgresQueries, observe: Observe, fin
     A statement that became slow, by a deployment or because its table has grown, holds a connection and the
     processors for longer each time, until everything else waits for it.
     """
-    done = workload(expectation, observe)
-    _report(expectation, done, findings)
-    _judge_statements(expectation, done, findings)
-    _judge_server(expectation, done, findings)
-    make_sure_of_the_rest(expectation, done)
-
-
-def _report(expectation: PostgresQueries, done: Workload, findings: Findings) -> None:
+    done = _workload(expectation, observe)
     findings.measure("statements", len(done.statements))
     findings.measure("execution time", done.seconds, unit="s")
-    for one in top(expectation, done):
+    for one in done.statements[: expectation.top]:
         findings.measure("calls", one.calls, subject=one.subject)
+    for number, one in enumerate(done.statements):
+        _judge_statement(expectation, done, one, findings, reported=number < expectation.top)
+    _judge_load(expectation, done, findings)
+    _judge_evictions(expectation, done, findings)
+    _require_all(expectation, done)
 
 
-def _judge_statements(expectation: PostgresQueries, done: Workload, findings: Findings) -> None:
-    reported = set(top(expectation, done))
-    for one in done.statements:
-        mean = expectation.mean if one.calls >= expectation.min_calls else None
-        share = expectation.share if one.seconds > expectation.share_above else None
-        judged = (("mean execution time", one.mean, mean), ("share of execution time", one.share, share))
-        for name, observed, limit in judged:
-            if one in reported or (limit is not None and limit.severity(observed)):
-                findings.grade(
-                    name,
-                    observed,
-                    limit,
-                    subject=one.subject,
-                    detail=done.over.text,
-                    evidence=evidence(done, one),
-                    facts=facts(done, one),
-                )
+def _judge_statement(
+    expectation: PostgresQueries, done: Workload, one: Executed, findings: Findings, *, reported: bool
+) -> None:
+    spent = f"{_calls(one.calls)} {done.over.text}, {format_duration(one.seconds)} in all, {one.share} of all"
+    counts, now = one.counts, done.over.now
+    # psql takes a name with `=` or `://` for a connection string.
+    has_plan = now.server_version >= _GENERIC_PLAN_SINCE and connectable(counts.database)
+    known = {"queryid": str(counts.queryid), "extension_schema": now.extension_schema, "database": counts.database}
+    mean = expectation.mean if one.calls >= expectation.min_calls else None
+    share = expectation.share if one.seconds > expectation.share_above else None
+    for name, observed, limit in (
+        ("mean execution time", one.mean, mean),
+        ("share of execution time", one.share, share),
+    ):
+        if reported or (limit is not None and limit.severity(observed)):
+            findings.grade(
+                name,
+                observed,
+                limit,
+                subject=one.subject,
+                detail=done.over.text,
+                evidence=[one.text or _NO_TEXT, spent],
+                remedies=(SHOW_STATEMENT, EXPLAIN) if has_plan else (SHOW_STATEMENT,),
+                facts=known,
+            )
 
 
-def _judge_server(expectation: PostgresQueries, done: Workload, findings: Findings) -> None:
-    subject = expectation.target.address or expectation.target.name
-    if expectation.load is not None:
-        findings.grade(
-            "sessions that execute",
-            per_second(expectation, done),
-            expectation.load,
-            subject=subject,
-            detail=f"on average, {done.over.text}",
-            evidence=[one.line for one in top(expectation, done)],
-        )
-    if expectation.evictions is not None:
-        findings.grade(
-            "evictions of statements",
-            counted_evictions(expectation, done),
-            expectation.evictions,
-            subject=subject,
-            detail=done.over.text,
-            facts={"raised_max": str(2 * done.over.now.most)},
-        )
+def _judge_load(expectation: PostgresQueries, done: Workload, findings: Findings) -> None:
+    """How many sessions execute at a time. Raises CouldNotObserve where the length of a lifetime is not known."""
+    if expectation.load is None:
+        return
+    if done.over.seconds is None:
+        text = "since when pg_stat_statements counts is not known before PostgreSQL 14"
+        raise _unsupported(expectation, text, "leave out `first_sample: lifetime`, or `load`")
+    findings.grade(
+        "sessions that execute",
+        done.seconds / max(done.over.seconds, 1.0),
+        expectation.load,
+        subject=expectation.server,
+        detail=f"on average, {done.over.text}",
+        evidence=[_line(one) for one in done.statements[: expectation.top]],
+        remedies=(READ_PLANS,),
+    )
+
+
+def _judge_evictions(expectation: PostgresQueries, done: Workload, findings: Findings) -> None:
+    """How often statements were forgotten. Raises CouldNotObserve where that is not counted."""
+    if expectation.evictions is None:
+        return
+    now, earlier = done.over.now.evictions, done.over.earlier.evictions if done.over.earlier else 0
+    if now is None or earlier is None:
+        advice = "leave out `evictions`, or ALTER EXTENSION pg_stat_statements UPDATE on PostgreSQL 14 or later"
+        raise _unsupported(expectation, "evictions are counted by pg_stat_statements 1.9 and later", advice)
+    findings.grade(
+        "evictions of statements",
+        max(0, now - earlier),
+        expectation.evictions,
+        subject=expectation.server,
+        detail=done.over.text,
+        remedies=(RAISE_MAX,),
+        facts={"raised_max": 2 * done.over.now.most},
+    )
+
+
+def _require_all(expectation: PostgresQueries, done: Workload) -> None:
+    """Raises CouldNotObserve when a statement that could not be judged may be over a limit."""
+    now, least = done.over.now, _least_that_violates(expectation)
+    text = ""
+    if now.left_out_below is not None and now.left_out_below > least:
+        text = f"{now.found - len(now.statements)} more statements are counted than were read"
+    elif unknown := [one for one in done.incomparable if one.milliseconds > least]:
+        text = f"{len(unknown)} statements were left out of the earlier sample"
+    if text:
+        advice = "raise `min_calls` or `share_above`, or lower pg_stat_statements.max"
+        raise _unsupported(expectation, f"{text}, and may be over a limit", advice)
+
+
+def _least_that_violates(expectation: PostgresQueries) -> float:
+    """A statement that has executed for less than this, in milliseconds, keeps every limit on statements."""
+    least = [min(values(expectation.mean)) * expectation.min_calls] if expectation.mean is not None else []
+    if expectation.share is not None:
+        least.append(float(expectation.share_above))
+    return min(least, default=float("inf")) * 1000
+
+
+def _workload(expectation: PostgresQueries, observe: Observe) -> Workload:
+    """What the server executed since the earlier run. Raises CouldNotObserve."""
+    over = interval(expectation, expectation.counters, observe)
+    texts = {one.place: one for one in observe(expectation.texts).texts}
+    took, incomparable = _differences(over)
+    _require_databases(expectation, observe)
+    total = sum(seconds for counts, _, seconds in took if counts.toplevel)
+    statements = (
+        Executed(counts, calls, seconds, _share(seconds, total), texts[place].text if place in texts else "")
+        for counts, calls, seconds in took
+        for place in [counts.place]
+        if calls and _is_judged(expectation, counts, texts)
+    )
+    ordered = tuple(sorted(statements, key=lambda one: -one.seconds))
+    unknown = tuple(one for one in incomparable if _is_judged(expectation, one, texts))
+    return Workload(over, ordered, total, unknown)
+
+
+def _differences(
+    over: Interval[StatementCounters],
+) -> tuple[list[tuple[StatementCounts, int, float]], list[StatementCounts]]:
+    """Calls and seconds of each statement in the interval, and the statements of which that is not known."""
+    before = {_key(one): one for one in over.earlier.statements} if over.earlier else {}
+    cut = over.earlier is not None and over.earlier.left_out_below is not None
+    took: list[tuple[StatementCounts, int, float]] = []
+    incomparable: list[StatementCounts] = []
+    for one in over.now.statements:
+        earlier = before.get(_key(one))
+        if earlier is None and cut:
+            incomparable.append(one)
+        elif earlier is None or _was_reset(earlier, one):
+            took.append((one, one.calls, one.milliseconds / 1000))
+        else:
+            took.append((one, one.calls - earlier.calls, max(0.0, one.milliseconds - earlier.milliseconds) / 1000))
+    return took, incomparable
+
+
+def _key(counts: StatementCounts) -> tuple[str, str, int, bool]:
+    return counts.role, counts.database, counts.queryid, counts.toplevel
+
+
+def _was_reset(earlier: StatementCounts, now: StatementCounts) -> bool:
+    """It was evicted, or reset, and counted from nothing since."""
+    return now.since != earlier.since or now.calls < earlier.calls or now.milliseconds < earlier.milliseconds
+
+
+def _is_judged(expectation: PostgresQueries, counts: StatementCounts, texts: Mapping[Place, StatementText]) -> bool:
+    text = texts.get(counts.place)
+    return expectation.means(counts.database, counts.role) and not (text is not None and text.utility)
+
+
+def _require_databases(expectation: PostgresQueries, observe: Observe) -> None:
+    if expectation.databases is None:
+        return
+    there = observe(expectation.names).names
+    if not any(expectation.means_database(database) for database in there):
+        text = f"no database is called {' or '.join(expectation.databases)}"
+        advice = f"there are {', '.join(there) or 'none'}"
+        raise CouldNotObserve(expectation.names, Problem(kind=ProblemKind.UNSUPPORTED, text=text, advice=advice))
+
+
+def _unsupported(expectation: PostgresQueries, text: str, advice: str) -> CouldNotObserve:
+    return CouldNotObserve(expectation.counters, Problem(kind=ProblemKind.UNSUPPORTED, text=text, advice=advice))
+
+
+def _share(seconds: float, total: float) -> Percentage:
+    return Percentage(min(100.0, 100.0 * seconds / total) if total else 0.0)
+
+
+def _line(one: Executed) -> str:
+    numbers = f"{_calls(one.calls)}, mean {format_duration(one.mean)}, {one.share} of the execution time"
+    text = one.text or _NO_TEXT
+    return f"{numbers}: {text if len(text) <= _TEXT_OF_EVIDENCE else text[: _TEXT_OF_EVIDENCE - 2] + ' …'}"
+
+
+def _calls(calls: int) -> str:
+    return f"{calls} call{'' if calls == 1 else 's'}"

@@ -9,10 +9,10 @@ from typing import Annotated, Any, ClassVar, NamedTuple
 import msgspec
 from pydantic import Field
 
-from opscheck.core.expectation import Remediation
 from opscheck.core.interval_expectation import OverInterval
 from opscheck.core.limits import ShareUsed
 from opscheck.core.query import Query
+from opscheck.core.remedy import Remedy
 from opscheck.core.units import Count, Duration, Graded, PositiveCount
 from opscheck.systems.postgres.databases import DatabasePatterns, DatabaseQuery, ListDatabases
 from opscheck.systems.postgres.grants import READ_SESSIONS
@@ -129,22 +129,27 @@ class ReadStatements(DatabaseQuery[StatementTexts], name="postgres.statement-tex
 
 Sessions = Annotated[float, Field(ge=0, strict=True)]
 
-_SHOW = (
+_READ_PLAN = "Read the plan of the statement: it lacks an index, or reads far more than it needs"
+SHOW_STATEMENT = Remedy(
+    _READ_PLAN,
     "echo 'select calls, rows, shared_blks_hit, shared_blks_read, temp_blks_written, query "
     'from :"schema".pg_stat_statements where queryid = :queryid\' '
-    "| psql {{ dsn }} -xv schema={{ extension_schema }} -v queryid={{ queryid }}"
+    "| psql {{ dsn }} -xv schema={{ extension_schema }} -v queryid={{ queryid }}",
 )
 # Only the plan, of whatever values: it executes nothing. The text is kept in a variable, as the extension may not be
 # there in the database of the statement.
-_EXPLAIN = (
+EXPLAIN = Remedy(
+    _READ_PLAN,
     "printf '%s\\n' 'select query as statement from :\"schema\".pg_stat_statements "
     "where queryid = :queryid limit 1 \\gset' '\\connect :\"database\"' "
     "'explain (generic_plan, verbose) :statement ;' "
-    "| psql {{ dsn }} -qv database={{ explained_in }} -v schema={{ extension_schema }} -v queryid={{ queryid }}"
+    "| psql {{ dsn }} -qv database={{ database }} -v schema={{ extension_schema }} -v queryid={{ queryid }}",
 )
-_RAISE = (
+READ_PLANS = Remedy("Read the plans of the statements with the most execution time")
+RAISE_MAX = Remedy(
+    "Raise pg_stat_statements.max",
     "echo 'alter system set pg_stat_statements.max = :raised' | psql {{ dsn }} -v raised={{ raised_max }}"
-    "  # as a superuser; it takes a restart"
+    "  # as a superuser; it takes a restart",
 )
 
 
@@ -159,17 +164,14 @@ class PostgresQueries(OverInterval, InServer, check="postgres.queries"):
     """
 
     any_limit_of = ("mean", "share", "load", "evictions")
+    remedies = (SHOW_STATEMENT, EXPLAIN, READ_PLANS, RAISE_MAX)
     fact_names: ClassVar = {
         "queryid": "the id of the statement in pg_stat_statements",
-        "statement_database": "the database it ran in",
-        "explained_in": "that database, where the server can plan a statement without its values (16 and later)",
+        "database": "the database it ran in",
         "extension_schema": "the schema of the extension",
-        "raised_max": "twice as many statements as pg_stat_statements keeps now, when it evicts",
+        "raised_max": "twice as many statements as pg_stat_statements keeps now",
     }
-    default_remediation = Remediation(
-        summary="Read the plan of the statement: it lacks an index, or reads far more than it needs",
-        commands=(_SHOW, _EXPLAIN, _RAISE),
-    )
+    former_fact_names: ClassVar = {"statement_database": "database", "explained_in": "database"}
 
     mean: Graded[Duration] | None = None
     """How long an execution of a statement may take on average, over the interval."""

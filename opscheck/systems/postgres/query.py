@@ -7,10 +7,10 @@ import msgspec
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from opscheck.core.expectation import Remediation
 from opscheck.core.limits import CountLeft, values
 from opscheck.core.operators import Number
 from opscheck.core.query import Permission
+from opscheck.core.remedy import Remedy
 from opscheck.core.units import Count, Graded, GradedMinimum, PositiveCount
 from opscheck.systems.postgres.databases import DatabaseQuery, InDatabases
 from opscheck.systems.postgres.grants import OwnTables
@@ -55,8 +55,12 @@ class Select(DatabaseQuery[Selected], name="postgres.select"):
         return f"the {'number' if self.number else 'rows'} that the policy's sql yields"
 
 
-# psql takes a dsn or the name of a database, not both; it knows the rest of the dsn when it connects anew.
-_RUN = "printf '%s\\n' '\\connect :\"database\"' {{ statement }} ';' | psql {{ dsn }} -qv database={{ database }}"
+LOOK = Remedy("Look at what the statement yields, and find out what made it so")
+# psql takes a dsn or the name of a database, not both; it knows the rest of the dsn when it connects again.
+RUN = Remedy(
+    LOOK.summary,
+    "printf '%s\\n' '\\connect :\"database\"' {{ statement }} ';' | psql {{ dsn }} -qv database={{ database }}",
+)
 
 
 class PostgresQuery(InDatabases, check="postgres.query"):
@@ -69,14 +73,12 @@ class PostgresQuery(InDatabases, check="postgres.query"):
 
     any_limit_of = ("at_most", "at_least", "rows_at_most", "rows_at_least", "empty")
     asks = (Select,)
+    remedies = (RUN, LOOK)
     fact_names: ClassVar = {
         "database": "the database it ran in",
         "statement": "the statement on one line; missing when it has a comment that ends with its line",
         "row": "the value of the column `subject`",
     }
-    default_remediation = Remediation(
-        summary="Look at what the statement yields, and find out what made it so", commands=(_RUN,)
-    )
 
     sql: SelectStatement
     """

@@ -296,7 +296,7 @@ def test_the_suggested_commands_show_the_statement_and_its_plan(server, judged, 
 
     assert "pg_sleep" in shown
     assert "queryid" in finding.facts
-    assert DATABASE == finding.facts["statement_database"]
+    assert DATABASE == finding.facts["database"]
     if server.major >= 16:
         assert "Seq Scan on public.orders" in explained[0]
     else:

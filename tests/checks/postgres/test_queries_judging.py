@@ -8,6 +8,8 @@ from checks.postgres.test_queries import test_statements_are_fast as check
 from opscheck import Findings, PostgresTarget
 from opscheck.core.observation import ProblemKind, Sample
 from opscheck.systems.postgres.queries import (
+    EXPLAIN,
+    SHOW_STATEMENT,
     CountStatements,
     PostgresQueries,
     ReadStatements,
@@ -18,6 +20,7 @@ from opscheck.systems.postgres.queries import (
 )
 from opscheck.testing import NOON, expect, judge
 from tests.servers.looking import missing
+from tests.servers.typing_in import commands_of
 
 TARGET = PostgresTarget(kind="postgres", dsn="postgresql://h/shop")
 COUNTERS, TEXTS = CountStatements("target"), ReadStatements("target")
@@ -180,7 +183,9 @@ def test_a_plan_is_suggested_where_the_server_can_make_one():
     (old,) = judged(counters(SLOW, server_version=150004), counters(FAST), [text]).violations
     (odd,) = judged(counters(counts(100, 900, database="host=evil")), counters()).violations
 
-    assert ["shop", None, None] == [one.facts.get("explained_in") for one in (new, old, odd)]
+    assert new.facts["database"] == "shop"
+    assert new.remediation.commands == commands_of(SHOW_STATEMENT, EXPLAIN)
+    assert old.remediation.commands == odd.remediation.commands == commands_of(SHOW_STATEMENT)
 
 
 def test_a_statement_without_a_text_is_told_without_it():
