@@ -1,22 +1,67 @@
 """The size of the databases of a PostgreSQL server, and the end of their sequences."""
 
-from opscheck import Findings, Observe
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from opscheck import Findings, Observe, Percentage, Remedy
+from opscheck.core.intervals import no_sample_aged, sample_aged
 from opscheck.core.isolation import judge_all
-from opscheck.core.units import Percentage, format_duration
-from opscheck.systems.postgres.databases import each_database
-from opscheck.systems.postgres.readings.size import (
-    growth,
-    largest,
-    near_end,
-    require_readable,
-    sequence_detail,
-    sequence_evidence,
-    sequence_facts,
-    sequence_subject,
-    sized,
-    total_of,
+from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
+from opscheck.core.units import format_bytes, format_duration
+from opscheck.systems.postgres.databases import DatabaseNames, DatabaseQuery, each_database
+from opscheck.systems.postgres.server import identifier
+from opscheck.systems.postgres.size import (
+    REMOVE_LIMIT,
+    SHOW_DATABASES,
+    SHOW_RELATIONS,
+    SHOW_SEQUENCE,
+    WIDEN_COLUMN,
+    WIDEN_SEQUENCE,
+    LargestRelations,
+    PostgresSize,
+    Relations,
+    RelationSize,
+    Sequence,
+    Sequences,
+    SequencesAnswer,
+    Sizes,
 )
-from opscheck.systems.postgres.size import PostgresSize, Sequences
+
+_EVIDENCE = 5
+_NARROW = frozenset({"smallint", "integer"})
+
+
+class Sized(NamedTuple):
+    """A database whose size is known."""
+
+    name: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Growth:
+    """How much a database grew between two samples, converted to the time that the policy names."""
+
+    database: Sized
+    earlier: int
+    age_s: float
+    over_s: float
+
+    @property
+    def bytes(self) -> int:
+        """By how many bytes; negative when it became smaller."""
+        return round((self.database.bytes - self.earlier) * self.over_s / self.age_s)
+
+    @property
+    def share(self) -> Percentage:
+        """The same in percent of what it was."""
+        return Percentage(100.0 * self.bytes / max(1, self.earlier))
+
+    @property
+    def detail(self) -> str:
+        """What the numbers are made of."""
+        return f"{format_bytes(self.database.bytes)}, {format_bytes(self.earlier)} {format_duration(self.age_s)} ago"
 
 
 def test_databases_have_room_to_grow(expectation: PostgresSize, observe: Observe, findings: Findings) -> None:
@@ -36,74 +81,65 @@ def test_databases_have_room_to_grow(expectation: PostgresSize, observe: Observe
 
 
 def _judge_total(expectation: PostgresSize, observe: Observe, findings: Findings) -> None:
+    """All databases together. Raises CouldNotObserve where the size of some is not known: all are then larger still."""
     if expectation.total is None:
         return
-    total = total_of(expectation, observe(expectation.sizes))
-    if total.hidden is None or expectation.total.severity(total.bytes):
+    sizes = observe(expectation.sizes)
+    hidden = [one.name for one in sizes.databases if one.bytes is None]
+    known = sum(one.bytes or 0 for one in sizes.databases)
+    if not hidden or expectation.total.severity(known):
         findings.grade(
             "size of all databases",
-            total.bytes,
+            known,
             expectation.total,
             subject=expectation.target.address,
-            detail=f"{total.count} databases",
-            facts={"database_count": str(total.count)},
+            detail=f"{len(sizes.databases)} databases",
+            remedies=(SHOW_DATABASES,),
+            facts={"database_count": len(sizes.databases)},
         )
-    if total.hidden is not None:
-        raise total.hidden
+    if hidden:
+        raise _hidden(expectation, sizes, hidden)
 
 
 def _judge_sizes(expectation: PostgresSize, observe: Observe, findings: Findings) -> None:
     if not expectation.judges_databases:
         return
-    for database in sized(expectation, observe(expectation.sizes)):
-        told = expectation.is_too_large(database.bytes)
-        evidence, facts = largest(expectation, database, observe) if told else ([], {})
-        findings.grade(
-            "size", database.bytes, expectation.size, subject=database.subject, unit="B", evidence=evidence, facts=facts
-        )
+    for database in _sized(expectation, observe(expectation.sizes)):
+        about = _largest(expectation, database, observe) if expectation.is_too_large(database.bytes) else {}
+        subject = f"database {database.name}"
+        findings.grade("size", database.bytes, expectation.size, subject=subject, unit="B", **about)
 
 
 def _judge_growth(expectation: PostgresSize, observe: Observe, findings: Findings) -> None:
     if not expectation.judges_growth:
         return
     over = format_duration(float(expectation.over))
-    for grown in growth(expectation, observe):
-        evidence, facts = largest(expectation, grown.database, observe)
-        findings.grade(
-            f"growth in {over}",
-            grown.share,
-            expectation.growth if grown.bytes > expectation.growth_above else None,
-            subject=grown.database.subject,
-            detail=grown.detail,
-            evidence=evidence,
-            facts=facts,
-        )
-        findings.grade(
-            f"grown in {over}",
-            grown.bytes,
-            expectation.grown,
-            subject=grown.database.subject,
-            unit="B",
-            detail=grown.detail,
-            evidence=evidence,
-            facts=facts,
-        )
+    for grown in _growth(expectation, observe):
+        about = _largest(expectation, grown.database, observe)
+        about |= {"subject": f"database {grown.database.name}", "detail": grown.detail}
+        limit = expectation.growth if grown.bytes > expectation.growth_above else None
+        findings.grade(f"growth in {over}", grown.share, limit, **about)
+        findings.grade(f"grown in {over}", grown.bytes, expectation.grown, unit="B", **about)
 
 
 def _judge_sequences(expectation: PostgresSize, observe: Observe, findings: Findings) -> None:
     if expectation.sequences is None:
         return
+    limit = expectation.sequences
     for one in each_database(expectation, observe, Sequences):
-        findings.measure("sequences", one.answer.seen, subject=f"database {one.answer.database}")
-        for sequence in near_end(expectation, one.answer):
+        answer = one.answer
+        findings.measure("sequences", answer.seen, subject=f"database {answer.database}")
+        broken = [sequence for sequence in answer.most_used if limit.severity(sequence.used) is not None]
+        for sequence in broken or answer.most_used[:1]:
             findings.grade(
                 "sequence used",
                 Percentage(sequence.used),
-                expectation.sequences,
-                subject=sequence_subject(one.answer, sequence),
-                detail=sequence_detail(sequence),
-                evidence=sequence_evidence(sequence),
-                facts=sequence_facts(one.answer, sequence),
+                limit,
+                subject=f"{sequence.schema}.{sequence.name} in database {answer.database}",
+                detail=_sequence_detail(sequence),
+                evidence=[_feeds(sequence)],
+                remedies=_sequence_remedies(sequence),
+                facts=_sequence_facts(answer, sequence),
             )
 
 
@@ -111,4 +147,165 @@ def _require_sequences(expectation: PostgresSize, observe: Observe) -> None:
     if expectation.sequences is None:
         return
     for one in each_database(expectation, observe, Sequences):
-        require_readable(one.query, one.answer)
+        _require_readable(one.query, one.answer)
+
+
+def _sized(expectation: PostgresSize, sizes: Sizes) -> Iterator[Sized]:
+    """
+    Each database that is meant and whose size is known; at the end raises CouldNotObserve where one is not.
+
+    Raises it at once where no database matches.
+    """
+    there = {one.name: one for one in sizes.databases}
+    meant = expectation.matched(_names(sizes))
+    if not meant:
+        raise _absent(expectation, sizes, expectation.patterns)
+    for name in meant:
+        if name in there and (size := there[name].bytes) is not None:
+            yield Sized(name, size)
+    absent = [name for name in meant if name not in there]
+    if absent:
+        raise _absent(expectation, sizes, absent)
+    hidden = [name for name in meant if there[name].bytes is None]
+    if hidden:
+        raise _hidden(expectation, sizes, hidden)
+
+
+def _growth(expectation: PostgresSize, observe: Observe) -> Iterator[Growth]:
+    """
+    How much each database grew; at the end raises CouldNotObserve for those that were not there before.
+
+    Raises it at once where there is no earlier sample of the right age.
+    """
+    query, over = expectation.sizes, float(expectation.over)
+    sample = sample_aged(observe, query, over)
+    if sample is None:
+        raise no_sample_aged(observe, query, over)
+    age = (observe.observation(query).taken_at - sample.taken_at).total_seconds()
+    now = observe(query)
+    numbers = {one.name: one.oid for one in now.databases}
+    then = {(one.name, one.oid): one.bytes for one in sample.answer.databases}
+    new: list[str] = []
+    for database in _sized(expectation, now):
+        earlier = then.get((database.name, numbers[database.name]))
+        if earlier is None:
+            new.append(database.name)
+        else:
+            yield Growth(database, earlier, age, over)
+    if new:
+        text = f"first sample: the size of {' and '.join(new)} {format_duration(age)} ago is not known"
+        raise CouldNotObserve(query, Problem(kind=ProblemKind.FIRST_SAMPLE, text=text))
+
+
+def _largest(expectation: PostgresSize, database: Sized, observe: Observe) -> dict[str, Any]:
+    """The largest relations as evidence, and the rest of a finding about one database."""
+    query, facts = expectation.relations(database.name), {"database": database.name}
+    answer = observe.aside(query)
+    evidence: list[str] = []
+    if isinstance(answer, Problem):
+        evidence = [f"its largest relations are not known: {answer.text}"]
+    elif answer.largest:
+        facts["largest"] = answer.largest[0].name
+        earlier = _earlier_relations(expectation, query, observe)
+        evidence = [_relation_line(one, earlier) for one in answer.largest[:_EVIDENCE]]
+    return {"evidence": evidence, "remedies": (SHOW_RELATIONS,), "facts": facts}
+
+
+def _earlier_relations(expectation: PostgresSize, query: LargestRelations, observe: Observe) -> dict[str, int]:
+    """What its relations were `over` ago, by name; nothing where that is not judged, or not known."""
+    sample = sample_aged(observe, query, float(expectation.over)) if expectation.judges_growth else None
+    relations: Relations | None = None if sample is None else sample.answer
+    return {} if relations is None else {one.name: one.bytes for one in relations.largest}
+
+
+def _relation_line(relation: RelationSize, earlier: dict[str, int]) -> str:
+    indexes = relation.bytes - relation.table_bytes
+    line = f"{relation.name} {format_bytes(relation.bytes)}, of it indexes {format_bytes(indexes)}"
+    if relation.name in earlier:
+        line += f"; it was {format_bytes(earlier[relation.name])}"
+    return line
+
+
+def _require_readable(query: DatabaseQuery[SequencesAnswer], answer: SequencesAnswer) -> None:
+    """Raises CouldNotObserve, with the grants, where some sequences of a database could not be read."""
+    if not answer.hidden:
+        return
+    role = identifier(answer.role)
+    named = answer.hidden == len(answer.hidden_names)
+    if named:
+        what = f"SEQUENCE {', '.join(answer.hidden_names)}"
+    else:
+        what = f"ALL SEQUENCES IN SCHEMA {', '.join(answer.hidden_schemas)}"
+    first = ", ".join(answer.hidden_names[:_EVIDENCE])
+    more = f" and {answer.hidden - _EVIDENCE} more" if answer.hidden > _EVIDENCE else ""
+    text = (
+        f"role {answer.role} may not read {answer.hidden} of {answer.hidden + answer.seen} sequences "
+        f"in database {answer.database}: {first}{more}"
+    )
+    advice = f"in database {answer.database}: GRANT SELECT ON {what} TO {role}"
+    raise CouldNotObserve(query, Problem(kind=ProblemKind.DENIED, text=text, advice=advice))
+
+
+def _sequence_detail(sequence: Sequence) -> str:
+    """How far it has come, and what ends it."""
+    if sequence.limited_by == "column":
+        ends = f"which {_column(sequence)} ({sequence.column_type}) can hold"
+    elif sequence.limited_by == "type":
+        ends = f"the end of its type {sequence.type}"
+    else:
+        ends = f"its {sequence.limited_by}"
+    return f"{sequence.last_value} of {sequence.limit}, {ends}; {sequence.left} values left"
+
+
+def _sequence_remedies(sequence: Sequence) -> tuple[Remedy, ...]:
+    """Only for what stands in the way of more values."""
+    suggested = {
+        SHOW_SEQUENCE: True,
+        WIDEN_COLUMN: _fills_column(sequence),
+        WIDEN_SEQUENCE: sequence.type in _NARROW,
+        REMOVE_LIMIT: sequence.limited_by in {"maxvalue", "minvalue"},
+    }
+    return tuple(remedy for remedy, fits in suggested.items() if fits)
+
+
+def _sequence_facts(answer: SequencesAnswer, sequence: Sequence) -> dict[str, str]:
+    facts = {"database": answer.database, "schema": sequence.schema, "sequence": sequence.name}
+    facts |= {"type": sequence.type, "limit": str(sequence.limit)}
+    if _fills_column(sequence):
+        facts |= {"table_schema": sequence.table_schema or "", "table": sequence.table or ""}
+        facts |= {"column": sequence.column or ""}
+    return facts
+
+
+def _fills_column(sequence: Sequence) -> bool:
+    return bool(sequence.column_type in _NARROW and sequence.table and sequence.table_schema and sequence.column)
+
+
+def _feeds(sequence: Sequence) -> str:
+    if sequence.table is None:
+        return "no column is known to take its values"
+    return f"it feeds {_column(sequence)}, {sequence.column_type}"
+
+
+def _column(sequence: Sequence) -> str:
+    return f"{sequence.table_schema}.{sequence.table}.{sequence.column}"
+
+
+def _names(sizes: Sizes) -> DatabaseNames:
+    names = tuple(one.name for one in sizes.databases if not one.is_template)
+    return DatabaseNames(names=names, current=sizes.current)
+
+
+def _hidden(expectation: PostgresSize, sizes: Sizes, names: Collection[str]) -> CouldNotObserve:
+    text = (
+        f"role {sizes.role} may not know the size of database {' and '.join(names)}: "
+        "it may not connect there, and is no member of pg_read_all_stats"
+    )
+    advice = f"GRANT pg_read_all_stats TO {identifier(sizes.role)}"
+    return CouldNotObserve(expectation.sizes, Problem(kind=ProblemKind.DENIED, text=text, advice=advice))
+
+
+def _absent(expectation: PostgresSize, sizes: Sizes, names: Collection[str]) -> CouldNotObserve:
+    text = f"there is no database {' or '.join(names)}"
+    there = f"there are {', '.join(_names(sizes).names)}" if expectation.sizes.databases is None else ""
+    return CouldNotObserve(expectation.sizes, Problem(kind=ProblemKind.UNSUPPORTED, text=text, advice=there))

@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from opscheck.core.expectation import Remediation
 from opscheck.core.limits import ShareUsed
 from opscheck.core.query import Permission, Query
+from opscheck.core.remedy import Remedy
 from opscheck.core.units import ByteSize, Duration, Graded, Percentage, Timeout
 from opscheck.systems.postgres.databases import DatabaseNames, DatabaseQuery, InDatabases, ListDatabases
 from opscheck.systems.postgres.grants import RoleGrant, SequenceGrant
@@ -148,35 +148,41 @@ class Sequences(DatabaseQuery[SequencesAnswer], name="postgres.sequences"):
         return "how much of each sequence is used"
 
 
-# psql takes a DSN or the name of a database, not both; it knows the rest of the DSN when it connects anew.
-_LARGEST_RELATIONS = (
+# psql takes a DSN or the name of a database, not both; it knows the rest of the DSN when it connects again.
+SHOW_RELATIONS = Remedy(
+    "Find what grew and let it go by a retention rule or partitions, or plan more disk",
     "printf '%s\\n' '\\connect :\"database\"' \"select oid::regclass as relation, "
     "pg_size_pretty(pg_total_relation_size(oid)) as total, pg_size_pretty(pg_indexes_size(oid)) as indexes, "
     "reltuples::int8 as about_rows from pg_class where relkind in ('r', 'm') "
-    'order by pg_total_relation_size(oid) desc limit 20" | psql {{ dsn }} -v database={{ database }}'
+    'order by pg_total_relation_size(oid) desc limit 20" | psql {{ dsn }} -v database={{ database }}',
 )
-_LARGEST_DATABASES = (
-    "echo 'select datname, pg_size_pretty(pg_database_size(oid)) as size from pg_database "
-    "order by pg_database_size(oid) desc limit :count' | psql {{ dsn }} -v count={{ database_count }}"
+SHOW_DATABASES = Remedy(
+    SHOW_RELATIONS.summary,
+    'echo "select datname, pg_size_pretty(pg_database_size(oid)) as size from pg_database '
+    'order by pg_database_size(oid) desc limit :count" | psql {{ dsn }} -v count={{ database_count }}',
 )
-_IN_SEQUENCE = (
-    " | psql {{ dsn }} -v sequence_database={{ sequence_database }} "
-    "-v sequence_schema={{ sequence_schema }} -v sequence={{ sequence }}"
+_IN_DATABASE = "printf '%s\\n' '\\connect :\"database\"' "
+_SEQUENCE = " | psql {{ dsn }} -v database={{ database }} -v schema={{ schema }} -v sequence={{ sequence }}"
+_WIDEN = "Give a sequence that ends, and the column that it feeds, the type bigint before inserts fail"
+SHOW_SEQUENCE = Remedy(
+    "See how far the sequence is from its end",
+    _IN_DATABASE
+    + "\"select * from pg_sequences where schemaname = :'schema' and sequencename = :'sequence'\""
+    + _SEQUENCE,
 )
-_CONNECT = "printf '%s\\n' '\\connect :\"sequence_database\"' "
-_SEQUENCE_ITSELF = "select * from pg_sequences where schemaname = :'sequence_schema' and sequencename = :'sequence'"
-_SHOW_SEQUENCE = f'{_CONNECT}"{_SEQUENCE_ITSELF}"{_IN_SEQUENCE}'
-_WIDEN_COLUMN = (
-    f'{_CONNECT}\'alter table :"table_schema".:"table" alter column :"column" type bigint\'{_IN_SEQUENCE} '
+WIDEN_COLUMN = Remedy(
+    _WIDEN,
+    f'{_IN_DATABASE}\'alter table :"table_schema".:"table" alter column :"column" type bigint\'{_SEQUENCE} '
     "-v table_schema={{ table_schema }} -v table={{ table }} -v column={{ column }}"
-    "  # rewrites the table under a lock; a large one gets a new bigint column, filled in steps, and is then swapped"
+    "  # rewrites the table under a lock; a large one gets a new bigint column, filled in steps, and is then swapped",
 )
-_WIDEN_SEQUENCE = (
-    f'{_CONNECT}\'alter sequence :"sequence_schema".:"sequence" as bigint\'{_IN_SEQUENCE}  # it is {{{{ narrow }}}}'
+WIDEN_SEQUENCE = Remedy(
+    _WIDEN, f'{_IN_DATABASE}\'alter sequence :"schema".:"sequence" as bigint\'{_SEQUENCE}  # it is {{{{ type }}}}'
 )
-_LIFT = (
-    f'{_CONNECT}\'alter sequence :"sequence_schema".:"sequence" no maxvalue no minvalue\'{_IN_SEQUENCE}'
-    "  # it ends at {{ capped_at }}"
+REMOVE_LIMIT = Remedy(
+    "Remove the limit that the sequence has of its own",
+    f'{_IN_DATABASE}\'alter sequence :"schema".:"sequence" no maxvalue no minvalue\'{_SEQUENCE}'
+    "  # it ends at {{ limit }}",
 )
 
 
@@ -193,26 +199,25 @@ class PostgresSize(InDatabases, check="postgres.size"):
 
     any_limit_of = ("size", "total", "growth", "grown", "sequences")
     asks = (Sequences,)
+    remedies = (SHOW_RELATIONS, SHOW_DATABASES, SHOW_SEQUENCE, WIDEN_COLUMN, WIDEN_SEQUENCE, REMOVE_LIMIT)
     fact_names: ClassVar[Mapping[str, str]] = {
-        "database": "the database that is too large or grows too fast",
-        "largest": "its largest table; missing where that is not known",
-        "database_count": "how many databases the server has, when all together are too large",
-        "sequence_database": "the database of a sequence that is near its end",
-        "sequence_schema": "the schema of that sequence",
+        "database": "the database that is too large or grows too fast, or that of a sequence near its end",
+        "largest": "the largest table of the database; missing where that is not known",
+        "database_count": "how many databases the server has",
+        "schema": "the schema of the sequence",
         "sequence": "its name",
-        "table_schema": "the schema of the table that it feeds, when a column there is what ends",
+        "type": "its own type",
+        "limit": "the last value that it can give and that its column can hold",
+        "table_schema": "the schema of the table with the column that ends",
         "table": "that table",
         "column": "the column, which is narrower than bigint",
-        "narrow": "the type of the sequence itself, when that is narrower than bigint",
-        "capped_at": "its MAXVALUE (MINVALUE when it counts down), when that is less than its type allows",
     }
-    default_remediation = Remediation(
-        summary=(
-            "Find what grew and let it go by a retention rule or partitions, or plan more disk; "
-            "give a sequence that ends, and the column that it feeds, the type bigint before inserts fail"
-        ),
-        commands=(_LARGEST_RELATIONS, _LARGEST_DATABASES, _SHOW_SEQUENCE, _WIDEN_COLUMN, _WIDEN_SEQUENCE, _LIFT),
-    )
+    former_fact_names: ClassVar[Mapping[str, str]] = {
+        "sequence_database": "database",
+        "sequence_schema": "schema",
+        "narrow": "type",
+        "capped_at": "limit",
+    }
 
     size: Graded[ByteSize] | None = None
     """How large each database may be."""

@@ -16,10 +16,20 @@ from opscheck.core.record import Finding
 from opscheck.demo.postgres import DATABASE, PostgreSQL
 from opscheck.systems.postgres.probe import open_session
 from opscheck.systems.postgres.probe.size import read_sizes
-from opscheck.systems.postgres.size import AskSizes, LargestRelations, PostgresSize
+from opscheck.systems.postgres.size import (
+    REMOVE_LIMIT,
+    SHOW_DATABASES,
+    SHOW_RELATIONS,
+    SHOW_SEQUENCE,
+    WIDEN_COLUMN,
+    WIDEN_SEQUENCE,
+    AskSizes,
+    LargestRelations,
+    PostgresSize,
+)
 from tests.servers.clients import superuser
 from tests.servers.looking import look, missing
-from tests.servers.typing_in import type_in
+from tests.servers.typing_in import commands_of, type_in
 
 SEQUENCES = {"P2": "75%", "P1": "90%"}
 FULL = 2_147_483_647
@@ -87,6 +97,7 @@ def test_a_database_that_is_too_large_names_its_largest_tables(judged, shop):
     # Nothing was ever vacuumed or analysed there: relpages says 0.
     assert finding.evidence[0].startswith("store.orders 1")
     assert {"database": "shop", "largest": "store.orders"} == finding.facts
+    assert finding.remediation.commands == commands_of(SHOW_RELATIONS)
 
 
 def test_the_toast_and_the_indexes_of_a_table_are_counted_to_it(judged, shop):
@@ -150,6 +161,7 @@ def test_all_databases_together_are_held_to_the_total(judged, cluster):
     assert "at most 1MB" == finding.expected
     assert there >= 6  # postgres, two templates, integration_db, shop, vault; other tests may have made more
     assert str(there) == finding.facts["database_count"]
+    assert finding.remediation.commands == commands_of(SHOW_DATABASES)
 
 
 def test_a_total_of_which_a_part_is_hidden_is_unknown_until_what_is_known_is_too_much(judged):
@@ -243,12 +255,13 @@ def test_a_database_that_was_made_anew_has_no_earlier_sample(world, shop):
 
 
 @pytest.mark.parametrize(
-    ("statements", "detail", "facts"),
+    ("statements", "detail", "facts", "remedies"),
     [
         pytest.param(
             ("CREATE TABLE orders (id serial)", f"SELECT setval('orders_id_seq', {FULL * 8 // 10})"),
             "1717986917 of 2147483647, the end of its type integer; 429496730 values left",
-            {"sequence": "orders_id_seq", "table": "orders", "column": "id", "narrow": "integer"},
+            {"sequence": "orders_id_seq", "table": "orders", "column": "id"},
+            (WIDEN_COLUMN, WIDEN_SEQUENCE),
             id="serial",
         ),
         pytest.param(
@@ -257,7 +270,8 @@ def test_a_database_that_was_made_anew_has_no_earlier_sample(world, shop):
                 f"SELECT setval('orders_id_seq', {FULL * 8 // 10})",
             ),
             "1717986917 of 2147483647, the end of its type integer; 429496730 values left",
-            {"sequence": "orders_id_seq", "table": "orders", "column": "id", "narrow": "integer"},
+            {"sequence": "orders_id_seq", "table": "orders", "column": "id"},
+            (WIDEN_COLUMN, WIDEN_SEQUENCE),
             id="identity",
         ),
         pytest.param(
@@ -269,6 +283,7 @@ def test_a_database_that_was_made_anew_has_no_earlier_sample(world, shop):
             ),
             "1717986917 of 2147483647, which store.orders.id (integer) can hold; 429496730 values left",
             {"sequence": "numbers", "table": "orders", "column": "id"},
+            (WIDEN_COLUMN,),
             id="a bigint sequence of an integer column",
         ),
         pytest.param(
@@ -280,6 +295,7 @@ def test_a_database_that_was_made_anew_has_no_earlier_sample(world, shop):
             ),
             "26215 of 32767, which store.orders.id (smallint) can hold; 6552 values left",
             {"sequence": "numbers", "table": "orders", "column": "id"},
+            (WIDEN_COLUMN,),
             id="a default of several columns that own nothing",
         ),
         pytest.param(
@@ -291,12 +307,14 @@ def test_a_database_that_was_made_anew_has_no_earlier_sample(world, shop):
             ),
             "1717986917 of 2147483647, which store.orders.id (small) can hold; 429496730 values left",
             {"sequence": "numbers"},
+            (),
             id="a domain over integer",
         ),
         pytest.param(
             ("CREATE SEQUENCE numbers MAXVALUE 1000", "SELECT setval('numbers', 800)"),
             "800 of 1000, its maxvalue; 200 values left",
-            {"sequence": "numbers", "capped_at": "1000"},
+            {"sequence": "numbers"},
+            (REMOVE_LIMIT,),
             id="a maximum of its own",
         ),
         pytest.param(
@@ -305,7 +323,8 @@ def test_a_database_that_was_made_anew_has_no_earlier_sample(world, shop):
                 "SELECT setval('numbers', -800)",
             ),
             "-800 of -1000, its minvalue; 200 values left",
-            {"sequence": "numbers", "capped_at": "-1000"},
+            {"sequence": "numbers"},
+            (REMOVE_LIMIT,),
             id="counting down",
         ),
         pytest.param(
@@ -316,20 +335,22 @@ def test_a_database_that_was_made_anew_has_no_earlier_sample(world, shop):
             ),
             "-26215 of -32768, which store.orders.id (smallint) can hold; 6553 values left",
             {"sequence": "numbers", "table": "orders", "column": "id"},
+            (WIDEN_COLUMN,),
             id="counting down into a small column",
         ),
     ],
 )
-def test_a_sequence_near_its_end_is_found(judged, shop, statements, detail, facts):
+def test_a_sequence_near_its_end_is_found(judged, shop, statements, detail, facts, remedies):  # noqa: PLR0913, PLR0917 -- a case
     shop(*statements)
     finding = near_end(judged)
 
     assert (Severity.P2, f"store.{facts['sequence']} in database shop") == (finding.severity, finding.subject)
     assert "at most 75%" == finding.expected
     assert f"sequence used 80% ({detail})" == finding.observed
-    known = {"sequence_database": "shop", "sequence_schema": "store"}
+    known = {"database": "shop", "schema": "store", "limit": detail.split()[2].rstrip(",")}
     table = {"table_schema": "store"} if "table" in facts else {}
-    assert known | table | facts == finding.facts
+    assert known | table | facts == {name: value for name, value in finding.facts.items() if name != "type"}
+    assert finding.remediation.commands == commands_of(SHOW_SEQUENCE, *remedies)
 
 
 @pytest.mark.parametrize(

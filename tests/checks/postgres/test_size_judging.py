@@ -9,8 +9,11 @@ from opscheck import PostgresTarget, Severity
 from opscheck.core.findings import Findings
 from opscheck.core.isolation import judge_all
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind, Sample
-from opscheck.systems.postgres.readings.size import sequence_detail, sequence_facts
 from opscheck.systems.postgres.size import (
+    REMOVE_LIMIT,
+    SHOW_SEQUENCE,
+    WIDEN_COLUMN,
+    WIDEN_SEQUENCE,
     AskSizes,
     DatabaseSize,
     LargestRelations,
@@ -23,6 +26,7 @@ from opscheck.systems.postgres.size import (
     Sizes,
 )
 from opscheck.testing import NOON, Answers, expect
+from tests.servers.typing_in import commands_of
 
 TARGET = PostgresTarget(kind="postgres", dsn="postgresql://someone@127.0.0.1/shop")
 DAY = timedelta(days=1)
@@ -141,26 +145,27 @@ def sequence(**fields) -> Sequence:
 
 
 @pytest.mark.parametrize(
-    ("fields", "detail", "facts"),
+    ("fields", "detail", "remedies"),
     [
-        ({}, "9 of 10, the end of its type bigint; 1 values left", set()),
-        ({"limited_by": "maxvalue"}, "9 of 10, its maxvalue; 1 values left", {"capped_at"}),
-        ({"type": "integer"}, "9 of 10, the end of its type integer; 1 values left", {"narrow"}),
+        ({}, "9 of 10, the end of its type bigint; 1 values left", ()),
+        ({"limited_by": "maxvalue"}, "9 of 10, its maxvalue; 1 values left", (REMOVE_LIMIT,)),
+        ({"type": "integer"}, "9 of 10, the end of its type integer; 1 values left", (WIDEN_SEQUENCE,)),
         (
             {"limited_by": "column", "table_schema": "s", "table": "t", "column": "c", "column_type": "integer"},
             "9 of 10, which s.t.c (integer) can hold; 1 values left",
-            {"table_schema", "table", "column"},
+            (WIDEN_COLUMN,),
         ),
     ],
 )
-def test_what_ends_a_sequence_is_told_and_only_that_is_to_be_mended(fields, detail, facts):
-    one = sequence(**fields)
-    known = {"sequence_database", "sequence_schema", "sequence"}
+def test_what_ends_a_sequence_is_told_and_only_that_is_to_be_mended(fields, detail, remedies):
+    answer = SequencesAnswer(database="shop", role="opscheck", seen=1, most_used=(sequence(**fields),))
+    findings, _ = judged({Sequences("target"): answer}, sequences={"P2": "75%"})
+    (finding,) = findings.violations
 
-    assert detail == sequence_detail(one)
-    assert known | facts == set(
-        sequence_facts(SequencesAnswer(database="shop", role="opscheck", seen=1, most_used=(one,)), one)
-    )
+    assert finding.observed == f"sequence used 90% ({detail})"
+    assert finding.remediation.commands == commands_of(SHOW_SEQUENCE, *remedies)
+    table = {"table_schema", "table", "column"} if WIDEN_COLUMN in remedies else set()
+    assert {"database", "schema", "sequence", "type", "limit"} | table == finding.facts.keys()
 
 
 def test_each_part_is_judged_and_the_first_that_could_not_be_looked_at_is_told():
