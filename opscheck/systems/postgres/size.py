@@ -163,12 +163,11 @@ SHOW_DATABASES = Remedy(
 )
 _IN_DATABASE = "printf '%s\\n' '\\connect :\"database\"' "
 _SEQUENCE = " | psql {{ dsn }} -v database={{ database }} -v schema={{ schema }} -v sequence={{ sequence }}"
+_FIND_SEQUENCE = "select * from pg_sequences where schemaname = :'schema' and sequencename = :'sequence'"
 _WIDEN = "Give a sequence that ends, and the column that it feeds, the type bigint before inserts fail"
 SHOW_SEQUENCE = Remedy(
     "See how far the sequence is from its end",
-    _IN_DATABASE
-    + "\"select * from pg_sequences where schemaname = :'schema' and sequencename = :'sequence'\""
-    + _SEQUENCE,
+    f'{_IN_DATABASE}"{_FIND_SEQUENCE}"{_SEQUENCE}',
 )
 WIDEN_COLUMN = Remedy(
     _WIDEN,
