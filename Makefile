@@ -13,7 +13,7 @@ help: ## List the targets
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e ".[demo,drill,xdist]" --group dev
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e ".[all,demo,drill,xdist]" --group dev
 	@touch $(READY)
 
 .PHONY: install

@@ -4,7 +4,6 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
 from importlib.metadata import EntryPoint, distribution
-from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
@@ -13,7 +12,7 @@ from opscheck.core.errors import UserError
 from opscheck.core.expectation import Expectation
 from opscheck.core.probe import Probe
 from opscheck.core.query import Query
-from opscheck.core.system import GROUP, Kind, System
+from opscheck.core.system import GROUP, Client, Kind, System
 from opscheck.core.target import Target, named_classes
 
 Reader = Callable[[Any, Query[Any], float], Any]
@@ -112,16 +111,15 @@ class Registry:
         declared = self.kind(kind)
         return kind not in self._added_kinds and (declared is None or declared.inline)
 
-    def missing_client(self, kind: str) -> Kind | None:
-        """The declaration of a kind whose client library is not installed, else None."""
+    def client_of_kind(self, kind: str) -> Client | None:
+        """The client library that the probe of a kind of target imports."""
         declared = self.kind(kind)
-        if declared is None or not declared.client:
-            return None
-        try:
-            found = find_spec(declared.client)
-        except ModuleNotFoundError:  # its parent package is missing
-            found = None
-        return None if found else declared
+        return declared.client if declared else None
+
+    def client_of_check(self, check: str) -> Client | None:
+        """What the queries of a check need beyond the client libraries of their targets."""
+        system = self.systems.get(check.partition(".")[0])
+        return system.clients.get(check) if system else None
 
     def probe(self, kind: str) -> Probe:
         """The probe for a kind of target. Raises LookupError when there is none."""

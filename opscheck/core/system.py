@@ -2,10 +2,27 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 GROUP = "opscheck.systems"
 """The entry point group. An entry point's name is the system's: the first word of its checks."""
+
+
+@dataclass(frozen=True, init=False)
+class Client:
+    """Python packages that a probe imports, and what `pip install` installs them, such as `opscheck[redis]`."""
+
+    install: str
+    modules: tuple[str, ...]
+
+    def __init__(self, install: str, *modules: str) -> None:
+        object.__setattr__(self, "install", install)
+        object.__setattr__(self, "modules", modules)
+
+    def missing(self) -> list[str]:
+        """Those modules that are not installed; none of them is imported."""
+        return [module for module in self.modules if not _is_installed(module)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,10 +39,8 @@ class Kind:
     """The module with `open_session`."""
     permissions: str = ""
     """The module with `render(target, permissions)` and `COMMENT`; empty where there is nothing to grant."""
-    client: str = ""
-    """The client library's module. A policy with such a target is refused where it is not installed."""
-    install: str = ""
-    """What `pip install` installs it, such as `opscheck[redis]`."""
+    client: Client | None = None
+    """The client library. A policy with such a target is refused where it is not installed."""
     inline: bool = False
     after_answers: str = ""
     """
@@ -44,6 +59,8 @@ class System:
     """Its kinds of target, by the word that a policy writes as `kind`."""
     expectations: Mapping[str, str] = field(default_factory=dict)
     """Its expectations by the name of their check, as `module:Class`."""
+    clients: Mapping[str, Client] = field(default_factory=dict)
+    """What the queries of a check need beyond the client library of their targets, by the check's name."""
     checks: Path | None = None
     """The folder with its check functions, `test_<concern>.py`."""
     readers: Mapping[str, str] = field(default_factory=dict)
@@ -52,3 +69,10 @@ class System:
 
     A system may thus answer its own queries on a target of another system: the session is that target's.
     """
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # its parent package is missing
+        return False

@@ -35,7 +35,7 @@ from opscheck.policy.models import Policy, PolicyFile
 from opscheck.policy.nodes import Mapping as MappingNode
 from opscheck.policy.nodes import Sequence, plain, text_of
 from opscheck.policy.suggestions import nearest
-from opscheck.policy.targets import Targets, with_own_targets
+from opscheck.policy.targets import Targets, refuse_missing, with_own_targets
 from opscheck.policy.validation import validated
 from opscheck.policy.variables import Variables, public_names, replaced
 
@@ -150,6 +150,7 @@ class Draft:
         self._targets.refuse_unknown_kinds(issues)
         if self._asks_targets:
             self._targets.refuse_missing_clients(issues)
+            self._refuse_missing_clients(issues)
         self._refuse_unknown_checks(issues)
         check_waivers(issues, self._sections, today, strict=strict)
         check_escalation(issues)
@@ -202,6 +203,11 @@ class Draft:
         """True when the target is there; what is wrong with it is told where it stands."""
         given = details["input"]
         return details["type"] == "unknown_target" and isinstance(given, str) and given in self._targets.names
+
+    def _refuse_missing_clients(self, issues: Issues) -> None:
+        for entry in self._entries:
+            client = self.registry.client_of_check(entry.check or "")
+            refuse_missing(client, f"queries of {entry.check}", issues, entry.node, entry.path)
 
     def _refuse_unknown_checks(self, issues: Issues) -> None:
         for entry in self._entries:

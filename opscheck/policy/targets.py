@@ -4,10 +4,11 @@ from opscheck.core.expectation import Expectation
 from opscheck.core.inline_target import InlineTarget
 from opscheck.core.redaction import Secrets
 from opscheck.core.registry import Registry
+from opscheck.core.system import Client
 from opscheck.core.target import Target
 from opscheck.policy.inline_secrets import register_secrets
 from opscheck.policy.issues import Issues
-from opscheck.policy.nodes import Mapping, Scalar, text_of
+from opscheck.policy.nodes import Mapping, Node, Path, Scalar, text_of
 from opscheck.policy.suggestions import did_you_mean
 from opscheck.policy.validation import validated
 
@@ -46,13 +47,10 @@ class Targets:
 
     def refuse_missing_clients(self, issues: Issues) -> None:
         """Add to `issues` the targets whose client library is not installed."""
-        for name, target in self._known.items():
-            missing = self._registry.missing_client(target.kind)
-            if missing is not None:
-                section = issues.root.items["targets"]
-                assert isinstance(section, Mapping)  # noqa: S101 - the targets come from there
-                rule = f"targets of kind {target.kind} need the Python package {missing.client}, which is not installed"
-                issues.at(section.items[name], ("targets", name), rule, hint=f"pip install '{missing.install}'")
+        section = issues.root.items.get("targets")
+        for name, target in self._known.items() if isinstance(section, Mapping) else ():
+            client = self._registry.client_of_kind(target.kind)
+            refuse_missing(client, f"targets of kind {target.kind}", issues, section.items[name], ("targets", name))
 
     def _kinds(self, word: str) -> str | None:
         return did_you_mean(word, self._registry.target_kinds, "there are")
@@ -76,3 +74,11 @@ def with_own_targets(expectation: Expectation, node: Mapping) -> Expectation:
         and isinstance(written := node.items.get(field.alias or name), Scalar)
     }
     return expectation.model_copy(update=own) if own else expectation
+
+
+def refuse_missing(client: Client | None, what: str, issues: Issues, node: Node, path: Path) -> None:
+    """Add to `issues` that `what`, which stands at `path`, needs a client library that is not installed."""
+    if client is not None and (missing := client.missing()):
+        packages = f"the Python package{'s' * (len(missing) > 1)} {', '.join(missing)}"
+        rule = f"{what} need {packages}, which {'are' if len(missing) > 1 else 'is'} not installed"
+        issues.at(node, path, rule, hint=f"pip install '{client.install}'")

@@ -8,7 +8,7 @@ import pytest
 
 from opscheck import Expectation, HttpTarget, Target
 from opscheck.core.registry import BrokenSystemError, Registry
-from opscheck.core.system import Kind, System
+from opscheck.core.system import Client, Kind, System
 from opscheck.testing import expect
 from tests.registries import BUNDLED
 
@@ -153,8 +153,10 @@ def test_a_kind_nobody_declares_has_no_probe():
 
 
 def test_a_missing_client_library_is_noticed():
-    declared = replace(ACME.kinds["acme"], client="acme_client", install="opscheck-acme[client]")
-    registry = Registry([replace(ACME, kinds={"acme": declared})])
+    client = Client("opscheck-acme[client]", "json", "acme_client", "acme_client.tls")
+    declared = replace(ACME.kinds["acme"], client=client)
+    registry = Registry([replace(ACME, kinds={"acme": declared}, clients={"acme.queue": client})])
 
-    assert registry.missing_client("acme") is declared
-    assert BUNDLED.missing_client("redis") is None
+    assert registry.client_of_kind("acme") is client
+    assert registry.client_of_check("acme.queue") is client
+    assert client.missing() == ["acme_client", "acme_client.tls"]

@@ -1,7 +1,12 @@
 """Backups: objects in a store, their content, the jobs and tools that make them, archived WAL."""
 
+import sys
+
 from opscheck.bundle import bundled
-from opscheck.core.system import System
+from opscheck.core.system import Client, System
+
+UNPACKERS = ("isal", "lz4", *(("backports.zstd",) if sys.version_info < (3, 14) else ()))
+"""What unpacks a backup beside Python's own modules."""
 
 SYSTEM = System(
     name="backup",
@@ -12,6 +17,7 @@ SYSTEM = System(
         "backup.objects": "opscheck.systems.backup.expectations.objects:BackupObjects",
         "backup.wal": "opscheck.systems.backup.expectations.wal:BackupWal",
     },
+    clients={"backup.content": Client("opscheck[backup]", *UNPACKERS)},
     checks=bundled("checks") / "backup",
     readers={
         "backup.barman": "opscheck.systems.backup.probe.tools:read_barman",

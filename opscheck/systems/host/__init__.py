@@ -9,8 +9,6 @@ SYSTEM = System(
         "host": Kind(
             target="opscheck.systems.host.target:HostTarget",
             probe="opscheck.systems.host.probe",
-            client="testinfra",
-            install="opscheck[host]",
         ),
     },
     expectations={

@@ -9,8 +9,6 @@ SYSTEM = System(
         "http": Kind(
             target="opscheck.systems.http.target:HttpTarget",
             probe="opscheck.systems.http.probe",
-            client="httpcore",
-            install="opscheck",
         ),
     },
     expectations={

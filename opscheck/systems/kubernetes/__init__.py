@@ -1,7 +1,7 @@
 """Kubernetes clusters."""
 
 from opscheck.bundle import bundled
-from opscheck.core.system import Kind, System
+from opscheck.core.system import Client, Kind, System
 
 SYSTEM = System(
     name="kubernetes",
@@ -10,8 +10,7 @@ SYSTEM = System(
             target="opscheck.systems.kubernetes.target:KubernetesTarget",
             probe="opscheck.systems.kubernetes.probe",
             permissions="opscheck.systems.kubernetes.permissions",
-            client="kubernetes",
-            install="opscheck[kubernetes]",
+            client=Client("opscheck[kubernetes]", "kubernetes", "urllib3"),
         ),
     },
     expectations={

@@ -1,7 +1,7 @@
 """PgBouncer."""
 
 from opscheck.bundle import bundled
-from opscheck.core.system import Kind, System
+from opscheck.core.system import Client, Kind, System
 
 SYSTEM = System(
     name="pgbouncer",
@@ -10,8 +10,7 @@ SYSTEM = System(
             target="opscheck.systems.pgbouncer.target:PgbouncerTarget",
             probe="opscheck.systems.pgbouncer.probe",
             permissions="opscheck.systems.pgbouncer.permissions",
-            client="psycopg",
-            install="opscheck[pgbouncer]",
+            client=Client("opscheck[pgbouncer]", "psycopg"),
         ),
     },
     expectations={

@@ -1,7 +1,7 @@
 """PostgreSQL servers."""
 
 from opscheck.bundle import bundled
-from opscheck.core.system import Kind, System
+from opscheck.core.system import Client, Kind, System
 
 SYSTEM = System(
     name="postgres",
@@ -10,8 +10,7 @@ SYSTEM = System(
             target="opscheck.systems.postgres.target:PostgresTarget",
             probe="opscheck.systems.postgres.probe",
             permissions="opscheck.systems.postgres.permissions",
-            client="psycopg",
-            install="opscheck[postgres]",
+            client=Client("opscheck[postgres]", "psycopg"),
         ),
     },
     expectations={

@@ -8,8 +8,6 @@ SYSTEM = System(
         "prometheus": Kind(
             target="opscheck.systems.prometheus.target:PrometheusTarget",
             probe="opscheck.systems.prometheus.probe",
-            client="httpcore",
-            install="opscheck",
         ),
     },
 )

@@ -1,7 +1,8 @@
 """Recovery objectives: restore drills and the record of the last one."""
 
 from opscheck.bundle import bundled
-from opscheck.core.system import Kind, System
+from opscheck.core.system import Client, Kind, System
+from opscheck.systems.backup import UNPACKERS
 
 SYSTEM = System(
     name="recovery",
@@ -22,5 +23,6 @@ SYSTEM = System(
         "recovery.drill": "opscheck.systems.recovery.expectations.drill:RestoreDrill",
         "recovery.drilled": "opscheck.systems.recovery.expectations.drilled:Drilled",
     },
+    clients={"recovery.drill": Client("opscheck[recovery]", "psycopg", *UNPACKERS)},
     checks=bundled("checks") / "recovery",
 )

@@ -1,7 +1,7 @@
 """Redis and Valkey servers."""
 
 from opscheck.bundle import bundled
-from opscheck.core.system import Kind, System
+from opscheck.core.system import Client, Kind, System
 
 SYSTEM = System(
     name="redis",
@@ -10,8 +10,7 @@ SYSTEM = System(
             target="opscheck.systems.redis.target:RedisTarget",
             probe="opscheck.systems.redis.probe",
             permissions="opscheck.systems.redis.permissions",
-            client="redis",
-            install="opscheck[redis]",
+            client=Client("opscheck[redis]", "redis"),
         ),
     },
     expectations={

@@ -1,6 +1,6 @@
 """Stores of backups: S3 buckets and folders."""
 
-from opscheck.core.system import Kind, System
+from opscheck.core.system import Client, Kind, System
 
 SYSTEM = System(
     name="stores",
@@ -9,14 +9,11 @@ SYSTEM = System(
             target="opscheck.systems.stores.target:S3Target",
             probe="opscheck.systems.stores.probe.s3",
             permissions="opscheck.systems.stores.permissions",
-            client="boto3",
-            install="opscheck[s3]",
+            client=Client("opscheck[s3]", "boto3", "urllib3"),
         ),
         "folder": Kind(
             target="opscheck.systems.stores.target:FolderTarget",
             probe="opscheck.systems.stores.probe.folder",
-            client="isal",
-            install="opscheck[backup]",
         ),
     },
 )
