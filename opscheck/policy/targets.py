@@ -48,9 +48,10 @@ class Targets:
     def refuse_missing_clients(self, issues: Issues) -> None:
         """Add to `issues` the targets whose client library is not installed."""
         section = issues.root.items.get("targets")
-        for name, target in self._known.items() if isinstance(section, Mapping) else ():
+        nodes = section.items if isinstance(section, Mapping) else {}
+        for name, target in self._known.items():
             client = self._registry.client_of_kind(target.kind)
-            refuse_missing(client, f"targets of kind {target.kind}", issues, section.items[name], ("targets", name))
+            refuse_missing(client, f"targets of kind {target.kind}", issues, nodes[name], ("targets", name))
 
     def _kinds(self, word: str) -> str | None:
         return did_you_mean(word, self._registry.target_kinds, "there are")

@@ -122,7 +122,7 @@ def test_a_class_that_cannot_be_imported_names_system_and_distribution():
 
 
 def test_two_expectations_of_one_name_are_refused():
-    registry = Registry()
+    registry = Registry.bundled()
     registry.add(QueueDepth)
     other = type("Other", (Expectation,), {"__module__": __name__}, check="acme.queue_depth")
 

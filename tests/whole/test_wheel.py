@@ -29,7 +29,7 @@ def _installed(wheel, tmp_path_factory):
     """The programs of a fresh environment with the wheel in it."""
     folder = tmp_path_factory.mktemp("fresh") / "venv"
     uv = Path(sys.executable).with_name("uv")
-    fetch = ["pip", "install", "--python", str(folder), "-c", str(ROOT / "constraints.txt"), str(wheel)]
+    fetch = ["pip", "install", "--python", str(folder), "-c", str(ROOT / "constraints.txt"), f"{wheel}[all]"]
     for words in (["venv", str(folder), "--python", sys.executable], fetch):
         subprocess.run([uv, *words], check=True, capture_output=True, text=True, timeout=240)
     return folder / "bin"
