@@ -1,18 +1,24 @@
-"""How full mounted volumes are, which of them could not be judged, and which there is nothing to judge of."""
+"""The use of mounted volumes, and the claims for which it is not known or does not matter."""
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from opscheck.core.observation import Problem
+from opscheck.core.remedy import Remedy
 from opscheck.core.units import format_bytes, format_duration
 from opscheck.core.words import some_with_reasons
 from opscheck.systems.kubernetes.pod_status import phase as pod_phase
 from opscheck.systems.kubernetes.pods import Pod
 from opscheck.systems.kubernetes.quantities import doubled, parse_quantity
 from opscheck.systems.kubernetes.volumes import (
+    ENLARGE,
     FRESH_S,
+    FULL,
     METRICS,
+    SEE_FILES,
+    SEE_INODES,
     PersistentVolumeClaim,
     Storage,
     StorageClass,
@@ -24,7 +30,7 @@ from opscheck.systems.kubernetes.words import cannot_tell
 from opscheck.systems.prometheus.queries import PrometheusVector
 
 YOUNG = timedelta(minutes=5)
-"""The kubelet measures once a minute, and Prometheus looks once a minute; before that, to have no numbers is normal."""
+"""The kubelet measures once a minute, and Prometheus scrapes once a minute; until then no numbers are normal."""
 
 _CLAIM_LABEL = "persistentvolumeclaim"
 
@@ -44,21 +50,22 @@ class Share:
     limit: str
     percent: float
     detail: str
-    evidence: tuple[str, ...] = ()
-    facts: Mapping[str, str] = field(default_factory=dict)
+    evidence: tuple[str, ...]
+    remedies: tuple[Remedy, ...]
+    facts: Mapping[str, str]
 
 
 @dataclass
 class Use:
-    """All that could be judged, and what could not."""
+    """The shares that are used, and the claims for which there is none."""
 
     shares: list[Share] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)
     """Claim, and why its use is not known though it should be."""
     not_yet: dict[str, str] = field(default_factory=dict)
-    """Claim, and why nothing is known of it that will be soon, or that says nothing."""
+    """Claim, and why its use is not known yet, or means nothing."""
     exempt: dict[str, int] = field(default_factory=dict)
-    """What there is nothing to judge of, and how many claims are so."""
+    """Kind of claim that has no use to judge, and the number of such claims."""
 
     def fullest(self, limit: str) -> list[Share]:
         """The shares of one limit, largest first."""
@@ -68,7 +75,7 @@ class Use:
 
 def from_prometheus(expectation: VolumesHealthy, answers: Mapping[str, PrometheusVector]) -> tuple[VolumeUsage, ...]:
     """
-    What the series say, one for each kubelet and replica of Prometheus that measured a claim.
+    The measurements in the series, one for each kubelet and replica of Prometheus that measured a claim.
 
     Series of several metrics belong together when all their labels but the metric's name are alike.
     """
@@ -97,7 +104,7 @@ def _of_series(expectation: VolumesHealthy, labels: dict[str, str], values: Mapp
 
 @dataclass(frozen=True)
 class Measured:
-    """What was measured, beside what must be known to read it."""
+    """The measurements, and the objects that they are judged with."""
 
     volumes: Iterable[VolumeUsage]
     unread: Mapping[str, str]
@@ -106,14 +113,14 @@ class Measured:
 
 
 def use_of(expectation: VolumesHealthy, claims: Iterable[PersistentVolumeClaim], measured: Measured) -> Use:
-    """How full each of `claims` is. Each is judged by the worst of what was measured of it."""
+    """The use of each of `claims`: the highest of its measurements."""
     by_claim: dict[Key, list[VolumeUsage]] = {}
     for one in measured.volumes:
         by_claim.setdefault((one.namespace, one.claim), []).append(one)
     use = Use()
     for claim in claims:
         if claim.is_terminating or claim.phase != "Bound":
-            continue  # told as what it is
+            continue  # reported as what it is
         name = expectation.subject(claim)
         pods = tuple(pod for pod in measured.storage.users_of(claim) if _runs(pod))
         volumes = by_claim.get((claim.namespace, claim.name), [])
@@ -138,7 +145,7 @@ def _runs(pod: Pod) -> bool:
 
 
 def _nothing_to_judge(claim: PersistentVolumeClaim, pods: tuple[Pod, ...], volumes: list[VolumeUsage]) -> str:
-    """Why no use is to be expected of it; empty where one is."""
+    """Why it has no use to judge; empty where it has."""
     if claim.spec and claim.spec.volume_mode == "Block":
         return "block devices"
     modes = (claim.status and claim.status.access_modes) or (claim.spec and claim.spec.access_modes) or ()
@@ -169,11 +176,11 @@ def _judge(expectation: VolumesHealthy, use: Use, one: _Claim, measured: Measure
                     percent,
                     detail,
                     tuple(_shared(one.claim, volume)) if limit == "used" else (),
-                    _facts(limit, one, volume, measured.storage.classes),
+                    *_remedies(limit, one, volume, measured.storage.classes),
                 )
             )
         else:
-            _record_unjudged(use, one.name, _gravest(share for share in shares if isinstance(share, str)))
+            _record_unjudged(use, one.name, _decisive(share for share in shares if isinstance(share, str)))
 
 
 _NO_INODES = "without inodes"
@@ -191,14 +198,14 @@ def _share(limit: str, volume: VolumeUsage) -> tuple[float, str, VolumeUsage] | 
         return _NO_INODES if limit == "inodes" else "a capacity of 0 is reported"
     if used is not None and used <= 0:
         return _UNUSED
-    # Not `used`: what is kept for root is neither used nor can it be written.
+    # Not `used`: the blocks reserved for root are neither used nor writable.
     percent = max(0.0, (1 - left / whole) * 100)
     show: Callable[[float], str] = format_bytes if limit == "used" else "{:.0f}".format
     return percent, f"{show(left)} left of {show(whole)}", volume
 
 
-def _gravest(reasons: Iterable[str]) -> str:
-    """Of several, one that leaves it unknown."""
+def _decisive(reasons: Iterable[str]) -> str:
+    """Of several, one that leaves the use unknown."""
     return min(reasons, key=lambda reason: (reason in {_NO_INODES, _UNUSED}, reason))
 
 
@@ -231,7 +238,7 @@ def _age(at: datetime, now: datetime) -> float:
 
 
 def _is_shared(claim: PersistentVolumeClaim, volume: VolumeUsage) -> bool:
-    """True where the file system is larger than what was asked for: NFS and EFS report the whole of it."""
+    """True where the file system is larger than the claim requests: NFS and EFS report the whole."""
     try:
         asked = float(parse_quantity(claim.requested))
     except ValueError:
@@ -244,19 +251,25 @@ def _shared(claim: PersistentVolumeClaim, volume: VolumeUsage) -> Iterator[str]:
         yield f"the claim asks for {claim.requested}: the file system is larger, and others may fill it too"
 
 
-def _facts(limit: str, one: _Claim, volume: VolumeUsage, classes: Mapping[str, StorageClass] | None) -> dict[str, str]:
-    known = {"claim": one.claim.name}
+def _remedies(
+    limit: str, one: _Claim, volume: VolumeUsage, classes: Mapping[str, StorageClass] | None
+) -> tuple[tuple[Remedy, ...], dict[str, str]]:
+    """How to make room on the volume, and what the commands name."""
+    remedies, facts = [FULL], {"claim": one.claim.name}
     if one.pods:
-        known["full_pod" if limit == "used" else "inode_pod"] = one.pods[0].name
+        remedies.append(SEE_FILES if limit == "used" else SEE_INODES)
+        facts["pod"] = one.pods[0].name
     made_by = (classes or {}).get(one.claim.class_name or "")
     larger = doubled(one.claim.requested)
     if made_by and made_by.allow_volume_expansion and larger and limit == "used" and not _is_shared(one.claim, volume):
-        known |= {"expandable": one.claim.name, "doubled_size": larger}
-    return known
+        remedies.append(ENLARGE)
+        patch = {"spec": {"resources": {"requests": {"storage": larger}}}}
+        facts |= {"doubled_size": larger, "size_patch": json.dumps(patch, separators=(",", ":"))}
+    return tuple(remedies), facts
 
 
 def unjudged(expectation: VolumesHealthy, use: Use) -> Problem | None:
-    """Why the limits on use cannot be called kept, where something that should be judged was not."""
+    """Why the limits on use may not be kept, although no violation was found."""
     if use.missing:
         return cannot_tell(f"not known what is used of {some_with_reasons(use.missing)}", _advice(expectation))
     if use.not_yet and any(not use.fullest(limit) for limit in expectation.limited):

@@ -10,14 +10,19 @@ import msgspec
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from opscheck.core.expectation import Remediation
 from opscheck.core.limits import ShareUsed
 from opscheck.core.query import Permission, Query, Timestamp
 from opscheck.systems.kubernetes.lists import KubernetesRule, ListObjects
 from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Part, Quantities
 from opscheck.systems.kubernetes.pod_status import has_ended
 from opscheck.systems.kubernetes.pods import ListPods, Pod, Resources
-from opscheck.systems.kubernetes.remedies import PLACE_FACTS, kubectl
+from opscheck.systems.kubernetes.remedies import (
+    FORMER_NAMESPACE,
+    MISSING_FACTS,
+    NAMESPACE_FACT,
+    kubectl_remedy,
+    missing_remedy,
+)
 from opscheck.systems.kubernetes.scope import OfKind
 from opscheck.systems.prometheus.queries import PrometheusQuery, fresh, selector
 from opscheck.systems.prometheus.target import PrometheusTarget
@@ -234,41 +239,80 @@ def _label(name: str) -> str:
 LabelName = Annotated[str, AfterValidator(_label), Field(json_schema_extra={"pattern": f"^{_LABEL.pattern}$"})]
 
 
+_DESCRIBE = "describe pvc {{ claim }}"
+_GET_VOLUME = "See why the claim gets no volume, then correct it or its storage class"
+PENDING = kubectl_remedy(
+    _GET_VOLUME,
+    _DESCRIBE,
+    "get events --field-selector=involvedObject.kind=PersistentVolumeClaim,involvedObject.name={{ claim }}",
+)
+STORAGE_CLASS = kubectl_remedy(_GET_VOLUME, "get storageclass {{ storage_class }} -o yaml")
+CLASS_NOT_FOUND = kubectl_remedy(
+    "Create the storage class, or name one that exists",
+    "get storageclass  # which of them is meant by {{ storage_class }}?",
+)
+USED_BY = kubectl_remedy("See the pod that names the claim", "describe pod {{ pod }}")
+NAMED_VOLUME = kubectl_remedy("See the volume that the claim names", "get pv {{ volume }}")
+LOST = kubectl_remedy("Restore the volume's data, then make a new claim for it", _DESCRIBE)
+RESIZE = kubectl_remedy("See why the change of the volume does not end", _DESCRIBE)
+RESTART_TO_RESIZE = kubectl_remedy(
+    "Restart the pods that mount it",
+    "rollout restart {{ owner }}  # the file system grows when it is mounted anew",
+)
+NOT_REMOVED = kubectl_remedy(
+    "See what still holds the claim", _DESCRIBE, "get pvc {{ claim }} -o jsonpath='{.metadata.finalizers}'"
+)
+FULL = kubectl_remedy("Make room on the volume", _DESCRIBE)
+SEE_FILES = kubectl_remedy("Make room on the volume", "exec {{ pod }} -- df -h")
+SEE_INODES = kubectl_remedy("Make room on the volume", "exec {{ pod }} -- df -i")
+ENLARGE = kubectl_remedy(
+    "Request a larger volume, which its storage class allows", "patch pvc {{ claim }} -p {{ size_patch }}"
+)
+MISSING = missing_remedy("persistentvolumeclaims")
+
+
 class VolumesHealthy(OfKind, check="kubernetes.volumes"):
     """Every selected claim has its volume, and the mounted ones have room."""
 
     explains_others = True
-    fact_names = PLACE_FACTS | {
-        "claim": "the claim's name",
-        "pending": "the claim, when it has no volume",
-        "storage_class": "its storage class, when it has no volume",
-        "missing_class": "the storage class that it names, when there is none of that name",
-        "pod": "a pod that waits for it, or that still uses it",
-        "volume": "the volume that it names, when that is gone or not bound to it",
-        "resize_rollout": "the owner of the pod that mounts it, when the file system grows at the next mount",
-        "stuck": "the claim, when it should be gone by now",
-        "full_pod": "a pod that mounts it, when it is short of room",
-        "inode_pod": "a pod that mounts it, when it is short of inodes",
-        "expandable": "the claim, when it is short of room and its class lets it grow",
-        "doubled_size": "twice the size that it asks for",
-    }
-    default_remediation = Remediation(
-        summary="See what the claim waits for, or make room on the volume",
-        commands=kubectl(
-            "describe pvc {{ claim }}",
-            "get events --field-selector=involvedObject.kind=PersistentVolumeClaim,involvedObject.name={{ pending }}",
-            "get storageclass {{ storage_class }} -o yaml",
-            "get storageclass  # which of them is meant by {{ missing_class }}?",
-            "describe pod {{ pod }}",
-            "get pv {{ volume }}",
-            "rollout restart {{ resize_rollout }}  # the file system grows when it is mounted anew",
-            "get pvc {{ stuck }} -o jsonpath='{.metadata.finalizers}'",
-            "exec {{ full_pod }} -- df -h",
-            "exec {{ inode_pod }} -- df -i",
-            'patch pvc {{ expandable }} -p \'{"spec":{"resources":{"requests":{"storage":"\''
-            "{{ doubled_size }}'\"}}}}'",
-        ),
+    remedies = (
+        PENDING,
+        STORAGE_CLASS,
+        CLASS_NOT_FOUND,
+        USED_BY,
+        NAMED_VOLUME,
+        LOST,
+        RESIZE,
+        RESTART_TO_RESIZE,
+        NOT_REMOVED,
+        FULL,
+        SEE_FILES,
+        SEE_INODES,
+        ENLARGE,
+        MISSING,
     )
+    fact_names = (
+        NAMESPACE_FACT
+        | {
+            "claim": "the claim's name",
+            "storage_class": "the storage class that it names",
+            "pod": "a pod that waits for it, or that uses it",
+            "volume": "the volume that it names",
+            "owner": "what controls the pod that mounts it, such as statefulset/db",
+            "doubled_size": "twice the size that it requests",
+            "size_patch": "the patch of the claim that requests that size, as JSON",
+        }
+        | MISSING_FACTS
+    )
+    former_fact_names = FORMER_NAMESPACE | {
+        "pending": "claim",
+        "stuck": "claim",
+        "expandable": "claim",
+        "missing_class": "storage_class",
+        "resize_rollout": "owner",
+        "full_pod": "pod",
+        "inode_pod": "pod",
+    }
 
     used: ShareUsed | None = None
     """

@@ -6,12 +6,21 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checks.kubernetes.test_volumes import Storage, depends_on_its_class, trouble_of, users_of_claims
+from checks.kubernetes.test_volumes import claim_finding, depends_on_its_class
+from opscheck import KubernetesTarget
 from opscheck.systems.kubernetes.pods import Pod
-from opscheck.systems.kubernetes.volumes import PersistentVolumeClaim, StorageClass
+from opscheck.systems.kubernetes.volumes import (
+    PersistentVolumeClaim,
+    Storage,
+    StorageClass,
+    VolumesHealthy,
+    users_of_claims,
+)
+from opscheck.testing import expect
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 TIMES = st.sampled_from([None, "2026-03-01T11:59:00Z", "2026-02-01T12:00:00Z", "2026-04-01T12:00:00Z"])
+EXPECTATION = expect(VolumesHealthy, KubernetesTarget(kind="kubernetes"), severity="P1")
 NAMES = st.sampled_from([None, "", "a", "b"])
 
 
@@ -55,10 +64,10 @@ def storage(pods, classes=()):
 def test_no_claim_raises(claim, pods, classes):
     made, beside = msgspec.convert(claim, PersistentVolumeClaim), storage(pods, classes)
 
-    trouble = trouble_of(made, beside)
+    finding = claim_finding(EXPECTATION, made, beside)
 
     # What only the class can say is left to it: never both.
-    assert trouble is None or not depends_on_its_class(made, beside)
+    assert finding is None or not depends_on_its_class(made, beside)
 
 
 @given(
@@ -71,10 +80,10 @@ def test_the_order_of_pods_never_counts(claim, orders):
         ((pod.get("metadata") or {}).get("name"), (pod.get("metadata") or {}).get("namespace")) for pod in orders[0]
     ]
     if len(set(names)) == len(names):  # as in a cluster
-        one, other = (trouble_of(made, storage(order)) for order in orders)
+        one, other = (claim_finding(EXPECTATION, made, storage(order)) for order in orders)
         assert one == other
 
 
 @given(objects(metadata=METADATA.map(lambda one: one | {"deletionTimestamp": None})))
 def test_a_claim_without_a_status_is_no_alarm(claim):
-    assert trouble_of(msgspec.convert(claim, PersistentVolumeClaim), storage([])) is None
+    assert claim_finding(EXPECTATION, msgspec.convert(claim, PersistentVolumeClaim), storage([])) is None
