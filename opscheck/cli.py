@@ -13,7 +13,7 @@ from typing import NoReturn
 import click
 
 from opscheck import __version__
-from opscheck.core.verdicts import ExitCode
+from opscheck.core.exit_codes import ExitCode
 
 EXIT_CODES = """\b
 Exit codes:
@@ -182,7 +182,12 @@ def schema(of_run: bool, checks: Sequence[Path]) -> int:
     """  # noqa: D301 - \b is click's word for "do not rewrap"
     from opscheck import inspection  # noqa: PLC0415 - loads pydantic
 
-    printed = inspection.run_schema() if of_run else inspection.policy_schema(checks)
+    if of_run:
+        from opscheck.reports.schema import run_schema  # noqa: PLC0415 - only this needs it
+
+        printed = run_schema()
+    else:
+        printed = inspection.policy_schema(checks)
     click.echo(json.dumps(printed, indent=2, ensure_ascii=False))
     return ExitCode.OPEN
 

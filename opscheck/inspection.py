@@ -21,12 +21,9 @@ from opscheck.gathering.plan import timeout_of
 from opscheck.policy.draft import read_policy
 from opscheck.policy.errors import PolicyError
 from opscheck.policy.models import Policy
-from opscheck.policy.schema import policy_schema as schema_of_policies
-from opscheck.reports.schema import run_schema
 from opscheck.running.checks import Check, check_named
-from opscheck.running.launch import discover
 
-__all__ = ["explained", "listed", "listed_json", "permissions", "policy_schema", "read", "run_schema", "validated"]
+__all__ = ["explained", "listed", "listed_json", "permissions", "policy_schema", "read", "validated"]
 
 _ONLY_WITH_DRILL = "It writes, to a scratch system alone; so it runs only where the command says --drill too."
 
@@ -53,7 +50,7 @@ class Described:
 def read(path: Path, folders: Sequence[Path]) -> Described:
     """Read a policy and find its checks; variables need not be set. Raises UserError."""
     draft = read_policy(path, keep_unset=True)
-    own = discover(folders, draft.registry)
+    own = _own_checks(folders, draft.registry)
     policy = draft.finish(today=datetime.now(UTC).date())
     return Described(policy, draft.registry, own)
 
@@ -62,7 +59,7 @@ def validated(path: Path, folders: Sequence[Path], today: date) -> tuple[bool, s
     """Whether a policy has errors, and the text that says so."""
     try:
         draft = read_policy(path)
-        discover(folders, draft.registry)
+        _own_checks(folders, draft.registry)
         policy = draft.finish(today=today, strict=True)
     except PolicyError as error:
         return True, str(error)
@@ -73,8 +70,18 @@ def validated(path: Path, folders: Sequence[Path], today: date) -> tuple[bool, s
 def policy_schema(folders: Sequence[Path]) -> dict[str, Any]:
     """The JSON Schema of policy files, with the fields of the checks in `folders` too."""
     registry = Registry.bundled()
-    discover(folders, registry)
+    _own_checks(folders, registry)
+    from opscheck.policy.schema import policy_schema as schema_of_policies  # noqa: PLC0415 - only `schema` needs it
+
     return schema_of_policies(registry)
+
+
+def _own_checks(folders: Sequence[Path], registry: Registry) -> dict[str, Check]:
+    if not folders:
+        return {}
+    from opscheck.running.launch import discover  # noqa: PLC0415 - pytest is not needed for the bundled checks
+
+    return discover(folders, registry)
 
 
 def listed(described: Described) -> str:

@@ -40,7 +40,7 @@ Tag = Annotated[str, AfterValidator(_tag), Field(json_schema_extra={"pattern": _
 class Remediation(BaseModel):
     """What fixes a violation: one sentence, and what to type."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     summary: str = ""
     """What to do, in one sentence."""
@@ -55,7 +55,7 @@ class Expectation(BaseModel):
     Subclass it with `check="system.concern"` to add a kind, and write a check whose argument has that type.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
     kinds: ClassVar[dict[str, type["Expectation"]]] = {}
     """Every known kind by the name of its check."""

@@ -29,7 +29,7 @@ Number = Annotated[float, Field(allow_inf_nan=False), BeforeValidator(no_boolean
 class OneOperator(BaseModel):
     """Compares a value in exactly one way."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     places: ClassVar[frozenset[str]] = frozenset()
     """Fields that say what is compared, and not how."""

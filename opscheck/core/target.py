@@ -30,7 +30,7 @@ class Target(BaseModel):
     In an expectation a target is written as its name; validation looks the name up.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
     own_kind: ClassVar[str] = ""
     """The word that a policy writes as `kind`; empty for a class that only others inherit."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from opscheck.bundle import bundled
-from opscheck.core.verdicts import ExitCode
+from opscheck.core.exit_codes import ExitCode
 from opscheck.demo.faults import FAULTS
 from opscheck.demo.signals import Ended, ending_in_order
 from opscheck.transport.processes import ServerFailed

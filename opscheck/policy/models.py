@@ -45,7 +45,7 @@ VariableName = Annotated[str, BeforeValidator(_variable), Field(json_schema_extr
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class SeverityLevel(_Part):

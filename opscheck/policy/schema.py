@@ -8,6 +8,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_jso
 from pydantic_core import core_schema
 
 from opscheck.core.expectation import Expectation
+from opscheck.core.field_docs import field_docs
 from opscheck.core.inline_target import InlineTarget
 from opscheck.core.registry import Registry
 from opscheck.core.target import Target
@@ -74,7 +75,7 @@ def _targets(registry: Registry) -> Schema:
     for name, kind in kinds.items():
         definition = definitions[at[kind]]
         definition["properties"].pop("name")
-        definition["properties"]["kind"] = {"const": name, "description": Target.model_fields["kind"].description}
+        definition["properties"]["kind"] = {"const": name, "description": field_docs(Target)["kind"]}
     named = {f"target.{name}": _with_references(definition) for name, definition in definitions.items()}
     choice = _choice("kind", {name: f"target.{at[kind]}" for name, kind in kinds.items()}, named)
     return named | {"target": choice | {"description": "One system that can be reached."}}
@@ -85,7 +86,7 @@ def _expectations(registry: Registry) -> Schema:
     at, definitions = _definitions(set(kinds.values()), _expectation_generator(registry))
     for name, kind in kinds.items():
         properties = definitions[at[kind]]["properties"]
-        properties["check"] = {"const": name, "description": Expectation.model_fields["check"].description}
+        properties["check"] = {"const": name, "description": field_docs(Expectation)["check"]}
     definitions = cast("Schema", _with_references(definitions))
     choice = _choice("check", {name: at[kind] for name, kind in kinds.items()}, definitions)
     choice["required"] = ["id"]
@@ -172,6 +173,11 @@ class _Generator(GenerateJsonSchema):
     def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
         made = super().model_schema(schema)
         made.pop("title", None)
+        fields, docs = schema["cls"].model_fields, field_docs(schema["cls"])
+        described = {field.alias or name: docs[name] for name, field in fields.items() if name in docs}
+        for name, text in described.items():
+            if name in made.get("properties", {}):
+                made["properties"][name] = {**made["properties"][name], "description": text}
         return made
 
     def enum_schema(self, schema: core_schema.EnumSchema) -> JsonSchemaValue:

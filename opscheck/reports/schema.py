@@ -19,12 +19,12 @@ PUBLISHED = Path(__file__).with_name("run.v1.schema.json")
 
 
 def run_schema() -> dict[str, Any]:
-    """The JSON Schema of `opscheck.run/v1`. Every field is always written, so every field is required."""
+    """The JSON Schema of `opscheck.run/v1`. Every field is required, but those that are left out where unset."""
     made = msgspec.json.schema(Run)
     for name, definition in made["$defs"].items():
         if "properties" in definition:
             _mark_times(getattr(record, name), definition["properties"])
-            _require_all(definition)
+            _require_written(getattr(record, name), definition)
     made["$defs"]["Run"]["properties"]["schema"] = {"const": RUN_SCHEMA, "description": "What this document is."}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -35,8 +35,9 @@ def run_schema() -> dict[str, Any]:
     }
 
 
-def _require_all(definition: dict[str, Any]) -> None:
-    definition["required"] = list(definition["properties"])
+def _require_written(struct: type[msgspec.Struct], definition: dict[str, Any]) -> None:
+    left_out = {field.name for field in msgspec.structs.fields(struct) if field.default is msgspec.UNSET}
+    definition["required"] = [name for name in definition["properties"] if name not in left_out]
     for field in definition["properties"].values():
         field.pop("default", None)
 

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 import msgspec
 
+from opscheck.core.exit_codes import ExitCode
 from opscheck.core.record import Counts, Measurement, Result, Run, Verdict
 from opscheck.core.units import Severity, format_duration, format_value
-from opscheck.core.verdicts import ExitCode, Gate
+from opscheck.core.verdicts import Gate
 from opscheck.reports.layout import Page, Style
 
 _IDS_SHOWN = 6

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from opscheck.core.errors import UserError
+from opscheck.core.exit_codes import ExitCode
 from opscheck.core.findings import Findings
 from opscheck.core.observation import CouldNotObserve
 from opscheck.core.record import Result, Run
 from opscheck.core.redaction import Secrets
-from opscheck.core.verdicts import ExitCode
 from opscheck.gathering.snapshot import Snapshot, SnapshotError, read_snapshot
 from opscheck.policy.draft import Draft, read_policy
 from opscheck.policy.models import Policy

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import msgspec
 
+from opscheck.core.exit_codes import ExitCode
 from opscheck.core.query import Identity
 from opscheck.core.record import GateNote, PolicyNote, Result, Run, TargetNote, encode
-from opscheck.core.verdicts import ExitCode, Gate, count
+from opscheck.core.verdicts import Gate, count
 from opscheck.policy.models import Policy
 from opscheck.transport.files import write_whole
 

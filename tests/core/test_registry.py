@@ -124,10 +124,12 @@ def test_a_class_that_cannot_be_imported_names_system_and_distribution():
 def test_two_expectations_of_one_name_are_refused():
     registry = Registry.bundled()
     registry.add(QueueDepth)
-    other = type("Other", (Expectation,), {"__module__": __name__}, check="acme.queue_depth")
+
+    class Other(Expectation, check="acme.queue_depth"):
+        """Another queue."""
 
     with pytest.raises(BrokenSystemError, match=r"two expectations are called acme.queue_depth"):
-        registry.add(other)
+        registry.add(Other)
 
 
 def test_a_kind_of_target_without_a_probe_is_refused():

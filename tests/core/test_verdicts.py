@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from opscheck.core.exit_codes import ExitCode
 from opscheck.core.expectation import Expectation
 from opscheck.core.findings import Findings
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
@@ -12,7 +13,6 @@ from opscheck.core.record import Counts, Finding, Result, Verdict, WaiverNote
 from opscheck.core.remedy import Remedy
 from opscheck.core.units import Graded, Percentage, Severity
 from opscheck.core.verdicts import (
-    ExitCode,
     Gate,
     assertion_failed,
     carriers,

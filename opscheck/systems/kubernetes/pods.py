@@ -162,7 +162,7 @@ class ListPods(ListObjects[Pod], name="kubernetes.pods", resource="pods"):
 class RestartLimit(BaseModel):
     """How often the containers of one pod may restart."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
     at_most: Count
     """The largest number of restarts that is all right."""

@@ -83,7 +83,7 @@ SET_TRANSACTION_TIMEOUT = Remedy(
 class Allowed(BaseModel):
     """Sessions that may take longer; every pattern that is given must match."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     application: Pattern | None = None
     """The application_name, with `*` and `?`."""

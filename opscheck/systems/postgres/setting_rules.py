@@ -112,7 +112,7 @@ class SettingRule(OneOperator):
 class ExtensionRule(BaseModel):
     """Which version of an extension must be installed."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     version: Annotated[str, AfterValidator(_version)] = "any"
     """`any`, exactly a version, or `">= 3.4"`."""

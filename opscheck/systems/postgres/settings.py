@@ -245,7 +245,7 @@ _FILE = 'psql {{ dsn }} -v line={{ bad_line }} -xc "select * from pg_file_settin
 class Release(BaseModel):
     """What is known of one major version where it differs from what opscheck knows."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     end_of_life: date | None = None
     """The last day on which somebody fixes it, such as the vendor whose extended support is paid."""

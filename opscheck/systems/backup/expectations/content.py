@@ -31,7 +31,7 @@ _WITHIN = Duration.parse("1h")
 class ChecksumIn(BaseModel):
     """A file beside each backup that says its sha256."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     key: KeyBeside
     """Its key, in which {key} is that of the backup: `{key}.sha256`, `{key}.json`."""

@@ -32,7 +32,7 @@ def _above_nothing(limit: GradedMinimum[Percentage]) -> GradedMinimum[Percentage
 class Manifest(BaseModel):
     """A JSON document beside each backup, which says when its data was read."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     key: KeyBeside
     """Its key, in which {key} is that of the backup: `{key}.json`; of a folder `{key}manifest.json`."""

@@ -26,7 +26,7 @@ _WITHIN_OF_RTO = 2
 class DrillAssertion(BaseModel):
     """One question to the restored database, and what its answer must be."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Annotated[str, Field(min_length=1)]
     """What it is called in reports."""

@@ -1,0 +1,22 @@
+"""The exit codes of every command."""
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """How every command of opscheck ends; 0 to 4 mean to pytest what they mean here."""
+
+    OPEN = 0
+    """The gate is open."""
+    CLOSED = 1
+    """A violation at or above the gate."""
+    INTERRUPTED = 2
+    """Somebody stopped the run."""
+    INTERNAL_ERROR = 3
+    """opscheck itself failed."""
+    USAGE = 4
+    """A bad policy or wrong usage; no target was touched."""
+    UNKNOWN = 20
+    """Nothing at the gate is violated, but something at the gate could not be observed."""
+    UNTRUSTED = 21
+    """Nothing was checked, all was skipped, or not everything that was selected has a verdict."""
