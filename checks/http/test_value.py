@@ -2,8 +2,17 @@
 
 from opscheck import Findings, Observe
 from opscheck.core.observation import CouldNotObserve
-from opscheck.systems.http.expectations import HttpValue
-from opscheck.systems.http.readings import Mismatch, number_in, unjudged
+from opscheck.core.record import Finding
+from opscheck.systems.http.answer import (
+    UnexpectedBodyError,
+    decode,
+    incomplete,
+    number_at,
+    status_is,
+    unexpected_statuses,
+)
+from opscheck.systems.http.request import HttpAnswer
+from opscheck.systems.http.value import READ_NUMBER, HttpValue
 
 
 def test_the_number_stays_within_its_limits(expectation: HttpValue, observe: Observe, findings: Findings) -> None:
@@ -15,18 +24,35 @@ def test_the_number_stays_within_its_limits(expectation: HttpValue, observe: Obs
     """
     request = expectation.request()
     answer = observe(request)
-    if (problem := unjudged(expectation, answer)) is not None:
+    if (problem := incomplete(expectation, answer, reads_body=True)) is not None:
         raise CouldNotObserve(request, problem)
-    number = number_in(answer, expectation.value)
-    if isinstance(number, Mismatch):
-        findings.add(
-            subject=expectation.subject,
-            observed=number.observed,
-            expected=number.expected,
-            evidence=number.evidence,
-            facts={"status": str(answer.status)},
-        )
+    number = _number(expectation, answer)
+    if isinstance(number, Finding):
+        findings.report(number)
         return
     for limit in (expectation.at_most, expectation.at_least):
         if limit is not None:
-            findings.grade(expectation.value, number, limit, subject=expectation.subject, unit=expectation.unit)
+            findings.grade(
+                expectation.value,
+                number,
+                limit,
+                subject=expectation.subject,
+                unit=expectation.unit,
+                remedies=(READ_NUMBER,),
+            )
+
+
+def _number(expectation: HttpValue, answer: HttpAnswer) -> float | Finding:
+    """The number in the answer, or the finding that it has none."""
+    if not status_is(answer.status, None):
+        return next(unexpected_statuses(expectation, answer, None, READ_NUMBER))
+    try:
+        return number_at(decode(answer), expectation.value)
+    except UnexpectedBodyError as error:
+        return expectation.finding(
+            subject=expectation.subject,
+            observed=error.observed,
+            expected=error.expected,
+            remedies=(READ_NUMBER,),
+            facts={"status": answer.status},
+        )

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from opscheck import Count, Expectation, Findings, Graded, HttpTarget, Observe, Remedy
-from opscheck.systems.http.queries import HttpRequest
+from opscheck.systems.http.request import HttpRequest
 
 MORE_WORKERS = Remedy(
     "See whether the workers are well, and let more of them work",

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from opscheck.core.expectation import Expectation
 from opscheck.core.registry import Registry
 from opscheck.policy.draft import read_policy
-from opscheck.systems.http.queries import HttpRequest
+from opscheck.systems.http.request import HttpRequest
 from opscheck.systems.tls.target import Endpoint
 from opscheck.testing import expect
 

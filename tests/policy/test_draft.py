@@ -16,7 +16,7 @@ from opscheck.core.units import Duration
 from opscheck.policy.draft import read_policy
 from opscheck.policy.errors import PolicyError
 from opscheck.policy.models import PolicyFile
-from opscheck.systems.http.expectations import HttpResponse
+from opscheck.systems.http.response import HttpResponse
 from opscheck.systems.redis.ping import RedisPong
 
 TODAY = date(2026, 3, 1)

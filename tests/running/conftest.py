@@ -14,7 +14,7 @@ CHECKS = '''
 
 import os
 from opscheck import Expectation, Findings, Graded, HttpTarget, Observe
-from opscheck.systems.http.queries import HttpRequest
+from opscheck.systems.http.request import HttpRequest
 
 
 class Level(Expectation, check="tank.level"):

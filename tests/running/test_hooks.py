@@ -141,7 +141,7 @@ def test_a_check_that_ends_the_session_leaves_no_verdict_whatever_exit_code_it_a
 
 MISSING = """
 from opscheck import Observe
-from opscheck.systems.http.queries import HttpRequest
+from opscheck.systems.http.request import HttpRequest
 from opscheck.core.observation import CouldNotObserve
 
 ASKED = HttpRequest(target="api", path="/")
@@ -310,7 +310,7 @@ def test_a_check_that_asks_none_of_its_queries_has_not_looked(project):
         project,
         """
         from opscheck import HttpTarget
-        from opscheck.systems.http.queries import HttpRequest
+        from opscheck.systems.http.request import HttpRequest
 
 
         class Deaf(Expectation, check="tank.deaf"):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from opscheck import Count, Findings, Graded, HttpTarget, Observe
 from opscheck.core.interval_expectation import OverInterval
-from opscheck.systems.http.queries import HttpAnswer, HttpRequest
+from opscheck.systems.http.request import HttpAnswer, HttpRequest
 from opscheck.core.intervals import interval
 
 HttpAnswer.epoch = property(lambda answer: answer.headers["x-epoch"])

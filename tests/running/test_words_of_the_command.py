@@ -11,7 +11,7 @@ CHECK = '''
 from dataclasses import dataclass
 
 from opscheck import Expectation, Findings, HttpTarget, Observe
-from opscheck.systems.http.queries import HttpAnswer, HttpRequest
+from opscheck.systems.http.request import HttpAnswer, HttpRequest
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from opscheck import HttpTarget
 from opscheck.core.observation import ProbeError, Problem, ProblemKind
 from opscheck.demo.serving import Exchange, LoopbackServer, Response, Tls
 from opscheck.systems.http.probe import open_session
-from opscheck.systems.http.queries import HttpAnswer, HttpRequest
+from opscheck.systems.http.request import HttpAnswer, HttpRequest
 from opscheck.transport.connect import dial, seconds_left, trust, unreachable
 
 PAST = datetime.now(UTC) - timedelta(days=2)

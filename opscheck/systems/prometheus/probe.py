@@ -13,7 +13,7 @@ from opscheck.core.query import Query
 from opscheck.core.units import format_duration
 from opscheck.systems.http import probe as http
 from opscheck.systems.http.probe import HttpSession
-from opscheck.systems.http.queries import HttpAnswer, HttpRequest
+from opscheck.systems.http.request import HttpAnswer, HttpRequest
 from opscheck.systems.prometheus.queries import PrometheusQuery, PrometheusSample, PrometheusVector
 from opscheck.systems.prometheus.target import PrometheusTarget
 

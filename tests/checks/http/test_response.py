@@ -10,8 +10,8 @@ from checks.http import test_response
 from opscheck import Findings, HttpTarget, Severity
 from opscheck.core.observation import CouldNotObserve, ProblemKind
 from opscheck.demo.serving import Answer, Exchange, LoopbackServer, Response
-from opscheck.systems.http.expectations import HttpResponse
 from opscheck.systems.http.probe import open_session
+from opscheck.systems.http.response import HttpResponse
 from opscheck.testing import expect, judge
 
 Judge = Callable[..., Findings]

@@ -9,8 +9,8 @@ from checks.http import test_value
 from opscheck import Findings, HttpTarget, Severity
 from opscheck.core.observation import CouldNotObserve
 from opscheck.demo.serving import LoopbackServer, Response
-from opscheck.systems.http.expectations import HttpValue
 from opscheck.systems.http.probe import open_session
+from opscheck.systems.http.value import HttpValue
 from opscheck.testing import expect, judge
 
 Judge = Callable[..., Findings]

@@ -10,7 +10,7 @@ import pytest
 from opscheck import PrometheusTarget
 from opscheck.core.observation import ProbeError, Problem, ProblemKind
 from opscheck.demo.serving import Answer, Exchange, LoopbackServer, Response
-from opscheck.systems.http.queries import HttpRequest
+from opscheck.systems.http.request import HttpRequest
 from opscheck.systems.kubernetes.pods import ListPods
 from opscheck.systems.prometheus.probe import MOST_BYTES, PrometheusSession, open_session
 from opscheck.systems.prometheus.queries import PrometheusQuery, PrometheusSample, fresh, selector

@@ -8,7 +8,7 @@ import pytest
 
 from opscheck.core.observation import ProbeError, Problem, ProblemKind
 from opscheck.demo.kubernetes import Response, many_pods, pod, scripts, statuses
-from opscheck.systems.http.queries import HttpRequest
+from opscheck.systems.http.request import HttpRequest
 from opscheck.systems.kubernetes.lists import ObjectList
 from opscheck.systems.kubernetes.logs import PodLogs
 from opscheck.systems.kubernetes.nodes import ListNodes

@@ -1,4 +1,4 @@
-"""What an HTTP answer carries, bounded and without secrets: its body as text, its headers, its URLs."""
+"""Content of an HTTP answer, bounded and without secrets: its body as text, its headers, its URLs."""
 
 import codecs
 import re
@@ -13,12 +13,12 @@ RawHeaders = Iterable[tuple[bytes, bytes]]
 _SECRET_HEADER = re.compile(r"authorization$|authentication-info$|token|secret|password|api-?key|session|signature")
 _COOKIE_VALUE = re.compile(r"=[^;]*")
 
-# Python codecs that are no charset of a text on the web; some take quadratic time.
+# Python codecs that are not charsets of texts on the web; some take quadratic time.
 _NO_CHARSETS = {"idna", "punycode", "unicode-escape", "raw-unicode-escape", "undefined"}
 
 
 class UnreadableBodyError(Exception):
-    """A body that is not what its Content-Encoding says."""
+    """A body that is not encoded as its Content-Encoding says."""
 
 
 def readable_headers(raw: RawHeaders) -> dict[str, str]:
@@ -73,7 +73,7 @@ def read_body(chunks: Iterable[bytes], encoding: str, limit: int) -> tuple[bytes
 
 
 class _Inflater:
-    """Undoes gzip and deflate, never making more bytes than there is room for."""
+    """Decompresses gzip and deflate, up to a number of bytes."""
 
     def __init__(self) -> None:
         self._inflate = zlib.decompressobj(zlib.MAX_WBITS | 32)  # 32: gzip or zlib, as the first bytes say

@@ -1,6 +1,6 @@
 """What makes two HTTP requests one."""
 
-from opscheck.systems.http.queries import HttpRequest
+from opscheck.systems.http.request import HttpRequest
 
 
 def test_requests_that_mean_the_same_are_equal_and_asked_once():

@@ -1,6 +1,7 @@
-"""Where an HTTP request goes, and which headers may go there."""
+"""URLs of requests, and the headers that may be sent to each origin."""
 
 import base64
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Self
@@ -10,30 +11,29 @@ import httpcore
 
 from opscheck import __version__
 from opscheck.core.observation import ProbeError, ProblemKind
-from opscheck.systems.http.content import readable_url
+from opscheck.systems.http.probe.content import readable_url
 from opscheck.systems.http.target import HttpTarget
-
-Headers = list[tuple[bytes, bytes]]
 
 _PORTS = {"http": 80, "https": 443}
 _AS_WRITTEN = "/?&=%:@!$'()*+,;~-._[]"
-_OWN_HEADERS = {"user-agent": f"opscheck/{__version__}", "accept": "*/*", "accept-encoding": "gzip, deflate"}
+OWN_HEADERS = {"user-agent": f"opscheck/{__version__}", "accept": "*/*", "accept-encoding": "gzip, deflate"}
+"""Headers for every origin."""
 
 
 @dataclass(frozen=True)
-class Place:
-    """A URL taken apart. Its credentials never show."""
+class Url:
+    """A parsed URL. Its credentials never show."""
 
     scheme: str
     host: str
     port: int
     path: str = ""
-    """With the query, as it is sent."""
+    """Including the query, as it is sent."""
     authorization: str = field(default="", repr=False)
 
     @classmethod
     def of(cls, url: str) -> Self:
-        """Take `url` apart. Raises ValueError when it is malformed or not of HTTP."""
+        """Parse `url`. Raises ValueError when it is malformed or has another scheme."""
         parts = urlsplit(url)
         if parts.scheme not in _PORTS or not parts.hostname:
             raise ValueError(url)
@@ -44,23 +44,23 @@ class Place:
 
     @classmethod
     def of_base_url(cls, url: str) -> Self:
-        """The place that a target's paths are appended to. Raises ProbeError."""
+        """Parse the base URL of a target, to which paths are appended. Raises ProbeError."""
         if not url.lower().startswith(("http://", "https://")):
             raise _unusable("does not start with http:// or https://")
         try:
-            place = cls.of(url)
+            base = cls.of(url)
         except ValueError as error:
             raise _unusable("is malformed") from error
-        if "?" in place.path or "#" in url:
+        if "?" in base.path or "#" in url:
             raise _unusable("holds a query or a `#` part, so that no path can follow")
-        return replace(place, path=place.path.rstrip("/"))
+        return replace(base, path=base.path.rstrip("/"))
 
     def below(self, path: str) -> Self:
-        """The place that `path` leads to from this base."""
+        """The URL of `path` below this base."""
         return replace(self, path=self.path + quote(path, _AS_WRITTEN))
 
     def joined(self, location: str) -> Self:
-        """The place that a redirect from here to `location` leads to. Raises ValueError."""
+        """The URL of a redirect from here to `location`. Raises ValueError."""
         return self.of(urljoin(f"{self.origin}{self.path or '/'}", location))
 
     def __str__(self) -> str:
@@ -68,35 +68,37 @@ class Place:
 
     @property
     def bracketed(self) -> str:
-        """The host as URLs write it."""
+        """The host, an IPv6 address in brackets."""
         return f"[{self.host}]" if ":" in self.host else self.host
 
     @property
     def authority(self) -> str:
-        """Host and port as the Host header names them."""
+        """Host and port as in the Host header."""
         return self.bracketed if self.port == _PORTS[self.scheme] else str(self)
 
     @property
     def origin(self) -> str:
-        """Scheme, host and port: what credentials belong to."""
+        """Scheme, host and port: the scope of credentials."""
         return f"{self.scheme}://{self.authority}"
 
     @cached_property
     def readable(self) -> str:
-        """The URL for people."""
+        """The URL without secrets."""
         return readable_url(f"{self.origin}{self.path}")
 
-    def request(self, method: str, headers: Headers) -> httpcore.Request:
-        """A request that goes here."""
+    def request(self, method: str, headers: Mapping[str, str]) -> httpcore.Request:
+        """A request to this URL, with the Host header first."""
         url = httpcore.URL(
             scheme=self.scheme.encode(), host=self.host.encode(), port=self.port, target=(self.path or "/").encode()
         )
-        return httpcore.Request(method, url, headers=headers)
+        named = {"host": self.authority, **headers}
+        encoded = [(name.encode(), value.encode()) for name, value in named.items()]
+        return httpcore.Request(method, url, headers=encoded)
 
 
-def target_headers(target: HttpTarget, base: Place) -> dict[str, str]:
-    """What is sent to the target's own origin, its credentials included. Raises ProbeError."""
-    headers = _OWN_HEADERS | ({"authorization": base.authorization} if base.authorization else {})
+def target_headers(target: HttpTarget, base: Url) -> dict[str, str]:
+    """Headers for the target's own origin, including its credentials. Raises ProbeError."""
+    headers = OWN_HEADERS | ({"authorization": base.authorization} if base.authorization else {})
     for name, secret in target.headers.items():
         # A value from a file or from `$(…)` often ends in a line break.
         value = secret.get_secret_value().strip()
@@ -111,19 +113,8 @@ def target_headers(target: HttpTarget, base: Place) -> dict[str, str]:
     return headers
 
 
-def foreign_headers() -> dict[str, str]:
-    """What is sent to any other origin."""
-    return dict(_OWN_HEADERS)
-
-
-def as_sent(place: Place, headers: dict[str, str]) -> Headers:
-    """`headers` in bytes, with the Host header first."""
-    named = {"host": place.authority} | headers
-    return [(name.encode(), value.encode()) for name, value in named.items()]
-
-
 def _unusable(fault: str) -> ProbeError:
-    # Without the value: nobody knows which part of a malformed URL is the password.
+    # Without the value: any part of a malformed URL may be the password.
     return ProbeError(
         ProblemKind.UNSUPPORTED,
         f"the target's base_url {fault}",

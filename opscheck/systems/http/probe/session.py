@@ -1,4 +1,4 @@
-"""Asks HTTP APIs: one pool of connections per target, shared by all threads, and every wait has an end."""
+"""Sessions with HTTP APIs: one pool of connections per target, shared by all threads; every wait has a deadline."""
 
 import ssl
 import threading
@@ -11,17 +11,18 @@ import httpcore
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.core.query import Query
 from opscheck.core.units import format_duration
-from opscheck.systems.http.address import Place, as_sent, foreign_headers, target_headers
-from opscheck.systems.http.content import UnreadableBodyError, as_text, read_body, readable_headers
-from opscheck.systems.http.queries import HttpAnswer, HttpRequest, Sample
+from opscheck.systems.http.probe.connections import Clock, Connections
+from opscheck.systems.http.probe.content import UnreadableBodyError, as_text, read_body, readable_headers
+from opscheck.systems.http.probe.url import OWN_HEADERS, Url, target_headers
+from opscheck.systems.http.request import HttpAnswer, HttpRequest, Sample
 from opscheck.systems.http.target import HttpTarget
-from opscheck.systems.http.wire import Clock, Connections
 from opscheck.transport.connect import GRACE_S, dial, late, secure, trust, unreachable
 
 _MOST_REDIRECTS = 10
 _REDIRECTS = {301, 302, 303, 307, 308}
 _SHOWN = 200
-_ANSWER_BY = 0.95  # of the time: what is known of an unfinished answer must be told before the query is given up
+# Share of the time limit, so that a partial result is returned before the engine gives the query up.
+_ANSWER_BY = 0.95
 
 _HUNG_UP = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError, ssl.SSLEOFError)
 _TLS_ALERT = r"\x15\x03"  # as it shows in h11's text
@@ -29,7 +30,7 @@ _TLS_ALERT = r"\x15\x03"  # as it shows in h11's text
 
 def open_session(target: HttpTarget, timeout_s: float) -> "HttpSession":
     """Connect to the API's host once, with TLS where it has it. Raises ProbeError."""
-    base = Place.of_base_url(target.base_url.get_secret_value())
+    base = Url.of_base_url(target.base_url.get_secret_value())
     context = trust(target.ca_file, target.client_certificate) if base.scheme == "https" else None
     session = HttpSession(target, base, context)
     deadline = time.monotonic() + timeout_s + GRACE_S
@@ -47,7 +48,7 @@ def open_session(target: HttpTarget, timeout_s: float) -> "HttpSession":
 
 @dataclass(frozen=True)
 class _Reply:
-    """One answer, and where it may redirect to."""
+    """One answer, and the URL that it redirects to."""
 
     status: int
     http_version: str
@@ -55,12 +56,12 @@ class _Reply:
     body: bytes
     truncated: bool
     cold: bool
-    redirect: Place | None
+    redirect: Url | None
 
 
 @dataclass(frozen=True)
 class _Fetched:
-    """What one request came to in the end."""
+    """The final answer to one request, after redirects."""
 
     reply: _Reply
     urls: tuple[str, ...]
@@ -70,7 +71,7 @@ class _Fetched:
 class HttpSession:
     """One HTTP API for the length of a run."""
 
-    def __init__(self, target: HttpTarget, base: Place, context: ssl.SSLContext | None) -> None:
+    def __init__(self, target: HttpTarget, base: Url, context: ssl.SSLContext | None) -> None:
         self._target = target
         self._base = base
         self._headers = target_headers(target, base)
@@ -116,7 +117,7 @@ class HttpSession:
             except ProbeError as error:
                 waited = time.monotonic() - started
                 if error.problem.kind is ProblemKind.LATE and waited < 2 * slowest:
-                    break  # the time cut it short, and another one took as long: it says nothing
+                    break  # cut short by the deadline, after no longer than an earlier one took: it proves nothing
                 sample = Sample(seconds=waited, cold=self._clock.dialled, error=error.problem.text)
             slowest = max(slowest, sample.seconds)
             samples.append(sample)
@@ -125,41 +126,40 @@ class HttpSession:
     def _fetch(self, query: HttpRequest, deadline: float, body_by: float) -> _Fetched:
         """One request, and those that redirects lead to. Raises ProbeError."""
         started = time.monotonic()
-        place = self._base.below(query.path)
-        urls = [place.readable]
+        url = self._base.below(query.path)
+        urls = [url.readable]
         while True:
             self._clock.deadline = deadline
-            reply = self._exchange(query, place, started, body_by)
+            reply = self._exchange(query, url, started, body_by)
             if reply.redirect is None or not query.follow_redirects:
                 sample = Sample(seconds=time.monotonic() - started, status=reply.status, cold=reply.cold)
                 return _Fetched(reply, tuple(urls), sample)
             if len(urls) > _MOST_REDIRECTS:
                 raise ProbeError(ProblemKind.UNREADABLE, f"{urls[0]} redirects more than {_MOST_REDIRECTS} times")
-            place = reply.redirect
-            urls.append(place.readable)
+            url = reply.redirect
+            urls.append(url.readable)
 
-    def _exchange(self, query: HttpRequest, place: Place, started: float, body_by: float) -> _Reply:
+    def _exchange(self, query: HttpRequest, url: Url, started: float, body_by: float) -> _Reply:
         """One request and its answer. Raises ProbeError."""
-        so_far = f"no answer from {place.readable}"
+        so_far = f"no answer from {url.readable}"
         try:
-            with self._connections_to(place).answer_to(self._request(query, place)) as response:
-                so_far = f"{place.readable} answered {response.status}, but its body did not end"
+            with self._connections_to(url).answer_to(self._request(query, url)) as response:
+                so_far = f"{url.readable} answered {response.status}, but its body did not end"
                 self._clock.deadline = min(self._clock.deadline, body_by)
-                return _read(response, query, place, cold=self._clock.dialled)
+                return _read(response, query, url, cold=self._clock.dialled)
         except TimeoutError as error:
             waited = time.monotonic() - started
             raise late(f"{so_far} in {format_duration(waited)}", waited) from error
         except (httpcore.ProtocolError, OSError) as error:
-            raise self._failure(error, place) from error
+            raise self._failure(error, url) from error
 
-    def _request(self, query: HttpRequest, place: Place) -> httpcore.Request:
-        # Nothing that was meant for this target goes to another origin.
-        at_home = place.origin == self._base.origin
-        headers = self._headers | dict(query.headers) if at_home else foreign_headers()
-        return place.request(query.method, as_sent(place, headers))
+    def _request(self, query: HttpRequest, url: Url) -> httpcore.Request:
+        # Headers of this target and of the query are never sent to another origin.
+        own = url.origin == self._base.origin
+        return url.request(query.method, self._headers | dict(query.headers) if own else OWN_HEADERS)
 
-    def _connections_to(self, place: Place) -> Connections:
-        if place.origin == self._base.origin:
+    def _connections_to(self, url: Url) -> Connections:
+        if url.origin == self._base.origin:
             return self._connections
         with self._lock:
             if self._elsewhere is None:
@@ -167,30 +167,30 @@ class HttpSession:
                 self._elsewhere = Connections(self._clock, trust(self._target.ca_file))
             return self._elsewhere
 
-    def _failure(self, error: Exception, place: Place) -> ProbeError:
-        """What it means that a request has no answer, or half of one."""
+    def _failure(self, error: Exception, url: Url) -> ProbeError:
+        """The problem of a request without a whole answer."""
         if isinstance(error, httpcore.LocalProtocolError):
             # Without its text, which would quote a header with a secret.
-            return ProbeError(ProblemKind.UNSUPPORTED, f"the request for {place.readable} cannot be sent as HTTP")
+            return ProbeError(ProblemKind.UNSUPPORTED, f"the request for {url.readable} cannot be sent as HTTP")
         if isinstance(error, OSError) and not isinstance(error, _HUNG_UP):
-            return unreachable(error, str(place), target_down=place.origin == self._base.origin)
+            return unreachable(error, str(url), target_down=url.origin == self._base.origin)
         if not self._clock.received:
-            text = f"{place} closed the connection without answering {place.readable}"
+            text = f"{url} closed the connection without answering {url.readable}"
             advice = "the application's log may say why it gave up; a proxy or firewall can do it too"
             return ProbeError(ProblemKind.UNREACHABLE, text, advice)
         advice = "is this an https:// address?" if _TLS_ALERT in str(error) else ""
-        # Its text quotes what came, up to 100 kB of it.
-        text = f"{place.readable} did not answer in whole HTTP: {str(error)[:_SHOWN]}"
+        # Its text quotes the received bytes, up to 100 kB of them.
+        text = f"{url.readable} did not answer in whole HTTP: {str(error)[:_SHOWN]}"
         return ProbeError(ProblemKind.UNREADABLE, text, advice)
 
 
-def _read(response: httpcore.Response, query: HttpRequest, place: Place, *, cold: bool) -> _Reply:
+def _read(response: httpcore.Response, query: HttpRequest, url: Url, *, cold: bool) -> _Reply:
     """The whole of an answer. Raises ProbeError, httpcore's errors, and OSError."""
     headers = readable_headers(response.headers)
     try:
         body, truncated = read_body(response.iter_stream(), headers.get("content-encoding", ""), query.max_body)
     except UnreadableBodyError as error:
-        text = f"{place.readable} answered {response.status}, but {error}"
+        text = f"{url.readable} answered {response.status}, but {error}"
         raise ProbeError(ProblemKind.UNREADABLE, text) from error
     return _Reply(
         status=response.status,
@@ -199,18 +199,18 @@ def _read(response: httpcore.Response, query: HttpRequest, place: Place, *, cold
         body=body,
         truncated=truncated,
         cold=cold,
-        redirect=_redirect(response, place),
+        redirect=_redirect(response, url),
     )
 
 
-def _redirect(response: httpcore.Response, place: Place) -> Place | None:
-    """Where `response` redirects to; None when it does not, or not to HTTP."""
+def _redirect(response: httpcore.Response, url: Url) -> Url | None:
+    """The URL that `response` redirects to; None without a redirect, or with one to another scheme."""
     if response.status not in _REDIRECTS:
         return None
     for name, value in response.headers:
         if name.lower() == b"location":
             try:
-                return place.joined(value.decode("utf-8", "replace"))
+                return url.joined(value.decode("utf-8", "replace"))
             except ValueError:
                 return None
     return None

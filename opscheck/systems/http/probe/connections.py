@@ -1,4 +1,4 @@
-"""HTTP over connections that keep one deadline per thread, whatever a server sends or does not send."""
+"""HTTP connections with one deadline per thread, whatever a server sends."""
 
 import select
 import socket

@@ -5,19 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from opscheck.systems.http.expectations import JsonExpectation, LatencyOf
-from opscheck.systems.http.queries import HttpAnswer, Sample
-from opscheck.systems.http.readings import (
-    NoJsonError,
-    decode,
-    described,
-    is_number,
-    number_at,
-    same,
-    sample_at,
-    unexpected_value,
-)
+from checks.http.test_response import described, same, sample_at, unexpected_value
+from checks.http.test_response import test_the_api_answers_as_it_should as check
+from opscheck import HttpTarget
+from opscheck.systems.http.answer import UnexpectedBodyError, decode, is_number, number_at
+from opscheck.systems.http.request import HttpAnswer, Sample
+from opscheck.systems.http.response import HttpResponse, JsonExpectation, LatencyOf
+from opscheck.testing import expect, judge
 
+API = HttpTarget(kind="http", base_url="http://api.example.com")
+OK = Sample(seconds=0.1, status=200)
 RULE = TypeAdapter(JsonExpectation)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -26,12 +23,11 @@ JSON = st.recursive(
 
 
 def answering(body: str, **headers: str) -> HttpAnswer:
-    return HttpAnswer(url="u", final_url="u", status=200, headers=headers, body=body, samples=())
+    return HttpAnswer(url="u", final_url="u", status=200, headers=headers, body=body, samples=(OK,))
 
 
 def fault(document: object, **rule: object) -> str | None:
-    mismatch = unexpected_value(document, RULE.validate_python({"path": "v", **rule}))
-    return mismatch and mismatch.observed
+    return unexpected_value(document, RULE.validate_python({"path": "v", **rule}))
 
 
 @pytest.mark.parametrize(
@@ -95,15 +91,16 @@ def test_a_value_that_does_not_fit_is_shown_with_its_type(value, rule, text):
 
 
 def test_what_is_expected_reads_like_the_policy():
-    mismatch = unexpected_value({}, RULE.validate_python({"path": "a.b", "one_of": ["ok", "degraded"]}))
+    expectation = expect(HttpResponse, API, severity="P1", json=[{"path": "a.b", "one_of": ["ok", "degraded"]}])
+    (finding,) = judge(check, expectation, lambda _query: answering("{}")).violations
 
-    assert 'a.b is one of ["ok","degraded"]' == mismatch.expected
+    assert 'a.b is one of ["ok","degraded"]' == finding.expected
 
 
 def test_a_path_that_cannot_be_evaluated_is_a_mismatch():
-    mismatch = unexpected_value({"v": 1}, RULE.validate_python({"path": "length(v)", "at_most": 3}))
+    observed = unexpected_value({"v": 1}, RULE.validate_python({"path": "length(v)", "at_most": 3}))
 
-    assert "length(v) cannot be read: In function length()" in mismatch.observed
+    assert "length(v) cannot be read: In function length()" in observed
 
 
 @given(JSON, JSON)
@@ -129,8 +126,10 @@ def test_a_number_is_found_by_its_path():
     document = {"jobs": [{"state": "failed"}, {"state": "done"}], "text": "17"}
 
     assert 1.0 == number_at(document, "length(jobs[?state=='failed'])")
-    assert "path not found: none" == number_at(document, "none").observed
-    assert 'text is "17", not a number' == number_at(document, "text").observed
+    with pytest.raises(UnexpectedBodyError, match="path not found: none"):
+        number_at(document, "none")
+    with pytest.raises(UnexpectedBodyError, match='text is "17", not a number'):
+        number_at(document, "text")
 
 
 def test_json_may_begin_with_a_byte_order_mark():
@@ -140,21 +139,21 @@ def test_json_may_begin_with_a_byte_order_mark():
 @pytest.mark.parametrize("body", ['{"a": NaN}', '{"a": Infinity}', "{'a': 1}", '{"a": 1', "[" * 100_000, "{} {}"])
 def test_what_is_no_json_is_not_taken_for_it(body):
     """NaN is neither above nor below a limit, so that every limit would be kept."""
-    with pytest.raises(NoJsonError):
+    with pytest.raises(UnexpectedBodyError):
         decode(answering(body))
 
 
 def test_a_body_that_is_no_json_is_shown_with_its_type():
-    with pytest.raises(NoJsonError) as raised:
+    with pytest.raises(UnexpectedBodyError) as raised:
         decode(answering("<html>\n  <h1>Log in</h1>", **{"content-type": "text/html"}))
 
     assert "the body (text/html) is no JSON: it begins with <html> <h1>Log in</h1>" == str(raised.value)
 
 
 def test_an_empty_body_and_a_packed_one_are_said_to_be_that():
-    with pytest.raises(NoJsonError, match="it is empty"):
+    with pytest.raises(UnexpectedBodyError, match="it is empty"):
         decode(answering("  "))
-    with pytest.raises(NoJsonError, match="packed as br, is no JSON"):
+    with pytest.raises(UnexpectedBodyError, match="packed as br, is no JSON"):
         decode(answering("\x1b", **{"content-encoding": "br"}))
 
 

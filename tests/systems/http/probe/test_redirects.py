@@ -4,7 +4,7 @@ import pytest
 
 from opscheck.core.observation import ProblemKind
 from opscheck.demo.serving import Exchange, Response
-from opscheck.systems.http.queries import HttpRequest
+from opscheck.systems.http.request import HttpRequest
 from tests.servers.web import OK, problem_of
 
 

@@ -1,0 +1,120 @@
+"""Reading answers: unexpected statuses, JSON bodies, and numbers in them."""
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from opscheck.core.json_paths import find
+from opscheck.core.observation import Problem, ProblemKind
+from opscheck.core.record import Finding
+from opscheck.core.remedy import Remedy
+from opscheck.core.units import format_bytes
+from opscheck.systems.http.request import HttpAnswer, HttpExpectation
+
+_EXCERPT = 200
+
+
+class UnexpectedBodyError(Exception):
+    """A body, or a value in it, that cannot be judged; the words of a finding about it."""
+
+    def __init__(self, observed: str, expected: str) -> None:
+        super().__init__(observed)
+        self.observed = observed
+        self.expected = expected
+
+
+def status_is(status: int, wanted: tuple[int, ...] | None) -> bool:
+    """True when `status` is one of `wanted`, else any 2xx."""
+    return status in wanted if wanted else 200 <= status < 300  # noqa: PLR2004 - 2xx
+
+
+def unexpected_statuses(
+    expectation: HttpExpectation, answer: HttpAnswer, wanted: tuple[int, ...] | None, remedy: Remedy
+) -> Iterator[Finding]:
+    """Every status of a sample that is not in `wanted`, by default not 2xx, and every sample without an answer."""
+    outcomes = Counter(sample.error if sample.status is None else sample.status for sample in answer.samples)
+    for outcome, times in outcomes.items():
+        if isinstance(outcome, int) and status_is(outcome, wanted):
+            continue
+        text = f"status {outcome}{_location(answer)}" if isinstance(outcome, int) else f"no answer: {outcome}"
+        shows_body = outcome == answer.status and answer.body.strip()
+        yield expectation.finding(
+            subject=expectation.subject,
+            observed=f"{text} in {times} of {len(answer.samples)} samples" if len(answer.samples) > 1 else text,
+            expected="status " + (" or ".join(map(str, wanted)) if wanted else "2xx"),
+            evidence=(f"body: {excerpt(answer.body)}",) if shows_body else (),
+            remedies=(remedy,),
+            facts={"status": answer.status},
+        )
+
+
+def _location(answer: HttpAnswer) -> str:
+    location = answer.headers.get("location")
+    return f", to {location}" if location and 300 <= answer.status < 400 else ""  # noqa: PLR2004 - 3xx
+
+
+def incomplete(expectation: HttpExpectation, answer: HttpAnswer, *, reads_body: bool) -> Problem | None:
+    """The problem of an answer with too few samples, or with only a part of a body that is judged; else None."""
+    requested = expectation.request().samples
+    if len(answer.samples) < requested:
+        return Problem(
+            kind=ProblemKind.LATE,
+            text=f"time was over after {len(answer.samples)} of {requested} samples",
+            advice="raise `timeout`, or ask for fewer samples",
+        )
+    if answer.truncated and reads_body and expectation.max_body is None:
+        return Problem(
+            kind=ProblemKind.UNSUPPLIED,
+            text=f"the body is larger than the {format_bytes(answer.size)} of it that were read",
+            advice="set `max_body` to how large it may be",
+        )
+    return None
+
+
+def decode(answer: HttpAnswer) -> Any:
+    """The JSON body. Raises UnexpectedBodyError."""
+    try:
+        # msgspec refuses NaN, which other decoders accept, and which is neither above nor below any limit.
+        return msgspec.json.decode(answer.body.removeprefix("\ufeff"))
+    except (msgspec.DecodeError, RecursionError, ValueError) as error:
+        content_type = answer.headers.get("content-type", "no content type")
+        packed = answer.headers.get("content-encoding", "")
+        packing = f", packed as {packed}," if packed not in {"", "identity", "gzip", "x-gzip", "deflate"} else ""
+        start = f"it begins with {excerpt(answer.body)}" if answer.body.strip() else "it is empty"
+        message = f"the body ({content_type}){packing} is no JSON: {start}"
+        raise UnexpectedBodyError(message, "a JSON body") from error
+
+
+def number_at(document: Any, path: str) -> float:
+    """The number at `path`. Raises UnexpectedBodyError."""
+    try:
+        value = find(document, path)
+    except ValueError as error:
+        raise UnexpectedBodyError(f"{path} cannot be read: {error}", "a number") from error
+    if value is None:
+        raise UnexpectedBodyError(f"path not found: {path}", "a number")
+    if not is_number(value):
+        raise UnexpectedBodyError(f"{path} is {shown(value)}, not a number", "a number")
+    return float(value)
+
+
+def is_number(value: object) -> bool:
+    """True for a finite number; a boolean is not one, though it is an int to Python."""
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # an integer of some hundred digits
+        return False
+
+
+def excerpt(text: str) -> str:
+    """The first characters of a text, on one line."""
+    line = " ".join(text[: 2 * _EXCERPT].split())
+    return line if len(line) <= _EXCERPT else line[:_EXCERPT] + "…"
+
+
+def shown(value: Any) -> str:
+    """A value as JSON, cut to a readable length."""
+    return "missing or null" if value is None else excerpt(msgspec.json.encode(value).decode())
