@@ -21,23 +21,17 @@ from opscheck.systems.kubernetes.selection import count_matches, listed, matchin
 from opscheck.systems.kubernetes.troubles import Trouble, tell
 from opscheck.systems.kubernetes.warnings import Warnings
 from opscheck.systems.kubernetes.words import cannot_tell, is_young, lasting, longer_than, messages, span
-from opscheck.systems.tls.queries import certificates as x509
-from opscheck.systems.tls.readings.lifetimes import (
+from opscheck.systems.tls import x509
+from opscheck.systems.tls.lifetime import (
     CLOCK_HINT,
     Lifetime,
-    called,
-    early_told,
     expected_of,
-    lifetime_of_path,
-    lifetime_told,
     measure_lifetime,
     moment,
-    not_yet_valid,
-    path_from,
     severity_of,
-    weakest_of,
     weaknesses,
 )
+from opscheck.systems.tls.x509 import path_from, weakest_of
 
 _NOTHING = CertificateStatus()
 
@@ -120,11 +114,11 @@ class Secrets:
         yield from self._weak(secret)
 
     def _another(self, certificate: Certificate, secret: Secret, said: Lifetime, now: datetime) -> Trouble:
-        stored = lifetime_of_path(secret.certificates[:1])
+        stored = Lifetime.of_path(secret.certificates[:1])
         short = severity_of(self._expectation, stored, now)
         return Trouble(
             secret,
-            f"another certificate than certificate {certificate.name} says: it {lifetime_told(stored, now)}",
+            f"another certificate than certificate {certificate.name} says: it {stored.remaining_text(now)}",
             f"the one that was issued, until {moment(said.end)}",
             evidence=(f"it is {_told(secret)}", "somebody may have written the secret, or restored an old one"),
             facts={"secret": secret.name, "certificate": certificate.name, "due": certificate.name},
@@ -137,19 +131,19 @@ class Secrets:
             return
         head, *rest = secret.certificates
         path = path_from(head, rest)
-        lifetime, facts = lifetime_of_path(path), {"secret": secret.name}
+        lifetime, facts = Lifetime.of_path(path), {"secret": secret.name}
         severity = severity_of(self._expectation, lifetime, now)
         if severity is not None:
             yield Trouble(
                 secret,
-                lifetime_told(lifetime, now),
+                lifetime.remaining_text(now),
                 expected_of(self._expectation, lifetime, now),
                 lifetime.end if lifetime.left(now) < 0 else None,
                 (f"it is {_told(secret)}", *_link_told(path)),
                 facts,
                 severity=severity,
             )
-        if early := not_yet_valid(head, now):
+        if early := Lifetime.of(head).early_text(now):
             yield Trouble(secret, early, "valid now", evidence=(CLOCK_HINT,), facts=facts)
         yield from self._weak(secret)
 
@@ -157,7 +151,7 @@ class Secrets:
         head, *rest = secret.certificates
         for one in path_from(head, rest):
             for observed, expected in weaknesses(self._expectation, one):
-                told = f"{called(one)}: {observed}"
+                told = f"{one.label}: {observed}"
                 facts, severity = {"secret": secret.name}, self._expectation.weak
                 yield Trouble(secret, told, expected, facts=facts, severity=severity)
 
@@ -296,7 +290,7 @@ def _too_old(
     late = [f"renewal overdue for {span(due, now)}"] if overdue and due else []
     return Trouble(
         certificate,
-        "; ".join([lifetime_told(lifetime, now), *late, *_failures(certificate, now)]),
+        "; ".join([lifetime.remaining_text(now), *late, *_failures(certificate, now)]),
         _expected(expectation, lifetime, due if overdue else None, now),
         lifetime.end if lifetime.left(now) < 0 else due if overdue else None,
         tuple(_conditions_told(certificate, now)),
@@ -329,7 +323,7 @@ def _worse(*severities: Severity | None) -> Severity | None:
 
 
 def _too_new(certificate: Certificate, lifetime: Lifetime, now: datetime) -> Trouble | None:
-    early = early_told(lifetime, now)
+    early = lifetime.early_text(now)
     return Trouble(certificate, early, "valid now", evidence=(CLOCK_HINT,)) if early else None
 
 
@@ -342,7 +336,7 @@ def _not_ready(
     said = f"not ready{lasting(ready.last_transition_time, now)}: {ready.reason or 'no reason given'}"
     return Trouble(
         certificate,
-        "; ".join([said, *_failures(certificate, now), f"what is there {lifetime_told(lifetime, now)}"]),
+        "; ".join([said, *_failures(certificate, now), f"what is there {lifetime.remaining_text(now)}"]),
         f"ready again within {expectation.grace}",
         ready.last_transition_time,
         tuple(_conditions_told(certificate, now)),
@@ -418,10 +412,10 @@ def _unreadable(secret: Secret) -> Trouble:
 
 def _told(secret: Secret) -> str:
     head = secret.certificates[0]
-    return f"{called(head)}, serial {head.serial}, issued by {head.issuer or 'nobody who has a name'}"
+    return f"{head.label}, serial {head.serial}, issued by {head.issuer or 'nobody who has a name'}"
 
 
 def _link_told(path: tuple[x509.Certificate, ...]) -> Iterator[str]:
     weakest = weakest_of(path)
     if weakest is not path[0]:
-        yield f"its weakest link is {called(weakest)}, which signs it"
+        yield f"its weakest link is {weakest.label}, which signs it"

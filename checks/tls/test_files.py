@@ -1,14 +1,59 @@
 """The certificates in files."""
 
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from shlex import quote
+
 from opscheck import Findings, Observe
-from opscheck.core.observation import CouldNotObserve
-from opscheck.systems.tls.expectations.files import TlsFiles
-from opscheck.systems.tls.queries.files import CertificateFiles
-from opscheck.systems.tls.readings.files import Trouble, by_end, kept, of_unknown_kind, troubles, unseen
-from opscheck.systems.tls.readings.lifetimes import Told, judge_lifetime, measure_lifetime, severity_of
-from opscheck.systems.tls.readings.serving import stale, unserved
+from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
+from opscheck.core.record import Finding
+from opscheck.core.remedy import Fact, Remedy
+from opscheck.core.units import format_duration
+from opscheck.core.words import some
+from opscheck.systems.tls.files import (
+    LOOK_AT_FOLDER,
+    LOOK_AT_NEWEST,
+    LOOK_KEYSTORE,
+    LOOK_PEM,
+    MOST_FILES,
+    RELOAD,
+    RENEW,
+    REPLACE_FILE,
+    CertificateFile,
+    CertificateFiles,
+    Fault,
+    TlsFiles,
+)
+from opscheck.systems.tls.handshake import Handshake, Handshakes, client_facts
+from opscheck.systems.tls.lifetime import (
+    CLOCK_HINT,
+    Lifetime,
+    judge_lifetime,
+    measure_lifetime,
+    moment,
+    severity_of,
+    weaknesses,
+)
+from opscheck.systems.tls.x509 import Certificate, path_from, weakest_of
 
 MEASURED = 20
+_SHOWN = 3
+_PAIR = timedelta(days=7)
+
+_VIOLATIONS: Mapping[Fault | None, str] = {
+    Fault.EMPTY: "empty",
+    Fault.NONE: "no certificate in it",
+    Fault.CUT: "only a part of a certificate",
+    Fault.DAMAGED: "not readable as certificates",
+}
+_UNREAD: Mapping[Fault | None, tuple[str, str]] = {
+    Fault.FORBIDDEN: ("may not be read", "name a user in the uri who may, add ?sudo=true, or grant it (setfacl -m)"),
+    Fault.TOO_LARGE: ("is too large to be looked through", "name files of certificates alone in `paths`"),
+    Fault.NO_PASSWORD: ("has a password", "give it to the target as `keystore_password`"),
+    Fault.WRONG_PASSWORD: ("is not opened by the password", "correct the target's `keystore_password`"),
+    Fault.UNSUPPORTED: ("cannot be read here", "convert it: openssl pkcs12 -legacy, or keytool -importkeystore"),
+}
 
 
 def test_the_certificates_in_files_are_good(expectation: TlsFiles, observe: Observe, findings: Findings) -> None:
@@ -19,41 +64,287 @@ def test_the_certificates_in_files_are_good(expectation: TlsFiles, observe: Obse
     that no server was told of helps nobody.
     """
     answer = observe(expectation.files)
-    for trouble in troubles(expectation, answer, observe.now):
-        tell(findings, trouble)
-    judge_time(expectation, answer, observe, findings)
-    problem = unseen(answer)
-    # Last, as the server may be down: what was found in files stands beside what could not be looked at.
+    stored = stored_in(answer.files)
+    for finding in violations(expectation, answer, stored, observe.now):
+        findings.report(finding)
+    findings.measure("files", len(answer.files), subject=", ".join(expectation.paths))
+    findings.measure("certificates", sum(len(one.certificates) for one in answer.files))
+    _judge_times(expectation, stored, observe, findings)
+    problem = unread(answer)
+    # Last, as the server may be down: the findings about files still count.
     if expectation.handshakes is not None:
         served = observe(expectation.handshakes)
-        for trouble in stale(expectation, kept(answer.files), served, observe.now, all_seen=problem is None):
-            tell(findings, trouble)
+        for finding in stale(expectation, stored, served, observe.now, all_read=problem is None):
+            findings.report(finding)
         problem = problem or unserved(served)
-    problem = problem or of_unknown_kind(kept(answer.files))
+    problem = problem or _unknown_key(stored)
     if problem is not None:
         raise CouldNotObserve(expectation.files, problem)
 
 
-def judge_time(expectation: TlsFiles, answer: CertificateFiles, observe: Observe, findings: Findings) -> None:
-    """Hold each to how long it must last; of those that do, the ones that end first are measured."""
-    findings.measure("files", len(answer.files), subject=", ".join(expectation.paths))
-    findings.measure("certificates", sum(len(one.certificates) for one in answer.files))
-    for number, one in enumerate(by_end(answer)):
+@dataclass(frozen=True)
+class Stored:
+    """A certificate in a file that signs no other one there, with the certificates that signed it."""
+
+    file: CertificateFile
+    path: tuple[Certificate, ...]
+    alone: bool
+    """True when it is the only such certificate in its file."""
+
+    @property
+    def head(self) -> Certificate:
+        """The certificate itself."""
+        return self.path[0]
+
+    @property
+    def subject(self) -> str:
+        """The file, and the certificate in it where there are several."""
+        return self.file.path if self.alone else f"{self.file.path}: {self.head.label}"
+
+    @property
+    def lifetime(self) -> Lifetime:
+        """Until the weakest link of its path ends."""
+        return Lifetime.of_path(self.path)
+
+    @property
+    def look(self) -> Remedy:
+        """The remedy that shows the file."""
+        return LOOK_KEYSTORE if self.file.keystore else LOOK_PEM
+
+    @property
+    def evidence(self) -> tuple[str, ...]:
+        """A line for each certificate of its path: its end, name and issuer."""
+        lines = [f"until {moment(one.not_after)}: {one.label}, by {one.issuer or 'nobody'}" for one in self.path]
+        weakest = weakest_of(self.path)
+        return tuple(lines if weakest is self.head else [*lines, f"its weakest link is {weakest.label}"])
+
+
+def stored_in(files: Iterable[CertificateFile]) -> list[Stored]:
+    """The certificates in the files, in their order."""
+    return [one for file in files for one in _stored_in(file)]
+
+
+def _stored_in(file: CertificateFile) -> list[Stored]:
+    each = tuple({one.fingerprint: one for one in file.certificates}.values())
+    signers = {one.issuer for one in each if not one.self_issued}
+    heads = [one for one in each if one.subject not in signers]
+    # Authorities that sign each other are all signers.
+    return [Stored(file, path_from(head, each), len(heads) == 1) for head in heads or each]
+
+
+def violations(
+    expectation: TlsFiles, answer: CertificateFiles, stored: Iterable[Stored], now: datetime
+) -> Iterator[Finding]:
+    """Everything that is wrong with the files, except the remaining lifetimes."""
+    for pattern in answer.unmatched:
+        names = ", ".join(pattern.there[:_SHOWN]) + (", …" if pattern.count > _SHOWN else "")
+        there = f"holds {pattern.count} others: {names}" if pattern.count else "is empty"
+        yield expectation.finding(
+            subject=pattern.pattern,
+            observed=f"no file matches; {pattern.near} {there}",
+            expected="a file",
+            remedies=(LOOK_AT_FOLDER,),
+            facts={"folder": pattern.near},
+        )
+    for file in answer.files:
+        if file.fault in _VIOLATIONS:
+            intact = f"; {len(file.certificates)} others are whole" if file.certificates else ""
+            yield expectation.finding(
+                subject=file.path,
+                observed=f"{_VIOLATIONS[file.fault]}{f': {file.detail}' if file.detail else ''}{intact}",
+                expected="a whole certificate",
+                since=file.modified,
+                remedies=(REPLACE_FILE,),
+                facts={"file": file.path},
+            )
+    for one in stored:
+        yield from _early_or_weak(expectation, one, now)
+
+
+def _early_or_weak(expectation: TlsFiles, one: Stored, now: datetime) -> Iterator[Finding]:
+    facts = {"file": one.file.path}
+    if early := Lifetime.of(one.head).early_text(now):
+        yield expectation.finding(
+            subject=one.subject,
+            observed=early,
+            expected="valid now",
+            evidence=(CLOCK_HINT,),
+            remedies=(one.look,),
+            facts=facts,
+        )
+    for certificate in one.path:
+        for observed, expected in weaknesses(expectation, certificate):
+            yield expectation.finding(
+                subject=one.subject,
+                observed=observed if certificate is one.head else f"{certificate.label}: {observed}",
+                expected=expected,
+                severity=expectation.weak,
+                remedies=(one.look,),
+                facts=facts,
+            )
+
+
+def _judge_times(expectation: TlsFiles, stored: list[Stored], observe: Observe, findings: Findings) -> None:
+    """Judge every remaining lifetime; of those that are long enough, measure the ones that end first."""
+    for number, one in enumerate(sorted(stored, key=lambda one: (one.lifetime.end, one.subject))):
         if severity_of(expectation, one.lifetime, observe.now) is not None:
-            told = Told(one.subject, one.evidence, one.facts | {"ending": one.file.path})
-            judge_lifetime(findings, expectation, one.lifetime, observe.now, told)
+            judge_lifetime(
+                findings,
+                expectation,
+                one.lifetime,
+                observe.now,
+                subject=one.subject,
+                evidence=one.evidence,
+                remedies=(one.look, RENEW),
+                facts={"file": one.file.path},
+            )
         elif number < MEASURED:
             measure_lifetime(findings, expectation, one.lifetime, observe.now, one.subject)
 
 
-def tell(findings: Findings, trouble: Trouble) -> None:
-    """Record it."""
-    findings.add(
-        subject=trouble.subject,
-        observed=trouble.observed,
-        expected=trouble.expected,
-        severity=trouble.severity,
-        since=trouble.since,
-        evidence=trouble.evidence,
-        facts=trouble.facts,
+def unread(answer: CertificateFiles) -> Problem | None:
+    """The files and folders that could not be read, as one problem; None where all could."""
+    faults = [(file, _UNREAD[file.fault]) for file in answer.files if file.fault in _UNREAD]
+    reasons = [f"{file.path} {text}{f' ({file.detail})' if file.detail else ''}" for file, (text, _) in faults]
+    reasons += [f"{folder} may not be looked into" for folder in answer.closed]
+    advice = [advice for _, (_, advice) in faults]
+    if answer.closed:
+        advice.append("name a user in the uri who may look into it, or add ?sudo=true")
+    if answer.left_out:
+        reasons.append(f"{answer.left_out} files beyond {MOST_FILES} were not looked at, or have odd names")
+        advice.append("name fewer in `paths`, in several expectations where needed")
+    if not reasons:
+        return None
+    more = f"; and {len(reasons) - _SHOWN} more" if len(reasons) > _SHOWN else ""
+    denied = bool(answer.closed) or any(file.fault is Fault.FORBIDDEN for file in answer.files)
+    return Problem(
+        kind=ProblemKind.DENIED if denied else ProblemKind.UNSUPPORTED,
+        text="; ".join(reasons[:_SHOWN]) + more,
+        advice="; ".join(dict.fromkeys(advice)),
     )
+
+
+def _unknown_key(stored: Iterable[Stored]) -> Problem | None:
+    """The keys whose strength cannot be judged, as one problem; None where all can."""
+    odd = [one for one in stored if not one.head.key]
+    if not odd:
+        return None
+    word = "openssl pkcs12 -nokeys -in" if odd[0].file.keystore else "openssl x509 -noout -text -in"
+    return Problem(
+        kind=ProblemKind.UNREADABLE,
+        text="; ".join(f"{one.subject} has a key of unknown kind" for one in odd[:_SHOWN]),
+        advice=f"see it ({word} {quote(odd[0].file.path)}), and have one issued with RSA or a usual curve",
+    )
+
+
+def stale(
+    expectation: TlsFiles, stored: list[Stored], served: Handshakes, now: datetime, *, all_read: bool
+) -> Iterator[Finding]:
+    """
+    Each served certificate that is not the newest stored one, once for all addresses that serve it.
+
+    Unless `all_read`, a file that could not be read may hold what is served: only an older certificate is a finding.
+    """
+    addresses: dict[str, list[Handshake]] = {}
+    for one in served.addresses:
+        if one.leaf is not None:
+            addresses.setdefault(one.leaf.fingerprint, []).append(one)
+    for same in addresses.values():
+        finding = _stale(expectation, stored, same, now)
+        if finding is not None and (all_read or "newest" in finding.facts):
+            yield finding
+
+
+def _stale(expectation: TlsFiles, stored: list[Stored], served: list[Handshake], now: datetime) -> Finding | None:
+    leaf = served[0].leaf
+    assert leaf is not None
+    subject, same = ", ".join(one.address for one in served), for_the_same_names(stored, leaf)
+    serves = f"serves a certificate that {Lifetime.of(leaf).remaining_text(now)}"
+    if not same:
+        names = some(sorted({one.head.label for one in stored}), _SHOWN) or "nothing"
+        observed = f"{serves}; no file has one for its names"
+        return _another(expectation, subject, observed, (f"the files are for {names}",))
+    newest = max(same, key=lambda one: one.head.not_before)
+    if _is_newest(leaf, newest.head, same):
+        return None
+    if leaf.not_before > newest.head.not_before:
+        observed = f"{serves}; it is newer than {newest.file.path}, which would be served after a restart"
+        return _another(expectation, subject, observed, newest.evidence)
+    return None if _may_still_load(expectation, newest, now) else _older(expectation, subject, leaf, newest, now)
+
+
+def for_the_same_names(stored: list[Stored], leaf: Certificate) -> list[Stored]:
+    """Those for exactly the names of `leaf`; where there is none, those that share one."""
+    names = set(leaf.names) or {leaf.subject}
+    exactly = [one for one in stored if (set(one.head.names) or {one.head.subject}) == names]
+    return exactly or [one for one in stored if set(one.head.names) & names]
+
+
+def _is_newest(leaf: Certificate, newest: Certificate, same: list[Stored]) -> bool:
+    if any(one.head.fingerprint == leaf.fingerprint and one.head.not_before == newest.not_before for one in same):
+        return True
+    # A pair with two types of keys, of which each client gets one, is renewed together.
+    apart = newest.not_before - leaf.not_before
+    of_its_type = max(
+        (one.head for one in same if one.head.key == leaf.key), key=lambda one: one.not_before, default=None
+    )
+    own = of_its_type is not None and of_its_type.fingerprint == leaf.fingerprint
+    return own and newest.key != leaf.key and timedelta() <= apart <= min(_PAIR, newest.lifetime / 4)
+
+
+def _may_still_load(expectation: TlsFiles, newest: Stored, now: datetime) -> bool:
+    # A file that is rewritten again and again, with a certificate of long ago, was never loaded.
+    written = newest.file.modified
+    young = now - newest.head.not_before <= newest.head.lifetime / 4
+    return young and written is not None and abs((now - written).total_seconds()) <= expectation.reload_within
+
+
+def _another(expectation: TlsFiles, subject: str, observed: str, evidence: tuple[str, ...]) -> Finding:
+    """A served certificate that is in no file."""
+    return expectation.finding(
+        subject=subject,
+        observed=observed,
+        expected="the newest of the files",
+        severity=expectation.stale,
+        evidence=evidence,
+        remedies=(RELOAD,),
+        facts=_client_facts(expectation),
+    )
+
+
+def _older(expectation: TlsFiles, subject: str, leaf: Certificate, newest: Stored, now: datetime) -> Finding:
+    """A served certificate that is older than the newest stored one."""
+    written = newest.file.modified if newest.file.modified and newest.file.modified <= now else None
+    ago = f", which was written {format_duration((now - written).total_seconds())} ago" if written else ""
+    serves = f"serves a certificate that {Lifetime.of(leaf).remaining_text(now)}"
+    return expectation.finding(
+        subject=subject,
+        observed=f"{serves}; it is older than the one in {newest.file.path}{ago}",
+        expected=f"the newest, within {expectation.reload_within}",
+        severity=min(severity_of(expectation, Lifetime.of(leaf), now) or expectation.stale, expectation.stale),
+        since=written,
+        evidence=(
+            f"served: issued {moment(leaf.not_before)}, serial {leaf.serial}",
+            f"newest: issued {moment(newest.head.not_before)}, serial {newest.head.serial}",
+        ),
+        remedies=(LOOK_KEYSTORE if newest.file.keystore else LOOK_AT_NEWEST, RELOAD),
+        facts={**_client_facts(expectation), "newest": newest.file.path, "file": newest.file.path},
+    )
+
+
+def _client_facts(expectation: TlsFiles) -> dict[str, Fact]:
+    endpoint = expectation.served_at
+    return client_facts(endpoint.address, expectation.asked_name, expectation.starttls) if endpoint else {}
+
+
+def unserved(served: Handshakes) -> Problem | None:
+    """The problem of the first address whose certificate is unknown; None where all serve one."""
+    for one in served.addresses:
+        if one.leaf is not None:
+            continue
+        if one.problem is not None:
+            advice = "where this machine has no IPv6, say `addresses: ipv4`" if one.no_route else one.problem.advice
+            return Problem(kind=one.problem.kind, text=one.problem.text, advice=advice)
+        text = f"{one.address} serves no certificate: {one.failure}"
+        return Problem(kind=ProblemKind.UNREADABLE, text=text, advice=one.advice)
+    return None

@@ -30,6 +30,18 @@ def seconds_left(deadline: float) -> float:
     return left
 
 
+def read_exactly(connection: socket.socket, count: int, deadline: float) -> bytes:
+    """Exactly so many bytes. Raises OSError."""
+    data = b""
+    while len(data) < count:
+        connection.settimeout(seconds_left(deadline))
+        more = connection.recv(count - len(data))
+        if not more:
+            raise ConnectionResetError
+        data += more
+    return data
+
+
 def dial(host: str, port: int, deadline: float) -> socket.socket:
     """Connect to the first address of `host` that accepts. Raises OSError."""
     return dial_first(resolved(host, port), deadline)
@@ -42,11 +54,11 @@ class Address:
     family: int
     kind: int
     protocol: int
-    place: tuple[Any, ...]
+    sockaddr: tuple[Any, ...]
     """As sockets take it."""
 
     def __str__(self) -> str:
-        host, port = self.place[:2]
+        host, port = self.sockaddr[:2]
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
@@ -54,7 +66,7 @@ def resolved(host: str, port: int) -> tuple[Address, ...]:
     """What `host` stands for, each address once. Raises OSError."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return tuple(
-        dict.fromkeys(Address(int(family), kind, protocol, place) for family, kind, protocol, _, place in found)
+        dict.fromkeys(Address(int(family), kind, protocol, sockaddr) for family, kind, protocol, _, sockaddr in found)
     )
 
 
@@ -76,7 +88,7 @@ def dial_one(address: Address, deadline: float) -> socket.socket:
     connection = socket.socket(address.family, address.kind, address.protocol)
     try:
         connection.settimeout(seconds_left(deadline))
-        connection.connect(address.place)
+        connection.connect(address.sockaddr)
     except BaseException:
         connection.close()
         raise

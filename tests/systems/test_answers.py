@@ -7,14 +7,14 @@ import pytest
 
 from opscheck.systems.host.disk import DiskAnswer, DiskUse, Filesystem, Inodes
 from opscheck.systems.postgres.connections import Holder, Occupancy, Refusal, RefusedBy, Sessions, SessionsAnswer, Share
-from opscheck.systems.tls.queries.certificates import Certificate
-from opscheck.systems.tls.queries.files import (
+from opscheck.systems.tls.files import (
     CertificateFile,
     CertificateFiles,
     Fault,
     ReadCertificateFiles,
     Unmatched,
 )
+from opscheck.systems.tls.x509 import Certificate
 
 OCCUPANCY = Occupancy(
     role="opscheck",

@@ -12,8 +12,8 @@ SYSTEM = System(
         ),
     },
     expectations={
-        "http.response": "opscheck.systems.http.expectations:HttpResponse",
-        "http.value": "opscheck.systems.http.expectations:HttpValue",
+        "http.response": "opscheck.systems.http.response:HttpResponse",
+        "http.value": "opscheck.systems.http.value:HttpValue",
     },
     checks=bundled("checks") / "http",
 )

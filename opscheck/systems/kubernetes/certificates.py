@@ -13,8 +13,8 @@ from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Part
 from opscheck.systems.kubernetes.remedies import PLACE_FACTS, kubectl
 from opscheck.systems.kubernetes.scope import OfKind
-from opscheck.systems.tls.expectations.lifetimes import CertificatesLast, DurationLeft, ShareLeft, share_unless_time
-from opscheck.systems.tls.queries.certificates import Certificate as PublicCertificate
+from opscheck.systems.tls.lifetime import CertificatesLast, DurationLeft, ShareLeft, share_unless_time
+from opscheck.systems.tls.x509 import Certificate as PublicCertificate
 
 GROUP = "cert-manager.io"
 

@@ -13,8 +13,8 @@ SYSTEM = System(
         ),
     },
     expectations={
-        "tls.certificate": "opscheck.systems.tls.expectations.certificate:TlsCertificate",
-        "tls.files": "opscheck.systems.tls.expectations.files:TlsFiles",
+        "tls.certificate": "opscheck.systems.tls.certificate:TlsCertificate",
+        "tls.files": "opscheck.systems.tls.files:TlsFiles",
     },
     checks=bundled("checks") / "tls",
     readers={"host.certificate_files": "opscheck.systems.tls.probe.files:read_certificate_files"},

@@ -1,125 +1,109 @@
-"""From certificates as they come, in DER or PEM, to what they say."""
+"""The public part of X.509 certificates, and the paths from one to its authority."""
 
-import re
-import threading
-import warnings
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from typing import TypeVar
+from collections.abc import Iterable
+from datetime import timedelta
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.x509.oid import AuthorityInformationAccessOID
+import msgspec
 
-from opscheck.systems.tls.queries.certificates import Certificate
+from opscheck.core.query import Timestamp
 
-# What is done about warnings is the whole process's, and not a thread's.
-_ONE_AT_A_TIME = threading.Lock()
-
-_BEGIN = re.compile(rb"-----BEGIN (X509 )?CERTIFICATE-----")
-
-E = TypeVar("E", bound=x509.ExtensionType)
+_FEWEST_DOTS = 2
 
 
-def certificate_of(certificate: x509.Certificate) -> Certificate:
-    """What `certificate` says."""
-    kind, bits = _key(certificate)
-    return Certificate(
-        subject=certificate.subject.rfc4514_string(),
-        issuer=certificate.issuer.rfc4514_string(),
-        not_before=certificate.not_valid_before_utc,
-        not_after=certificate.not_valid_after_utc,
-        serial=f"{certificate.serial_number:X}",
-        fingerprint=certificate.fingerprint(SHA256()).hex(),
-        names=_names(certificate),
-        key=kind,
-        key_bits=bits,
-        signature_hash=_signature_hash(certificate),
-        self_issued=certificate.subject == certificate.issuer,
-        issuer_urls=_issuer_urls(certificate),
-    )
+class Certificate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The public part of one X.509 certificate."""
 
-
-def certificates_in_pem(text: bytes) -> tuple[Certificate, ...]:
-    """Every certificate in a PEM text, in its order; whatever else is in it is left out. Raises ValueError."""
-    with quietly():
-        found = certificates_of(x509.load_pem_x509_certificates(text))
-    # Of one that does not end, as the last of a chain that was cut off, cryptography says nothing.
-    begun = len(_BEGIN.findall(text))
-    if len(found) < begun:
-        raise ValueError(f"only {len(found)} of {begun} certificates are whole")
-    return found
-
-
-def certificate_in_der(data: bytes) -> Certificate:
-    """The certificate in DER. Raises ValueError."""
-    with quietly():
-        return certificate_of(x509.load_der_x509_certificate(data))
-
-
-@contextmanager
-def quietly() -> Iterator[None]:
+    subject: str
+    """As RFC 4514 writes it: `CN=api.example.com,O=Example`; may be empty."""
+    issuer: str
+    not_before: Timestamp
+    not_after: Timestamp
+    """The last moment of its validity."""
+    serial: str
+    """In hexadecimal, as openssl prints it."""
+    fingerprint: str
+    """SHA-256 of the whole certificate, in hexadecimal."""
+    names: tuple[str, ...] = ()
+    """The host names and addresses of its subjectAltName; not its CN, which clients no longer accept."""
+    key: str = ""
+    """The type of its key: RSA, EC, Ed25519, …; empty where it is unknown."""
+    key_bits: int = 0
+    """The size of its key; 0 for types with one size."""
+    signature_hash: str = ""
     """
-    Whatever is wrong with a certificate is a ValueError.
+    The hash of its signature, such as sha256; empty where the signature scheme has none, as Ed25519.
 
-    Of what is of too old a fashion cryptography warns, and where warnings are errors, nothing of it could be read.
+    Of an unknown signature scheme its object identifier, such as 1.2.840.113549.1.1.2.
     """
-    with _ONE_AT_A_TIME, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            yield
-        except (x509.InvalidVersion, TypeError) as error:  # a TypeError is what some odd names raise
-            raise ValueError(str(error)) from error
+    self_issued: bool = False
+    """Whether its issuer equals its subject."""
+    issuer_urls: tuple[str, ...] = ()
+    """URLs of its issuer's certificate (AIA); some clients fetch it from there, and most do not."""
+
+    @property
+    def lifetime(self) -> timedelta:
+        """From `not_before` to `not_after`."""
+        return self.not_after - self.not_before
+
+    @property
+    def label(self) -> str:
+        """The first of its names, else its subject, else its serial number."""
+        return next(iter(self.names), "") or self.subject or f"serial {self.serial}"
 
 
-def certificates_of(certificates: Iterable[x509.Certificate]) -> tuple[Certificate, ...]:
-    """What each of them says."""
-    return tuple(certificate_of(one) for one in certificates)
+def path_from(head: Certificate, others: Iterable[Certificate]) -> tuple[Certificate, ...]:
+    """
+    `head` and the certificates that signed it, as far as they are among `others`, matched by names.
+
+    Of several certificates of one authority, as with cross-signing, the one that is valid longest.
+    """
+    path, known = [head], tuple(others)
+    while not path[-1].self_issued:
+        signers = [one for one in known if one.subject == path[-1].issuer and one not in path]
+        if not signers:
+            break
+        path.append(max(signers, key=lambda one: one.not_after))
+    return tuple(path)
 
 
-def _names(certificate: x509.Certificate) -> tuple[str, ...]:
-    names = _extension(certificate, x509.SubjectAlternativeName)
-    if names is None:
-        return ()
-    hosts = names.get_values_for_type(x509.DNSName)
-    addresses = names.get_values_for_type(x509.IPAddress)
-    return (*hosts, *(str(address) for address in addresses))
+def weakest_of(path: Iterable[Certificate]) -> Certificate:
+    """The certificate of a chain that ends first, and with it the chain."""
+    return min(path, key=lambda one: one.not_after)
 
 
-def _issuer_urls(certificate: x509.Certificate) -> tuple[str, ...]:
-    access = _extension(certificate, x509.AuthorityInformationAccess) or ()
-    places = (one.access_location for one in access if one.access_method == AuthorityInformationAccessOID.CA_ISSUERS)
-    return tuple(place.value for place in places if isinstance(place, x509.UniformResourceIdentifier))
+def covers(names: Iterable[str], host: str) -> bool:
+    """
+    True when one of `names` matches `host` by RFC 6125.
+
+    An asterisk matches the whole first label, and one label only; never below a top-level domain. An address is
+    covered by the same address alone.
+    """
+    address = _address(host)
+    if address is not None:
+        return any(_address(name) == address for name in names)
+    wanted = _ascii(host)
+    return any(_matches(_ascii(name), wanted) for name in names)
 
 
-def _extension(certificate: x509.Certificate, kind: type[E]) -> E | None:
-    """What an extension says; None where it is not there, or where one of the extensions cannot be read."""
+def _matches(name: str, host: str) -> bool:
+    if not name.startswith("*."):
+        return name == host
+    rest = name.removeprefix("*")
+    label, dot, above = host.partition(".")
+    return bool(label) and rest.count(".") >= _FEWEST_DOTS and f"{dot}{above}" == rest
+
+
+def _address(text: str) -> IPv4Address | IPv6Address | None:
     try:
-        return certificate.extensions.get_extension_for_class(kind).value
-    except (x509.ExtensionNotFound, ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+        return ip_address(text.partition("%")[0])
+    except ValueError:
         return None
 
 
-def _key(certificate: x509.Certificate) -> tuple[str, int]:
+def _ascii(name: str) -> str:
+    name = name.rstrip(".").lower()
     try:
-        key = certificate.public_key()
-    except (UnsupportedAlgorithm, ValueError):
-        return "", 0
-    if isinstance(key, rsa.RSAPublicKey):
-        return "RSA", key.key_size
-    if isinstance(key, ec.EllipticCurvePublicKey):
-        return "EC", key.curve.key_size
-    if isinstance(key, dsa.DSAPublicKey):
-        return "DSA", key.key_size
-    names = {ed25519.Ed25519PublicKey: "Ed25519", ed448.Ed448PublicKey: "Ed448"}
-    return next((name for kind, name in names.items() if isinstance(key, kind)), type(key).__name__), 0
-
-
-def _signature_hash(certificate: x509.Certificate) -> str:
-    try:
-        algorithm = certificate.signature_hash_algorithm
-    except UnsupportedAlgorithm:  # MD2, say: nobody takes it for one that needs none
-        return certificate.signature_algorithm_oid.dotted_string
-    return algorithm.name if algorithm is not None else ""
+        return name if name.isascii() else name.encode("idna").decode()
+    except UnicodeError:
+        return name

@@ -31,7 +31,7 @@ from opscheck.systems.kubernetes.certificates import (
 )
 from opscheck.systems.kubernetes.events import Event, ListWarnings
 from opscheck.systems.kubernetes.lists import ObjectList
-from opscheck.systems.tls.x509 import certificates_in_pem
+from opscheck.systems.tls.probe.parsing import certificates_in_pem
 from opscheck.testing import expect, judge
 from tests.checks.kubernetes.rendering import rendered
 

@@ -11,7 +11,7 @@ from opscheck.core.expectation import Expectation
 from opscheck.core.observation import CouldNotObserve, ProbeError
 from opscheck.core.record import Finding
 from opscheck.core.templates import expectation_facts, render
-from opscheck.systems.tls.expectations.certificate import TlsCertificate
+from opscheck.systems.tls.certificate import TlsCertificate
 from opscheck.systems.tls.probe import open_session
 from opscheck.testing import Answers, expect
 from tests.servers.tls import HOST
@@ -50,5 +50,4 @@ def unknown(port: int, *, wait_s: float = 5, **fields: Any) -> tuple[list[Findin
 
 def commands(finding: Finding, expectation: Expectation) -> list[str]:
     facts = expectation_facts(expectation) | dict(finding.facts)
-    rendered = [render(command, facts) for command in type(expectation).default_remediation.commands]
-    return [command for command in rendered if command]
+    return [str(render(command, facts)) for command in finding.remediation.commands]

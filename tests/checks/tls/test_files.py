@@ -20,9 +20,8 @@ from opscheck.core.observation import CouldNotObserve, ProbeError, Problem
 from opscheck.core.record import Finding
 from opscheck.core.templates import expectation_facts, render
 from opscheck.systems.host.probe import open_session
-from opscheck.systems.tls.expectations.files import TlsFiles
+from opscheck.systems.tls.files import ReadCertificateFiles, TlsFiles
 from opscheck.systems.tls.probe import open_session as open_endpoint
-from opscheck.systems.tls.queries.files import ReadCertificateFiles
 from opscheck.testing import Answers, expect, judge
 from tests.registries import answer as answer_of
 from tests.servers.tls import (
@@ -90,7 +89,7 @@ def unknown(*paths: object, target: HostTarget = HERE, **fields: Any) -> tuple[l
 
 def commands(finding: Finding, asked: TlsFiles) -> list[str]:
     known = expectation_facts(asked) | dict(finding.facts)
-    return [line for one in asked.default_remediation.commands if (line := render(one, known))]
+    return [str(render(one, known)) for one in finding.remediation.commands]
 
 
 # Files

@@ -10,7 +10,7 @@ from opscheck.systems.kubernetes.certificates import ListTlsSecrets, Secret
 from opscheck.systems.kubernetes.objects import KubernetesObject, Part
 from opscheck.systems.kubernetes.probe.client import Client, Deadline
 from opscheck.systems.kubernetes.probe.lists import list_items
-from opscheck.systems.tls.x509 import certificates_in_pem
+from opscheck.systems.tls.probe.parsing import certificates_in_pem
 
 
 @final

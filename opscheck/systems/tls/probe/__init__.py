@@ -1,4 +1,4 @@
-"""Shakes hands with servers, to see what they serve."""
+"""Handshakes with TLS servers, which show their certificates; the only importer of cryptography."""
 
 from opscheck.systems.tls.probe.session import TlsSession, open_session
 

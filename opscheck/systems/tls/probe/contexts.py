@@ -1,4 +1,4 @@
-"""With which settings hands are shaken: an ordinary client's, and milder ones that show what is behind a refusal."""
+"""SSL contexts of handshakes: a default client's, and lenient ones that show the causes of a refusal."""
 
 import os
 import ssl
@@ -14,34 +14,42 @@ _ANY_TIME = 0x200000
 _EVEN_WEAK = "ALL:!aNULL:@SECLEVEL=0"
 
 
-class Manner(Enum):
-    """How much of what a server says is accepted."""
+class Verification(Enum):
+    """How strictly a handshake verifies the server."""
 
-    ORDINARY = auto()
-    """As any client of today does: chain, name, time, strength."""
-    ANY_TIME = auto()
-    """A chain to a trusted authority, whatever its time, name and strength: without it, expired hides untrusted."""
-    ANYTHING = auto()
-    """Whatever comes."""
+    FULL = auto()
+    """As a default client: chain, name, time, strength."""
+    CHAIN = auto()
+    """A chain to a trusted authority alone; a full verification reports only one of expired and untrusted."""
+    NONE = auto()
+    """Accepts every certificate."""
 
 
 _lock = threading.Lock()
 
 
-def context_for(manner: Manner, ca_file: str | None, client_certificate: str | None, *, strict: bool) -> ssl.SSLContext:
+def context_for(
+    verification: Verification, ca_file: str | None, client_certificate: str | None, *, strict: bool
+) -> ssl.SSLContext:
     """
-    Shared by all handshakes of one manner. Raises ProbeError.
+    The context of all handshakes with these settings. Raises ProbeError.
 
-    To read the system's authorities takes 15 ms; a hundred threads that begin at once must not each do it.
+    Loading the system's trust store takes 15 ms; a hundred threads that start at once must not each do it.
     """
     environment = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
     with _lock:
-        return _context(manner, ca_file, client_certificate, strict and manner is Manner.ORDINARY, *environment)
+        return _context(
+            verification, ca_file, client_certificate, strict and verification is Verification.FULL, *environment
+        )
 
 
 @lru_cache(maxsize=64)
 def _context(
-    manner: Manner, ca_file: str | None, client_certificate: str | None, strict: bool, *_environment: str | None
+    verification: Verification,
+    ca_file: str | None,
+    client_certificate: str | None,
+    strict: bool,
+    *_environment: str | None,
 ) -> ssl.SSLContext:
     context = new_trust(ca_file, client_certificate, "the expectation's")
     # The same on every Python: from 3.13 on both are set by default.
@@ -49,7 +57,7 @@ def _context(
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     if strict:
         context.verify_flags |= ssl.VERIFY_X509_STRICT
-    if manner is Manner.ORDINARY:
+    if verification is Verification.FULL:
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.hostname_checks_common_name = False
         return context
@@ -57,16 +65,16 @@ def _context(
     context.verify_flags |= _ANY_TIME
     context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
     context.set_ciphers(_EVEN_WEAK)
-    context.verify_mode = ssl.CERT_REQUIRED if manner is Manner.ANY_TIME else ssl.CERT_NONE
+    context.verify_mode = ssl.CERT_REQUIRED if verification is Verification.CHAIN else ssl.CERT_NONE
     return context
 
 
 def chains(connection: ssl.SSLSocket) -> tuple[list[bytes], list[bytes]]:
     """
-    What the server sent and what OpenSSL verified, each from the leaf on, in DER.
+    The certificates that the server sent and those that OpenSSL verified, each from the leaf on, in DER.
 
-    Python 3.13 has them on the socket. Before, they are on the object inside it, under the same names since 3.10; to
-    take pyOpenSSL for it would be a second TLS library with settings of its own.
+    Python 3.13 has them on the socket. Before, they are on the object inside it, under the same names since 3.10;
+    pyOpenSSL would be a second TLS library with settings of its own.
     """
     if sys.version_info >= (3, 13):
         return connection.get_unverified_chain(), connection.get_verified_chain()

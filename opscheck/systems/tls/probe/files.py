@@ -1,4 +1,4 @@
-"""How certificates in files of a host are read: what is there is listed first, and then read in bounded pieces."""
+"""Reading certificates in files of a host: the files are listed first, and then read in bounded pieces."""
 
 import base64
 import re
@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.systems.host.probe.commands import MOST_OUTPUT, NOT_FOUND
-from opscheck.systems.tls.probe.formats import Content, Kind, read_der, read_pem, read_pkcs12
-from opscheck.systems.tls.queries.files import (
+from opscheck.systems.tls.files import (
     LARGEST_FILE,
     MOST_FILES,
     CertificateFile,
@@ -20,6 +19,7 @@ from opscheck.systems.tls.queries.files import (
     ReadCertificateFiles,
     Unmatched,
 )
+from opscheck.systems.tls.probe.formats import Content, Kind, read_der, read_pem, read_pkcs12
 
 if TYPE_CHECKING:
     from opscheck.systems.host.probe import HostSession

@@ -1,4 +1,4 @@
-"""From what is in a file to the certificates in it, in PEM, DER or PKCS#12. Keys that come along end here."""
+"""Parsing files with certificates in PEM, DER or PKCS#12. Keys in them are discarded here."""
 
 import base64
 import binascii
@@ -10,9 +10,9 @@ from enum import StrEnum
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import pkcs12
 
-from opscheck.systems.tls.queries.certificates import Certificate
-from opscheck.systems.tls.queries.files import Fault
-from opscheck.systems.tls.x509 import certificate_in_der, certificates_of, quietly
+from opscheck.systems.tls.files import Fault
+from opscheck.systems.tls.probe.parsing import certificate_in_der, certificates_of, quietly
+from opscheck.systems.tls.x509 import Certificate
 
 _BEGIN = re.compile(r"-----BEGIN [A-Z0-9 ]*CERTIFICATE-----\s*")
 _END = re.compile(r"-----END [A-Z0-9 ]*CERTIFICATE-----\s*")
@@ -21,7 +21,7 @@ _HEADER = 2
 
 
 class Kind(StrEnum):
-    """What is in a file."""
+    """The format of a file."""
 
     PEM = "pem"
     PKCS12 = "pkcs12"
@@ -30,7 +30,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Content:
-    """The public part of a file, and what is wrong with the rest."""
+    """The public part of a file, and its defect."""
 
     certificates: tuple[Certificate, ...] = ()
     fault: Fault | None = None
@@ -39,9 +39,9 @@ class Content:
 
 def read_pem(lines: Iterable[str], seen: int, holds: Sequence[str]) -> Content:
     """
-    The certificates in the `lines` of a PEM file that are part of one.
+    The certificates in those `lines` of a PEM file that belong to one.
 
-    `seen` is how many begin in the whole file, and `holds` what it calls its parts.
+    `seen` is the number of certificates that begin in the whole file, and `holds` the labels of its parts.
     """
     if not seen:
         return Content((), Fault.NONE, f"it holds {', '.join(holds)}" if holds else "no part of it has a beginning")
@@ -58,7 +58,7 @@ def read_pem(lines: Iterable[str], seen: int, holds: Sequence[str]) -> Content:
 
 
 def _blocks(lines: Iterable[str]) -> Iterator[tuple[str, bool]]:
-    """What stands between each beginning and its end, and whether there is an end."""
+    """The text of each block, and whether the block has an end."""
     inside: list[str] | None = None
     for line in lines:
         if _BEGIN.fullmatch(line):
@@ -92,10 +92,10 @@ def read_der(data: bytes) -> Content:
 
 
 def read_pkcs12(data: bytes, password: str | None) -> Content:
-    """The certificates in a PKCS#12 file; the key in it is forgotten."""
+    """The certificates in a PKCS#12 file; its key is discarded."""
     if _is_cut(data):
         return Content((), Fault.CUT, "it ends before the keystore does")
-    # Without a password there are two ways to protect nothing: with an empty one, and with none.
+    # Keystores without protection have either an empty password or none.
     for tried in (password.encode() if password is not None else b"", b"", None):
         try:
             with quietly():
@@ -117,7 +117,7 @@ def _opened(data: bytes, password: bytes | None) -> Content:
 
 
 def _is_cut(data: bytes) -> bool:
-    """Whether there is less than the first length in it says; nothing is said by one that is indefinite."""
+    """True when the data is shorter than its first length field; an indefinite length proves nothing."""
     if len(data) < _HEADER or data[1] == _LONG_FORM:
         return len(data) < _HEADER
     if data[1] < _LONG_FORM:

@@ -1,4 +1,4 @@
-"""What is said before TLS begins, by protocol, and not a byte more."""
+"""STARTTLS of SMTP, IMAP, POP3, LDAP and PostgreSQL: the exchange before TLS begins, and not a byte more."""
 
 import re
 import socket
@@ -6,8 +6,8 @@ import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from opscheck.systems.tls.queries.handshake import StartTls
-from opscheck.transport.connect import seconds_left
+from opscheck.systems.tls.handshake import StartTls
+from opscheck.transport.connect import read_exactly, seconds_left
 
 _LONGEST_LINE, _LONGEST_MESSAGE = 4096, 16 * 1024
 _SHOWN = 100
@@ -19,7 +19,7 @@ _BER_SEQUENCE, _BER_INTEGER, _BER_ENUMERATED, _LDAP_RESPONSE = 0x30, 0x02, 0x0A,
 
 
 class NoStartTls(Exception):  # noqa: N818 - a state of the server
-    """The server does not change over to TLS; the text continues a sentence that begins with its address."""
+    """The server does not start TLS; the text continues a sentence that begins with its address."""
 
     def __init__(self, text: str, advice: str = "") -> None:
         super().__init__(text)
@@ -28,87 +28,80 @@ class NoStartTls(Exception):  # noqa: N818 - a state of the server
 
 
 @dataclass(frozen=True)
-class Talk:
-    """A conversation without TLS. It reads byte by byte: what comes after the answer is no part of it."""
+class PlainConnection:
+    """A connection before TLS. It reads byte by byte: data after the answer belongs to TLS."""
 
     connection: socket.socket
     deadline: float
 
-    def say(self, words: bytes) -> None:
+    def send(self, data: bytes) -> None:
         """Raises OSError."""
         self.connection.settimeout(seconds_left(self.deadline))
-        self.connection.sendall(words)
+        self.connection.sendall(data)
 
-    def hear(self, count: int) -> bytes:
+    def receive(self, count: int) -> bytes:
         """Exactly so many bytes. Raises OSError."""
-        heard = b""
-        while len(heard) < count:
-            self.connection.settimeout(seconds_left(self.deadline))
-            more = self.connection.recv(count - len(heard))
-            if not more:
-                raise ConnectionResetError
-            heard += more
-        return heard
+        return read_exactly(self.connection, count, self.deadline)
 
     def line(self) -> str:
         """One line. Raises OSError, and NoStartTls where it does not end."""
-        heard = bytearray()
-        while not heard.endswith(b"\n"):
-            if len(heard) > _LONGEST_LINE:
-                raise NoStartTls(f"says {_shown(heard)}, and does not end", _OTHER)
-            heard += self.hear(1)
-        return heard.decode("utf-8", "replace").rstrip("\r\n")
+        received = bytearray()
+        while not received.endswith(b"\n"):
+            if len(received) > _LONGEST_LINE:
+                raise NoStartTls(f"says {_shown(received)}, and does not end", _OTHER)
+            received += self.receive(1)
+        return received.decode("utf-8", "replace").rstrip("\r\n")
 
 
 _OTHER = "is this another protocol, or does TLS begin with the first byte there?"
 
 
 def start_tls(connection: socket.socket, protocol: StartTls, deadline: float) -> None:
-    """Have the server change over to TLS. Raises NoStartTls and OSError."""
-    _PROTOCOLS[protocol](Talk(connection, deadline))
+    """Have the server start TLS. Raises NoStartTls and OSError."""
+    _PROTOCOLS[protocol](PlainConnection(connection, deadline))
 
 
-def _postgres(talk: Talk) -> None:
-    talk.say(_SSL_REQUEST)
-    answer = talk.hear(1)
+def _postgres(connection: PlainConnection) -> None:
+    connection.send(_SSL_REQUEST)
+    answer = connection.receive(1)
     if answer == b"N":
         raise NoStartTls("has no TLS (ssl = off)", "set ssl, ssl_cert_file and ssl_key_file in postgresql.conf")
     if answer != b"S":
         raise NoStartTls(f"answers an SSLRequest with {_shown(answer)}", "is this a PostgreSQL server?")
 
 
-def _smtp(talk: Talk) -> None:
-    _expect("220", _reply(talk), "a new connection")
-    talk.say(b"EHLO opscheck.invalid\r\n")
-    offered = _reply(talk)
+def _smtp(connection: PlainConnection) -> None:
+    _expect("220", _reply(connection), "a new connection")
+    connection.send(b"EHLO opscheck.invalid\r\n")
+    offered = _reply(connection)
     _expect("250", offered, "EHLO")
     if not any(line[4:].strip().upper() == "STARTTLS" for line in offered):
         raise NoStartTls("does not offer STARTTLS", "give the server a certificate and its key")
-    talk.say(b"STARTTLS\r\n")
-    _expect("220", _reply(talk), "STARTTLS")
+    connection.send(b"STARTTLS\r\n")
+    _expect("220", _reply(connection), "STARTTLS")
 
 
-def _reply(talk: Talk) -> list[str]:
-    """All lines of a reply of SMTP; the last has no dash after its number."""
-    lines = [talk.line()]
-    while re.match(r"\d{3}-", lines[-1]) and len(lines) < 1000:  # noqa: PLR2004 - more than any server says
-        lines.append(talk.line())
+def _reply(connection: PlainConnection) -> list[str]:
+    """All lines of an SMTP reply; the last has no dash after its number."""
+    lines = [connection.line()]
+    while re.match(r"\d{3}-", lines[-1]) and len(lines) < 1000:  # noqa: PLR2004 - more than any server sends
+        lines.append(connection.line())
     return lines
 
 
-def _imap(talk: Talk) -> None:
-    _expect("* OK", [talk.line()], "a new connection")
-    talk.say(b"a1 STARTTLS\r\n")
-    line = talk.line()
+def _imap(connection: PlainConnection) -> None:
+    _expect("* OK", [connection.line()], "a new connection")
+    connection.send(b"a1 STARTTLS\r\n")
+    line = connection.line()
     while line.startswith("* "):
-        line = talk.line()
+        line = connection.line()
     _expect("a1 OK", [line], "STARTTLS")
 
 
-def _pop3(talk: Talk) -> None:
-    _expect("+OK", [talk.line()], "a new connection")
-    talk.say(b"STLS\r\n")
-    _expect("+OK", [talk.line()], "STLS")
+def _pop3(connection: PlainConnection) -> None:
+    _expect("+OK", [connection.line()], "a new connection")
+    connection.send(b"STLS\r\n")
+    _expect("+OK", [connection.line()], "STLS")
 
 
 def _expect(start: str, lines: list[str], what: str) -> None:
@@ -117,24 +110,24 @@ def _expect(start: str, lines: list[str], what: str) -> None:
         raise NoStartTls(f"says {_shown(said.encode())} to {what}", _OTHER)
 
 
-def _ldap(talk: Talk) -> None:
-    talk.say(_LDAP_REQUEST)
-    code = _result_code(_ldap_message(talk))
+def _ldap(connection: PlainConnection) -> None:
+    connection.send(_LDAP_REQUEST)
+    code = _result_code(_ldap_message(connection))
     if code is None:
         raise NoStartTls("does not answer in LDAP", _OTHER)
     if code != 0:
         raise NoStartTls(f"refuses StartTLS (LDAP result {code})", "give the server a certificate and its key")
 
 
-def _ldap_message(talk: Talk) -> bytes:
-    kind, length = talk.hear(2)
+def _ldap_message(connection: PlainConnection) -> bytes:
+    kind, length = connection.receive(2)
     if kind != _BER_SEQUENCE:
         raise NoStartTls("does not answer in LDAP", _OTHER)
     if length & 0x80:
-        length = int.from_bytes(talk.hear(min(length & 0x7F, 4)), "big")
+        length = int.from_bytes(connection.receive(min(length & 0x7F, 4)), "big")
     if length > _LONGEST_MESSAGE:
         raise NoStartTls("does not answer in LDAP", _OTHER)
-    return talk.hear(length)
+    return connection.receive(length)
 
 
 def _result_code(message: bytes) -> int | None:
@@ -165,7 +158,7 @@ def _shown(said: bytes | bytearray) -> str:
     return repr(bytes(said[:_SHOWN]).decode("utf-8", "replace"))
 
 
-_PROTOCOLS: Mapping[StartTls, Callable[[Talk], None]] = {
+_PROTOCOLS: Mapping[StartTls, Callable[[PlainConnection], None]] = {
     StartTls.POSTGRES: _postgres,
     StartTls.SMTP: _smtp,
     StartTls.IMAP: _imap,

@@ -24,15 +24,15 @@ from opscheck import HostTarget
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.systems.host.probe import HostSession, commands, open_session
 from opscheck.systems.host.probe.commands import Finished
-from opscheck.systems.tls.probe import files as certificate_files
-from opscheck.systems.tls.probe.files import read_certificate_files
-from opscheck.systems.tls.queries.files import (
+from opscheck.systems.tls.files import (
     LARGEST_FILE,
     CertificateFile,
     CertificateFiles,
     Fault,
     ReadCertificateFiles,
 )
+from opscheck.systems.tls.probe import files as certificate_files
+from opscheck.systems.tls.probe.files import read_certificate_files
 from tests.registries import answer as ask
 from tests.servers.tls import Chain, Issued
 

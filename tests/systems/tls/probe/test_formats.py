@@ -8,8 +8,8 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from hypothesis import given
 from hypothesis import strategies as st
 
+from opscheck.systems.tls.files import Fault
 from opscheck.systems.tls.probe.formats import read_der, read_pem, read_pkcs12
-from opscheck.systems.tls.queries.files import Fault
 from tests.servers.tls import issued
 
 LEAF = issued()

@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opscheck.core.observation import ProblemKind
-from opscheck.systems.tls.probe.shaking import Door
+from opscheck.systems.tls.handshake import ShakeHands, StartTls
+from opscheck.systems.tls.probe.handshake import Peer
 from opscheck.systems.tls.probe.starttls import _result_code
-from opscheck.systems.tls.queries.handshake import ShakeHands, StartTls
 from opscheck.transport.connect import Address
 from opscheck.transport.processes import free_port
 from tests.servers.tls import Listener, server_context, speaking
-from tests.systems.tls.probe.asking import ask_one, problem_of
+from tests.systems.tls.probe.sessions import ask_one, problem_of
 
 SSL_REQUEST = bytes.fromhex("0000000804d2162f")
 LDAP_REQUEST = b"0\x1d\x02\x01\x01w\x18\x80\x161.3.6.1.4.1.1466.20037"
@@ -195,6 +195,6 @@ def test_a_real_postgresql_without_tls(cluster):
 
 @pytest.mark.parametrize(("port", "word"), [(5432, "postgres"), (587, "smtp"), (389, "ldap"), (143, "imap")])
 def test_on_a_port_where_tls_mostly_begins_otherwise_that_is_advised(port, word, leaf):
-    door = Door(Address(socket.AF_INET, socket.SOCK_STREAM, 0, ("127.0.0.1", port)), "127.0.0.1", ShakeHands("tls://x"))
+    peer = Peer(Address(socket.AF_INET, socket.SOCK_STREAM, 0, ("127.0.0.1", port)), "127.0.0.1", ShakeHands("tls://x"))
 
-    assert f"say `starttls: {word}`" in door._begins_otherwise
+    assert f"say `starttls: {word}`" in peer._starttls_advice

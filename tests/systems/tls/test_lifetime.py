@@ -4,24 +4,19 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from msgspec.structs import replace
+from pydantic import ValidationError
 
 from opscheck import Severity
 from opscheck.core.findings import Findings
-from opscheck.systems.tls.expectations.lifetimes import CertificatesLast
-from opscheck.systems.tls.queries.certificates import Certificate
-from opscheck.systems.tls.readings.lifetimes import (
+from opscheck.systems.tls.lifetime import (
+    DEFAULT_SHARE,
+    CertificatesLast,
     Lifetime,
-    Told,
-    called,
     judge_lifetime,
-    lifetime_of,
-    lifetime_of_path,
-    lifetime_told,
-    not_yet_valid,
-    path_from,
     severity_of,
     weaknesses,
 )
+from opscheck.systems.tls.x509 import Certificate, path_from
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -38,7 +33,42 @@ def certificate(age: float = 10, left: float = 80, **fields) -> Certificate:
 
 
 def graded(age: float, left: float, **fields) -> Severity | None:
-    return severity_of(expectation(**fields), lifetime_of(certificate(age, left)), NOW)
+    return severity_of(expectation(**fields), Lifetime.of(certificate(age, left)), NOW)
+
+
+def test_without_a_limit_it_is_a_quarter_an_eighth_and_the_end():
+    assert "P3 at least 25%, P1 at least 12.5%, P0 at least 0%" == str(expectation().remaining_share)
+    assert Severity.P0 == expectation().worst_severity
+
+
+def test_a_limit_of_time_takes_the_place_of_the_share():
+    given = expectation(remaining={"P3": "30d", "P1": "7d"})
+
+    assert given.remaining_share is None
+    assert Severity.P1 == given.worst_severity
+
+
+def test_both_may_be_given():
+    given = expectation(remaining={"P0": "1d"}, remaining_share={"P3": "25%"})
+
+    assert ["remaining", "remaining_share"] == list(given.limits())
+
+
+def test_a_plain_limit_takes_the_severity():
+    assert "P2 at least 30d" == str(expectation(remaining="30d", severity="P2").remaining)
+
+
+def test_a_share_that_no_certificate_could_have_is_refused():
+    with pytest.raises(ValidationError, match="a percentage below 100%"):
+        expectation(remaining_share={"P3": "100%"})
+
+
+def test_weak_keys_count_for_what_it_can_be_at_worst():
+    assert Severity.P0 == expectation(remaining={"P3": "30d"}, weak="P0").worst_severity
+
+
+def test_the_default_is_in_order():
+    assert DEFAULT_SHARE == expectation(remaining_share={"P3": "25%", "P1": "12.5%", "P0": "0%"}).remaining_share
 
 
 @pytest.mark.parametrize(
@@ -67,13 +97,13 @@ def test_what_ended_is_told_though_nothing_says_when_it_began():
     ended = Lifetime(None, NOW - DAY)
 
     assert Severity.P0 == severity_of(expectation(), ended, NOW)
-    assert "ended 1d ago, on 2026-02-28 12:00 UTC" == lifetime_told(ended, NOW)
+    assert "ended 1d ago, on 2026-02-28 12:00 UTC" == ended.remaining_text(NOW)
 
 
 def test_one_finding_tells_both_limits_and_both_are_measured():
     asked = expectation(remaining={"P3": "30d", "P1": "7d"}, remaining_share={"P2": "25%"})
     findings = Findings(asked)
-    judge_lifetime(findings, asked, lifetime_of(certificate(84, 6)), NOW, Told("api", ("why",)))
+    judge_lifetime(findings, asked, Lifetime.of(certificate(84, 6)), NOW, subject="api", evidence=("why",))
     (finding,) = findings.violations
 
     assert (Severity.P1, "at least 7d left", None) == (finding.severity, finding.expected, finding.since)
@@ -85,7 +115,7 @@ def test_one_finding_tells_both_limits_and_both_are_measured():
 
 def test_one_that_lasts_is_measured_and_nothing_else():
     findings = Findings(expectation())
-    judge_lifetime(findings, expectation(), lifetime_of(certificate()), NOW, Told("api"))
+    judge_lifetime(findings, expectation(), Lifetime.of(certificate()), NOW, subject="api")
 
     assert [] == findings.violations
     assert ["remaining", "remaining share"] == [one.name for one in findings.measurements]
@@ -93,7 +123,7 @@ def test_one_that_lasts_is_measured_and_nothing_else():
 
 def test_one_that_ended_says_since_when():
     findings = Findings(expectation())
-    judge_lifetime(findings, expectation(), lifetime_of(certificate(90, -2)), NOW, Told("api"))
+    judge_lifetime(findings, expectation(), Lifetime.of(certificate(90, -2)), NOW, subject="api")
 
     assert [(Severity.P0, NOW - 2 * DAY, "at least 0% of its lifetime left")] == [
         (one.severity, one.since, one.expected) for one in findings.violations
@@ -101,8 +131,8 @@ def test_one_that_ended_says_since_when():
 
 
 def test_one_that_is_not_valid_yet_says_from_when():
-    assert "not valid before 2026-03-02 12:00 UTC, in 1d" == not_yet_valid(certificate(-1, 90), NOW)
-    assert "" == not_yet_valid(certificate(0, 90), NOW)
+    assert "not valid before 2026-03-02 12:00 UTC, in 1d" == Lifetime.of(certificate(-1, 90)).early_text(NOW)
+    assert "" == Lifetime.of(certificate(0, 90)).early_text(NOW)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +160,7 @@ def test_short_keys_and_forgeable_signatures_are_told(weak, fields):
     ],
 )
 def test_it_is_called_by_what_people_know(name, fields):
-    assert name == called(certificate(**fields))
+    assert name == certificate(**fields).label
 
 
 def test_of_several_certificates_of_an_authority_the_one_that_lasts_longest_signs():
@@ -154,5 +184,5 @@ def test_one_that_is_to_outlast_the_calendar_ends_with_its_authority():
     endless = replace(endless, not_after=datetime(9999, 12, 31, tzinfo=UTC))
     authority = certificate(subject="CN=Authority", left=20)
 
-    assert authority.not_after == lifetime_of_path((endless, authority)).end
-    assert Severity.P1 == severity_of(expectation(), lifetime_of_path((endless, authority)), NOW)
+    assert authority.not_after == Lifetime.of_path((endless, authority)).end
+    assert Severity.P1 == severity_of(expectation(), Lifetime.of_path((endless, authority)), NOW)

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from opscheck.core.observation import ProbeError, Problem
+from opscheck.systems.tls.handshake import Handshake, Handshakes, ShakeHands
 from opscheck.systems.tls.probe import open_session
-from opscheck.systems.tls.queries.handshake import Handshake, Handshakes, ShakeHands
 from opscheck.systems.tls.target import Endpoint
 
 

@@ -4,9 +4,9 @@ import pytest
 from pydantic import ValidationError
 
 from opscheck import Severity
-from opscheck.core.templates import malformed, placeholders, unknown_names
-from opscheck.systems.tls.expectations.certificate import TlsCertificate
-from opscheck.systems.tls.queries.handshake import Protocol, ShakeHands, StartTls
+from opscheck.core.templates import malformed, unknown_names
+from opscheck.systems.tls.certificate import TlsCertificate
+from opscheck.systems.tls.handshake import Protocol, ShakeHands, StartTls, client_facts
 from opscheck.testing import expect
 
 
@@ -81,37 +81,34 @@ def test_a_name_is_written_as_certificates_have_it():
     assert "2001:db8::1" == expected(server_name="2001:db8::1").server_name
 
 
-LOOK = "openssl s_client -connect {{ connect"
-
-
 @pytest.mark.parametrize(
-    ("fields", "command"),
+    ("fields", "options"),
     [
-        ({}, f"{LOOK} }}}} -servername {{{{ sni }}}}"),
-        ({"starttls": "imap"}, f"{LOOK}_starttls }}}} -starttls {{{{ starttls }}}} -servername {{{{ sni }}}}"),
-        ({"endpoint": "192.0.2.1:443"}, f"{LOOK}_nameless }}}} -noservername"),
-        ({"endpoint": "[2001:db8::1]:443"}, f"{LOOK}_nameless }}}} -noservername"),
-        ({"endpoint": "192.0.2.1:443", "server_name": "a.test"}, f"{LOOK} }}}} -servername {{{{ sni }}}}"),
-        (
-            {"endpoint": "192.0.2.1:25", "starttls": "smtp"},
-            f"{LOOK}_starttls_nameless }}}} -starttls {{{{ starttls }}}} -noservername",
-        ),
+        ({}, ("-servername", "api.example.com")),
+        ({"starttls": "imap"}, ("-starttls", "imap", "-servername", "api.example.com")),
+        ({"endpoint": "192.0.2.1:443"}, ("-noservername",)),
+        ({"endpoint": "[2001:db8::1]:443"}, ("-noservername",)),
+        ({"endpoint": "192.0.2.1:443", "server_name": "a.test"}, ("-servername", "a.test")),
+        ({"endpoint": "192.0.2.1:25", "starttls": "smtp"}, ("-starttls", "smtp", "-noservername")),
     ],
     ids=str,
 )
-def test_there_is_one_way_to_look_and_its_command_says_what_it_shows(fields, command):
+def test_there_is_one_way_to_look_at_each_endpoint(fields, options):
     one = expected(**fields)
-    ruled_out = one.facts_ruled_out()
-    left = [line for line in one.default_remediation.commands if ruled_out.isdisjoint(placeholders(line))]
+    facts = client_facts(one.endpoint.address, one.server_name or one.endpoint.host, one.starttls)
 
-    assert f"{command} </dev/null  # the chain, with its times" == left[0]
-    assert not any(line.startswith(LOOK) for line in left[1:])
+    assert (one.endpoint.address, options) == (facts["address"], facts["client_options"])
+
+
+def test_each_remedy_shows_what_is_served():
+    look = "openssl s_client -connect {{ address }} {{ client_options }} </dev/null  # the chain, with its times"
+
+    assert {look} == {remedy.commands[0] for remedy in TlsCertificate.remedies}
 
 
 def test_its_commands_name_what_findings_know():
-    one = expected()
-    commands = one.default_remediation.commands
+    commands = [command for remedy in TlsCertificate.remedies for command in remedy.commands]
 
     assert [] == [fault for command in commands for fault in malformed(command)]
-    assert [] == [name for command in commands for name in unknown_names(command, one)]
-    assert [] == [name for name in one.fact_names if f"{{{{ {name} }}}}" not in " ".join(commands)]
+    assert [] == [name for command in commands for name in unknown_names(command, expected())]
+    assert [] == [name for name in TlsCertificate.fact_names if f"{{{{ {name} }}}}" not in " ".join(commands)]

@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from msgspec.structs import replace
 
+from checks.tls.test_certificate import first_to_end, served, unknown, unreached, violations
 from opscheck.core.observation import Problem, ProblemKind
-from opscheck.systems.tls.expectations.certificate import TlsCertificate
-from opscheck.systems.tls.queries.certificates import Certificate
-from opscheck.systems.tls.queries.handshake import Handshake, Handshakes, Older, Protocol
-from opscheck.systems.tls.readings.certificate import first_to_end, served, troubles, unanswered, unknown
-from opscheck.systems.tls.readings.lifetimes import lifetime_within
+from opscheck.systems.tls.certificate import TlsCertificate
+from opscheck.systems.tls.handshake import Handshake, Handshakes, LegacyOffer, Protocol
+from opscheck.systems.tls.lifetime import Lifetime
+from opscheck.systems.tls.x509 import Certificate
 from opscheck.testing import NOON, expect
 
 DAY = timedelta(days=1)
@@ -39,7 +39,7 @@ def answer(*handshakes: Handshake) -> Handshakes:
 
 def told(handshake: Handshake, **fields) -> list[str]:
     (one,) = served(expected(**fields), answer(handshake))
-    return [trouble.observed for trouble in troubles(one, NOON)]
+    return [finding.observed for finding in violations(one, NOON)]
 
 
 def test_nothing_is_wrong_with_a_good_one():
@@ -50,8 +50,8 @@ def test_addresses_that_serve_the_same_are_one_and_others_are_named():
     (one,) = served(expected(), answer(GOOD, replace(GOOD, address="b:443")))
     two, three = served(expected(), answer(GOOD, replace(GOOD, address="b:443", protocol="TLSv1.2")))
 
-    assert ("api.test:443", ("a:443", "b:443")) == (one.place, one.addresses)
-    assert ["api.test:443 at a:443", "api.test:443 at b:443"] == [two.place, three.place]
+    assert ("api.test:443", ("a:443", "b:443")) == (one.subject(), one.addresses)
+    assert ["api.test:443 at a:443", "api.test:443 at b:443"] == [two.subject(), three.subject()]
 
 
 def test_the_certificate_that_ends_first_counts_and_of_ended_ones_each():
@@ -65,13 +65,13 @@ def test_the_certificate_that_ends_first_counts_and_of_ended_ones_each():
 def test_a_share_of_an_intermediate_is_one_of_the_leafs_lifetime():
     short = replace(MIDDLE, not_after=NOON + 9 * DAY)
 
-    assert 10.0 == pytest.approx(lifetime_within((LEAF, short), short).share_left(NOON))
+    assert 10.0 == pytest.approx(Lifetime.of_path((LEAF, short), short).share_left(NOON))
 
 
 def test_a_leaf_that_outlasts_the_calendar_has_a_share_too():
     endless = replace(LEAF, not_after=datetime(9999, 12, 31, tzinfo=UTC))
 
-    assert 0 < lifetime_within((endless, MIDDLE), MIDDLE).share_left(NOON) < 1
+    assert 0 < Lifetime.of_path((endless, MIDDLE), MIDDLE).share_left(NOON) < 1
 
 
 def test_a_certificate_without_any_name_is_for_none():
@@ -81,7 +81,9 @@ def test_a_certificate_without_any_name_is_for_none():
 
 
 def test_addresses_whose_old_versions_are_unknown_are_still_the_same():
-    offers = [replace(GOOD, address=place, older=Older(unknown=f"{place} is silent")) for place in ("a:443", "b:443")]
+    offers = [
+        replace(GOOD, address=place, older=LegacyOffer(unknown=f"{place} is silent")) for place in ("a:443", "b:443")
+    ]
 
     assert 1 == len(served(expected(), answer(*offers)))
 
@@ -122,9 +124,9 @@ def test_a_signature_of_an_authority_itself_is_of_no_matter():
 def test_a_weak_key_of_an_authority_is_told_of_the_authority():
     root = replace(ROOT, key="RSA", key_bits=1024)
     (one,) = served(expected(), answer(replace(GOOD, chain=(LEAF, MIDDLE, root))))
-    (weak,) = troubles(one, NOON)
+    (weak,) = violations(one, NOON)
 
-    assert ("api.test:443: authority CN=root", "RSA key of 1024 bits") == (one.subject(weak.of), weak.observed)
+    assert ("api.test:443: authority CN=root", "RSA key of 1024 bits") == (weak.subject, weak.observed)
 
 
 @pytest.mark.parametrize(
@@ -156,28 +158,29 @@ def test_what_the_policy_allows_is_no_reason_to_refuse():
 
 
 def test_an_offer_without_an_answer_is_unknown_but_not_where_an_old_version_was_spoken():
-    silent = replace(GOOD, older=Older(unknown="no answer"))
+    silent = replace(GOOD, older=LegacyOffer(unknown="no answer"))
 
     assert unknown(expected(), answer(GOOD)) is None
-    assert "no answer" in str(unknown(expected(), answer(silent)))
+    assert "no answer" in unknown(expected(), answer(silent)).text
     assert unknown(expected(), answer(replace(silent, protocol="TLSv1"))) is None
     assert unknown(expected(), answer(replace(silent, sent=(), chain=(), failure="x"))) is None
 
 
 def test_a_key_of_unknown_kind_is_unknown():
-    assert "a key of unknown kind" in str(unknown(expected(), answer(replace(GOOD, sent=(replace(LEAF, key=""),)))))
+    assert "a key of unknown kind" in unknown(expected(), answer(replace(GOOD, sent=(replace(LEAF, key=""),)))).text
 
 
 def test_an_address_without_a_route_is_unknown_and_any_other_silence_is_none():
     silent = Handshake(address="b:443", problem=REFUSED)
     no_route = replace(silent, no_route=True)
 
-    ((place, trouble),) = unanswered(expected(), answer(GOOD, silent, no_route))
-    assert ("api.test:443 at b:443", REFUSED.text) == (place, trouble.observed)
-    assert {"connect": "b:443", "sni": "api.test"} == trouble.facts
+    (finding,) = unreached(expected(), answer(GOOD, silent, no_route))
+    assert ("api.test:443 at b:443", REFUSED.text) == (finding.subject, finding.observed)
+    facts = {"address": "b:443", "client_options": "-servername api.test", "name": "api.test"}
+    assert facts == finding.facts
     assert unknown(expected(), answer(GOOD, silent)) is None
-    assert "say `addresses: ipv4`" in unknown(expected(), answer(GOOD, no_route)).problem.advice
+    assert "say `addresses: ipv4`" in unknown(expected(), answer(GOOD, no_route)).advice
 
 
 def test_an_accepted_old_version_is_named():
-    assert ["agrees to TLSv1"] == told(replace(GOOD, older=Older(accepted=Protocol.TLSV1)))
+    assert ["agrees to TLSv1"] == told(replace(GOOD, older=LegacyOffer(accepted=Protocol.TLSV1)))

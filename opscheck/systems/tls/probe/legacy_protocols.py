@@ -1,8 +1,8 @@
 """
-Whether a server agrees to an old version of TLS.
+Detecting servers that accept an old version of TLS.
 
-The offer is written by hand, and of the answer no more is read than the version. An OpenSSL of today mostly cannot
-make such an offer any more, and "the client cannot" looks like "the server does not".
+The ClientHello is built here, and only the version of the answer is read. Current builds of OpenSSL mostly cannot make
+such an offer any more, and "the client cannot" looks like "the server does not".
 """
 
 import secrets
@@ -11,17 +11,17 @@ import struct
 import time
 
 from opscheck.core.units import format_duration
-from opscheck.systems.tls.queries.handshake import Older, Protocol
-from opscheck.transport.connect import seconds_left
+from opscheck.systems.tls.handshake import LegacyOffer, Protocol
+from opscheck.transport.connect import read_exactly, seconds_left
 
 _NUMBERS = {Protocol.SSLV3: 0x0300, Protocol.TLSV1: 0x0301, Protocol.TLSV1_1: 0x0302, Protocol.TLSV1_2: 0x0303}
 _VERSIONS = {number: protocol for protocol, number in _NUMBERS.items()}
 
 _ALERT, _HANDSHAKE = 21, 22
-_WARNING = b"\1"  # such as that it knows no host of that name, and goes on
+_WARNING = b"\1"  # such as an unknown SNI, after which the handshake continues
 _CLIENT_HELLO, _SERVER_HELLO = 1, 2
 
-# As many as possible, so that a server has no other reason to refuse than the version.
+# As many as possible, so that the version is the only reason to refuse.
 _CIPHERS = (
     *(0xC02B, 0xC02C, 0xC02F, 0xC030, 0xCCA8, 0xCCA9, 0xCCAA, 0x009E, 0x009F, 0x009C, 0x009D),  # of TLS 1.2 alone
     *(0xC023, 0xC024, 0xC027, 0xC028, 0x0067, 0x006B, 0x003C, 0x003D),
@@ -39,8 +39,8 @@ def newest_before(floor: Protocol) -> Protocol:
     return [protocol for protocol in Protocol if protocol.is_older_than(floor)][-1]
 
 
-def offer(connection: socket.socket, newest: Protocol, server_name: str, deadline: float) -> Older:
-    """Offer nothing newer than `newest`, and read which version the server agrees to."""
+def offer(connection: socket.socket, newest: Protocol, server_name: str, deadline: float) -> LegacyOffer:
+    """Offer nothing newer than `newest`, and read the version that the server accepts."""
     started = time.monotonic()
     try:
         connection.settimeout(seconds_left(deadline))
@@ -50,19 +50,21 @@ def offer(connection: socket.socket, newest: Protocol, server_name: str, deadlin
             kind, body = _record(connection, deadline)
     except TimeoutError:
         waited = format_duration(time.monotonic() - started)
-        return Older(unknown=f"no answer to an offer of {newest} in {waited}")
+        return LegacyOffer(unknown=f"no answer to an offer of {newest} in {waited}")
     except OSError:
-        return Older()  # it hangs up on such an offer
+        return LegacyOffer()  # it closes the connection on such an offer
     if kind == _ALERT:
-        return Older()
+        return LegacyOffer()
     if kind != _HANDSHAKE or len(body) < 6 or body[0] != _SERVER_HELLO:  # noqa: PLR2004 - up to the version
-        return Older(unknown=f"the answer to an offer of {newest} is none of TLS")
+        return LegacyOffer(unknown=f"the answer to an offer of {newest} is none of TLS")
     (version,) = struct.unpack("!H", body[4:6])
-    return Older(accepted=_VERSIONS.get(version), unknown="" if version in _VERSIONS else f"it answers {version:#06x}")
+    return LegacyOffer(
+        accepted=_VERSIONS.get(version), unknown="" if version in _VERSIONS else f"it answers {version:#06x}"
+    )
 
 
 def client_hello(newest: Protocol, server_name: str) -> bytes:
-    """The first message of a client that knows nothing newer than `newest`."""
+    """The ClientHello of a client that supports nothing newer than `newest`."""
     body = struct.pack("!H", _NUMBERS[newest]) + secrets.token_bytes(32) + b"\0"
     body += _list("!H", struct.pack(f"!{len(_CIPHERS)}H", *_CIPHERS)) + b"\1\0"
     body += _list("!H", b"".join(_extensions(newest, server_name)))
@@ -90,18 +92,6 @@ def _list(length: str, data: bytes) -> bytes:
 
 
 def _record(connection: socket.socket, deadline: float) -> tuple[int, bytes]:
-    """The kind of what comes, and its beginning. Raises OSError."""
-    kind, _, length = struct.unpack("!BHH", _read(connection, 5, deadline))
-    return kind, _read(connection, min(length, 6), deadline)
-
-
-def _read(connection: socket.socket, count: int, deadline: float) -> bytes:
-    """Exactly so many bytes. Raises OSError."""
-    data = b""
-    while len(data) < count:
-        connection.settimeout(seconds_left(deadline))
-        more = connection.recv(count - len(data))
-        if not more:
-            raise ConnectionResetError
-        data += more
-    return data
+    """The type of a record, and its first bytes. Raises OSError."""
+    kind, _, length = struct.unpack("!BHH", read_exactly(connection, 5, deadline))
+    return kind, read_exactly(connection, min(length, 6), deadline)

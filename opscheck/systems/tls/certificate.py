@@ -1,40 +1,59 @@
-"""What can be expected of the certificate that a server serves."""
+"""The certificate that a server serves: the expectation of `tls.certificate`."""
 
-import re
 from collections.abc import Iterable
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
-from pydantic_core import PydanticCustomError
+from pydantic import BeforeValidator
 
-from opscheck.core.expectation import Remediation
 from opscheck.core.query import Query
-from opscheck.systems.tls.expectations.lifetimes import CertificatesLast
-from opscheck.systems.tls.expectations.looking import SNI, WAYS, commands_to_look, is_address, other_ways
-from opscheck.systems.tls.queries.handshake import Addresses, Protocol, ShakeHands, StartTls
+from opscheck.core.remedy import Remedy
+from opscheck.systems.tls.handshake import (
+    CLIENT_FACTS,
+    FORMER_CLIENT_FACTS,
+    Addresses,
+    PemFile,
+    Protocol,
+    ServerName,
+    ShakeHands,
+    StartTls,
+)
+from opscheck.systems.tls.lifetime import CertificatesLast
 from opscheck.systems.tls.target import Endpoint
 
 _VERSIONS = {"1.0": Protocol.TLSV1, "1.1": Protocol.TLSV1_1, "1.2": Protocol.TLSV1_2, "1.3": Protocol.TLSV1_3}
-PemFile = Annotated[str, Field(min_length=1)]
+
 _COLUMNS = "NAMESPACE:.metadata.namespace,NAME:.metadata.name,ENDS:.status.notAfter,NAMES:.spec.dnsNames"
+_LOOK = "openssl s_client -connect {{ address }} {{ client_options }} </dev/null  # the chain, with its times"
+LOOK = Remedy("Look at what is served", _LOOK)
+REPLACE = Remedy("Look at what is served; replace it, and have the server load the new one", _LOOK)
+RENEW = Remedy(
+    "Look at what is served; renew it, and have the server load the new one",
+    _LOOK,
+    "certbot certificates --domain {{ name }}  # then: certbot renew --cert-name NAME, and reload the server",
+    f"kubectl get certificates -A -o custom-columns={_COLUMNS} | grep {{{{ name }}}}  # cmctl renew NAME",
+)
+COMPARE_CLOCKS = Remedy(
+    "Look at what is served, and compare the clocks of the server and of this machine",
+    _LOOK,
+    "ssh {{ host }} date -u; date -u  # do the clocks agree?",
+)
+SERVE_INTERMEDIATE = Remedy(
+    "Look at what is served, and have the server send its intermediate certificate too",
+    _LOOK,
+    "curl -sS {{ issuer_url }} | openssl x509 -noout -subject  # serve it behind the server's own certificate",
+)
+DISABLE_PROTOCOL = Remedy(
+    "Look at what is served, and disable the old version of TLS in the server's configuration",
+    _LOOK,
+    "openssl s_client -connect {{ peer }} {{ client_options }} -max_protocol {{ protocol }} "
+    "-cipher ALL:@SECLEVEL=0 <&-",
+)
 
 
 def _as_text(value: object) -> object:
     return str(value) if isinstance(value, float) else value  # YAML reads 1.2 as a number
 
 
-def _host(value: str) -> str:
-    name = value if is_address(value) else value.rstrip(".").lower()
-    try:
-        encoded = name.encode("idna").decode()
-    except UnicodeError:
-        encoded = ""
-    if not is_address(name) and not re.fullmatch(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", encoded):
-        raise PydanticCustomError("server_name", "a host name alone, such as api.example.com")
-    return name
-
-
-ServerName = Annotated[str, AfterValidator(_host)]
 _Version = Literal["1.0", "1.1", "1.2", "1.3"]
 MinVersion = Annotated[_Version, BeforeValidator(_as_text, json_schema_input_type=_Version | float)]
 
@@ -50,27 +69,21 @@ class TlsCertificate(CertificatesLast, check="tls.certificate"):
     bad as `weak` says.
     """
 
-    # One name for each state: a command that names a state is left out of findings about another one.
+    remedies = (LOOK, REPLACE, RENEW, COMPARE_CLOCKS, SERVE_INTERMEDIATE, DISABLE_PROTOCOL)
     fact_names: ClassVar = {
-        **WAYS,
-        **SNI,
-        "ending": "the name that is asked for, when the certificate has expired or will soon",
-        "early": "the host, when a certificate is not valid yet",
-        "issuer_url": "where the authority says that its certificate is, when the server may leave it out",
-        "old_protocol": "the version of TLS that it speaks and should not",
-        "old_address": "the endpoint, when it speaks a version of TLS that it should not",
+        **CLIENT_FACTS,
+        "host": "the host of the endpoint",
+        "issuer_url": "the URL of the missing intermediate certificate, where the certificate names one",
+        "protocol": "the version of TLS that is too old",
+        "peer": "one address that accepts the protocol, as address:port",
     }
-    default_remediation = Remediation(
-        summary="Look at what is served; renew or replace it, and have the server load the new one",
-        commands=(
-            *commands_to_look(" # the chain, with its times"),
-            "certbot certificates --domain {{ ending }}  # then: certbot renew --cert-name NAME, and reload the server",
-            f"kubectl get certificates -A -o custom-columns={_COLUMNS} | grep {{{{ ending }}}}  # cmctl renew NAME",
-            "ssh {{ early }} date -u; date -u  # do the clocks agree?",
-            "curl -sS {{ issuer_url }} | openssl x509 -noout -subject  # serve it behind the server's own certificate",
-            "openssl s_client -connect {{ old_address }} -max_protocol {{ old_protocol }} -cipher ALL:@SECLEVEL=0 <&-",
-        ),
-    )
+    former_fact_names: ClassVar = {
+        **FORMER_CLIENT_FACTS,
+        "ending": "name",
+        "early": "host",
+        "old_protocol": "protocol",
+        "old_address": "peer",
+    }
 
     endpoint: Endpoint
     """The server, as host:port: `api.example.com:443`."""
@@ -90,12 +103,12 @@ class TlsCertificate(CertificatesLast, check="tls.certificate"):
     """True when the chain must keep to RFC 5280 in all details, as clients in Python 3.13 and newer demand."""
 
     def queries(self) -> Iterable[Query[Any]]:
-        """One question for all addresses."""
+        """One query for all addresses."""
         return (self.handshakes,)
 
     @property
     def handshakes(self) -> ShakeHands:
-        """What is served there."""
+        """The query that it is judged by."""
         return ShakeHands(
             self.endpoint.name,
             server_name=self.server_name,
@@ -109,14 +122,5 @@ class TlsCertificate(CertificatesLast, check="tls.certificate"):
 
     @property
     def floor(self) -> Protocol:
-        """The oldest version that is all right."""
+        """The minimum version."""
         return _VERSIONS[self.min_version]
-
-    @property
-    def asked_name(self) -> str:
-        """The name that the certificate must be for."""
-        return self.server_name or self.endpoint.host
-
-    def facts_ruled_out(self) -> frozenset[str]:
-        """The ways to look at other endpoints."""
-        return other_ways(self.asked_name, self.starttls)

@@ -4,10 +4,8 @@ import pytest
 from pydantic import ValidationError
 
 from opscheck import HostTarget, Severity
-from opscheck.systems.tls.expectations.files import TlsFiles
-from opscheck.systems.tls.expectations.looking import SNI, WAYS
-from opscheck.systems.tls.queries.files import ReadCertificateFiles
-from opscheck.systems.tls.queries.handshake import Addresses, ShakeHands, StartTls
+from opscheck.systems.tls.files import ReadCertificateFiles, TlsFiles
+from opscheck.systems.tls.handshake import Addresses, ShakeHands, StartTls
 from opscheck.testing import expect
 
 HOST = HostTarget(kind="host", uri="local://", keystore_password="s3cret")
@@ -61,18 +59,3 @@ def test_it_counts_for_the_worst_it_can_be():
     assert Severity.P0 == files("/a").worst_severity
     assert Severity.P2 == files("/a", remaining={"P3": "30d"}).worst_severity
     assert Severity.P1 == files("/a", remaining={"P3": "30d"}, stale="P1").worst_severity
-
-
-@pytest.mark.parametrize(
-    ("fields", "ways"),
-    [
-        ({}, set()),
-        ({"served_at": "api.test:443"}, {"connect", "sni", "serving", "newest"}),
-        ({"served_at": "192.0.2.1:443"}, {"connect_nameless", "serving", "newest"}),
-    ],
-    ids=["nothing", "a name", "an address"],
-)
-def test_what_is_said_of_what_is_served_is_for_this_endpoint_alone(fields, ways):
-    one = files("/a", **fields)
-
-    assert ways == {name for name in {*WAYS, *SNI, "serving", "newest"} if name not in one.facts_ruled_out()}

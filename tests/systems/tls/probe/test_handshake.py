@@ -11,12 +11,12 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from opscheck.core.observation import ProblemKind
-from opscheck.systems.tls.probe.contexts import Manner, context_for
-from opscheck.systems.tls.queries.handshake import Handshakes, Protocol, ShakeHands
-from opscheck.systems.tls.x509 import certificate_in_der
+from opscheck.systems.tls.handshake import Handshakes, Protocol, ShakeHands
+from opscheck.systems.tls.probe.contexts import Verification, context_for
+from opscheck.systems.tls.probe.parsing import certificate_in_der
 from opscheck.transport.processes import free_port
 from tests.servers.tls import DAY, Issued, Listener, issued, resolve, server_context, speaking, tls_server
-from tests.systems.tls.probe.asking import ask, ask_one, problem_of
+from tests.systems.tls.probe.sessions import ask, ask_one, problem_of
 
 
 def fingerprint(one: Issued) -> str:
@@ -92,13 +92,13 @@ def test_questions_with_the_same_words_are_one():
 
 
 def test_settings_are_the_same_on_every_python():
-    ordinary = context_for(Manner.ORDINARY, None, None, strict=False)
-    strict = context_for(Manner.ORDINARY, None, None, strict=True)
+    ordinary = context_for(Verification.FULL, None, None, strict=False)
+    strict = context_for(Verification.FULL, None, None, strict=True)
 
     assert not ordinary.verify_flags & ssl.VERIFY_X509_STRICT
     assert ordinary.verify_flags & ssl.VERIFY_X509_PARTIAL_CHAIN
     assert strict.verify_flags & ssl.VERIFY_X509_STRICT
-    assert ordinary is context_for(Manner.ORDINARY, None, None, strict=False)
+    assert ordinary is context_for(Verification.FULL, None, None, strict=False)
 
 
 # Servers that are not there

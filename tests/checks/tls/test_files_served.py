@@ -4,14 +4,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from checks.tls.test_files import stale, stored_in, unread, unserved
 from opscheck import HostTarget
 from opscheck.core.observation import Problem, ProblemKind
-from opscheck.systems.tls.expectations.files import TlsFiles
-from opscheck.systems.tls.queries.certificates import Certificate
-from opscheck.systems.tls.queries.files import CertificateFile, CertificateFiles, Fault
-from opscheck.systems.tls.queries.handshake import Handshake, Handshakes
-from opscheck.systems.tls.readings.files import Trouble, kept, unseen
-from opscheck.systems.tls.readings.serving import stale, unserved
+from opscheck.core.record import Finding
+from opscheck.systems.tls.files import CertificateFile, CertificateFiles, Fault, TlsFiles
+from opscheck.systems.tls.handshake import Handshake, Handshakes
+from opscheck.systems.tls.x509 import Certificate
 from opscheck.testing import expect
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -43,11 +42,11 @@ def expectation(**fields) -> TlsFiles:
     )
 
 
-def told(answer: Handshakes, *files: CertificateFile, all_seen: bool = True, **fields) -> list[Trouble]:
-    return list(stale(expectation(**fields), kept(files), answer, NOW, all_seen=all_seen))
+def told(answer: Handshakes, *files: CertificateFile, all_read: bool = True, **fields) -> list[Finding]:
+    return list(stale(expectation(**fields), stored_in(files), answer, NOW, all_read=all_read))
 
 
-def test_addresses_that_serve_the_same_old_one_are_one_trouble():
+def test_addresses_that_serve_the_same_old_one_are_one_finding():
     old, new = certificate(60, "1"), certificate(2, "2")
 
     assert ["192.0.2.1:443, 192.0.2.3:443"] == [one.subject for one in told(served(old, new, old), file(new))]
@@ -60,9 +59,9 @@ def test_a_file_without_a_time_has_no_grace():
 def test_a_file_that_was_written_in_the_future_has_no_grace():
     """As copies have it that keep the time of a wrong clock: it would hide for months what is served."""
     assert 0 == len(told(served(certificate(60)), file(certificate(2, "2"), written=-0.5)))
-    (trouble,) = told(served(certificate(60)), file(certificate(2, "2"), written=-48))
-    assert trouble.since is None
-    assert trouble.observed.endswith("; it is older than the one in /new.pem")
+    (finding,) = told(served(certificate(60)), file(certificate(2, "2"), written=-48))
+    assert finding.since is None
+    assert finding.observed.endswith("; it is older than the one in /new.pem")
 
 
 def test_the_one_that_was_served_when_the_file_was_renamed_is_the_newest_all_the_same():
@@ -103,25 +102,25 @@ def test_a_pair_with_keys_of_two_kinds_is_renewed_within_a_week(count, apart):
 
 
 def test_where_tls_begins_later_the_command_says_how():
-    (trouble,) = told(served(certificate(60)), file(certificate(2, "2")), starttls="postgres")
+    (finding,) = told(served(certificate(60)), file(certificate(2, "2")), starttls="postgres")
 
-    place = {"serving": "api:443", "connect_starttls": "api:443", "sni": "api"}
-    assert place | {"newest": "/new.pem"} == trouble.facts
+    client = {"address": "api:443", "client_options": "-starttls postgres -servername api", "name": "api"}
+    assert client | {"newest": "/new.pem", "file": "/new.pem"} == finding.facts
 
 
 def test_an_address_is_asked_for_no_name():
-    (trouble,) = told(served(certificate(60)), file(certificate(2, "2")), served_at="192.0.2.1:443")
+    (finding,) = told(served(certificate(60)), file(certificate(2, "2")), served_at="192.0.2.1:443")
 
-    place = {"serving": "192.0.2.1:443", "connect_nameless": "192.0.2.1:443"}
-    assert place | {"newest": "/new.pem"} == trouble.facts
+    client = {"address": "192.0.2.1:443", "client_options": "-noservername", "name": "192.0.2.1"}
+    assert client | {"newest": "/new.pem", "file": "/new.pem"} == finding.facts
 
 
 def test_where_not_every_file_was_read_only_what_is_certain_is_told():
     old, new, other = certificate(60), certificate(2, "2"), certificate(5, "3", names=("other",))
 
-    assert [] == told(served(old), file(other), all_seen=False)
-    assert 1 == len(told(served(old), file(new), all_seen=False))
-    assert 1 == len(told(served(old), file(other), all_seen=True))
+    assert [] == told(served(old), file(other), all_read=False)
+    assert 1 == len(told(served(old), file(new), all_read=False))
+    assert 1 == len(told(served(old), file(other), all_read=True))
 
 
 def test_an_address_that_is_not_reached_is_unknown_and_one_without_a_route_says_what_to_write():
@@ -143,7 +142,7 @@ def test_an_address_that_is_not_reached_is_unknown_and_one_without_a_route_says_
 def test_many_that_could_not_be_read_are_told_as_some_with_all_that_would_help():
     faults = [Fault.FORBIDDEN, Fault.NO_PASSWORD, Fault.TOO_LARGE, Fault.FORBIDDEN]
     files = tuple(CertificateFile(path=f"/{number}", fault=fault) for number, fault in enumerate(faults))
-    problem = unseen(CertificateFiles(files=files, closed=("/root",), left_out=7))
+    problem = unread(CertificateFiles(files=files, closed=("/root",), left_out=7))
 
     assert "/0 may not be read; /1 has a password; /2 is too large to be looked through; and 3 more" == problem.text
     assert ProblemKind.DENIED == problem.kind
@@ -152,15 +151,15 @@ def test_many_that_could_not_be_read_are_told_as_some_with_all_that_would_help()
 
 
 def test_where_everything_was_read_nothing_is_unknown():
-    assert unseen(CertificateFiles(files=(file(certificate()), CertificateFile(path="/e", fault=Fault.EMPTY)))) is None
+    assert unread(CertificateFiles(files=(file(certificate()), CertificateFile(path="/e", fault=Fault.EMPTY)))) is None
 
 
 def test_authorities_that_sign_each_other_are_each_judged():
     one = certificate(subject="CN=One", issuer="CN=Two", serial="1")
     two = certificate(subject="CN=Two", issuer="CN=One", serial="2")
 
-    assert {"1", "2"} == {found.head.serial for found in kept([file(one, two)])}
+    assert {"1", "2"} == {found.head.serial for found in stored_in([file(one, two)])}
 
 
 def test_the_same_certificate_twice_in_a_file_is_one():
-    assert 1 == len(kept([file(certificate(), certificate())]))
+    assert 1 == len(stored_in([file(certificate(), certificate())]))

@@ -6,14 +6,14 @@ import time
 
 import pytest
 
-from opscheck.systems.tls.probe.older import client_hello, newest_before, offer
-from opscheck.systems.tls.queries.handshake import Older, Protocol
+from opscheck.systems.tls.handshake import LegacyOffer, Protocol
+from opscheck.systems.tls.probe.legacy_protocols import client_hello, newest_before, offer
 from tests.servers.tls import Listener, issued, limit_to, rsa_key, server_context, speaking
 
 V = ssl.TLSVersion
 
 
-def offered(port: int, newest: Protocol, wait_s: float = 5, name: str = "127.0.0.1") -> Older:
+def offered(port: int, newest: Protocol, wait_s: float = 5, name: str = "127.0.0.1") -> LegacyOffer:
     with socket.create_connection(("127.0.0.1", port), 5) as connection:
         return offer(connection, newest, name, time.monotonic() + wait_s)
 
@@ -34,18 +34,18 @@ def _new(chain, leaf):
 
 @pytest.mark.parametrize("newest", [Protocol.TLSV1, Protocol.TLSV1_1, Protocol.TLSV1_2])
 def test_a_server_that_takes_an_old_version_agrees_to_the_newest_that_is_offered(old, newest):
-    assert Older(accepted=newest) == offered(old, newest)
+    assert LegacyOffer(accepted=newest) == offered(old, newest)
 
 
 @pytest.mark.parametrize("newest", [Protocol.SSLV3, Protocol.TLSV1, Protocol.TLSV1_1, Protocol.TLSV1_2])
 def test_a_server_of_today_refuses_all_of_them(new, newest):
-    assert Older() == offered(new, newest)
+    assert LegacyOffer() == offered(new, newest)
 
 
 def test_a_server_with_a_key_of_rsa_takes_it_too(chain):
     context = server_context(issued("127.0.0.1", key=rsa_key(2048)), even_weak=True)
     with Listener(speaking(limit_to(context, V.MINIMUM_SUPPORTED, V.TLSv1_2))) as server:
-        assert Older(accepted=Protocol.TLSV1_1) == offered(server.port, Protocol.TLSV1_1)
+        assert LegacyOffer(accepted=Protocol.TLSV1_1) == offered(server.port, Protocol.TLSV1_1)
 
 
 def saying(data: bytes):
@@ -65,16 +65,16 @@ WARNING = "15030100020170"
 @pytest.mark.parametrize(
     ("said", "expected"),
     [
-        (HELLO.format(version="0301"), Older(accepted=Protocol.TLSV1)),
-        (HELLO.format(version="0300"), Older(accepted=Protocol.SSLV3)),
-        (WARNING + HELLO.format(version="0302"), Older(accepted=Protocol.TLSV1_1)),
-        ("15030100020246", Older()),
-        (WARNING + "15030100020228", Older()),
-        ("", Older()),
-        ("1603", Older()),
-        (HELLO.format(version="7f0f"), Older(unknown="it answers 0x7f0f")),
-        (b"HTTP/1.1 400 Bad Request".hex(), Older(unknown="the answer to an offer of TLSv1.1 is none of TLS")),
-        ("160301000a0b00000601020304", Older(unknown="the answer to an offer of TLSv1.1 is none of TLS")),
+        (HELLO.format(version="0301"), LegacyOffer(accepted=Protocol.TLSV1)),
+        (HELLO.format(version="0300"), LegacyOffer(accepted=Protocol.SSLV3)),
+        (WARNING + HELLO.format(version="0302"), LegacyOffer(accepted=Protocol.TLSV1_1)),
+        ("15030100020246", LegacyOffer()),
+        (WARNING + "15030100020228", LegacyOffer()),
+        ("", LegacyOffer()),
+        ("1603", LegacyOffer()),
+        (HELLO.format(version="7f0f"), LegacyOffer(unknown="it answers 0x7f0f")),
+        (b"HTTP/1.1 400 Bad Request".hex(), LegacyOffer(unknown="the answer to an offer of TLSv1.1 is none of TLS")),
+        ("160301000a0b00000601020304", LegacyOffer(unknown="the answer to an offer of TLSv1.1 is none of TLS")),
     ],
     ids=["1.0", "ssl3", "warned", "alert", "warned-alert", "nothing", "half", "odd", "http", "no-hello"],
 )

@@ -1,5 +1,0 @@
-"""The expectations of hosts."""
-
-from opscheck.systems.host import disk
-
-__all__ = ["disk"]

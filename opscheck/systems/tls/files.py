@@ -1,0 +1,251 @@
+"""Certificates in files of a host: query, answer and expectation of `tls.files`."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar
+
+import msgspec
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+
+from opscheck.core.query import Permission, Query, Timestamp
+from opscheck.core.remedy import Remedy
+from opscheck.core.units import Duration, Severity
+from opscheck.systems.host.target import HostTarget
+from opscheck.systems.tls.handshake import (
+    CLIENT_FACTS,
+    FORMER_CLIENT_FACTS,
+    Addresses,
+    PemFile,
+    ServerName,
+    ShakeHands,
+    StartTls,
+)
+from opscheck.systems.tls.lifetime import CertificatesLast
+from opscheck.systems.tls.target import Endpoint
+from opscheck.systems.tls.x509 import Certificate
+
+MOST_FILES = 200
+"""Maximum number of files that are read; the others are counted."""
+LARGEST_FILE = 512 * 1024
+"""Maximum size in bytes. A system's whole trust store has half of that."""
+
+
+class Fault(StrEnum):
+    """The defect of a file of certificates."""
+
+    FORBIDDEN = "forbidden"
+    """It may not be read."""
+    TOO_LARGE = "too_large"
+    """It was not read, as it is too large for a file of certificates."""
+    EMPTY = "empty"
+    """It is empty."""
+    NONE = "none"
+    """It contains no certificate."""
+    CUT = "cut"
+    """A certificate in it is truncated."""
+    DAMAGED = "damaged"
+    """A certificate in it cannot be parsed."""
+    NO_PASSWORD = "no_password"  # noqa: S105 - the name of a fault
+    """It is a PKCS#12 file with a password, and the policy has none."""
+    WRONG_PASSWORD = "wrong_password"  # noqa: S105 - the name of a fault
+    """It is a PKCS#12 file that the policy's password does not open."""
+    UNSUPPORTED = "unsupported"
+    """It is encrypted in a way, or of a format, that opscheck cannot read."""
+
+
+class CertificateFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One file, and the public part of its content."""
+
+    path: str
+    keystore: bool = False
+    """Whether it is in PKCS#12; else in PEM, or a single certificate in DER."""
+    modified: Timestamp | None = None
+    """Its last modification by the host's clock; None where it is unknown."""
+    certificates: tuple[Certificate, ...] = ()
+    """In its order; those that can be parsed, whatever else is wrong."""
+    fault: Fault | None = None
+    """Its defect; None where everything could be read."""
+    detail: str = ""
+    """Details of the defect."""
+
+
+class Unmatched(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A pattern that no file matches, and the files that exist near it."""
+
+    pattern: str
+    near: str
+    """The nearest folder that exists."""
+    there: tuple[str, ...] = ()
+    """The first names in that folder."""
+    count: int = 0
+    """The number of files in it."""
+
+
+class CertificateFiles(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The files that the patterns name."""
+
+    files: tuple[CertificateFile, ...] = ()
+    """Each once, in the order of the patterns and of their names."""
+    unmatched: tuple[Unmatched, ...] = ()
+    closed: tuple[str, ...] = ()
+    """Folders of the patterns without permission to list them: there may be more files."""
+    left_out: int = 0
+    """The number of files that were not read, as there are too many."""
+
+
+@dataclass(frozen=True)
+class ReadableFiles(Permission):
+    """Reading files, and listing their folders, on a host."""
+
+    paths: str
+
+    def text(self) -> str:
+        """The permission in one line."""
+        return f"read {self.paths} there, and look into their folders"
+
+
+@dataclass(frozen=True)
+class ReadCertificateFiles(Query[CertificateFiles], name="host.certificate_files"):
+    """
+    The certificates in the files that `paths` match: patterns with `*`, `?` and `[…]` as a shell has them.
+
+    Of a PEM file only its certificates leave the host. A PKCS#12 file is transferred whole, and opened here; its key
+    is discarded at once.
+    """
+
+    paths: tuple[str, ...]
+
+    def permissions(self) -> tuple[Permission, ...]:
+        """Read them."""
+        return (ReadableFiles(", ".join(self.paths)),)
+
+    def text(self) -> str:
+        """The query in one line."""
+        return f"read the certificates in {', '.join(self.paths)}"
+
+
+LOOK_PEM = Remedy(
+    "On that host, see what is in the file",
+    "openssl x509 -in {{ file }} -noout -subject -issuer -dates",
+)
+LOOK_KEYSTORE = Remedy(
+    "On that host, see what is in the keystore",
+    "openssl pkcs12 -in {{ file }} -nokeys -info",
+)
+RENEW = Remedy(
+    "Find out what renews it, and renew it",
+    "certbot certificates; systemctl list-timers  # who renews {{ file }}, and when did it last?",
+)
+REPLACE_FILE = Remedy(
+    "On that host, look at the file, and write it again",
+    "ls -l {{ file }}; grep -c BEGIN {{ file }}",
+)
+LOOK_AT_FOLDER = Remedy("On that host, look for the file, and correct `paths`", "ls -la {{ folder }}")
+LOOK_AT_NEWEST = Remedy(
+    "On that host, compare the newest file with what is served",
+    "openssl x509 -in {{ newest }} -noout -dates -serial",
+)
+RELOAD = Remedy(
+    "Have the server load the newest certificate",
+    "openssl s_client -connect {{ address }} {{ client_options }} </dev/null | openssl x509 -noout -dates -serial",
+    "systemctl reload nginx  # or what else serves {{ address }}",
+)
+
+
+def _pattern(value: str) -> str:
+    if not value.startswith("/") or any(character in value for character in "\0\n\r"):
+        raise PydanticCustomError("path_not_absolute", "an absolute path, such as /etc/nginx/tls/*.pem")
+    return value
+
+
+Pattern = Annotated[str, AfterValidator(_pattern)]
+Patterns = Annotated[tuple[Pattern, ...], Field(min_length=1)]
+
+
+class TlsFiles(CertificatesLast, check="tls.files"):
+    """
+    The certificates in files are valid, last long enough, and the newest of them is what is served.
+
+    Files are in PEM, PKCS#12 or DER. Each certificate is judged with what signed it in the same file: what counts is
+    the one that ends first, and its share is one of the first one's lifetime. Keys in those files are left alone. A
+    file that may not be read makes it unknown; one without a certificate, or with a part of one, violates it.
+    """
+
+    remedies = (LOOK_PEM, LOOK_KEYSTORE, RENEW, REPLACE_FILE, LOOK_AT_FOLDER, LOOK_AT_NEWEST, RELOAD)
+    fact_names: ClassVar = {
+        "file": "the path of the file",
+        "folder": "the nearest folder that exists, where no file matches",
+        "newest": "the file with the newest certificate, where another one is served",
+        **CLIENT_FACTS,
+    }
+    former_fact_names: ClassVar = {
+        "pem": "file",
+        "keystore": "file",
+        "ending": "file",
+        "broken": "file",
+        "near": "folder",
+        "serving": "address",
+        **FORMER_CLIENT_FACTS,
+    }
+
+    target: HostTarget
+    paths: Patterns
+    """
+    The files, as absolute paths with `*`, `?` and `[…]` as a shell has them: `[/etc/letsencrypt/live/*/fullchain.pem]`.
+
+    Each must match a file at least. Of files with authorities, such as a system's, say how long they must last
+    (`remaining: 30d`): a quarter of their lifetime is years.
+    """
+    served_at: Endpoint | None = None
+    """
+    Where they are served, as host:port. The certificate that is served must be the newest of those for its names.
+
+    That it was renewed and nobody has told the server is what goes wrong most.
+    """
+    server_name: ServerName | None = None
+    """The name to ask for there (SNI); the endpoint's host by default."""
+    starttls: StartTls | None = None
+    """How TLS begins there, where it does not begin with the first byte."""
+    client_certificate: PemFile | None = None
+    """PEM file with a client certificate and its key, here and not on the host, where it asks for one."""
+    addresses: Addresses = Addresses.ALL
+    """Which addresses of the name must serve it; say `ipv4` where this machine has no IPv6."""
+    reload_within: Duration = Duration.parse("1h")
+    """How long after a file was written what is served may still be an older one."""
+
+    stale: Severity = Severity.P2
+    """How bad it is that another certificate is served than the newest; worse where that one ends too soon."""
+
+    @property
+    def worst_severity(self) -> Severity:
+        """How bad a violation can be at worst."""
+        return min(super().worst_severity, self.stale)
+
+    @property
+    def files(self) -> ReadCertificateFiles:
+        """The query about the files."""
+        return ReadCertificateFiles(self.target.name, paths=self.paths)
+
+    @property
+    def handshakes(self) -> ShakeHands | None:
+        """The query about the endpoint; None where it is not judged."""
+        if self.served_at is None:
+            return None
+        return ShakeHands(
+            self.served_at.name,
+            server_name=self.server_name,
+            starttls=self.starttls,
+            client_certificate=self.client_certificate,
+            addresses=self.addresses,
+        )
+
+    @property
+    def asked_name(self) -> str:
+        """The name that is requested there."""
+        return self.server_name or (self.served_at.host if self.served_at else "")
+
+    def queries(self) -> Iterable[Query[Any]]:
+        """The files, and the endpoint where one is given."""
+        return (self.files, self.handshakes) if self.handshakes is not None else (self.files,)

@@ -1,1 +1,0 @@
-"""What certificates say."""
