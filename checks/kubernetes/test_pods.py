@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from opscheck import Findings, Observe
+from opscheck.core.record import Finding
+from opscheck.core.remedy import Remedy
 from opscheck.core.units import format_duration
 from opscheck.core.words import counted, some_lines
 from opscheck.systems.kubernetes.containers import (
@@ -16,13 +18,12 @@ from opscheck.systems.kubernetes.containers import (
     has_restarted,
     restarts_within,
 )
-from opscheck.systems.kubernetes.label_selectors import parse_selector
 from opscheck.systems.kubernetes.owners import ROLLED_OUT, controller, is_of_job, owner_reference, reference, top_owner
-from opscheck.systems.kubernetes.pod_status import Kind, Trouble, is_ready, phase, pod_facts, trouble_of
-from opscheck.systems.kubernetes.pods import ListPods, Pod, PodsHealthy, RestartLimit
+from opscheck.systems.kubernetes.pod_status import FaultKind, PodFault, fault_of, is_ready, phase
+from opscheck.systems.kubernetes.pods import MORE_MEMORY, POD_FAILED, ListPods, Pod, PodsHealthy, RestartLimit
 from opscheck.systems.kubernetes.quantities import doubled
-from opscheck.systems.kubernetes.remedies import too_few_facts
-from opscheck.systems.kubernetes.selection import _LOOKS_THE_SAME, _most_frequent, labels_there, listed, matching
+from opscheck.systems.kubernetes.remedies import MISSING_PODS, RESTART, ROLL_BACK
+from opscheck.systems.kubernetes.selection import listed, matching, missing_facts, there_instead
 from opscheck.systems.kubernetes.target import KubernetesTarget
 from opscheck.systems.kubernetes.volumes import mounts_of
 from opscheck.systems.kubernetes.warnings import Warnings
@@ -40,19 +41,10 @@ def test_the_pods_are_well(expectation: PodsHealthy, observe: Observe, findings:
     one goes, so does the application.
     """
     selection = select_pods(expectation, listed(observe, expectation.ask(ListPods)))
-    warnings, target = Warnings(expectation, observe), expectation.target
     count_pods(expectation, selection, findings)
-    for trouble in troubles(expectation, selection, observe.now):
-        findings.add(
-            subject=subject(expectation, trouble),
-            observed=observed(trouble),
-            expected=trouble.expected,
-            since=trouble.since,
-            evidence=(*trouble.evidence, *warnings.about("Pod", trouble.pod)),
-            facts=facts(target, trouble),
-            about=about(target, trouble),
-            because=because(target, trouble),
-        )
+    warnings = Warnings(expectation, observe)
+    for fault in faults(expectation, selection, observe.now):
+        findings.report(warnings.attach(finding(expectation, fault), fault.pod))
     measure_ends(expectation, selection, observe, findings)
 
 
@@ -99,55 +91,49 @@ def seen_instead(expectation: PodsHealthy, selection: Selection) -> Iterator[str
     del left_out[""]
     if left_out:
         yield f"do not count: {', '.join(f'{count} {why}' for why, count in sorted(left_out.items()))}"
-    where = expectation.where
-    if not selection.there:
-        yield f"{where} has no pod at all; {_LOOKS_THE_SAME}"
-        return
-    yield f"{where} has {counted(len(selection.there), 'pod')}"
-    yield from labels_there(parse_selector(expectation.selector).keys, selection.there)
-    if expectation.name is not None:
-        yield f"names there: {_most_frequent(pod.name for pod in selection.there)}"
+    there = counted(len(selection.there), "pod")
+    yield from there_instead(expectation, selection.there, there if selection.there else "no pod")
 
 
-def troubles(expectation: PodsHealthy, selection: Selection, now: datetime) -> tuple[Trouble, ...]:
+def faults(expectation: PodsHealthy, selection: Selection, now: datetime) -> tuple[PodFault, ...]:
     """
     Everything that is wrong with the selected pods, in the order of their names.
 
-    From the second pod of an owner with the same trouble on, it is one: a rollout went wrong, and not fifty pods.
+    From the second pod of an owner with the same fault on, it is one: a rollout went wrong, and not fifty pods.
     """
-    found: dict[tuple[object, ...], list[Trouble]] = {}
+    found: dict[tuple[object, ...], list[PodFault]] = {}
     for pod in selection.matched:
-        trouble = (
-            trouble_of(pod, now, expectation.grace)
+        fault = (
+            fault_of(pod, now, expectation.grace)
             or _ran_out_of_memory(pod, expectation.no_oom_kill_within, now)
             or _restarts_too_often(pod, expectation.restarts, now)
         )
-        if trouble is not None:
-            found.setdefault(_alike(trouble), []).append(trouble)
+        if fault is not None:
+            found.setdefault(_alike(fault), []).append(fault)
     return tuple(as_one(tuple(group)) if len(group) > 1 else group[0] for group in found.values())
 
 
-def _alike(trouble: Trouble) -> tuple[object, ...]:
-    if trouble.kind is Kind.NODE_LOST and trouble.node:
-        return trouble.kind, trouble.node
+def _alike(fault: PodFault) -> tuple[object, ...]:
+    if fault.kind is FaultKind.NODE_LOST and fault.node:
+        return fault.kind, fault.node
     return (
-        trouble.kind,
-        trouble.pod.namespace,
-        top_owner(trouble.pod) or trouble.pod.name,
-        trouble.container and trouble.container.name,
-        trouble.out_of_memory,
+        fault.kind,
+        fault.pod.namespace,
+        top_owner(fault.pod) or fault.pod.name,
+        fault.container and fault.container.name,
+        fault.out_of_memory,
     )
 
 
-def _ran_out_of_memory(pod: Pod, within: float | None, now: datetime) -> Trouble | None:
+def _ran_out_of_memory(pod: Pod, within: float | None, now: datetime) -> PodFault | None:
     if within is None or pod.is_terminating or phase(pod) == "Succeeded":
         return None
     window = format_duration(within)
     for container in containers(pod):
         ended = container.out_of_memory
         if ended is not None and (ended.finished_at is None or (now - ended.finished_at).total_seconds() <= within):
-            return Trouble(
-                Kind.OUT_OF_MEMORY,
+            return PodFault(
+                FaultKind.OUT_OF_MEMORY,
                 pod,
                 f"container {container.name} ran out of memory: {described(ended, container, now)}",
                 f"no container out of memory in {window}",
@@ -157,7 +143,7 @@ def _ran_out_of_memory(pod: Pod, within: float | None, now: datetime) -> Trouble
     return None
 
 
-def _restarts_too_often(pod: Pod, limit: RestartLimit | None, now: datetime) -> Trouble | None:
+def _restarts_too_often(pod: Pod, limit: RestartLimit | None, now: datetime) -> PodFault | None:
     if limit is None:
         return None
     restarts = pod_restarts(pod, limit.within, now)
@@ -168,8 +154,8 @@ def _restarts_too_often(pod: Pod, limit: RestartLimit | None, now: datetime) -> 
     exact = restarts.at_least == restarts.at_most
     count = f"{restarts.at_most}" if exact else f"{restarts.at_least} to {restarts.at_most}"
     ended = worst.last_end
-    return Trouble(
-        Kind.RESTARTS,
+    return PodFault(
+        FaultKind.RESTARTS,
         pod,
         f"{count} restarts in {window}: container {worst.name}, {described_end(worst, now)}",
         f"at most {limit.at_most} restarts in {window}",
@@ -194,43 +180,42 @@ def most_restarts(selection: Selection, within: float, now: datetime) -> tuple[s
     return (name if count else "", count)
 
 
-def subject(expectation: PodsHealthy, trouble: Trouble) -> str:
-    """The pod, or what several have in common: their owner, or the node they were lost with."""
-    if trouble.alike and trouble.kind is Kind.NODE_LOST and trouble.node:
-        return f"node/{trouble.node}"
-    return expectation.subject(trouble.pod, top_owner(trouble.pod) if trouble.alike else "")
+def finding(expectation: PodsHealthy, fault: PodFault) -> Finding:
+    """A finding about the pod, or about what several have in common: their owner, or the node they were lost with."""
+    target, pod, owner = expectation.target, fault.pod, top_owner(fault.pod)
+    subject, about = expectation.subject(pod), reference(target, "pod", pod.name, pod.namespace)
+    if fault.alike and fault.kind is FaultKind.NODE_LOST and fault.node:
+        subject, about = f"node/{fault.node}", reference(target, "node", fault.node)
+    elif fault.alike:
+        subject, about = expectation.subject(pod, owner), owner_reference(target, pod)
+    return expectation.finding(
+        subject=subject,
+        observed=f"{fault.observed}; {owner}" if owner and not fault.alike else fault.observed,
+        expected=fault.expected,
+        since=fault.since,
+        evidence=fault.evidence,
+        remedies=tuple(remedies(fault)),
+        facts=fault.facts | more_memory(fault),
+        about=about,
+        because=because(target, fault),
+    )
 
 
-def observed(trouble: Trouble) -> str:
-    """What was seen, with the owner that a person would change, where that is not the subject."""
-    owner = top_owner(trouble.pod)
-    return f"{trouble.observed}; {owner}" if owner and not trouble.alike else trouble.observed
-
-
-def about(target: KubernetesTarget, trouble: Trouble) -> str:
-    """The reference of what it is about, as `subject` names it."""
-    if not trouble.alike:
-        return reference(target, "pod", trouble.pod.name, trouble.pod.namespace)
-    if trouble.kind is Kind.NODE_LOST and trouble.node:
-        return reference(target, "node", trouble.node)
-    return owner_reference(target, trouble.pod)
-
-
-def because(target: KubernetesTarget, trouble: Trouble) -> tuple[str, ...]:
+def because(target: KubernetesTarget, fault: PodFault) -> tuple[str, ...]:
     """
     References of what would explain it: the node, the claims it waits for, what made it.
 
     Of several pods only what explains each of them, for a node that is down must not hide what fails elsewhere.
     """
-    each = [tuple(_causes(target, one)) for one in trouble.alike or (trouble,)]
+    each = [tuple(_causes(target, one)) for one in fault.alike or (fault,)]
     return tuple(cause for cause in each[0] if all(cause in others for others in each))
 
 
-def _causes(target: KubernetesTarget, trouble: Trouble) -> Iterator[str]:
-    pod = trouble.pod
-    if trouble.node and _may_be_the_nodes_fault(trouble):
-        yield reference(target, "node", trouble.node)
-    if trouble.kind is Kind.UNSCHEDULED:
+def _causes(target: KubernetesTarget, fault: PodFault) -> Iterator[str]:
+    pod = fault.pod
+    if fault.node and _may_be_the_nodes_fault(fault):
+        yield reference(target, "node", fault.node)
+    if fault.kind is FaultKind.UNSCHEDULED:
         for mount in mounts_of(pod):
             yield reference(target, "persistentvolumeclaim", mount.claim, pod.namespace)
     maker = controller(pod)
@@ -238,42 +223,29 @@ def _causes(target: KubernetesTarget, trouble: Trouble) -> Iterator[str]:
     yield from dict.fromkeys(owner for owner in (job, owner_reference(target, pod)) if owner)
 
 
-def _may_be_the_nodes_fault(trouble: Trouble) -> bool:
+def _may_be_the_nodes_fault(fault: PodFault) -> bool:
     # What crashes, or asks for an image that there is not, does so on every node.
-    if trouble.kind is Kind.CANNOT_START:
-        return bool(trouble.container and trouble.container.waiting_reason in _MADE_BY_THE_NODE)
-    return trouble.kind in {Kind.NODE_LOST, Kind.STUCK, Kind.UNREADY, Kind.TOMBSTONE}
+    if fault.kind is FaultKind.CANNOT_START:
+        return bool(fault.container and fault.container.waiting_reason in _MADE_BY_THE_NODE)
+    return fault.kind in {FaultKind.NODE_LOST, FaultKind.STUCK, FaultKind.UNREADY, FaultKind.TOMBSTONE}
 
 
-def facts(target: KubernetesTarget, trouble: Trouble) -> dict[str, str]:
-    """What commands may name of this finding; by what is missing, the wrong ones leave themselves out."""
-    container = {"container": trouble.container.name} if trouble.container else {}
-    return pod_facts(target, trouble.pod) | container | dict(_remedies(trouble))
+def remedies(fault: PodFault) -> Iterator[Remedy]:
+    """What fits the fault, and what its owner allows."""
+    rolled_out = top_owner(fault.pod).startswith(ROLLED_OUT)
+    yield POD_FAILED if fault.kind is FaultKind.TOMBSTONE else fault.remedy
+    if rolled_out and fault.kind in {FaultKind.CRASH, FaultKind.CANNOT_START}:
+        yield ROLL_BACK
+    if rolled_out and fault.kind is FaultKind.UNREADY:
+        yield RESTART
+    if rolled_out and more_memory(fault):
+        yield MORE_MEMORY
 
 
-def _remedies(trouble: Trouble) -> Iterator[tuple[str, str]]:
-    pod, owner = trouble.pod.name, top_owner(trouble.pod)
-    rolled_out = owner.startswith(ROLLED_OUT)
-    match trouble.kind:
-        case Kind.CRASH | Kind.RESTARTS | Kind.OUT_OF_MEMORY:
-            yield "crashed", pod
-        case Kind.UNSCHEDULED:
-            yield "unscheduled", pod
-        case Kind.UNREADY:
-            yield "unready", pod
-        case Kind.NODE_LOST if trouble.node:
-            yield "lost_node", trouble.node
-        case Kind.STUCK:
-            yield "stuck", pod
-        case Kind.TOMBSTONE:
-            yield "tombstone", pod
-    if rolled_out and trouble.kind in {Kind.CRASH, Kind.CANNOT_START}:
-        yield "failed_rollout", owner
-    if rolled_out and trouble.kind is Kind.UNREADY:
-        yield "unready_rollout", owner
-    limit = trouble.container.memory_limit if trouble.container else None
-    if rolled_out and trouble.out_of_memory and limit and (more := doubled(limit)):
-        yield from (("out_of_memory", owner), ("doubled_memory", more))
+def more_memory(fault: PodFault) -> dict[str, str]:
+    """Twice the limit at which the container was killed, where it was and has one."""
+    limit = fault.container.memory_limit if fault.container and fault.out_of_memory else None
+    return {"doubled_memory": more} if limit and (more := doubled(limit)) else {}
 
 
 def out_of_memory_pods(selection: Selection, within: float, now: datetime) -> int:
@@ -281,15 +253,15 @@ def out_of_memory_pods(selection: Selection, within: float, now: datetime) -> in
     return sum(_ran_out_of_memory(pod, within, now) is not None for pod in selection.matched)
 
 
-def as_one(troubles: tuple[Trouble, ...]) -> Trouble:
-    """Several pods with the same trouble, told as one: the first pod's, with the others beside it."""
-    first = troubles[0]
-    each = some_lines(troubles, lambda trouble: f"{trouble.pod.name}: {trouble.observed}", _EACH)
+def as_one(faults: tuple[PodFault, ...]) -> PodFault:
+    """Several pods with the same fault, told as one: the first pod's, with the others beside it."""
+    first = faults[0]
+    each = some_lines(faults, lambda fault: f"{fault.pod.name}: {fault.observed}", _EACH)
     return replace(
         first,
-        alike=troubles,
-        observed=f"{len(troubles)} pods; the first: {first.observed}",
-        since=min((trouble.since for trouble in troubles if trouble.since), default=None),
+        alike=faults,
+        observed=f"{len(faults)} pods; the first: {first.observed}",
+        since=min((fault.since for fault in faults if fault.since), default=None),
         evidence=(*each, *first.evidence),
     )
 
@@ -316,5 +288,6 @@ def count_pods(expectation: PodsHealthy, selection: Selection, findings: Finding
             observed=counted(count, "pod"),
             expected=f"at least {least}",
             evidence=seen_instead(expectation, selection),
-            facts=too_few_facts(expectation),
+            remedies=[MISSING_PODS],
+            facts=missing_facts(expectation, "pods"),
         )

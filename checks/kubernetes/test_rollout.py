@@ -7,33 +7,51 @@ from datetime import datetime, timedelta
 from functools import cached_property
 
 from opscheck import Findings, Observe
-from opscheck.core.units import Severity
+from opscheck.core.record import Finding
+from opscheck.core.remedy import Fact, Remedy
 from opscheck.systems.kubernetes.containers import containers
 from opscheck.systems.kubernetes.objects import Condition, condition
 from opscheck.systems.kubernetes.owners import reference, top_owner
 from opscheck.systems.kubernetes.pod_status import (
-    Kind,
-    Trouble,
+    FaultKind,
+    PodFault,
+    fault_of,
     has_ended,
     is_ready,
     not_ready_since,
     pod_condition,
-    pod_facts,
-    trouble_of,
 )
 from opscheck.systems.kubernetes.pods import ListPods, Pod
-from opscheck.systems.kubernetes.remedies import place_facts, too_few_facts
-from opscheck.systems.kubernetes.rollout import Gap, Progress, RolloutComplete, gaps, progress_of, told, wanted
+from opscheck.systems.kubernetes.remedies import NODE_LOST, RESTART, ROLL_BACK
+from opscheck.systems.kubernetes.rollout import (
+    DELETE_BLOCKING,
+    FEWER_PODS,
+    MISPLACED,
+    MISSING_WORKLOADS,
+    QUOTA,
+    REFUSED,
+    REPORT,
+    RESUME,
+    STATUS,
+    UNSEEN,
+    Gap,
+    Progress,
+    RolloutComplete,
+    gaps,
+    progress_of,
+    told,
+    wanted,
+)
 from opscheck.systems.kubernetes.selection import count_matches, listed, matching
 from opscheck.systems.kubernetes.warnings import Warnings
 from opscheck.systems.kubernetes.words import message
-from opscheck.systems.kubernetes.workloads import Workload
+from opscheck.systems.kubernetes.workloads import Deployment, Workload
 
 _NAMED = 5
 _OF_NO_POD = {Gap.UNSEEN, Gap.PAUSED}
-_NEVER_CAME_UP = {Kind.CRASH, Kind.CANNOT_START}
+_NEVER_CAME_UP = {FaultKind.CRASH, FaultKind.CANNOT_START}
 _CONDITIONS = {"Available", "Progressing", "ReplicaFailure"}
-_ON_A_NODE = {Kind.UNREADY, Kind.NODE_LOST, Kind.STUCK}
+_ON_A_NODE = {FaultKind.UNREADY, FaultKind.NODE_LOST, FaultKind.STUCK}
 
 
 def test_rollouts_are_complete(expectation: RolloutComplete, observe: Observe, findings: Findings) -> None:
@@ -45,24 +63,11 @@ def test_rollouts_are_complete(expectation: RolloutComplete, observe: Observe, f
     """
     there = workloads(expectation, observe)
     chosen = selected(expectation, there)
-    count_matches(
-        expectation, there, chosen, findings, kind=expectation.called, facts=too_few_facts(expectation, "workload")
-    )
+    count_matches(expectation, there, chosen, findings, kind=expectation.called, remedy=MISSING_WORKLOADS)
     measure_availability(expectation, chosen, findings)
     warnings = Warnings(expectation, observe)
     for rollout in unfinished(expectation, chosen, listed(observe, expectation.ask(ListPods)), observe.now):
-        progress = rollout.progress
-        findings.add(
-            subject=expectation.subject(progress.workload),
-            observed=observed(rollout),
-            expected=expected(rollout),
-            severity=severity(expectation, rollout),
-            since=rollout.overdue.since,
-            evidence=(*evidence(rollout), *warnings.about(progress.title, progress.workload)),
-            facts=facts(expectation, rollout),
-            about=about(expectation, progress),
-            because=because(expectation, rollout),
-        )
+        findings.report(warnings.attach(finding(expectation, rollout), rollout.progress.workload))
 
 
 class Owned:
@@ -107,14 +112,18 @@ class Standing:
     def _is_short(self, pod: Pod) -> bool:
         if pod.is_terminating:
             # Another pod of a deployment takes over at once; a stateful set and a daemon set wait.
-            return self.progress.kind != "deployment" and pod.deletion_due is not None and pod.deletion_due < self.now
+            return (
+                not isinstance(self.progress.workload, Deployment)
+                and pod.deletion_due is not None
+                and pod.deletion_due < self.now
+            )
         return not has_ended(pod) and not is_ready(pod)
 
     @cached_property
-    def troubles(self) -> tuple[Trouble, ...]:
+    def faults(self) -> tuple[PodFault, ...]:
         """What is wrong with them, without any grace, for that something is wrong is known; else with the others."""
-        found = [trouble_of(pod, self.now, 0) for pod in self.unready or self.pods]
-        return tuple(trouble for trouble in found if trouble is not None)
+        found = [fault_of(pod, self.now, 0) for pod in self.unready or self.pods]
+        return tuple(fault for fault in found if fault is not None)
 
     def overdue(self, *, allow_paused: bool) -> "Overdue | None":
         """What the workload has lacked for longer than its grace; None while it is done, or on its way."""
@@ -162,8 +171,8 @@ class Standing:
             if since is not None and self.now - since > self.grace:
                 yield since
             # One that crashes in a loop may be ready in between, and so is never unready for long.
-            elif (trouble := trouble_of(pod, self.now, self.grace.total_seconds())) is not None:
-                yield trouble.since or since or self.now
+            elif (fault := fault_of(pod, self.now, self.grace.total_seconds())) is not None:
+                yield fault.since or since or self.now
 
     def _became_ready(self) -> Iterator[datetime]:
         for pod in self.pods:
@@ -192,7 +201,7 @@ class Standing:
         A daemon set calls its pod on a lost node misplaced: it tolerates that the node is unreachable, but not the
         taint that keeps new pods away from there.
         """
-        faults = {trouble.pod.name: trouble.kind for trouble in self.troubles}
+        faults = {fault.pod.name: fault.kind for fault in self.faults}
         lacking = self.progress.misplaced if gap is Gap.MISPLACED else self.progress.missing
         if not self.unready or len(self.unready) < lacking:
             return frozenset()
@@ -209,10 +218,10 @@ class Overdue:
     since: datetime | None
 
 
-def _is_lost(pod: Pod, faults: dict[str, Kind], owned: Owned) -> bool:
+def _is_lost(pod: Pod, faults: dict[str, FaultKind], owned: Owned) -> bool:
     if not pod.node:
         return False
-    lost = faults.get(pod.name) is Kind.NODE_LOST or _was_marked_unready(pod)
+    lost = faults.get(pod.name) is FaultKind.NODE_LOST or _was_marked_unready(pod)
     return lost or owned.nothing_is_ready_on(pod.node)
 
 
@@ -247,15 +256,15 @@ class Rollout:
         return self.standing.progress
 
     @property
-    def faults(self) -> tuple[Trouble, ...]:
+    def faults(self) -> tuple[PodFault, ...]:
         """What is wrong with its pods, what most of them suffer from first; none where that is not why."""
         if self.overdue.gap in _OF_NO_POD:
             return ()
-        alike = [_alike(trouble) for trouble in self.standing.troubles]
+        alike = [_alike(fault) for fault in self.standing.faults]
         # Stateful sets wait for the first pod that is not ready, whatever the others suffer from.
         if self.progress.in_order:
-            return tuple(sorted(self.standing.troubles, key=lambda trouble: _ordinal(trouble.pod)))
-        return tuple(sorted(self.standing.troubles, key=lambda trouble: -alike.count(_alike(trouble))))
+            return tuple(sorted(self.standing.faults, key=lambda fault: _ordinal(fault.pod)))
+        return tuple(sorted(self.standing.faults, key=lambda fault: -alike.count(_alike(fault))))
 
     @property
     def nodes(self) -> tuple[str, ...]:
@@ -293,21 +302,21 @@ def least_available(workloads: Iterable[Workload]) -> Progress | None:
     return min(wanting, key=lambda found: (found.available / found.wanted, found.name), default=None)
 
 
-def severity(expectation: RolloutComplete, rollout: Rollout) -> Severity:
-    """How bad it is: milder while enough pods serve."""
-    return expectation.serving_severity if rollout.progress.serves else expectation.ungraded_severity
-
-
-def observed(rollout: Rollout) -> str:
-    """What is there, which pod says why, and what a person would change: kinds may share a name."""
-    progress = rollout.progress
+def finding(expectation: RolloutComplete, rollout: Rollout) -> Finding:
+    """What the workload lacks, which pod says why, and what a person would change: kinds may share a name."""
+    progress, gap = rollout.progress, rollout.overdue.gap
     why = (*_refusal(rollout), *_worst_pod(rollout.faults))
-    return "; ".join((told(progress, rollout.overdue.gap), *why, progress.name))
-
-
-def expected(rollout: Rollout) -> str:
-    """What should be there."""
-    return wanted(rollout.progress, rollout.overdue.gap)
+    return expectation.finding_on(
+        progress.workload,
+        observed="; ".join((told(progress, gap), *why, progress.name)),
+        expected=wanted(progress, gap),
+        severity=expectation.serving_severity if progress.serves else expectation.ungraded_severity,
+        since=rollout.overdue.since,
+        evidence=evidence(rollout),
+        remedies=tuple(dict.fromkeys(remedies(rollout))),
+        facts=facts(rollout),
+        because=(reference(expectation.target, "node", name) for name in rollout.nodes),
+    )
 
 
 def _refusal(rollout: Rollout) -> Iterator[str]:
@@ -320,17 +329,17 @@ def _refused(rollout: Rollout) -> str:
     return message(failure.message or failure.reason) if failure and failure.status == "True" else ""
 
 
-def _worst_pod(faults: tuple[Trouble, ...]) -> Iterator[str]:
+def _worst_pod(faults: tuple[PodFault, ...]) -> Iterator[str]:
     if not faults:
         return
     first = faults[0]
-    alike = sum(_alike(trouble) == _alike(first) for trouble in faults) - 1
+    alike = sum(_alike(fault) == _alike(first) for fault in faults) - 1
     others = f" (and {alike} more like it)" if alike else ""
     yield f"pod {first.pod.name}{others}: {first.observed}"
 
 
-def _alike(trouble: Trouble) -> tuple[object, ...]:
-    return trouble.kind, trouble.container and trouble.container.name
+def _alike(fault: PodFault) -> tuple[object, ...]:
+    return fault.kind, fault.container and fault.container.name
 
 
 def _ordinal(pod: Pod) -> tuple[int, str]:
@@ -348,7 +357,7 @@ def evidence(rollout: Rollout) -> Iterator[str]:
         yield f"OrderedReady: the other pods wait for {_blocking(rollout)}"
     if faults:
         yield from faults[0].evidence
-        yield from (f"pod {trouble.pod.name}: {trouble.observed}" for trouble in faults[1:_NAMED])
+        yield from (f"pod {fault.pod.name}: {fault.observed}" for fault in faults[1:_NAMED])
         if len(faults) > _NAMED:
             yield f"and {len(faults) - _NAMED} more pods"
     elif rollout.overdue.gap is Gap.UNAVAILABLE:
@@ -363,80 +372,45 @@ def _blocking(rollout: Rollout) -> str:
     return faults[0].pod.name if progress.in_order and faults and waits else ""
 
 
-def about(expectation: RolloutComplete, progress: Progress) -> str:
-    """The workload, as other findings name it."""
-    return reference(expectation.target, progress.kind, progress.workload.name, progress.workload.namespace)
+def facts(rollout: Rollout) -> dict[str, Fact]:
+    """The values that its commands name."""
+    of_pod = rollout.faults[0].facts if rollout.faults else {}
+    node = {"node": rollout.nodes[0]} if rollout.nodes else {}
+    return {**of_pod, **node, "owner": rollout.progress.name, "fitting": len(rollout.standing.pods)}
 
 
-def because(expectation: RolloutComplete, rollout: Rollout) -> tuple[str, ...]:
-    """The nodes that explain every pod that is missing, as other findings name them."""
-    return tuple(reference(expectation.target, "node", name) for name in rollout.nodes)
-
-
-def facts(expectation: RolloutComplete, rollout: Rollout) -> dict[str, str]:
-    """What commands may name of this finding; by what is missing, the wrong ones leave themselves out."""
-    target, progress = expectation.target, rollout.progress
-    known = place_facts(target, progress.workload.namespace)
+def remedies(rollout: Rollout) -> Iterator[Remedy]:
+    """What fits the state of the workload, and of the pod that says why."""
+    yield REPORT if rollout.progress.on_delete else STATUS
     if rollout.faults:
-        known |= pod_facts(target, rollout.faults[0].pod) | dict(_of_pod(rollout.faults[0]))
-    return known | dict(_of_workload(rollout))
-
-
-def _of_pod(fault: Trouble) -> Iterator[tuple[str, str]]:
-    if fault.container:
-        yield "container", fault.container.name
-    match fault.kind:
-        case Kind.CRASH:
-            yield "crashed", fault.pod.name
-        case Kind.UNREADY:
-            yield "unready", fault.pod.name
-        case Kind.UNSCHEDULED:
-            yield "unscheduled", fault.pod.name
-        case Kind.STUCK:
-            yield "stuck", fault.pod.name
-        case Kind.NODE_LOST if fault.node:
-            yield "lost_node", fault.node
-
-
-def _of_workload(rollout: Rollout) -> Iterator[tuple[str, str]]:
-    progress, gap = rollout.progress, rollout.overdue.gap
-    yield "workload", progress.name
-    if not progress.on_delete:
-        yield "rolling", progress.name
-    match gap:
+        yield rollout.faults[0].remedy
+    match rollout.overdue.gap:
         case Gap.UNSEEN:
-            yield "unseen", progress.name
+            yield UNSEEN
         case Gap.PAUSED:
-            yield "paused", progress.name
+            yield RESUME
         case Gap.MISPLACED:
-            yield from (("misplaced", progress.name), *(("lost_node", name) for name in rollout.nodes[:1]))
+            yield MISPLACED
+            yield from (NODE_LOST for _ in rollout.nodes[:1])
         case _:
             yield from _of_shortage(rollout)
 
 
-def _of_shortage(rollout: Rollout) -> Iterator[tuple[str, str]]:
-    progress, gap, faults = rollout.progress, rollout.overdue.gap, rollout.faults
-    kind = faults[0].kind if faults else None
+def _of_shortage(rollout: Rollout) -> Iterator[Remedy]:
+    gap, kind = rollout.overdue.gap, rollout.faults[0].kind if rollout.faults else None
     if refused := _refused(rollout):
-        yield from _of_refusal(rollout, refused)
+        over_quota = "exceeded quota" in refused
+        yield QUOTA if over_quota else REFUSED
+        if over_quota and rollout.standing.pods:
+            yield FEWER_PODS
     elif rollout.nodes:
-        yield "lost_node", rollout.nodes[0]
+        yield NODE_LOST
     elif gap in {Gap.FAILED, Gap.OUTDATED, Gap.LEFT_OVER} or kind in _NEVER_CAME_UP:
-        yield "failed_rollout", progress.name
-    elif kind is Kind.UNREADY:
-        yield "unready_rollout", progress.name
-    if gap is Gap.OUTDATED and kind in {Kind.CRASH, Kind.CANNOT_START, Kind.UNREADY} and (pod := _blocking(rollout)):
-        # What is broken is not replaced by what mends it: kubernetes/kubernetes#67250.
-        yield "blocking", pod
-
-
-def _of_refusal(rollout: Rollout, said: str) -> Iterator[tuple[str, str]]:
-    if "exceeded quota" in said:
-        yield "over_quota", rollout.progress.name
-        if fitting := len(rollout.standing.pods):
-            yield "fitting", str(fitting)
-    else:
-        yield "refused", rollout.progress.name
+        yield ROLL_BACK
+    elif kind is FaultKind.UNREADY:
+        yield RESTART
+    if gap is Gap.OUTDATED and kind in {*_NEVER_CAME_UP, FaultKind.UNREADY} and _blocking(rollout):
+        yield DELETE_BLOCKING  # what is broken is not replaced by what fixes it: kubernetes/kubernetes#67250
 
 
 def workloads(expectation: RolloutComplete, observe: Observe) -> tuple[Workload, ...]:

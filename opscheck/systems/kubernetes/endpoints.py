@@ -8,7 +8,7 @@ from datetime import datetime
 from opscheck.core.words import counted, some_lines
 from opscheck.systems.kubernetes.containers import containers, crashes_in_a_loop
 from opscheck.systems.kubernetes.owners import owner_reference, reference
-from opscheck.systems.kubernetes.pod_status import has_ended, is_ready, pod_condition, trouble_of
+from opscheck.systems.kubernetes.pod_status import fault_of, has_ended, is_ready, pod_condition
 from opscheck.systems.kubernetes.pods import Pod
 from opscheck.systems.kubernetes.scope import OfKind
 from opscheck.systems.kubernetes.selection import labels_there
@@ -294,7 +294,7 @@ def _why_unready(behind: Behind, unready: tuple[Pod, ...], now: datetime) -> Ite
 
 
 def _trouble_in_a_line(pod: Pod, now: datetime) -> str:
-    trouble = trouble_of(pod, now, 0)
+    trouble = fault_of(pod, now, 0)
     return f"{pod.name}: {trouble.observed if trouble else 'not ready'}"
 
 

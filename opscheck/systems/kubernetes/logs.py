@@ -14,7 +14,7 @@ from opscheck.core.expectation import Remediation
 from opscheck.core.query import Permission, Query
 from opscheck.core.units import ByteSize, Count, Graded
 from opscheck.systems.kubernetes.lists import KubernetesRule
-from opscheck.systems.kubernetes.remedies import POD_FACTS, kubectl
+from opscheck.systems.kubernetes.remedies import PLACE_FACTS, POD_FACTS, kubectl
 from opscheck.systems.kubernetes.scope import InNamespaces, Window
 
 
@@ -117,14 +117,18 @@ class LogLines(InNamespaces, check="kubernetes.logs"):
     """Few lines of the selected pods' logs match the pattern."""
 
     reads_events = False
-    fact_names = POD_FACTS | {
-        "since": "the window, as kubectl reads it",
-        "logged_selector": "the selector",
-        "logged_by": "the pod with the most matching lines",
-        "exact_pattern": "the pattern, where capitals matter",
-        "caseless_pattern": "the pattern, where they do not",
-        "rollout": "that pod's owner, where it is one that rolls out",
-    }
+    fact_names = (
+        PLACE_FACTS
+        | POD_FACTS
+        | {
+            "since": "the window, as kubectl reads it",
+            "logged_selector": "the selector",
+            "logged_by": "the pod with the most matching lines",
+            "exact_pattern": "the pattern, where capitals matter",
+            "caseless_pattern": "the pattern, where they do not",
+            "rollout": "that pod's owner, where it is one that rolls out",
+        }
+    )
     default_remediation = Remediation(
         summary="Read the lines around the most frequent message, and mend what it names",
         commands=kubectl(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
+from opscheck.core.remedy import Remedy
 from opscheck.systems.kubernetes.containers import (
     OUT_OF_MEMORY,
     Reported,
@@ -18,8 +19,14 @@ from opscheck.systems.kubernetes.objects import Condition
 from opscheck.systems.kubernetes.objects import condition as find_condition
 from opscheck.systems.kubernetes.owners import is_of_job, top_owner
 from opscheck.systems.kubernetes.pods import Pod
-from opscheck.systems.kubernetes.remedies import place_facts
-from opscheck.systems.kubernetes.target import KubernetesTarget
+from opscheck.systems.kubernetes.remedies import (
+    NODE_LOST,
+    POD_CRASHED,
+    POD_REPORT,
+    POD_STUCK,
+    POD_UNREADY,
+    POD_UNSCHEDULED,
+)
 from opscheck.systems.kubernetes.words import lasting, longer_than, message, messages, span
 
 TOMBSTONE_COUNTS_FOR = timedelta(hours=1)
@@ -30,8 +37,8 @@ WAITING_COUNTS_AFTER = timedelta(hours=1)
 _SHUT_DOWN = {"Terminated", "Shutdown", "NodeShutdown"}
 
 
-class Kind(Enum):
-    """What sort of trouble; each has its own remedy."""
+class FaultKind(Enum):
+    """The kind of a fault; each has its own remedy."""
 
     CRASH = auto()
     CANNOT_START = auto()
@@ -44,42 +51,67 @@ class Kind(Enum):
     OUT_OF_MEMORY = auto()
 
 
+_REMEDIES = {
+    FaultKind.CRASH: POD_CRASHED,
+    FaultKind.RESTARTS: POD_CRASHED,
+    FaultKind.OUT_OF_MEMORY: POD_CRASHED,
+    FaultKind.UNSCHEDULED: POD_UNSCHEDULED,
+    FaultKind.UNREADY: POD_UNREADY,
+    FaultKind.NODE_LOST: NODE_LOST,
+    FaultKind.STUCK: POD_STUCK,
+}
+
+
 @dataclass(frozen=True)
-class Trouble:
+class PodFault:
     """What is wrong with one pod."""
 
-    kind: Kind
+    kind: FaultKind
     pod: Pod
     observed: str
     expected: str
     since: datetime | None = None
     container: Reported | None = None
     evidence: tuple[str, ...] = ()
-    alike: tuple["Trouble", ...] = ()
-    """Where it stands for several pods with the same trouble: that of each of them, its own first."""
+    alike: tuple["PodFault", ...] = ()
+    """Where it stands for several pods with the same fault: that of each of them, its own first."""
 
     @property
     def out_of_memory(self) -> bool:
         """True when the container was killed at its memory limit."""
         ended = self.container and self.container.last_end
-        return self.kind is Kind.OUT_OF_MEMORY or bool(ended and ended.reason == OUT_OF_MEMORY)
+        return self.kind is FaultKind.OUT_OF_MEMORY or bool(ended and ended.reason == OUT_OF_MEMORY)
 
     @property
     def node(self) -> str:
         """The node its pod is on."""
         return self.pod.node
 
+    @property
+    def remedy(self) -> Remedy:
+        """What fits it, whatever controls the pod."""
+        if self.kind is FaultKind.NODE_LOST and not self.node:
+            return POD_REPORT
+        return _REMEDIES.get(self.kind, POD_REPORT)
 
-def trouble_of(pod: Pod, now: datetime, grace: float) -> Trouble | None:
+    @property
+    def facts(self) -> dict[str, str]:
+        """The values that commands about it name."""
+        pod, container = self.pod, self.container.name if self.container else ""
+        known = {"pod": pod.name, "container": container, "owner": top_owner(pod), "node": pod.node}
+        return {"namespace": pod.namespace} | {name: value for name, value in known.items() if value}
+
+
+def fault_of(pod: Pod, now: datetime, grace: float) -> PodFault | None:
     """
     What is wrong with `pod`, None when it is well, is done, or is still within its `grace` seconds.
 
     Restarts are apart: how many are too many is a limit of its own.
     """
-    return next(_troubles(pod, now, grace), None)
+    return next(_faults(pod, now, grace), None)
 
 
-def _troubles(pod: Pod, now: datetime, grace: float) -> Iterator[Trouble]:
+def _faults(pod: Pod, now: datetime, grace: float) -> Iterator[PodFault]:
     if pod.is_terminating:
         # A pod that goes is allowed to be anything but there for ever.
         yield from _stuck(pod, now, grace)
@@ -123,7 +155,7 @@ def _started(pod: Pod) -> datetime | None:
     return (pod.status and pod.status.start_time) or pod.created
 
 
-def _stuck(pod: Pod, now: datetime, grace: float) -> Iterator[Trouble]:
+def _stuck(pod: Pod, now: datetime, grace: float) -> Iterator[PodFault]:
     # deletionTimestamp is when the grace period ends, not when somebody deleted the pod.
     deadline = pod.deletion_due
     if deadline is None or not longer_than(grace, deadline, now):
@@ -133,8 +165,8 @@ def _stuck(pod: Pod, now: datetime, grace: float) -> Iterator[Trouble]:
     lost = _node_is_lost(pod)
     if lost:
         evidence.append(f"its node {pod.node} does not report, so nobody can confirm that it stopped")
-    yield Trouble(
-        Kind.NODE_LOST if lost else Kind.STUCK,
+    yield PodFault(
+        FaultKind.NODE_LOST if lost else FaultKind.STUCK,
         pod,
         f"still there {span(deadline, now)} after its deletion was due",
         "gone once it is deleted",
@@ -152,7 +184,7 @@ def _disrupted(pod: Pod) -> list[str]:
     return [f"{target.reason or 'DisruptionTarget'}: {said}"] if said else []
 
 
-def _failed(pod: Pod, now: datetime) -> Iterator[Trouble]:
+def _failed(pod: Pod, now: datetime) -> Iterator[PodFault]:
     # The pods of a job fail one after the other until one succeeds: whether that is bad is the job's to say.
     if is_of_job(pod):
         return
@@ -161,8 +193,8 @@ def _failed(pod: Pod, now: datetime) -> Iterator[Trouble]:
         return
     ended = next((container for container in containers(pod) if _ended_badly(container)), None)
     told = f": container {ended.name}, {described_end(ended, now)}" if ended else ""
-    yield Trouble(
-        Kind.TOMBSTONE,
+    yield PodFault(
+        FaultKind.TOMBSTONE,
         pod,
         f"{reason}{told}",
         "running and ready, or complete",
@@ -200,12 +232,12 @@ def _is_forsaken(pod: Pod) -> bool:
     return together is not None and together.status == "True" and all(report.ready for report in reports)
 
 
-def _lost(pod: Pod, now: datetime, grace: float) -> Iterator[Trouble]:
+def _lost(pod: Pod, now: datetime, grace: float) -> Iterator[PodFault]:
     ready = pod_condition(pod, "Ready")
     since = (ready and ready.last_transition_time) or _started(pod)
     if longer_than(grace, since, now):
-        yield Trouble(
-            Kind.NODE_LOST,
+        yield PodFault(
+            FaultKind.NODE_LOST,
             pod,
             f"{'unknown' if phase(pod) == 'Unknown' else 'not ready'}{lasting(since, now)}: "
             f"its node {pod.node} does not report",
@@ -221,7 +253,7 @@ def _is_unscheduled(pod: Pod) -> bool:
     return phase(pod) == "Pending" and not pod.node
 
 
-def _unscheduled(pod: Pod, now: datetime, grace: float) -> Iterator[Trouble]:
+def _unscheduled(pod: Pod, now: datetime, grace: float) -> Iterator[PodFault]:
     scheduled = pod_condition(pod, "PodScheduled")
     if scheduled is not None and scheduled.reason == "SchedulingGated":
         return  # somebody holds it back on purpose, such as a queue
@@ -229,8 +261,8 @@ def _unscheduled(pod: Pod, now: datetime, grace: float) -> Iterator[Trouble]:
     if longer_than(grace, since, now):
         said = message(scheduled.message) if scheduled else "no scheduler has looked at it"
         reason = (scheduled and scheduled.reason) or "Pending"
-        yield Trouble(
-            Kind.UNSCHEDULED,
+        yield PodFault(
+            FaultKind.UNSCHEDULED,
             pod,
             f"on no node{lasting(since, now)} ({reason})",
             "scheduled on a node",
@@ -239,15 +271,15 @@ def _unscheduled(pod: Pod, now: datetime, grace: float) -> Iterator[Trouble]:
         )
 
 
-def _in_container(container: Reported, pod: Pod, now: datetime, grace: float) -> Iterator[Trouble]:
+def _in_container(container: Reported, pod: Pod, now: datetime, grace: float) -> Iterator[PodFault]:
     if crashes_in_a_loop(container, now):
         yield from _crashes(container, pod, now, grace)
     elif cannot_start(container.waiting_reason):
         since = not_ready_since(pod)
         if longer_than(grace, since, now):
             waiting = container.state.waiting
-            yield Trouble(
-                Kind.CANNOT_START,
+            yield PodFault(
+                FaultKind.CANNOT_START,
                 pod,
                 f"container {container.name} cannot start{lasting(since, now)}: {container.waiting_reason}",
                 "running and ready",
@@ -257,14 +289,14 @@ def _in_container(container: Reported, pod: Pod, now: datetime, grace: float) ->
             )
 
 
-def _crashes(container: Reported, pod: Pod, now: datetime, grace: float) -> Iterator[Trouble]:
+def _crashes(container: Reported, pod: Pod, now: datetime, grace: float) -> Iterator[PodFault]:
     # While a pod starts, its containers may crash until what they wait for is there.
     if not longer_than(grace, _started(pod), now):
         return
     ended = container.last_end
     waiting = container.state.waiting
-    yield Trouble(
-        Kind.CRASH,
+    yield PodFault(
+        FaultKind.CRASH,
         pod,
         f"container {container.name} crashes in a loop: {described_end(container, now)}, {container.restarts} restarts",
         "running and ready",
@@ -282,7 +314,7 @@ def not_ready_since(pod: Pod) -> datetime | None:
     return _started(pod)
 
 
-def _unready(pod: Pod, now: datetime, grace: float) -> Iterator[Trouble]:
+def _unready(pod: Pod, now: datetime, grace: float) -> Iterator[PodFault]:
     if is_ready(pod):
         return
     since = not_ready_since(pod)
@@ -292,8 +324,8 @@ def _unready(pod: Pod, now: datetime, grace: float) -> Iterator[Trouble]:
     behind = next((container for container in containers(pod) if _holds_up(container)), None)
     told = [f"container {behind.name} {_how(behind)}"] if behind else []
     told += [message(ready.message)] if ready and ready.reason == "ReadinessGatesNotReady" else []
-    yield Trouble(
-        Kind.UNREADY,
+    yield PodFault(
+        FaultKind.UNREADY,
         pod,
         f"not ready{lasting(since, now)}" + (f": {'; '.join(told)}" if told else ""),
         "running and ready",
@@ -303,14 +335,14 @@ def _unready(pod: Pod, now: datetime, grace: float) -> Iterator[Trouble]:
     )
 
 
-def _waiting_for_ever(pod: Pod, now: datetime, grace: float) -> Iterator[Trouble]:
+def _waiting_for_ever(pod: Pod, now: datetime, grace: float) -> Iterator[PodFault]:
     # A pod of a job works and need not serve; how long it may take is the job's to say. One that waits does not work.
     since, all_of_it = not_ready_since(pod), tuple(containers(pod))
     waits = next((one for one in all_of_it if one.waiting_reason and not one.last_end), None)
     works = any(one.state.running for one in all_of_it)
     if waits is not None and not works and longer_than(max(grace, WAITING_COUNTS_AFTER.total_seconds()), since, now):
-        yield Trouble(
-            Kind.UNREADY,
+        yield PodFault(
+            FaultKind.UNREADY,
             pod,
             f"container {waits.name} waits{lasting(since, now)} ({waits.waiting_reason})",
             "running",
@@ -335,9 +367,3 @@ def _how(container: Reported) -> str:
     if container.init:
         return "is an init container that still runs"
     return "runs, but its startup probe fails" if container.status.started is False else "runs, but is not ready"
-
-
-def pod_facts(target: KubernetesTarget, pod: Pod) -> dict[str, str]:
-    """What every command about a pod may name."""
-    known = {"pod": pod.name, "owner": top_owner(pod), "node": pod.node}
-    return place_facts(target, pod.namespace) | {name: value for name, value in known.items() if value}

@@ -7,12 +7,26 @@ from typing import Any, ClassVar, final
 import msgspec
 from pydantic import BaseModel, ConfigDict
 
-from opscheck.core.expectation import Remediation
 from opscheck.core.query import Query, Timestamp
 from opscheck.core.units import Count, Duration, PositiveCount
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Part, Quantities
-from opscheck.systems.kubernetes.remedies import POD_FACTS, kubectl
+from opscheck.systems.kubernetes.remedies import (
+    FORMER_NAMESPACE,
+    MISSING_FACTS,
+    MISSING_PODS,
+    NAMESPACE_FACT,
+    NODE_LOST,
+    POD_CRASHED,
+    POD_FACTS,
+    POD_REPORT,
+    POD_STUCK,
+    POD_UNREADY,
+    POD_UNSCHEDULED,
+    RESTART,
+    ROLL_BACK,
+    kubectl_remedy,
+)
 from opscheck.systems.kubernetes.scope import OfKind, Window
 
 
@@ -159,6 +173,17 @@ class ListPods(ListObjects[Pod], name="kubernetes.pods", resource="pods"):
     """Every pod there."""
 
 
+MORE_MEMORY = kubectl_remedy(
+    "Raise the memory limit, or find out what takes the memory",
+    "set resources {{ owner }} -c {{ container }} --limits=memory={{ doubled_memory }}",
+)
+POD_FAILED = kubectl_remedy(
+    "See why the pod failed, then delete it",
+    "describe pod {{ pod }}",
+    "delete pod {{ pod }}  # it holds no work any more",
+)
+
+
 class RestartLimit(BaseModel):
     """How often the containers of one pod may restart."""
 
@@ -174,37 +199,33 @@ class PodsHealthy(OfKind, check="kubernetes.pods"):
     """Every selected pod runs and is ready, or is complete by design, and there are enough of them."""
 
     explains_others: ClassVar[bool] = True
-    # A command that names a fact is left out of findings without it, so each kind of trouble has facts of its own.
-    fact_names = POD_FACTS | {
-        "crashed": "the pod, when a container of it crashed",
-        "failed_rollout": "the owner, when its pods crash or cannot start",
-        "out_of_memory": "the owner, when a container was killed for memory",
-        "doubled_memory": "twice that limit",
-        "unready": "the pod, when it runs and is not ready",
-        "unready_rollout": "its owner",
-        "unscheduled": "the pod, when no node takes it",
-        "lost_node": "the node, when it does not report any more",
-        "stuck": "the pod, when it should be gone by now",
-        "tombstone": "the pod, when it failed or was evicted",
-        "missing": "the selector, when it matches too few pods",
-    }
-    default_remediation = Remediation(
-        summary="See what the pod reports, then roll back, give it what it lacks, or restart it",
-        commands=kubectl(
-            "describe pod {{ pod }}",
-            "logs {{ crashed }} -c {{ container }} --previous --tail=100",
-            "logs {{ unready }} --all-containers --tail=100",
-            "rollout history {{ failed_rollout }}",
-            "rollout undo {{ failed_rollout }}  # if it began with the last rollout",
-            "set resources {{ out_of_memory }} -c {{ container }} --limits=memory={{ doubled_memory }}",
-            "rollout restart {{ unready_rollout }}",
-            "describe nodes | grep -A 8 'Allocated resources'  # is there room for {{ unscheduled }}?",
-            "describe node {{ lost_node }}",
-            "get pod {{ stuck }} -o jsonpath='{.metadata.finalizers}'",
-            "delete pod {{ tombstone }}  # it holds no work any more",
-            "get deployments,statefulsets,daemonsets,pods --show-labels  # what should match {{ missing }}?",
-        ),
+    remedies: ClassVar = (
+        POD_REPORT,
+        POD_CRASHED,
+        MORE_MEMORY,
+        ROLL_BACK,
+        POD_UNREADY,
+        RESTART,
+        POD_UNSCHEDULED,
+        NODE_LOST,
+        POD_STUCK,
+        POD_FAILED,
+        MISSING_PODS,
     )
+    fact_names = (
+        NAMESPACE_FACT | POD_FACTS | MISSING_FACTS | {"doubled_memory": "twice the memory limit of the container"}
+    )
+    former_fact_names = FORMER_NAMESPACE | {
+        "crashed": "pod",
+        "failed_rollout": "owner",
+        "out_of_memory": "owner",
+        "unready": "pod",
+        "unready_rollout": "owner",
+        "unscheduled": "pod",
+        "lost_node": "node",
+        "stuck": "pod",
+        "tombstone": "pod",
+    }
 
     min_matches: PositiveCount = 1
     """How many pods must be there at least. Pods that end, failed or completed, and pods of jobs do not count."""

@@ -48,7 +48,7 @@ PLACE_FACTS = {
     "context": "the kubeconfig context, where the policy pins one",
     "current_namespace": "the namespace, where the policy pins no context",
 }
-POD_FACTS = PLACE_FACTS | {
+POD_FACTS = {
     "pod": "the pod's name",
     "container": "the container that is to blame",
     "owner": "what controls the pod, such as deployment/api",
@@ -79,3 +79,38 @@ CONTAINER_FACTS = PLACE_FACTS | {
     "missing": "the selector, when it matches too few pods",
 }
 WHAT_IS_THERE = "get deployments,statefulsets,daemonsets,pods --show-labels  # what should match {{ missing }}?"
+
+MISSING_PODS = missing_remedy("deployments,statefulsets,daemonsets,pods")
+
+POD_REPORT = kubectl_remedy("See what the pod reports, and fix that", "describe pod {{ pod }}")
+POD_CRASHED = kubectl_remedy(
+    "See how the container ended, and fix the cause",
+    "describe pod {{ pod }}",
+    "logs {{ pod }} -c {{ container }} --previous --tail=100",
+)
+POD_UNREADY = kubectl_remedy(
+    "See what keeps the pod from being ready",
+    "describe pod {{ pod }}",
+    "logs {{ pod }} --all-containers --tail=100",
+)
+POD_UNSCHEDULED = kubectl_remedy(
+    "Make room on a node, or let the pod run on other nodes",
+    "describe pod {{ pod }}",
+    "describe nodes | grep -A 8 'Allocated resources'  # is there room for {{ pod }}?",
+)
+NODE_LOST = kubectl_remedy(
+    "See why the node does not report",
+    "describe pod {{ pod }}",
+    "describe node {{ node }}",
+)
+POD_STUCK = kubectl_remedy(
+    "See what keeps the pod from being deleted",
+    "describe pod {{ pod }}",
+    "get pod {{ pod }} -o jsonpath='{.metadata.finalizers}'",
+)
+ROLL_BACK = kubectl_remedy(
+    "Roll back, if the rollout is the cause",
+    "rollout history {{ owner }}",
+    "rollout undo {{ owner }}  # if it began with the last rollout",
+)
+RESTART = kubectl_remedy("Restart the workload", "rollout restart {{ owner }}")

@@ -9,13 +9,27 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from opscheck.core.expectation import Remediation
 from opscheck.core.query import Query
 from opscheck.core.units import Duration, Severity
 from opscheck.core.words import counted
 from opscheck.systems.kubernetes.objects import Condition, condition
 from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.remedies import POD_FACTS, kubectl
+from opscheck.systems.kubernetes.remedies import (
+    FORMER_NAMESPACE,
+    MISSING_FACTS,
+    NAMESPACE_FACT,
+    NODE_LOST,
+    POD_CRASHED,
+    POD_FACTS,
+    POD_REPORT,
+    POD_STUCK,
+    POD_UNREADY,
+    POD_UNSCHEDULED,
+    RESTART,
+    ROLL_BACK,
+    kubectl_remedy,
+    missing_remedy,
+)
 from opscheck.systems.kubernetes.scope import OfKind
 from opscheck.systems.kubernetes.workloads import (
     DaemonSet,
@@ -37,54 +51,82 @@ Kinds = Annotated[tuple[Kind, ...], Field(min_length=1), AfterValidator(lambda k
 EVERY_KIND: tuple[Kind, ...] = ("deployments", "statefulsets", "daemonsets")
 
 
+STATUS = kubectl_remedy(
+    "See how far the rollout is", "rollout status {{ owner }} --watch=false", "describe {{ owner }}"
+)
+REPORT = kubectl_remedy("See what the workload reports", "describe {{ owner }}")
+DELETE_BLOCKING = kubectl_remedy(
+    "Delete the pod that the others wait for, once the workload is rolled back",
+    "delete pod {{ pod }}  # after the undo: what is broken and not ready is not replaced by itself",
+)
+RESUME = kubectl_remedy("Resume the rollout", "rollout resume {{ owner }}")
+QUOTA = kubectl_remedy("Make room in the quota, or raise it", "describe quota  # which one is used up by {{ owner }}?")
+FEWER_PODS = kubectl_remedy(
+    "Otherwise run as many pods as the quota allows",
+    "scale {{ owner }} --replicas={{ fitting }}  # if the quota is to stay",
+)
+REFUSED = kubectl_remedy(
+    "See what refuses the pods, and change that or the workload",
+    "get events --field-selector=reason=FailedCreate  # what refuses the pods of {{ owner }}?",
+)
+MISPLACED = kubectl_remedy(
+    "See which pods are on the wrong nodes",
+    "get pods -o wide  # which pods of {{ owner }} are on nodes that it does not mean?",
+)
+UNSEEN = kubectl_remedy(
+    "See whether kube-controller-manager works",
+    "get lease kube-controller-manager -n kube-system  # does anybody look at {{ owner }}?",
+)
+MISSING_WORKLOADS = missing_remedy("deployments,statefulsets,daemonsets")
+
+
 class RolloutComplete(OfKind, check="kubernetes.rollout"):
     """Deployments, stateful sets and daemon sets are rolled out: all their pods are up to date and available."""
 
     explains_others = True
-    # A command that names a fact is left out of findings without it, so each kind of trouble has facts of its own.
-    fact_names = POD_FACTS | {
-        "workload": "the workload, such as deployment/api",
-        "rolling": "the workload, where `kubectl rollout status` can say how far it is",
-        "failed_rollout": "the workload, when its newest revision does not come up",
-        "paused": "the workload, when it is paused",
-        "crashed": "the first of its pods that crashed",
-        "unready": "the first of its pods that runs and is not ready",
-        "unready_rollout": "the workload, when its pods run and are not ready",
-        "unscheduled": "the first of its pods that no node takes",
-        "lost_node": "the node of a pod, when it does not report any more",
-        "stuck": "the first of its pods that should be gone by now",
-        "blocking": "the pod of a stateful set that the others wait for",
-        "over_quota": "the workload, when a quota refuses its pods",
-        "fitting": "how many of its pods there are now",
-        "refused": "the workload, when its pods are refused for another reason",
-        "misplaced": "the daemon set with pods on nodes that it does not mean",
-        "unseen": "the workload, when its controller has not seen its newest generation",
-        "missing": "the selector, when it matches too few workloads",
-    }
-    default_remediation = Remediation(
-        summary="See which pods hold it up, then roll back, give them what they lack, or let the rollout go on",
-        commands=kubectl(
-            "rollout status {{ rolling }} --watch=false",
-            "describe {{ workload }}",
-            "describe pod {{ pod }}",
-            "logs {{ crashed }} -c {{ container }} --previous --tail=100",
-            "logs {{ unready }} --all-containers --tail=100",
-            "rollout history {{ failed_rollout }}",
-            "rollout undo {{ failed_rollout }}  # if it began with the last rollout",
-            "delete pod {{ blocking }}  # after the undo: what is broken and not ready is not replaced by itself",
-            "rollout resume {{ paused }}",
-            "describe quota  # which one is used up by {{ over_quota }}?",
-            "scale {{ over_quota }} --replicas={{ fitting }}  # if the quota is to stay",
-            "get events --field-selector=reason=FailedCreate  # what refuses the pods of {{ refused }}?",
-            "rollout restart {{ unready_rollout }}",
-            "describe nodes | grep -A 8 'Allocated resources'  # is there room for {{ unscheduled }}?",
-            "describe node {{ lost_node }}",
-            "get pod {{ stuck }} -o jsonpath='{.metadata.finalizers}'",
-            "get pods -o wide  # which pods of {{ misplaced }} are on nodes that it does not mean?",
-            "get lease kube-controller-manager -n kube-system  # does anybody look at {{ unseen }}?",
-            "get deployments,statefulsets,daemonsets --show-labels  # what should match {{ missing }}?",
-        ),
+    remedies = (
+        STATUS,
+        REPORT,
+        POD_REPORT,
+        POD_CRASHED,
+        POD_UNREADY,
+        POD_UNSCHEDULED,
+        POD_STUCK,
+        NODE_LOST,
+        ROLL_BACK,
+        DELETE_BLOCKING,
+        RESTART,
+        RESUME,
+        QUOTA,
+        FEWER_PODS,
+        REFUSED,
+        MISPLACED,
+        UNSEEN,
+        MISSING_WORKLOADS,
     )
+    fact_names = (
+        NAMESPACE_FACT
+        | POD_FACTS
+        | MISSING_FACTS
+        | {"owner": "the workload, such as deployment/api", "fitting": "how many of its pods there are now"}
+    )
+    former_fact_names = FORMER_NAMESPACE | {
+        "workload": "owner",
+        "rolling": "owner",
+        "failed_rollout": "owner",
+        "paused": "owner",
+        "crashed": "pod",
+        "unready": "pod",
+        "unready_rollout": "owner",
+        "unscheduled": "pod",
+        "lost_node": "node",
+        "stuck": "pod",
+        "blocking": "pod",
+        "over_quota": "owner",
+        "refused": "owner",
+        "misplaced": "owner",
+        "unseen": "owner",
+    }
 
     workloads: Kinds = EVERY_KIND
     """Which kinds to look at: `deployments`, `statefulsets`, `daemonsets`; all three by default."""
@@ -164,10 +206,6 @@ class Progress:
     """How far a workload is, in the same words for each kind."""
 
     workload: Workload
-    kind: str
-    """As kubectl and references spell it: `deployment`."""
-    title: str
-    """As events spell it: `Deployment`."""
     wanted: int
     """How many pods there should be."""
     to_update: int
@@ -189,7 +227,7 @@ class Progress:
     @property
     def name(self) -> str:
         """As a person types it: `deployment/api`."""
-        return f"{self.kind}/{self.workload.name}"
+        return f"{type(self.workload).__name__.lower()}/{self.workload.name}"
 
     @property
     def generation(self) -> int:
@@ -244,8 +282,6 @@ def _of_deployment(found: Deployment) -> Progress | None:
     wanted, updated = _replicas(spec.replicas), status.updated_replicas or 0
     return Progress(
         found,
-        "deployment",
-        "Deployment",
         wanted,
         to_update=wanted,
         updated=updated,
@@ -266,8 +302,6 @@ def _of_stateful_set(found: StatefulSet) -> Progress | None:
     available = status.ready_replicas if status.available_replicas is None else status.available_replicas
     return Progress(
         found,
-        "statefulset",
-        "StatefulSet",
         _replicas(spec.replicas),
         to_update=_to_update(spec, status),
         updated=status.updated_replicas or 0,
@@ -303,8 +337,6 @@ def _of_daemon_set(found: DaemonSet) -> Progress | None:
     desired, on_delete = status.desired_number_scheduled or 0, _by_deletion(spec.update_strategy)
     return Progress(
         found,
-        "daemonset",
-        "DaemonSet",
         desired,
         to_update=0 if on_delete else desired,
         updated=status.updated_number_scheduled or 0,

@@ -110,7 +110,7 @@ def count_matches(  # noqa: PLR0913 - what is counted, and by name what is said 
             subject=expectation.selected,
             observed=f"{len(matched)} {kind}",
             expected=f"at least {least}",
-            evidence=_there_instead(expectation, there, kind),
+            evidence=there_instead(expectation, there, f"{len(there) or 'no'} {kind}"),
             remedies=(remedy,) if remedy else (),
             facts=missing_facts(expectation, kind) if remedy else facts,
         )
@@ -129,12 +129,13 @@ def _plural_of(expectation: Selecting) -> str:
     return expectation.check.partition(".")[2]
 
 
-def _there_instead(expectation: Selecting, there: Sequence[KubernetesObject], kind: str) -> Iterator[str]:
+def there_instead(expectation: Selecting, there: Sequence[KubernetesObject], counted: str) -> Iterator[str]:
+    """What is there, `counted` in words: `no pods`, `3 pods`, with their labels and names where those select."""
     if not there:
         hint = f"; {_LOOKS_THE_SAME}" if isinstance(expectation, InNamespaces) else ""
-        yield f"{expectation.where} has no {kind} at all{hint}"
+        yield f"{expectation.where} has {counted} at all{hint}"
         return
-    yield f"{expectation.where} has {len(there)} {kind}"
+    yield f"{expectation.where} has {counted}"
     yield from labels_there(parse_selector(expectation.selector).keys, there)
     if expectation.name is not None:
         yield f"names there: {_most_frequent(one.name for one in there)}"

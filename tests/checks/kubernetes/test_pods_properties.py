@@ -6,24 +6,13 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from checks.kubernetes.test_pods import (
-    about,
-    because,
-    facts,
-    most_restarts,
-    observed,
-    out_of_memory_pods,
-    seen_instead,
-    select_pods,
-    subject,
-    troubles,
-)
+from checks.kubernetes.test_pods import faults, finding, most_restarts, out_of_memory_pods, seen_instead, select_pods
 from opscheck import KubernetesTarget
 from opscheck.demo.kubernetes import condition, pod, termination, timestamp
 from opscheck.systems.kubernetes.containers import containers, restarts_within
-from opscheck.systems.kubernetes.pod_status import trouble_of
+from opscheck.systems.kubernetes.pod_status import fault_of
 from opscheck.systems.kubernetes.pods import Pod, PodsHealthy
-from opscheck.systems.kubernetes.remedies import too_few_facts
+from opscheck.systems.kubernetes.selection import missing_facts
 from opscheck.testing import expect
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -118,13 +107,7 @@ def pods(draw):
 
 def told(found) -> list[tuple]:
     selection = select_pods(EXPECTATION, found)
-    return [
-        (
-            *(subject(EXPECTATION, one), observed(one), one.expected, one.since, one.evidence, facts(TARGET, one)),
-            *(about(TARGET, one), because(TARGET, one)),
-        )
-        for one in troubles(EXPECTATION, selection, NOW)
-    ] + [
+    return [finding(EXPECTATION, one) for one in faults(EXPECTATION, selection, NOW)] + [
         tuple(seen_instead(EXPECTATION, selection)),
         most_restarts(selection, 3600, NOW),
         out_of_memory_pods(selection, 3600, NOW),
@@ -135,7 +118,7 @@ def told(found) -> list[tuple]:
 @settings(max_examples=300)
 def test_no_object_is_too_odd_to_be_judged(found):
     assert isinstance(told(found), list)
-    assert too_few_facts(EXPECTATION)
+    assert missing_facts(EXPECTATION, "pods")
 
 
 @given(st.data(), st.lists(pods(), max_size=4, unique_by=lambda one: (one.namespace, one.name)))
@@ -157,8 +140,8 @@ def test_the_order_of_pods_conditions_and_statuses_means_nothing(data, found):
 
 @given(pods(), st.integers(0, 7200))
 def test_what_is_quiet_with_a_short_grace_is_quiet_with_a_longer_one(one, grace):
-    if trouble_of(one, NOW, grace) is None:
-        assert trouble_of(one, NOW, grace + 3600) is None
+    if fault_of(one, NOW, grace) is None:
+        assert fault_of(one, NOW, grace + 3600) is None
 
 
 @given(pods(), st.integers(1, 7200))
@@ -173,7 +156,7 @@ def test_a_condition_type_that_nobody_knows_is_ignored():
     well = pod("web-1", created=NOW - timedelta(days=1))
     well["status"]["conditions"].insert(0, condition("Hibernated", holds=True, since=NOW))
 
-    assert trouble_of(msgspec.convert(well, Pod), NOW, 900) is None
+    assert fault_of(msgspec.convert(well, Pod), NOW, 900) is None
 
 
 def test_a_pod_that_ended_says_how_in_the_first_container_that_ended_badly():
@@ -181,6 +164,4 @@ def test_a_pod_that_ended_says_how_in_the_first_container_that_ended_badly():
     failed["status"]["containerStatuses"][0]["state"] = {"terminated": termination(NOW, 0, "Completed")}
     failed["status"]["containerStatuses"][1]["state"] = {"terminated": termination(NOW, 9)}
 
-    assert (
-        "Failed: container b, exit code 9 (Error) 0s ago" == trouble_of(msgspec.convert(failed, Pod), NOW, 0).observed
-    )
+    assert "Failed: container b, exit code 9 (Error) 0s ago" == fault_of(msgspec.convert(failed, Pod), NOW, 0).observed

@@ -93,14 +93,14 @@ def test_out_of_memory_lives_in_the_last_state_and_is_told_with_the_limit():
     (violation,) = judged(crashing(terminated=killed, limits={"memory": "512Mi"})).violations
 
     assert "exit code 137 (OOMKilled, memory limit 512Mi) 40s ago" in violation.observed
-    assert {"out_of_memory": "deployment/web", "doubled_memory": "1024Mi"}.items() <= violation.facts.items()
+    assert {"owner": "deployment/web", "doubled_memory": "1024Mi"}.items() <= violation.facts.items()
 
 
 def test_a_kill_alone_is_not_called_out_of_memory():
     (violation,) = judged(crashing(terminated=termination(ago(seconds=40), 137), limits={"memory": "1Gi"})).violations
 
     assert "OOMKilled" not in violation.observed
-    assert "out_of_memory" not in violation.facts
+    assert "doubled_memory" not in violation.facts
 
 
 def test_what_a_container_wrote_at_its_end_is_told_without_its_secrets():
