@@ -2,9 +2,6 @@
 
 from importlib.metadata import Distribution, PackageNotFoundError, distribution, entry_points
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
-
 from opscheck import __version__
 from opscheck.core.record import UsedDistribution
 from opscheck.core.registry import BrokenSystemError, Registry, load_system
@@ -39,6 +36,8 @@ def owner_of_system(name: str) -> str | None:
 
 
 def _installed(text: str) -> Distribution:
+    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415 - few policies use any
+
     try:
         wanted = Requirement(text)
     except InvalidRequirement:
@@ -53,6 +52,9 @@ def _installed(text: str) -> Distribution:
 
 
 def _add_systems(registry: Registry, found: Distribution) -> None:
+    from packaging.requirements import Requirement  # noqa: PLC0415 - as above
+    from packaging.utils import canonicalize_name  # noqa: PLC0415 - as above
+
     for needed in map(Requirement, found.requires or ()):
         is_ours = canonicalize_name(needed.name) == OWN and (needed.marker is None or needed.marker.evaluate())
         if is_ours and not needed.specifier.contains(__version__, prereleases=True):
