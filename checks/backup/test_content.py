@@ -1,33 +1,47 @@
 """Backups in buckets and folders, by what is in them."""
 
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 from functools import partial
+from pathlib import PurePosixPath
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from opscheck import Findings, Observe
 from opscheck.core.isolation import judge_all
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.query import Query
-from opscheck.core.units import ByteSize, Percentage
-from opscheck.systems.backup.expectations.content import BackupContent
-from opscheck.systems.backup.expectations.series import Backup, Series
-from opscheck.systems.backup.readings.content import (
-    CLOCKS,
-    again_facts,
-    broken_facts,
-    differing_facts,
-    expected,
-    missing_facts,
-    observed,
-    place_facts,
-    recorded_sum,
-    what_it_is,
-    without_record,
+from opscheck.core.remedy import Fact, Remedy
+from opscheck.core.units import ByteSize, Percentage, format_bytes
+from opscheck.systems.backup.content import (
+    BROKEN,
+    BROKEN_ARCHIVE,
+    BROKEN_ARCHIVE_FILE,
+    BROKEN_PACKED,
+    BROKEN_PACKED_FILE,
+    DIFFERING,
+    DIFFERING_FILE,
+    DUMP,
+    DUMP_DATABASE,
+    DUMP_PACKED,
+    PUBLISH,
+    BackupContent,
 )
-from opscheck.systems.backup.readings.objects import begun_ahead, seen_instead
-from opscheck.systems.backup.readings.stores import address_of
-from opscheck.systems.stores.content import Content
+from opscheck.systems.backup.series import Backup, Series, listing_remedies, location_facts, rerun
+from opscheck.systems.stores.content import EMPTY, TOO_LARGE, Content, Flaw
 from opscheck.systems.stores.listing import ListBackups
 from opscheck.systems.stores.sidecar_files import Checksum, ManifestValue
+from opscheck.systems.stores.target import FolderTarget
+
+Help = tuple[tuple[Remedy, ...], dict[str, Fact]]
+"""The remedies of a finding, and the facts that their commands name."""
+
+_HOLDS = {"dump": "a whole PostgreSQL dump", "tar": "a whole tar", "any": "whole, and not empty"}
+_CLOCKS = timedelta(minutes=15)
+"""How far in the future a time may be, for clocks differ."""
+
+_HEX = frozenset("0123456789abcdef")
+_SHA256_LETTERS = 64
 
 
 def test_the_newest_backup_is_whole(expectation: BackupContent, observe: Observe, findings: Findings) -> None:
@@ -46,21 +60,26 @@ def test_the_newest_backup_is_whole(expectation: BackupContent, observe: Observe
 
 
 def _judge_series(expectation: BackupContent, series: Series, observe: Observe, findings: Findings) -> None:
-    newest = series.newest
+    newest, target = series.newest, expectation.target
+    prefix = series.prefix[: series.prefix.rfind("/") + 1]
+    look, there = listing_remedies(target), location_facts(target, prefix)
     if newest is None:
+        again, job = rerun(expectation.cronjob)
         findings.add(
-            subject=address_of(expectation.target, series.template),
-            observed=seen_instead(series),
+            subject=target.address_of(series.template),
+            observed=series.found_instead,
             expected=f"a backup that is named {series.template}",
-            facts=missing_facts(expectation, series),
+            remedies=(*look, *again),
+            facts={**there, **job},
         )
         return
-    if newest.at > observe.now + CLOCKS:
+    if newest.at > observe.now + _CLOCKS:
         findings.add(
-            subject=address_of(expectation.target, newest.key),
-            observed=begun_ahead(newest, observe.now),
+            subject=target.address_of(newest.key),
+            observed=newest.in_future(observe.now),
             expected="a time that has been: those that were made since are not looked at",
-            facts=place_facts(expectation, series),
+            remedies=look,
+            facts=there,
         )
     judge_all(
         partial(_judge_content, expectation, series, newest, observe, findings),
@@ -73,17 +92,19 @@ def _judge_content(
 ) -> None:
     query = expectation.content(backup)
     content = observe(query)
-    subject = address_of(expectation.target, backup.key)
+    subject = expectation.target.address_of(backup.key)
     _measure(content, subject, findings)
+    remedies, facts = damage_remedies(expectation, backup, content)
+    again, new = new_dump_remedies(expectation, series, backup, content, observe.now)
     for flaw in content.flaws:
         findings.add(
             subject=subject,
-            observed=observed(content, flaw),
-            expected=expected(expectation, flaw),
+            observed=flaw_text(content, flaw),
+            expected=expected_content(expectation, flaw),
             since=backup.at,
-            evidence=what_it_is(content),
-            facts=again_facts(expectation, series, backup, content, observe.now)
-            | broken_facts(expectation, backup, content),
+            evidence=origin(content),
+            remedies=(*remedies, *again),
+            facts={**facts, **new},
         )
     if content.unjudged:
         text = f"{backup.key}: {content.unjudged}"
@@ -97,6 +118,40 @@ def _measure(content: Content, subject: str, findings: Findings) -> None:
         findings.measure("unpacked", ByteSize(content.unpacked), subject=subject)
 
 
+def flaw_text(content: Content, flaw: Flaw) -> str:
+    size = format_bytes(content.size)
+    if flaw.trouble == EMPTY:
+        packed = f" of {content.packed_with[0]}" if content.packed_with else ""
+        return f"{flaw.text}: {size}{packed}"
+    if flaw.at is None:
+        return flaw.text
+    if flaw.at >= content.size:
+        return f"{flaw.text}, after all {size}"
+    return f"{flaw.text}, after {format_bytes(flaw.at)} of {size}"
+
+
+def expected_content(expectation: BackupContent, flaw: Flaw) -> str:
+    if flaw.trouble == TOO_LARGE and expectation.unpacked_limit is not None:
+        return f"at most {expectation.unpacked_limit}"
+    return _HOLDS[expectation.holds]
+
+
+def origin(content: Content) -> Iterator[str]:
+    """The format of a backup, and what made it of what."""
+    packed = f", packed with {' in '.join(reversed(content.packed_with))}" if content.packed_with else ""
+    if content.format:
+        yield f"format: {content.format}{packed}"
+    header = content.header
+    if header is None:
+        return
+    if header.dumped_by or header.dumped_from:
+        yield f"made by pg_dump {header.dumped_by} of a server {header.dumped_from}".rstrip()
+    if header.database:
+        yield f"of the database {header.database}"
+    if header.made_at is not None:
+        yield f"begun {header.made_at:%Y-%m-%d %H:%M:%S}, by the clock of where it was made"
+
+
 def _judge_checksum(
     expectation: BackupContent, series: Series, backup: Backup, observe: Observe, findings: Findings
 ) -> None:
@@ -106,21 +161,83 @@ def _judge_checksum(
     asked: Query[Any] = query
     record: Checksum | ManifestValue = observe(asked)
     content = observe(expectation.content(backup))
-    recorded, subject = recorded_sum(record), address_of(expectation.target, backup.key)
-    again = again_facts(expectation, series, backup, content, observe.now)
+    recorded, subject = recorded_sum(record), expectation.target.address_of(backup.key)
+    again, new = new_dump_remedies(expectation, series, backup, content, observe.now)
     if not recorded:
+        missing = f"no checksum: there is no {query.key}" if not record.there else f"no checksum of it in {query.key}"
         findings.add(
             subject=subject,
-            observed=without_record(record, query.key),
+            observed=missing,
             expected="its sha256, as it was when it was made",
-            facts=again,
+            remedies=again,
+            facts=new,
         )
     elif recorded != content.sha256:
+        folder = isinstance(expectation.target, FolderTarget)
         findings.add(
             subject=subject,
             observed=f"sha256 {content.sha256}",
             expected=f"{recorded}, as {query.key} says",
             since=backup.at,
-            evidence=what_it_is(content),
-            facts=again | differing_facts(expectation, backup),
+            evidence=origin(content),
+            remedies=(DIFFERING_FILE if folder else DIFFERING, *again),
+            facts={"file" if folder else "url": subject, **new},
         )
+
+
+def recorded_sum(record: Checksum | ManifestValue) -> str:
+    """The sha256 that is recorded; empty where none is."""
+    if not record.there:
+        return ""
+    value = record.sha256 if isinstance(record, Checksum) else record.value
+    text = value.removeprefix("sha256:").strip().lower() if isinstance(value, str) else ""
+    return text if len(text) == _SHA256_LETTERS and _HEX.issuperset(text) else ""
+
+
+def damage_remedies(expectation: BackupContent, backup: Backup, content: Content) -> Help:
+    """How to look into a damaged backup."""
+    address = expectation.target.address_of(backup.key)
+    packer = packer_of(expectation, content)
+    is_archive = content.format in {"custom", "tar"} and not content.packed_with
+    if not packer and not is_archive:
+        return (BROKEN,), {}
+    if isinstance(expectation.target, FolderTarget):
+        return (BROKEN_PACKED_FILE[packer] if packer else BROKEN_ARCHIVE_FILE,), {"file": address}
+    return (BROKEN_PACKED[packer] if packer else BROKEN_ARCHIVE,), {"url": address}
+
+
+def new_dump_remedies(
+    expectation: BackupContent, series: Series, backup: Backup, content: Content, now: datetime
+) -> Help:
+    """How to make a new backup."""
+    if expectation.cronjob is not None:
+        return rerun(expectation.cronjob)
+    if expectation.holds != "dump" or expectation.template.is_folder:
+        return (), {}
+    key = new_key(expectation, series, now) or backup.key
+    address = expectation.target.address_of(key)
+    in_folder = isinstance(expectation.target, FolderTarget)
+    facts: dict[str, Fact] = {"new_dump": address if in_folder else PurePosixPath(key).name}
+    database = content.header.database if content.header is not None else ""
+    if packer := packer_of(expectation, content):
+        dump = DUMP_PACKED[packer]
+    elif database:
+        dump, facts["database"] = DUMP_DATABASE, database
+    else:
+        dump = DUMP
+    return ((dump,), facts) if in_folder else ((dump, PUBLISH), {**facts, "published": address})
+
+
+def new_key(expectation: BackupContent, series: Series, now: datetime) -> str:
+    """The key of a backup that is begun now; empty where the template leaves it open."""
+    template = expectation.template.of_series(series.name) if series.name else expectation.template
+    if any(letter in template.text for letter in "*?{") or not template.says_when:
+        return ""
+    return now.astimezone(ZoneInfo(expectation.time_zone)).strftime(template.text)
+
+
+def packer_of(expectation: BackupContent, content: Content) -> str:
+    """The program that packed it, or should have; empty where none did, or its name contradicts that."""
+    should = next(iter(expectation.packers)) if len(expectation.packers) == 1 else ""
+    found = content.packed_with[0] if content.packed_with else should
+    return found if found in expectation.packers else ""

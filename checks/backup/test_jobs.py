@@ -1,10 +1,10 @@
 """Whatever makes the backups: cron jobs, Velero, pgBackRest, Barman."""
 
 from opscheck import Findings, Observe
-from opscheck.systems.backup.expectations.jobs import BackupJobs
-from opscheck.systems.backup.queries.velero import ListStorageLocations, ListVeleroBackups, ListVeleroSchedules
-from opscheck.systems.backup.readings import barman, cronjobs, pgbackrest, velero
-from opscheck.systems.backup.readings.jobs import Made, require_all, tell, with_some
+from opscheck.systems.backup import barman_backups, cronjob_backups, pgbackrest_backups, velero_backups
+from opscheck.systems.backup.jobs import BackupJobs
+from opscheck.systems.backup.last_backups import Made, require_all, tell, with_some
+from opscheck.systems.backup.velero import ListStorageLocations, ListVeleroBackups, ListVeleroSchedules
 from opscheck.systems.kubernetes.batch import ListCronJobs, ListJobs
 from opscheck.systems.kubernetes.selection import count_matches, listed, matching
 from opscheck.systems.kubernetes.warnings import Warnings
@@ -29,9 +29,9 @@ def _made(expectation: BackupJobs, observe: Observe, findings: Findings) -> Made
         case "velero":
             return _made_by_velero(expectation, observe, findings)
         case "pgbackrest":
-            return pgbackrest.made_by(expectation, observe(expectation.pgbackrest))
+            return pgbackrest_backups.made_by(expectation, observe(expectation.pgbackrest))
         case "barman":
-            return barman.made_by(expectation, observe(expectation.barman))
+            return barman_backups.made_by(expectation, observe(expectation.barman))
 
 
 def _made_by_cronjobs(expectation: BackupJobs, observe: Observe, findings: Findings) -> Made:
@@ -39,7 +39,7 @@ def _made_by_cronjobs(expectation: BackupJobs, observe: Observe, findings: Findi
     there, jobs = listed(observe, of.ask(ListCronJobs)), listed(observe, of.ask(ListJobs))
     meant = matching(of, there)
     count_matches(of, there, meant, findings, kind="cron jobs")
-    made = cronjobs.made_by(expectation, meant, jobs, Warnings(of, observe), observe.now)
+    made = cronjob_backups.made_by(expectation, meant, jobs, Warnings(of, observe), observe.now)
     return with_some(made, meant, "cron job", "suspended")
 
 
@@ -49,5 +49,5 @@ def _made_by_velero(expectation: BackupJobs, observe: Observe, findings: Finding
     backups, locations = listed(observe, of.ask(ListVeleroBackups)), listed(observe, of.ask(ListStorageLocations))
     meant = matching(of, there)
     count_matches(of, there, meant, findings, kind="schedules")
-    made = velero.made_by(expectation, meant, velero.Around(backups, locations), observe.now)
+    made = velero_backups.made_by(expectation, meant, velero_backups.Around(backups, locations), observe.now)
     return with_some(made, meant, "schedule", "paused")

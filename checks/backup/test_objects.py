@@ -1,41 +1,34 @@
-"""Backups in buckets and folders, by what a listing tells."""
+"""Backups in buckets and folders, by what a listing contains."""
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import partial
+from itertools import groupby
+from operator import attrgetter
+from typing import Any
+from zoneinfo import ZoneInfo
 
 from opscheck import Findings, Observe
 from opscheck.core.isolation import judge_all
-from opscheck.core.observation import CouldNotObserve
+from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
+from opscheck.core.remedy import Fact, Remedy
 from opscheck.core.units import ByteSize, Duration, GradedMinimum, Percentage, Severity, format_bytes
-from opscheck.systems.backup.expectations.objects import BackupObjects
-from opscheck.systems.backup.expectations.series import Backup, Series
-from opscheck.systems.backup.readings.object_facts import (
-    archive_facts,
-    deletion_facts,
-    place_facts,
-    rerun_facts,
-    small_facts,
-    upload_facts,
-)
-from opscheck.systems.backup.readings.objects import (
-    ARCHIVES,
-    Dated,
-    begun_ahead,
-    compared,
-    dated,
-    deleted_on_top,
-    empty_size,
-    is_empty,
-    kept,
-    last_ones,
-    misdated,
-    seen_instead,
-    told,
-    too_few,
-)
-from opscheck.systems.backup.readings.stores import address_of
-from opscheck.systems.stores.listing import ListBackups
+from opscheck.systems.backup.objects import ARCHIVED, DELETED, FAILED, SMALL, UNFINISHED, BackupObjects
+from opscheck.systems.backup.series import Backup, Series, listing_remedies, location_facts, moment_text, rerun
+from opscheck.systems.stores.bucket import ARCHIVES
+from opscheck.systems.stores.listing import ListBackups, StoredBackup
+from opscheck.systems.stores.sidecar_files import ManifestValue
+from opscheck.systems.stores.target import FolderTarget
+
+LEAST_COMPARED = 3
+"""With fewer earlier backups the size is not judged."""
+
+# The size of an empty stream; gzip may store the name of its input too.
+_EMPTY = {".gz": 20, ".tgz": 20, ".zst": 13, ".xz": 32, ".bz2": 14, ".lz4": 15}
+_MILLISECONDS = 1e11  # seconds since 1970 are fewer for 3,000 years
+_SHOWN = 3
 
 
 def test_there_is_a_backup_that_is_young_and_large_enough(
@@ -66,16 +59,82 @@ def _judge_series(expectation: BackupObjects, series: Series, observe: Observe, 
         case.judge_newest(found.newest)
     elif not series.backups:
         findings.add(
-            subject=address_of(expectation.target, series.template),
-            observed=seen_instead(series),
+            subject=expectation.target.address_of(series.template),
+            observed=series.found_instead,
             expected=f"a backup that is named {series.template}",
-            facts=case.places | rerun_facts(expectation),
+            **case.failed,
         )
 
 
 @dataclass(frozen=True)
+class Dated:
+    """
+    The backups of a series by when their data was read, newest first, and the faults in those times.
+
+    Those whose manifest was not read come last: their age is unknown.
+    """
+
+    backups: tuple[Backup, ...]
+    newest: Backup | None = None
+    """The newest that is not in the future."""
+    future: tuple[Backup, ...] = ()
+    """Those that were begun after now, by their own time."""
+    undated: tuple[tuple[Backup, str], ...] = ()
+    """Those whose manifest does not contain a time, each with the reason."""
+
+
+def dated(expectation: BackupObjects, series: Series, manifests: Mapping[str, ManifestValue], now: datetime) -> Dated:
+    """Order them by their names, or by the manifests that were read."""
+    timed, undated = _by_manifests(series.backups, manifests, ZoneInfo(expectation.time_zone))
+    ordered = sorted(timed, key=attrgetter("at"), reverse=True)
+    latest = now + timedelta(seconds=expectation.clock_slack)
+    past = [one for one in ordered if one.at <= latest]
+    unread = [one for one in past if expectation.manifest is not None and one.key not in manifests]
+    known = [one for one in past if one.key in manifests] if unread else past
+    return Dated(
+        backups=(*known, *unread),
+        newest=known[0] if known else None,
+        future=tuple(one for one in ordered if one.at > latest),
+        undated=tuple(undated),
+    )
+
+
+def _by_manifests(
+    backups: Sequence[Backup], manifests: Mapping[str, ManifestValue], zone: tzinfo
+) -> tuple[list[Backup], list[tuple[Backup, str]]]:
+    """Those with a time, and those whose manifest contains none, each with the reason."""
+    timed, undated = [], []
+    for backup in backups:
+        value = manifests.get(backup.key)
+        at = _moment(value.value, zone) if value is not None and value.there else None
+        if value is not None and at is None:
+            undated.append((backup, _why_undated(value)))
+        else:
+            timed.append(backup if at is None else replace(backup, at=at))
+    return timed, undated
+
+
+def _why_undated(value: ManifestValue) -> str:
+    if not value.there:
+        return "has no manifest beside it"
+    return "has a manifest without that time" if value.value is None else "has a manifest whose time is none"
+
+
+def _moment(value: str | float | None, zone: tzinfo) -> datetime | None:
+    try:
+        if isinstance(value, str):
+            at = datetime.fromisoformat(value.strip())
+            return (at if at.tzinfo else at.replace(tzinfo=zone)).astimezone(UTC)
+        if value is None or isinstance(value, bool):
+            return None
+        return datetime.fromtimestamp(value / 1000 if value > _MILLISECONDS else value, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+@dataclass(frozen=True)
 class _Case:
-    """A series and what is known of it."""
+    """A series and its backups by time."""
 
     expectation: BackupObjects
     series: Series
@@ -84,55 +143,64 @@ class _Case:
     findings: Findings
 
     @property
-    def places(self) -> dict[str, str]:
-        return place_facts(self.expectation, self.series.prefix)
+    def listed(self) -> dict[str, Any]:
+        """How to list the backups of the series: the remedies and facts of a finding."""
+        target = self.expectation.target
+        return {"remedies": listing_remedies(target), "facts": location_facts(target, self.series.prefix)}
+
+    @property
+    def failed(self) -> dict[str, Any]:
+        """How to make a backup where none was made."""
+        remedies, facts = rerun(self.expectation.cronjob)
+        return {
+            "remedies": (FAILED, *remedies, *self.listed["remedies"]),
+            "facts": {**self.listed["facts"], **facts},
+        }
 
     @property
     def doubtful(self) -> Severity | None:
-        """How bad a time is that cannot be trusted: as bad as having none, where no other backup has one."""
+        """The severity of a time that cannot be trusted: that of no time, where no other backup has one."""
         return self.expectation.mild_severity if self.found.newest else None
 
     def subject(self, key: str) -> str:
-        return address_of(self.expectation.target, key)
+        return self.expectation.target.address_of(key)
 
     def judge_deletion(self) -> None:
         marker = deleted_on_top(self.series) if self.series.backups else None
         if marker is not None:
             self.findings.add(
                 subject=self.subject(marker.key),
-                observed=f"deleted, {told(marker.modified)}; its earlier versions are there",
+                observed=f"deleted, {moment_text(marker.modified)}; its earlier versions are there",
                 expected="the newest backup is not deleted",
                 since=marker.modified,
-                facts=deletion_facts(self.expectation, marker.key),
+                remedies=(DELETED,),
+                facts={"key": marker.key},
             )
 
     def judge_times(self) -> None:
-        for backup, why in self.found.untold:
+        for backup, why in self.found.undated:
             self.findings.add(
                 subject=self.subject(backup.key),
                 observed=why,
                 expected="a manifest that says when its data was read",
                 severity=self.doubtful,
-                facts=self.places,
+                **self.listed,
             )
-        if self.found.future:
-            self._tell_future(self.found.future)
-
-    def _tell_future(self, future: tuple[Backup, ...]) -> None:
-        more = f"; {len(future) - 1} more are too" if len(future) > 1 else ""
-        self.findings.add(
-            subject=self.subject(future[0].key),
-            observed=f"{begun_ahead(future[0], self.now)}{more}",
-            expected=f"at most {self.expectation.clock_slack} ahead; compare `time_zone` and the clocks",
-            severity=self.doubtful,
-            evidence=last_ones(future),
-            facts=self.places,
-        )
+        if future := self.found.future:
+            more = f"; {len(future) - 1} more are too" if len(future) > 1 else ""
+            self.findings.add(
+                subject=self.subject(future[0].key),
+                observed=f"{future[0].in_future(self.now)}{more}",
+                expected=f"at most {self.expectation.clock_slack} ahead; compare `time_zone` and the clocks",
+                severity=self.doubtful,
+                evidence=_last_ones(future),
+                **self.listed,
+            )
 
     def judge_newest(self, newest: Backup) -> None:
         self._judge_age(newest)
         self._judge_time_of_writing(newest)
-        self._judge_at_hand(newest)
+        self._judge_storage_class(newest)
         self._judge_count()
         self._judge_size(newest)
 
@@ -145,31 +213,32 @@ class _Case:
             Duration(max(0.0, (self.now - newest.at).total_seconds())),
             limit,
             subject=self.subject(newest.key),
-            detail=f"its data is of {told(newest.at)}",
+            detail=f"its data is of {moment_text(newest.at)}",
             since=newest.at + timedelta(seconds=limit.steps[0][1]),
-            evidence=last_ones(self.found.backups),
-            facts=self.places | rerun_facts(self.expectation),
+            evidence=_last_ones(self.found.backups),
+            **self.failed,
         )
 
     def _judge_time_of_writing(self, newest: Backup) -> None:
-        if why := misdated(self.expectation, newest):
+        if why := _misdated(self.expectation, newest):
             before, after = self.expectation.clock_slack, self.expectation.upload_within
             self.findings.add(
                 subject=self.subject(newest.key),
-                observed=f"written last {told(newest.stored.modified)}, {why}",
-                expected=f"from {before} before to {after} after {told(newest.at)}",
+                observed=f"written last {moment_text(newest.stored.modified)}, {why}",
+                expected=f"from {before} before to {after} after {moment_text(newest.at)}",
                 severity=self.expectation.mild_severity,
-                facts=self.places,
+                **self.listed,
             )
 
-    def _judge_at_hand(self, newest: Backup) -> None:
+    def _judge_storage_class(self, newest: Backup) -> None:
         if newest.stored.storage_class in ARCHIVES and not self.expectation.archived:
             self.findings.add(
                 subject=self.subject(newest.key),
                 observed=f"in the storage class {newest.stored.storage_class}: it takes hours until it can be read",
                 expected="the newest backup is at hand",
                 severity=self.expectation.mild_severity,
-                facts=archive_facts(self.expectation, newest.key),
+                remedies=(ARCHIVED,),
+                facts={"key": newest.key},
             )
 
     def _judge_count(self) -> None:
@@ -182,50 +251,128 @@ class _Case:
             len(counted),
             self.expectation.count,
             subject=self.subject(self.series.template),
-            detail=f"from {told(counted[-1].at)} on" if counted else "",
-            evidence=last_ones(self.found.backups),
-            facts=self.places,
+            detail=f"from {moment_text(counted[-1].at)} on" if counted else "",
+            evidence=_last_ones(self.found.backups),
+            **self.listed,
         )
 
     def _judge_size(self, newest: Backup) -> None:
         size, subject = ByteSize(newest.stored.size), self.subject(newest.key)
-        facts = small_facts(self.expectation, newest.key)
+        remedies, facts = self._small(newest.key)
         if is_empty(newest.stored):
             self.findings.measure("size of the newest backup", size, subject=subject)
+            again, job_facts = rerun(self.expectation.cronjob)
             self.findings.add(
                 subject=subject,
                 observed=f"{size}: no larger than a file with nothing in it",
                 expected=f"more than {format_bytes(empty_size(newest.key))}",
-                evidence=last_ones(self.found.backups),
-                facts=facts | rerun_facts(self.expectation),
+                evidence=_last_ones(self.found.backups),
+                remedies=(FAILED, *again, *remedies),
+                facts={**facts, **job_facts},
             )
             return
         floor = self.expectation.size_floor
-        self.findings.grade("size of the newest backup", size, floor, subject=subject, facts=facts)
+        self.findings.grade("size of the newest backup", size, floor, subject=subject, remedies=remedies, facts=facts)
         if self.expectation.size_share is not None:
-            self._judge_share(self.expectation.size_share, subject, facts)
+            self._judge_share(self.expectation.size_share, newest.key)
 
-    def _judge_share(self, limit: GradedMinimum[Percentage], subject: str, facts: dict[str, str]) -> None:
+    def _judge_share(self, limit: GradedMinimum[Percentage], key: str) -> None:
         found = compared(self.expectation, self.found.backups)
         if found is None:
-            raise CouldNotObserve(self.series.query, too_few(self.expectation, self.found))
+            raise CouldNotObserve(self.series.query, _too_few(self.expectation, self.found))
         share, detail = found
+        remedies, facts = self._small(key)
         self.findings.grade(
             "size beside the median",
             share,
             limit,
-            subject=subject,
+            subject=self.subject(key),
             detail=detail,
-            evidence=last_ones(self.found.backups),
+            evidence=_last_ones(self.found.backups),
+            remedies=remedies,
             facts=facts,
         )
+
+    def _small(self, key: str) -> tuple[tuple[Remedy, ...], dict[str, Fact]]:
+        """How to look at a backup that is too small, and at those next to it."""
+        target = self.expectation.target
+        remedies, facts = listing_remedies(target), location_facts(target, key[: key[:-1].rfind("/") + 1])
+        if isinstance(target, FolderTarget):
+            return remedies, facts
+        return (*remedies, SMALL), {**facts, "url": target.address_of(key)}
+
+
+def deleted_on_top(series: Series) -> StoredBackup | None:
+    """
+    The delete marker of the key that was written last, where that is deleted.
+
+    Markers of older keys are left by rotation in a bucket with versions.
+    """
+    mine = {one.key for one in series.backups} | {one.key for one in series.markers}
+    times = {one.key: one.at for one in reversed(series.backups)}
+    tops = [next(versions) for key, versions in groupby(series.listing.backups, key=attrgetter("key")) if key in mine]
+    newest = max(tops, key=lambda one: times.get(one.key, one.modified), default=None)
+    return newest if newest is not None and newest.deleted else None
+
+
+def _misdated(expectation: BackupObjects, backup: Backup) -> str:
+    """How its own time contradicts the time of its last write; empty where it does not."""
+    late_s = (backup.stored.modified - backup.at).total_seconds()
+    if late_s < -expectation.clock_slack:
+        return "before it was begun, by its own time; is `time_zone` that of the names?"
+    if late_s > expectation.upload_within:
+        return "long after it was begun, by its own time; was an old one copied anew, or is `time_zone` another?"
+    return ""
+
+
+def is_empty(stored: StoredBackup) -> bool:
+    """Whether it is no larger than a compressed stream of nothing."""
+    return stored.size <= empty_size(stored.key)
+
+
+def empty_size(key: str) -> int:
+    """The size of an empty object with that name."""
+    name = key.rpartition("/")[2]
+    suffix = name[name.rfind(".") :] if "." in name else ""
+    stored_name = len(name) - len(suffix) + 1 if suffix == ".gz" else 0
+    return _EMPTY.get(suffix, 0) + stored_name
+
+
+def compared(expectation: BackupObjects, backups: Sequence[Backup]) -> tuple[Percentage, str] | None:
+    """The newest's size as a share of the median of those before it; None where there are too few."""
+    before = [one.stored.size for one in backups[1:] if not is_empty(one.stored)][: expectation.compared_with]
+    if len(before) < min(LEAST_COMPARED, expectation.compared_with):
+        return None
+    usual = statistics.median(before)
+    size = backups[0].stored.size
+    return Percentage(100 * size / usual), f"{format_bytes(size)} of {format_bytes(usual)}, as {len(before)} before it"
+
+
+def _too_few(expectation: BackupObjects, found: Dated) -> Problem:
+    there, key = len(found.backups) - 1, found.backups[0].key
+    return Problem(
+        kind=ProblemKind.FIRST_SAMPLE,
+        text=f"first samples: {there} backups before {key} to compare its size with",
+        advice=f"it is judged from {min(LEAST_COMPARED, expectation.compared_with)} on that are not empty",
+    )
+
+
+def kept(expectation: BackupObjects, backups: Sequence[Backup], now: datetime) -> list[Backup]:
+    """Those that count: within `kept_for`, and not empty."""
+    kept_for = expectation.kept_for
+    since = now - timedelta(seconds=kept_for) if kept_for is not None else None
+    return [one for one in backups if not is_empty(one.stored) and (since is None or one.at >= since)]
+
+
+def _last_ones(backups: Sequence[Backup]) -> list[str]:
+    return [f"{one.key}: {format_bytes(one.stored.size)}, of {moment_text(one.at)}" for one in backups[:_SHOWN]]
 
 
 def _judge_uploads(expectation: BackupObjects, observe: Observe, findings: Findings) -> None:
     if expectation.unfinished_uploads is None:
         return
     found = observe(expectation.uploads)
-    subject = address_of(expectation.target, expectation.template.prefix)
+    subject = expectation.target.address_of(expectation.template.prefix)
     findings.measure("unfinished uploads", found.count, subject=subject)
     if found.oldest:
         oldest = found.oldest[0]
@@ -233,8 +380,9 @@ def _judge_uploads(expectation: BackupObjects, observe: Observe, findings: Findi
             "age of the oldest unfinished upload",
             Duration(max(0.0, (observe.now - oldest.started).total_seconds())),
             expectation.unfinished_uploads,
-            subject=address_of(expectation.target, oldest.key),
+            subject=expectation.target.address_of(oldest.key),
             detail=f"{found.count} in all",
             since=oldest.started,
-            facts=upload_facts(expectation, oldest),
+            remedies=(UNFINISHED,),
+            facts={"key": oldest.key, "upload_id": oldest.upload},
         )

@@ -2,8 +2,8 @@
 
 from opscheck import Findings, Observe
 from opscheck.core.observation import CouldNotObserve
-from opscheck.systems.backup.expectations.wal import BackupWal, Way
 from opscheck.systems.backup.readings.wal import Gap, Loss, Outcome, by_archive, by_replicas
+from opscheck.systems.backup.wal import BackupWal, Way
 
 
 def test_little_would_be_lost_with_the_server(expectation: BackupWal, observe: Observe, findings: Findings) -> None:

@@ -13,8 +13,8 @@ from checks.backup.test_jobs import test_backups_are_made as check
 from opscheck import Findings, KubernetesTarget, Severity
 from opscheck.core.observation import CouldNotObserve, ProbeError, ProblemKind
 from opscheck.demo.kubernetes import cronjob, velero_backup, velero_location, velero_schedule
-from opscheck.systems.backup.expectations.jobs import BackupJobs
-from opscheck.systems.backup.queries.velero import ListStorageLocations, ListVeleroBackups, ListVeleroSchedules
+from opscheck.systems.backup.jobs import BackupJobs
+from opscheck.systems.backup.velero import ListStorageLocations, ListVeleroBackups, ListVeleroSchedules
 from opscheck.systems.kubernetes.batch import ListCronJobs
 from opscheck.systems.kubernetes.permissions import render
 from opscheck.systems.kubernetes.probe import KubernetesSession, open_session

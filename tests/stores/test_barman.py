@@ -9,7 +9,7 @@ import pytest
 from checks.backup.test_jobs import test_backups_are_made as check
 from opscheck import Findings, HostTarget, Severity
 from opscheck.core.observation import ProblemKind
-from opscheck.systems.backup.expectations.jobs import BackupJobs
+from opscheck.systems.backup.jobs import BackupJobs
 from opscheck.transport.processes import folder
 from tests.servers.barman import Barman, can_back_up, server_to_back_up
 from tests.servers.looking import look, missing

@@ -9,8 +9,8 @@ from checks.backup.test_jobs import test_backups_are_made as check
 from opscheck import Findings, HostTarget, Severity
 from opscheck.core.observation import ProblemKind
 from opscheck.core.templates import render
-from opscheck.systems.backup.expectations.jobs import BackupJobs
-from opscheck.systems.backup.queries.tools import PgbackrestInfo, ReadPgbackrest
+from opscheck.systems.backup.jobs import BackupJobs
+from opscheck.systems.backup.tools import PgbackrestInfo, ReadPgbackrest
 from opscheck.systems.host.probe import open_session
 from opscheck.testing import expect
 from tests.checks.kubernetes.rendering import rendered

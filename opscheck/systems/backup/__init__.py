@@ -11,11 +11,11 @@ UNPACKERS = ("isal", "lz4", *(("backports.zstd",) if sys.version_info < (3, 14) 
 SYSTEM = System(
     name="backup",
     expectations={
-        "backup.bucket": "opscheck.systems.backup.expectations.bucket:BackupBucket",
-        "backup.content": "opscheck.systems.backup.expectations.content:BackupContent",
-        "backup.jobs": "opscheck.systems.backup.expectations.jobs:BackupJobs",
-        "backup.objects": "opscheck.systems.backup.expectations.objects:BackupObjects",
-        "backup.wal": "opscheck.systems.backup.expectations.wal:BackupWal",
+        "backup.bucket": "opscheck.systems.backup.bucket:BackupBucket",
+        "backup.content": "opscheck.systems.backup.content:BackupContent",
+        "backup.jobs": "opscheck.systems.backup.jobs:BackupJobs",
+        "backup.objects": "opscheck.systems.backup.objects:BackupObjects",
+        "backup.wal": "opscheck.systems.backup.wal:BackupWal",
     },
     clients={"backup.content": Client("opscheck[backup]", *UNPACKERS)},
     checks=bundled("checks") / "backup",

@@ -20,8 +20,8 @@ SYSTEM = System(
         ),
     },
     expectations={
-        "recovery.drill": "opscheck.systems.recovery.expectations.drill:RestoreDrill",
-        "recovery.drilled": "opscheck.systems.recovery.expectations.drilled:Drilled",
+        "recovery.drill": "opscheck.systems.recovery.drill:RestoreDrill",
+        "recovery.drilled": "opscheck.systems.recovery.drilled:Drilled",
     },
     clients={"recovery.drill": Client("opscheck[recovery]", "psycopg", *UNPACKERS)},
     checks=bundled("checks") / "recovery",

@@ -1,4 +1,4 @@
-"""Writing the record of a drill where the policy says: a JSON document without any secret."""
+"""The record of a drill as a JSON document, where the policy names a file for it."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -6,14 +6,40 @@ from typing import Any
 
 import msgspec
 
-from opscheck.core.observation import Observation, ProbeError
+from opscheck.core.observation import Observation, ProbeError, ProblemKind
 from opscheck.core.query import Query
 from opscheck.core.redaction import Secrets
 from opscheck.core.target import Target
-from opscheck.systems.recovery.probe.records import read_record
-from opscheck.systems.recovery.queries import DRILL_SCHEMA, Drill
+from opscheck.systems.recovery.drill_record import DRILL_SCHEMA, Drill
 from opscheck.systems.recovery.target import DrillPlace
 from opscheck.transport.files import write_whole
+
+_LARGEST = 4 * 2**20
+_ANEW = "move it away, and do the drill: it writes a new one"
+
+
+class _Heading(msgspec.Struct, frozen=True, kw_only=True):
+    schema: str
+
+
+def read_record(path: Path) -> Drill | None:
+    """The drill that the document tells; None where there is no document. Raises ProbeError."""
+    try:
+        if path.exists() and not path.is_file():
+            raise ProbeError(ProblemKind.UNREADABLE, f"{path} is no file", "name another file in `record`")
+        with path.open("rb") as file:
+            content = file.read(_LARGEST + 1)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        kind = ProblemKind.DENIED if isinstance(error, PermissionError) else ProblemKind.UNREADABLE
+        raise ProbeError(kind, f"the record {path} cannot be read: {error.strerror}") from None
+    try:
+        if len(content) <= _LARGEST and msgspec.json.decode(content, type=_Heading).schema == DRILL_SCHEMA:
+            return msgspec.json.decode(content, type=Drill)
+    except msgspec.MsgspecError:
+        pass
+    raise ProbeError(ProblemKind.UNREADABLE, f"{path} is no record of a drill ({DRILL_SCHEMA})", _ANEW)
 
 
 def write_records(

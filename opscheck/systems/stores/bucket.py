@@ -10,6 +10,9 @@ from opscheck.systems.stores.target import S3Action
 
 A = TypeVar("A")
 
+ARCHIVES = {"GLACIER", "DEEP_ARCHIVE", "Archive", "ColdArchive", "DeepColdArchive"}
+"""Storage classes of AWS and Alibaba whose objects must be restored before they can be read."""
+
 
 class Versioning(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Whether what is overwritten or deleted stays as an older version."""

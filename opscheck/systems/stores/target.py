@@ -14,6 +14,10 @@ from opscheck.core.target import REFERENCE, Target
 class StoreTarget(Target):
     """A place where backups are kept: a bucket, or a folder."""
 
+    def address_of(self, key: str) -> str:
+        """The key with its store: `s3://bucket/key`, `/mnt/backups/key`."""
+        return f"{self.address.rstrip('/')}/{key}"
+
 
 class S3Target(StoreTarget, kind="s3"):
     """A bucket in S3 or a store that speaks its protocol; credentials come the way boto3 finds them."""

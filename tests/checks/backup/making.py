@@ -8,7 +8,7 @@ import msgspec
 from checks.backup.test_jobs import test_backups_are_made
 from opscheck import Findings, KubernetesTarget
 from opscheck.demo.kubernetes import Object, cronjob, job, velero_backup, velero_location, velero_schedule
-from opscheck.systems.backup.expectations.jobs import BackupJobs
+from opscheck.systems.backup.jobs import BackupJobs
 from opscheck.systems.kubernetes.lists import ListObjects, ObjectList
 from opscheck.testing import expect, judge
 from tests.checks.kubernetes.rendering import rendered

@@ -6,10 +6,11 @@ from typing import Any
 
 from checks.backup.test_objects import test_there_is_a_backup_that_is_young_and_large_enough as objects
 from opscheck import Findings, S3Target
+from opscheck.core.expectation import Expectation
 from opscheck.core.record import Finding
 from opscheck.core.templates import expectation_facts, render
 from opscheck.core.units import Severity
-from opscheck.systems.backup.expectations.objects import BackupObjects
+from opscheck.systems.backup.objects import BackupObjects
 from opscheck.systems.stores.listing import Listing, StoredBackup
 from opscheck.testing import NOON, expect, judge
 from tests.servers.s3 import Place
@@ -59,8 +60,13 @@ def measured(findings: Findings) -> dict[str, float]:
 
 
 def commands(finding: Finding, target: Any = ELSEWHERE, **fields: Any) -> list[str]:
-    """The commands that its facts complete."""
-    expectation = expect(BackupObjects, target, **{"names": DAILY, "age": {"P1": "1d"}, **fields})
+    """The commands that it suggests."""
+    return typed(expect(BackupObjects, target, **{"names": DAILY, "age": {"P1": "1d"}, **fields}), finding)
+
+
+def typed(expectation: Expectation, finding: Finding) -> list[str]:
+    """The commands of a finding as a person types them; every one is complete."""
     facts = expectation_facts(expectation) | finding.facts
-    rendered = [render(command, facts) for command in expectation.default_remediation.commands]
+    rendered = [render(command, facts) for command in finding.remediation.commands]
+    assert None not in rendered, finding.remediation.commands
     return [command for command in rendered if command]

@@ -7,9 +7,8 @@ import pytest
 from checks.backup.test_bucket import test_the_bucket_keeps_what_is_written_to_it as check
 from opscheck import Findings, S3Target
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
-from opscheck.core.templates import expectation_facts, render
 from opscheck.core.units import Severity
-from opscheck.systems.backup.expectations.bucket import BackupBucket
+from opscheck.systems.backup.bucket import BackupBucket
 from opscheck.systems.stores.bucket import (
     Encryption,
     Lifecycle,
@@ -23,6 +22,7 @@ from opscheck.systems.stores.bucket import (
     Versioning,
 )
 from opscheck.testing import NOON, Answers, expect, judge
+from tests.checks.backup.stores import typed
 
 TARGET = S3Target(kind="s3", bucket="backups")
 
@@ -272,10 +272,7 @@ def test_only_what_is_named_is_asked():
     ],
 )
 def test_each_trouble_has_the_one_command_that_mends_it(answer, fields, command):
-    expectation = expect(BackupBucket, TARGET, severity="P2", **fields)
     (finding,) = judged(answer, **fields).violations
-    facts = expectation_facts(expectation) | finding.facts
-    rendered = [render(one, facts) for one in expectation.default_remediation.commands]
 
-    (typed,) = [one for one in rendered if one]
-    assert typed.startswith(f"aws s3api {command}")
+    (shown,) = typed(expect(BackupBucket, TARGET, severity="P2", **fields), finding)
+    assert shown.startswith(f"aws s3api {command}")

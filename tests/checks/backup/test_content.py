@@ -10,10 +10,10 @@ from checks.backup.test_content import test_the_newest_backup_is_whole as the_ch
 from opscheck import Severity
 from opscheck.core.findings import Findings
 from opscheck.core.observation import CouldNotObserve, ProblemKind
-from opscheck.core.templates import expectation_facts, render
-from opscheck.systems.backup.expectations.content import BackupContent
+from opscheck.systems.backup.content import BackupContent
 from opscheck.systems.postgres.programs import VARIABLE
 from opscheck.testing import Answers, expect, judge
+from tests.checks.backup.stores import typed
 from tests.servers.dumps import DATABASE, PACKINGS, SECRET
 from tests.servers.s3 import FolderPlace
 
@@ -47,10 +47,7 @@ def missing(place, **fields) -> tuple[Findings, CouldNotObserve]:
 
 
 def commands(place, finding, **fields) -> list[str]:
-    expectation = content(place, **fields)
-    facts = expectation_facts(expectation) | finding.facts
-    rendered = [render(command, facts) for command in expectation.default_remediation.commands]
-    return [command for command in rendered if command]
+    return typed(content(place, **fields), finding)
 
 
 @pytest.fixture(name="here")

@@ -9,10 +9,10 @@ import pytest
 from opscheck import Findings, FolderTarget, S3Target
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.units import Severity
-from opscheck.systems.backup.expectations.objects import BackupObjects
+from opscheck.systems.backup.objects import BackupObjects
 from opscheck.systems.stores.listing import Listing, ListUploads, Upload, Uploads
 from opscheck.systems.stores.sidecar_files import ManifestValue, ReadManifest
-from opscheck.testing import NOON, Answers, expect
+from opscheck.testing import NOON, Answers, expect, judge
 from tests.checks.backup.stores import (
     DAILY,
     DAY,
@@ -519,14 +519,16 @@ def test_commands_list_a_folder(tmp_path):
     assert "backup-20260101" in subprocess.run(["sh", "-c", command], capture_output=True, check=True, text=True).stdout
 
 
-def test_each_declared_fact_can_be_carried_or_is_ruled_out():
-    for target in (S3Target(kind="s3", bucket="b"), FolderTarget(kind="folder", path="/mnt")):
+def test_facts_are_those_of_the_kind_of_store():
+    for target, name in (
+        (S3Target(kind="s3", bucket="b"), "location"),
+        (FolderTarget(kind="folder", path="/m"), "folder"),
+    ):
         expectation = expect(BackupObjects, target, names=DAILY, age=AGE)
-        out = expectation.facts_ruled_out()
+        (finding,) = judge(objects, expectation, lambda _: Listing(backups=())).violations
 
-        assert out < set(expectation.fact_names)
-        assert ("folder" in out) == isinstance(target, S3Target)
-        assert "own_listed" in out
+        assert {name} == finding.facts.keys()
+        assert expectation.former_fact_names["own_listed"] == "location"
 
 
 def test_a_time_that_is_years_ago_is_a_time():

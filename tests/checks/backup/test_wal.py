@@ -16,7 +16,7 @@ from opscheck.core.findings import Findings
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.record import Finding
 from opscheck.demo.postgres import PostgreSQL
-from opscheck.systems.backup.expectations.wal import BackupWal
+from opscheck.systems.backup.wal import BackupWal
 from opscheck.systems.postgres.archiver import Archiving as Answer
 from opscheck.testing import expect
 from opscheck.testing import judge as judge_answers

@@ -7,8 +7,8 @@ import pytest
 from checks.recovery.test_drill import test_the_newest_backup_is_restored as check
 from opscheck import Severity
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
-from opscheck.systems.recovery.expectations.drill import RestoreDrill
-from opscheck.systems.recovery.queries import (
+from opscheck.systems.recovery.drill import RestoreDrill
+from opscheck.systems.recovery.drill_record import (
     ASSERT,
     BROKEN,
     CLEAN,
@@ -124,9 +124,9 @@ def test_an_assertion_without_an_answer_does_not_hold():
 @pytest.mark.parametrize(
     ("target", "facts"),
     [
-        (FOLDER, {"damaged_file": "/mnt/backups/db/orders.dump"}),
-        (BUCKET, {"damaged": "s3://backups/db/orders.dump"}),
-        (OWN_STORE, {"own_damaged": "s3://backups/db/orders.dump"}),
+        (FOLDER, {"file": "/mnt/backups/db/orders.dump"}),
+        (BUCKET, {"url": "s3://backups/db/orders.dump"}),
+        (OWN_STORE, {"url": "s3://backups/db/orders.dump"}),
     ],
 )
 def test_a_backup_that_breaks_is_told_with_its_phase_and_its_place(target, facts):

@@ -7,15 +7,21 @@ import pytest
 from checks.recovery.test_drilled import test_a_drill_has_passed_lately as check
 from opscheck import Severity
 from opscheck.core.observation import CouldNotObserve, Sample
-from opscheck.systems.recovery.expectations.drilled import Drilled
-from opscheck.systems.recovery.queries import Drill
+from opscheck.core.record import Advice
+from opscheck.systems.recovery.drill_record import Drill
+from opscheck.systems.recovery.drilled import FAILED, OVERDUE, Drilled
 from opscheck.testing import NOON, expect, judge
+from tests.checks.backup.stores import typed
 
 DAY = timedelta(days=1)
 
 
 def expected(**fields):
     return expect(Drilled, drill="restore", **{"age": {"P2": "30d", "P1": "90d"}, **fields})
+
+
+def advice(remedy):
+    return Advice(summary=remedy.summary, commands=remedy.commands)
 
 
 def drill(days, *reasons, **fields):
@@ -39,7 +45,7 @@ def test_one_that_passed_too_long_ago_is_told_by_its_age(days, severity):
     (finding,) = judged(drill(days)).violations
 
     assert (severity, NOON - days * DAY) == (finding.severity, finding.since)
-    assert {"overdue": "restore"} == finding.facts
+    assert advice(OVERDUE) == finding.remediation
 
 
 def test_one_that_failed_after_one_that_passed_is_told():
@@ -47,7 +53,7 @@ def test_one_that_failed_after_one_that_passed_is_told():
 
     assert "the last drill failed, 3d ago" == finding.observed
     assert ("db.dump: restore: it is cut off",) == finding.evidence
-    assert {"failed": "restore"} == finding.facts
+    assert advice(FAILED) == finding.remediation
 
 
 def test_one_that_passed_after_one_that_failed_is_well():
@@ -64,8 +70,9 @@ def test_no_drill_is_a_violation_that_says_how_to_do_one():
     (finding,) = judged().violations
 
     assert ("no drill is known", "one that passed, at most 30d ago") == (finding.observed, finding.expected)
-    assert any("--drill --state" in command for command in Drilled.default_remediation.commands)
-    assert {"overdue": "restore"} == finding.facts
+    (command,) = typed(expected(), finding)
+    assert command.startswith("opscheck run -p POLICY --only restore --drill --state FILE")
+    assert advice(OVERDUE) == finding.remediation
 
 
 def test_a_record_is_as_good_as_the_state_file_and_knows_when_one_passed_before():
@@ -79,7 +86,7 @@ def test_a_drill_in_the_future_is_a_violation_and_no_young_one():
     (finding,) = judged(drill(-1)).violations
 
     assert "which is in the future" in finding.observed
-    assert {"overdue": "restore"} == finding.facts
+    assert advice(OVERDUE) == finding.remediation
 
 
 def test_a_drill_that_is_done_mends_one_of_the_future():

@@ -10,7 +10,7 @@ import msgspec
 
 from opscheck.core.masking import mask_secrets
 from opscheck.core.observation import ProbeError, ProblemKind
-from opscheck.systems.backup.queries.tools import (
+from opscheck.systems.backup.tools import (
     BarmanBackup,
     BarmanCatalogue,
     BarmanServer,

@@ -7,7 +7,7 @@ from typing import Any
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.query import Query
 from opscheck.core.units import Duration
-from opscheck.systems.backup.expectations.wal import BackupWal, Way
+from opscheck.systems.backup.wal import BackupWal, Way
 from opscheck.systems.postgres import replicas as of_replicas
 from opscheck.systems.postgres.archiver import Archiving, not_archiving, unarchived, waiting
 from opscheck.systems.postgres.replicas import Replica

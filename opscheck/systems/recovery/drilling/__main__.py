@@ -4,10 +4,10 @@ import sys
 
 import msgspec
 
-from opscheck.systems.recovery.drilling.leash import Leash
-from opscheck.systems.recovery.drilling.performing import perform
-from opscheck.systems.recovery.drilling.telling import Teller
-from opscheck.systems.recovery.probe.drills.messages import Task
+from opscheck.systems.recovery.drilling.messages import Task
+from opscheck.systems.recovery.drilling.progress import Teller
+from opscheck.systems.recovery.drilling.runner import perform
+from opscheck.systems.recovery.drilling.watchdog import Leash
 
 
 def main() -> int:

@@ -1,19 +1,47 @@
-"""What kind of dump a backup is."""
+"""Dumps on this machine: their format, and their bytes, decompressed in a stream."""
 
 import re
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.core.units import format_bytes
-from opscheck.systems.recovery.drilling.failing import Failed
-from opscheck.systems.recovery.drilling.unpacking import head
-from opscheck.systems.recovery.queries import BROKEN, EMPTY
+from opscheck.systems.recovery.drill_record import BROKEN, EMPTY
+from opscheck.systems.recovery.drilling.errors import Failed
 from opscheck.systems.stores.archives import pg_dump, plain
-from opscheck.systems.stores.archives.compression import Compression
+from opscheck.systems.stores.archives.compression import Compression, decompressed
 from opscheck.systems.stores.archives.formats import HEAD, kind_of
-from opscheck.systems.stores.archives.stream import Broken
+from opscheck.systems.stores.archives.stream import PIECE, Broken, NeedsMore
 from opscheck.systems.stores.archives.tar import BLOCK
+
+
+def pieces(path: Path, packing: Compression | None) -> Iterator[bytes]:
+    """All of a file, decompressed. Raises Failed where it is damaged or cut off, and ProbeError for want of memory."""
+    with path.open("rb") as file:
+        packed = iter(lambda: file.read(PIECE), b"")
+        if packing is None:
+            yield from packed
+            return
+        try:
+            yield from decompressed(packed, packing)
+        except Broken as error:
+            raise Failed(BROKEN, f"it cannot be decompressed to its end: {error}") from None
+        except NeedsMore as error:
+            raise ProbeError(ProblemKind.UNSUPPORTED, str(error)) from None
+
+
+def head(path: Path, packing: Compression | None, size: int) -> bytes:
+    """The first bytes, decompressed; fewer where there are no more. Raises as `pieces`."""
+    first = b""
+    with closing(pieces(path, packing)) as found:  # type: ignore[type-var]  # a generator has `close`
+        for piece in found:
+            first += piece
+            if len(first) >= size:
+                break
+    return first[:size]
+
 
 CUSTOM, TAR, DIRECTORY, PLAIN = "custom", "tar", "directory", "plain"
 _TABLE_OF_CONTENTS = "toc.dat"

@@ -9,10 +9,9 @@ from pathlib import Path
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.core.registry import Registry
 from opscheck.core.units import format_bytes
-from opscheck.systems.recovery.drilling.dumps import PLAIN, Dump
-from opscheck.systems.recovery.drilling.failing import Failed
-from opscheck.systems.recovery.drilling.unpacking import pieces
-from opscheck.systems.recovery.queries import ABSENT, BROKEN
+from opscheck.systems.recovery.drill_record import ABSENT, BROKEN
+from opscheck.systems.recovery.drilling.dumps import PLAIN, Dump, pieces
+from opscheck.systems.recovery.drilling.errors import Failed
 from opscheck.systems.stores.probe.base import Store, StoreSession
 from opscheck.systems.stores.target import StoreTarget
 from opscheck.transport.processes import give, unprivileged_user

@@ -9,13 +9,12 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from opscheck.core.observation import ProbeError, ProblemKind
-from opscheck.systems.recovery.drilling.complaints import Complaints
-from opscheck.systems.recovery.drilling.dumps import CUSTOM, DIRECTORY, PLAIN, TAR, Dump
-from opscheck.systems.recovery.drilling.failing import Failed
+from opscheck.systems.recovery.drill_record import BROKEN, NEWER, REFUSED
+from opscheck.systems.recovery.drilling.dumps import CUSTOM, DIRECTORY, PLAIN, TAR, Dump, pieces
+from opscheck.systems.recovery.drilling.errors import Failed
 from opscheck.systems.recovery.drilling.programs import SERVICE
+from opscheck.systems.recovery.drilling.restore_errors import Complaints
 from opscheck.systems.recovery.drilling.server import Scratch
-from opscheck.systems.recovery.drilling.unpacking import pieces
-from opscheck.systems.recovery.queries import BROKEN, NEWER, REFUSED
 from opscheck.systems.stores.archives.formats import HEAD
 from opscheck.systems.stores.archives.plain import TAIL, has_footer, without_footer
 from opscheck.systems.stores.archives.stream import Broken

@@ -15,8 +15,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.systems.postgres.probe.libpq import Connection, TooManyConnections, connect
 from opscheck.systems.postgres.programs import HOW_TO_GET, Installation, installations
+from opscheck.systems.recovery.drilling.cleanup import drop_database
 from opscheck.systems.recovery.drilling.programs import SERVICE, Programs, write_service
-from opscheck.systems.recovery.probe.drills.removing import drop_database
 from opscheck.transport.processes import ServerFailed, ServerProcess, free_port, give, unprivileged_user
 
 _ADMIN, _RESTORER, _DATABASE = "opscheck_admin", "opscheck_restorer", "restored"

@@ -28,9 +28,17 @@ from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.core.progress import working
 from opscheck.core.query import Query
 from opscheck.core.units import format_duration
-from opscheck.systems.recovery.probe.drills.messages import Began, Did, Done, Made, Message, Refused, scratch_dsn, task
-from opscheck.systems.recovery.probe.drills.removing import DATABASE_PREFIX, drop_database, remove_folder
-from opscheck.systems.recovery.queries import CLEANING_TAKES_AT_MOST_S, FIND, LATE, Drill, Failure, PerformDrill, Phase
+from opscheck.systems.recovery.drill_record import (
+    CLEANING_TAKES_AT_MOST_S,
+    FIND,
+    LATE,
+    Drill,
+    Failure,
+    PerformDrill,
+    Phase,
+)
+from opscheck.systems.recovery.drilling.cleanup import DATABASE_PREFIX, drop_database, remove_folder
+from opscheck.systems.recovery.drilling.messages import Began, Did, Done, Made, Message, Refused, scratch_dsn, task
 from opscheck.systems.recovery.target import DrillPlace
 from opscheck.transport.processes import reachable_parent
 

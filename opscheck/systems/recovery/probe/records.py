@@ -3,19 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.core.query import Query
-from opscheck.systems.recovery.queries import DRILL_SCHEMA, Drill, LastDrill
+from opscheck.systems.recovery.drill_record import Drill, LastDrill
+from opscheck.systems.recovery.record_files import read_record
 from opscheck.systems.recovery.target import DrillRecords
-
-_LARGEST = 4 * 2**20
-_ANEW = "move it away, and do the drill: it writes a new one"
-
-
-class _Heading(msgspec.Struct, frozen=True, kw_only=True):
-    schema: str
 
 
 def open_session(target: DrillRecords, timeout_s: float) -> "DrillRecordsSession":  # noqa: ARG001 - a file is read
@@ -41,23 +33,3 @@ class DrillRecordsSession:
 
     def close(self) -> None:
         """There is nothing to let go of."""
-
-
-def read_record(path: Path) -> Drill | None:
-    """The drill that the document tells; None where there is no document. Raises ProbeError."""
-    try:
-        if path.exists() and not path.is_file():
-            raise ProbeError(ProblemKind.UNREADABLE, f"{path} is no file", "name another file in `record`")
-        with path.open("rb") as file:
-            content = file.read(_LARGEST + 1)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        kind = ProblemKind.DENIED if isinstance(error, PermissionError) else ProblemKind.UNREADABLE
-        raise ProbeError(kind, f"the record {path} cannot be read: {error.strerror}") from None
-    try:
-        if len(content) <= _LARGEST and msgspec.json.decode(content, type=_Heading).schema == DRILL_SCHEMA:
-            return msgspec.json.decode(content, type=Drill)
-    except msgspec.MsgspecError:
-        pass
-    raise ProbeError(ProblemKind.UNREADABLE, f"{path} is no record of a drill ({DRILL_SCHEMA})", _ANEW)

@@ -11,7 +11,7 @@ import pytest
 
 from opscheck import HostTarget, Query
 from opscheck.core.observation import ProbeError, Problem, ProblemKind
-from opscheck.systems.backup.queries.tools import ReadBarman, ReadPgbackrest
+from opscheck.systems.backup.tools import ReadBarman, ReadPgbackrest
 from opscheck.systems.host.probe import open_session
 from tests.registries import answer
 

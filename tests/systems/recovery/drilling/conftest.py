@@ -8,8 +8,8 @@ from pydantic import SecretStr
 
 from opscheck.core.target import Target
 from opscheck.systems.postgres.target import PostgresTarget
+from opscheck.systems.recovery.drill_record import Assertion, Drill, PerformDrill
 from opscheck.systems.recovery.probe.drill import open_session
-from opscheck.systems.recovery.queries import Assertion, Drill, PerformDrill
 from opscheck.systems.recovery.target import DrillLimits, DrillPlace
 from opscheck.systems.stores.target import FolderTarget
 from tests.servers.drills import ScratchServer, Shelf, Traces, scratch_server, shelf_of_backups, traces_of_drills

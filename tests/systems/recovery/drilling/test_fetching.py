@@ -11,7 +11,7 @@ import pytest
 
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.demo.s3 import BUCKET, S3
-from opscheck.systems.recovery.drilling.failing import Failed
+from opscheck.systems.recovery.drilling.errors import Failed
 from opscheck.systems.recovery.drilling.fetching import Fetching
 from opscheck.systems.recovery.probe.drill import open_session
 from opscheck.systems.recovery.target import DrillPlace

@@ -9,7 +9,7 @@ import pytest
 
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.systems.postgres.programs import VARIABLE, installations
-from opscheck.systems.recovery.queries import (
+from opscheck.systems.recovery.drill_record import (
     ABSENT,
     ASSERT,
     BROKEN,

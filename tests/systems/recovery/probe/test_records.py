@@ -6,8 +6,8 @@ import os
 import pytest
 
 from opscheck.core.observation import ProbeError, ProblemKind
+from opscheck.systems.recovery.drill_record import DRILL_SCHEMA, LastDrill
 from opscheck.systems.recovery.probe.records import open_session
-from opscheck.systems.recovery.queries import DRILL_SCHEMA, LastDrill
 from opscheck.systems.recovery.target import DrillRecords
 
 RECORD = {

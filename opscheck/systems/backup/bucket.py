@@ -1,0 +1,154 @@
+"""backup.bucket: the configuration of a bucket of backups."""
+
+from collections.abc import Iterable
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import model_validator
+from pydantic_core import PydanticCustomError
+
+from opscheck.core.expectation import Expectation
+from opscheck.core.query import Query
+from opscheck.core.remedy import Remedy
+from opscheck.core.units import Duration, Graded, GradedMinimum, Severity
+from opscheck.systems.postgres.setting_rules import Asked
+from opscheck.systems.stores.bucket import (
+    BucketQuery,
+    ReadEncryption,
+    ReadLifecycle,
+    ReadObjectLock,
+    ReadPolicyStatus,
+    ReadPublicAccess,
+    ReadReplication,
+    ReadVersioning,
+)
+from opscheck.systems.stores.target import S3Target
+
+_S3API = "aws {{ endpoint_option }} s3api"
+PUBLIC = Remedy(
+    "Remove the statements that allow everybody from the bucket's policy",
+    f"{_S3API} get-bucket-policy --bucket {{{{ bucket }}}} --query Policy --output text",
+)
+UNBLOCKED = Remedy(
+    "Block public access to the bucket",
+    f"{_S3API} put-public-access-block --bucket {{{{ bucket }}}} --public-access-block-configuration"
+    " BlockPublicAcls=true,IgnorePublicAcls=true,BlockPublicPolicy=true,RestrictPublicBuckets=true",
+)
+UNVERSIONED = Remedy(
+    "Enable versioning, so that a backup outlives deletion and overwriting",
+    f"{_S3API} put-bucket-versioning --bucket {{{{ bucket }}}} --versioning-configuration Status=Enabled",
+)
+UNLOCKED = Remedy(
+    "Set a default retention with object lock, so that nobody deletes backups with a stolen key",
+    f"{_S3API} put-object-lock-configuration --bucket {{{{ bucket }}}} --object-lock-configuration"
+    " 'ObjectLockEnabled=Enabled,Rule={DefaultRetention={Mode=GOVERNANCE,Days=30}}'  # it cannot be taken off again",
+)
+UNENCRYPTED = Remedy(
+    "Enable default encryption of the bucket",
+    f"{_S3API} put-bucket-encryption --bucket {{{{ bucket }}}} --server-side-encryption-configuration"
+    ' \'{"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}\'',
+)
+UNREPLICATED = Remedy(
+    "Replicate the backups to another bucket", f"{_S3API} get-bucket-replication --bucket {{{{ bucket }}}}"
+)
+RULES = Remedy(
+    "Correct the lifecycle rules of the bucket",
+    f"{_S3API} get-bucket-lifecycle-configuration --bucket {{{{ bucket }}}} >rules.json"
+    "  # mend it, then put-bucket-lifecycle-configuration --lifecycle-configuration file://rules.json",
+)
+
+_LIFECYCLE = ("kept_for", "at_hand_for", "noncurrent_kept_for", "noncurrent_gone_after", "uploads_gone_after")
+
+
+class BackupBucket(Expectation, check="backup.bucket"):
+    """
+    The bucket keeps what is written to it: from mistakes, from whoever has stolen a key, and for long enough.
+
+    Each part is judged where the policy names it. What the bucket does not say is a violation; what may not be looked
+    at, or what the store does not know, is unknown.
+    """
+
+    needs_severity = True
+    any_limit_of = (
+        "versioning",
+        "object_lock",
+        "encryption",
+        "public_access_blocked",
+        "policy_not_public",
+        "replication",
+        *_LIFECYCLE,
+    )
+    remedies = (PUBLIC, UNBLOCKED, UNVERSIONED, UNLOCKED, UNENCRYPTED, UNREPLICATED, RULES)
+    former_fact_names: ClassVar = {
+        former: "bucket"
+        for name in ("public", "open", "unversioned", "unlocked", "unencrypted", "unreplicated", "ruled")
+        for former in (name, f"own_{name}")
+    }
+
+    target: S3Target
+    """The bucket."""
+    prefix: str = ""
+    """What the keys of the backups begin with; rules about other keys are not judged."""
+    versioning: Asked = None
+    """What is overwritten or deleted stays as an older version."""
+    object_lock: GradedMinimum[Duration] | None = None
+    """For how long by default nobody may delete what was written."""
+    object_lock_mode: Literal["governance", "compliance"] | None = None
+    """How strictly: `compliance` lets nobody delete it, not even the owner of the account; either by default."""
+    encryption: Asked = None
+    """Objects are encrypted whose upload says nothing."""
+    encrypted_with: Literal["AES256", "aws:kms", "aws:kms:dsse"] | None = None
+    """With what; by default anything."""
+    public_access_blocked: Asked = None
+    """
+    All four ways to make objects public are blocked for this bucket. A block of the whole account counts too, and
+    cannot be seen from here.
+    """
+    policy_not_public: Asked = None
+    """The bucket's policy, if there is one, does not let everybody in."""
+    replication: Asked = None
+    """Backups are copied to another bucket."""
+    kept_for: GradedMinimum[Duration] | None = None
+    """How long no lifecycle rule may delete a backup."""
+    at_hand_for: GradedMinimum[Duration] | None = None
+    """How long no lifecycle rule may move a backup to an archive, from which it takes hours to read."""
+    noncurrent_kept_for: GradedMinimum[Duration] | None = None
+    """How long no lifecycle rule may delete what was overwritten or deleted."""
+    noncurrent_gone_after: Graded[Duration] | None = None
+    """After how long a lifecycle rule must delete what was overwritten or deleted; otherwise it costs for ever."""
+    uploads_gone_after: Graded[Duration] | None = None
+    """After how long a lifecycle rule must delete uploads that were never finished."""
+    except_rules: tuple[str, ...] = ()
+    """The ids of lifecycle rules that are right although they break a limit, such as one about other tags."""
+
+    def queries(self) -> Iterable[Query[Any]]:
+        """A question for each part that it names."""
+        return [kind(self.target.name) for kind in self._kinds]
+
+    def severity_of(self, wanted: Literal[True] | Severity | None) -> Severity:
+        """The severity of a violation in a part."""
+        return wanted if isinstance(wanted, Severity) else self.ungraded_severity
+
+    @property
+    def _kinds(self) -> Iterable[type[BucketQuery[Any]]]:
+        parts: dict[type[BucketQuery[Any]], tuple[object, ...]] = {
+            ReadVersioning: (self.versioning,),
+            ReadObjectLock: (self.object_lock,),
+            ReadEncryption: (self.encryption,),
+            ReadPublicAccess: (self.public_access_blocked,),
+            ReadPolicyStatus: (self.policy_not_public,),
+            ReadReplication: (self.replication,),
+            ReadLifecycle: tuple(getattr(self, name) for name in _LIFECYCLE),
+        }
+        return [kind for kind, wanted in parts.items() if any(one is not None for one in wanted)]
+
+    def _graded_severities(self) -> list[Severity]:
+        asked = [getattr(self, name) for name in self.any_limit_of]
+        return [*super()._graded_severities(), *(one for one in asked if isinstance(one, Severity))]
+
+    @model_validator(mode="after")
+    def _fields_fit(self) -> Self:
+        if self.object_lock_mode is not None and self.object_lock is None:
+            raise PydanticCustomError("lock_unlimited", "`object_lock`, such as 30d, beside object_lock_mode")
+        if self.encrypted_with is not None and self.encryption is None:
+            raise PydanticCustomError("encryption_unasked", "`encryption: true` beside encrypted_with")
+        return self

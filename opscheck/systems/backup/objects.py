@@ -1,0 +1,211 @@
+"""What can be expected of the backups in a bucket or folder, by what a listing tells."""
+
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from opscheck.core.json_paths import JsonPath
+from opscheck.core.limits import BytesLeft, CountLeft, values
+from opscheck.core.observation import Problem, ProblemKind
+from opscheck.core.query import Query
+from opscheck.core.remedy import Remedy
+from opscheck.core.units import Duration, Graded, GradedMinimum, Percentage, PositiveCount, Severity
+from opscheck.systems.backup.series import (
+    LIST_BUCKET,
+    LIST_FOLDER,
+    LOCATION_FACTS,
+    RERUN,
+    RERUN_FACTS,
+    CronJobName,
+    OfSeries,
+    Series,
+)
+from opscheck.systems.stores.listing import ListUploads
+from opscheck.systems.stores.sidecar_files import KEY, KeyBeside, ReadManifest
+from opscheck.systems.stores.target import S3Target
+
+_MOST_MANIFESTS = 3
+_DAY_S = 86400.0
+
+
+def _above_nothing(limit: GradedMinimum[Percentage]) -> GradedMinimum[Percentage]:
+    if min(values(limit)) <= 0:
+        raise PydanticCustomError("limit_unreachable", "more than 0%: nothing can be smaller than that")
+    return limit
+
+
+FAILED = Remedy("Find out why no good backup was written, and fix it")
+SMALL = Remedy(
+    "Look into the small backup for an error message of the dump",
+    "aws {{ endpoint_option }} s3 cp {{ url }} - | head -c 1000 | xxd | head  # what such a small one holds",
+)
+ARCHIVED = Remedy(
+    "Keep the newest backup out of the archive, and restore this one from it",
+    "aws {{ endpoint_option }} s3api restore-object --bucket {{ bucket }} --key {{ key }} --restore-request Days=7",
+)
+DELETED = Remedy(
+    "Find out who deleted the newest backup, and restore its last version",
+    "aws {{ endpoint_option }} s3api list-object-versions --bucket {{ bucket }} --prefix {{ key }}",
+)
+UNFINISHED = Remedy(
+    "Abort the upload, and let a lifecycle rule abort unfinished ones",
+    "aws {{ endpoint_option }} s3api abort-multipart-upload --bucket {{ bucket }} --key {{ key }}"
+    " --upload-id {{ upload_id }}  # unless it still goes on",
+)
+
+
+class Manifest(BaseModel):
+    """A JSON document beside each backup, which says when its data was read."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: KeyBeside
+    """Its key, in which {key} is that of the backup: `{key}.json`; of a folder `{key}manifest.json`."""
+    time: JsonPath
+    """JMESPath of the time: ISO 8601, in `time_zone` where it tells none, or seconds since 1970."""
+
+    def key_of(self, backup: str) -> str:
+        """The key of the manifest of that backup."""
+        return self.key.replace(KEY, backup)
+
+
+class BackupObjects(OfSeries, check="backup.objects"):
+    """
+    There is a backup, and it is young enough, large enough, and not the only one.
+
+    The age is that of its data: the time in its name, or in its manifest. When an object was written last is compared
+    with that, since an old backup that is copied anew looks new, and a name in another zone looks older or newer.
+    """
+
+    any_limit_of = ("age", "size_floor", "size_share", "count", "unfinished_uploads")
+    remedies = (FAILED, RERUN, LIST_BUCKET, LIST_FOLDER, SMALL, ARCHIVED, DELETED, UNFINISHED)
+    fact_names: ClassVar = {
+        **LOCATION_FACTS,
+        "url": "the backup, as s3://…",
+        "key": "the key of the backup or of the upload",
+        "upload_id": "the id of the upload that was not finished",
+        **RERUN_FACTS,
+    }
+    former_fact_names: ClassVar = {
+        **dict.fromkeys(("listed", "own_listed"), "location"),
+        **dict.fromkeys(("small", "own_small"), "url"),
+        **dict.fromkeys(("frozen", "own_frozen", "deleted", "own_deleted", "upload", "own_upload"), "key"),
+    }
+
+    age: Graded[Duration] | None = None
+    """How old the data of the newest may be: the recovery point objective (RPO)."""
+    manifest: Manifest | None = None
+    """A JSON document beside each backup that says when its data was read, where names do not, or not rightly."""
+    clock_slack: Duration = Duration.parse("15m")
+    """How far in the future a time may be, and how long before its time a backup may have been written."""
+    upload_within: Duration = Duration.parse("6h")
+    """
+    How long after its time a backup may have been written last. Later than that, an old one was copied anew, or names
+    are in another zone than `time_zone`.
+    """
+    size_floor: BytesLeft | None = None
+    """How large the newest must be. One that is no larger than an empty gzip, zstd, xz or bzip2 is always found."""
+    size_share: Annotated[GradedMinimum[Percentage], AfterValidator(_above_nothing)] | None = None
+    """How large the newest must be compared with the median of those before it."""
+    compared_with: PositiveCount = 7
+    """With how many before it; with fewer than three of them nothing is said of the share yet."""
+    count: CountLeft | None = None
+    """How many backups there must be; empty ones do not count."""
+    kept_for: Duration | None = None
+    """`count` is that of the last so long; of all there are, where this is left out."""
+    archived: bool = False
+    """True accepts a newest one in an archive, such as GLACIER, which takes hours to read."""
+    versions: bool = False
+    """True takes each version of an object for a backup, as where one key is written again and again."""
+    unfinished_uploads: Graded[Duration] | None = None
+    """How old an upload may be that was begun and not finished: it costs, and no listing shows it."""
+    cronjob: CronJobName | None = None
+    """The cron job that makes them, as namespace/name, for the command that makes one now."""
+
+    @property
+    def look_back_s(self) -> float | None:
+        """As far as its limits reach: what is older breaks the worst of them, however old it is."""
+        if self.count is not None and self.kept_for is None:
+            return None
+        worst = max(values(self.age)) if self.age is not None else _DAY_S
+        return max(worst, self.kept_for or 0.0) + self.clock_slack
+
+    @property
+    def looks_back_by_limit(self) -> bool:
+        """Where their age is limited."""
+        return self.age is not None
+
+    @property
+    def least(self) -> int:
+        """The newest, and those that its size is compared with."""
+        return 1 + (self.compared_with if self.size_share is not None else 0)
+
+    @property
+    def with_versions(self) -> bool:
+        """As the policy says."""
+        return self.versions
+
+    @property
+    def uploads(self) -> ListUploads:
+        """The unfinished uploads."""
+        return ListUploads(self.target.name, self.template.prefix)
+
+    @property
+    def mild_severity(self) -> Severity:
+        """How bad it is that a time cannot be trusted, where what it says breaks no limit."""
+        milder = [limit.steps[0][0] for limit in self.limits().values()]
+        return self.severity or max(milder, default=Severity.P2)
+
+    def queries(self) -> Iterable[Query[Any]]:
+        """The listings, and the uploads that are not finished."""
+        return [*super().queries(), *([self.uploads] if self.unfinished_uploads is not None else [])]
+
+    def described(self) -> Iterable[Query[Any]]:
+        """The manifests too, by where they are."""
+        yield from self.queries()
+        if self.manifest is not None:
+            yield ReadManifest(self.target.name, self.manifest.key_of(self.template.prefix), self.manifest.time)
+
+    def further(self, answer: Callable[[Query[Any]], Any]) -> Iterable[Query[Any]]:
+        """The manifests of the newest of each series."""
+        if self.manifest is None:
+            return []
+        return [query for series in self.each_series(answer) for query in self.manifests(series).values()]
+
+    def manifests(self, series: Series) -> dict[str, ReadManifest]:
+        """By its key, what is asked of the manifest of each backup that may be the newest."""
+        if self.manifest is None:
+            return {}
+        newest = series.backups[:_MOST_MANIFESTS]
+        return {
+            one.key: ReadManifest(self.target.name, self.manifest.key_of(one.key), self.manifest.time) for one in newest
+        }
+
+    def no_answer(self, problem: Problem) -> Severity | None:
+        """Where the store says that there is no such bucket, there is no backup in it."""
+        return self.ungraded_severity if problem.kind is ProblemKind.ABSENT else None
+
+    @property
+    def _time_is_known_otherwise(self) -> bool:
+        return self.manifest is not None
+
+    @field_validator("kept_for")
+    @classmethod
+    def _something_is_kept(cls, value: Duration | None) -> Duration | None:
+        if value is not None and value <= 0:
+            raise PydanticCustomError("no_time", "a duration longer than nothing, such as 30d")
+        return value
+
+    @model_validator(mode="after")
+    def _fields_fit(self) -> Self:
+        if self.kept_for is not None and self.count is None:
+            raise PydanticCustomError("kept_uncounted", "`count` beside kept_for: how many there must be of that time")
+        if self.unfinished_uploads is not None and not isinstance(self.target, S3Target):
+            raise PydanticCustomError("uploads_of_folder", "a target of kind s3 for unfinished_uploads")
+        if self.versions and (self.template.is_folder or not isinstance(self.target, S3Target)):
+            raise PydanticCustomError("versions_of_folder", "a target of kind s3, and `names` of objects, for versions")
+        if self.versions and self.manifest is not None:
+            raise PydanticCustomError("versions_manifest", "no `manifest` beside versions: it is that of the last one")
+        return self

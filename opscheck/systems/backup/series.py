@@ -1,0 +1,343 @@
+"""Series of backups in a store: how their names are read, and what every expectation of them has."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from opscheck.core.expectation import Expectation
+from opscheck.core.query import Query
+from opscheck.core.remedy import Fact, Remedy
+from opscheck.core.time_zones import TimeZone
+from opscheck.core.units import format_duration
+from opscheck.systems.kubernetes.batch import rerun_facts
+from opscheck.systems.stores.listing import ListBackups, Listing, StoredBackup
+from opscheck.systems.stores.names import SERIES, NameTemplate, name_template
+from opscheck.systems.stores.target import FolderTarget, StoreTarget
+
+_LIST = "List what is in the store"
+LIST_BUCKET = Remedy(
+    _LIST,
+    "aws {{ endpoint_option }} s3 ls --recursive {{ location }} | sort | tail  # what is there, newest last",
+)
+LIST_FOLDER = Remedy(_LIST, "ls -lt {{ folder }} | head  # what is there, newest first")
+RERUN = Remedy(
+    "Run the cron job that makes the backups now",
+    "kubectl -n {{ job_namespace }} create job --from=cronjob/{{ rerun_of }} {{ rerun }}",
+)
+LOCATION_FACTS: Mapping[str, str] = {
+    "location": "where the backups are in the bucket, as s3://…",
+    "folder": "the folder of the backups",
+}
+RERUN_FACTS: Mapping[str, str] = {
+    "job_namespace": "the namespace of the cron job that makes them, where the policy names it",
+    "rerun_of": "the cron job",
+    "rerun": "a name for another run of it",
+}
+CronJobName = Annotated[str, Field(pattern=r"^[a-z0-9.-]+/[a-z0-9.-]+$")]
+"""A cron job as namespace/name."""
+
+_EXACT = timedelta(seconds=1)
+_UPLOADED_WITHIN = timedelta(hours=6)
+
+Answer = Callable[[ListBackups], Listing]
+"""Answers a query, as `observe` does. Raises CouldNotObserve."""
+
+
+def listing_remedies(target: StoreTarget) -> tuple[Remedy, ...]:
+    """How to list the backups in a store of this kind."""
+    return (LIST_FOLDER,) if isinstance(target, FolderTarget) else (LIST_BUCKET,)
+
+
+def location_facts(target: StoreTarget, prefix: str) -> dict[str, Fact]:
+    """The values for `listing_remedies`: where the keys with this prefix are."""
+    if isinstance(target, FolderTarget):
+        return {"folder": target.address_of(prefix.rpartition("/")[0])}
+    return {"location": target.address_of(prefix)}
+
+
+def rerun(cronjob: str | None) -> tuple[tuple[Remedy, ...], dict[str, Fact]]:
+    """How to run the cron job that makes the backups, and the values for it; nothing where the policy names none."""
+    if cronjob is None:
+        return (), {}
+    namespace, _, name = cronjob.partition("/")
+    return (RERUN,), {"job_namespace": namespace, **rerun_facts(name)}
+
+
+@dataclass(frozen=True)
+class Backup:
+    """One backup, and when it was begun."""
+
+    stored: StoredBackup
+    at: datetime
+    """When its data was read: the time in its name, or when it was written last."""
+
+    @property
+    def key(self) -> str:
+        """Its key in the store."""
+        return self.stored.key
+
+    def in_future(self, now: datetime) -> str:
+        """How far in the future it was begun, in words."""
+        ahead = format_duration((self.at - now).total_seconds())
+        return f"begun in the future: {moment_text(self.at)}, {ahead} ahead"
+
+
+@dataclass(frozen=True)
+class Series:
+    """The backups of one thing, such as one database."""
+
+    name: str
+    """What {series} stands for; empty where names tell of no series."""
+    query: ListBackups
+    """The query that listed them."""
+    listing: Listing
+    backups: tuple[Backup, ...] = ()
+    """Newest first, by the time of their data; delete markers are none of them."""
+    markers: tuple[StoredBackup, ...] = field(default=())
+    """Delete markers, where versions were asked for."""
+
+    @property
+    def newest(self) -> Backup | None:
+        """The newest one, None where there is none."""
+        return self.backups[0] if self.backups else None
+
+    @property
+    def prefix(self) -> str:
+        """What the keys of its backups begin with."""
+        return name_template(self.template).prefix
+
+    @property
+    def template(self) -> str:
+        """How its backups are named, as a policy writes it."""
+        return name_template(self.query.template).of_series(self.name).text if self.name else self.query.template
+
+    @property
+    def found_instead(self) -> str:
+        """The content of the store where there is no backup."""
+        listing, where = self.listing, self.prefix or "the store's root"
+        if self.markers:
+            return f"all that were there are deleted, {self.markers[0].key} among them"
+        if listing.since and listing.backups:
+            return f"no backup of it from {listing.since} on"
+        if listing.others:
+            such = ", ".join(listing.examples)
+            return f"no backup among {listing.others} other objects under {where}, such as {such}"
+        if listing.backups:
+            return f"no backup of it among {len(listing.backups)} of others"
+        if listing.elsewhere:
+            return f"nothing under {where}; there are {', '.join(listing.elsewhere)}"
+        return f"nothing under {where}"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How to read what a store lists."""
+
+    zone: tzinfo
+    """That of times in names that tell none."""
+    by_name: bool
+    """Whether the time of the data is that in the name; otherwise when it was written last."""
+
+
+def series_in(
+    name: str, query: ListBackups, listing: Listing, expected: Iterable[str], reading: Reading
+) -> list[Series]:
+    """
+    The series of a listing, sorted by name: expected ones also where no backup is there.
+
+    name: the series that was listed; empty where all of them were.
+    """
+    wanted, template = {name} if name else set(expected), name_template(query.template)
+    backups: dict[str, list[Backup]] = {one: [] for one in wanted}
+    markers: dict[str, list[StoredBackup]] = {}
+    for stored in listing.backups:
+        named = template.read(stored.key)
+        if named is None:
+            continue
+        series = name or named.series
+        if stored.deleted:
+            markers.setdefault(series, []).append(stored)
+        else:
+            at = named.in_zone(reading.zone) if reading.by_name else None
+            begun = stored.modified if at is None else _begun(at, template.resolution, stored.modified)
+            backups.setdefault(series, []).append(Backup(stored, begun))
+    return [
+        Series(one, query, listing, _newest_first(backups.get(one, ())), tuple(markers.get(one, ())))
+        for one in sorted({*backups, *markers} or {""})
+        if not wanted or one in wanted
+    ]
+
+
+def _begun(local: datetime, resolution: timedelta, modified: datetime) -> datetime:
+    """
+    When it was begun, by a name that may contain only the day.
+
+    Then it was written last on that day, or soon after, and begun before that; one that was written much later is a
+    copy, and as old as its name allows.
+    """
+    try:
+        # Times of one zone are compared by their clocks, of which an hour comes twice.
+        named = local.astimezone(UTC)
+    except OverflowError:  # a name of the year 1, or 9999
+        named = local.replace(tzinfo=UTC)
+    if resolution > _EXACT and named <= modified <= named + resolution + _UPLOADED_WITHIN:
+        return min(modified, named + resolution)
+    return named
+
+
+def _newest_first(backups: Iterable[Backup]) -> tuple[Backup, ...]:
+    return tuple(sorted(backups, key=lambda one: (one.at, one.stored.modified, one.key), reverse=True))
+
+
+_DAY_S = 86400.0
+
+
+def moment_text(moment: datetime) -> str:
+    """A moment in reports."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+_NO_SERIES = re.compile(r"[/*?{}]")
+
+
+def _template(text: str) -> str:
+    try:
+        name_template(text)
+    except ValueError as error:
+        raise PydanticCustomError(
+            "name_template",
+            "a template of keys, such as database/backup-%Y%m%d-%H%M%S.dump ({reason})",
+            {"reason": str(error)},
+        ) from error
+    return text
+
+
+def _series_name(text: str) -> str:
+    if not text or _NO_SERIES.search(text):
+        raise PydanticCustomError("series_name", "a word as it stands in the names, without / * ? { }")
+    return text
+
+
+Names = Annotated[str, AfterValidator(_template)]
+"""A template for keys of backups; see NameTemplate."""
+SeriesName = Annotated[str, AfterValidator(_series_name)]
+
+
+class OfSeries(Expectation):
+    """An expectation of backups in a store, and of the newest one of each series."""
+
+    target: StoreTarget
+    """The bucket or folder where they are."""
+    names: Names
+    """
+    How they are named: a key with %Y %m %d %H %M %S (or %y, %j, %s, %z), `*` and `?` for anything between two slashes,
+    `**` for anything at all, and {series} for the name of what is backed up. Ends with a slash where each is a folder.
+    """
+    time_zone: TimeZone = "UTC"
+    """The zone of times in names that tell none."""
+    series: tuple[SeriesName, ...] = ()
+    """
+    Which ones there must be of {series}, each with its own newest; without it those that are found, of which one that
+    was never there, or is gone altogether, cannot be missed.
+    """
+    time_from: Literal["name", "modified"] = "name"
+    """
+    What tells when the data was read. `modified`, when an object was written last, is right only where nobody copies
+    old ones anew: names that tell no date need that word.
+    """
+
+    @property
+    def template(self) -> NameTemplate:
+        """How they are named."""
+        return name_template(self.names)
+
+    @property
+    def look_back_s(self) -> float | None:
+        """How far back to list where the newest backup is younger than that; None for all backups."""
+        return 2 * _DAY_S
+
+    @property
+    def looks_back_by_limit(self) -> bool:
+        """Whether a newest backup older than `look_back_s` breaks a limit, whatever its age."""
+        return False
+
+    @property
+    def least(self) -> int:
+        """How many backups of each series it needs, where there are so many."""
+        return 1
+
+    @property
+    def with_versions(self) -> bool:
+        """Whether each version of an object is a backup."""
+        return False
+
+    def listings(self) -> list[tuple[str, ListBackups]]:
+        """The listings, each with its series; the series is empty for a listing of all of them."""
+        if self._lists_each:
+            return [(one, self._listing(self.template.of_series(one).text)) for one in self.series]
+        return [("", self._listing(self.names))]
+
+    def each_series(self, answer: Answer) -> list[Series]:
+        """
+        Each series, also without a backup. `answer` is `observe`, or that of `further`.
+
+        Raises CouldNotObserve.
+        """
+        return [series for name, query in self.listings() for series in self.series_in(name, query, answer)]
+
+    def series_in(self, name: str, query: ListBackups, answer: Answer) -> list[Series]:
+        """Each series in one of its listings, sorted by name. Raises CouldNotObserve."""
+        reading = Reading(ZoneInfo(self.time_zone), by_name=self._by_name)
+        return series_in(name, query, answer(query), self.series, reading)
+
+    def queries(self) -> Iterable[Query[Any]]:
+        """The listings."""
+        return [query for _, query in self.listings()]
+
+    @property
+    def _lists_each(self) -> bool:
+        """Whether a listing per series is smaller than one of all: nothing varies before {series}."""
+        return bool(self.series) and self.template.prefix == self.names.partition(SERIES)[0].replace("%%", "%")
+
+    @property
+    def _by_name(self) -> bool:
+        return self.time_from == "name" and self.template.says_when
+
+    def _listing(self, template: str) -> ListBackups:
+        # A key that sorts before a date may have been written since. Among series that are listed together, one that
+        # stopped, or is rarer than the others, lies before any time limit.
+        unlimited = self.template.has_series and not (self._lists_each or (self.series and self.looks_back_by_limit))
+        within_s = None if unlimited or not self._by_name else self.look_back_s
+        each = self.least if self._lists_each else self.least * max(1, len(self.series))
+        least = each if within_s is not None else 1
+        return ListBackups(self.target.name, template, within_s, least, versions=self.with_versions)
+
+    @field_validator("series")
+    @classmethod
+    def _names_contain_series(cls, series: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        names = info.data.get("names")
+        if series and names is not None and not name_template(names).has_series:
+            raise PydanticCustomError("series_unnamed", "{series} in `names`, in the place of the series' name")
+        if len(set(series)) < len(series):
+            raise PydanticCustomError("series_twice", "each series once")
+        return series
+
+    @model_validator(mode="after")
+    def _time_is_known(self) -> Self:
+        if self.time_from == "name" and not self._time_is_known_otherwise and not self.template.says_when:
+            raise PydanticCustomError(
+                "names_without_date",
+                "`names` with a date such as %Y%m%d, or `time_from: modified` beside it: when an object was written "
+                "last says when its data was read only where nobody copies old ones anew",
+            )
+        return self
+
+    @property
+    def _time_is_known_otherwise(self) -> bool:
+        return False

@@ -1,0 +1,68 @@
+"""recovery.drilled: a restore drill has passed recently."""
+
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from opscheck.core.expectation import Expectation, Identifier
+from opscheck.core.query import Query
+from opscheck.core.remedy import Remedy
+from opscheck.core.target import Target
+from opscheck.core.units import Duration, Graded
+from opscheck.systems.recovery.drill_record import DRILLS, LastDrill
+from opscheck.systems.recovery.target import DrillRecords
+
+OVERDUE = Remedy(
+    "Run the drill: until it passes, it is unknown whether a backup can be restored",
+    "opscheck run -p POLICY --only {{ drill }} --drill --state FILE  # with the drill's policy, and one FILE",
+)
+FAILED = Remedy(
+    "Find out why the drill fails, fix that, and run it again",
+    "opscheck run -p POLICY --only {{ drill }} --drill --state FILE  # once what it tells is mended",
+)
+
+
+class Drilled(Expectation, check="recovery.drilled"):
+    """
+    A restore drill has passed not too long ago, and none has failed since.
+
+    Nothing is restored for it: what is known of drills is in the state file that `--state` names, or in the record
+    that the drill has written.
+    """
+
+    remedies = (OVERDUE, FAILED)
+    # The drill's id is a field of the expectation.
+    former_fact_names: ClassVar = {"overdue": "drill", "failed": "drill"}
+
+    drill: Identifier
+    """The id of the `recovery.drill` that must have passed; it may stand in another policy of the same environment."""
+    age: Graded[Duration]
+    """How long ago the last drill that passed may be."""
+    record: Annotated[str, Field(min_length=1)] | None = None
+    """The JSON document that the drill writes, where there is no state file that keeps it."""
+
+    def further(self, answer: Callable[[Query[Any]], Any]) -> Iterable[Query[Any]]:  # noqa: ARG002 - nothing decides it
+        """What is known of drills: asked beside a drill of the same run, so that it is among them."""
+        return [self.last]
+
+    def described(self) -> Iterable[Query[Any]]:
+        """What is known of drills."""
+        return [self.last]
+
+    @property
+    def last(self) -> LastDrill:
+        """What is known of drills."""
+        return LastDrill(self._records.name, self.drill)
+
+    @property
+    def systems(self) -> tuple[Target, ...]:
+        """What keeps drills."""
+        state = DrillRecords(name=DRILLS)
+        return (state,) if self.record is None else (self._records, state)
+
+    @property
+    def _records(self) -> DrillRecords:
+        if self.record is None:
+            return DrillRecords(name=DRILLS)
+        return DrillRecords(name=f"drills://{self.id}", record=self.record)

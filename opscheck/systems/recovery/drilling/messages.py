@@ -1,0 +1,106 @@
+"""What the process that asks for a drill and the one that does it tell each other, a line of JSON each."""
+
+from typing import Any
+
+import msgspec
+from pydantic import BaseModel, SecretStr
+
+from opscheck.core.observation import Problem
+from opscheck.core.registry import Registry
+from opscheck.core.target import Target
+from opscheck.systems.postgres.target import PostgresTarget
+from opscheck.systems.recovery.drill_record import Drill, PerformDrill
+from opscheck.systems.recovery.target import DrillPlace
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that a drill needs to know. It goes by a pipe: secrets are in it."""
+
+    query: PerformDrill
+    place: dict[str, Any]
+    """The DrillPlace, secrets and all."""
+    folder: str
+    """The drill's own folder. Whatever it writes on this machine is in it."""
+    database: str
+    """What its database is called on a scratch server."""
+
+    def drill_place(self) -> DrillPlace:
+        """Where the drill is done."""
+        stated = dict(self.place)
+        store = _target(stated.pop("store"))
+        scratch = stated.pop("scratch", None)
+        return DrillPlace(**stated, store=store, scratch=_target(scratch) if scratch else None)
+
+
+class Began(msgspec.Struct, frozen=True, kw_only=True, tag="began"):
+    """A phase begins."""
+
+    phase: str
+    what: str
+    """What is done, for people: `fetching database/x.dump`."""
+    total: float | None = None
+    """Of how many bytes, where that is known."""
+
+
+class Did(msgspec.Struct, frozen=True, kw_only=True, tag="did"):
+    """So many bytes of the phase's work are done."""
+
+    size: float
+
+
+class Made(msgspec.Struct, frozen=True, kw_only=True, tag="made"):
+    """The database on the scratch server is about to be made: from now on there may be something to drop."""
+
+    database: str
+
+
+class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
+    """The drill is over, and everything of it removed."""
+
+    drill: Drill
+
+
+class Refused(msgspec.Struct, frozen=True, kw_only=True, tag="refused"):
+    """The drill could not be done, and everything of it is removed."""
+
+    problem: Problem
+
+
+Message = Began | Did | Made | Done | Refused
+
+
+def task(query: PerformDrill, place: DrillPlace, folder: str, database: str) -> Task:
+    """What the drill's process is told."""
+    stated = place.model_dump(exclude={"store", "scratch", "name"})
+    for role in ("store", "scratch"):
+        target: Target | None = getattr(place, role)
+        stated[role] = _stated(target) if target is not None else None
+    return Task(query=query, place=revealed(stated), folder=folder, database=database)
+
+
+def revealed(value: Any) -> Any:
+    """The same with its secrets as texts."""
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, dict):
+        return {name: revealed(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [revealed(one) for one in value]
+    return float(value) if isinstance(value, float) else value
+
+
+def _stated(target: BaseModel) -> dict[str, Any]:
+    stated = target.model_dump(exclude={"timeout", "concurrency"})
+    return {**stated, "name": getattr(target, "name", "")}
+
+
+def _target(stated: dict[str, Any]) -> Any:
+    kind = Registry.bundled().target_type(stated["kind"])
+    assert kind is not None  # noqa: S101 - the process that wrote the message has one
+    return kind.model_validate({key: value for key, value in stated.items() if key != "name"}).named(stated["name"])
+
+
+def scratch_dsn(place: DrillPlace) -> str | None:
+    """The DSN of the scratch server, where there is one."""
+    target: PostgresTarget | None = place.scratch
+    return target.dsn.get_secret_value() if target is not None else None

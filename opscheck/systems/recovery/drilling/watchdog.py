@@ -1,0 +1,71 @@
+"""When a drill must end: its time is over, it was told to, or nobody waits for it any more."""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Self
+
+from opscheck.systems.recovery.drilling.cleanup import drop_database, remove_folder
+from opscheck.systems.recovery.drilling.errors import Ended, Late
+from opscheck.systems.recovery.drilling.messages import Task, scratch_dsn
+
+_ENDINGS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_CLEANING_TAKES_AT_MOST_S = 20.0
+
+
+class Leash:
+    """
+    Interrupts the drill with `Late` or `Ended`, whatever it waits for; not once it is `calm`, as while it cleans.
+
+    Nothing waits for ever for it either: when it has not cleaned in time, it is killed, and what it has made removed.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._is_calm = False
+
+    def __enter__(self) -> Self:
+        for ending in _ENDINGS:
+            signal.signal(ending, self._interrupts(Ended))
+        signal.signal(signal.SIGALRM, self._interrupts(Late))
+        signal.setitimer(signal.ITIMER_REAL, self._task.query.within_s)
+        threading.Thread(target=self._watch_input, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.calm()
+
+    def calm(self) -> None:
+        """From now on nothing interrupts it: it is ending."""
+        self._is_calm = True
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def _interrupts(self, how: type[BaseException]) -> Callable[[int, FrameType | None], None]:
+        def interrupt(_number: int, _frame: FrameType | None) -> None:
+            if not self._is_calm:
+                self._is_calm = True  # once: what follows is cleaning
+                self._give_up_in(_CLEANING_TAKES_AT_MOST_S)
+                raise how
+
+        return interrupt
+
+    def _watch_input(self) -> None:
+        while os.read(sys.stdin.fileno(), 1):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def _give_up_in(self, seconds: float) -> None:
+        timer = threading.Timer(seconds, self._remove_all)
+        timer.daemon = True
+        timer.start()
+
+    def _remove_all(self) -> None:
+        remove_folder(Path(self._task.folder))
+        dsn = scratch_dsn(self._task.drill_place())
+        if dsn is not None:
+            drop_database(dsn, self._task.database)
+        os.killpg(os.getpgid(0), signal.SIGKILL)

@@ -1,1 +1,0 @@
-"""What restore drills say."""
