@@ -280,7 +280,7 @@ def exit_code(arguments: Sequence[str] | None = None) -> int:
 
 
 def _explain_failure(error: Exception) -> int:
-    from opscheck.core.errors import UserError  # noqa: PLC0415
+    from opscheck.core.exit_codes import UserError  # noqa: PLC0415
 
     if isinstance(error, UserError):
         click.echo(str(error), err=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from opscheck.core.errors import UserError
+from opscheck.core.exit_codes import UserError
 from opscheck.core.expectation import Expectation, Remediation
 from opscheck.core.query import Permission, Query
 from opscheck.core.registry import Registry

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from opscheck.core.probe import Probe, Session
 from opscheck.core.query import Query
 from opscheck.core.registry import Registry
+from opscheck.core.system import Probe, Session
 
 BUNDLED = Registry.bundled()
 """For reading only; a test that adds to a registry makes one of its own."""

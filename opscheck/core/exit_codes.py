@@ -1,4 +1,4 @@
-"""The exit codes of every command."""
+"""The exit codes of every command, and the error that a user can fix."""
 
 from enum import IntEnum
 
@@ -20,3 +20,7 @@ class ExitCode(IntEnum):
     """Nothing at the gate is violated, but something at the gate could not be observed."""
     UNTRUSTED = 21
     """Nothing was checked, all was skipped, or not everything that was selected has a verdict."""
+
+
+class UserError(Exception):
+    """An error that the user can fix; its text says where, what, and how. Ends with exit 4."""

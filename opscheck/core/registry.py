@@ -8,11 +8,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
-from opscheck.core.errors import UserError
+from opscheck.core.exit_codes import UserError
 from opscheck.core.expectation import Expectation
-from opscheck.core.probe import Probe
 from opscheck.core.query import Query
-from opscheck.core.system import GROUP, Client, Kind, System
+from opscheck.core.system import GROUP, Client, Kind, Probe, System
 from opscheck.core.target import Target, named_classes
 
 Reader = Callable[[Any, Query[Any], float], Any]

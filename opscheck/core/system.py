@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, Protocol
+
+from opscheck.core.query import Query
 
 GROUP = "opscheck.systems"
 """The entry point group. An entry point's name is the system's: the first word of its checks."""
@@ -76,3 +79,31 @@ def _is_installed(module: str) -> bool:
         return find_spec(module) is not None
     except ModuleNotFoundError:  # its parent package is missing
         return False
+
+
+class Session(Protocol):
+    """One target, opened for the length of a run. Its `ask` is called from several threads at once."""
+
+    def ask(self, query: Query[Any], timeout_s: float) -> Any:
+        """
+        Answer `query` within `timeout_s` seconds, without changing the target.
+
+        Raises `ProbeError` when there is no answer. Whatever else it raises is reported as a fault of opscheck.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of connections; called once, also when `ask` never was."""
+        ...
+
+
+class Probe(Protocol):
+    """The module that a kind of target names as its probe: it has this function."""
+
+    def open_session(self, target: Any, timeout_s: float) -> Session:
+        """
+        Reach `target` for the first time, so that a dead target costs one time-out and not one per query.
+
+        Raises `ProbeError` with `target_down=True` when nothing answers.
+        """
+        ...

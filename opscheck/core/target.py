@@ -78,6 +78,30 @@ class Target(BaseModel):
         return self.model_copy(update={"name": name})
 
 
+class InlineTarget(Target):
+    """A target that an expectation writes as a text of its own, and not as the name of an entry of `targets`."""
+
+    noun: ClassVar[str] = ""
+    """What such a text is, for people."""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The target that `text` stands for. Raises PydanticCustomError."""
+        raise NotImplementedError(cls)  # pragma: no cover
+
+    def as_written(self, text: str) -> Self:  # noqa: ARG002 - for subclasses
+        """The same target, under a name that is the same wherever the policy is used; `text` stands in the policy."""
+        return self
+
+    @classmethod
+    def _look_up(cls, value: object, info: ValidationInfo) -> object:  # noqa: ARG003 - there is nothing to look up
+        if isinstance(value, str):
+            return cls.parse(value)
+        if isinstance(value, Target):  # pydantic comes here a second time with what was found
+            return value
+        raise PydanticCustomError("own_target", cls.noun)
+
+
 class TargetOf:
     """
     Annotates a field that names a target of one of several classes: `Annotated[Target, TargetOf(HostTarget, …)]`.

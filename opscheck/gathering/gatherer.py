@@ -20,9 +20,9 @@ from typing import Any
 import msgspec
 
 from opscheck.core.observation import Observation, ProbeError, Problem, ProblemKind
-from opscheck.core.probe import Session
 from opscheck.core.query import Query
 from opscheck.core.registry import Registry
+from opscheck.core.system import Session
 from opscheck.core.target import Target
 from opscheck.core.units import format_duration
 from opscheck.gathering.plan import Asked

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from opscheck.core.errors import UserError
+from opscheck.core.exit_codes import UserError
 from opscheck.core.observation import Observation, Problem, ProblemKind
 from opscheck.core.query import Query
 from opscheck.core.redaction import Secrets

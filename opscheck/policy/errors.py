@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from operator import attrgetter
 
-from opscheck.core.errors import UserError
 from opscheck.core.escaping import visible
+from opscheck.core.exit_codes import UserError
 from opscheck.core.redaction import Secrets
 
 

@@ -9,9 +9,8 @@ from pydantic_core import core_schema
 
 from opscheck.core.expectation import Expectation
 from opscheck.core.field_docs import field_docs
-from opscheck.core.inline_target import InlineTarget
 from opscheck.core.registry import Registry
-from opscheck.core.target import Target
+from opscheck.core.target import InlineTarget, Target
 from opscheck.policy.models import PolicyFile, Waiver
 from opscheck.policy.variables import NAME_PATTERN
 

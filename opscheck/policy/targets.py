@@ -1,11 +1,10 @@
 """The targets of a policy, each validated as its kind."""
 
 from opscheck.core.expectation import Expectation
-from opscheck.core.inline_target import InlineTarget
 from opscheck.core.redaction import Secrets
 from opscheck.core.registry import Registry
 from opscheck.core.system import Client
-from opscheck.core.target import Target
+from opscheck.core.target import InlineTarget, Target
 from opscheck.policy.inline_secrets import register_secrets
 from opscheck.policy.issues import Issues
 from opscheck.policy.nodes import Mapping, Node, Path, Scalar, text_of

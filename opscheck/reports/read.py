@@ -4,7 +4,7 @@ from pathlib import Path
 
 import msgspec
 
-from opscheck.core.errors import UserError
+from opscheck.core.exit_codes import UserError
 from opscheck.core.record import RUN_SCHEMA, Run
 
 

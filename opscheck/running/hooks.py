@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from opscheck.core.errors import UserError
-from opscheck.core.exit_codes import ExitCode
+from opscheck.core.exit_codes import ExitCode, UserError
 from opscheck.core.findings import Findings
 from opscheck.core.observation import CouldNotObserve
 from opscheck.core.record import Result, Run

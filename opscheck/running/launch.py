@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from opscheck.bundle import bundled
-from opscheck.core.errors import UserError
+from opscheck.core.exit_codes import UserError
 from opscheck.core.registry import Registry
 from opscheck.running.checks import Check, bound_check
 from opscheck.running.collection_paths import CollectionPaths

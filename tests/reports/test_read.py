@@ -6,7 +6,7 @@ import msgspec
 import pytest
 import sample_runs as sample
 
-from opscheck.core.errors import UserError
+from opscheck.core.exit_codes import UserError
 from opscheck.core.record import encode
 from opscheck.reports.read import ReportError, read_run
 

@@ -10,8 +10,8 @@ import pytest
 from opscheck.core.expectation import Expectation
 from opscheck.core.findings import Findings
 from opscheck.core.observation import CouldNotObserve, ProbeError, Problem, Sample
-from opscheck.core.probe import Session
 from opscheck.core.query import Query
+from opscheck.core.system import Session
 from opscheck.core.target import Target
 from opscheck.testing import expect, judge
 from tests.registries import BUNDLED

@@ -1,17 +1,14 @@
 """The remedies of every bundled check: written safely, and naming only what its findings can carry."""
 
-import pkgutil
-from collections.abc import Iterator
-from importlib import import_module
-
 import pytest
 
-import opscheck.systems
 from opscheck.core.expectation import Expectation
+from opscheck.core.registry import Registry
 from opscheck.core.remedy import Remedy
-from opscheck.core.target import Target, TargetOf
+from opscheck.core.target import named_classes
 from opscheck.core.templates import FINDING_NAMES, malformed, placeholders
 
+REGISTRY = Registry.bundled()
 FIELDS = {
     "redis": {"url": "redis://cache.example"},
     "postgres": {"dsn": "host=db.example"},
@@ -25,34 +22,17 @@ FIELDS = {
 }
 
 
-def _kinds(base: type[Expectation] = Expectation) -> Iterator[type[Expectation]]:
-    for kind in base.__subclasses__():
-        yield from _kinds(kind)
-        if kind.check_name and kind.__module__.startswith("opscheck.systems."):
-            yield kind
-
-
-def _bundled() -> list[type[Expectation]]:
-    for module in pkgutil.walk_packages(opscheck.systems.__path__, "opscheck.systems."):
-        import_module(module.name)
-    return sorted(set(_kinds()), key=lambda kind: kind.check_name)
-
-
 def _target_facts(kind: type[Expectation]) -> set[str]:
-    classes = set[type[Target]]()
-    for field in kind.model_fields.values():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, Target):
-            classes.add(field.annotation)
-        classes |= {one for mark in field.metadata if isinstance(mark, TargetOf) for one in mark._classes}
-    targets = [known for known in Target.kinds.items() if issubclass(known[1], tuple(classes))]
-    return {fact for name, target in targets for fact in target(kind=name, **FIELDS.get(name, {})).facts()}
+    kinds = REGISTRY.kinds_of(tuple(named_classes(kind)))
+    targets = [REGISTRY.target_type(name)(kind=name, **FIELDS.get(name, {})) for name in kinds]
+    return {fact for target in targets for fact in target.facts()}
 
 
 def _known(kind: type[Expectation]) -> set[str]:
     return {*FINDING_NAMES, *kind.model_fields, *kind.fact_names, *_target_facts(kind)}
 
 
-@pytest.fixture(name="kind", params=_bundled(), ids=lambda kind: kind.check_name)
+@pytest.fixture(name="kind", params=REGISTRY.expectation_types().values(), ids=lambda kind: kind.check_name)
 def _kind(request) -> type[Expectation]:
     return request.param
 

@@ -14,9 +14,8 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from opscheck.core.json_paths import JsonPath
-from opscheck.core.observation import Problem
+from opscheck.core.observation import Problem, refutes_answering
 from opscheck.core.operators import Number, OneOperator, Regex, no_boolean
-from opscheck.core.reachability import refutes_answering
 from opscheck.core.remedy import Remedy
 from opscheck.core.units import Duration, Graded, PositiveCount, Severity
 from opscheck.systems.http.request import HttpExpectation, HttpRequest

@@ -5,8 +5,7 @@ from typing import Self, cast
 from pydantic import BaseModel, ConfigDict, SerializeAsAny, ValidationInfo
 from pydantic_core import PydanticCustomError
 
-from opscheck.core.inline_target import InlineTarget
-from opscheck.core.target import Target
+from opscheck.core.target import InlineTarget, Target
 from opscheck.systems.postgres.target import PostgresTarget
 from opscheck.systems.stores.target import StoreTarget
 

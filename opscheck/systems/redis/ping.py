@@ -7,9 +7,8 @@ from typing import Any, ClassVar
 import msgspec
 from pydantic import Field
 
-from opscheck.core.observation import Problem
+from opscheck.core.observation import Problem, refutes_answering
 from opscheck.core.query import Query
-from opscheck.core.reachability import refutes_answering
 from opscheck.core.remedy import Remedy
 from opscheck.core.units import Duration, Graded, PositiveCount, Severity
 from opscheck.systems.redis.servers import OfServers, RedisQuery, Refusal, Replies

@@ -5,8 +5,7 @@ from typing import Self, cast
 
 from pydantic_core import PydanticCustomError
 
-from opscheck.core.inline_target import InlineTarget
-from opscheck.core.target import REFERENCE
+from opscheck.core.target import REFERENCE, InlineTarget
 
 _HOST_AND_PORT = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^\s:/@\[\]]+):(?P<port>\d{1,5})")
 _LAST_PORT = 65535
