@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from opscheck import Findings, Observe
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.units import ByteSize, Graded, Percentage, format_bytes
-from opscheck.systems.host.disk import DiskAnswer, Filesystem, HostDisk
+from opscheck.systems.host.disk import CHECK_MOUNT, MAKE_ROOM, DiskAnswer, Filesystem, HostDisk
 
 
 def test_the_disk_has_room(expectation: HostDisk, observe: Observe, findings: Findings) -> None:
@@ -23,6 +23,7 @@ def test_the_disk_has_room(expectation: HostDisk, observe: Observe, findings: Fi
             subject=expectation.mount,
             observed=_content(answer),
             expected="a mount point" if expectation.mount_point else "a path that exists",
+            remedies=(CHECK_MOUNT,),
         )
         return
     what = f"{disk.source} ({disk.type})" if disk.type else disk.source
@@ -35,6 +36,7 @@ def test_the_disk_has_room(expectation: HostDisk, observe: Observe, findings: Fi
             subject=expectation.mount,
             detail=measure.detail,
             evidence=[f"{what} is mounted on {disk.mounted_on}" + (", read-only" if disk.read_only else "")],
+            remedies=(MAKE_ROOM,),
             facts={name: value for name, value in facts.items() if value},
         )
 

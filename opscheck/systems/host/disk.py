@@ -8,9 +8,10 @@ import msgspec
 from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 
-from opscheck.core.expectation import Expectation, Remediation
+from opscheck.core.expectation import Expectation
 from opscheck.core.limits import BytesLeft, ShareUsed
 from opscheck.core.query import Query
+from opscheck.core.remedy import Remedy
 from opscheck.systems.host.target import HostTarget
 
 
@@ -60,6 +61,16 @@ class DiskUse(Query[DiskAnswer], name="host.disk"):
     mount: str
 
 
+_SHOW = "df -h {{ mount }}; df -i {{ mount }}"
+CHECK_MOUNT = Remedy("On that host: see whether the disk is mounted", _SHOW)
+MAKE_ROOM = Remedy(
+    "On that host: see what grew; remove or rotate that, or enlarge the disk",
+    _SHOW,
+    "du -xk {{ mounted_on }} | sort -n | tail -20",
+    "find {{ mounted_on }} -xdev -type f -size +100000k -exec ls -l {} +",
+)
+
+
 def _absolute(path: str) -> str:
     if not path.startswith("/") or "\0" in path:
         raise PydanticCustomError("path_not_absolute", "an absolute path, such as /var/lib/postgresql")
@@ -76,19 +87,12 @@ class HostDisk(Expectation, check="host.disk"):
     """
 
     any_limit_of = ("used", "inodes", "free")
+    remedies = (CHECK_MOUNT, MAKE_ROOM)
     fact_names: ClassVar[Mapping[str, str]] = {
         "source": "the device or share that is mounted",
-        "filesystem": "its type, such as ext4; missing where the host does not say",
+        "filesystem": "its type, such as ext4",
         "mounted_on": "where the filesystem that holds the path is mounted",
     }
-    default_remediation = Remediation(
-        summary="On that host: see whether the disk is mounted and what grew; remove or rotate that, or enlarge it",
-        commands=(
-            "df -h {{ mount }}; df -i {{ mount }}",
-            "du -xk {{ mounted_on }} | sort -n | tail -20",
-            "find {{ mounted_on }} -xdev -type f -size +100000k -exec ls -l {} +",
-        ),
-    )
 
     target: HostTarget
     mount: Annotated[str, AfterValidator(_absolute)]

@@ -12,7 +12,7 @@ from opscheck import HostTarget, Severity
 from opscheck.core.findings import Findings
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.templates import expectation_facts, render
-from opscheck.systems.host.disk import DiskAnswer, Filesystem, HostDisk, Inodes
+from opscheck.systems.host.disk import CHECK_MOUNT, DiskAnswer, Filesystem, HostDisk, Inodes
 from opscheck.systems.host.probe import open_session
 from opscheck.testing import expect, judge
 
@@ -106,6 +106,7 @@ def test_a_folder_where_a_disk_should_be_mounted_is_a_violation_and_not_measured
 
     assert (Severity.P0, "a mount point") == (finding.severity, finding.expected)
     assert finding.observed.startswith("no mount point: it lies on ")
+    assert CHECK_MOUNT.commands == finding.remediation.commands
     assert [] == findings.measurements
 
 
@@ -145,7 +146,7 @@ def test_the_suggested_commands_run(disk):
     (disk / "file").write_bytes(b"x" * (4 * 2**20 - 8192))
     (finding,) = judged(disk).violations
     facts = expectation_facts(expectation(disk)) | finding.facts
-    commands = [str(render(one, facts)) for one in HostDisk.default_remediation.commands]
+    commands = [str(render(one, facts)) for one in finding.remediation.commands]
 
     printed = [
         subprocess.run(["sh", "-ec", one], check=True, capture_output=True, text=True, timeout=30) for one in commands

@@ -11,7 +11,7 @@ from opscheck import Findings, HttpTarget, Severity
 from opscheck.core.observation import CouldNotObserve, ProblemKind
 from opscheck.demo.serving import Answer, Exchange, LoopbackServer, Response
 from opscheck.systems.http.probe import open_session
-from opscheck.systems.http.response import HttpResponse
+from opscheck.systems.http.response import READ_ANSWER, HttpResponse
 from opscheck.testing import expect, judge
 
 Judge = Callable[..., Findings]
@@ -75,6 +75,7 @@ def test_the_wrong_status_is_a_violation_that_shows_the_body(judged):
     assert ("status 503", "status 2xx", Severity.P0) == (finding.observed, finding.expected, finding.severity)
     assert ('body: {"status": "degraded"}',) == finding.evidence
     assert {"status": "503"} == finding.facts
+    assert READ_ANSWER.commands == finding.remediation.commands
 
 
 def test_any_2xx_is_fine_and_a_list_means_each_of_it(judged):
@@ -168,6 +169,7 @@ def test_a_slow_answer_is_graded(judged):
     assert "at most 10ms" == finding.expected
     assert finding.observed.startswith("latency ")
     assert finding.observed.endswith("(on a new connection)")
+    assert READ_ANSWER.commands == finding.remediation.commands
 
 
 def test_a_plain_limit_takes_the_expectations_severity(judged):

@@ -5,11 +5,12 @@ import re
 import signal
 import subprocess
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from selectors import EVENT_READ, DefaultSelector
 from time import monotonic
+from typing import TypeAlias
 
 MOST_OUTPUT = 1_000_000
 """Maximum size of a command's output in bytes; no script of a probe prints that much."""
@@ -29,6 +30,10 @@ class Finished:
     status: int
     stdout: bytes
     stderr: bytes
+
+
+Run: TypeAlias = Callable[[str, tuple[str, ...], float], Finished]
+"""Runs a script with arguments in the host's shell, within so many seconds. Raises ProbeError."""
 
 
 class CommandStopped(Exception):  # noqa: N818 - not always an error of the command

@@ -2,14 +2,10 @@
 
 import re
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
 
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.systems.host.disk import DiskAnswer, DiskUse, Filesystem, Inodes
-from opscheck.systems.host.probe.commands import KILLED, NOT_FOUND, Finished, one_line, sections
-
-if TYPE_CHECKING:
-    from opscheck.systems.host.probe.session import HostSession
+from opscheck.systems.host.probe.commands import KILLED, NOT_FOUND, Finished, Run, one_line, sections
 
 # $1 is the path, $2 how many seconds each command may take. `timeout -t` is that of busybox before 1.30. Nothing
 # at a path below a folder that may not be searched does not mean that it is missing.
@@ -46,10 +42,10 @@ _KILOBYTE = 1024
 _MOUNT_SHARE = 0.8
 
 
-def read_disk(session: "HostSession", query: DiskUse, timeout_s: float) -> DiskAnswer:
+def read_disk(run: Run, query: DiskUse, timeout_s: float) -> DiskAnswer:
     """The filesystem that holds the path of `query`. Raises ProbeError."""
     seconds = str(max(1, int(timeout_s * _MOUNT_SHARE)))
-    finished = session.run(_DISK, (query.mount, seconds), timeout_s)
+    finished = run(_DISK, (query.mount, seconds), timeout_s)
     output = finished.stdout.decode(errors="replace")
     if finished.status != 0:
         raise _no_disk(query.mount, finished, seconds)

@@ -3,14 +3,10 @@
 import re
 from collections.abc import Iterator
 from ipaddress import ip_address
-from typing import TYPE_CHECKING
 
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.systems.host.name_resolution import Resolution, ResolveName
-from opscheck.systems.host.probe.commands import KILLED, NOT_FOUND, sections
-
-if TYPE_CHECKING:
-    from opscheck.systems.host.probe.session import HostSession
+from opscheck.systems.host.probe.commands import KILLED, NOT_FOUND, Run, sections
 
 # Shares of the time limit: for the name; and, when that fails, for the control and for nslookup's reason, each.
 _SHARE = 0.55
@@ -49,10 +45,10 @@ _NSLOOKUP_ADDRESS = re.compile(r"^Address(?: \d+)?:\s*(\S+)", re.MULTILINE)
 _REASON = re.compile(r"^.*(?:can't find|can't resolve(?! '\(null\)')|timed out|refused|unreachable).*$", re.MULTILINE)
 
 
-def resolve(session: "HostSession", query: ResolveName, timeout_s: float) -> Resolution:
+def resolve(run: Run, query: ResolveName, timeout_s: float) -> Resolution:
     """The addresses of the name there. Raises ProbeError."""
     first, again = (str(max(1, int(timeout_s * share))) for share in (_SHARE, _SECOND_SHARE))
-    finished = session.run(_RESOLVE, (query.host_name, query.control, first, again), timeout_s)
+    finished = run(_RESOLVE, (query.host_name, query.control, first, again), timeout_s)
     if finished.status == NOT_FOUND:
         text = "neither getent nor nslookup is installed there"
         raise ProbeError(ProblemKind.UNSUPPORTED, text, "let `from` name a host or container that has one of them")

@@ -2,8 +2,6 @@
 
 import re
 import shutil
-from collections.abc import Mapping
-from importlib import import_module
 from time import monotonic
 from typing import Any
 
@@ -11,14 +9,12 @@ import testinfra.backend
 
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.core.query import Query
+from opscheck.systems.host.disk import DiskUse
+from opscheck.systems.host.name_resolution import ResolveName
 from opscheck.systems.host.probe.commands import CommandStopped, Finished, one_line, run_locally
+from opscheck.systems.host.probe.disk import read_disk
+from opscheck.systems.host.probe.name_resolution import resolve
 from opscheck.systems.host.target import HostTarget
-
-# Functions that answer the queries of each name: `(session, query, timeout_s)`.
-_READERS: Mapping[str, str] = {
-    "host.disk": "opscheck.systems.host.probe.disk:read_disk",
-    "host.resolve": "opscheck.systems.host.probe.name_resolution:resolve",
-}
 
 # Share of the time limit, so that the probe ends a command before the engine gives the query up.
 _OWN_SHARE = 0.95
@@ -54,10 +50,11 @@ class HostSession:
 
     def ask(self, query: Query[Any], timeout_s: float) -> Any:
         """The answer to `query`. Raises ProbeError."""
-        if query.name not in _READERS:
-            raise ProbeError(ProblemKind.UNSUPPORTED, f"the host probe does not answer {query.name}")
-        module, _, function = _READERS[query.name].partition(":")
-        return getattr(import_module(module), function)(self, query, timeout_s)
+        if isinstance(query, DiskUse):
+            return read_disk(self.run, query, timeout_s)
+        if isinstance(query, ResolveName):
+            return resolve(self.run, query, timeout_s)
+        raise ProbeError(ProblemKind.UNSUPPORTED, f"the host probe does not answer {query.name}")
 
     @property
     def keystore_password(self) -> str | None:

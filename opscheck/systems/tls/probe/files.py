@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import monotonic
-from typing import TYPE_CHECKING
 
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.systems.host.probe.commands import MOST_OUTPUT, NOT_FOUND
+from opscheck.systems.host.probe.session import HostSession
 from opscheck.systems.tls.files import (
     LARGEST_FILE,
     MOST_FILES,
@@ -20,9 +20,6 @@ from opscheck.systems.tls.files import (
     Unmatched,
 )
 from opscheck.systems.tls.probe.formats import Content, Kind, read_der, read_pem, read_pkcs12
-
-if TYPE_CHECKING:
-    from opscheck.systems.host.probe import HostSession
 
 # $1 is how many files are looked at, $2 how large one may be; the patterns follow. Without anything in IFS a pattern
 # is not split at its blanks, and still expanded. Each file is one line, its path last. `stat -c` is GNU's and
@@ -153,7 +150,7 @@ class _Listing:
     count: int = 0
 
 
-def read_certificate_files(session: "HostSession", query: ReadCertificateFiles, timeout_s: float) -> CertificateFiles:
+def read_certificate_files(session: HostSession, query: ReadCertificateFiles, timeout_s: float) -> CertificateFiles:
     """The public part of the files' content. Raises ProbeError."""
     deadline = monotonic() + timeout_s
     listing = _listed(session, query, timeout_s)
@@ -181,7 +178,7 @@ def _each_once(entries: list[_Entry]) -> list[_Entry]:
     return list(known.values())
 
 
-def _listed(session: "HostSession", query: ReadCertificateFiles, within_s: float) -> _Listing:
+def _listed(session: HostSession, query: ReadCertificateFiles, within_s: float) -> _Listing:
     finished = session.run(_LIST, (str(MOST_FILES), str(LARGEST_FILE), *query.paths), within_s)
     if finished.status == NOT_FOUND:
         said = finished.stderr.decode(errors="replace").strip()[:200]
@@ -251,7 +248,7 @@ def _pieces(entries: list[_Entry]) -> Iterator[list[_Entry]]:
         yield piece
 
 
-def _contents(session: "HostSession", piece: list[_Entry], within_s: float) -> dict[str, Content]:
+def _contents(session: HostSession, piece: list[_Entry], within_s: float) -> dict[str, Content]:
     words = tuple(word for entry in piece for word in (entry.kind, entry.path))
     output = session.run(_READ, words, within_s).stdout.decode("latin-1")  # of a certificate every byte is ASCII
     parts = re.split(r"^begin;\w+\n", output, flags=re.MULTILINE)[1:]
