@@ -1,14 +1,22 @@
 """The ingresses of a cluster."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 
 from opscheck import Findings, Observe
+from opscheck.core.record import Finding
 from opscheck.core.words import some
-from opscheck.systems.kubernetes.endpoints import Behind, Network, lost_ports, port_text, too_few_ready
+from opscheck.systems.kubernetes.endpoints import Network, ports_without_endpoint, too_few_ready
 from opscheck.systems.kubernetes.ingresses import (
+    CLASS_NOT_FOUND,
+    MISSING,
+    NO_ADDRESS,
+    NOT_SERVED,
+    PORT_NOT_FOUND,
+    SECRET_NOT_FOUND,
+    SERVICE_NOT_FOUND,
     Ingress,
     IngressBackend,
     IngressClass,
@@ -21,15 +29,12 @@ from opscheck.systems.kubernetes.owners import reference
 from opscheck.systems.kubernetes.pods import ListPods
 from opscheck.systems.kubernetes.selection import count_matches, listed, matching
 from opscheck.systems.kubernetes.services import ListEndpointSlices, ListServices, Service, ServicePort
-from opscheck.systems.kubernetes.troubles import Trouble, tell
 from opscheck.systems.kubernetes.warnings import Warnings
 from opscheck.systems.kubernetes.words import is_young, lasting, message
 
 _ROUTES = 3
-
-# The AWS load balancer controller takes the name for one of its actions, which stands in an annotation.
+# The AWS load balancer controller takes this as the name of an action, which an annotation defines.
 _ACTION = "use-annotation"
-
 # GKE's own controller takes these from the annotation alone; no ingress class of that name need exist.
 _BUILT_IN = {"gce", "gce-internal"}
 
@@ -50,47 +55,6 @@ class Backend:
         return f"backend {name} ({some(self.routes, _ROUTES)})"
 
 
-class Backends:
-    """The services that ingresses may name, and what stands behind them."""
-
-    def __init__(self, expectation: IngressesServed, services: Iterable[Service], network: Network) -> None:
-        self._expectation = expectation
-        self._services = {(one.namespace, one.name): one for one in services}
-        self._network = network
-
-    def troubles(self, ingress: Ingress, now: datetime) -> Iterator[Trouble]:
-        """What is wrong with the services behind `ingress`."""
-        for backend in backends(ingress):
-            service = self._services.get((ingress.namespace, backend.service))
-            because = (reference(self._expectation.target, "service", backend.service, ingress.namespace),)
-            young = is_young(ingress, now, self._expectation.grace)
-            if service is None:
-                if not young:
-                    yield replace(_missing(ingress, backend), because=because)
-            elif service.type == "ExternalName":
-                continue  # it has neither endpoints nor, as a rule, ports
-            elif (port := _port(service, backend.port)) is None and (backend.port.name or backend.port.number):
-                if not young:
-                    yield replace(_no_port(ingress, backend, service), because=because)
-            else:
-                found = self._unserved(ingress, backend, self._network.behind(service), port, now)
-                yield from (replace(one, because=(*because, *one.because)) for one in found)
-
-    def _unserved(
-        self, ingress: Ingress, backend: Backend, behind: Behind, port: ServicePort | None, now: datetime
-    ) -> Iterator[Trouble]:
-        if not behind.is_judged:
-            return
-        facts = {"ingress": ingress.name, "unserved_service": behind.service.name}
-        short = too_few_ready(self._expectation, behind, 1, self._network, now)
-        if short is not None:
-            told = f"{backend.text} has no ready endpoint: {short.observed}"
-            yield Trouble(ingress, told, "a ready endpoint", short.since, short.evidence, facts, short.because)
-        elif port is not None and any(lost == port for lost in lost_ports(behind, now, self._expectation.grace)):
-            told = f"{backend.text} has no ready endpoint behind port {port_text(port)}"
-            yield Trouble(ingress, told, "a ready endpoint", facts=facts)
-
-
 def test_the_ingresses_are_served(expectation: IngressesServed, observe: Observe, findings: Findings) -> None:
     """
     Every selected ingress leads to services that exist and are served, and has an address.
@@ -100,25 +64,100 @@ def test_the_ingresses_are_served(expectation: IngressesServed, observe: Observe
     """
     there = listed(observe, expectation.ask(ListIngresses))
     matched = matching(expectation, (one for one in there if not one.is_terminating))
-    count_matches(expectation, there, matched, findings)
+    count_matches(expectation, there, matched, findings, remedy=MISSING)
     network = Network(listed(observe, expectation.ask(ListEndpointSlices)), listed(observe, expectation.ask(ListPods)))
     backends = Backends(expectation, listed(observe, expectation.ask(ListServices)), network)
-    now, grace = observe.now, expectation.grace
-    warnings = Warnings(expectation, observe)
+    now, warnings = observe.now, Warnings(expectation, observe)
 
-    def tell_all(troubles: Iterable[Trouble]) -> None:
-        for trouble in troubles:
-            tell(findings, expectation, trouble, warnings)
+    def report(ingress: Ingress, found: Iterable[Finding]) -> None:
+        for finding in found:
+            findings.report(warnings.attach(finding, ingress))
 
     for ingress in matched:
-        tell_all(backends.troubles(ingress, now))
+        report(ingress, backends.findings(ingress, now))
         if expectation.address:
-            tell_all(address_troubles(ingress, there, now, grace))
-    # Last, as these may be denied: what was found stands beside what could not be looked at.
+            report(ingress, address_findings(expectation, ingress, there, now))
+    # Last, as these lists may be denied: findings made before still count.
     for ingress in matched if expectation.ingress_class else ():
-        tell_all(class_troubles(ingress, listed(observe, expectation.classes()), now, grace))
+        report(ingress, class_findings(expectation, ingress, listed(observe, expectation.classes()), now))
     for ingress in matched if expectation.tls_secrets else ():
-        tell_all(certificate_troubles(ingress, listed(observe, expectation.secrets()), now, grace))
+        report(ingress, secret_findings(expectation, ingress, listed(observe, expectation.secrets()), now))
+
+
+class Backends:
+    """The services that ingresses may name, with their endpoints."""
+
+    def __init__(self, expectation: IngressesServed, services: Iterable[Service], network: Network) -> None:
+        self._expectation = expectation
+        self._services = {(one.namespace, one.name): one for one in services}
+        self._network = network
+
+    def findings(self, ingress: Ingress, now: datetime) -> Iterator[Finding]:
+        """Everything that is wrong with the services that `ingress` names."""
+        young = is_young(ingress, now, self._expectation.grace)
+        for backend in backends(ingress):
+            service = self._services.get((ingress.namespace, backend.service))
+            if service is None:
+                if not young:
+                    yield self._service_not_found(ingress, backend)
+            elif service.type == "ExternalName":
+                continue  # it has neither endpoints nor, as a rule, ports
+            elif (port := _port(service, backend.port)) is None and (backend.port.name or backend.port.number):
+                if not young:
+                    yield self._port_not_found(ingress, backend, service)
+            else:
+                yield from self._unserved(ingress, backend, service, port, now)
+
+    def _because(self, ingress: Ingress, backend: Backend) -> str:
+        return reference(self._expectation.target, "service", backend.service, ingress.namespace)
+
+    def _service_not_found(self, ingress: Ingress, backend: Backend) -> Finding:
+        return self._expectation.finding_on(
+            ingress,
+            observed=f"{backend.text}: there is no service {backend.service}",
+            expected="a service of that name",
+            remedies=(SERVICE_NOT_FOUND,),
+            facts={"ingress": ingress.name, "service": backend.service},
+            because=(self._because(ingress, backend),),
+        )
+
+    def _port_not_found(self, ingress: Ingress, backend: Backend, service: Service) -> Finding:
+        there = ", ".join(sorted(port.text for port in service.ports))
+        return self._expectation.finding_on(
+            ingress,
+            observed=f"{backend.text}: service {service.name} has no such port",
+            expected=f"one of its ports: {there}" if there else "a port of the service; it has none",
+            remedies=(PORT_NOT_FOUND,),
+            facts={"ingress": ingress.name, "service": service.name},
+            because=(self._because(ingress, backend),),
+        )
+
+    def _unserved(
+        self, ingress: Ingress, backend: Backend, service: Service, port: ServicePort | None, now: datetime
+    ) -> Iterator[Finding]:
+        endpoints, grace = self._network.of(service), self._expectation.grace
+        if not endpoints.is_judged:
+            return
+        shortage = too_few_ready(endpoints, 1, self._network, now, grace)
+        if shortage is not None:
+            why = f": {shortage.observed}"
+        elif port is not None and port in ports_without_endpoint(endpoints, now, grace):
+            why = f" behind port {port.text}"
+        else:
+            return
+        yield self._expectation.finding_on(
+            ingress,
+            observed=f"{backend.text} has no ready endpoint{why}",
+            expected="a ready endpoint",
+            since=shortage and shortage.since,
+            evidence=shortage.evidence if shortage else (),
+            remedies=(NOT_SERVED,),
+            facts={"ingress": ingress.name, "service": service.name},
+            because=(
+                self._because(ingress, backend),
+                *(shortage.causes(self._expectation.target) if shortage else ()),
+            ),
+        )
 
 
 def backends(ingress: Ingress) -> tuple[Backend, ...]:
@@ -127,7 +166,7 @@ def backends(ingress: Ingress) -> tuple[Backend, ...]:
     for route, backend in _routes(ingress):
         service = backend.service if backend else None
         if service is None or not service.name:
-            continue  # a resource of the controller, or half written
+            continue  # a resource of the controller, or an incomplete backend
         port = service.port or ServiceBackendPort()
         if port.name != _ACTION:
             routes[service.name, port].add(route)
@@ -153,36 +192,17 @@ def _port(service: Service, wanted: ServiceBackendPort) -> ServicePort | None:
     return next((port for port in service.ports if wanted.number and port.port == wanted.number), None)
 
 
-def _missing(ingress: Ingress, backend: Backend) -> Trouble:
-    return Trouble(
-        ingress,
-        f"{backend.text}: there is no service {backend.service}",
-        "a service of that name",
-        facts={"ingress": ingress.name, "missing_service": backend.service},
-    )
-
-
-def _no_port(ingress: Ingress, backend: Backend, service: Service) -> Trouble:
-    there = ", ".join(sorted(port_text(port) for port in service.ports))
-    return Trouble(
-        ingress,
-        f"{backend.text}: service {service.name} has no such port",
-        f"one of its ports: {there}" if there else "a port of the service; it has none",
-        facts={"ingress": ingress.name, "wrong_port_of": service.name},
-    )
-
-
-def certificate_troubles(
-    ingress: Ingress, secrets: Iterable[SecretName], now: datetime, grace: float
-) -> Iterator[Trouble]:
+def secret_findings(
+    expectation: IngressesServed, ingress: Ingress, secrets: Iterable[SecretName], now: datetime
+) -> Iterator[Finding]:
     """
     Secrets with certificates that do not exist.
 
-    Hosts without a secret get the controller's own certificate, and a name with a slash means another namespace, as
-    some controllers read it.
+    Hosts without a secret get the controller's own certificate. A name with a slash means another namespace to some
+    controllers.
     """
-    if is_young(ingress, now, grace):
-        return  # whoever issues certificates may not be done
+    if is_young(ingress, now, expectation.grace):
+        return  # the certificate may not be issued yet
     there = {one.name for one in secrets if one.namespace == ingress.namespace}
     hosts: dict[str, set[str]] = defaultdict(set)
     for tls in (ingress.spec and ingress.spec.tls) or ():
@@ -190,43 +210,63 @@ def certificate_troubles(
             hosts[tls.secret_name].update(tls.hosts or ())
     for name in sorted(set(hosts) - there):
         of = f" for {', '.join(sorted(hosts[name])[:_ROUTES])}" if hosts[name] else ""
-        facts = {"ingress": ingress.name, "missing_secret": name}
-        yield Trouble(ingress, f"there is no secret {name} with the certificate{of}", "the secret", facts=facts)
+        yield expectation.finding_on(
+            ingress,
+            observed=f"there is no secret {name} with the certificate{of}",
+            expected="the secret",
+            remedies=(SECRET_NOT_FOUND,),
+            facts={"ingress": ingress.name, "secret": name},
+        )
 
 
-def class_troubles(ingress: Ingress, classes: Iterable[IngressClass], now: datetime, grace: float) -> Iterator[Trouble]:
-    """An ingress whose class does not exist, or that names none while there is no default one."""
-    if is_young(ingress, now, grace):
+def class_findings(
+    expectation: IngressesServed, ingress: Ingress, classes: Iterable[IngressClass], now: datetime
+) -> Iterator[Finding]:
+    """An ingress whose class does not exist, or that names none while no class is the default."""
+    if is_young(ingress, now, expectation.grace):
         return
     there = {one.name: one for one in classes}
-    named = ingress.ingress_class
-    evidence = (f"classes there: {', '.join(sorted(there)) or 'none'}",)
+    named, has_address = ingress.ingress_class, bool(ingress.load_balancer.addresses)
+    by_annotation = not (ingress.spec and ingress.spec.ingress_class_name)
     if named:
-        by_annotation = not (ingress.spec and ingress.spec.ingress_class_name)
-        # By the annotation, controllers take their own names, whether there is a class of that name or not.
-        if named not in there and named not in _BUILT_IN and not (by_annotation and ingress.load_balancer.addresses):
-            yield _no_class(ingress, f"there is no ingress class {named}", named, evidence)
-    elif not any(one.is_default for one in there.values()) and not ingress.load_balancer.addresses:
-        yield _no_class(ingress, "it names no class, and none is the default", "a default", evidence)
+        # By the annotation controllers take their own names, also without an ingress class of that name.
+        found = named in there or named in _BUILT_IN or (by_annotation and has_address)
+    else:
+        found = any(one.is_default for one in there.values()) or has_address
+    if not found:
+        yield expectation.finding_on(
+            ingress,
+            observed=f"there is no ingress class {named}" if named else "it names no class, and none is the default",
+            expected="an ingress class whose controller takes it",
+            evidence=(f"classes there: {', '.join(sorted(there)) or 'none'}",),
+            remedies=(CLASS_NOT_FOUND,),
+            facts={"ingress": ingress.name, "class_name": named or "a default"},
+        )
 
 
-def _no_class(ingress: Ingress, observed: str, name: str, evidence: tuple[str, ...]) -> Trouble:
-    facts = {"ingress": ingress.name, "missing_class": name}
-    return Trouble(ingress, observed, "an ingress class whose controller takes it", evidence=evidence, facts=facts)
-
-
-def address_troubles(ingress: Ingress, others: Iterable[Ingress], now: datetime, grace: float) -> Iterator[Trouble]:
+def address_findings(
+    expectation: IngressesServed, ingress: Ingress, others: Iterable[Ingress], now: datetime
+) -> Iterator[Finding]:
     """An ingress that no controller has given an address, and ports that its load balancer could not open."""
-    facts: Mapping[str, str] = {"ingress": ingress.name, "unaddressed": ingress.name}
-    if not ingress.load_balancer.addresses and not is_young(ingress, now, grace):
-        since = ingress.created
-        there = (_alike(ingress, others),)
-        yield Trouble(ingress, f"no address{lasting(since, now)}", "an address", since, there, facts)
+    facts = {"ingress": ingress.name}
+    if not ingress.load_balancer.addresses and not is_young(ingress, now, expectation.grace):
+        yield expectation.finding_on(
+            ingress,
+            observed=f"no address{lasting(ingress.created, now)}",
+            expected="an address",
+            since=ingress.created,
+            evidence=(_of_same_class(ingress, others),),
+            remedies=(NO_ADDRESS,),
+            facts=facts,
+        )
     for port in ingress.load_balancer.failed_ports:
-        yield Trouble(ingress, f"port {port.port} failed: {message(port.error)}", "no error", facts=facts)
+        observed = f"port {port.port} failed: {message(port.error)}"
+        yield expectation.finding_on(
+            ingress, observed=observed, expected="no error", remedies=(NO_ADDRESS,), facts=facts
+        )
 
 
-def _alike(ingress: Ingress, others: Iterable[Ingress]) -> str:
+def _of_same_class(ingress: Ingress, others: Iterable[Ingress]) -> str:
     name = ingress.ingress_class
     same = [one for one in others if one.ingress_class == name and one.name != ingress.name]
     of = f"class {name}" if name else "no class"

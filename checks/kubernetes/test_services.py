@@ -1,15 +1,25 @@
 """The services of a cluster."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from datetime import datetime
 
 from opscheck import Findings, Observe
-from opscheck.systems.kubernetes.endpoints import Behind, Network, lost_ports, port_text, selector_text, too_few_ready
+from opscheck.core.record import Finding
+from opscheck.core.words import counted
+from opscheck.systems.kubernetes.endpoints import Network, ServiceEndpoints, ports_without_endpoint, too_few_ready
 from opscheck.systems.kubernetes.pods import ListPods
 from opscheck.systems.kubernetes.selection import count_matches, listed, matching
-from opscheck.systems.kubernetes.services import ListEndpointSlices, ListServices, Service, ServicePort, ServicesServed
-from opscheck.systems.kubernetes.troubles import Trouble, tell
+from opscheck.systems.kubernetes.services import (
+    LOAD_BALANCER,
+    MISSING,
+    NO_SELECTOR,
+    PORT_NOT_FOUND,
+    ListEndpointSlices,
+    ListServices,
+    Service,
+    ServicePort,
+    ServicesServed,
+)
 from opscheck.systems.kubernetes.warnings import Warnings
 from opscheck.systems.kubernetes.words import is_young, lasting, message
 
@@ -23,82 +33,105 @@ def test_the_services_are_served(expectation: ServicesServed, observe: Observe, 
     """
     there = listed(observe, expectation.ask(ListServices))
     matched = matching(expectation, (one for one in there if not one.is_terminating))
-    count_matches(expectation, there, matched, findings)
+    count_matches(expectation, there, matched, findings, remedy=MISSING)
     network = Network(
         listed(observe, expectation.ask(ListEndpointSlices)),
         listed(observe, expectation.ask(ListPods)),
         (*listed(observe, expectation.deployments()), *listed(observe, expectation.stateful_sets())),
     )
     warnings = Warnings(expectation, observe)
-    each = [network.behind(service) for service in matched]
-    measured(expectation, each, findings)
-    for behind in each:
-        for trouble in troubles(expectation, behind, network, observe.now):
-            tell(findings, expectation, trouble, warnings)
+    each = [network.of(service) for service in matched]
+    measure_endpoints(expectation, each, findings)
+    for endpoints in each:
+        for finding in service_findings(expectation, endpoints, network, observe.now):
+            findings.report(warnings.attach(finding, endpoints.service))
 
 
-def troubles(expectation: ServicesServed, behind: Behind, network: Network, now: datetime) -> Iterator[Trouble]:
+def service_findings(
+    expectation: ServicesServed, endpoints: ServiceEndpoints, network: Network, now: datetime
+) -> Iterator[Finding]:
     """Everything that is wrong with a service."""
-    if behind.is_judged:
-        short = _too_few(expectation, behind, network, now)
-        lost = () if short else lost_ports(behind, now, expectation.grace)
-        yield from (short,) if short else (_unported(behind, port) for port in lost)
-    if expectation.load_balancer and behind.service.type == "LoadBalancer":
-        yield from _balancing(behind.service, now, expectation.load_balancer_grace)
+    if endpoints.is_judged:
+        shortage = _shortage(expectation, endpoints, network, now)
+        if shortage:
+            yield shortage
+        else:
+            lost = ports_without_endpoint(endpoints, now, expectation.grace)
+            yield from (_without_endpoint(expectation, endpoints.service, port) for port in lost)
+    if expectation.load_balancer and endpoints.service.type == "LoadBalancer":
+        yield from _load_balancer(expectation, endpoints.service, now)
 
 
-def _too_few(expectation: ServicesServed, behind: Behind, network: Network, now: datetime) -> Trouble | None:
+def _shortage(
+    expectation: ServicesServed, endpoints: ServiceEndpoints, network: Network, now: datetime
+) -> Finding | None:
     # The worst limit that has been broken for longer than the grace. One that was broken a moment ago must not hide
-    # a milder one that has been broken for hours.
+    # one of lower severity that has been broken for hours.
     for severity, least in reversed(expectation.min_ready.steps):
-        trouble = too_few_ready(expectation, behind, least, network, now)
-        if trouble is not None:
-            return replace(trouble, severity=severity)
+        shortage = too_few_ready(endpoints, least, network, now, expectation.grace)
+        if shortage is not None:
+            return expectation.finding_on(
+                endpoints.service,
+                observed=shortage.observed,
+                expected=f"at least {counted(least, 'ready endpoint')}",
+                severity=severity,
+                since=shortage.since,
+                evidence=shortage.evidence,
+                remedies=shortage.remedies,
+                facts=shortage.facts,
+                because=shortage.causes(expectation.target),
+            )
     return None
 
 
-def _unported(behind: Behind, port: ServicePort) -> Trouble:
-    service = behind.service
+def _without_endpoint(expectation: ServicesServed, service: Service, port: ServicePort) -> Finding:
     aim = port.target_port if port.target_port is not None else port.port
-    by_name = isinstance(aim, str)
-    selected = {"unported": selector_text(service), "missing_port": str(aim)} if service.selector else {}
-    return Trouble(
+    by_name = isinstance(aim, str) and bool(service.selector)
+    why = f"no ready pod has a port named {aim}" if by_name else "no slice has that port"
+    facts = {"pod_selector": service.selector_text, "port": str(aim)} if service.selector else {}
+    return expectation.finding_on(
         service,
-        f"port {port_text(port)} has no endpoint: "
-        + (f"no ready pod has a port named {aim}" if by_name and service.selector else "no slice has that port"),
-        "a ready endpoint behind each port",
-        facts={"service": service.name, "sliced": service.name} | selected,
+        observed=f"port {port.text} has no endpoint: {why}",
+        expected="a ready endpoint behind each port",
+        remedies=(PORT_NOT_FOUND if service.selector else NO_SELECTOR,),
+        facts={"service": service.name, **facts},
     )
 
 
-def _balancing(service: Service, now: datetime, grace: float) -> Iterator[Trouble]:
-    facts = {"service": service.name, "unbalanced": service.name}
+def _load_balancer(expectation: ServicesServed, service: Service, now: datetime) -> Iterator[Finding]:
+    facts = {"service": service.name}
     wanted = service.spec and service.spec.load_balancer_class
     maker = f"load balancer class {wanted}" if wanted else "the cloud provider, as it names no load balancer class"
-    if not service.load_balancer.addresses and not is_young(service, now, grace):
-        yield Trouble(
+    if not service.load_balancer.addresses and not is_young(service, now, expectation.load_balancer_grace):
+        yield expectation.finding_on(
             service,
-            f"no load balancer address{lasting(service.created, now)}",
-            "an address",
-            service.created,
-            (f"made by: {maker}",),
-            facts,
+            observed=f"no load balancer address{lasting(service.created, now)}",
+            expected="an address",
+            since=service.created,
+            evidence=(f"made by: {maker}",),
+            remedies=(LOAD_BALANCER,),
+            facts=facts,
         )
     for port in service.load_balancer.failed_ports:
-        told = f"the load balancer's port {port.port} failed: {message(port.error)}"
-        yield Trouble(service, told, "no error", facts=facts)
+        yield expectation.finding_on(
+            service,
+            observed=f"the load balancer's port {port.port} failed: {message(port.error)}",
+            expected="no error",
+            remedies=(LOAD_BALANCER,),
+            facts=facts,
+        )
 
 
-def measured(expectation: ServicesServed, behind: Iterable[Behind], findings: Findings) -> None:
-    """Record how many endpoints the service with the fewest to spare has, and how many services are not judged."""
-    limit, found = expectation.min_ready, tuple(behind)
+def measure_endpoints(expectation: ServicesServed, each: Iterable[ServiceEndpoints], findings: Findings) -> None:
+    """Measure the service with the fewest endpoints to spare, and the number of services that are not judged."""
+    limit, found = expectation.min_ready, tuple(each)
     counts = [(limit.margin(one.ready), one.ready, one.service) for one in found if one.is_judged]
     if counts:
         margin, ready, service = min(counts, key=lambda count: count[0])
         name = expectation.subject(service)
         findings.measure("ready endpoints", ready, subject=name, limit=limit.limit(ready), margin=margin)
-    asleep = sum(one.asleep for one in found)
-    others = sum(not one.is_judged for one in found) - asleep
-    for name, count in (("services scaled to zero", asleep), ("services without pods of their own", others)):
+    scaled_to_zero = sum(one.scaled_to_zero for one in found)
+    others = sum(not one.is_judged for one in found) - scaled_to_zero
+    for name, count in (("services scaled to zero", scaled_to_zero), ("services without pods of their own", others)):
         if count:
             findings.measure(name, count)

@@ -1,27 +1,37 @@
-"""Who answers for a service: its endpoints, counted once each, and the pods it selects."""
+"""The endpoints and pods of services, and why a service has too few ready ones."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
+from opscheck.core.remedy import Remedy
 from opscheck.core.words import counted, some_lines
 from opscheck.systems.kubernetes.containers import containers, crashes_in_a_loop
 from opscheck.systems.kubernetes.owners import owner_reference, reference
 from opscheck.systems.kubernetes.pod_status import fault_of, has_ended, is_ready, pod_condition
 from opscheck.systems.kubernetes.pods import Pod
-from opscheck.systems.kubernetes.scope import OfKind
 from opscheck.systems.kubernetes.selection import labels_there
-from opscheck.systems.kubernetes.services import EndpointSlice, Service, ServicePort
+from opscheck.systems.kubernetes.services import (
+    NO_PODS,
+    NO_SELECTOR,
+    NOT_IN_SLICES,
+    NOT_READY,
+    TOO_FEW_PODS,
+    EndpointSlice,
+    Service,
+    ServicePort,
+)
 from opscheck.systems.kubernetes.target import KubernetesTarget
-from opscheck.systems.kubernetes.troubles import Trouble
 from opscheck.systems.kubernetes.words import is_young, lasting, longer_than
 from opscheck.systems.kubernetes.workloads import Deployment, StatefulSet
 
+_SHOWN = 3
+
 
 @dataclass(frozen=True)
-class Behind:
-    """What stands behind one service."""
+class ServiceEndpoints:
+    """One service with its endpoint slices and pods."""
 
     service: Service
     slices: tuple[EndpointSlice, ...]
@@ -29,18 +39,18 @@ class Behind:
     """The pods it selects, without those that ended or terminate, in the order of their names."""
     leaving: tuple[Pod, ...]
     """Those that terminate."""
-    asleep: bool = False
-    """True when no pod is there because everything that makes pods for this service has `replicas: 0`."""
+    scaled_to_zero: bool = False
+    """True when it has no pods because every workload that makes them has `replicas: 0`."""
 
     @property
     def is_judged(self) -> bool:
         """
-        False where nobody should answer, or nobody can say who.
+        False where no endpoint is expected, or none can be known.
 
-        That is a service scaled to zero, a name of something outside, and a service whose endpoints are somebody
-        else's business, when nobody has made any: leader elections leave such services behind.
+        That is a service scaled to zero, a name outside the cluster, and a service without a selector that has no
+        endpoint slices: leader elections leave such services behind.
         """
-        if self.asleep:
+        if self.scaled_to_zero:
             return False
         return self.service.type != "ExternalName" and bool(self.service.selector or self.slices)
 
@@ -67,7 +77,7 @@ class Behind:
 
 class Network:
     """
-    The endpoint slices and pods of the namespaces that are looked at, by the service they stand behind.
+    The endpoint slices and pods of the namespaces that are looked at, by their service.
 
     `workloads` are those that may be scaled to zero.
     """
@@ -84,7 +94,7 @@ class Network:
             if not one.is_terminating:
                 self._slices[one.namespace, one.service].append(one)
         self._pods: Mapping[str, list[Pod]] = defaultdict(list)
-        # Hundreds of services look at thousands of pods: each looks at those alone that carry one of its labels.
+        # An index: hundreds of services select among thousands of pods.
         self._labelled: Mapping[tuple[str, str, str], list[Pod]] = defaultdict(list)
         for pod in pods:
             if not has_ended(pod):
@@ -92,13 +102,15 @@ class Network:
                 for key, value in pod.labels.items():
                     self._labelled[pod.namespace, key, value].append(pod)
 
-    def behind(self, service: Service) -> Behind:
-        """What stands behind `service`."""
+    def of(self, service: Service) -> ServiceEndpoints:
+        """The endpoints and pods of `service`."""
         slices = self._slices.get((service.namespace, service.name), ())
         selected = sorted(self._selected(service), key=lambda pod: pod.name)
         pods = tuple(pod for pod in selected if not pod.is_terminating)
         leaving = tuple(pod for pod in selected if pod.is_terminating)
-        return Behind(service, tuple(slices), pods, leaving, asleep=not pods and self._is_scaled_to_zero(service))
+        return ServiceEndpoints(
+            service, tuple(slices), pods, leaving, scaled_to_zero=not pods and self._is_scaled_to_zero(service)
+        )
 
     def pods_of(self, namespace: str) -> Sequence[Pod]:
         """The pods of a namespace that have not ended."""
@@ -115,7 +127,7 @@ class Network:
         return bool(makers) and all(spec.replicas == 0 for spec in makers)
 
     def _selected(self, service: Service) -> Iterable[Pod]:
-        # To a service, a selector of nothing is none; everywhere else it would be everything.
+        # An empty selector of a service selects nothing; elsewhere it would select everything.
         wanted = service.selector.items()
         having = (self._labelled.get((service.namespace, *label), ()) for label in wanted)
         return (pod for pod in min(having, key=len, default=()) if wanted <= pod.labels.items())
@@ -136,7 +148,7 @@ def ready_endpoints(slices: Iterable[EndpointSlice]) -> int:
             if endpoint.target_ref and endpoint.target_ref.name:
                 objects.add((endpoint.target_ref.kind, endpoint.target_ref.name))
             else:
-                # Kept by hand, nothing tells which addresses of two families belong together.
+                # Written by hand: addresses of two families cannot be paired.
                 addresses[one.address_type].add(endpoint.addresses[0])
     return len(objects) + max((len(family) for family in addresses.values()), default=0)
 
@@ -147,10 +159,10 @@ def _has_port(one: EndpointSlice, name: str) -> bool:
 
 def unready_since(pod: Pod, now: datetime) -> datetime | None:
     """
-    When a pod that is not ready stopped being it.
+    When a pod that is not ready stopped being ready.
 
-    While it crashes in a loop, it is ready for moments and the condition tells of the last one; then it is when the
-    pod started. Of one that terminates it is when it was deleted.
+    In a crash loop it is ready for moments and the condition has the time of the last one; then it is the start of the
+    pod. For one that terminates it is its deletion.
     """
     if pod.is_terminating:
         return pod.deleted
@@ -159,21 +171,21 @@ def unready_since(pod: Pod, now: datetime) -> datetime | None:
     return _ready_changed(pod) or pod.created
 
 
-def fell_below(least: int, behind: Behind, now: datetime) -> datetime | None:
+def fell_below(least: int, endpoints: ServiceEndpoints, now: datetime) -> datetime | None:
     """
-    Since when fewer than `least` of the pods are ready; None where the pods that are there do not tell.
+    Since when fewer than `least` of the pods are ready; None where that cannot be known from the pods there.
 
-    Pods that are ready, though the endpoint slices do not say so, count from when they became it.
+    Pods that are ready, although the endpoint slices do not have them, count from when they became ready.
     """
-    there = (*behind.pods, *behind.leaving)
-    ready = sorted(at for pod in behind.pods if is_ready(pod) and (at := _ready_changed(pod)))
+    there = (*endpoints.pods, *endpoints.leaving)
+    ready = sorted(at for pod in endpoints.pods if is_ready(pod) and (at := _ready_changed(pod)))
     if len(ready) >= least:
         return ready[least - 1]
     left = sorted(at for pod in there if not is_ready(pod) and (at := unready_since(pod, now)))
     if not left:
         return None
-    # Of n pods, the one that left fewer than `least` was the (n - least + 1)th to go. Where they never were as many,
-    # the last change is what can be waited for.
+    # Of n pods, the one that left fewer than `least` was the (n - least + 1)th to go. Where there never were as many
+    # pods, the last change counts.
     place = len(there) - least
     return left[place] if 0 <= place < len(left) else left[-1]
 
@@ -183,144 +195,116 @@ def _ready_changed(pod: Pod) -> datetime | None:
     return ready and ready.last_transition_time
 
 
-_TOLD = 3
-
-
 @dataclass(frozen=True)
-class _Short(Trouble):
+class Shortage:
+    """Why a service has too few ready endpoints."""
+
+    observed: str
+    since: datetime | None
+    evidence: tuple[str, ...]
+    remedies: tuple[Remedy, ...]
+    facts: Mapping[str, str]
     pods: tuple[Pod, ...] = ()
-    """The pods that are to blame."""
+    """The pods that are not ready, or are going."""
+
+    def causes(self, target: KubernetesTarget) -> tuple[str, ...]:
+        """References of what may explain it: the owners of these pods, the pods themselves, and their nodes."""
+        owners = [owner_reference(target, pod) for pod in self.pods]
+        each = [reference(target, "pod", pod.name, pod.namespace) for pod in self.pods]
+        nodes = [reference(target, "node", pod.node) for pod in self.pods if pod.node]
+        return tuple(dict.fromkeys(one for one in (*owners, *each, *nodes) if one))
 
 
-def too_few_ready(expectation: OfKind, behind: Behind, least: int, network: Network, now: datetime) -> Trouble | None:
-    """Why fewer than `least` endpoints are ready, and have been for longer than the grace; None where not so."""
-    if behind.ready >= least:
+def too_few_ready(
+    endpoints: ServiceEndpoints, least: int, network: Network, now: datetime, grace: float
+) -> Shortage | None:
+    """Why fewer than `least` endpoints have been ready for longer than `grace` seconds; None where enough are."""
+    if endpoints.ready >= least:
         return None
-    since = fell_below(least, behind, now)
-    if is_young(behind.service, now, expectation.grace) or not longer_than(expectation.grace, since, now):
+    since = fell_below(least, endpoints, now)
+    if is_young(endpoints.service, now, grace) or not longer_than(grace, since, now):
         return None
-    short = _short(behind, least, network, since, now)
-    return replace(short, because=_explanations(expectation.target, short.pods))
+    ready = sum(map(is_ready, endpoints.pods))
+    if not endpoints.service.selector:
+        return _written_by_hand(endpoints)
+    if not endpoints.pods:
+        return _no_pods(endpoints, network, since, now)
+    if ready >= least:
+        return _not_in_slices(endpoints, ready, since, now)
+    return _not_ready(endpoints, ready, since, now)
 
 
-def _short(behind: Behind, least: int, network: Network, since: datetime | None, now: datetime) -> _Short:
-    ready = tuple(pod for pod in behind.pods if is_ready(pod))
-    if not behind.service.selector:
-        return _kept_by_hand(behind, least)
-    if not behind.pods:
-        return _no_pods(behind, least, network, since, now)
-    if len(ready) >= least:
-        return _not_in_slices(behind, least, ready, since, now)
-    return _not_ready(behind, least, ready, since, now)
-
-
-def _expected(least: int) -> str:
-    return f"at least {counted(least, 'ready endpoint')}"
-
-
-def selector_text(service: Service) -> str:
-    """As kubectl takes it: `app=api,tier=web`."""
-    return ",".join(f"{key}={value}" for key, value in sorted(service.selector.items()))
-
-
-def _kept_by_hand(behind: Behind, least: int) -> _Short:
-    addresses = {endpoint.addresses for one in behind.slices for endpoint in one.endpoints or () if endpoint.addresses}
-    name = behind.service.name
-    return _Short(
-        behind.service,
-        f"{behind.ready} of {len(addresses)} endpoints are ready",
-        _expected(least),
-        facts={"service": name, "sliced": name},
-        evidence=("it has no selector: its endpoint slices are written by somebody, not made from pods",),
+def _written_by_hand(endpoints: ServiceEndpoints) -> Shortage:
+    every = (endpoint for one in endpoints.slices for endpoint in one.endpoints or ())
+    addresses = {endpoint.addresses for endpoint in every if endpoint.addresses}
+    return Shortage(
+        f"{endpoints.ready} of {len(addresses)} endpoints are ready",
+        None,
+        ("it has no selector: its endpoint slices are written by somebody, not made from pods",),
+        (NO_SELECTOR,),
+        {"service": endpoints.service.name},
     )
 
 
-def _no_pods(behind: Behind, least: int, network: Network, since: datetime | None, now: datetime) -> _Short:
-    selector, name = selector_text(behind.service), behind.service.name
-    evidence = list(_labels_there(behind.service, network))
-    if behind.leaving:
-        last = counted(len(behind.leaving), "pod")
-        evidence.insert(0, f"its last {last}: terminating{lasting(since, now)}, and none came instead")
-    return _Short(
-        behind.service,
-        f"selector {selector} matches no pod",
-        _expected(least),
-        since,
-        tuple(evidence),
-        {"service": name, "unmatched": selector},
-        pods=behind.leaving,
-    )
-
-
-def _labels_there(service: Service, network: Network) -> Iterator[str]:
+def _no_pods(endpoints: ServiceEndpoints, network: Network, since: datetime | None, now: datetime) -> Shortage:
+    service, leaving = endpoints.service, endpoints.leaving
     there = network.pods_of(service.namespace)
+    evidence = tuple(labels_there(sorted(service.selector), there))
     if not there:
-        yield f"namespace {service.namespace} has no running pod at all"
-        return
-    yield from labels_there(sorted(service.selector), there)
+        evidence = (f"namespace {service.namespace} has no running pod at all",)
+    last = f"its last {counted(len(leaving), 'pod')}: terminating{lasting(since, now)}, and none came instead"
+    return Shortage(
+        f"selector {service.selector_text} matches no pod",
+        since,
+        (last, *evidence) if leaving else evidence,
+        (NO_PODS,),
+        {"service": service.name, "pod_selector": service.selector_text},
+        leaving,
+    )
 
 
-def _not_in_slices(behind: Behind, least: int, ready: tuple[Pod, ...], since: datetime | None, now: datetime) -> _Short:
-    name = behind.service.name
-    return _Short(
-        behind.service,
-        f"{counted(len(ready), 'pod')} ready{lasting(since, now)}, but {behind.ready} in its endpoint slices",
-        _expected(least),
+def _not_in_slices(endpoints: ServiceEndpoints, ready: int, since: datetime | None, now: datetime) -> Shortage:
+    return Shortage(
+        f"{counted(ready, 'pod')} ready{lasting(since, now)}, but {endpoints.ready} in its endpoint slices",
         since,
         ("the endpoint slice controller of the cluster does not follow, or the slices are not its own",),
-        {"service": name, "sliced": name, "selected": selector_text(behind.service)},
+        (NOT_IN_SLICES,),
+        {"service": endpoints.service.name, "pod_selector": endpoints.service.selector_text},
     )
 
 
-def _not_ready(behind: Behind, least: int, ready: tuple[Pod, ...], since: datetime | None, now: datetime) -> _Short:
-    unready = tuple(pod for pod in behind.pods if not is_ready(pod))
-    selected = {"selected": selector_text(behind.service)} | ({"unready_pod": unready[0].name} if unready else {})
-    name = behind.service.name
-    return _Short(
-        behind.service,
-        f"{len(ready)} of {counted(len(behind.pods), 'pod')} ready{lasting(since, now)}",
-        _expected(least),
+def _not_ready(endpoints: ServiceEndpoints, ready: int, since: datetime | None, now: datetime) -> Shortage:
+    service, unready = endpoints.service, tuple(pod for pod in endpoints.pods if not is_ready(pod))
+    facts = {"service": service.name, "pod_selector": service.selector_text}
+    return Shortage(
+        f"{ready} of {counted(len(endpoints.pods), 'pod')} ready{lasting(since, now)}",
         since,
-        tuple(_why_unready(behind, unready, now)),
-        {"service": name, "sliced": name} | selected,
-        pods=unready,
+        tuple(_why_unready(endpoints, unready, now)),
+        (NOT_READY if unready else TOO_FEW_PODS,),
+        facts | ({"pod": unready[0].name} if unready else {}),
+        unready,
     )
 
 
-def _why_unready(behind: Behind, unready: tuple[Pod, ...], now: datetime) -> Iterator[str]:
-    if behind.still_serving and not behind.ready:
-        yield f"{behind.still_serving} that terminate still serve, as long as nothing else is ready"
-    yield from some_lines(unready, lambda pod: _trouble_in_a_line(pod, now), _TOLD)
+def _why_unready(endpoints: ServiceEndpoints, unready: tuple[Pod, ...], now: datetime) -> Iterator[str]:
+    def reason(pod: Pod) -> str:
+        fault = fault_of(pod, now, 0)
+        return f"{pod.name}: {fault.observed if fault else 'not ready'}"
+
+    if endpoints.still_serving and not endpoints.ready:
+        yield f"{endpoints.still_serving} that terminate still serve, as long as nothing else is ready"
+    yield from some_lines(unready, reason, _SHOWN)
 
 
-def _trouble_in_a_line(pod: Pod, now: datetime) -> str:
-    trouble = fault_of(pod, now, 0)
-    return f"{pod.name}: {trouble.observed if trouble else 'not ready'}"
-
-
-def lost_ports(behind: Behind, now: datetime, grace: float) -> tuple[ServicePort, ...]:
+def ports_without_endpoint(endpoints: ServiceEndpoints, now: datetime, grace: float) -> tuple[ServicePort, ...]:
     """
     Ports of the service that no ready endpoint has, though others have endpoints.
 
     While pods change, a new port has none until the first new pod is ready.
     """
-    if not behind.ready or is_young(behind.service, now, grace):
+    if not endpoints.ready or is_young(endpoints.service, now, grace):
         return ()
-    changes = (unready_since(pod, now) for pod in (*behind.pods, *behind.leaving) if not is_ready(pod))
+    changes = (unready_since(pod, now) for pod in (*endpoints.pods, *endpoints.leaving) if not is_ready(pod))
     if any(not longer_than(grace, at, now) for at in changes):
         return ()
-    return tuple(port for port in behind.service.ports if not behind.offered(port))
-
-
-def port_text(port: ServicePort) -> str:
-    """`http (80)`, or the number alone."""
-    return f"{port.name} ({port.port})" if port.name else f"{port.port}"
-
-
-def _explanations(target: KubernetesTarget, pods: Iterable[Pod]) -> tuple[str, ...]:
-    """What may explain that these pods do not serve: who controls them, themselves, and their nodes."""
-    found = list(pods)
-    owners = [owner_reference(target, pod) for pod in found]
-    each = [reference(target, "pod", pod.name, pod.namespace) for pod in found]
-    nodes = [reference(target, "node", pod.node) for pod in found if pod.node]
-    return tuple(dict.fromkeys(one for one in (*owners, *each, *nodes) if one))
+    return tuple(port for port in endpoints.service.ports if not endpoints.offered(port))

@@ -4,13 +4,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, final
 
-from opscheck.core.expectation import Remediation
 from opscheck.core.query import Query
 from opscheck.core.units import Duration
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import KubernetesObject, Part
 from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.remedies import PLACE_FACTS, kubectl
+from opscheck.systems.kubernetes.remedies import (
+    FORMER_NAMESPACE,
+    MISSING_FACTS,
+    NAMESPACE_FACT,
+    kubectl_remedy,
+    missing_remedy,
+)
 from opscheck.systems.kubernetes.scope import OfKind
 from opscheck.systems.kubernetes.services import BalancedStatus, ListEndpointSlices, ListServices, LoadBalancerStatus
 
@@ -139,6 +144,35 @@ class ListSecretNames(
     """The names of the secrets there, and nothing that is in them."""
 
 
+_DESCRIBE = "describe ingress {{ ingress }}"
+SERVICE_NOT_FOUND = kubectl_remedy(
+    "Let the ingress name a service that exists", _DESCRIBE, "get services  # which should be {{ service }}?"
+)
+PORT_NOT_FOUND = kubectl_remedy(
+    "Let the ingress name a port that the service has", _DESCRIBE, "get service {{ service }} -o wide"
+)
+NOT_SERVED = kubectl_remedy(
+    "Give the service ready pods",
+    _DESCRIBE,
+    "get endpointslices -l kubernetes.io/service-name={{ service }}",
+    "describe service {{ service }}",
+)
+SECRET_NOT_FOUND = kubectl_remedy(
+    "Create the secret, or see why the certificate is not issued", _DESCRIBE, "get secret {{ secret }}"
+)
+CLASS_NOT_FOUND = kubectl_remedy(
+    "Let the ingress name a class that exists, or make one the default",
+    _DESCRIBE,
+    "get ingressclasses  # is there {{ class_name }}?",
+)
+NO_ADDRESS = kubectl_remedy(
+    "See whether the ingress controller runs, and what it reports",
+    _DESCRIBE,
+    "get events --field-selector involvedObject.kind=Ingress,involvedObject.name={{ ingress }}",
+)
+MISSING = missing_remedy("ingresses")
+
+
 class IngressesServed(OfKind, check="kubernetes.ingresses"):
     """
     Every selected ingress leads to services that exist and are served, and has an address.
@@ -147,28 +181,33 @@ class IngressesServed(OfKind, check="kubernetes.ingresses"):
     the AWS load balancer controller (`use-annotation`).
     """
 
-    fact_names = PLACE_FACTS | {
-        "ingress": "the ingress's name",
-        "missing_service": "the service it names, when there is none of that name",
-        "wrong_port_of": "the service, when it lacks the port",
-        "unserved_service": "the service, when it has no ready endpoint",
-        "missing_secret": "the secret with the certificate, when it does not exist",
-        "missing_class": "the class it names, when there is none; `a default` when it names none",
-        "unaddressed": "the ingress, when it has no address, or one of its ports failed",
-    }
-    default_remediation = Remediation(
-        summary="Let the ingress name a service and port that exist, and give that service ready pods",
-        commands=kubectl(
-            "describe ingress {{ ingress }}",
-            "get services  # which should be {{ missing_service }}?",
-            "get service {{ wrong_port_of }} -o wide",
-            "get endpointslices -l kubernetes.io/service-name={{ unserved_service }}",
-            "describe service {{ unserved_service }}",
-            "get secret {{ missing_secret }}",
-            "get ingressclasses  # is there {{ missing_class }}?",
-            "get events --field-selector involvedObject.kind=Ingress,involvedObject.name={{ unaddressed }}",
-        ),
+    remedies = (
+        SERVICE_NOT_FOUND,
+        PORT_NOT_FOUND,
+        NOT_SERVED,
+        SECRET_NOT_FOUND,
+        CLASS_NOT_FOUND,
+        NO_ADDRESS,
+        MISSING,
     )
+    fact_names = (
+        NAMESPACE_FACT
+        | {
+            "ingress": "the ingress's name",
+            "service": "the service that it names",
+            "secret": "the secret with the certificate that it names",
+            "class_name": "the ingress class that it names; `a default` where it names none",
+        }
+        | MISSING_FACTS
+    )
+    former_fact_names = FORMER_NAMESPACE | {
+        "missing_service": "service",
+        "wrong_port_of": "service",
+        "unserved_service": "service",
+        "missing_secret": "secret",
+        "missing_class": "class_name",
+        "unaddressed": "ingress",
+    }
 
     address: bool = True
     """

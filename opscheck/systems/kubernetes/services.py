@@ -7,14 +7,19 @@ from typing import Any, final
 import msgspec
 from pydantic import Field
 
-from opscheck.core.expectation import Remediation
 from opscheck.core.limits import CountLeft
 from opscheck.core.query import Query
 from opscheck.core.units import Duration, GradedMinimum
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import KubernetesObject, Part
 from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.remedies import PLACE_FACTS, kubectl
+from opscheck.systems.kubernetes.remedies import (
+    FORMER_NAMESPACE,
+    MISSING_FACTS,
+    NAMESPACE_FACT,
+    kubectl_remedy,
+    missing_remedy,
+)
 from opscheck.systems.kubernetes.scope import OfKind
 from opscheck.systems.kubernetes.workloads import ListDeployments, ListStatefulSets
 
@@ -28,6 +33,11 @@ class ServicePort(Part, frozen=True):
     target_port: int | str | None = None
     """A number, or the name that containers give one of their ports."""
     protocol: str | None = None
+
+    @property
+    def text(self) -> str:
+        """`http (80)`, or the number alone."""
+        return f"{self.name} ({self.port})" if self.name else f"{self.port}"
 
 
 @final
@@ -105,6 +115,11 @@ class Service(KubernetesObject, frozen=True):
     def selector(self) -> dict[str, str]:
         """The labels of its pods; empty for one that selects none."""
         return (self.spec.selector if self.spec else None) or {}
+
+    @property
+    def selector_text(self) -> str:
+        """The selector as kubectl takes it: `app=api,tier=web`."""
+        return ",".join(f"{key}={value}" for key, value in sorted(self.selector.items()))
 
     @property
     def ports(self) -> tuple[ServicePort, ...]:
@@ -210,6 +225,41 @@ class ListEndpointSlices(
     """Every endpoint slice there. Endpoints, their predecessor, is never asked: it is cut off at a thousand."""
 
 
+_DESCRIBE = "describe service {{ service }}"
+_SLICES = "get endpointslices -l kubernetes.io/service-name={{ service }}"
+_PODS = "get pods -l {{ pod_selector }} -o wide"
+NOT_READY = kubectl_remedy(
+    "See why the pods that the service selects are not ready, then fix them",
+    _DESCRIBE,
+    _SLICES,
+    _PODS,
+    "describe pod {{ pod }}",
+)
+TOO_FEW_PODS = kubectl_remedy(
+    "Run more of the pods that the service selects, or correct its selector", _DESCRIBE, _SLICES, _PODS
+)
+NO_PODS = kubectl_remedy(
+    "Compare the labels of the pods with the service's selector; correct one of them, or start the pods",
+    _DESCRIBE,
+    "get pods --show-labels  # what should match {{ pod_selector }}?",
+)
+NOT_IN_SLICES = kubectl_remedy("See why the endpoint slices do not have the ready pods", _DESCRIBE, _SLICES, _PODS)
+NO_SELECTOR = kubectl_remedy("Correct the endpoint slices, or the program that writes them", _DESCRIBE, _SLICES)
+PORT_NOT_FOUND = kubectl_remedy(
+    "Let the service name a port that its pods have",
+    _DESCRIBE,
+    _SLICES,
+    "get pods -l {{ pod_selector }} -o 'custom-columns=POD:.metadata.name,PORTS:.spec.containers[*].ports'"
+    "  # which should be {{ port }}?",
+)
+LOAD_BALANCER = kubectl_remedy(
+    "See why the load balancer is not made, in the events of its controller",
+    _DESCRIBE,
+    "get events --field-selector involvedObject.kind=Service,involvedObject.name={{ service }}",
+)
+MISSING = missing_remedy("services")
+
+
 class ServicesServed(OfKind, check="kubernetes.services"):
     """
     Every selected service has ready endpoints behind each of its ports, and its load balancer has an address.
@@ -219,29 +269,35 @@ class ServicesServed(OfKind, check="kubernetes.services"):
     """
 
     explains_others = True
-    fact_names = PLACE_FACTS | {
-        "service": "the service's name",
-        "sliced": "the service, when its endpoints are the trouble",
-        "selected": "its selector, when it matches pods",
-        "unready_pod": "the first of its pods that is not ready",
-        "unmatched": "its selector, when it matches no pod",
-        "unported": "its selector, when a port has no endpoint",
-        "missing_port": "that port, as the service calls it on its pods",
-        "unbalanced": "the service, when its load balancer is the trouble",
-    }
-    default_remediation = Remediation(
-        summary="See which pods the service selects and why they are not ready, then mend those, or its selector",
-        commands=kubectl(
-            "describe service {{ service }}",
-            "get endpointslices -l kubernetes.io/service-name={{ sliced }}",
-            "get pods -l {{ selected }} -o wide",
-            "describe pod {{ unready_pod }}",
-            "get pods --show-labels  # what should match {{ unmatched }}?",
-            "get pods -l {{ unported }} -o 'custom-columns=POD:.metadata.name,PORTS:.spec.containers[*].ports'"
-            "  # which should be {{ missing_port }}?",
-            "get events --field-selector involvedObject.kind=Service,involvedObject.name={{ unbalanced }}",
-        ),
+    remedies = (
+        NOT_READY,
+        TOO_FEW_PODS,
+        NO_PODS,
+        NOT_IN_SLICES,
+        NO_SELECTOR,
+        PORT_NOT_FOUND,
+        LOAD_BALANCER,
+        MISSING,
     )
+    fact_names = (
+        NAMESPACE_FACT
+        | {
+            "service": "the service's name",
+            "pod_selector": "the selector of its pods",
+            "pod": "the first of its pods that is not ready",
+            "port": "the port without an endpoint, as the service calls it on its pods",
+        }
+        | MISSING_FACTS
+    )
+    former_fact_names = FORMER_NAMESPACE | {
+        "sliced": "service",
+        "unbalanced": "service",
+        "selected": "pod_selector",
+        "unmatched": "pod_selector",
+        "unported": "pod_selector",
+        "unready_pod": "pod",
+        "missing_port": "port",
+    }
 
     min_ready: CountLeft = Field(default_factory=lambda: GradedMinimum(plain=1))
     """How many endpoints must be ready; 1 by default. A pod with several addresses is one."""

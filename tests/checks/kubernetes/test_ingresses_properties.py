@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from checks.kubernetes.test_ingresses import Backends, address_troubles, backends, certificate_troubles, class_troubles
+from checks.kubernetes.test_ingresses import Backends, address_findings, backends, class_findings, secret_findings
 from opscheck.systems.kubernetes.endpoints import Network
 from opscheck.systems.kubernetes.ingresses import IngressClass, IngressesServed, SecretName
 from opscheck.testing import expect
@@ -20,10 +20,10 @@ def ingress_told(ingresses, services, slices, found):
         repr(one)
         for ingress in ingresses
         for one in (
-            *reached.troubles(ingress, NOW),
-            *address_troubles(ingress, ingresses, NOW, 900),
-            *class_troubles(ingress, classes, NOW, 900),
-            *certificate_troubles(ingress, secrets, NOW, 900),
+            *reached.findings(ingress, NOW),
+            *address_findings(INGRESSES_SERVED, ingress, ingresses, NOW),
+            *class_findings(INGRESSES_SERVED, ingress, classes, NOW),
+            *secret_findings(INGRESSES_SERVED, ingress, secrets, NOW),
         )
     )
 

@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from checks.kubernetes.test_services import troubles
+from checks.kubernetes.test_services import service_findings
 from opscheck.systems.kubernetes.endpoints import Network, ready_endpoints
 from tests.checks.kubernetes.generated_network import SLICES, WORKLOADS, WORLD
 from tests.checks.kubernetes.judging_pods import NOW
@@ -14,10 +14,11 @@ EXPECTATION = expectation_of(min_ready={"P2": 2, "P0": 1})
 
 def told(services, slices, found, workloads=()):
     network = Network(slices, found, workloads)
-    each = [(one, network.behind(one)) for one in services]
-    return sorted(
-        repr((one.name, trouble)) for one, behind in each for trouble in troubles(EXPECTATION, behind, network, NOW)
-    )
+    each = [network.of(one) for one in services]
+    found = [
+        (one.service.name, finding) for one in each for finding in service_findings(EXPECTATION, one, network, NOW)
+    ]
+    return sorted(map(repr, found))
 
 
 @given(**WORLD, workloads=st.lists(WORKLOADS, max_size=2))

@@ -69,6 +69,6 @@ def test_a_mistake_is_told_in_terms_of_the_field(fields, text):
 
 @pytest.mark.parametrize("expectation", [services(), ingresses()], ids=lambda one: one.check)
 def test_each_remediation_can_be_written(expectation):
-    for command in expectation.default_remediation.commands:
+    for command in (command for remedy in expectation.remedies for command in remedy.commands):
         assert [] == malformed(command)
         assert [] == unknown_names(command, expectation)
