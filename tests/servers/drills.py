@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from opscheck.demo.postgres import PostgreSQL
-from opscheck.systems.recovery.drilling.cleanup import DATABASE_PREFIX
+from opscheck.systems.recovery.probe.drilling.cleanup import DATABASE_PREFIX
 
 SECRET = "geheim-4711"
 ROWS = 1000

@@ -8,9 +8,9 @@ from psycopg.conninfo import conninfo_to_dict
 
 from opscheck.demo.postgres import PostgreSQL
 from opscheck.systems.postgres.programs import installations
-from opscheck.systems.recovery.drilling.assertions import verify
-from opscheck.systems.recovery.drilling.programs import Programs, write_service
-from opscheck.systems.recovery.drilling.server import Scratch
+from opscheck.systems.recovery.probe.drilling.assertions import verify
+from opscheck.systems.recovery.probe.drilling.programs import Programs, write_service
+from opscheck.systems.recovery.probe.drilling.server import Scratch
 from opscheck.transport.processes import give, unprivileged_user
 from tests.servers.drills import SECRET, has_amcheck
 
