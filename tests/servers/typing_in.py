@@ -37,6 +37,7 @@ def type_in(kind: type[Expectation], finding: Finding, server: PostgreSQL, **fie
 
 
 def _run(command: str, environment: dict[str, str]) -> str:
+    assert 'psql "${DATABASE_URL}"' in command
     ran = subprocess.run(
         ["sh", "-ec", command], env=environment, capture_output=True, text=True, timeout=60, check=False
     )

@@ -15,12 +15,12 @@ from opscheck.core.observation import ProblemKind
 from opscheck.demo.postgres import DATABASE, PostgreSQL
 from opscheck.systems.postgres.vacuum import AskTables, PostgresVacuum, Tables
 from opscheck.transport.processes import wait_until
-from tests.checks.postgres.commands import run_commands
 from tests.checks.postgres.worlds import eventually, snapshot
 from tests.registries import BUNDLED
 from tests.servers.clients import idle_in_transaction
 from tests.servers.looking import look, missing
 from tests.servers.replication import replication
+from tests.servers.typing_in import type_in
 
 AT_ONCE = {"counted_for": "0s"}
 DEAD = {"dead_rows": {"P3": "200%", "P2": "500%"}, **AT_ONCE}
@@ -159,7 +159,7 @@ def test_what_vacuum_could_not_remove_names_who_keeps_it(server, judged, table, 
 def test_the_suggested_commands_vacuum_it(server, judged, dead, dead_rows):
     (finding,) = judged(**DEAD).violations
 
-    run_commands(server, PostgresVacuum, finding, **DEAD)
+    type_in(PostgresVacuum, finding, server, **DEAD)
 
     wait_until(lambda: not judged(**DEAD).violations, 20, "it is not vacuumed")
 
@@ -200,7 +200,7 @@ def test_the_suggested_commands_analyse_it(server, judged, table):
     table('UPDATE shop."Orders" SET what = what')
     (finding,) = eventually(lambda: judged(**STALE).violations)
 
-    run_commands(server, PostgresVacuum, finding, **STALE)
+    type_in(PostgresVacuum, finding, server, **STALE)
 
     wait_until(lambda: not judged(**STALE).violations, 20, "it is not analysed")
 
@@ -219,7 +219,7 @@ def test_the_parent_of_partitions_is_analysed_by_nobody(server, judged, do, sche
     assert f"shop.events in database {DATABASE}" == finding.subject
     assert ("it has partitions: autovacuum analyses them, and never their parent",) == finding.evidence
 
-    run_commands(server, PostgresVacuum, finding, **STALE)
+    type_in(PostgresVacuum, finding, server, **STALE)
 
     wait_until(lambda: not judged(**STALE).violations, 20, "it is not analysed")
 
