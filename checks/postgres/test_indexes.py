@@ -1,7 +1,6 @@
 """The indexes of a PostgreSQL server."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
 from opscheck import ByteSize, Findings, Observe, Remedy
@@ -24,7 +23,7 @@ from opscheck.systems.postgres.indexes import (
     PostgresIndexes,
     UnusedIndexes,
 )
-from opscheck.systems.postgres.thresholds import Case, report_worst
+from opscheck.systems.postgres.thresholds import found, graded, report_worst
 
 _TIME = "%Y-%m-%d %H:%M:%S %Z"
 
@@ -82,16 +81,13 @@ def _judge_invalid(expectation: PostgresIndexes, answer: InvalidIndexes, finding
     if limit is None or severity is None:
         return
     cases = [
-        Case(
+        found(
+            findings,
             severity,
-            partial(
-                findings.add,
-                observed=f"invalid, and nobody is building it ({format_bytes(one.bytes)}, of table {one.table})",
-                expected=f"at most {limit.limit(answer.total)} invalid indexes, this database has {answer.total}",
-                severity=severity,
-                evidence=("a REINDEX CONCURRENTLY that failed left it behind",) if one.leftover else (),
-                **_about(answer, one, DROP if one.leftover else REBUILD),
-            ),
+            observed=f"invalid, and nobody is building it ({format_bytes(one.bytes)}, of table {one.table})",
+            expected=f"at most {limit.limit(answer.total)} invalid indexes, this database has {answer.total}",
+            evidence=("a REINDEX CONCURRENTLY that failed left it behind",) if one.leftover else (),
+            **_about(answer, one, DROP if one.leftover else REBUILD),
         )
         for one in answer.found
     ]
@@ -102,17 +98,14 @@ def _judge_duplicates(expectation: PostgresIndexes, answer: DuplicateIndexes, fi
     place, limit = f"database {answer.database}", expectation.duplicates
     findings.measure("duplicate indexes", answer.total, subject=place)
     cases = [
-        Case(
-            limit.severity(one.bytes) if limit is not None else None,
-            partial(
-                findings.grade,
-                "duplicate index",
-                ByteSize(one.bytes),
-                limit,
-                detail=f"{one.same_as} does the same for table {one.table}",
-                evidence=(f"constraint {one.constraint} stands on it",) if one.constraint else (),
-                **_about_duplicate(answer, one),
-            ),
+        graded(
+            findings,
+            "duplicate index",
+            ByteSize(one.bytes),
+            limit,
+            detail=f"{one.same_as} does the same for table {one.table}",
+            evidence=(f"constraint {one.constraint} stands on it",) if one.constraint else (),
+            **_about_duplicate(answer, one),
         )
         for one in answer.found
     ]
@@ -125,19 +118,16 @@ def _judge_unused(expectation: PostgresIndexes, answer: UnusedIndexes, findings:
     place, limit = f"database {answer.database}", expectation.unused
     findings.measure("unused indexes", answer.total, subject=place)
     cases = [
-        Case(
-            limit.severity(one.bytes) if limit is not None else None,
-            partial(
-                findings.grade,
-                "unused index",
-                ByteSize(one.bytes),
-                limit,
-                detail=f"of table {one.table}, "
-                + (f"last used {one.last_scan:{_TIME}}" if one.last_scan else "not used since the server counts"),
-                since=one.last_scan or answer.counted_since,
-                evidence=_elsewhere(answer),
-                **_about(answer, one, DROP_PARTITIONED if one.partitioned else DROP),
-            ),
+        graded(
+            findings,
+            "unused index",
+            ByteSize(one.bytes),
+            limit,
+            detail=f"of table {one.table}, "
+            + (f"last used {one.last_scan:{_TIME}}" if one.last_scan else "not used since the server counts"),
+            since=one.last_scan or answer.counted_since,
+            evidence=_elsewhere(answer),
+            **_about(answer, one, DROP_PARTITIONED if one.partitioned else DROP),
         )
         for one in answer.found
     ]

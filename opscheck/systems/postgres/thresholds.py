@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 from opscheck.core.expectation import Expectation
@@ -58,12 +59,23 @@ def finding_about(expectation: Expectation, values: Sequence[Value], **about: An
 
 
 class Case(NamedTuple):
-    """One of many subjects of the same kind, and how the report is told of it."""
+    """One of many subjects of the same kind, and how it is reported."""
 
     severity: Severity | None
     """None within the limit."""
     report: Callable[[], object]
-    """Records its measurement or its finding, such as a partial of `findings.grade`."""
+    """Records its measurement or its finding."""
+
+
+def graded(findings: Findings, name: str, observed: float, limit: Graded[Any] | None, **about: Any) -> Case:
+    """A number that is held to a limit, as `findings.grade` takes it."""
+    severity = limit.severity(observed) if limit is not None else None
+    return Case(severity, partial(findings.grade, name, observed, limit, **about))
+
+
+def found(findings: Findings, severity: Severity, **about: Any) -> Case:
+    """A violation whatever the numbers, as `findings.add` takes it."""
+    return Case(severity, partial(findings.add, severity=severity, **about))
 
 
 def report_worst(findings: Findings, cases: Sequence[Case], *, total: int, subject: str, what: str) -> None:

@@ -1,7 +1,5 @@
 """Several limits on one subject in one finding, and many subjects beyond one limit."""
 
-from functools import partial
-
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,7 +7,7 @@ from opscheck import Expectation
 from opscheck.core.findings import Findings
 from opscheck.core.record import Finding
 from opscheck.core.units import Duration, Graded, Severity
-from opscheck.systems.postgres.thresholds import MOST, Case, Value, finding_about, report_worst, violated
+from opscheck.systems.postgres.thresholds import MOST, Value, finding_about, graded, report_worst, violated
 
 MILD = Graded(steps=((Severity.P3, 5),))
 GRAVE = Graded(steps=((Severity.P2, Duration(60)), (Severity.P1, Duration(3600))))
@@ -41,10 +39,7 @@ LIMIT = Graded(steps=((Severity.P3, 10), (Severity.P2, 100)))
 
 def reported(observed: list[float], total: int) -> Findings:
     findings = Findings(Expectation(id="one", check="acme.waits", severity=Severity.P3))
-    cases = [
-        Case(LIMIT.severity(one), partial(findings.grade, "n", one, LIMIT, subject=str(number)))
-        for number, one in enumerate(observed)
-    ]
+    cases = [graded(findings, "n", one, LIMIT, subject=str(number)) for number, one in enumerate(observed)]
     report_worst(findings, cases, total=total, subject="database shop", what="tables")
     return findings
 
