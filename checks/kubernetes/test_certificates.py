@@ -64,7 +64,7 @@ def test_the_certificates_are_renewed(expectation: CertificatesRenewed, observe:
     if expectation.tls_secrets:
         judge_secrets(expectation, there, certificates, observe, findings)
     if (problem := stale(certificates)) is not None:
-        raise CouldNotObserve(next(iter(expectation.looks_at())), problem)
+        raise CouldNotObserve(next(iter(expectation.queries())), problem)
 
 
 def measure_certificates(

@@ -57,7 +57,7 @@ def test_the_cron_jobs_are_on_time(expectation: CronJobsOnTime, observe: Observe
     for age in judgement.overdue:
         findings.report(warnings.attach(overdue(expectation, age, jobs, observe.now), age.cronjob))
     if (problem := unjudged(judgement)) is not None:
-        raise CouldNotObserve(next(iter(expectation.looks_at())), problem)
+        raise CouldNotObserve(next(iter(expectation.queries())), problem)
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ def test_budgets_have_the_pods_they_ask_for(
     measure(expectation, budgets, findings)
     outdated = {expectation.subject(budget.budget): why for budget in budgets if (why := stale(budget))}
     if (problem := not_up_to_date(outdated)) is not None:
-        raise CouldNotObserve(next(iter(expectation.looks_at())), problem)
+        raise CouldNotObserve(next(iter(expectation.queries())), problem)
 
 
 @dataclass(frozen=True)

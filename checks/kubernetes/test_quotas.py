@@ -65,7 +65,7 @@ def test_quotas_have_room(expectation: Quotas, observe: Observe, findings: Findi
             margin=limit.margin(share.percent),
         )
     if (problem := not_up_to_date(found.stale) or unmatched(expectation, matched)) is not None:
-        raise CouldNotObserve(next(iter(expectation.looks_at())), problem)
+        raise CouldNotObserve(next(iter(expectation.queries())), problem)
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ def test_there_is_room(expectation: UsageWithinLimits, observe: Observe, finding
         usage = pod_usage(expectation, pods, listed(observe, expectation.ask(ListPodUsage)), observe.now)
     grade_usage(expectation, usage, findings)
     if (problem := unjudged(expectation, usage)) is not None:
-        raise CouldNotObserve(next(iter(expectation.looks_at())), problem)
+        raise CouldNotObserve(next(iter(expectation.queries())), problem)
 
 
 def grade_usage(expectation: UsageWithinLimits, usage: Usage, findings: Findings) -> None:

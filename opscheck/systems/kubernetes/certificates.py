@@ -316,7 +316,7 @@ class CertificatesRenewed(OfKind, CertificatesLast, check="kubernetes.certificat
         """The TLS secrets there, where they are to be judged."""
         return self.ask(ListTlsSecrets) if self.tls_secrets else ()
 
-    def looks_at(self) -> Iterable[Query[Any]]:
+    def queries(self) -> Iterable[Query[Any]]:
         """The certificates there, and what is in their secrets where the policy asks for it."""
         return *self.ask(ListCertificates), *self.secrets()
 

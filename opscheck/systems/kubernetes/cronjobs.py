@@ -88,7 +88,7 @@ class CronJobsOnTime(OfKind, check="kubernetes.cronjobs"):
     ever matches, such as `0 0 31 2 *`, is another way to suspend.
     """
 
-    def looks_at(self) -> Iterable[Query[Any]]:
+    def queries(self) -> Iterable[Query[Any]]:
         """The cron jobs there."""
         return self.ask(ListCronJobs)
 

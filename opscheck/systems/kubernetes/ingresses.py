@@ -239,7 +239,7 @@ class IngressesServed(OfKind, check="kubernetes.ingresses"):
         """The names of the secrets there, where they are to be judged."""
         return self.ask(ListSecretNames) if self.tls_secrets else ()
 
-    def looks_at(self) -> Iterable[Query[Any]]:
+    def queries(self) -> Iterable[Query[Any]]:
         """The ingresses there, the services and endpoint slices behind them, and what else the policy asks for."""
         kinds: tuple[type[ListObjects[Any]], ...] = (ListIngresses, ListServices, ListEndpointSlices, ListPods)
         return (*(one for kind in kinds for one in self.ask(kind)), *self.classes(), *self.secrets())

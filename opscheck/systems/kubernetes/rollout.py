@@ -180,7 +180,7 @@ class RolloutComplete(OfKind, check="kubernetes.rollout"):
         """The lists of daemon sets, if those are looked at."""
         return self.ask(ListDaemonSets) if "daemonsets" in self.workloads else ()
 
-    def looks_at(self) -> Iterable[Query[Any]]:
+    def queries(self) -> Iterable[Query[Any]]:
         """The workloads there, and the pods, which say what holds them up."""
         return *self.deployments(), *self.stateful_sets(), *self.daemon_sets(), *self.ask(ListPods)
 

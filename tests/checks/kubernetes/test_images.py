@@ -92,7 +92,7 @@ def test_a_mistake_is_told_in_terms_of_the_field(fields, text):
 
 
 def test_one_list_of_pods_is_all_that_is_asked():
-    assert (ListPods("target", "default"),) == tuple(expected(**NO_LATEST).looks_at())
+    assert (ListPods("target", "default"),) == tuple(expected(**NO_LATEST).queries())
 
 
 # Latest and digests

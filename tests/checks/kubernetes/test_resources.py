@@ -168,7 +168,7 @@ def test_what_may_be_required_is_listed():
 
 
 def test_one_list_of_pods_is_all_that_is_asked():
-    assert (ListPods("target", "default"),) == tuple(expected().looks_at())
+    assert (ListPods("target", "default"),) == tuple(expected().queries())
 
 
 def test_a_workload_is_given_what_its_containers_use():

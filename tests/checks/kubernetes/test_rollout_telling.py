@@ -194,5 +194,5 @@ def test_each_list_is_one_request_however_many_workloads_there_are():
     many = [deployment(f"web-{number}", **AGE) for number in range(30)]
     expectation = expect(RolloutComplete, TARGET, severity="P0")
 
-    assert 4 == len(tuple(expectation.looks_at()))
+    assert 4 == len(tuple(expectation.queries()))
     assert [] == observed(*many)

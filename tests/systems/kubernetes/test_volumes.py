@@ -36,12 +36,12 @@ def expressions(**fields) -> list[str]:
 
 
 def test_without_limits_on_use_nobody_but_the_api_server_is_asked():
-    assert [ListClaims("target", "shop"), ListPods("target", "shop")] == list(volumes().looks_at())
+    assert [ListClaims("target", "shop"), ListPods("target", "shop")] == list(volumes().queries())
 
 
 def test_storage_classes_are_asked_beside():
     assert ListStorageClasses("target") in list(volumes().aside())
-    assert ListStorageClasses("target") in list(volumes().queries())
+    assert ListStorageClasses("target") in list(volumes().described())
 
 
 def test_use_is_asked_of_prometheus_with_one_query_a_metric():
@@ -76,7 +76,7 @@ def test_use_is_asked_of_the_kubelets_by_an_explicit_word_alone():
     assert ReadVolumeStats("target", "shop") in asked
     (risky,) = [rule for rule in needed if rule.risk]
     assert KubernetesRule("", "nodes/proxy", "get") == risky
-    assert not any(rule.risk for query in volumes().queries() for rule in query.permissions())
+    assert not any(rule.risk for query in volumes().described() for rule in query.permissions())
 
 
 @pytest.mark.parametrize("field", ["used", "inodes"])
