@@ -40,7 +40,7 @@ def expected(**fields) -> ImagesPinned:
 
 
 def judged(*pods, **fields) -> Findings:
-    answers = {expected(**fields).ask(ListPods)[0]: ObjectList(tuple(msgspec.convert(one, Pod) for one in pods))}
+    answers = {expected(**fields).lists(ListPods)[0]: ObjectList(tuple(msgspec.convert(one, Pod) for one in pods))}
     return judge(test_images.test_the_images_are_pinned, expected(**fields), answers, NOW)
 
 
@@ -92,7 +92,7 @@ def test_a_mistake_is_told_in_terms_of_the_field(fields, text):
 
 
 def test_one_list_of_pods_is_all_that_is_asked():
-    assert (ListPods("target", "default"),) == tuple(expected(**NO_LATEST).looks_at())
+    assert (ListPods("target", "default"),) == tuple(expected(**NO_LATEST).queries())
 
 
 # Latest and digests

@@ -33,9 +33,9 @@ def test_the_defaults():
 def test_the_questions_are_one_list_of_each_chosen_kind_and_one_of_pods():
     every = (ListDeployments, ListStatefulSets, ListDaemonSets, ListPods)
 
-    assert tuple(kind("target", "shop") for kind in every) == tuple(rollout().looks_at())
+    assert tuple(kind("target", "shop") for kind in every) == tuple(rollout().queries())
     assert (ListDaemonSets("target", "shop"), ListPods("target", "shop")) == tuple(
-        rollout(workloads=["daemonsets", "daemonsets"]).looks_at()
+        rollout(workloads=["daemonsets", "daemonsets"]).queries()
     )
     assert ["list deployments in namespace shop", "list deployments.apps in namespace shop"] == [
         ListDeployments("target", "shop").text(),
