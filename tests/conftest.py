@@ -5,6 +5,7 @@ import signal
 from hypothesis import HealthCheck, settings
 
 from tests.servers.dumps import dumps, only_pg_restore
+from tests.servers.interpreters import fork_server, interpreter, new_interpreter
 from tests.servers.pgbouncer import pgbouncer_program
 from tests.servers.postgres import admin, cluster, clusters, installation
 from tests.servers.redis_versions import redis_program
@@ -17,9 +18,12 @@ __all__ = [
     "cluster",
     "clusters",
     "dumps",
+    "fork_server",
     "in_environment",
     "installation",
+    "interpreter",
     "moto_bucket",
+    "new_interpreter",
     "only_pg_restore",
     "open_bucket",
     "paged_bucket",

@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from opscheck.demo.kubernetes import KubernetesApi, World, claim, mounting, node, pod, storage_class, volume_stats
+from tests.servers.interpreters import Interpreter
 from tests.servers.prometheus import PASSWORD, PROGRAM, USER, WHY_NOT, Exporter, Prometheus
 
 GI = 2**30
@@ -51,21 +50,13 @@ def _api(world):
 
 
 @pytest.fixture(name="opscheck")
-def _opscheck(api, tmp_path) -> Opscheck:
+def _opscheck(api, tmp_path, interpreter: Interpreter) -> Opscheck:
     """Run a command with a policy whose volumes have these fields; its output, and the record where there is one."""
 
     def opscheck(command: str, *words: str, volumes: str, url: str = "http://127.0.0.1:1") -> tuple[str, dict]:
         (tmp_path / "policy.yaml").write_text(POLICY.format(volumes=volumes))
         env = os.environ | {"KUBECONFIG": str(api.kubeconfig(tmp_path / "config")), "PROMETHEUS_URL": url}
-        done = subprocess.run(
-            [sys.executable, "-m", "opscheck", command, *words],
-            cwd=tmp_path,
-            env=env,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        done = interpreter("opscheck", command, *words, cwd=tmp_path, env=env)
         written = "".join(path.read_text() for path in tmp_path.glob("*.json"))
         assert PASSWORD not in done.stdout + done.stderr + written
         return done.stdout, _results(tmp_path / "run.json")
