@@ -1,3 +1,3 @@
-"""What every test folder shares: pytest's own harness for testing plugins."""
+"""What every test folder shares: pytest's own harness for testing plugins, and the tiers of the tests."""
 
-pytest_plugins = ["pytester"]
+pytest_plugins = ["pytester", "tests.tiers"]

@@ -7,16 +7,20 @@ from hypothesis import HealthCheck, settings
 from tests.servers.dumps import dumps, only_pg_restore
 from tests.servers.interpreters import fork_server, interpreter, new_interpreter
 from tests.servers.pgbouncer import pgbouncer_program
-from tests.servers.postgres import admin, cluster, clusters, installation
-from tests.servers.redis_versions import redis_program
+from tests.servers.postgres import admin, cluster, clusters, contrib_installation, installation, postgres_tls
+from tests.servers.redis_versions import redis_program, redis_seven
 from tests.servers.s3 import bucket, in_environment, moto_bucket, open_bucket, paged_bucket, s3_server, store
+from tests.servers.tools import busybox, busybox_tools, prometheus_program
 
 # Imported in more than one conftest.py, each would be another fixture with servers of its own.
 __all__ = [
     "admin",
     "bucket",
+    "busybox",
+    "busybox_tools",
     "cluster",
     "clusters",
+    "contrib_installation",
     "dumps",
     "fork_server",
     "in_environment",
@@ -28,7 +32,10 @@ __all__ = [
     "open_bucket",
     "paged_bucket",
     "pgbouncer_program",
+    "postgres_tls",
+    "prometheus_program",
     "redis_program",
+    "redis_seven",
     "s3_server",
     "store",
 ]

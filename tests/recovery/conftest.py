@@ -10,9 +10,17 @@ from opscheck.own_targets import DrillLimits, DrillPlace
 from opscheck.probes.drill import open_session
 from opscheck.queries.recovery import Assertion, Drill, PerformDrill
 from opscheck.targets import FolderTarget, PostgresTarget, Target
-from tests.servers.drills import ScratchServer, Shelf, Traces, scratch_server, shelf_of_backups, traces_of_drills
+from tests.servers.drills import (
+    ScratchServer,
+    Shelf,
+    Traces,
+    scratch_server,
+    server_that_verifies,
+    shelf_of_backups,
+    traces_of_drills,
+)
 
-__all__ = ["scratch_server", "shelf_of_backups", "traces_of_drills"]
+__all__ = ["scratch_server", "server_that_verifies", "shelf_of_backups", "traces_of_drills"]
 
 ORDERS = Assertion("orders", "SELECT count(*) FROM orders")
 

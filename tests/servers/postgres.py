@@ -47,11 +47,25 @@ def cluster(installation: Path, clusters: Callable[[Path], PostgreSQL]) -> Postg
     return clusters(installation)
 
 
+@pytest.fixture(scope="session")
+def contrib_installation(installation: Path) -> Path:
+    """With the extensions of PostgreSQL's sources: pg_stat_statements, amcheck, pgstattuple, pg_visibility."""
+    if not has_contrib(installation):
+        cannot("PostgreSQL of the wheel has no contrib: `make stores` has")
+    return installation
+
+
 @pytest.fixture
-def contrib(cluster: PostgreSQL) -> None:
-    """The extensions of PostgreSQL's sources: pg_stat_statements (loaded), amcheck, pgstattuple, pg_visibility."""
-    if not cluster.has_contrib:
-        cannot(f"PostgreSQL {cluster.version} of the wheel has no contrib: `make stores` has")
+def contrib(contrib_installation: Path, cluster: PostgreSQL) -> None:
+    """A server with these, of which pg_stat_statements is loaded."""
+
+
+@pytest.fixture(scope="session")
+def postgres_tls(installation: Path) -> Path:
+    """Whose server can TLS."""
+    if not any(installation.glob("lib/libssl*")):
+        cannot("PostgreSQL of the wheel is built without TLS: `make stores` has others")
+    return installation
 
 
 @pytest.fixture(scope="session")

@@ -13,9 +13,7 @@ import psycopg
 import pytest
 import yaml
 
-from opscheck.demo.postgres import has_contrib
 from opscheck.suite import bundled
-from tests.servers.fetching import cannot
 from tests.servers.interpreters import ForkServer, Interpreter
 from tests.servers.pgbouncer import PgBouncer
 from tests.servers.redis_topologies import Replicated, replicated
@@ -78,11 +76,12 @@ class World:
 
 @pytest.fixture(name="world", scope="module")
 def _world(
-    installation: Path, pgbouncer_program: Path, tmp_path_factory: pytest.TempPathFactory, fork_server: ForkServer
+    contrib_installation: Path,
+    pgbouncer_program: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    fork_server: ForkServer,
 ) -> Iterator[World]:
-    if not has_contrib(installation):
-        cannot("pg_stat_statements is not in the wheel's PostgreSQL: `make stores` has it")
-    with _servers(installation, pgbouncer_program, tmp_path_factory.mktemp("policy"), fork_server) as world:
+    with _servers(contrib_installation, pgbouncer_program, tmp_path_factory.mktemp("policy"), fork_server) as world:
         yield world
 
 

@@ -1,4 +1,4 @@
-"""A whole run about volumes: a policy, a cluster, and a real Prometheus beside it where one is installed."""
+"""A whole run about volumes: a policy, a cluster, and a real Prometheus beside it."""
 
 import json
 import os
@@ -10,7 +10,7 @@ import pytest
 
 from opscheck.demo.kubernetes import KubernetesApi, World, claim, mounting, node, pod, storage_class, volume_stats
 from tests.servers.interpreters import Interpreter
-from tests.servers.prometheus import PASSWORD, PROGRAM, USER, WHY_NOT, Exporter, Prometheus
+from tests.servers.prometheus import PASSWORD, USER, Exporter, Prometheus
 
 GI = 2**30
 POLICY = """
@@ -77,13 +77,12 @@ def observed(result: dict) -> list[tuple[str, str, str]]:
     return [(one["subject"], one["severity"], one["observed"]) for one in result["findings"]]
 
 
-@pytest.mark.skipif(PROGRAM is None, reason=WHY_NOT)
-def test_a_real_prometheus_tells_how_full_volumes_are_and_a_snapshot_keeps_it(opscheck):
+def test_a_real_prometheus_tells_how_full_volumes_are_and_a_snapshot_keeps_it(prometheus_program, opscheck):
     labels = '{namespace="shop",persistentvolumeclaim="data-db-0",node="node-1"}'
     values = {"available_bytes": GI // 10, "capacity_bytes": 10 * GI, "used_bytes": 9 * GI}
     values |= {"inodes": 1000, "inodes_free": 900, "inodes_used": 100}
     series = {f"kubelet_volume_stats_{name}{labels}": value for name, value in values.items()}
-    with Exporter(series) as exporter, Prometheus(exporter, password=True) as prometheus:
+    with Exporter(series) as exporter, Prometheus(prometheus_program, exporter, password=True) as prometheus:
         prometheus.wait_for("kubelet_volume_stats_inodes_used")
         url = f"http://{USER}:{PASSWORD}@{prometheus.place}"
         _, live = opscheck(*RUN, "--save", "snapshot.json", volumes=BY_PROMETHEUS, url=url)
