@@ -7,7 +7,16 @@ from hypothesis import HealthCheck, settings
 from tests.servers.dumps import dumps, only_pg_restore
 from tests.servers.interpreters import fork_server, interpreter, new_interpreter
 from tests.servers.pgbouncer import pgbouncer_program
-from tests.servers.postgres import admin, cluster, clusters, contrib_installation, installation, postgres_tls
+from tests.servers.postgres import (
+    admin,
+    cluster,
+    clusters,
+    contrib_installation,
+    installation,
+    no_template,
+    postgres_templates,
+    postgres_tls,
+)
 from tests.servers.redis_versions import redis_program, redis_seven
 from tests.servers.s3 import bucket, in_environment, moto_bucket, open_bucket, paged_bucket, s3_server, store
 from tests.servers.tools import busybox, busybox_tools, prometheus_program
@@ -28,10 +37,12 @@ __all__ = [
     "interpreter",
     "moto_bucket",
     "new_interpreter",
+    "no_template",
     "only_pg_restore",
     "open_bucket",
     "paged_bucket",
     "pgbouncer_program",
+    "postgres_templates",
     "postgres_tls",
     "prometheus_program",
     "redis_program",

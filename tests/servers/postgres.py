@@ -1,6 +1,7 @@
 """Fixtures with real PostgreSQL servers, for the tests of everything that reads or judges one."""
 
 import functools
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -27,6 +28,59 @@ def installation(request: pytest.FixtureRequest) -> Path:
         return postgres(request.param)
     except NotThere as why:
         return cannot(str(why))
+
+
+class Templates:
+    """Data folders that new servers start from: initdb and the roles take ten times as long as a copy."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[str, bool], PostgreSQL] = {}
+        self._initdb, self._create_roles = PostgreSQL._initdb, PostgreSQL._create_roles
+
+    def install(self, patch: pytest.MonkeyPatch) -> None:
+        """From now on."""
+        patch.setattr(PostgreSQL, "_initdb", lambda server: self._copy(server))  # noqa: PLW0108 -- it becomes a method
+        patch.setattr(PostgreSQL, "_create_roles", lambda server: None)
+
+    def remove(self, patch: pytest.MonkeyPatch) -> None:
+        """Let new servers make everything themselves."""
+        patch.setattr(PostgreSQL, "_initdb", self._initdb)
+        patch.setattr(PostgreSQL, "_create_roles", self._create_roles)
+
+    def close(self) -> None:
+        """Delete the folders."""
+        for template in self._made.values():
+            template.close()
+
+    def _copy(self, server: PostgreSQL) -> None:
+        kind = (server.version, server.has_contrib)
+        if kind not in self._made:
+            self._made[kind] = self._new(server.programs)
+        shutil.copytree(self._made[kind].data, server.data, symlinks=True)
+        server._passwords.update(self._made[kind]._passwords)
+
+    def _new(self, programs: Path) -> PostgreSQL:
+        with pytest.MonkeyPatch.context() as patch:
+            self.remove(patch)
+            template = PostgreSQL(programs=programs)
+        template.stop()
+        return template
+
+
+@pytest.fixture(scope="session", autouse=True)
+def postgres_templates() -> Iterator[Templates]:
+    """Every server starts from a copy of the data of one that was made before."""
+    templates = Templates()
+    with pytest.MonkeyPatch.context() as patch:
+        templates.install(patch)
+        yield templates
+    templates.close()
+
+
+@pytest.fixture
+def no_template(postgres_templates: Templates, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Servers run initdb."""
+    postgres_templates.remove(monkeypatch)
 
 
 @pytest.fixture(scope="session")
