@@ -1,11 +1,13 @@
 """What all tests share: the servers that live until the end, and property tests that are not hurried."""
 
+import os
 import signal
 
 from hypothesis import HealthCheck, settings
 
 from tests.servers.dumps import dumps, only_pg_restore
 from tests.servers.interpreters import fork_server, interpreter, new_interpreter
+from tests.servers.memory import prefer_memory
 from tests.servers.pgbouncer import pgbouncer_program
 from tests.servers.postgres import (
     admin,
@@ -18,12 +20,22 @@ from tests.servers.postgres import (
     postgres_tls,
 )
 from tests.servers.redis_versions import redis_program, redis_seven
-from tests.servers.s3 import bucket, in_environment, moto_bucket, open_bucket, paged_bucket, s3_server, store
+from tests.servers.s3 import (
+    aws_models,
+    bucket,
+    in_environment,
+    moto_bucket,
+    open_bucket,
+    paged_bucket,
+    s3_server,
+    store,
+)
 from tests.servers.tools import busybox, busybox_tools, prometheus_program
 
 # Imported in more than one conftest.py, each would be another fixture with servers of its own.
 __all__ = [
     "admin",
+    "aws_models",
     "bucket",
     "busybox",
     "busybox_tools",
@@ -51,9 +63,12 @@ __all__ = [
     "store",
 ]
 
+prefer_memory()
+
 # How long an example takes says how busy the machine is, and nothing of what is tested.
-settings.register_profile("opscheck", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("opscheck")
+settings.register_profile("thorough", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("quick", settings.get_profile("thorough"), max_examples=25)
+settings.load_profile("thorough" if os.environ.get("OPSCHECK_THOROUGH") else "quick")
 
 # A shell has its background jobs ignore Ctrl-C, and so would every program that a test starts and interrupts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

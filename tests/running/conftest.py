@@ -133,6 +133,12 @@ def _project(pytester: pytest.Pytester, manner: str, fork_server: ForkServer) ->
     return Project(pytester, fork_server if manner == "forked" else new, _OPTIONS.get(manner, ()))
 
 
+@pytest.fixture(name="project_of_processes")
+def _project_of_processes(pytester: pytest.Pytester, new_interpreter: Interpreter) -> Project:
+    """Only in new interpreters, for tests of workers."""
+    return Project(pytester, new_interpreter)
+
+
 @pytest.fixture(name="plain_project")
 def _plain_project(pytester: pytest.Pytester, interpreter: Interpreter) -> Project:
     return Project(pytester, interpreter)
