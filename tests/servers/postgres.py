@@ -2,6 +2,7 @@
 
 import functools
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -36,6 +37,7 @@ class Templates:
     def __init__(self) -> None:
         self._made: dict[tuple[str, bool], PostgreSQL] = {}
         self._initdb, self._create_roles = PostgreSQL._initdb, PostgreSQL._create_roles
+        self._place = tempfile.gettempdir()  # a test may have another, which ends with it
 
     def install(self, patch: pytest.MonkeyPatch) -> None:
         """From now on."""
@@ -62,6 +64,7 @@ class Templates:
     def _new(self, programs: Path) -> PostgreSQL:
         with pytest.MonkeyPatch.context() as patch:
             self.remove(patch)
+            patch.setattr(tempfile, "tempdir", self._place)
             template = PostgreSQL(programs=programs)
         template.stop()
         return template
