@@ -1,10 +1,8 @@
 """What all tests share: the servers that live until the end, and property tests that are not hurried."""
 
-import os
 import signal
 
-from hypothesis import HealthCheck, settings
-
+from tests.property_tests import load_profile
 from tests.servers.dumps import dumps, only_pg_restore
 from tests.servers.interpreters import fork_server, interpreter, new_interpreter
 from tests.servers.memory import prefer_memory
@@ -65,10 +63,7 @@ __all__ = [
 
 prefer_memory()
 
-# How long an example takes says how busy the machine is, and nothing of what is tested.
-settings.register_profile("thorough", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("quick", settings.get_profile("thorough"), max_examples=25)
-settings.load_profile("thorough" if os.environ.get("OPSCHECK_THOROUGH") else "quick")
+load_profile()
 
 # A shell has its background jobs ignore Ctrl-C, and so would every program that a test starts and interrupts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from opscheck.guidance.shell import Place, Quotes, place_after
 from opscheck.guidance.templates import render
+from tests.property_tests import examples
 
 SHELLS = [shell for shell in ("sh", "dash", "bash", "zsh") if shutil.which(shell)]
 
@@ -144,7 +145,7 @@ ATTACKS += ["\\$(attack)", "$'attack'", "\\", "E\nattack"]
     after=st.lists(st.sampled_from(FRAGMENTS), max_size=4).map("".join),
     value=st.sampled_from(ATTACKS),
 )
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_the_template_a_value_never_runs(shell, jail, before, after, value):
     command = render(f"{before}{{{{ x }}}}{after}", {"x": value})
     if command is None:

@@ -20,6 +20,7 @@ from opscheck.readings.kubernetes.services import troubles
 from opscheck.testing import expect
 from tests.checks.kubernetes.judging_pods import NOW, TARGET, ago
 from tests.checks.kubernetes.judging_services import expectation_of
+from tests.property_tests import examples
 from tests.readings.kubernetes.test_pods import pods
 
 TIMES = st.integers(-600, 7200).map(lambda seconds: timestamp(ago(seconds=seconds)))
@@ -139,7 +140,7 @@ WORLD = {
 
 
 @given(**WORLD, workloads=st.lists(WORKLOADS, max_size=2))
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 def test_no_service_is_too_odd_to_be_judged(services, slices, found, workloads):
     assert isinstance(told(services, slices, found, workloads), list)
 
@@ -152,7 +153,7 @@ def test_no_order_of_a_services_world_means_anything(data, services, slices, fou
 
 
 @given(**WORLD, ingresses=st.lists(INGRESSES, max_size=2))
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 def test_no_ingress_is_too_odd_to_be_judged(services, slices, found, ingresses):
     assert isinstance(ingress_told(ingresses, services, slices, found), list)
 

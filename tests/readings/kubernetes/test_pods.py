@@ -25,6 +25,7 @@ from opscheck.readings.kubernetes.findings import (
 from opscheck.readings.kubernetes.pods import trouble_of
 from opscheck.readings.kubernetes.selection import seen_instead, select_pods
 from opscheck.testing import expect
+from tests.property_tests import examples
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 TARGET = KubernetesTarget(kind="kubernetes", namespace="default")
@@ -132,7 +133,7 @@ def told(found) -> list[tuple]:
 
 
 @given(st.lists(pods(), max_size=4))
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 def test_no_object_is_too_odd_to_be_judged(found):
     assert isinstance(told(found), list)
     assert too_few_facts(EXPECTATION)
