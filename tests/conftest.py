@@ -28,7 +28,7 @@ from tests.servers.s3 import (
     s3_server,
     store,
 )
-from tests.servers.tools import busybox, busybox_tools, prometheus_program
+from tests.servers.tools import busybox, busybox_tools, parallel_packers, prometheus_program
 
 # Imported in more than one conftest.py, each would be another fixture with servers of its own.
 __all__ = [
@@ -51,6 +51,7 @@ __all__ = [
     "only_pg_restore",
     "open_bucket",
     "paged_bucket",
+    "parallel_packers",
     "pgbouncer_program",
     "postgres_templates",
     "postgres_tls",

@@ -30,6 +30,7 @@ _FETCHED = {
     "contrib",
     "contrib_installation",
     "own_contrib",
+    "parallel_packers",
     "pgbackrest_programs",
     "pgbouncer_program",
     "postgres_tls",
@@ -50,7 +51,7 @@ def tiers_of(item: pytest.Item) -> frozenset[str]:
     parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
     if fixtures & _CLUSTER:
         return frozenset({"cluster"})
-    if fixtures & _FETCHED:
+    if fixtures & _FETCHED or any(getattr(value, "contrib", False) for value in parameters.values()):
         return frozenset({"stores"})
     if fixtures & _PROCESSES or any(parameters.get(name, _FORKED) != _FORKED for name in _IN_A_PROCESS):
         return frozenset({"manners"})

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.servers.cache import NotThere
-from tests.servers.debian import BUSYBOX, PROMETHEUS, find_debian
+from tests.servers.debian import BUSYBOX, PACKERS, PROMETHEUS, find_debian
 from tests.servers.fetching import cannot
 
 
@@ -31,6 +31,15 @@ def busybox_tools(busybox: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 def prometheus_program() -> Path:
     """The server."""
     return _found("prometheus", PROMETHEUS, "bin")
+
+
+@pytest.fixture(scope="session")
+def parallel_packers() -> Path:
+    """The folder with pigz and pzstd."""
+    try:
+        return find_debian(*PACKERS) / "bin"
+    except NotThere as why:
+        cannot(str(why))
 
 
 def _found(program: str, packages: Sequence[str], *places: str) -> Path:
