@@ -1,15 +1,24 @@
 """The disruption budgets of a cluster."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from typing import Any
 
 from opscheck import Findings, Observe
 from opscheck.core.observation import CouldNotObserve
+from opscheck.core.record import Finding
+from opscheck.core.remedy import Fact, Remedy
 from opscheck.core.words import counted, some
 from opscheck.systems.kubernetes.disruption import (
+    MISSING,
+    ONE_MORE,
+    REPORT,
+    ROLLOUT,
+    SELECTED,
+    UNHEALTHY,
     BudgetStatus,
     DisruptionBudgets,
     ListDisruptionBudgets,
@@ -20,7 +29,6 @@ from opscheck.systems.kubernetes.owners import ROLLED_OUT, owner_reference, refe
 from opscheck.systems.kubernetes.pod_status import has_ended, is_ready, not_ready_since, phase
 from opscheck.systems.kubernetes.pods import ListPods, Pod
 from opscheck.systems.kubernetes.selection import count_matches, labels_there, listed, matching
-from opscheck.systems.kubernetes.troubles import Trouble, tell
 from opscheck.systems.kubernetes.warnings import Warnings
 from opscheck.systems.kubernetes.words import lasting, latest, longer_than, messages, not_up_to_date
 
@@ -39,11 +47,11 @@ def test_budgets_have_the_pods_they_ask_for(
     there = [one for one in listed(observe, expectation.ask(ListDisruptionBudgets)) if not one.is_terminating]
     pods, warnings = listed(observe, expectation.ask(ListPods)), Warnings(expectation, observe)
     matched = matching(expectation, there)
-    count_matches(expectation, there, matched, findings, kind="disruption budgets")
+    count_matches(expectation, there, matched, findings, kind="disruption budgets", remedy=MISSING)
     budgets = [Budget(one, pods) for one in matched]
     for budget in budgets:
-        if (trouble := trouble_of(expectation, budget, observe.now)) is not None:
-            tell(findings, expectation, trouble, warnings)
+        if (finding := fault(expectation, budget, observe.now)) is not None:
+            findings.report(warnings.attach(finding, budget.budget))
     measure(expectation, budgets, findings)
     outdated = {expectation.subject(budget.budget): why for budget in budgets if (why := stale(budget))}
     if (problem := not_up_to_date(outdated)) is not None:
@@ -115,48 +123,68 @@ def stale(budget: Budget) -> str:
     return f"generation {spec}, looked at as {seen}" if spec and seen and seen < spec else ""
 
 
-def trouble_of(expectation: DisruptionBudgets, budget: Budget, now: datetime) -> Trouble | None:
+def fault(expectation: DisruptionBudgets, budget: Budget, now: datetime) -> Finding | None:
     """What is wrong with it for longer than the grace; None when nothing is."""
     kinds = (_never_seen, _not_synchronised, _too_few_healthy, _too_few_pods, _too_tight)
-    found = (trouble for kind in kinds for trouble in kind(expectation, budget, now))
-    lasts = (trouble for trouble in found if longer_than(expectation.grace, trouble.since, now))
-    return next((replace(one, facts={"budget": budget.budget.name, **one.facts}) for one in lasts), None)
+    found = (finding for kind in kinds for finding in kind(expectation, budget, now))
+    return next((one for one in found if longer_than(expectation.grace, one.since, now)), None)
 
 
-def _never_seen(_: DisruptionBudgets, budget: Budget, now: datetime) -> Iterator[Trouble]:
+def _finding(
+    expectation: DisruptionBudgets,
+    budget: Budget,
+    *remedies: Remedy,
+    facts: Mapping[str, Fact] | None = None,
+    **given: Any,
+) -> Finding:
+    return expectation.finding_on(
+        budget.budget,
+        remedies=(REPORT, *remedies),
+        facts={"budget": budget.budget.name, "pod_selector": as_text(budget.selector), **(facts or {})},
+        **given,
+    )
+
+
+def _never_seen(expectation: DisruptionBudgets, budget: Budget, now: datetime) -> Iterator[Finding]:
     if not budget.seen and budget.budget.created is not None:
-        yield Trouble(
-            budget.budget,
-            f"without any status{lasting(budget.budget.created, now)}",
-            "looked at by the disruption controller",
-            budget.budget.created,
+        yield _finding(
+            expectation,
+            budget,
+            observed=f"without any status{lasting(budget.budget.created, now)}",
+            expected="looked at by the disruption controller",
+            since=budget.budget.created,
         )
 
 
-def _not_synchronised(_: DisruptionBudgets, budget: Budget, now: datetime) -> Iterator[Trouble]:
+def _not_synchronised(expectation: DisruptionBudgets, budget: Budget, now: datetime) -> Iterator[Finding]:
     failed = budget.disallowed
     if failed is not None and failed.reason == "SyncFailed":
-        yield Trouble(
-            budget.budget,
-            f"its pods cannot be counted{lasting(failed.last_transition_time, now)}: SyncFailed",
-            "pods that the disruption controller can count",
-            failed.last_transition_time,
-            messages(failed.message),
+        yield _finding(
+            expectation,
+            budget,
+            observed=f"its pods cannot be counted{lasting(failed.last_transition_time, now)}: SyncFailed",
+            expected="pods that the disruption controller can count",
+            since=failed.last_transition_time,
+            evidence=messages(failed.message),
         )
 
 
-def _too_few_healthy(expectation: DisruptionBudgets, budget: Budget, now: datetime) -> Iterator[Trouble]:
+def _too_few_healthy(expectation: DisruptionBudgets, budget: Budget, now: datetime) -> Iterator[Finding]:
     if budget.missing <= 0:
         return
     since = latest(_disallowed_since(budget), _short_since(budget)) or budget.budget.created
-    yield Trouble(
-        budget.budget,
-        f"{budget.counted}{lasting(since, now)}",
-        f"at least {budget.status.desired_healthy} healthy",
-        since,
-        tuple(_about_pods(budget)),
-        _selected(budget) | _workload(budget),
-        because(expectation, budget),
+    workload = _rolled_out(budget)
+    yield _finding(
+        expectation,
+        budget,
+        *([UNHEALTHY] if as_text(budget.selector) else []),
+        *([ROLLOUT] if workload else []),
+        observed=f"{budget.counted}{lasting(since, now)}",
+        expected=f"at least {budget.status.desired_healthy} healthy",
+        since=since,
+        evidence=_about_pods(budget),
+        facts={"workload": workload},
+        because=because(expectation, budget),
     )
 
 
@@ -180,44 +208,47 @@ def _went(pod: Pod) -> datetime | None:
     return pod.deletion_due or not_ready_since(pod)
 
 
-def _too_few_pods(expectation: DisruptionBudgets, budget: Budget, _: datetime) -> Iterator[Trouble]:
+def _too_few_pods(expectation: DisruptionBudgets, budget: Budget, _: datetime) -> Iterator[Finding]:
     expected = budget.status.expected_pods or 0
     if not budget.seen or expected >= expectation.min_pods:
         return
-    yield Trouble(
-        budget.budget,
-        f"{counted(expected, 'pod')}{'' if budget.pods else ', its selector matches none'}",
-        f"at least {expectation.min_pods}",
-        budget.budget.created,
-        tuple(_about_labels(budget)),
-        _selected(budget),
+    yield _finding(
+        expectation,
+        budget,
+        *([SELECTED] if as_text(budget.selector) else []),
+        observed=f"{counted(expected, 'pod')}{'' if budget.pods else ', its selector matches none'}",
+        expected=f"at least {expectation.min_pods}",
+        since=budget.budget.created,
+        evidence=_about_labels(budget),
     )
 
 
-def _too_tight(expectation: DisruptionBudgets, budget: Budget, now: datetime) -> Iterator[Trouble]:
+def _too_tight(expectation: DisruptionBudgets, budget: Budget, now: datetime) -> Iterator[Finding]:
     limit, allowed = expectation.allowed, budget.status.disruptions_allowed
     if limit is None or allowed is None or not budget.status.expected_pods:
         return
-    severity, since = limit.severity(allowed), _disallowed_since(budget)
+    severity, since, workload = limit.severity(allowed), _disallowed_since(budget), _scalable(budget)
     if severity is not None:
-        yield Trouble(
-            budget.budget,
-            f"{counted(allowed, 'disruption')} allowed{lasting(since, now)} ({budget.counted})",
-            f"at least {limit.limit(allowed)}",
-            since,
-            tuple(_about_pods(budget)),
-            _loosened(budget),
-            because(expectation, budget),
-            severity,
+        yield _finding(
+            expectation,
+            budget,
+            *([ONE_MORE] if workload else []),
+            observed=f"{counted(allowed, 'disruption')} allowed{lasting(since, now)} ({budget.counted})",
+            expected=f"at least {limit.limit(allowed)}",
+            severity=severity,
+            since=since,
+            evidence=_about_pods(budget),
+            facts={"workload": workload, "one_more": budget.status.expected_pods + 1},
+            because=because(expectation, budget),
         )
 
 
-def _loosened(budget: Budget) -> dict[str, str]:
-    """What gets one replica more, so that one may go while the others serve."""
+def _scalable(budget: Budget) -> str:
+    """What all its pods belong to, where they are healthy and it may get one replica more; else empty."""
     owners = {top_owner(pod) for pod in budget.pods}
     if budget.unhealthy or len(owners) != 1 or not (owner := owners.pop()).startswith(_SCALED):
-        return {}
-    return {"tight": owner, "one_more": str((budget.status.expected_pods or 0) + 1)}
+        return ""
+    return owner
 
 
 def because(expectation: DisruptionBudgets, budget: Budget) -> tuple[str, ...]:
@@ -229,15 +260,11 @@ def because(expectation: DisruptionBudgets, budget: Budget) -> tuple[str, ...]:
     return (*(reference(target, "node", node) for node in nodes), *owners, *pods)
 
 
-def _selected(budget: Budget) -> dict[str, str]:
-    text = as_text(budget.selector)
-    return {"budgeted": text} if text else {}
-
-
-def _workload(budget: Budget) -> dict[str, str]:
+def _rolled_out(budget: Budget) -> str:
+    """What most of its unhealthy pods belong to, where kubectl can roll that out; else empty."""
     owners = Counter(top_owner(pod) for pod in budget.unhealthy)
     rolled = [(-count, owner) for owner, count in owners.items() if owner.startswith(ROLLED_OUT)]
-    return {"workload": min(rolled)[1]} if rolled else {}
+    return min(rolled, default=(0, ""))[1]
 
 
 def _about_pods(budget: Budget) -> Iterator[str]:

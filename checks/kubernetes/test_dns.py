@@ -1,42 +1,36 @@
 """The names of a cluster."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import ip_address
 
 from opscheck import Findings, Observe
 from opscheck.core.observation import CouldNotObserve
+from opscheck.core.record import Finding
 from opscheck.core.units import format_duration
 from opscheck.core.words import MOST, some
 from opscheck.systems.host.name_resolution import Resolution
-from opscheck.systems.kubernetes.dns import NamesResolve
+from opscheck.systems.kubernetes.dns import (
+    NOT_RESOLVED,
+    OTHER_ADDRESSES,
+    RESOLVER_FAILS,
+    SERVICE_NOT_RESOLVED,
+    SLOW,
+    NamesResolve,
+)
 from opscheck.systems.kubernetes.owners import reference
-from opscheck.systems.kubernetes.remedies import place_facts
 from opscheck.systems.kubernetes.selection import listed
 from opscheck.systems.kubernetes.services import EndpointSlice, Service
 from opscheck.systems.kubernetes.words import cannot_tell
 
 DNS_NAMESPACE, DNS_SERVICE = "kube-system", "kube-dns"
-"""Where every common distribution but OpenShift has it, whatever it runs."""
+"""The place in every common distribution but OpenShift."""
 
 _NO_SUCH_NAME = "NXDOMAIN"
 
 
-@dataclass(frozen=True)
-class Trouble:
-    """What is wrong with a name, or with the resolver for many of them."""
-
-    subject: str
-    observed: str
-    expected: str
-    facts: Mapping[str, str]
-    evidence: tuple[str, ...] = ()
-    because: tuple[str, ...] = ()
-
-
 class Services:
-    """The services of the cluster that names are compared with."""
+    """The services that the answers are compared with."""
 
     def __init__(self, services: Iterable[Service], slices: Iterable[EndpointSlice]) -> None:
         self._services = {(one.namespace, one.name): one for one in services if not one.is_terminating}
@@ -47,7 +41,7 @@ class Services:
         return self._services.get((namespace, name))
 
     def endpoints(self, service: Service, hostname: str) -> set[str]:
-        """The addresses that the name of a headless service, or of one of its pods, stands for."""
+        """The addresses for the name of a headless service, or of one of its pods."""
         return {
             _normal(address)
             for one in self._slices_of(service)
@@ -57,7 +51,7 @@ class Services:
         }
 
     def changed_since(self, service: Service, moment: datetime) -> bool:
-        """True when its endpoints have changed since, as far as the slices say so."""
+        """True when its endpoints have changed since, according to the slices."""
         times = (_time(one.annotations.endpoints_changed) for one in self._slices_of(service))
         return any(at is not None and at >= moment for at in times)
 
@@ -76,19 +70,19 @@ def test_the_names_resolve(expectation: NamesResolve, observe: Observe, findings
     services = Services(listed(observe, expectation.services()), listed(observe, expectation.slices()))
     resolved = sum(bool(one.addresses) for one in answers.values())
     findings.measure("names resolved", resolved, limit=len(answers), margin=resolved - len(answers))
-    for trouble in troubles(expectation, answers, services, observe.now):
-        findings.add(
-            subject=trouble.subject,
-            observed=trouble.observed,
-            expected=trouble.expected,
-            evidence=trouble.evidence,
-            facts=trouble.facts,
-            because=trouble.because,
-        )
+    for finding in name_findings(expectation, answers, services, observe.now):
+        findings.report(finding)
     for place, (name, seconds) in enumerate(slowest(expectation, answers)):
         if place == 0 or (expectation.latency and expectation.latency.severity(seconds)):
-            facts = {"host_name": name}
-            findings.grade("resolution", seconds, expectation.latency, unit="s", subject=name, facts=facts)
+            findings.grade(
+                "resolution",
+                seconds,
+                expectation.latency,
+                unit="s",
+                subject=name,
+                remedies=(SLOW,),
+                facts={"host_name": name},
+            )
 
 
 def _time(text: str | None) -> datetime | None:
@@ -106,10 +100,10 @@ def _normal(address: str) -> str:
         return address
 
 
-def troubles(
+def name_findings(
     expectation: NamesResolve, answers: Mapping[str, Resolution], services: Services, now: datetime
-) -> Iterator[Trouble]:
-    """What is wrong with the names; a resolver that answers none of them is one trouble, and not one for each name."""
+) -> Iterator[Finding]:
+    """Everything that is wrong with the names; a resolver that fails is one finding, not one for each name."""
     unanswered = {name: one for name, one in answers.items() if not one.addresses and resolver_fails(one)}
     if unanswered:
         yield _resolver(expectation, unanswered)
@@ -122,9 +116,9 @@ def troubles(
 
 def resolver_fails(answer: Resolution) -> bool:
     """
-    True when the name is not to blame: a name that always exists is not resolved either, or nothing answered at all.
+    True when the resolver is to blame: a name that always exists is not resolved either, or nothing answered.
 
-    nslookup says why; getent ends alike for all reasons.
+    nslookup prints the reason; getent ends alike for every reason.
     """
     if answer.control_resolved is not None:
         return not answer.control_resolved
@@ -135,18 +129,18 @@ def _is_unknown_name(said: str) -> bool:
     return _NO_SUCH_NAME in said or "No answer" in said or "can't resolve" in said
 
 
-def _resolver(expectation: NamesResolve, unanswered: Mapping[str, Resolution]) -> Trouble:
+def _resolver(expectation: NamesResolve, unanswered: Mapping[str, Resolution]) -> Finding:
     names, target = list(unanswered), expectation.target
-    first = unanswered[names[0]]
     control = expectation.resolving(names[0]).control
     said = tuple(dict.fromkeys(one.said for one in unanswered.values() if one.said))
-    return Trouble(
-        expectation.client.address,
-        _how_it_fails(unanswered.values(), control),
-        "a resolver that answers",
-        {"host_name": names[0]} | _dns_facts(expectation),
-        (f"not resolved: {some(names)}", *(f"nslookup: {one}" for one in said), _asked(first)),
-        (reference(target, "service", DNS_SERVICE, DNS_NAMESPACE),),
+    return expectation.finding(
+        subject=expectation.client.address,
+        observed=_how_it_fails(unanswered.values(), control),
+        expected="a resolver that answers",
+        evidence=(f"not resolved: {some(names)}", *(f"nslookup: {one}" for one in said), _asked(unanswered[names[0]])),
+        remedies=(RESOLVER_FAILS,),
+        facts={"host_name": names[0], "dns_namespace": DNS_NAMESPACE},
+        because=(reference(target, "service", DNS_SERVICE, DNS_NAMESPACE),),
     )
 
 
@@ -165,25 +159,25 @@ def _asked(answer: Resolution) -> str:
     return f"asked with {answer.tool}"
 
 
-def _dns_facts(expectation: NamesResolve) -> dict[str, str]:
-    context = expectation.target.context
-    if context:
-        return {"context": context, "dns_namespace": DNS_NAMESPACE}
-    return {"current_dns_namespace": DNS_NAMESPACE}
-
-
-def _unresolved(expectation: NamesResolve, name: str, answer: Resolution, services: Services) -> Trouble:
-    told = "no answer, though other names are resolved" if answer.stopped else "no such name, or no address"
+def _unresolved(expectation: NamesResolve, name: str, answer: Resolution, services: Services) -> Finding:
     known = expectation.service_of(name)
     evidence = [f"nslookup: {answer.said}"] if answer.said else []
     facts, because = {"host_name": name}, tuple[str, ...]()
     if known is not None:
         namespace, service, _ = known
-        facts |= place_facts(expectation.target, namespace) | {"lost_service": service}
+        facts |= {"namespace": namespace, "service": service}
         because = (reference(expectation.target, "service", service, namespace),)
         if expectation.match_services:
             evidence += _service_seen(services, *known)
-    return Trouble(name, told, "an address", facts, (*evidence, _asked(answer)), because)
+    return expectation.finding(
+        subject=name,
+        observed="no answer, though other names are resolved" if answer.stopped else "no such name, or no address",
+        expected="an address",
+        evidence=(*evidence, _asked(answer)),
+        remedies=(SERVICE_NOT_RESOLVED if known else NOT_RESOLVED,),
+        facts=facts,
+        because=because,
+    )
 
 
 def _service_seen(services: Services, namespace: str, name: str, hostname: str) -> Iterator[str]:
@@ -199,23 +193,30 @@ def _service_seen(services: Services, namespace: str, name: str, hostname: str) 
 
 def _other_addresses(
     expectation: NamesResolve, name: str, answer: Resolution, services: Services, now: datetime
-) -> Iterator[Trouble]:
+) -> Iterator[Finding]:
     known = expectation.service_of(name)
     if known is None:
         return
     namespace, service_name, hostname = known
     service = services.get(namespace, service_name)
-    told = f"resolves to {', '.join(answer.addresses)}"
-    facts = place_facts(expectation.target, namespace) | {"host_name": name, "other_service": service_name}
+    observed, expected = f"resolves to {', '.join(answer.addresses)}", "the addresses of a service"
     if service is None:
-        missing = f"there is no service {service_name} in namespace {namespace}"
-        yield Trouble(name, f"{told}, but {missing}", "the addresses of a service", facts, (_asked(answer),))
-    elif wanted := _differs(service, hostname, answer, services, now - timedelta(seconds=expectation.grace)):
-        yield Trouble(name, told, wanted, facts, (_asked(answer),))
+        observed += f", but there is no service {service_name} in namespace {namespace}"
+    else:
+        expected = _differs(service, hostname, answer, services, now - timedelta(seconds=expectation.grace))
+    if expected:
+        yield expectation.finding(
+            subject=name,
+            observed=observed,
+            expected=expected,
+            evidence=(_asked(answer),),
+            remedies=(OTHER_ADDRESSES,),
+            facts={"namespace": namespace, "host_name": name, "service": service_name},
+        )
 
 
 def _differs(service: Service, hostname: str, answer: Resolution, services: Services, since: datetime) -> str:
-    """What the name should resolve to, where it does not and nothing has changed since; empty where all is well."""
+    """The expected addresses, where the name resolves to others and nothing has changed since; empty otherwise."""
     addresses = {_normal(address) for address in answer.addresses}
     if service.created is not None and service.created >= since:
         return ""
@@ -226,7 +227,7 @@ def _differs(service: Service, hostname: str, answer: Resolution, services: Serv
         return f"a ready endpoint of service {service.name}: {', '.join(sorted(expected)[:MOST])}"
     own = {_normal(address) for address in service.cluster_ips}
     if not own or addresses <= own:
-        return ""  # without an address of its own it stands for something outside
+        return ""  # without an address of its own it is a name outside the cluster
     return f"the address of service {service.name}: {', '.join(service.cluster_ips)}"
 
 
@@ -234,7 +235,7 @@ def slowest(expectation: NamesResolve, answers: Mapping[str, Resolution]) -> tup
     """
     How long each name that was resolved took, the slowest first.
 
-    Raises CouldNotObserve where the policy limits that and the host has no clock that tells.
+    Raises CouldNotObserve where the policy limits that and the host has no clock for it.
     """
     times = [(name, one.seconds) for name, one in answers.items() if one.addresses]
     lost = next((name for name, seconds in times if seconds is None), None)

@@ -1,15 +1,21 @@
 """The logs of a cluster's pods."""
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
 
-from opscheck import Findings, Observe
+from opscheck import Findings, Observe, Remedy
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.units import format_bytes, format_duration
 from opscheck.core.words import MOST, counted, some
-from opscheck.systems.kubernetes.logs import ContainerLog, LogLines, LogMatches
+from opscheck.systems.kubernetes.logs import (
+    ALL_LINES,
+    LAST_ROLLOUTS,
+    MATCHING_LINES,
+    MATCHING_LINES_ANY_CASE,
+    ContainerLog,
+    LogLines,
+    LogMatches,
+)
 from opscheck.systems.kubernetes.owners import ROLLED_OUT
-from opscheck.systems.kubernetes.remedies import place_facts
 from opscheck.systems.kubernetes.words import cannot_tell
 
 
@@ -21,27 +27,30 @@ def test_few_lines_match(expectation: LogLines, observe: Observe, findings: Find
     hundred is one cause, and the most frequent one names it.
     """
     queries = expectation.logs()
-    logs = together(observe(query) for query in queries)
+    logs = merged(observe(query) for query in queries)
     if logs.pods_selected:
+        remedies, facts = advice(expectation, logs)
         findings.grade(
             "matching lines",
-            matching_lines(logs),
+            sum(log.matches for log in logs.containers),
             expectation.lines,
             subject=expectation.selected,
             detail=f"in {format_duration(expectation.window)}, {counted(logs.pods_selected, 'pod')}",
-            since=first_match(logs),
+            since=min((log.first_match for log in logs.containers if log.first_match), default=None),
             evidence=evidence(expectation, logs),
-            facts=facts(expectation, logs),
+            remedies=remedies,
+            facts=facts,
         )
-        findings.measure("lines read", sum(log.lines for log in read_logs(logs)))
-    if cut := cut_logs(logs):
-        findings.measure("logs read in part", len(cut))
+        read = (log.lines for log in logs.containers if not (log.unread or log.not_started))
+        findings.measure("lines read", sum(read))
+    if cut := sum(log.cut for log in logs.containers):
+        findings.measure("logs read in part", cut)
     if (problem := unjudged(expectation, logs)) is not None:
         raise CouldNotObserve(queries[0], problem)
 
 
-def together(logs: Iterable[LogMatches]) -> LogMatches:
-    """What several namespaces logged, as one."""
+def merged(logs: Iterable[LogMatches]) -> LogMatches:
+    """The answers for several namespaces as one."""
     every = tuple(logs)
     signatures = [signature for one in every for signature in one.signatures]
     return LogMatches(
@@ -52,33 +61,8 @@ def together(logs: Iterable[LogMatches]) -> LogMatches:
     )
 
 
-def matching_lines(logs: LogMatches) -> int:
-    """How many lines match, at least."""
-    return sum(log.matches for log in logs.containers)
-
-
-def first_match(logs: LogMatches) -> datetime | None:
-    """When the oldest line that matches was written."""
-    return min((log.first_match for log in logs.containers if log.first_match), default=None)
-
-
-def read_logs(logs: LogMatches) -> list[ContainerLog]:
-    """Those of the logs that could be read, in whole or in part."""
-    return [log for log in logs.containers if not (log.unread or log.not_started)]
-
-
-def cut_logs(logs: LogMatches) -> list[ContainerLog]:
-    """Those that are longer than was read."""
-    return [log for log in logs.containers if log.cut]
-
-
-def unread_logs(logs: LogMatches) -> list[ContainerLog]:
-    """Those of running containers that could not be read."""
-    return [log for log in logs.containers if log.unread]
-
-
 def evidence(expectation: LogLines, logs: LogMatches) -> Iterator[str]:
-    """The most frequent messages, then who wrote them, then what is not in these numbers."""
+    """The most frequent messages, the containers that wrote them, and the gaps in these numbers."""
     for signature in logs.signatures[:MOST]:
         times = f"{signature.lines} times" if signature.lines > 1 else "once"
         yield f"{times} in {counted(signature.pods, 'pod')}: {signature.sample}"
@@ -97,24 +81,26 @@ def _named(log: ContainerLog) -> str:
     return f"{log.pod}/{log.container}" + (" before its restart" if log.previous else "")
 
 
-def facts(expectation: LogLines, logs: LogMatches) -> dict[str, str]:
-    """What commands may name: the loudest pod, and the selection as kubectl reads it."""
-    seconds = round(expectation.window)
-    known = {"since": f"{seconds}s" if seconds % 3600 else f"{seconds // 3600}h"}
-    known["caseless_pattern" if expectation.ignore_case else "exact_pattern"] = expectation.pattern
-    if expectation.selector and expectation.only_namespace:
-        known["logged_selector"] = expectation.selector
+def advice(expectation: LogLines, logs: LogMatches) -> tuple[list[Remedy], dict[str, str]]:
+    """The remedies for the pod with the most matching lines, and the facts that their commands name."""
     loudest = min((log for log in logs.containers if log.matches), key=_loudest_first, default=None)
     if loudest is None:
-        return known | place_facts(expectation.target, expectation.only_namespace)
-    known |= {"pod": loudest.pod, "logged_by": loudest.pod, "container": loudest.container}
-    known |= {"owner": loudest.owner} if loudest.owner else {}
-    known |= {"rollout": loudest.owner} if loudest.owner.startswith(ROLLED_OUT) else {}
-    return known | place_facts(expectation.target, loudest.namespace)
+        return [], {}
+    seconds = round(expectation.window)
+    facts = {"namespace": loudest.namespace, "pod": loudest.pod, "container": loudest.container}
+    facts["since"] = f"{seconds}s" if seconds % 3600 else f"{seconds // 3600}h"
+    remedies = [MATCHING_LINES_ANY_CASE if expectation.ignore_case else MATCHING_LINES]
+    if expectation.selector and expectation.only_namespace:
+        remedies.append(ALL_LINES)
+    if loudest.owner:
+        facts["owner"] = loudest.owner
+    if loudest.owner.startswith(ROLLED_OUT):
+        remedies.append(LAST_ROLLOUTS)
+    return remedies, facts
 
 
 def unjudged(expectation: LogLines, logs: LogMatches) -> Problem | None:
-    """Why few matching lines prove nothing: what was not read might hold more of them."""
+    """Why few matching lines prove nothing: there may be more in what was not read."""
     return _nothing_to_read(expectation, logs) or _not_all_read(expectation, logs)
 
 
@@ -133,13 +119,13 @@ def _nothing_to_read(expectation: LogLines, logs: LogMatches) -> Problem | None:
 
 
 def _not_all_read(expectation: LogLines, logs: LogMatches) -> Problem | None:
-    if unread := unread_logs(logs):
+    if unread := [log for log in logs.containers if log.unread]:
         text = (
             f"{len(unread)} of {len(logs.containers)} logs could not be read: {_named(unread[0])}: {unread[0].unread}"
         )
         advice = "see the node's kubelet, or take a shorter `window`"
         return Problem(kind=ProblemKind.UNREADABLE, text=text, advice=advice)
-    if cut := cut_logs(logs):
+    if cut := [log for log in logs.containers if log.cut]:
         return _cut_short(expectation, cut)
     if expectation.expect_lines and not any(log.lines for log in logs.containers):
         text = f"no line at all was logged in {format_duration(expectation.window)}"
@@ -148,10 +134,7 @@ def _not_all_read(expectation: LogLines, logs: LogMatches) -> Problem | None:
 
 
 def _cut_short(expectation: LogLines, cut: list[ContainerLog]) -> Problem:
-    text = f"only {format_bytes(cut[0].size)} of the log of {_named(cut[0])} were read{_others(len(cut) - 1)}"
+    others = f", and parts of {len(cut) - 1} more" if len(cut) > 1 else ""
+    text = f"only {format_bytes(cut[0].size)} of the log of {_named(cut[0])} were read{others}"
     advice = f"raise `max_bytes` (now {expectation.max_bytes}) or shorten `window` (now {expectation.window})"
     return Problem(kind=ProblemKind.UNREADABLE, text=text, advice=advice)
-
-
-def _others(count: int) -> str:
-    return f", and parts of {count} more" if count else ""

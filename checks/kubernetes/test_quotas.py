@@ -1,17 +1,27 @@
 """The quotas of a cluster's namespaces."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from fnmatch import fnmatchcase
 
 from opscheck import Findings, Observe
 from opscheck.core.observation import CouldNotObserve, Problem
+from opscheck.core.record import Finding
 from opscheck.core.units import format_value, worst
 from opscheck.systems.kubernetes.quantities import parse_quantity
-from opscheck.systems.kubernetes.quotas import ListQuotas, Quotas, QuotaSpec, QuotaStatus, ResourceQuota
+from opscheck.systems.kubernetes.quotas import (
+    CONSUMED,
+    COUNTED,
+    MISSING,
+    NOT_COUNTED,
+    ListQuotas,
+    Quotas,
+    QuotaSpec,
+    QuotaStatus,
+    ResourceQuota,
+)
 from opscheck.systems.kubernetes.selection import count_matches, listed, matching
-from opscheck.systems.kubernetes.troubles import Trouble, tell
 from opscheck.systems.kubernetes.warnings import Warnings
 from opscheck.systems.kubernetes.words import cannot_tell, lasting, longer_than, not_up_to_date
 
@@ -36,14 +46,14 @@ def test_quotas_have_room(expectation: Quotas, observe: Observe, findings: Findi
     """
     there = [one for one in listed(observe, expectation.ask(ListQuotas)) if not one.is_terminating]
     matched, warnings = matching(expectation, there), Warnings(expectation, observe)
-    count_matches(expectation, there, matched, findings)
+    count_matches(expectation, there, matched, findings, remedy=MISSING)
     found = usage(expectation, matched)
     for share in found.shares:
-        if (trouble := shortage(expectation, share, warnings)) is not None:
-            tell(findings, expectation, trouble, warnings)
+        if (finding := shortage(expectation, share, warnings)) is not None:
+            findings.report(warnings.attach(finding, share.quota))
     for quota in found.unseen:
-        if (trouble := never_counted(expectation, quota, observe.now)) is not None:
-            tell(findings, expectation, trouble, warnings)
+        if (finding := never_counted(expectation, quota, observe.now)) is not None:
+            findings.report(warnings.attach(finding, quota))
     if found.shares:
         share, limit = found.shares[0], expectation.used
         findings.measure(
@@ -157,48 +167,52 @@ def _restricted(quota: ResourceQuota) -> str:
     return f", scope {' and '.join(scopes)}" if scopes else ""
 
 
-def shortage(expectation: Quotas, share: Share, warnings: Warnings) -> Trouble | None:
+def shortage(expectation: Quotas, share: Share, warnings: Warnings) -> Finding | None:
     """That too much of it is used, None within the limits. More than all of a quota is always a violation."""
     graded, exceeded = expectation.used.severity(share.percent), share.percent > _ALL
     if graded is None and not exceeded:
         return None
     named = float(expectation.used.limit(share.percent)) if graded else _ALL
     bad = [severity for severity in (graded, expectation.ungraded_severity if exceeded else None) if severity]
-    return Trouble(
+    counted = _counted(share.resource)
+    return expectation.finding_on(
         share.quota,
-        f"{share.resource} {format_value(share.percent, '%')} ({share.detail})",
-        f"at most {format_value(named, '%')}",
-        evidence=warnings.saying(f"exceeded quota: {share.quota.name},", share.quota.namespace),
-        facts={"quota": share.quota.name, **dict(_facts(share.resource))},
+        observed=f"{share.resource} {format_value(share.percent, '%')} ({share.detail})",
+        expected=f"at most {format_value(named, '%')}",
         severity=worst(bad),
+        evidence=warnings.saying(f"exceeded quota: {share.quota.name},", share.quota.namespace),
+        remedies=[COUNTED if counted else CONSUMED],
+        facts={"quota": share.quota.name}
+        | ({"counted": counted} if counted else {"columns": _columns(share.resource)}),
     )
 
 
-def never_counted(expectation: Quotas, quota: ResourceQuota, now: datetime) -> Trouble | None:
-    """That nobody has counted what it limits, once the grace has passed."""
+def never_counted(expectation: Quotas, quota: ResourceQuota, now: datetime) -> Finding | None:
+    """That its limits have not been counted, once the grace has passed."""
     if quota.created is None or not longer_than(expectation.grace, quota.created, now):
         return None
-    return Trouble(
+    return expectation.finding_on(
         quota,
-        f"without any status{lasting(quota.created, now)}",
-        "counted by the quota controller",
-        quota.created,
+        observed=f"without any status{lasting(quota.created, now)}",
+        expected="counted by the quota controller",
+        since=quota.created,
+        remedies=[NOT_COUNTED],
         facts={"quota": quota.name},
     )
 
 
-def _facts(resource: str) -> Iterator[tuple[str, str]]:
+def _counted(resource: str) -> str:
+    """The kind of object that the quota counts; empty where it adds up what pods request."""
     if resource.startswith("count/"):
-        yield "counted", resource.removeprefix("count/")
-    elif resource in _COUNTED:
-        yield "counted", resource
-    elif resource == "requests.storage" or ".storageclass.storage.k8s.io/" in resource:
-        yield "counted", "persistentvolumeclaims"
-    elif resource.startswith("services."):
-        yield "counted", "services"
-    else:
-        kind, _, name = resource.partition(".")
-        if kind not in {"limits", "requests"}:
-            kind, name = "requests", resource  # `cpu` is short for `requests.cpu`
-        path = name.replace(".", r"\.")
-        yield "columns", f"POD:.metadata.name,TAKES:.spec.containers[*].resources.{kind}.{path}"
+        return resource.removeprefix("count/")
+    if resource == "requests.storage" or ".storageclass.storage.k8s.io/" in resource:
+        return "persistentvolumeclaims"
+    return "services" if resource.startswith("services.") else resource if resource in _COUNTED else ""
+
+
+def _columns(resource: str) -> str:
+    kind, _, name = resource.partition(".")
+    if kind not in {"limits", "requests"}:
+        kind, name = "requests", resource  # `cpu` is short for `requests.cpu`
+    path = name.replace(".", r"\.")
+    return f"POD:.metadata.name,TAKES:.spec.containers[*].resources.{kind}.{path}"

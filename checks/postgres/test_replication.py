@@ -1,18 +1,65 @@
 """The replication of a PostgreSQL server."""
 
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
+from typing import Any, TypeVar
 
-from opscheck import Findings, Observe
-from opscheck.core.observation import CouldNotObserve
+from opscheck import ByteSize, Duration, Findings, Graded, Observe, Remedy
+from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind, Sample
+from opscheck.core.record import Finding
+from opscheck.core.units import format_bytes, format_duration
 from opscheck.systems.postgres import replicas as of_replicas
-from opscheck.systems.postgres.readings import slots as of_slots
-from opscheck.systems.postgres.readings import standby as of_standby
-from opscheck.systems.postgres.readings.standby import Standstill
-from opscheck.systems.postgres.replicas import Replica
-from opscheck.systems.postgres.replication import PostgresReplication, Replication, Slot, Slots
+from opscheck.systems.postgres.replicas import DEFAULT_SILENCE, Replica
+from opscheck.systems.postgres.replication import (
+    CONNECT,
+    CREATE_SLOT,
+    DROP_LOST_SLOT,
+    DROP_SLOT,
+    FIND_SERVER,
+    RESUME,
+    SET_KEEP_SIZE,
+    SHOW_RECEIVER,
+    SHOW_REPLAY,
+    SHOW_REPLICA,
+    SHOW_SLOT,
+    SHOW_SLOT_OF_REPLICA,
+    PostgresReplication,
+    Receiver,
+    Replay,
+    Replication,
+    Slot,
+    Slots,
+)
 
 _EVIDENCE = 10
 _BY_ITS_CLOCK = "replies are dated by the replica's clock: one that is slow looks the same"
+_SUGGESTED = ByteSize(20_000_000_000)
+_MEGABYTE = 2**20
+_WILD = frozenset("*?[")
+
+A = TypeVar("A")
+
+
+@dataclass(frozen=True)
+class Inactive:
+    """For how long a slot has had no consumer."""
+
+    at_least: Duration
+    at_most: Duration | None
+    """None where no run saw it with one."""
+    since: datetime | None
+
+    @property
+    def known(self) -> bool:
+        """Whether the server tells, so that both are the same."""
+        return self.at_least == self.at_most
+
+    def settles(self, limit: Graded[Duration]) -> bool:
+        """Whether it makes no difference which of the two it is."""
+        worst = limit.steps[-1][0] if self.at_most is None else limit.severity(self.at_most)
+        return limit.severity(self.at_least) == worst
 
 
 def test_replicas_are_there_and_near(expectation: PostgresReplication, observe: Observe, findings: Findings) -> None:
@@ -39,46 +86,43 @@ def _judge_role(expectation: PostgresReplication, answer: Replication, findings:
     role = "standby" if answer.standby else "primary"
     if expectation.role not in (None, "any", role):
         observed, expected = f"the server is a {role}", f"a {expectation.role}"
-        findings.add(subject=_server(expectation), observed=observed, expected=expected)
+        findings.add(subject=expectation.server, observed=observed, expected=expected, remedies=(FIND_SERVER,))
 
 
 def _judge_replicas(expectation: PostgresReplication, answer: Replication, findings: Findings) -> list[CouldNotObserve]:
     replicas = of_replicas.replicas(expectation, answer)
-    _judge_who_is_there(expectation, answer, replicas, findings)
-    unknown = []
-    for replica in replicas:
-        try:
-            _judge_replica(expectation, answer, replica, findings)
-        except CouldNotObserve as error:
-            unknown.append(error)
-    return unknown
-
-
-def _judge_who_is_there(
-    expectation: PostgresReplication, answer: Replication, replicas: list[Replica], findings: Findings
-) -> None:
+    for finding in _missing(expectation, answer, replicas):
+        findings.report(finding)
     there = [replica for replica in replicas if replica.in_state]
-    evidence = of_replicas.connected(answer.senders)
-    for name in of_replicas.missing_names(expectation, answer):
-        findings.add(
-            subject=f"replica {name}",
-            observed="not connected",
-            expected=expectation.state,
-            evidence=evidence,
-            facts=of_replicas.missing_facts(name),
-        )
-    if expectation.needs_a_replica and not answer.standby and not replicas:
-        findings.add(subject=_server(expectation), observed="no replica is connected", expected="one that has a lag")
     synchronous = sum(replica.synchronous for replica in there)
+    evidence = of_replicas.connected(answer.senders)
     for what, count, limit in (
         ("replicas", len(there), expectation.minimum),
         ("synchronous replicas", synchronous, expectation.sync),
     ):
-        findings.grade(what, count, limit, subject=_server(expectation), evidence=evidence)
+        findings.grade(what, count, limit, subject=expectation.server, evidence=evidence, remedies=(CONNECT,))
+    return _unknown_among(replicas, lambda one: _judge_replica(expectation, answer, one, findings))
+
+
+def _missing(expectation: PostgresReplication, answer: Replication, replicas: list[Replica]) -> Iterator[Finding]:
+    for name in of_replicas.missing_names(expectation, answer):
+        is_pattern = bool(_WILD & set(name))
+        yield expectation.finding(
+            subject=f"replica {name}",
+            observed="not connected",
+            expected=expectation.state,
+            evidence=of_replicas.connected(answer.senders),
+            remedies=(CONNECT,) if is_pattern else (CONNECT, SHOW_SLOT_OF_REPLICA),
+            facts={} if is_pattern else {"replica": name},
+        )
+    if expectation.needs_a_replica and not answer.standby and not replicas:
+        observed, expected = "no replica is connected", "one that has a lag"
+        yield expectation.finding(subject=expectation.server, observed=observed, expected=expected, remedies=(CONNECT,))
 
 
 def _judge_replica(expectation: PostgresReplication, answer: Replication, replica: Replica, findings: Findings) -> None:
-    about: dict[str, Any] = {"subject": replica.subject, "facts": replica.facts}
+    remedies = (CONNECT, SHOW_REPLICA) if replica.facts else (CONNECT,)
+    about: dict[str, Any] = {"subject": replica.subject, "remedies": remedies, "facts": replica.facts}
     silent = of_replicas.silence(expectation, answer, replica)
     if expectation.replicas is not None and not replica.in_state:
         findings.add(observed=replica.detail, expected=expectation.state, **about)
@@ -94,99 +138,269 @@ def _judge_replica(expectation: PostgresReplication, answer: Replication, replic
 
 
 def _judge_standby(expectation: PostgresReplication, answer: Replication, findings: Findings) -> None:
-    server = _server(expectation)
-    replay = of_standby.own_replay(expectation, answer)
-    paused = of_standby.paused(replay)
-    _tell(paused, server, findings)
-    cut_off = of_standby.cut_off(expectation, answer, replay)
-    _tell(cut_off, server, findings)
-    if paused or cut_off:
+    """A standby's own receiver and replay."""
+    replay = own_replay(expectation, answer)
+    stopped = paused(expectation, replay)
+    if stopped is not None:
+        findings.report(stopped)
+    alone = cut_off(expectation, answer, replay)
+    if alone is not None:
+        findings.report(alone)
+    if stopped or alone:
         return  # a lag of what it has received would be small, and wrong
-    about: dict[str, Any] = {
-        "subject": server,
-        "detail": of_standby.lag_detail(replay),
-        "facts": of_standby.lag_facts(replay),
-    }
+    about = {"subject": expectation.server, "detail": lag_detail(replay), **_at(replay.replayed, SHOW_REPLAY)}
     if expectation.lag_bytes is not None:
-        size = of_standby.unreplayed_bytes(expectation, answer, replay)
+        size = unreplayed_bytes(expectation, answer, replay)
         findings.grade("WAL not replayed", size, expectation.lag_bytes, **about)
     if expectation.lag is not None:
-        findings.grade("lag", of_standby.replay_lag(expectation, replay), expectation.lag, **about)
+        findings.grade("lag", replay_lag(expectation, replay), expectation.lag, **about)
 
 
-def _tell(found: Standstill | None, server: str, findings: Findings) -> None:
-    if found is not None:
-        observed, expected = found.observed, found.expected
-        findings.add(subject=server, observed=observed, expected=expected, evidence=found.evidence, facts=found.facts)
+def own_replay(expectation: PostgresReplication, answer: Replication) -> Replay:
+    """A standby's replay. Raises CouldNotObserve for an answer without one."""
+    if answer.replay is None:
+        raise _unknown(expectation, "a standby that does not tell what it has replayed")
+    return answer.replay
+
+
+def paused(expectation: PostgresReplication, replay: Replay) -> Finding | None:
+    """That its replay is paused; None while it is not."""
+    if replay.pause == "not paused":
+        return None
+    return expectation.finding(
+        subject=expectation.server,
+        observed=f"replay is {replay.pause}" if replay.pause == "paused" else replay.pause,
+        expected="replay that goes on",
+        evidence=_progress(replay),
+        **_at(replay.replayed, RESUME),
+    )
+
+
+def cut_off(expectation: PostgresReplication, answer: Replication, replay: Replay) -> Finding | None:
+    """
+    Why nothing reaches the standby; None while its receiver is connected and hears from its sender.
+
+    Raises CouldNotObserve where nothing tells: it never had a receiver, or its silence means nothing.
+    """
+    if expectation.log_shipping:
+        return None
+    receiver = answer.receiver
+    observed, expected = "", "a WAL receiver that streams"
+    if receiver is None:
+        if replay.received is None and not replay.follows:
+            text = "this standby has no receiver, and primary_conninfo is not set: nothing tells how far its primary is"
+            advice = "judge its primary, or set `log_shipping: true` where it is fed from an archive"
+            raise _unknown(expectation, text, advice)
+        observed = "no WAL receiver: it is cut off from its primary"
+    elif receiver.status != "streaming":
+        observed = f"the WAL receiver is {receiver.status}"
+    elif (silent := _silence(expectation, receiver, replay)) is not None:
+        observed, expected = silent
+    if not observed:
+        return None
+    sender = [f"its sender is {receiver.sender}"] if receiver and receiver.sender else []
+    return expectation.finding(
+        subject=expectation.server,
+        observed=observed,
+        expected=expected,
+        evidence=[*sender, *_progress(replay)],
+        **_at(replay.received or replay.replayed, SHOW_RECEIVER),
+    )
+
+
+def _silence(expectation: PostgresReplication, receiver: Receiver, replay: Replay) -> tuple[str, str] | None:
+    """What was observed and expected of a sender that has been silent for too long."""
+    allowed = expectation.silence or replay.receiver_timeout_s or DEFAULT_SILENCE
+    silent = receiver.silent_s
+    if silent is None:
+        raise _unknown(expectation, "the WAL receiver does not tell when it last heard from its sender")
+    if silent <= allowed:
+        return None
+    observed = f"nothing was received for {format_duration(silent)}"
+    if expectation.silence is None and not replay.receiver_timeout_s:
+        text = f"{observed}, and wal_receiver_timeout is 0: an idle sender and a dead one look alike"
+        raise _unknown(expectation, text, "set `silence`, or wal_receiver_timeout on the standby")
+    return observed, f"a message in the last {format_duration(allowed)}"
+
+
+def replay_lag(expectation: PostgresReplication, replay: Replay) -> Duration:
+    """
+    How far its replay is behind in time. Raises CouldNotObserve where that is not known.
+
+    Only for a standby that is not cut off: one that has replayed all it got would have no lag for ever.
+    """
+    if replay.caught_up_s is not None and not expectation.log_shipping:
+        return Duration(replay.caught_up_s)
+    if replay.replayed_age_s is None:
+        raise _unknown(expectation, "no transaction has been replayed since the standby started, so its lag is unknown")
+    return Duration(max(0.0, replay.replayed_age_s))
+
+
+def unreplayed_bytes(expectation: PostgresReplication, answer: Replication, replay: Replay) -> ByteSize:
+    """What its sender reported and is not replayed. Raises CouldNotObserve where nothing was received."""
+    sizes = [replay.unreplayed_bytes, answer.receiver.sent_bytes if answer.receiver else None]
+    known = [size for size in sizes if size is not None]
+    if not known or (expectation.log_shipping and answer.receiver is None):
+        raise _unknown(expectation, "without a receiver nothing tells how much WAL there is", "judge `lag` alone")
+    return ByteSize(max(0, *known))
+
+
+def lag_detail(replay: Replay) -> str:
+    """What a lag is made of."""
+    last = "none since its start" if replay.replayed_age_s is None else f"{format_duration(replay.replayed_age_s)} ago"
+    delay = f", recovery_min_apply_delay is {format_duration(replay.delay_s)}" if replay.delay_s else ""
+    return f"received {replay.received or 'nothing'}, replayed {replay.replayed}, last transaction {last}{delay}"
+
+
+def _progress(replay: Replay) -> list[str]:
+    waiting = format_bytes(replay.unreplayed_bytes or 0)
+    return [lag_detail(replay), f"{waiting} received and not replayed"]
+
+
+def _at(lsn: str | None, remedy: Remedy) -> dict[str, Any]:
+    """What to do about a standby that had come so far."""
+    return {"remedies": (remedy,), "facts": {"lsn": lsn}} if lsn else {}
 
 
 def _judge_slots(expectation: PostgresReplication, observe: Observe, findings: Findings) -> list[CouldNotObserve]:
-    answer = observe(expectation.kept)
-    slots = of_slots.judged_slots(expectation, answer)
-    findings.measure("slots", len(slots), subject=_server(expectation))
-    for name in of_slots.missing_slots(expectation, answer):
-        findings.add(subject=f"slot {name}", observed="not there", expected="a slot of this name")
+    answer, patterns = observe(expectation.kept), expectation.slots
+    slots = [slot for slot in answer.slots if patterns is None or any(fnmatchcase(slot.name, one) for one in patterns)]
+    findings.measure("slots", len(slots), subject=expectation.server)
+    for pattern in patterns or ():
+        if not any(fnmatchcase(slot.name, pattern) for slot in answer.slots):
+            observed, expected = "not there", "a slot of this name"
+            findings.add(subject=f"slot {pattern}", observed=observed, expected=expected, remedies=(CREATE_SLOT,))
     _judge_retention(expectation, answer, slots, findings)
-    unknown = []
-    for slot in slots:
-        _judge_kept_wal(expectation, slot, findings)
-        try:
-            _judge_use(expectation, observe, slot, findings)
-        except CouldNotObserve as error:
-            unknown.append(error)
-    return unknown
+    return _unknown_among(slots, lambda one: _judge_slot(expectation, observe, one, findings))
+
+
+def _judge_slot(expectation: PostgresReplication, observe: Observe, slot: Slot, findings: Findings) -> None:
+    _judge_kept_wal(expectation, slot, findings)
+    _judge_use(expectation, observe, slot, findings)
 
 
 def _judge_retention(expectation: PostgresReplication, answer: Slots, slots: list[Slot], findings: Findings) -> None:
     if expectation.slot_unlimited is not None and slots and answer.keep_bytes is None:
         findings.add(
-            subject=_server(expectation),
+            subject=expectation.server,
             observed="max_slot_wal_keep_size is -1: slots hold back WAL until the disk is full",
             expected="a max_slot_wal_keep_size that the disk has room for",
             severity=expectation.slot_unlimited,
-            evidence=[f"{slot.name}: {of_slots.described(slot)}" for slot in slots[:_EVIDENCE]],
-            facts={"keep_size": of_slots.keep_size(expectation)},
+            evidence=[f"{slot.name}: {described(slot)}" for slot in slots[:_EVIDENCE]],
+            remedies=(SET_KEEP_SIZE,),
+            facts={"keep_size": keep_size(expectation)},
         )
 
 
 def _judge_kept_wal(expectation: PostgresReplication, slot: Slot, findings: Findings) -> None:
-    subject, facts, detail = f"slot {slot.name}", {"slot": slot.name}, of_slots.described(slot)
-    lost = of_slots.lost(slot)
-    if lost is not None:
-        facts = {"lost_slot": slot.name}
-        expected = "a slot whose consumer can go on"
-        severity = expectation.worst_severity
-        findings.add(subject=subject, observed=lost, expected=expected, severity=severity, facts=facts)
+    about: dict[str, Any] = {"subject": f"slot {slot.name}", "facts": {"slot": slot.name}}
+    if (how := lost(slot)) is not None:
+        expected, severity = "a slot whose consumer can go on", expectation.worst_severity
+        findings.add(observed=how, expected=expected, severity=severity, remedies=(DROP_LOST_SLOT,), **about)
         return
-    if of_slots.nearly_lost(slot):
+    about["remedies"] = (SHOW_SLOT, DROP_SLOT)
+    if nearly_lost(slot):
         observed = "wal_status is unreserved: the next checkpoint may remove its WAL"
-        severity = expectation.mild_slot_severity
-        findings.add(subject=subject, observed=observed, expected="reserved", severity=severity, facts=facts)
+        findings.add(observed=observed, expected="reserved", severity=expectation.mild_slot_severity, **about)
     for what, size, limit in (
         ("WAL held back", slot.retained_bytes, expectation.slot_retained),
         ("WAL until lost", slot.safe_bytes, expectation.slot_safe),
     ):
         if size is not None:  # 0 bytes until it is lost are the worst, and no missing number
-            findings.grade(what, size, limit, unit="B", subject=subject, detail=detail, facts=facts)
+            findings.grade(what, size, limit, unit="B", detail=described(slot), **about)
 
 
 def _judge_use(expectation: PostgresReplication, observe: Observe, slot: Slot, findings: Findings) -> None:
-    found = of_slots.inactive(expectation, observe, slot)
-    if expectation.slot_inactive is None or found is None:
+    limit, found = expectation.slot_inactive, _inactive(expectation, observe, slot)
+    if limit is None or found is None:
         return
-    if found.known or expectation.slot_inactive.severity(found.at_least):
+    if found.known or limit.severity(found.at_least):
         findings.grade(
             "inactive for",
             found.at_least,
-            expectation.slot_inactive,
+            limit,
             subject=f"slot {slot.name}",
-            detail=of_slots.described(slot),
+            detail=described(slot),
             since=found.since,
+            remedies=(SHOW_SLOT, DROP_SLOT),
             facts={"slot": slot.name},
         )
-    if not found.settles(expectation.slot_inactive):
-        raise of_slots.unknown_since(expectation, observe, slot, found)
+    if not found.settles(limit):
+        raise _unknown_since(expectation, observe, slot, found)
 
 
-def _server(expectation: PostgresReplication) -> str:
-    return expectation.target.address or expectation.target.name
+def lost(slot: Slot) -> str | None:
+    """How it was lost; None while it is not."""
+    if slot.invalid:
+        return f"the slot is invalid: {slot.invalid}"
+    return "its WAL is gone: wal_status is lost" if slot.wal_status == "lost" else None
+
+
+def nearly_lost(slot: Slot) -> bool:
+    """Whether the next checkpoint may remove its WAL."""
+    return slot.wal_status == "unreserved"
+
+
+def described(slot: Slot) -> str:
+    """What kind of slot it is, and how it is."""
+    kind = f"{'temporary ' if slot.temporary else ''}{'logical' if slot.logical else 'physical'}"
+    use = "active" if slot.active else "inactive"
+    return ", ".join([kind, use, *([slot.wal_status] if slot.wal_status else [])])
+
+
+def keep_size(expectation: PostgresReplication) -> str:
+    """What max_slot_wal_keep_size might be: as much as slots may hold back at worst."""
+    most = expectation.slot_retained.steps[-1][1] if expectation.slot_retained else _SUGGESTED
+    return f"{max(1, int(most / _MEGABYTE))}MB"
+
+
+def _inactive(expectation: PostgresReplication, observe: Observe, slot: Slot) -> Inactive | None:
+    """For how long it is inactive; None while it is not, or is so by design."""
+    if slot.active or slot.synced:
+        return None
+    answer = observe(expectation.kept)
+    if slot.inactive_since is not None:
+        age = _age(answer, slot.inactive_since)
+        return Inactive(age, age, slot.inactive_since)
+    return _as_seen(answer, slot, observe.earlier(expectation.kept))
+
+
+def _as_seen(answer: Slots, slot: Slot, earlier: tuple[Sample[Slots], ...]) -> Inactive:
+    """One that did not move from sample to sample had no consumer; one that moved, or was not there, had."""
+    least: datetime | None = None
+    for sample in reversed(earlier):
+        if sample.answer.epoch != answer.epoch:
+            break
+        before = next((one for one in sample.answer.slots if one.name == slot.name), None)
+        if before is None or before.active or before.restart_lsn != slot.restart_lsn:
+            return Inactive(_age(answer, least), _age(answer, sample.answer.taken_at), least)
+        least = sample.answer.taken_at
+    return Inactive(_age(answer, least), None, least)
+
+
+def _age(answer: Slots, since: datetime | None) -> Duration:
+    return Duration(max(timedelta(), answer.taken_at - since).total_seconds() if since else 0.0)
+
+
+def _unknown_since(expectation: PostgresReplication, observe: Observe, slot: Slot, found: Inactive) -> CouldNotObserve:
+    """What to raise where it matters for how long a slot is inactive."""
+    seen = f"seen so for {format_duration(found.at_least)}" if found.at_least else "and no earlier run saw it"
+    why = observe.observation(expectation.kept).forgotten
+    text = f"slot {slot.name} is inactive, {seen}; PostgreSQL tells since when from 17 on" + (f": {why}" if why else "")
+    advice = "keep a state file (--state FILE) from run to run"
+    return CouldNotObserve(expectation.kept, Problem(kind=ProblemKind.FIRST_SAMPLE, text=text, advice=advice))
+
+
+def _unknown_among(subjects: Iterable[A], judge: Callable[[A], None]) -> list[CouldNotObserve]:
+    """Judge each, and return what could not be observed."""
+    unknown = []
+    for one in subjects:
+        try:
+            judge(one)
+        except CouldNotObserve as error:
+            unknown.append(error)
+    return unknown
+
+
+def _unknown(expectation: PostgresReplication, text: str, advice: str = "") -> CouldNotObserve:
+    return CouldNotObserve(expectation.replication, Problem(kind=ProblemKind.UNSUPPORTED, text=text, advice=advice))

@@ -116,7 +116,7 @@ class Expectation(BaseModel):
         """Pydantic hands the class keywords over a second time; there is nothing left to do."""
 
     def queries(self) -> Iterable[Query[Any]]:
-        """The questions whose answers it will be judged by; they are asked together, before any check runs."""
+        """The queries whose answers it is judged by; they are sent together, before any check runs."""
         return ()
 
     def further(self, answer: Callable[[Query[Any]], Any]) -> Iterable[Query[Any]]:  # noqa: ARG002 - subclasses read it
@@ -128,8 +128,8 @@ class Expectation(BaseModel):
         return ()
 
     def described(self) -> Iterable[Query[Any]]:
-        """Its questions as people are told them before anything was asked."""
-        return self.queries()
+        """Its queries as people are shown them before any was sent."""
+        return dict.fromkeys((*self.queries(), *self.aside()))
 
     @property
     def extra_time_s(self) -> float:
@@ -183,7 +183,7 @@ class Expectation(BaseModel):
         return frozenset()
 
     def aside(self) -> Iterable[Query[Any]]:
-        """Those of its questions that are asked for the report and as evidence; no verdict stands on them."""
+        """Further queries for the report and as evidence; no verdict stands on their answers."""
         return ()
 
     def does_not_apply(self, problem: Problem) -> bool:  # noqa: ARG002 - subclasses read it

@@ -33,8 +33,8 @@ def timeout_of(expectation: Expectation, query: Query[Any], default: Duration) -
 
 
 def first_questions(expectations: Iterable[Expectation]) -> list[Questions]:
-    """What each of these expectations asks at first; one that is skipped asks nothing, and is left out."""
-    return [(one, tuple(one.queries())) for one in expectations if one.skip is None]
+    """The first queries of each of these expectations; one that is skipped has none, and is left out."""
+    return [(one, tuple(dict.fromkeys((*one.queries(), *one.aside())))) for one in expectations if one.skip is None]
 
 
 def plan(questions: Iterable[Questions], default: Duration) -> list[Asked]:

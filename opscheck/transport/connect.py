@@ -1,14 +1,16 @@
-"""Reaching a server over TCP and TLS, and what each failure means to a person who can act on it."""
+"""Connecting to servers over TCP and TLS under a deadline, and explaining each failure with advice."""
 
 import errno
 import os
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -16,14 +18,30 @@ from opscheck.core.observation import ProbeError, ProblemKind
 
 GRACE_S = 0.25
 """
-How much longer than its time a probe waits in silence.
+How much longer than its time limit a probe waits for a silent server.
 
 The gatherer gives a silent query up first, and knows whether the whole target was silent; the thread ends soon after.
 """
 
 
+class Clock(threading.local):
+    """
+    The deadline of the request that this thread is making, and whether a byte of its answer has arrived.
+
+    The timeouts of HTTP clients are per read, so that one byte per second would hold a thread forever.
+    """
+
+    deadline: float = 0.0
+    """On the monotonic clock."""
+    received: bool = False
+
+    def limit(self, connection: socket.socket) -> None:
+        """End the next wait of `connection` at the deadline. Raises TimeoutError when it is over."""
+        connection.settimeout(seconds_left(self.deadline))
+
+
 def seconds_left(deadline: float) -> float:
-    """Until `deadline` on the monotonic clock. Raises TimeoutError when it is over."""
+    """Seconds until `deadline` on the monotonic clock. Raises TimeoutError when it is over."""
     left = deadline - time.monotonic()
     if left <= 0:
         raise TimeoutError
@@ -49,13 +67,13 @@ def dial(host: str, port: int, deadline: float) -> socket.socket:
 
 @dataclass(frozen=True)
 class Address:
-    """One address that a name stands for, with a port."""
+    """One resolved address of a name, with a port."""
 
     family: int
     kind: int
     protocol: int
     sockaddr: tuple[Any, ...]
-    """As sockets take it."""
+    """As sockets expect it."""
 
     def __str__(self) -> str:
         host, port = self.sockaddr[:2]
@@ -63,7 +81,7 @@ class Address:
 
 
 def resolved(host: str, port: int) -> tuple[Address, ...]:
-    """What `host` stands for, each address once. Raises OSError."""
+    """The addresses of `host`, each once. Raises OSError."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return tuple(
         dict.fromkeys(Address(int(family), kind, protocol, sockaddr) for family, kind, protocol, _, sockaddr in found)
@@ -107,7 +125,7 @@ def secure(connection: socket.socket, context: ssl.SSLContext, host: str, deadli
 
 
 def trust(ca_file: str | None, client_certificate: str | None = None) -> ssl.SSLContext:
-    """The authorities in `ca_file`, else the system's, which SSL_CERT_FILE may name. Raises ProbeError."""
+    """A context that trusts `ca_file`, else the system's trust store or SSL_CERT_FILE. Raises ProbeError."""
     return _trust(ca_file, client_certificate, os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
 
 
@@ -117,14 +135,14 @@ def _trust(ca_file: str | None, client_certificate: str | None, *_environment: s
 
 
 def new_trust(ca_file: str | None, client_certificate: str | None, whose: str = "the target's") -> ssl.SSLContext:
-    """As `trust`, but one that nobody else uses, so that it may be changed. Raises ProbeError."""
+    """As `trust`, but not shared, so that it may be changed. Raises ProbeError."""
     try:
         context = ssl.create_default_context(cafile=ca_file)
     except OSError as error:
         raise _bad_file(error, "certificates", whose, "ca_file", ca_file) from error
     if client_certificate is not None:
         try:
-            # Without a password OpenSSL would ask for one on the terminal.
+            # Without a password OpenSSL would prompt for one on the terminal.
             context.load_cert_chain(client_certificate, password="")
         except OSError as error:
             content = "a certificate and its key"
@@ -132,49 +150,57 @@ def new_trust(ca_file: str | None, client_certificate: str | None, whose: str = 
     return context
 
 
+def host_and_port(url: str) -> str:
+    """Host and port of `url`, without credentials and path."""
+    parts = urlsplit(url if "://" in url else f"//{url}")
+    port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+    host = f"[{parts.hostname}]" if parts.hostname and ":" in parts.hostname else parts.hostname
+    return f"{host}:{port}" if port else f"{host}"
+
+
 def late(text: str, waited_s: float, *, target_down: bool = False) -> ProbeError:
-    """No answer, or no whole one, in `waited_s` seconds."""
+    """The problem of no complete answer in `waited_s` seconds."""
     error = ProbeError(ProblemKind.LATE, text, target_down=target_down)
     error.problem = msgspec.structs.replace(error.problem, waited_s=waited_s)
     return error
 
 
-def unreachable(error: OSError, place: str, *, target_down: bool = True) -> ProbeError:
-    """What `error` means for `place`, which is where the connection should have gone: `host:port` or a path."""
-    text, advice = explained(error, place)
+def unreachable(error: OSError, address: str, *, target_down: bool = True) -> ProbeError:
+    """The problem of a connection to `address`, which is `host:port` or a path, that failed with `error`."""
+    text, advice = explained(error, address)
     return ProbeError(ProblemKind.UNREACHABLE, text, advice, target_down=target_down)
 
 
-def explained(error: OSError, place: str) -> tuple[str, str]:
-    """What `error` means, as a sentence that begins with `place` or tells of it, and what to do about it."""
+def explained(error: OSError, address: str) -> tuple[str, str]:
+    """An explanation of `error` as a sentence about `address`, and advice."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return _certificate(error, place)
+        return _certificate(error, address)
     if isinstance(error, ssl.SSLError):
-        return _tls(error, place)
+        return _tls(error, address)
     if isinstance(error, socket.gaierror):
-        return _name(error, place)
+        return _name(error, address)
     for kind, text, advice in _CONNECTION:
         if isinstance(error, kind):
-            return text.format(place=place), advice
+            return text.format(address=address), advice
     if error.errno in {errno.EHOSTUNREACH, errno.ENETUNREACH}:
-        return f"no route to {place}", "check the network between here and there"
-    return f"{place} cannot be reached: {error.strerror or error}", ""
+        return f"no route to {address}", "check the network between here and there"
+    return f"{address} cannot be reached: {error.strerror or error}", ""
 
 
 _CONNECTION = (
     (
         ConnectionRefusedError,
-        "connection refused by {place}",
+        "connection refused by {address}",
         "nothing listens there: is the server running, and the port right?",
     ),
-    (FileNotFoundError, "there is no socket {place}", "is the server running, and the path right?"),
-    (ConnectionError, "{place} closed the connection", "its log may say why; a proxy or firewall can do it too"),
-    (TimeoutError, "no connection to {place} in time", "is there a firewall that drops packets?"),
+    (FileNotFoundError, "there is no socket {address}", "is the server running, and the path right?"),
+    (ConnectionError, "{address} closed the connection", "its log may say why; a proxy or firewall can do it too"),
+    (TimeoutError, "no connection to {address} in time", "is there a firewall that drops packets?"),
 )
 
 
-def _name(error: socket.gaierror, place: str) -> tuple[str, str]:
-    host = place.rpartition(":")[0]
+def _name(error: socket.gaierror, address: str) -> tuple[str, str]:
+    host = address.rpartition(":")[0]
     if error.errno == socket.EAI_AGAIN:
         return f"the name {host} could not be resolved: no name server answered", "check the DNS of this machine"
     return f"the name {host} does not exist", "check how it is spelled, and the DNS of this machine"
@@ -191,8 +217,8 @@ _TRUST = (
 )
 
 
-def _certificate(error: ssl.SSLCertVerificationError, place: str) -> tuple[str, str]:
-    subject = f"the certificate of {place}"
+def _certificate(error: ssl.SSLCertVerificationError, address: str) -> tuple[str, str]:
+    subject = f"the certificate of {address}"
     if error.verify_code == _EXPIRED:
         return f"{subject} has expired", "renew it, and have the server load the new one"
     if error.verify_code == _NOT_YET_VALID:
@@ -236,12 +262,12 @@ _TLS_REASONS: Mapping[str, tuple[str, str]] = {
 }
 
 
-def _tls(error: ssl.SSLError, place: str) -> tuple[str, str]:
+def _tls(error: ssl.SSLError, address: str) -> tuple[str, str]:
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
-        return f"{place} closed the connection during the TLS handshake", "is this a port without TLS?"
+        return f"{address} closed the connection during the TLS handshake", "is this a port without TLS?"
     reason = getattr(error, "reason", None) or str(error)  # only OpenSSL's own errors have one
     text, advice = _TLS_REASONS.get(reason, (f"does not speak TLS with us: {reason}", ""))
-    return f"{place} {text}", advice
+    return f"{address} {text}", advice
 
 
 def _bad_file(error: OSError, content: str, whose: str, field: str, path: str | None) -> ProbeError:

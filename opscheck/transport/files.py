@@ -1,4 +1,4 @@
-"""Writing files that somebody else reads."""
+"""Writing files atomically."""
 
 import os
 import tempfile
@@ -7,9 +7,9 @@ from pathlib import Path
 
 def write_whole(path: Path, content: bytes, *, mode: int = 0o644) -> None:
     """
-    Write the whole file or nothing, so that a reader never sees half of it. Raises OSError.
+    Write the whole file or nothing, so that a reader never sees a part of it. Raises OSError.
 
-    A pipe or device, such as /dev/stdout, is written to as it is; a link stays, and what it points to is written.
+    A pipe or device, such as /dev/stdout, is written to directly; of a link its target is written.
     """
     if path.exists() and not path.is_file() and not path.is_dir():
         path.write_bytes(content)

@@ -1,4 +1,4 @@
-"""A server program: started on a free port, waited for with a deadline, stopped by its own handle."""
+"""Server processes: started on a free port, awaited with a deadline, stopped by their own handle."""
 
 import os
 import pwd
@@ -14,21 +14,21 @@ from pathlib import Path
 FOLDER_PREFIX = "opscheck-demo-"
 # PostgreSQL refuses to run as root. This user is there on every system and owns nothing.
 _UNPRIVILEGED = "nobody"
-_POLL = 0.02
-_STOPPING_TAKES_AT_MOST = 5.0
+_POLL_S = 0.02
+_STOP_TIMEOUT_S = 5.0
 _LINES_OF_LOG = 12
 
 
 class ServerFailed(RuntimeError):  # noqa: N818 -- a statement reads better in a message than a noun
-    """A server did not start, or did not do what it was asked; the message says which and what it logged."""
+    """A server did not start, or failed at something; the message names it and has the end of its log."""
 
 
 class ServerProcess:
     """
     One child process that serves.
 
-    It has a session of its own: a Ctrl-C at the terminal reaches us alone, and we decide in which order
-    things end. `user` is the system user it runs as; what it prints goes to `log`.
+    It has a session of its own, so that Ctrl-C at the terminal reaches opscheck alone, which then ends its servers in
+    order. `user` is the system user that it runs as; its output goes to `log`.
     """
 
     def __init__(self, name: str, command: Sequence[str | Path], log: Path, *, user: str | None = None) -> None:
@@ -54,27 +54,27 @@ class ServerProcess:
 
     @property
     def running(self) -> bool:
-        """Whether it has not ended."""
+        """Whether it still runs."""
         return self._process.poll() is None
 
     def wait_until(self, ready: Callable[[], bool], *, within: float = 20.0) -> None:
-        """Wait until `ready` says so. Raises ServerFailed when the process ends first or time is up."""
+        """Wait until `ready` returns true. Raises ServerFailed when the process ends first, or at the timeout."""
         wait_until(lambda: not self.running or ready(), within, f"{self.name} does not answer", self.log_tail)
         if not self.running:
             raise ServerFailed(f"{self.name} ended with {self._process.returncode}:\n{self.log_tail()}")
 
-    def stop(self, how: signal.Signals = signal.SIGTERM, *, within: float = _STOPPING_TAKES_AT_MOST) -> None:
-        """Ask it to end with a signal, and kill it when it has not ended in time. May be called twice."""
+    def stop(self, how: signal.Signals = signal.SIGTERM, *, within: float = _STOP_TIMEOUT_S) -> None:
+        """End it with a signal, and kill it when that takes too long. May be called twice."""
         if self.running:
             self._process.send_signal(how)
         try:
             self._process.wait(within)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            self._process.wait(_STOPPING_TAKES_AT_MOST)
+            self._process.wait(_STOP_TIMEOUT_S)
 
     def log_tail(self) -> str:
-        """The last lines it printed."""
+        """The last lines of its output."""
         return "\n".join(self._log.read_text(errors="replace").splitlines()[-_LINES_OF_LOG:])
 
 
@@ -84,25 +84,25 @@ def wait_until(holds: Callable[[], bool], within: float, otherwise: str, evidenc
     while not holds():
         if time.monotonic() > deadline:
             raise ServerFailed(f"{otherwise} (waited {within:g} s)\n{evidence()}".rstrip())
-        time.sleep(_POLL)
+        time.sleep(_POLL_S)
 
 
 def unprivileged_user() -> str | None:
-    """The system user for programs that refuse to run as root; None where we are not root anyway."""
+    """The system user for programs that refuse to run as root; None unless this process is root."""
     return _UNPRIVILEGED if os.geteuid() == 0 else None
 
 
-def give(place: Path, user: str | None) -> None:
+def give(path: Path, user: str | None) -> None:
     """Make a system user the owner of a path and of everything in it; None leaves it as it is."""
     if user is None:
         return
     owner = pwd.getpwnam(user)
-    for found in (place, *place.rglob("*")):
+    for found in (path, *path.rglob("*")):
         os.chown(found, owner.pw_uid, owner.pw_gid, follow_symlinks=False)
 
 
 def copy_programs(programs: Path, to: Path) -> Path:
-    """Copy PostgreSQL's installation with the libraries that lie beside its package, as auditwheel links them."""
+    """Copy PostgreSQL's installation with the libraries next to its package, as auditwheel links them."""
     package = programs.parent
     libraries = package.with_name(f"{package.name}.libs")
     if libraries.is_dir():
@@ -111,7 +111,7 @@ def copy_programs(programs: Path, to: Path) -> Path:
 
 
 def group_of(user: str | None) -> int | None:
-    """The number of a system user's own group; None stays None."""
+    """The group id of a system user; None stays None."""
     return pwd.getpwnam(user).pw_gid if user else None
 
 
@@ -123,21 +123,21 @@ def folder() -> "tempfile.TemporaryDirectory[str]":
 
 
 def reachable_parent() -> str | None:
-    """Where temporary folders go; as root a place that an unprivileged user can get to as well."""
+    """The folder of temporary folders; as root one that an unprivileged user can reach too."""
     usual = tempfile.gettempdir()
     if os.geteuid() != 0 or reachable(Path(usual)):
         return usual
-    return next((place for place in ("/tmp", "/var/tmp") if reachable(Path(place))), usual)  # noqa: S108 -- mkdtemp follows
+    return next((path for path in ("/tmp", "/var/tmp") if reachable(Path(path))), usual)  # noqa: S108 -- mkdtemp follows
 
 
 def reachable(path: Path) -> bool:
-    """Whether any user can get to this path: each folder on the way may be passed by others."""
+    """Whether any user can reach this path: others may traverse each of its folders."""
     found = path.resolve()
-    return all(place.stat().st_mode & 0o001 for place in (found, *found.parents))
+    return all(folder.stat().st_mode & 0o001 for folder in (found, *found.parents))
 
 
 def free_port() -> int:
-    """A TCP port on 127.0.0.1 that nobody uses right now."""
+    """A TCP port on 127.0.0.1 that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -145,7 +145,7 @@ def free_port() -> int:
 
 
 def accepts(port: int) -> bool:
-    """Whether something accepts connections on this port of 127.0.0.1."""
+    """Whether a process accepts connections on this port of 127.0.0.1."""
     try:
         socket.create_connection(("127.0.0.1", port), timeout=1.0).close()
     except OSError:

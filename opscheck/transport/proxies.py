@@ -1,4 +1,4 @@
-"""Which proxy the environment names for a server."""
+"""Proxies that the environment sets for a server."""
 
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -8,7 +8,7 @@ from urllib.request import getproxies, proxy_bypass
 def environment_proxy(server: str) -> str | None:
     """The proxy of HTTPS_PROXY or HTTP_PROXY for `server`, None where NO_PROXY or its own address says otherwise."""
     parts = urlsplit(server)
-    # As Go's clients do: what runs on this machine is never reached through a proxy.
+    # As Go's clients do: loopback addresses are never reached through a proxy.
     if parts.hostname == "localhost" or _is_loopback(parts.hostname or "") or proxy_bypass(parts.netloc):
         return None
     return getproxies().get(parts.scheme)

@@ -150,7 +150,8 @@ def targets() -> Mapping[str, Target]:
 
 def on(page, target, targets):
     fields = {"id": "one", "check": "tank.page", "severity": "P1", "target": target}
-    return page.model_validate(fields, context={"targets": targets})
+    context = {"targets": targets, "kinds_of": Registry.bundled().kinds_of}
+    return page.model_validate(fields, context=context)
 
 
 def test_a_target_is_written_as_its_name(page, targets):

@@ -15,7 +15,7 @@ import pytest
 
 from opscheck.demo.postgres import PostgreSQL
 from opscheck.systems.postgres.programs import Installation, installations
-from opscheck.systems.recovery.drilling.cleanup import DATABASE_PREFIX
+from opscheck.systems.recovery.probe.drilling.cleanup import DATABASE_PREFIX
 from tests.servers.fetching import cannot
 
 SECRET = "geheim-4711"

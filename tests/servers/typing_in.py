@@ -37,9 +37,10 @@ def type_in(kind: type[Expectation], finding: Finding, server: PostgreSQL, **fie
 
 
 def _run(command: str, environment: dict[str, str]) -> str:
+    assert 'psql "${DATABASE_URL}"' in command
     ran = subprocess.run(
         ["sh", "-ec", command], env=environment, capture_output=True, text=True, timeout=60, check=False
     )
     if ran.returncode or "ERROR" in ran.stderr:
         raise AssertionError(f"{command}\n{ran.stdout}\n{ran.stderr}")
-    return ran.stdout.strip()
+    return (ran.stdout + ran.stderr).strip()

@@ -255,7 +255,10 @@ def _drills_process(process: "subprocess.Popen[str]") -> int:
     for entry in Path("/proc").iterdir():
         with suppress(OSError, ValueError):
             parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            if parent == process.pid and b"opscheck.systems.recovery.drilling" in (entry / "cmdline").read_bytes():
+            if (
+                parent == process.pid
+                and b"opscheck.systems.recovery.probe.drilling" in (entry / "cmdline").read_bytes()
+            ):
                 return int(entry.name)
     raise LookupError(process.pid)
 

@@ -4,11 +4,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, final
 
-from opscheck.core.expectation import Remediation
 from opscheck.core.query import Query, Timestamp
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Part
-from opscheck.systems.kubernetes.remedies import PLACE_FACTS, kubectl
+from opscheck.systems.kubernetes.remedies import (
+    FORMER_NAMESPACE,
+    MISSING_FACTS,
+    NAMESPACE_FACT,
+    kubectl_remedy,
+    missing_remedy,
+)
 from opscheck.systems.kubernetes.scope import OfKind
 
 
@@ -59,28 +64,43 @@ class ListAutoscalers(
     """Every horizontal pod autoscaler there."""
 
 
+CONDITIONS = kubectl_remedy("See what its conditions say", "describe hpa {{ autoscaler }}")
+HIGHER_MAXIMUM = kubectl_remedy(
+    "Raise its maximum, or find out why the load is so high",
+    "patch hpa {{ autoscaler }} --patch {{ raised_maximum }}  # if quota and nodes have room for them",
+)
+METRICS = kubectl_remedy(
+    "Give it its metrics back",
+    "get apiservices.apiregistration.k8s.io | grep metrics  # who answers {{ autoscaler }}?",
+    "top pods  # {{ autoscaler }} has CPU and memory from there, and needs requests on every container",
+)
+SAME_TARGET = kubectl_remedy(
+    "Delete the other autoscaler of the same pods",
+    "get hpa -o wide  # which one beside {{ autoscaler }} has the same target?",
+)
+TARGET = kubectl_remedy("See why its target does not scale", "describe {{ scaled }}")
+MISSING = missing_remedy("hpa")
+
+
 class Autoscaling(OfKind, check="kubernetes.autoscaling"):
     """Every selected autoscaler can read its metrics, can scale, and has room for what it wants."""
 
-    fact_names = PLACE_FACTS | {
-        "autoscaler": "the autoscaler",
-        "maxed": "the autoscaler, when it wants more replicas than it may have",
-        "raised_maximum": "a patch that doubles its maximum",
-        "unmeasured": "the autoscaler, when it cannot read its metrics",
-        "ambiguous": "the autoscaler, when another one selects the same pods",
-        "unscaled": "what it scales, such as deployment/api, when that does not scale",
-    }
-    default_remediation = Remediation(
-        summary="Read its conditions; give it its metrics back, or room for more replicas",
-        commands=kubectl(
-            "describe hpa {{ autoscaler }}",
-            "patch hpa {{ maxed }} --patch {{ raised_maximum }}  # if quota and nodes have room for them",
-            "get apiservices.apiregistration.k8s.io | grep metrics  # who answers {{ unmeasured }}?",
-            "top pods  # {{ unmeasured }} has CPU and memory from there, and needs requests on every container",
-            "get hpa -o wide  # which one beside {{ ambiguous }} has the same target?",
-            "describe {{ unscaled }}",
-        ),
+    remedies = (CONDITIONS, HIGHER_MAXIMUM, METRICS, SAME_TARGET, TARGET, MISSING)
+    fact_names = (
+        NAMESPACE_FACT
+        | MISSING_FACTS
+        | {
+            "autoscaler": "the autoscaler",
+            "raised_maximum": "a patch that doubles its maximum",
+            "scaled": "what it scales, such as deployment/api",
+        }
     )
+    former_fact_names = FORMER_NAMESPACE | {
+        "maxed": "autoscaler",
+        "unmeasured": "autoscaler",
+        "ambiguous": "autoscaler",
+        "unscaled": "scaled",
+    }
 
     def looks_at(self) -> Iterable[Query[Any]]:
         """The autoscalers there."""

@@ -4,14 +4,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, final
 
-from opscheck.core.expectation import Remediation
 from opscheck.core.limits import CountLeft
 from opscheck.core.query import Query
 from opscheck.core.units import Count
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, LabelSelector, Part
 from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.remedies import PLACE_FACTS, kubectl
+from opscheck.systems.kubernetes.remedies import (
+    FORMER_NAMESPACE,
+    MISSING_FACTS,
+    NAMESPACE_FACT,
+    kubectl_remedy,
+    missing_remedy,
+)
 from opscheck.systems.kubernetes.scope import OfKind
 
 
@@ -52,25 +57,36 @@ class ListDisruptionBudgets(
     """Every disruption budget there."""
 
 
+REPORT = kubectl_remedy("See what the disruption controller counted", "describe pdb {{ budget }}")
+UNHEALTHY = kubectl_remedy(
+    "Bring its pods back; until then every drain of their nodes waits", "get pods -l {{ pod_selector }} -o wide"
+)
+SELECTED = kubectl_remedy(
+    "Correct its selector, or create the pods that it is about", "get pods -l {{ pod_selector }} -o wide"
+)
+ROLLOUT = kubectl_remedy("See whether a rollout is on its way", "rollout status {{ workload }} --timeout=10s")
+ONE_MORE = kubectl_remedy(
+    "Run one replica more",
+    "scale {{ workload }} --replicas={{ one_more }}  # one may go while the others serve",
+)
+MISSING = missing_remedy("pdb")
+
+
 class DisruptionBudgets(OfKind, check="kubernetes.disruption"):
     """Every selected disruption budget has the healthy pods that it asks for."""
 
-    fact_names = PLACE_FACTS | {
-        "budget": "the disruption budget",
-        "budgeted": "its selector, when too few of its pods are healthy or it has none",
-        "workload": "what most of its unhealthy pods belong to, when kubectl can roll that out",
-        "tight": "what its pods belong to, when none of them may be evicted and all are healthy",
-        "one_more": "one replica more than that has",
-    }
-    default_remediation = Remediation(
-        summary="Bring its pods back; until then every drain of their nodes waits",
-        commands=kubectl(
-            "describe pdb {{ budget }}",
-            "get pods -l {{ budgeted }} -o wide",
-            "rollout status {{ workload }} --timeout=10s",
-            "scale {{ tight }} --replicas={{ one_more }}  # one may go while the others serve",
-        ),
+    remedies = (REPORT, UNHEALTHY, SELECTED, ROLLOUT, ONE_MORE, MISSING)
+    fact_names = (
+        NAMESPACE_FACT
+        | MISSING_FACTS
+        | {
+            "budget": "the disruption budget",
+            "pod_selector": "the selector of its pods",
+            "workload": "what its pods, or most of the unhealthy ones, belong to, such as deployment/api",
+            "one_more": "one replica more than its pods are",
+        }
     )
+    former_fact_names = FORMER_NAMESPACE | {"budgeted": "pod_selector", "tight": "workload"}
 
     allowed: CountLeft | None = None
     """

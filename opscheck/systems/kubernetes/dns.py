@@ -7,12 +7,12 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from opscheck.core.expectation import Remediation
 from opscheck.core.query import Query
+from opscheck.core.remedy import Remedy
 from opscheck.core.units import Duration, Graded, Timeout
 from opscheck.systems.host.name_resolution import ResolveName
 from opscheck.systems.host.target import HostTarget
-from opscheck.systems.kubernetes.remedies import PLACE_FACTS, kubectl
+from opscheck.systems.kubernetes.remedies import FORMER_NAMESPACE, NAMESPACE_FACT
 from opscheck.systems.kubernetes.scope import EVERY_NAMESPACE, InCluster, Namespace
 from opscheck.systems.kubernetes.services import ListEndpointSlices, ListServices
 
@@ -40,6 +40,31 @@ DnsName = Annotated[str, AfterValidator(_dns_name)]
 _PODS = "-l k8s-app=kube-dns"
 
 
+_RESOLVE = "getent ahosts {{ host_name }}; cat /etc/resolv.conf"
+_OF_DNS = "kubectl {{ context_option }} -n {{ dns_namespace }}"
+_OF_SERVICE = "kubectl {{ context_option }} -n {{ namespace }}"
+RESOLVER_FAILS = Remedy(
+    "Repeat the query on that host, and see whether the cluster's DNS runs and what it logs",
+    _RESOLVE,
+    f"{_OF_DNS} get pods {_PODS} -o wide",
+    f"{_OF_DNS} logs {_PODS} --tail=50",
+    f"{_OF_DNS} describe service kube-dns",
+)
+NOT_RESOLVED = Remedy("Repeat the query on that host, and correct the name", _RESOLVE)
+SERVICE_NOT_RESOLVED = Remedy(
+    "Repeat the query on that host, and see whether the service exists and has ready endpoints",
+    _RESOLVE,
+    f"{_OF_SERVICE} get service {{{{ service }}}}",
+    f"{_OF_SERVICE} get endpointslices -l kubernetes.io/service-name={{{{ service }}}}",
+)
+OTHER_ADDRESSES = Remedy(
+    "Repeat the query on that host, and compare the addresses with the service's",
+    _RESOLVE,
+    f"{_OF_SERVICE} get service {{{{ service }}}} -o wide",
+)
+SLOW = Remedy("Repeat the query on that host, and see which of its name servers is slow", _RESOLVE)
+
+
 class NamesResolve(InCluster, check="kubernetes.dns"):
     """
     Names resolve where the clients are, soon, and to the addresses of the services they name.
@@ -49,32 +74,17 @@ class NamesResolve(InCluster, check="kubernetes.dns"):
     """
 
     needs_severity = True
-    fact_names = PLACE_FACTS | {
-        "host_name": "the full name that is the trouble",
-        "lost_service": "the service it names, when it is not resolved",
-        "other_service": "the service it names, when it resolves to other addresses",
-        "dns_namespace": "where the cluster's DNS runs, where the policy pins a context",
-        "current_dns_namespace": "where the cluster's DNS runs, where it pins none",
+    remedies = (RESOLVER_FAILS, NOT_RESOLVED, SERVICE_NOT_RESOLVED, OTHER_ADDRESSES, SLOW)
+    fact_names = NAMESPACE_FACT | {
+        "host_name": "the full name that is not resolved, or not as it should be",
+        "service": "the service that it names",
+        "dns_namespace": "the namespace of the cluster's DNS",
     }
-    default_remediation = Remediation(
-        summary="See whether the cluster's DNS runs and what it logs; on the host it was asked from, ask again",
-        commands=(
-            "getent ahosts {{ host_name }}; cat /etc/resolv.conf",
-            *kubectl(
-                "get service {{ lost_service }}",
-                "get endpointslices -l kubernetes.io/service-name={{ lost_service }}",
-                "get service {{ other_service }} -o wide",
-            ),
-            *(
-                form
-                for command in (f"get pods {_PODS} -o wide", f"logs {_PODS} --tail=50", "describe service kube-dns")
-                for form in (
-                    f"kubectl --context {{{{ context }}}} -n {{{{ dns_namespace }}}} {command}",
-                    f"kubectl -n {{{{ current_dns_namespace }}}} {command}",
-                )
-            ),
-        ),
-    )
+    former_fact_names = FORMER_NAMESPACE | {
+        "lost_service": "service",
+        "other_service": "service",
+        "current_dns_namespace": "dns_namespace",
+    }
 
     client: HostTarget = Field(alias="from")
     """

@@ -10,16 +10,15 @@ import msgspec
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from opscheck.core.expectation import Remediation
 from opscheck.core.query import Permission, Query
 from opscheck.core.units import ByteSize, Count, Graded
 from opscheck.systems.kubernetes.lists import KubernetesRule
-from opscheck.systems.kubernetes.remedies import PLACE_FACTS, POD_FACTS, kubectl
+from opscheck.systems.kubernetes.remedies import FORMER_NAMESPACE, NAMESPACE_FACT, kubectl_remedy
 from opscheck.systems.kubernetes.scope import InNamespaces, Window
 
 
 class ContainerLog(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What was read of one container's log inside the window."""
+    """One container's log inside the window, as far as it was read."""
 
     namespace: str
     pod: str
@@ -54,7 +53,7 @@ class LogSignature(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class LogMatches(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the logs of the selected pods hold."""
+    """The matching lines in the logs of the selected pods."""
 
     pods_there: int = 0
     """How many pods there are where the query looked, selected or not."""
@@ -113,31 +112,34 @@ def _pattern(value: str) -> str:
 Pattern = Annotated[str, AfterValidator(_pattern), Field(json_schema_extra={"format": "regex"})]
 
 
+_READ = "Read the lines around the most frequent message, and fix its cause"
+_LOGS = "logs {{ pod }} -c {{ container }} --since={{ since }}"
+MATCHING_LINES = kubectl_remedy(_READ, f"{_LOGS} | grep -E -- {{{{ pattern }}}} | tail")
+MATCHING_LINES_ANY_CASE = kubectl_remedy(_READ, f"{_LOGS} | grep -iE -- {{{{ pattern }}}} | tail")
+ALL_LINES = kubectl_remedy(
+    _READ, "logs -l {{ selector }} --all-containers --prefix --tail=-1 --since={{ since }} | tail -n 100"
+)
+LAST_ROLLOUTS = kubectl_remedy("See whether it began with a rollout", "rollout history {{ owner }}")
+
+
 class LogLines(InNamespaces, check="kubernetes.logs"):
     """Few lines of the selected pods' logs match the pattern."""
 
     reads_events = False
-    fact_names = (
-        PLACE_FACTS
-        | POD_FACTS
-        | {
-            "since": "the window, as kubectl reads it",
-            "logged_selector": "the selector",
-            "logged_by": "the pod with the most matching lines",
-            "exact_pattern": "the pattern, where capitals matter",
-            "caseless_pattern": "the pattern, where they do not",
-            "rollout": "that pod's owner, where it is one that rolls out",
-        }
-    )
-    default_remediation = Remediation(
-        summary="Read the lines around the most frequent message, and mend what it names",
-        commands=kubectl(
-            "logs {{ logged_by }} -c {{ container }} --since={{ since }} | grep -E -- {{ exact_pattern }} | tail",
-            "logs {{ logged_by }} -c {{ container }} --since={{ since }} | grep -iE -- {{ caseless_pattern }} | tail",
-            "logs -l {{ logged_selector }} --all-containers --prefix --tail=-1 --since={{ since }} | tail -n 100",
-            "rollout history {{ rollout }}",
-        ),
-    )
+    remedies = (MATCHING_LINES, MATCHING_LINES_ANY_CASE, ALL_LINES, LAST_ROLLOUTS)
+    fact_names = NAMESPACE_FACT | {
+        "pod": "the pod with the most matching lines",
+        "container": "its container that logged them",
+        "owner": "what controls that pod, such as deployment/api",
+        "since": "the window, as kubectl takes it",
+    }
+    former_fact_names = FORMER_NAMESPACE | {
+        "logged_by": "pod",
+        "rollout": "owner",
+        "logged_selector": "selector",
+        "exact_pattern": "pattern",
+        "caseless_pattern": "pattern",
+    }
 
     pattern: Pattern
     """

@@ -6,12 +6,17 @@ from typing import Annotated, Any, ClassVar, final
 
 from pydantic import Field
 
-from opscheck.core.expectation import Remediation
 from opscheck.core.query import Query
 from opscheck.core.units import Graded, Percentage
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import KubernetesObject, Part, Quantities
-from opscheck.systems.kubernetes.remedies import PLACE_FACTS, kubectl
+from opscheck.systems.kubernetes.remedies import (
+    FORMER_NAMESPACE,
+    MISSING_FACTS,
+    NAMESPACE_FACT,
+    kubectl_remedy,
+    missing_remedy,
+)
 from opscheck.systems.kubernetes.scope import OfKind
 
 
@@ -61,24 +66,38 @@ class ListQuotas(ListObjects[ResourceQuota], name="kubernetes.quotas", resource=
     """Every quota there."""
 
 
+_WHO_TAKES_IT = "See who takes it; remove what is not needed, or raise the quota"
+COUNTED = kubectl_remedy(
+    _WHO_TAKES_IT,
+    "describe quota {{ quota }}",
+    "get {{ counted }} --sort-by=.metadata.creationTimestamp",
+    "edit quota {{ quota }}  # if the cluster has room for more",
+)
+CONSUMED = kubectl_remedy(
+    _WHO_TAKES_IT,
+    "describe quota {{ quota }}",
+    "get pods -o custom-columns={{ columns }}",
+    "edit quota {{ quota }}  # if the cluster has room for more",
+)
+NOT_COUNTED = kubectl_remedy("See why kube-controller-manager does not count it", "describe quota {{ quota }}")
+MISSING = missing_remedy("quota")
+
+
 class Quotas(OfKind, check="kubernetes.quotas"):
     """Every selected quota has room for more."""
 
     explains_others: ClassVar[bool] = True
-    fact_names = PLACE_FACTS | {
-        "quota": "the quota",
-        "counted": "the kind of object whose number is short, such as pods or jobs.batch",
-        "columns": "columns for kubectl that show what each pod takes of the resource",
-    }
-    default_remediation = Remediation(
-        summary="See who takes it; remove what is not needed, or raise the quota",
-        commands=kubectl(
-            "describe quota {{ quota }}",
-            "get {{ counted }} --sort-by=.metadata.creationTimestamp",
-            "get pods -o custom-columns={{ columns }}",
-            "edit quota {{ quota }}  # if the cluster has room for more",
-        ),
+    remedies = (COUNTED, CONSUMED, NOT_COUNTED, MISSING)
+    fact_names = (
+        NAMESPACE_FACT
+        | MISSING_FACTS
+        | {
+            "quota": "the quota",
+            "counted": "the kind of object whose number is short, such as pods or jobs.batch",
+            "columns": "columns for kubectl that show what each pod takes of the resource",
+        }
     )
+    former_fact_names = FORMER_NAMESPACE
 
     used: Graded[Percentage]
     """

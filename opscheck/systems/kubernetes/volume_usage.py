@@ -27,7 +27,7 @@ from opscheck.systems.kubernetes.volumes import (
     mounts_of,
 )
 from opscheck.systems.kubernetes.words import cannot_tell
-from opscheck.systems.prometheus.queries import PrometheusVector
+from opscheck.systems.prometheus.query import PrometheusVector
 
 YOUNG = timedelta(minutes=5)
 """The kubelet measures once a minute, and Prometheus scrapes once a minute; until then no numbers are normal."""

@@ -24,7 +24,7 @@ from opscheck.systems.kubernetes.remedies import (
     missing_remedy,
 )
 from opscheck.systems.kubernetes.scope import OfKind
-from opscheck.systems.prometheus.queries import PrometheusQuery, fresh, selector
+from opscheck.systems.prometheus.query import PrometheusQuery, fresh, selector
 from opscheck.systems.prometheus.target import PrometheusTarget
 
 

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from opscheck.core.expectation import Remediation
 from opscheck.core.query import Query
+from opscheck.core.remedy import Remedy
 from opscheck.core.units import ByteSize, Count, Duration, Graded, Timeout
 from opscheck.systems.postgres.databases import DatabaseQuery, InDatabases
 from opscheck.systems.postgres.grants import READ_SESSIONS
@@ -125,23 +125,28 @@ class AskUnusedIndexes(DatabaseQuery[UnusedIndexes], name="postgres.unused-index
         return f"the indexes that nobody has used for {self.unused_for_s / 86400:g} days"
 
 
-# psql takes a DSN or the name of a database, not both; it knows the rest of the DSN when it connects anew.
+# psql takes a DSN or the name of a database, not both; it knows the rest of the DSN when it connects again.
 def _in_database(statement: str, *names: str) -> str:
     variables = "".join(f" -v {name}={{{{ {name} }}}}" for name in ("database", *names))
     return f"printf '%s\\n' '\\connect :\"database\"' '{statement}' | psql {{{{ dsn }}}} -v ON_ERROR_STOP=1{variables}"
 
 
-_REBUILD = _in_database('reindex index concurrently :"schema".:"invalid_index"', "schema", "invalid_index")
-_DROP = _in_database('drop index concurrently :"schema".:"superfluous_index"', "schema", "superfluous_index")
-_DROP_PARTITIONED = (
-    _in_database('drop index :"schema".:"partitioned_index"', "schema", "partitioned_index")
-    + "  # it cannot be dropped concurrently: it waits for the table, and everybody else for it"
+REBUILD = Remedy(
+    "Build the index again; a unique one fails until its duplicate rows are gone",
+    _in_database('reindex index concurrently :"schema".:"index"', "schema", "index"),
 )
-_DROP_CONSTRAINT = _in_database(
-    'alter table :"table_schema".:"table" drop constraint :"superfluous_constraint"',
-    "table_schema",
-    "table",
-    "superfluous_constraint",
+_DROP = "Drop the index when it is used by nobody here and on any replica"
+DROP = Remedy(_DROP, _in_database('drop index concurrently :"schema".:"index"', "schema", "index"))
+DROP_PARTITIONED = Remedy(
+    _DROP,
+    _in_database('drop index :"schema".:"index"', "schema", "index")
+    + "  # it cannot be dropped concurrently: it waits for the table, and everybody else for it",
+)
+DROP_CONSTRAINT = Remedy(
+    "Drop the constraint that another index serves as well",
+    _in_database(
+        'alter table :"table_schema".:"table" drop constraint :"constraint"', "table_schema", "table", "constraint"
+    ),
 )
 
 
@@ -157,23 +162,21 @@ class PostgresIndexes(InDatabases, check="postgres.indexes"):
 
     asks: ClassVar[tuple[type[DatabaseQuery[Any]], ...]] = (AskInvalidIndexes, AskDuplicateIndexes, AskUnusedIndexes)
     any_limit_of = ("invalid", "duplicates", "unused")
+    remedies = (REBUILD, DROP, DROP_PARTITIONED, DROP_CONSTRAINT)
     fact_names: ClassVar[Mapping[str, str]] = {
         "database": "the database of the index",
         "schema": "the schema of the index",
-        "invalid_index": "the index, when it must be built again",
-        "superfluous_index": "the index, when it can be dropped: a leftover, a duplicate, or one that nobody uses",
-        "partitioned_index": "the same for an index of a partitioned table",
-        "superfluous_constraint": "the constraint that stands on a duplicate",
+        "index": "the index",
+        "constraint": "the constraint that stands on a duplicate",
         "table_schema": "the schema of its table",
         "table": "its table",
     }
-    default_remediation = Remediation(
-        summary=(
-            "Build an invalid index again (a unique one fails until its duplicate rows are gone), and drop what is a "
-            "leftover, a duplicate, or used by nobody here and on any replica"
-        ),
-        commands=(_REBUILD, _DROP, _DROP_PARTITIONED, _DROP_CONSTRAINT),
-    )
+    former_fact_names: ClassVar[Mapping[str, str]] = {
+        "invalid_index": "index",
+        "superfluous_index": "index",
+        "partitioned_index": "index",
+        "superfluous_constraint": "constraint",
+    }
 
     invalid: Graded[Count] | None = None
     """How many invalid indexes each database may have that nobody is building: {P2: 0}."""
@@ -190,7 +193,11 @@ class PostgresIndexes(InDatabases, check="postgres.indexes"):
             return AskUnusedIndexes(self.target.name, database, unused_for_s=float(self.unused_for))
         return super().question(kind, database)
 
-    def _in(self, databases: Iterable[str | None]) -> Iterable[Query[Any]]:
+    @property
+    def judged_kinds(self) -> list[type[DatabaseQuery[Any]]]:
+        """Its queries in each database: those with a limit."""
         limits = (self.invalid, self.duplicates, self.unused)
-        wanted = [kind for kind, limit in zip(self.asks, limits, strict=True) if limit is not None]
-        return [self.question(kind, database) for database in databases for kind in wanted]
+        return [kind for kind, limit in zip(self.asks, limits, strict=True) if limit is not None]
+
+    def _in(self, databases: Iterable[str | None]) -> Iterable[Query[Any]]:
+        return [self.question(kind, database) for database in databases for kind in self.judged_kinds]

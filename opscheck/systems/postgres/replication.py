@@ -9,9 +9,9 @@ import msgspec
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from opscheck.core.expectation import Remediation
 from opscheck.core.limits import BytesLeft, CountLeft
 from opscheck.core.query import Query
+from opscheck.core.remedy import Remedy
 from opscheck.core.units import ByteSize, Duration, Graded, Severity, Timeout
 from opscheck.systems.postgres.grants import READ_SESSIONS, READ_SETTINGS
 from opscheck.systems.postgres.server import InServer, ServerQuery
@@ -152,49 +152,58 @@ NamePatterns = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(
 _OF_REPLICATION = ("role", "lag", "lag_bytes", "replicas", "minimum", "sync")
 _OF_SLOTS = ("slots", "slot_inactive", "slot_retained", "slot_safe", "slot_unlimited")
 
+FIND_SERVER = Remedy("Find out whether there was a failover, and name the right server in the target's dsn")
+CONNECT = Remedy("Bring the replica back: its log and pg_hba.conf, the network, its disk, long queries on it")
 # `psql -c` does not replace variables; what it reads from a pipe it does.
-_COMMANDS = (
-    (
-        'echo "select slot_name, active, restart_lsn, wal_status from pg_replication_slots '
-        "where slot_name = :'name'\" | psql {{ dsn }} -v name={{ missing }}  # no row, or lost: it must be built anew"
-    ),
-    (
-        'echo "select client_addr, state, sent_lsn, write_lsn, flush_lsn, replay_lsn, write_lag, flush_lag, '
-        "replay_lag, reply_time from pg_stat_replication where application_name = :'name'\" "
-        "| psql {{ dsn }} -v name={{ replica }}"
-        "  # the first that stands still: network, its disk, or its replay"
-    ),
-    "echo \"select pg_last_wal_replay_lsn() - :'lsn' as replayed_since\" | psql {{ dsn }} -v lsn={{ replayed }}",
-    (
-        'echo "select pid, usename, application_name, state, xact_start from pg_stat_activity '
-        "where backend_type = 'client backend' and backend_xmin is not null and pg_last_wal_replay_lsn() >= :'lsn' "
-        'order by xact_start limit 10" | psql {{ dsn }} -v lsn={{ replayed }}  # what replay may wait for'
-    ),
-    (
-        "echo \"select pg_wal_replay_resume() where pg_is_wal_replay_paused() and pg_last_wal_replay_lsn() = :'lsn'\" "
-        "| psql {{ dsn }} -v lsn={{ paused_at }}"
-    ),
-    (
-        "echo \"select status, sender_host, sender_port, pg_last_wal_receive_lsn() > :'lsn' as receives_again "
-        'from pg_stat_wal_receiver" | psql {{ dsn }} -v lsn={{ cut_off }}  # no row: its log says why it cannot connect'
-    ),
-    (
-        'echo "select slot_type, active, restart_lsn, pg_size_pretty(case when pg_is_in_recovery() '
-        "then pg_last_wal_receive_lsn() else pg_current_wal_lsn() end - restart_lsn) as retained "
-        "from pg_replication_slots where slot_name = :'slot'\" | psql {{ dsn }} -v slot={{ slot }}"
-    ),
-    (
-        "echo \"select pg_drop_replication_slot(:'slot')\" | psql {{ dsn }} -v slot={{ slot }}"
-        "  # WARNING: only when its consumer never comes back: it would have to be built anew"
-    ),
-    (
-        "echo \"select pg_drop_replication_slot(:'slot')\" | psql {{ dsn }} -v slot={{ lost_slot }}"
-        "  # WARNING: its consumer is behind for ever already; build that anew, and a slot for it"
-    ),
-    (
-        "echo \"alter system set max_slot_wal_keep_size = :'size'; select pg_reload_conf()\" "
-        "| psql {{ dsn }} -v size={{ keep_size }}  # WARNING: a consumer that is behind by more is lost from then on"
-    ),
+SHOW_SLOT_OF_REPLICA = Remedy(
+    "Find out whether its slot still keeps the WAL that it lacks",
+    'echo "select slot_name, active, restart_lsn, wal_status from pg_replication_slots '
+    "where slot_name = :'name'\" | psql {{ dsn }} -v name={{ replica }}  # no row, or lost: it must be built anew",
+)
+SHOW_REPLICA = Remedy(
+    "Find out where it stands still",
+    'echo "select client_addr, state, sent_lsn, write_lsn, flush_lsn, replay_lsn, write_lag, flush_lag, '
+    "replay_lag, reply_time from pg_stat_replication where application_name = :'name'\" "
+    "| psql {{ dsn }} -v name={{ replica }}"
+    "  # the first that stands still: network, its disk, or its replay",
+)
+SHOW_REPLAY = Remedy(
+    "Find out what its replay waits for: long queries on it, its disk, or a change that takes long",
+    "echo \"select pg_last_wal_replay_lsn() - :'lsn' as replayed_since\" | psql {{ dsn }} -v lsn={{ lsn }}",
+    'echo "select pid, usename, application_name, state, xact_start from pg_stat_activity '
+    "where backend_type = 'client backend' and backend_xmin is not null and pg_last_wal_replay_lsn() >= :'lsn' "
+    'order by xact_start limit 10" | psql {{ dsn }} -v lsn={{ lsn }}  # what replay may wait for',
+)
+RESUME = Remedy(
+    "Resume its replay when the reason for the pause is over",
+    "echo \"select pg_wal_replay_resume() where pg_is_wal_replay_paused() and pg_last_wal_replay_lsn() = :'lsn'\" "
+    "| psql {{ dsn }} -v lsn={{ lsn }}",
+)
+SHOW_RECEIVER = Remedy(
+    "Connect it to its primary again: its log says why it cannot",
+    "echo \"select status, sender_host, sender_port, pg_last_wal_receive_lsn() > :'lsn' as receives_again "
+    'from pg_stat_wal_receiver" | psql {{ dsn }} -v lsn={{ lsn }}  # no row: its log says why it cannot connect',
+)
+CREATE_SLOT = Remedy("Create the slot again, and build its consumer from a new copy")
+SHOW_SLOT = Remedy(
+    "Bring the consumer of the slot back",
+    'echo "select slot_type, active, restart_lsn, pg_size_pretty(case when pg_is_in_recovery() '
+    "then pg_last_wal_receive_lsn() else pg_current_wal_lsn() end - restart_lsn) as retained "
+    "from pg_replication_slots where slot_name = :'slot'\" | psql {{ dsn }} -v slot={{ slot }}",
+)
+_DROP_SLOT = "echo \"select pg_drop_replication_slot(:'slot')\" | psql {{ dsn }} -v slot={{ slot }}"
+DROP_SLOT = Remedy(
+    "Drop the slot only when its consumer is gone for good",
+    f"{_DROP_SLOT}  # WARNING: only when its consumer never comes back: it would have to be built anew",
+)
+DROP_LOST_SLOT = Remedy(
+    "Drop the slot, and build its consumer again with a new one",
+    f"{_DROP_SLOT}  # WARNING: its consumer is behind for ever already; build that anew, and a slot for it",
+)
+SET_KEEP_SIZE = Remedy(
+    "Set a max_slot_wal_keep_size that the disk has room for",
+    "echo \"alter system set max_slot_wal_keep_size = :'size'; select pg_reload_conf()\" "
+    "| psql {{ dsn }} -v size={{ keep_size }}  # WARNING: a consumer that is behind by more is lost from then on",
 )
 
 
@@ -211,24 +220,33 @@ class PostgresReplication(InServer, check="postgres.replication"):
     """
 
     any_limit_of = (*_OF_REPLICATION, *_OF_SLOTS)
-    # Each kind of trouble has names of its own: a command that names what a finding lacks is left out.
-    fact_names: ClassVar = {
-        "missing": "application_name of a replica that is not connected",
-        "replica": "application_name of a replica that is behind, silent or does not stream",
-        "replayed": "how far a standby that lags had replayed, as an LSN",
-        "paused_at": "how far a standby had replayed whose replay is paused, as an LSN",
-        "cut_off": "how far a standby had received or replayed that receives no more, as an LSN",
-        "slot": "a slot that is inactive, or holds back much WAL",
-        "lost_slot": "a slot whose WAL is gone",
-        "keep_size": "a max_slot_wal_keep_size, when there is no limit",
-    }
-    default_remediation = Remediation(
-        summary=(
-            "Bring the replica back: its log and pg_hba.conf, the network, its disk, long queries on it. Drop a slot "
-            "only when its consumer is gone for good"
-        ),
-        commands=_COMMANDS,
+    remedies = (
+        FIND_SERVER,
+        CONNECT,
+        SHOW_SLOT_OF_REPLICA,
+        SHOW_REPLICA,
+        SHOW_REPLAY,
+        RESUME,
+        SHOW_RECEIVER,
+        CREATE_SLOT,
+        SHOW_SLOT,
+        DROP_SLOT,
+        DROP_LOST_SLOT,
+        SET_KEEP_SIZE,
     )
+    fact_names: ClassVar = {
+        "replica": "application_name of a replica",
+        "lsn": "how far a standby had received or replayed",
+        "slot": "a slot",
+        "keep_size": "a max_slot_wal_keep_size that might be set",
+    }
+    former_fact_names: ClassVar = {
+        "missing": "replica",
+        "replayed": "lsn",
+        "paused_at": "lsn",
+        "cut_off": "lsn",
+        "lost_slot": "slot",
+    }
 
     role: Literal["primary", "standby", "any"] | None = None
     """What the server must be; `any` by default."""

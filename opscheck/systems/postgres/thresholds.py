@@ -1,12 +1,17 @@
-"""One subject that is held to several limits, with one finding for all that it violates."""
+"""Findings about limits: several limits of one subject, and many subjects beyond one limit."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 from opscheck.core.expectation import Expectation
+from opscheck.core.findings import Findings
 from opscheck.core.record import Finding
 from opscheck.core.units import Graded, Severity, format_value
+
+MOST = 20
+"""So many findings of one kind are reported one by one; the others are counted."""
 
 
 @dataclass(frozen=True)
@@ -51,3 +56,39 @@ def finding_about(expectation: Expectation, values: Sequence[Value], **about: An
         severity=values[0].severity,
         **about,
     )
+
+
+class Case(NamedTuple):
+    """One of many subjects of the same kind, and how it is reported."""
+
+    severity: Severity | None
+    """None within the limit."""
+    report: Callable[[], object]
+    """Records its measurement or its finding."""
+
+
+def graded(findings: Findings, name: str, observed: float, limit: Graded[Any] | None, **about: Any) -> Case:
+    """A number that is held to a limit, as `findings.grade` takes it."""
+    severity = limit.severity(observed) if limit is not None else None
+    return Case(severity, partial(findings.grade, name, observed, limit, **about))
+
+
+def found(findings: Findings, severity: Severity, **about: Any) -> Case:
+    """A violation whatever the numbers, as `findings.add` takes it."""
+    return Case(severity, partial(findings.add, severity=severity, **about))
+
+
+def report_worst(findings: Findings, cases: Sequence[Case], *, total: int, subject: str, what: str) -> None:
+    """
+    Report the first violations and count the others; where there is none, the first case for its measurement.
+
+    `cases` have the worst first, and perhaps not all: there are `total`.
+    """
+    violations = [one for one in cases if one.severity is not None]
+    for one in violations[:MOST] or cases[:1]:
+        one.report()
+    if len(violations) > MOST:
+        all_are = len(violations) == len(cases)
+        more = f"at least {total - MOST}" if all_are and total > len(cases) else str(len(violations) - MOST)
+        severity = violations[MOST].severity
+        findings.add(subject=subject, observed=f"{more} more {what}", expected="none", severity=severity)

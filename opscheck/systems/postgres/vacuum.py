@@ -3,20 +3,19 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Self
 
 import msgspec
 from pydantic import AfterValidator, model_validator
 from pydantic_core import PydanticCustomError
 
-from opscheck.core.expectation import Remediation
 from opscheck.core.limits import ShareUsed, values
 from opscheck.core.query import Query
+from opscheck.core.remedy import Remedy
 from opscheck.core.units import Count, Duration, Graded, Percentage
 from opscheck.systems.postgres.databases import DatabaseQuery, InDatabases
-from opscheck.systems.postgres.grants import READ_SESSIONS
 from opscheck.systems.postgres.server import ServerQuery
+from opscheck.systems.postgres.xmin import FORMER_HOLDER_FACTS, HOLDER_FACTS, HOLDER_REMEDIES, AskXminHolders
 
 
 class DatabaseAge(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,55 +45,6 @@ class AskAges(ServerQuery[Ages], name="postgres.ages"):
     def text(self) -> str:
         """For people."""
         return "the transaction and multixact age of every database"
-
-
-class HolderKind(StrEnum):
-    """What keeps old rows from being removed."""
-
-    SESSION = "session"
-    PREPARED = "prepared transaction"
-    SLOT = "replication slot"
-    STANDBY = "standby"
-
-
-class XminHolder(msgspec.Struct, frozen=True, kw_only=True):
-    """Something for whose sake vacuum must keep rows that are dead."""
-
-    kind: HolderKind
-    name: str
-    """application_name of a session or standby, gid of a prepared transaction, name of a slot."""
-    age: int
-    """How many transactions ago it began to look."""
-    database: str = ""
-    """Where it keeps them; empty where it does in every database."""
-    role: str = ""
-    pid: int | None = None
-    state: str = ""
-    """Of a session."""
-    since: datetime | None = None
-    """Since when it holds them, at least; slots and standbys mostly do not say."""
-    active: bool = True
-    """False for a slot that nobody reads from."""
-    catalog_only: bool = False
-    """True for a slot that keeps rows of system catalogs only."""
-
-
-class XminHolders(msgspec.Struct, frozen=True, kw_only=True):
-    """Who holds the oldest rows, the oldest first, and the time of the server's clock."""
-
-    holders: tuple[XminHolder, ...]
-    clock: datetime
-
-
-@dataclass(frozen=True)
-class AskXminHolders(ServerQuery[XminHolders], name="postgres.xmin-holders"):
-    """For whose sake rows that are dead must be kept: sessions, prepared transactions, slots and standbys."""
-
-    needs = (READ_SESSIONS,)
-
-    def text(self) -> str:
-        """For people."""
-        return "which sessions, prepared transactions, slots and standbys keep dead rows from being removed"
 
 
 class Table(msgspec.Struct, frozen=True, kw_only=True):
@@ -179,44 +129,34 @@ def _beyond_all(limit: Graded[Percentage]) -> Graded[Percentage]:
 BeyondTrigger = Annotated[Graded[Percentage], AfterValidator(_beyond_all)]
 """How far something may be beyond the point where autovacuum begins to work on it."""
 
-# psql takes a DSN or the name of a database, not both; it knows the rest of the DSN when it connects anew.
+# psql takes a DSN or the name of a database, not both; it knows the rest of the DSN when it connects again.
 _FREEZE = (
-    "printf '%s\\n' '\\connect :\"freeze_database\"' \"select format('vacuum (freeze, verbose) %s', c.oid::regclass) "
+    "printf '%s\\n' '\\connect :\"database\"' \"select format('vacuum (freeze, verbose) %s', c.oid::regclass) "
     "from pg_class c left join pg_class t on t.oid = c.reltoastrelid where c.relkind in ('r', 'm') order by "
     'greatest({age}(c.{frozen}), {age}(t.{frozen})) desc limit 10 \\gexec" '
-    "| psql {{{{ dsn }}}} -v ON_ERROR_STOP=1 -v freeze_database={{{{ freeze_database }}}}{comment}"
+    "| psql {{{{ dsn }}}} -v ON_ERROR_STOP=1 -v database={{{{ database }}}}"
 )
-_FREEZE_XIDS = _FREEZE.format(age="age", frozen="relfrozenxid", comment="")
-_FREEZE_MULTIXACTS = _FREEZE.replace("freeze_database", "multixact_database").format(
-    age="mxid_age", frozen="relminmxid", comment=""
+_FREEZE_SUMMARY = (
+    "Freeze the oldest tables; where it happens again, let autovacuum work faster (autovacuum_vacuum_cost_limit)"
 )
-# Should the session have ended since, its pid may be another's.
-_END_SESSION = (
-    "echo \"select pg_terminate_backend(pid) from pg_stat_activity where pid = :'holder_pid' "
-    "and xact_start = :'holder_since'\" "
-    "| psql {{ dsn }} -v holder_pid={{ holder_pid }} -v holder_since={{ holder_since }}"
-)
-_ROLL_BACK = (
-    "printf '%s\\n' '\\connect :\"holder_database\"' \"rollback prepared :'holder_gid'\" "
-    "| psql {{ dsn }} -v ON_ERROR_STOP=1 -v holder_database={{ holder_database }} -v holder_gid={{ holder_gid }}"
-)
-_DROP_SLOT = (
-    "echo \"select pg_drop_replication_slot(:'holder_slot')\" | psql {{ dsn }} -v holder_slot={{ holder_slot }}"
-    "  # only when nobody comes back for it: its reader must then be built anew"
-)
+FREEZE_XIDS = Remedy(_FREEZE_SUMMARY, _FREEZE.format(age="age", frozen="relfrozenxid"))
+FREEZE_MULTIXACTS = Remedy(_FREEZE_SUMMARY, _FREEZE.format(age="mxid_age", frozen="relminmxid"))
 _OF_TABLE = (
-    " | psql {{{{ dsn }}}} -v ON_ERROR_STOP=1 -v database={{{{ database }}}} -v schema={{{{ schema }}}} "
-    "-v {name}={{{{ {name} }}}}"
+    " | psql {{ dsn }} -v ON_ERROR_STOP=1 -v database={{ database }} -v schema={{ schema }} -v table={{ table }}"
 )
-_VACUUM = "printf '%s\\n' '\\connect :\"database\"' 'vacuum (analyze, verbose) :\"schema\".:\"vacuum_table\"'" + (
-    _OF_TABLE.format(name="vacuum_table")
+ENABLE = Remedy(
+    "Switch autovacuum on for the table",
+    "printf '%s\\n' '\\connect :\"database\"' 'alter table :\"schema\".:\"table\" reset (autovacuum_enabled)'"
+    + _OF_TABLE,
 )
-_ANALYZE = "printf '%s\\n' '\\connect :\"database\"' 'analyze verbose :\"schema\".:\"analyze_table\"'" + (
-    _OF_TABLE.format(name="analyze_table")
+VACUUM = Remedy(
+    "Vacuum the table; where it happens again, let autovacuum begin earlier (autovacuum_vacuum_scale_factor of the "
+    "table) or work faster (autovacuum_vacuum_cost_limit)",
+    "printf '%s\\n' '\\connect :\"database\"' 'vacuum (analyze, verbose) :\"schema\".:\"table\"'" + _OF_TABLE,
 )
-_ENABLE = (
-    "printf '%s\\n' '\\connect :\"database\"' 'alter table :\"schema\".:\"disabled_table\" reset (autovacuum_enabled)'"
-    + _OF_TABLE.format(name="disabled_table")
+ANALYZE = Remedy(
+    "Analyse the table; parents of partitions are analysed by hand or by a schedule",
+    "printf '%s\\n' '\\connect :\"database\"' 'analyze verbose :\"schema\".:\"table\"'" + _OF_TABLE,
 )
 
 
@@ -242,37 +182,21 @@ class PostgresVacuum(InDatabases, check="postgres.vacuum"):
         "vacuumed_within",
         "analyzed_within",
     )
+    remedies = (*HOLDER_REMEDIES, FREEZE_XIDS, FREEZE_MULTIXACTS, ENABLE, VACUUM, ANALYZE)
     fact_names: ClassVar[Mapping[str, str]] = {
-        "freeze_database": "the database with the oldest transactions; missing where nobody may connect to it",
-        "multixact_database": "the database with the oldest multixacts; missing where nobody may connect to it",
-        "holder_pid": "the session that keeps the oldest dead rows from being removed",
-        "holder_since": "when its transaction began",
-        "holder_gid": "the prepared transaction that keeps them",
-        "holder_database": "the database of that transaction",
-        "holder_slot": "the replication slot that keeps them, when nobody reads from it",
-        "database": "the database of a table",
-        "schema": "the schema of that table",
-        "vacuum_table": "the table, when it must be vacuumed",
-        "analyze_table": "the table, when it must be analysed",
-        "disabled_table": "the table, when autovacuum is switched off for it",
+        "database": "a database that is old, or that of a table; missing where nobody may connect to it",
+        "schema": "the schema of a table",
+        "table": "a table that is behind",
+        **HOLDER_FACTS,
     }
-    default_remediation = Remediation(
-        summary=(
-            "End what keeps dead rows from being removed, then vacuum what is behind; where it happens again, let "
-            "autovacuum begin earlier (autovacuum_vacuum_scale_factor of the table) or work faster "
-            "(autovacuum_vacuum_cost_limit). Parents of partitions are analysed by hand or by a schedule"
-        ),
-        commands=(
-            _END_SESSION,
-            _ROLL_BACK,
-            _DROP_SLOT,
-            _FREEZE_XIDS,
-            _FREEZE_MULTIXACTS,
-            _ENABLE,
-            _VACUUM,
-            _ANALYZE,
-        ),
-    )
+    former_fact_names: ClassVar[Mapping[str, str]] = {
+        "freeze_database": "database",
+        "multixact_database": "database",
+        "vacuum_table": "table",
+        "analyze_table": "table",
+        "disabled_table": "table",
+        **FORMER_HOLDER_FACTS,
+    }
 
     xid_age: ShareUsed | None = None
     """How old the oldest transaction of any database may be, in percent of 2^31, where the server stops to write."""

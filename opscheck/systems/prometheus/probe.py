@@ -1,4 +1,4 @@
-"""Asks Prometheus, or what answers like it. Half an answer is none: warnings and old results are problems too."""
+"""Queries Prometheus and compatible servers. An incomplete answer is a problem: so are warnings and old results."""
 
 from datetime import UTC, datetime, timedelta
 from math import isfinite
@@ -14,19 +14,19 @@ from opscheck.core.units import format_duration
 from opscheck.systems.http import probe as http
 from opscheck.systems.http.probe import HttpSession
 from opscheck.systems.http.request import HttpAnswer, HttpRequest
-from opscheck.systems.prometheus.queries import PrometheusQuery, PrometheusSample, PrometheusVector
+from opscheck.systems.prometheus.query import PrometheusQuery, PrometheusSample, PrometheusVector
 from opscheck.systems.prometheus.target import PrometheusTarget
 
 MOST_BYTES = 32 * 2**20
-"""Of one answer; a series has about 300 bytes."""
+"""Maximum size of an answer; a series has about 300 bytes."""
 OLD = timedelta(minutes=5)
-"""An answer for a moment so long ago comes out of a cache, or from a clock that is wrong."""
+"""Maximum age of an answer; an older one comes from a cache, or from a wrong clock."""
 
 _PATH = "/api/v1/query"
 _OK = 200
 _REFUSALS = {401, 403, 407}
 _LONGEST = 300
-_TELL_BY = 0.9  # of the time: Prometheus gives up first, and says so
+_SERVER_SHARE = 0.9  # of the time limit: Prometheus gives up first, and reports it
 _NOT_IT = "is base_url what stands before /api/v1/query, with the path prefix where there is one?"
 _SIGN_IN = "does a proxy ask to sign in? Send it credentials in the target's headers"
 
@@ -49,7 +49,7 @@ class PrometheusSession:
         if not isinstance(query, PrometheusQuery):
             raise ProbeError(ProblemKind.UNSUPPORTED, f"a Prometheus cannot be asked {query.text()}")
         # In seconds: as a duration, `4.5s` is refused.
-        parameters = urlencode({"query": query.expression, "timeout": f"{timeout_s * _TELL_BY:.3f}"})
+        parameters = urlencode({"query": query.expression, "timeout": f"{timeout_s * _SERVER_SHARE:.3f}"})
         request = HttpRequest(query.target, path=f"{_PATH}?{parameters}", max_body=MOST_BYTES)
         try:
             answer = self._http.ask(request, timeout_s)
@@ -79,7 +79,7 @@ class _Answer(msgspec.Struct, frozen=True, rename="camel"):
     error: str = ""
     warnings: tuple[str, ...] | None = None
     is_partial: bool | None = None
-    """VictoriaMetrics' word for what Thanos says with a warning."""
+    """Set by VictoriaMetrics, where Thanos sends a warning."""
 
 
 _decode = msgspec.json.Decoder(_Answer).decode
@@ -87,50 +87,50 @@ _decode_series = msgspec.json.Decoder(tuple[_Series, ...]).decode
 
 
 def _vector(reply: HttpAnswer, now: datetime) -> PrometheusVector:
-    """The series of a whole and fresh answer. Raises ProbeError for any other."""
-    place = reply.url.partition("?")[0]
-    answer = _read(reply, place)
+    """The series of a complete and fresh answer. Raises ProbeError for any other."""
+    url = reply.url.partition("?")[0]
+    answer = _read(reply, url)
     if answer.status != "success":
-        raise _own_error(answer, place)
+        raise _own_error(answer, url)
     if answer.data is None:
-        raise _not_prometheus(reply, place)
+        raise _not_prometheus(reply, url)
     if answer.warnings or answer.is_partial:
         said = "; ".join(answer.warnings or ()) or "it says that its result is partial"
         raise ProbeError(
             ProblemKind.UNREADABLE,
-            f"{place} answered in part only: {_short(said)}",
+            f"{url} answered in part only: {_short(said)}",
             "see which of its stores or replicas does not answer",
         )
     if answer.data.kind != "vector":
-        raise ProbeError(ProblemKind.UNREADABLE, f"{place} answered with a {answer.data.kind} and not with a vector")
+        raise ProbeError(ProblemKind.UNREADABLE, f"{url} answered with a {answer.data.kind} and not with a vector")
     try:
         series = _decode_series(answer.data.result)
         samples = tuple(_sample(one) for one in series)
     except (msgspec.MsgspecError, ValueError) as error:
-        raise ProbeError(ProblemKind.UNREADABLE, f"{place} answered series that cannot be read: {error}") from error
-    _refuse_old(series, now, place)
+        raise ProbeError(ProblemKind.UNREADABLE, f"{url} answered series that cannot be read: {error}") from error
+    _reject_old(series, now, url)
     return PrometheusVector(samples=samples)
 
 
-def _read(reply: HttpAnswer, place: str) -> _Answer:
-    """What the body says, whatever its status. Raises ProbeError where Prometheus did not write it."""
+def _read(reply: HttpAnswer, url: str) -> _Answer:
+    """The body, whatever the status. Raises ProbeError where Prometheus did not write it."""
     if reply.truncated:
-        text = f"{place} answered more than {MOST_BYTES // 2**20} MiB"
+        text = f"{url} answered more than {MOST_BYTES // 2**20} MiB"
         raise ProbeError(ProblemKind.UNREADABLE, text, "look at fewer namespaces at a time")
     if reply.status in _REFUSALS:
-        raise _not_prometheus(reply, place)
+        raise _not_prometheus(reply, url)
     try:
         answer = _decode(reply.body)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise _not_prometheus(reply, place) from error
+        raise _not_prometheus(reply, url) from error
     if reply.status != _OK and answer.status == "success":
-        raise _not_prometheus(reply, place)
+        raise _not_prometheus(reply, url)
     return answer
 
 
-def _own_error(answer: _Answer, place: str) -> ProbeError:
-    """What Prometheus itself says that is wrong."""
-    text = f"{place} failed ({answer.error_type or answer.status}): {_short(answer.error) or 'nothing more'}"
+def _own_error(answer: _Answer, url: str) -> ProbeError:
+    """An error that Prometheus itself reports."""
+    text = f"{url} failed ({answer.error_type or answer.status}): {_short(answer.error) or 'nothing more'}"
     match answer.error_type:
         case "timeout":
             return ProbeError(ProblemKind.LATE, text, "raise `timeout`, or see what keeps Prometheus busy")
@@ -141,26 +141,26 @@ def _own_error(answer: _Answer, place: str) -> ProbeError:
     return ProbeError(ProblemKind.UNREADABLE, text, "see the log of Prometheus")
 
 
-def _not_prometheus(reply: HttpAnswer, place: str) -> ProbeError:
-    """An answer of somebody else: a proxy, a sign-in page, another server."""
+def _not_prometheus(reply: HttpAnswer, url: str) -> ProbeError:
+    """An answer that is not from Prometheus: of a proxy, a sign-in page, another server."""
     said = _words(reply)
     if reply.status in {401, 407}:
-        text = f"{place} does not know the client ({reply.status}): {said}"
+        text = f"{url} does not know the client ({reply.status}): {said}"
         advice = "give the target the credentials: headers: {Authorization: ...}, or user and password in base_url"
         return ProbeError(ProblemKind.DENIED, text, advice, target_down=True)
     if reply.status == 403:  # noqa: PLR2004 - forbidden
-        text = f"{place} does not let this client ask (403): {said}"
+        text = f"{url} does not let this client ask (403): {said}"
         return ProbeError(ProblemKind.DENIED, text, "let the credentials in the target's headers query it")
     if reply.status == 404:  # noqa: PLR2004 - not found
-        return ProbeError(ProblemKind.UNREADABLE, f"there is no {place} (404): {said}", _NOT_IT)
+        return ProbeError(ProblemKind.UNREADABLE, f"there is no {url} (404): {said}", _NOT_IT)
     if 300 <= reply.status < 400:  # noqa: PLR2004 - the redirects
         to = reply.headers.get("location", "nowhere").partition("?")[0]
-        return ProbeError(ProblemKind.UNREADABLE, f"{place} redirects to {to}", _SIGN_IN)
+        return ProbeError(ProblemKind.UNREADABLE, f"{url} redirects to {to}", _SIGN_IN)
     if reply.status >= 500:  # noqa: PLR2004 - it, or what stands before it, fails
-        text = f"{place} answered {reply.status}: {said}"
+        text = f"{url} answered {reply.status}: {said}"
         return ProbeError(ProblemKind.UNREADABLE, text, "is Prometheus down, or still replaying its log?")
     advice = _SIGN_IN if said == _HTML else _NOT_IT
-    return ProbeError(ProblemKind.UNREADABLE, f"{place} answered {reply.status} with {said}", advice)
+    return ProbeError(ProblemKind.UNREADABLE, f"{url} answered {reply.status} with {said}", advice)
 
 
 _HTML = "an HTML page"
@@ -176,15 +176,15 @@ def _short(text: str) -> str:
     return mask_secrets(" ".join(text[: 4 * _LONGEST].split()))[:_LONGEST]
 
 
-def _refuse_old(series: tuple[_Series, ...], now: datetime, place: str) -> None:
+def _reject_old(series: tuple[_Series, ...], now: datetime, url: str) -> None:
     for one in series:
-        # Both ways: the time of an answer out of the future tells as little.
+        # Both ways: an answer from the future is as wrong.
         age = now.timestamp() - one.value[0]
         if abs(age) > OLD.total_seconds():
             when = f"{format_duration(abs(age))} {'ago' if age > 0 else 'ahead'}"
             raise ProbeError(
                 ProblemKind.UNREADABLE,
-                f"{place} answered for another time: {when}",
+                f"{url} answered for another time: {when}",
                 "does a cache stand before it? Else compare its clock with the one of this machine",
             )
 
@@ -195,6 +195,6 @@ def _sample(one: _Series) -> PrometheusSample:
 
 
 def _without_expression(error: ProbeError, parameters: str) -> ProbeError:
-    """The same problem without the expression, which would fill the line."""
+    """The same problem without the long expression."""
     error.problem = msgspec.structs.replace(error.problem, text=error.problem.text.replace(f"?{parameters}", ""))
     return error

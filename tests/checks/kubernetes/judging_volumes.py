@@ -19,7 +19,7 @@ from opscheck.systems.kubernetes.volumes import (
     VolumesHealthy,
     VolumeStats,
 )
-from opscheck.systems.prometheus.queries import PrometheusQuery, PrometheusSample, PrometheusVector
+from opscheck.systems.prometheus.query import PrometheusQuery, PrometheusSample, PrometheusVector
 from opscheck.testing import Answers, expect
 from tests.checks.kubernetes.rendering import rendered
 

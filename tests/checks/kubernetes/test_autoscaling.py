@@ -257,5 +257,7 @@ def test_several_namespaces_are_told_apart_and_the_context_is_pinned():
     findings = judged(Autoscaling, *two, target=pinned, namespace=["a", "b"])
 
     assert ["a/api", "b/api"] == [violation.subject for violation in findings.violations]
-    assert ["prod", "prod"] == [violation.facts["context"] for violation in findings.violations]
+    assert ["a", "b"] == [violation.facts["namespace"] for violation in findings.violations]
+    typed = commands(Autoscaling, *two, target=pinned, namespace=["a", "b"])
+    assert all(command.startswith("kubectl --context prod -n ") for command in typed)
     assert timedelta(minutes=20) == NOW - findings.violations[1].since

@@ -349,6 +349,6 @@ def test_commands_name_the_context_that_the_policy_pins():
 def test_each_remediation_can_be_written():
     expectation = expectation_of()
 
-    for command in expectation.default_remediation.commands:
+    for command in (command for remedy in expectation.remedies for command in remedy.commands):
         assert [] == malformed(command)
         assert [] == unknown_names(command, expectation)

@@ -105,7 +105,7 @@ def test_the_most_frequent_message_is_told_first_and_who_wrote_it(world, judged)
         "once in 1 pod: ERROR out of paper",
         "by web-1/app (9), web-2/app (2)",
     ) == violation.evidence
-    assert {"pod": "web-1", "logged_by": "web-1", "container": "app"}.items() <= violation.facts.items()
+    assert {"pod": "web-1", "container": "app"}.items() <= violation.facts.items()
 
 
 def test_secrets_in_messages_stay_there(world, judged):
@@ -297,15 +297,14 @@ def test_commands_show_the_lines(judged, world):
     world.log("web-1", *["ERROR"] * 11, namespace="shop")
     (violation,) = judged(ignore_case=True, pattern=r"\berror\b").violations
 
-    known = expectation_facts(
-        expect(
-            LogLines,
-            KubernetesTarget(kind="kubernetes", namespace="shop"),
-            pattern="x",
-            window="24h",
-            lines={"P3": 1},
-        )
+    expectation = expect(
+        LogLines,
+        KubernetesTarget(kind="kubernetes", namespace="shop"),
+        pattern=r"\berror\b",
+        window="24h",
+        lines={"P3": 1},
     )
-    rendered = [render(command, known | violation.facts) for command in LogLines.default_remediation.commands]
+    known = expectation_facts(expectation)
+    rendered = [render(command, known | violation.facts) for command in violation.remediation.commands]
 
     assert r"kubectl -n shop logs web-1 -c app --since=24h | grep -iE -- '\berror\b' | tail" in rendered

@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from checks.postgres.test_indexes import DROP, DROP_CONSTRAINT, DROP_PARTITIONED, REBUILD
 from checks.postgres.test_indexes import test_indexes_serve as check
 from opscheck import PostgresTarget, Severity
 from opscheck.core.findings import Findings
@@ -17,12 +18,12 @@ from opscheck.demo.postgres import DATABASE, PostgreSQL
 from opscheck.systems.postgres.indexes import AskUnusedIndexes, PostgresIndexes
 from opscheck.testing import Answers, expect
 from opscheck.transport.processes import wait_until
-from tests.checks.postgres.commands import run_commands
 from tests.checks.postgres.worlds import execute
 from tests.registries import BUNDLED
 from tests.servers.clients import client, idle_in_transaction
 from tests.servers.looking import answers_of, look, missing
 from tests.servers.replication import replication
+from tests.servers.typing_in import commands_of, type_in
 
 INVALID = {"invalid": {"P2": 0}}
 DUPLICATES = {"duplicates": {"P3": "0B", "P2": "1GB"}}
@@ -87,14 +88,15 @@ def test_an_index_that_failed_to_build_is_a_violation(judged, failed):
     assert (Severity.P2, failed) == (finding.severity, finding.subject)
     assert finding.observed.startswith("invalid, and nobody is building it (")
     assert "at most 0 invalid indexes, this database has 1" == finding.expected
-    assert {"database": DATABASE, "schema": "shop", "invalid_index": "Number"} == finding.facts
+    assert {"database": DATABASE, "schema": "shop", "index": "Number"} == finding.facts
+    assert finding.remediation.commands == commands_of(REBUILD)
 
 
 def test_the_suggested_command_builds_it_again(server, judged, failed, do):
     do("UPDATE shop.orders SET number = id")
     (finding,) = judged(**INVALID).violations
 
-    run_commands(server, PostgresIndexes, finding, **INVALID)
+    type_in(PostgresIndexes, finding, server, **INVALID)
 
     assert [] == judged(**INVALID).violations
 
@@ -107,8 +109,9 @@ def test_what_a_rebuilding_left_behind_is_dropped(server, judged, failed, do):
     assert ['shop."Number"', 'shop."Number_ccnew"'] == sorted(one.subject.split(" ")[0] for one in found)
     (leftover,) = [one for one in found if "ccnew" in one.subject]
     assert ("a REINDEX CONCURRENTLY that failed left it behind",) == leftover.evidence
-    assert "Number_ccnew" == leftover.facts["superfluous_index"]
-    run_commands(server, PostgresIndexes, leftover, **INVALID)
+    assert "Number_ccnew" == leftover.facts["index"]
+    assert leftover.remediation.commands == commands_of(DROP)
+    type_in(PostgresIndexes, leftover, server, **INVALID)
     assert ['shop."Number"'] == subjects(judged(**INVALID))
 
 
@@ -188,7 +191,7 @@ def test_the_suggested_command_drops_it(server, judged, do):
     do("CREATE INDEX one ON shop.orders (number)", "CREATE INDEX two ON shop.orders (number)")
     (finding,) = judged(**DUPLICATES).violations
 
-    run_commands(server, PostgresIndexes, finding, **DUPLICATES)
+    type_in(PostgresIndexes, finding, server, **DUPLICATES)
 
     assert [] == judged(**DUPLICATES).violations
 
@@ -208,9 +211,10 @@ def test_a_constraint_that_is_there_twice_is_named_and_can_be_dropped(server, ju
         "database": DATABASE,
         "table_schema": "shop",
         "table": "orders",
-        "superfluous_constraint": "Again",
+        "constraint": "Again",
     } == finding.facts
-    run_commands(server, PostgresIndexes, finding, **DUPLICATES)
+    assert finding.remediation.commands == commands_of(DROP_CONSTRAINT)
+    type_in(PostgresIndexes, finding, server, **DUPLICATES)
     assert [] == judged(**DUPLICATES).violations
 
 
@@ -257,8 +261,9 @@ def test_duplicates_on_a_partitioned_table_are_told_once(server, judged, do):
     )
     (finding,) = judged(**DUPLICATES).violations
 
-    assert "two" == finding.facts["partitioned_index"]
-    run_commands(server, PostgresIndexes, finding, **DUPLICATES)
+    assert "two" == finding.facts["index"]
+    assert finding.remediation.commands == commands_of(DROP_PARTITIONED)
+    type_in(PostgresIndexes, finding, server, **DUPLICATES)
     assert [] == judged(**DUPLICATES).violations
 
 
@@ -280,7 +285,7 @@ def test_an_index_that_nobody_used_is_a_violation(server, judged, do):
     assert finding.observed.startswith("unused index ")
     assert "of table shop.orders, not used since the server counts" in finding.observed
     assert () == finding.evidence
-    run_commands(server, PostgresIndexes, finding, **UNUSED)
+    type_in(PostgresIndexes, finding, server, **UNUSED)
     assert [] == judged(**UNUSED).violations
 
 
@@ -326,7 +331,8 @@ def test_the_indexes_of_partitions_are_unused_together(judged, do):
     )
     (finding,) = judged(**UNUSED).violations
 
-    assert "by_id" == finding.facts["partitioned_index"]
+    assert "by_id" == finding.facts["index"]
+    assert finding.remediation.commands == commands_of(DROP_PARTITIONED)
 
 
 def test_too_short_a_history_is_unknown_and_says_since_when(judged, do):

@@ -16,11 +16,19 @@ from opscheck.core.findings import Findings
 from opscheck.core.observation import ProblemKind
 from opscheck.core.record import Finding
 from opscheck.demo.postgres import PostgreSQL, installed_versions
-from opscheck.systems.postgres.replication import PostgresReplication
+from opscheck.systems.postgres.replication import (
+    RESUME,
+    SHOW_RECEIVER,
+    SHOW_REPLAY,
+    SHOW_REPLICA,
+    SHOW_SLOT_OF_REPLICA,
+    PostgresReplication,
+)
+from opscheck.testing import expect
 from opscheck.transport.processes import wait_until
 from tests.servers.looking import look, missing
 from tests.servers.replication import Replication, ask, replication, write
-from tests.servers.typing_in import type_in
+from tests.servers.typing_in import commands_of, type_in
 
 CATALOGUE = {"lag": {"P2": "30s", "P1": "5m"}, "lag_bytes": {"P2": "256MB", "P1": "2GB"}}
 NO_LAG = {"P2": "200ms", "P1": "1h"}
@@ -109,7 +117,8 @@ def test_a_disconnected_standby_has_no_lag_of_zero_that_passes(near):
         assert (Severity.P1, subject(standby)) == (finding.severity, finding.subject)
         assert "no WAL receiver: it is cut off from its primary" == finding.observed
         assert "a WAL receiver that streams" == finding.expected
-        assert {"cut_off": ask(standby, received)[0]} == finding.facts
+        assert {"lsn": ask(standby, received)[0]} == finding.facts
+        assert finding.remediation.commands == commands_of(SHOW_RECEIVER)
 
 
 def test_a_paused_replay_is_a_violation_though_nothing_waits(near):
@@ -120,7 +129,8 @@ def test_a_paused_replay_is_a_violation_though_nothing_waits(near):
 
         assert (Severity.P1, subject(standby)) == (finding.severity, finding.subject)
         assert ("replay is paused", "replay that goes on") == (finding.observed, finding.expected)
-        assert {"paused_at"} == set(finding.facts)
+        assert {"lsn"} == set(finding.facts)
+        assert finding.remediation.commands == commands_of(RESUME)
 
 
 def test_a_primary_without_a_standby_is_a_violation(server):
@@ -149,7 +159,8 @@ def test_a_replica_is_missing_by_its_name(near):
 
     assert (Severity.P1, "replica standby_3", "not connected") == (finding.severity, finding.subject, finding.observed)
     assert "streaming" == finding.expected
-    assert {"missing": "standby_3"} == finding.facts
+    assert {"replica": "standby_3"} == finding.facts
+    assert finding.remediation.commands == commands_of(SHOW_SLOT_OF_REPLICA)
     assert "standby_1 from 127.0.0.1: streaming, async" in finding.evidence
 
 
@@ -192,6 +203,7 @@ def test_a_replica_that_does_not_replay_lags_in_time_and_bytes(near):
     assert "streaming, 0B not sent, 0B not flushed, " in size.observed
     assert (time.observed.startswith("lag "), "at most 200ms") == (True, time.expected)
     assert {"replica": "standby_1"} == size.facts == time.facts
+    assert size.remediation.commands == time.remediation.commands == commands_of(SHOW_REPLICA)
 
 
 def test_a_replica_that_says_nothing_is_no_near_one(near):
@@ -274,7 +286,8 @@ def test_a_standby_whose_replay_waits_lags(installation):
 
     assert (size.observed.startswith("WAL not replayed "), "at most 10KB") == (True, size.expected)
     assert (time.observed.startswith("lag "), "at most 200ms") == (True, time.expected)
-    assert {"replayed"} == set(time.facts)
+    assert {"lsn"} == set(time.facts)
+    assert time.remediation.commands == commands_of(SHOW_REPLAY)
 
 
 def test_log_shipping_is_judged_where_the_policy_says_so(installation):
@@ -356,8 +369,8 @@ def test_the_commands_for_what_is_missing_or_late_run(near):
         (said,) = typed(near.primary, late)
         assert "replay_lag" in said
 
-    replayed = {"replayed": "0/1"}
-    own = late.__class__(subject="", severity=Severity.P1, observed="", expected="", facts=replayed)
+    expectation = expect(PostgresReplication, PostgresTarget(kind="postgres", dsn="host=db"), **CATALOGUE)
+    own = expectation.finding(subject="", observed="", expected="", remedies=(SHOW_REPLAY,), facts={"lsn": "0/1"})
     moved, waited_for = typed(near.standby.server, own)
     assert "replayed_since" in moved
     assert "xact_start" in waited_for

@@ -16,10 +16,17 @@ from opscheck.core.observation import ProblemKind, Sample
 from opscheck.core.record import Finding
 from opscheck.demo.postgres import PostgreSQL
 from opscheck.systems.postgres.probe import open_session
-from opscheck.systems.postgres.replication import PostgresReplication, ReadSlots
+from opscheck.systems.postgres.replication import (
+    DROP_LOST_SLOT,
+    DROP_SLOT,
+    SET_KEEP_SIZE,
+    SHOW_SLOT,
+    PostgresReplication,
+    ReadSlots,
+)
 from tests.servers.looking import look, missing
 from tests.servers.replication import ask, replication, write
-from tests.servers.typing_in import type_in
+from tests.servers.typing_in import commands_of, type_in
 
 CATALOGUE = {"slot_retained": {"P1": "5GB", "P0": "20GB"}, "slot_inactive": {"P2": "10m", "P1": "1h"}}
 SOON_LOST = {"slot_retained": {"P2": "5GB", "P0": "20GB"}}
@@ -76,6 +83,7 @@ def test_wal_that_a_slot_holds_back_is_graded(keeper, slot):
     assert finding.observed.startswith("WAL held back ")
     assert "physical, inactive, " in finding.observed
     assert {"slot": "forgotten"} == finding.facts
+    assert finding.remediation.commands == commands_of(SHOW_SLOT, DROP_SLOT)
 
 
 def test_a_safe_wal_size_of_zero_is_the_worst_and_is_not_skipped(keeper, slot):
@@ -102,7 +110,8 @@ def test_a_slot_that_is_lost_is_found_at_the_worst_severity(keeper, slot):
 
     assert (Severity.P0, "slot forgotten") == (finding.severity, finding.subject)
     assert "lost" in finding.observed or "wal_removed" in finding.observed
-    assert {"lost_slot": "forgotten"} == finding.facts
+    assert {"slot": "forgotten"} == finding.facts
+    assert finding.remediation.commands == commands_of(DROP_LOST_SLOT)
 
 
 def test_a_slot_that_should_be_there_and_is_not(keeper, slot):
@@ -121,6 +130,7 @@ def test_slots_without_a_limit_are_found_at_the_severity_of_the_policy(own_serve
     assert "max_slot_wal_keep_size is -1: slots hold back WAL until the disk is full" == finding.observed
     assert ("spare: physical, inactive",) == finding.evidence
     assert {"keep_size": "38146MB"} == finding.facts
+    assert finding.remediation.commands == commands_of(SET_KEEP_SIZE)
 
 
 def test_a_slot_that_was_never_used_keeps_nothing(own_server):
@@ -149,6 +159,7 @@ def test_an_inactive_slot_is_graded_by_the_servers_own_word(keeper, slot):
     assert finding.since is not None
     assert datetime.now(UTC) - finding.since < timedelta(minutes=5)
     assert {"slot": "forgotten"} == finding.facts
+    assert finding.remediation.commands == commands_of(SHOW_SLOT, DROP_SLOT)
 
 
 def test_an_inactive_slot_is_graded_by_what_earlier_runs_saw(keeper, slot):

@@ -13,14 +13,14 @@ from opscheck import PostgresTarget, Severity
 from opscheck.core.findings import Findings
 from opscheck.core.observation import ProblemKind
 from opscheck.demo.postgres import DATABASE, PostgreSQL
-from opscheck.systems.postgres.vacuum import AskTables, PostgresVacuum, Tables
+from opscheck.systems.postgres.vacuum import ANALYZE, ENABLE, VACUUM, AskTables, PostgresVacuum, Tables
 from opscheck.transport.processes import wait_until
-from tests.checks.postgres.commands import run_commands
 from tests.checks.postgres.worlds import eventually, snapshot
 from tests.registries import BUNDLED
 from tests.servers.clients import idle_in_transaction
 from tests.servers.looking import look, missing
 from tests.servers.replication import replication
+from tests.servers.typing_in import commands_of, type_in
 
 AT_ONCE = {"counted_for": "0s"}
 DEAD = {"dead_rows": {"P3": "200%", "P2": "500%"}, **AT_ONCE}
@@ -105,9 +105,9 @@ def test_dead_rows_far_beyond_the_tables_own_trigger_are_a_violation(judged, dea
     assert {
         "database": DATABASE,
         "schema": "shop",
-        "vacuum_table": "Orders",
-        "disabled_table": "Orders",
+        "table": "Orders",
     } == finding.facts
+    assert finding.remediation.commands == commands_of(ENABLE, VACUUM)
 
 
 def test_the_limit_grades(judged, dead):
@@ -151,14 +151,14 @@ def test_what_vacuum_could_not_remove_names_who_keeps_it(server, judged, table, 
         (finding,) = judged(**DEAD).violations
 
         assert subject == finding.subject
-        assert str(report.pid) == finding.facts["holder_pid"]
+        assert str(report.pid) == finding.facts["pid"]
         assert f"vacuum cannot remove what is kept for session {report.pid} of report as app" in finding.evidence[-1]
 
 
 def test_the_suggested_commands_vacuum_it(server, judged, dead, dead_rows):
     (finding,) = judged(**DEAD).violations
 
-    run_commands(server, PostgresVacuum, finding, **DEAD)
+    type_in(PostgresVacuum, finding, server, **DEAD)
 
     wait_until(lambda: not judged(**DEAD).violations, 20, "it is not vacuumed")
 
@@ -191,15 +191,15 @@ def test_a_table_that_changed_since_it_was_analysed_is_a_violation(judged, table
         "changed rows against the trigger 975.6% (20000 changed since it was analysed, autovacuum comes at 2050)"
     )
     assert finding.since is not None
-    assert "Orders" == finding.facts["analyze_table"]
-    assert "vacuum_table" not in finding.facts
+    assert "Orders" == finding.facts["table"]
+    assert finding.remediation.commands == commands_of(ENABLE, ANALYZE)
 
 
 def test_the_suggested_commands_analyse_it(server, judged, table):
     table('UPDATE shop."Orders" SET what = what')
     (finding,) = eventually(lambda: judged(**STALE).violations)
 
-    run_commands(server, PostgresVacuum, finding, **STALE)
+    type_in(PostgresVacuum, finding, server, **STALE)
 
     wait_until(lambda: not judged(**STALE).violations, 20, "it is not analysed")
 
@@ -217,7 +217,7 @@ def test_the_parent_of_partitions_is_analysed_by_nobody(server, judged, do, sche
     assert f"shop.events in database {DATABASE}" == finding.subject
     assert ("it has partitions: autovacuum analyses them, and never their parent",) == finding.evidence
 
-    run_commands(server, PostgresVacuum, finding, **STALE)
+    type_in(PostgresVacuum, finding, server, **STALE)
 
     wait_until(lambda: not judged(**STALE).violations, 20, "it is not analysed")
 

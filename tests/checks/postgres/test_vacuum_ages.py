@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
 import psycopg
 import pytest
 
+from checks.postgres.test_vacuum import FREEZE_MULTIXACTS, FREEZE_XIDS
 from checks.postgres.test_vacuum import test_vacuum_keeps_up as check
 from opscheck import PostgresTarget, Severity
 from opscheck.core.findings import Findings
@@ -14,12 +14,13 @@ from opscheck.core.observation import ProblemKind
 from opscheck.core.record import Finding
 from opscheck.demo.postgres import DATABASE, PostgreSQL
 from opscheck.systems.postgres.vacuum import PostgresVacuum
+from opscheck.testing import expect
 from opscheck.transport.processes import wait_until
-from tests.checks.postgres.commands import run_commands
 from tests.checks.postgres.worlds import burn, burn_many, snapshot
 from tests.servers.clients import idle_in_transaction
 from tests.servers.looking import look, missing
 from tests.servers.replication import replication
+from tests.servers.typing_in import type_in
 
 Judged = Callable[..., Findings]
 
@@ -64,11 +65,16 @@ def test_an_old_database_is_a_violation_that_counts_template0(server, judged, ol
 
 def test_the_suggested_commands_freeze_it(server, judged, old):
     (finding,) = judged(xid_age={"P2": "0.00001%"}).violations
-    facts = finding.facts | {"freeze_database": DATABASE, "multixact_database": DATABASE}
-
-    printed = run_commands(
-        server, PostgresVacuum, msgspec.structs.replace(finding, facts=facts), xid_age={"P2": "0.00001%"}
+    fields = {"xid_age": {"P2": "0.00001%"}}
+    expectation = expect(PostgresVacuum, PostgresTarget(kind="postgres", dsn="host=db"), **fields)
+    frozen = expectation.finding(
+        subject="",
+        observed="",
+        expected="",
+        remedies=(FREEZE_XIDS, FREEZE_MULTIXACTS),
+        facts=finding.facts | {"database": DATABASE},
     )
+    printed = type_in(PostgresVacuum, frozen, server, **fields)
 
     assert 2 == len(printed)
     assert all(one.count("aggressively vacuuming") >= 10 for one in printed)
@@ -111,7 +117,7 @@ def test_a_transaction_that_keeps_its_snapshot_is_a_violation(server, judged):
         assert finding.observed.startswith("transactions kept 3")
         assert "at most 20" == finding.expected
         assert "of report as app in database integration_db, idle in transaction" in finding.evidence[0]
-        run_commands(server, PostgresVacuum, finding, oldest_xmin={"P2": 20})
+        type_in(PostgresVacuum, finding, server, oldest_xmin={"P2": 20})
         wait_until(lambda: not judged(oldest_xmin={"P2": 20}).violations, 20, "it was not ended")
 
 
@@ -137,7 +143,7 @@ def test_a_session_that_is_not_the_one_any_more_is_not_ended(server, judged):
         (finding,) = judged(oldest_xmin={"P2": 20}).violations
         report.do("COMMIT", "BEGIN ISOLATION LEVEL REPEATABLE READ", "SELECT count(*) FROM pg_class")
 
-        run_commands(server, PostgresVacuum, finding, oldest_xmin={"P2": 20})
+        type_in(PostgresVacuum, finding, server, oldest_xmin={"P2": 20})
 
         report.do("SELECT 1")
 
@@ -152,8 +158,8 @@ def test_a_prepared_transaction_is_named_and_can_be_rolled_back(installation):
         (finding,) = _held(own)
 
         assert "prepared transaction order's end" == finding.subject
-        assert {"holder_gid": "order's end", "holder_database": DATABASE} == finding.facts
-        run_commands(own, PostgresVacuum, finding, oldest_xmin={"P2": 20})
+        assert {"gid": "order's end", "gid_database": DATABASE} == finding.facts
+        type_in(PostgresVacuum, finding, own, oldest_xmin={"P2": 20})
         assert [] == _held(own)
 
 
@@ -165,11 +171,11 @@ def test_a_slot_that_nobody_reads_is_named_and_can_be_dropped(installation):
         (finding,) = _held(own)
 
         assert "replication slot search" == finding.subject
-        assert {"holder_slot": "search"} == finding.facts
+        assert {"slot": "search"} == finding.facts
         assert ["replication slot search in database integration_db, nobody reads from it"] == [
             line.partition(", since")[0] for line in finding.evidence
         ]
-        run_commands(own, PostgresVacuum, finding, oldest_xmin={"P2": 20})
+        type_in(PostgresVacuum, finding, own, oldest_xmin={"P2": 20})
         assert [] == _held(own)
 
 

@@ -14,7 +14,7 @@ from opscheck.systems.kubernetes.volumes import (
     VolumesHealthy,
     mounts_of,
 )
-from opscheck.systems.prometheus.queries import PrometheusQuery
+from opscheck.systems.prometheus.query import PrometheusQuery
 from opscheck.testing import expect
 
 CLUSTER = KubernetesTarget(kind="kubernetes", namespace="shop")

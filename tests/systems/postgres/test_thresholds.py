@@ -1,9 +1,13 @@
-"""Several limits on one subject, in one finding."""
+"""Several limits on one subject in one finding, and many subjects beyond one limit."""
+
+from hypothesis import given
+from hypothesis import strategies as st
 
 from opscheck import Expectation
+from opscheck.core.findings import Findings
 from opscheck.core.record import Finding
 from opscheck.core.units import Duration, Graded, Severity
-from opscheck.systems.postgres.thresholds import Value, finding_about, violated
+from opscheck.systems.postgres.thresholds import MOST, Value, finding_about, graded, report_worst, violated
 
 MILD = Graded(steps=((Severity.P3, 5),))
 GRAVE = Graded(steps=((Severity.P2, Duration(60)), (Severity.P1, Duration(3600))))
@@ -28,3 +32,59 @@ def test_finding_has_each_violated_limit_the_worst_first():
 
 def test_value_can_be_written_as_what_is_known_of_it():
     assert combined(Value("waiting", 120, GRAVE, "s", text="at most 2m")).observed == "waiting at most 2m"
+
+
+LIMIT = Graded(steps=((Severity.P3, 10), (Severity.P2, 100)))
+
+
+def reported(observed: list[float], total: int) -> Findings:
+    findings = Findings(Expectation(id="one", check="acme.waits", severity=Severity.P3))
+    cases = [graded(findings, "n", one, LIMIT, subject=str(number)) for number, one in enumerate(observed)]
+    report_worst(findings, cases, total=total, subject="database shop", what="tables")
+    return findings
+
+
+def measured(findings: Findings) -> list[float]:
+    return [one.value for one in findings.measurements]
+
+
+def test_worst_number_is_measured_where_none_is_beyond_the_limit():
+    found = reported([9, 8, 7], 3)
+
+    assert measured(found) == [9]
+    assert found.violations == []
+
+
+def test_only_violations_are_reported_where_there_is_one():
+    found = reported([12, 11, 7], 3)
+
+    assert measured(found) == [12, 11]
+    assert [one.subject for one in found.violations] == ["0", "1"]
+
+
+def test_nothing_is_reported_of_no_case():
+    found = reported([], 0)
+
+    assert (found.measurements, found.violations) == ([], [])
+
+
+def test_further_violations_are_counted_at_the_severity_of_the_first_of_them():
+    *first, rest = reported([200.0] * (MOST + 1) + [50.0] * 2 + [1.0], MOST + 4).violations
+
+    assert len(first) == MOST
+    assert (rest.subject, rest.observed, rest.expected) == ("database shop", "3 more tables", "none")
+    assert rest.severity == Severity.P2
+
+
+def test_count_of_further_violations_is_a_minimum_when_all_known_are_violations():
+    assert reported([50.0] * (MOST + 5), 1000).violations[-1].observed == "at least 980 more tables"
+
+
+@given(st.lists(st.floats(0, 1000)), st.integers(0, 10_000))
+def test_no_violation_is_lost(observed, more):
+    observed = sorted(observed, reverse=True)
+    wrong = [one for one in observed if one > 10]
+    found = reported(observed, len(observed) + more).violations
+
+    assert bool(wrong) == bool(found)
+    assert len(found) <= MOST + 1

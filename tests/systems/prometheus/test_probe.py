@@ -13,7 +13,7 @@ from opscheck.demo.serving import Answer, Exchange, LoopbackServer, Response
 from opscheck.systems.http.request import HttpRequest
 from opscheck.systems.kubernetes.pods import ListPods
 from opscheck.systems.prometheus.probe import MOST_BYTES, PrometheusSession, open_session
-from opscheck.systems.prometheus.queries import PrometheusQuery, PrometheusSample, fresh, selector
+from opscheck.systems.prometheus.query import PrometheusQuery, PrometheusSample, fresh, selector
 from tests.servers.prometheus import PASSWORD, USER, Exporter, Prometheus
 
 Open = Callable[..., PrometheusSession]

@@ -10,51 +10,44 @@ from typing import Any
 
 import httpcore
 
-from opscheck.transport.connect import dial, seconds_left, secure
+from opscheck.transport.connect import Clock, dial, secure
 
 _KEEP_IDLE_S = 2.0  # servers close idle connections after some seconds; a request must not meet that moment
 
 
-class Clock(threading.local):
-    """
-    The deadline of the request that this thread is making, and what became of it so far.
+class RequestClock(Clock):
+    """The progress of the request that this thread is making."""
 
-    The time-outs of HTTP clients are per read, so that one byte per second holds a thread for ever.
-    """
-
-    deadline: float = 0.0
     dialled: bool = False
     """It had to open a connection."""
-    received: bool = False
-    """At least one byte of an answer came."""
 
     def restart(self, *, dialled: bool) -> None:
-        """The next attempt at a request; the deadline stays."""
+        """Start the next attempt of a request, with the same deadline."""
         self.dialled, self.received = dialled, False
 
 
 class _Stream(httpcore.NetworkStream):
     """One connection, whose every wait ends at the deadline of the thread that waits."""
 
-    def __init__(self, connection: socket.socket, clock: Clock) -> None:
+    def __init__(self, connection: socket.socket, clock: RequestClock) -> None:
         self._connection = connection
         self._clock = clock
 
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002 - the clock knows better
-        """The next bytes, none at the end. Raises OSError."""
-        self._connection.settimeout(seconds_left(self._clock.deadline))
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002 - the clock has the deadline
+        """The next bytes; empty at the end. Raises OSError."""
+        self._clock.limit(self._connection)
         received = self._connection.recv(max_bytes)
         self._clock.received |= bool(received)
         return received
 
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002 - the clock knows better
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002 - the clock has the deadline
         """
         Send all of it. Raises httpcore.WriteError.
 
         httpcore then still looks for an answer: a server may refuse a request before it has read it.
         """
         try:
-            self._connection.settimeout(seconds_left(self._clock.deadline))
+            self._clock.limit(self._connection)
             self._connection.sendall(buffer)
         except OSError as error:
             raise httpcore.WriteError(str(error)) from error
@@ -64,7 +57,7 @@ class _Stream(httpcore.NetworkStream):
         self._connection.close()
 
     def get_extra_info(self, info: str) -> Any:
-        """`is_readable` alone: an idle connection on which something arrives was closed by the server."""
+        """`is_readable` only: an idle connection with data to read was closed by the server."""
         return _is_readable(self._connection) if info == "is_readable" else None
 
 
@@ -76,7 +69,7 @@ class Connections:
     (encode/httpcore#1110): among twenty threads an answer in a few hundred is lost.
     """
 
-    def __init__(self, clock: Clock, context: ssl.SSLContext | None) -> None:
+    def __init__(self, clock: RequestClock, context: ssl.SSLContext | None) -> None:
         self._clock = clock
         self._context = context
         self._idle: dict[str, list[httpcore.HTTP11Connection]] = {}
@@ -84,7 +77,7 @@ class Connections:
 
     @contextmanager
     def answer_to(self, request: httpcore.Request) -> Iterator[httpcore.Response]:
-        """The head of the answer; its body can be read until this is left. Raises httpcore's errors, and OSError."""
+        """The head of the answer; its body can be read inside the context. Raises httpcore's errors, and OSError."""
         connection, response = self._send(request)
         try:
             yield response
@@ -95,7 +88,7 @@ class Connections:
                     self._idle.setdefault(str(request.url.origin), []).append(connection)
 
     def close(self) -> None:
-        """Close those that nobody uses."""
+        """Close the idle ones."""
         with self._lock:
             idle = [connection for connections in self._idle.values() for connection in connections]
             self._idle.clear()
@@ -104,8 +97,8 @@ class Connections:
 
     def _send(self, request: httpcore.Request) -> tuple[httpcore.HTTP11Connection, httpcore.Response]:
         while (connection := self._take(request.url.origin)) is not None:
-            # A server may close an idle connection just when it is used again. That says nothing about it, and
-            # reading twice changes nothing, so the request is then made again.
+            # A server may close an idle connection just when it is used again. The request is then repeated; reading
+            # twice changes nothing.
             self._clock.restart(dialled=False)
             try:
                 return connection, connection.handle_request(request)

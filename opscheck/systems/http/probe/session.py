@@ -11,7 +11,7 @@ import httpcore
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.core.query import Query
 from opscheck.core.units import format_duration
-from opscheck.systems.http.probe.connections import Clock, Connections
+from opscheck.systems.http.probe.connections import Connections, RequestClock
 from opscheck.systems.http.probe.content import UnreadableBodyError, as_text, read_body, readable_headers
 from opscheck.systems.http.probe.url import OWN_HEADERS, Url, target_headers
 from opscheck.systems.http.request import HttpAnswer, HttpRequest, Sample
@@ -75,7 +75,7 @@ class HttpSession:
         self._target = target
         self._base = base
         self._headers = target_headers(target, base)
-        self._clock = Clock()
+        self._clock = RequestClock()
         self._connections = Connections(self._clock, context)
         self._elsewhere: Connections | None = None
         self._lock = threading.Lock()

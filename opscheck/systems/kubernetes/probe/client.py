@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import urllib3
 
@@ -13,8 +13,8 @@ from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.systems.kubernetes.lists import KubernetesRule
 from opscheck.systems.kubernetes.probe.access import Access
 from opscheck.systems.kubernetes.probe.errors import refusal, retry_after
-from opscheck.transport.connect import late, unreachable
-from opscheck.transport.timed_http import innermost, start_clock, timed
+from opscheck.transport.connect import host_and_port, late, unreachable
+from opscheck.transport.timed_http import innermost, send, timed
 
 MOST_BYTES = 64 * 2**20
 """Of one answer. A page of 500 pods has 3 to 5 MB."""
@@ -22,8 +22,6 @@ MOST_BYTES = 64 * 2**20
 _CHUNK = 2**16
 
 _SHORTEST_PAUSE = 0.2
-
-_SHORTEST_WAIT = 0.001  # urllib3 takes no time-out of 0
 
 _USABLE = 0.97  # of the timeout; the problem must be reported before the gatherer abandons the query
 
@@ -156,35 +154,13 @@ class Client:
 
     def _send(self, request: Request, deadline: Deadline) -> urllib3.BaseHTTPResponse:
         """The head of the answer."""
-        url = self.access.server + request.url
-        for attempt in (1, 2):
-            clock = start_clock(deadline.at)
-            try:
-                return self._request(request, url, deadline)
-            except urllib3.exceptions.NewConnectionError as error:  # to urllib3 a refusal is a kind of time-out
-                raise self._failed(error, request) from error
-            except (TimeoutError, urllib3.exceptions.TimeoutError, urllib3.exceptions.EmptyPoolError) as error:
-                raise self.late(deadline) from error
-            except urllib3.exceptions.ProtocolError as error:
-                # A server may close an idle connection just when it is used again: retry once on a new one.
-                if clock.received or attempt > 1:
-                    raise self._failed(error, request) from error
-            except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-                raise self._failed(error, request) from error
-        raise AssertionError(request)  # pragma: no cover - the second attempt returns or raises
-
-    def _request(self, request: Request, url: str, deadline: Deadline) -> urllib3.BaseHTTPResponse:
-        left = max(deadline.left, _SHORTEST_WAIT)
-        return self._pool.request(
-            request.method,
-            url,
-            body=request.review,
-            headers=self._headers_for(request),
-            preload_content=False,
-            redirect=False,
-            timeout=left,
-            pool_timeout=left,
-        )
+        url, headers = self.access.server + request.url, self._headers_for(request)
+        try:
+            return send(self._pool, request.method, url, deadline.at, body=request.review, headers=headers)
+        except TimeoutError as error:
+            raise self.late(deadline) from error
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            raise self._failed(error, request) from error
 
     def _headers_for(self, request: Request) -> urllib3.HTTPHeaderDict:
         headers = self._headers.copy()
@@ -261,14 +237,6 @@ def _open_pool(access: Access, size: int) -> urllib3.PoolManager:
         text = f"the proxy {host_and_port(access.proxy or '')} cannot be used: {error}"
         advice = "use a proxy-url that starts with http:// or https://"
         raise ProbeError(ProblemKind.UNSUPPORTED, text, advice, target_down=True) from error
-
-
-def host_and_port(url: str) -> str:
-    """Where `url` leads, without credentials and path."""
-    parts = urlsplit(url if "://" in url else f"//{url}")
-    port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
-    host = f"[{parts.hostname}]" if parts.hostname and ":" in parts.hostname else parts.hostname
-    return f"{host}:{port}" if port else f"{host}"
 
 
 def new_pool(access: Access, size: int) -> urllib3.PoolManager:

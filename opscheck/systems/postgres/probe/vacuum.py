@@ -4,16 +4,8 @@ import msgspec
 
 from opscheck.systems.postgres.probe.libpq import Connection
 from opscheck.systems.postgres.probe.statements import COUNTED_SINCE, LOCKED, Versions, major_version, one_row, rows
-from opscheck.systems.postgres.vacuum import (
-    Ages,
-    AskAges,
-    AskTables,
-    AskXminHolders,
-    DatabaseAge,
-    Tables,
-    XminHolder,
-    XminHolders,
-)
+from opscheck.systems.postgres.vacuum import Ages, AskAges, AskTables, DatabaseAge, Tables
+from opscheck.systems.postgres.xmin import AskXminHolders, XminHolder, XminHolders
 
 _DATABASES = 1000
 _HOLDERS = 20

@@ -37,8 +37,17 @@ from opscheck.systems.recovery.drill_record import (
     PerformDrill,
     Phase,
 )
-from opscheck.systems.recovery.drilling.cleanup import DATABASE_PREFIX, drop_database, remove_folder
-from opscheck.systems.recovery.drilling.messages import Began, Did, Done, Made, Message, Refused, scratch_dsn, task
+from opscheck.systems.recovery.probe.drilling.cleanup import DATABASE_PREFIX, drop_database, remove_folder
+from opscheck.systems.recovery.probe.drilling.messages import (
+    Began,
+    Did,
+    Done,
+    Made,
+    Message,
+    Refused,
+    scratch_dsn,
+    task,
+)
 from opscheck.systems.recovery.target import DrillPlace
 from opscheck.transport.processes import reachable_parent
 
@@ -123,7 +132,7 @@ class _Performance:
 
     def _start(self) -> "subprocess.Popen[bytes]":
         process = subprocess.Popen(
-            [sys.executable, "-m", "opscheck.systems.recovery.drilling"],
+            [sys.executable, "-m", "opscheck.systems.recovery.probe.drilling"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -9,22 +9,20 @@ import http.client
 import time
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit
 
 import urllib3
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
 from opscheck.core.observation import ProbeError, ProblemKind
-from opscheck.transport.connect import late, trust, unreachable
+from opscheck.transport.connect import host_and_port, late, trust, unreachable
 from opscheck.transport.proxies import environment_proxy
-from opscheck.transport.timed_http import innermost, start_clock, timed
+from opscheck.transport.timed_http import innermost, send, start_clock, timed
 
 MOST_BYTES = 64 * 2**20
 """Of one answer that is no object. A page of 1000 objects has 300 KB."""
 
 _CHUNK = 2**16
 _PIECE = 2**20
-_SHORTEST_WAIT = 0.001  # urllib3 takes no time-out of 0
 _CONNECTIONS = 16
 
 
@@ -39,44 +37,23 @@ class Transport:
 
     def send(self, request: AWSPreparedRequest, deadline: float) -> AWSResponse:
         """The answer to a request, whose body is still to be read. Raises ProbeError."""
-        place, began = _place(request.url), time.monotonic()
-        for attempt in (1, 2):
-            clock = start_clock(deadline)
-            try:
-                response = self._request(request, deadline)
-            except urllib3.exceptions.NewConnectionError as error:  # to urllib3 a refusal is a kind of time-out
-                raise _failed(error, place) from error
-            except (TimeoutError, urllib3.exceptions.TimeoutError, urllib3.exceptions.EmptyPoolError) as error:
-                raise late(f"no answer from {place} in time", time.monotonic() - began) from error
-            except urllib3.exceptions.ProtocolError as error:
-                # A server may close an idle connection just when it is used again; then another one is made.
-                if clock.received or attempt > 1:
-                    raise _failed(error, place) from error
-            except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-                raise _failed(error, place) from error
-            else:
-                self.heard = time.monotonic()
-                body = Body(response, place, began, deadline)
-                return AWSResponse(request.url, response.status, dict(response.headers), body)
-        raise AssertionError(place)  # pragma: no cover - the second attempt returns or raises
+        address, began = host_and_port(request.url), time.monotonic()
+        headers = {name: _text(value) for name, value in request.headers.items()}
+        try:
+            pool = self._pool(request.url)
+            response = send(pool, request.method, request.url, deadline, headers=headers, decode_content=False)
+        except TimeoutError as error:
+            raise late(f"no answer from {address} in time", time.monotonic() - began) from error
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            raise _failed(error, address) from error
+        self.heard = time.monotonic()
+        body = Body(response, address, began, deadline)
+        return AWSResponse(request.url, response.status, dict(response.headers), body)
 
     def close(self) -> None:
         """Close all connections."""
         for pool in self._pools.values():
             pool.clear()
-
-    def _request(self, request: AWSPreparedRequest, deadline: float) -> urllib3.BaseHTTPResponse:
-        left = max(deadline - time.monotonic(), _SHORTEST_WAIT)
-        return self._pool(request.url).request(
-            request.method,
-            request.url,
-            headers={name: _text(value) for name, value in request.headers.items()},
-            preload_content=False,
-            decode_content=False,
-            redirect=False,
-            timeout=left,
-            pool_timeout=left,
-        )
 
     def _pool(self, url: str) -> urllib3.PoolManager:
         proxy = environment_proxy(url)
@@ -92,9 +69,9 @@ class Transport:
 class Body:
     """What botocore reads an answer from; every read ends at the deadline."""
 
-    def __init__(self, response: urllib3.BaseHTTPResponse, place: str, began: float, deadline: float) -> None:
+    def __init__(self, response: urllib3.BaseHTTPResponse, address: str, began: float, deadline: float) -> None:
         self._response = response
-        self._place = place
+        self._address = address
         self._began = began
         self._deadline = deadline
 
@@ -105,7 +82,7 @@ class Body:
             left -= len(piece)
             if left < 0:
                 self.close()
-                text = f"{self._place} answered more than {MOST_BYTES // 2**20} MiB to a question about its objects"
+                text = f"{self._address} answered more than {MOST_BYTES // 2**20} MiB to a question about its objects"
                 raise ProbeError(ProblemKind.UNREADABLE, text, "is this an S3 server?")
             yield piece
 
@@ -116,11 +93,11 @@ class Body:
             piece = self._response.read1(amount or _PIECE)
         except (TimeoutError, urllib3.exceptions.TimeoutError) as error:
             self.close()
-            text = f"{self._place} began an answer, but did not end it in time"
+            text = f"{self._address} began an answer, but did not end it in time"
             raise late(text, time.monotonic() - self._began) from error
         except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
             self.close()
-            text = f"the answer of {self._place} broke off: {innermost(error)}"
+            text = f"the answer of {self._address} broke off: {innermost(error)}"
             raise ProbeError(ProblemKind.UNREADABLE, text, "a proxy on the way may limit time or size") from error
         if not piece:
             self._response.release_conn()
@@ -131,25 +108,18 @@ class Body:
         self._response.close()
 
 
-def _failed(error: Exception, place: str) -> ProbeError:
+def _failed(error: Exception, address: str) -> ProbeError:
     cause = innermost(error)
     if isinstance(error, urllib3.exceptions.ProxyError):
-        text = f"the proxy does not let through to {place}: {cause}"
+        text = f"the proxy does not let through to {address}: {cause}"
         return ProbeError(ProblemKind.UNREACHABLE, text, "correct HTTPS_PROXY and NO_PROXY", target_down=True)
     if isinstance(cause, http.client.HTTPException) and not isinstance(cause, ConnectionError):
-        text = f"{place} does not answer in HTTP: {type(cause).__name__}"
+        text = f"{address} does not answer in HTTP: {type(cause).__name__}"
         return ProbeError(ProblemKind.UNREADABLE, text, "does the endpoint_url need https://?", target_down=True)
     if isinstance(cause, OSError):
-        return unreachable(cause, place)
-    text = f"{place} cannot be reached: {cause}"
+        return unreachable(cause, address)
+    text = f"{address} cannot be reached: {cause}"
     return ProbeError(ProblemKind.UNREACHABLE, text, "check the target's endpoint_url", target_down=True)
-
-
-def _place(url: str) -> str:
-    parts = urlsplit(url)
-    port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    return f"{host}:{port}"
 
 
 def _text(value: str | bytes) -> str:

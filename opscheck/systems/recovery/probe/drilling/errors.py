@@ -1,4 +1,4 @@
-"""How a drill ends early."""
+"""How a drill ends early: every module of it raises these."""
 
 
 class Failed(Exception):  # noqa: N818 - it is the backup that failed
@@ -15,4 +15,4 @@ class Late(Exception):  # noqa: N818 - it is no error
 
 
 class Ended(BaseException):
-    """Nobody waits for the drill any more."""
+    """The process that started the drill is gone, or ended it."""

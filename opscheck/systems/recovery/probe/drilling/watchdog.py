@@ -1,4 +1,4 @@
-"""When a drill must end: its time is over, it was told to, or nobody waits for it any more."""
+"""The reasons to end a drill: its time is over, a signal came, or the process that started it is gone."""
 
 import os
 import signal
@@ -9,24 +9,24 @@ from pathlib import Path
 from types import FrameType
 from typing import Self
 
-from opscheck.systems.recovery.drilling.cleanup import drop_database, remove_folder
-from opscheck.systems.recovery.drilling.errors import Ended, Late
-from opscheck.systems.recovery.drilling.messages import Task, scratch_dsn
+from opscheck.systems.recovery.probe.drilling.cleanup import drop_database, remove_folder
+from opscheck.systems.recovery.probe.drilling.errors import Ended, Late
+from opscheck.systems.recovery.probe.drilling.messages import Task, scratch_dsn
 
 _ENDINGS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _CLEANING_TAKES_AT_MOST_S = 20.0
 
 
-class Leash:
+class Watchdog:
     """
-    Interrupts the drill with `Late` or `Ended`, whatever it waits for; not once it is `calm`, as while it cleans.
+    Interrupts the drill with `Late` or `Ended`, whatever it waits for, until it is stopped for cleaning.
 
-    Nothing waits for ever for it either: when it has not cleaned in time, it is killed, and what it has made removed.
+    When cleaning takes too long, it removes everything that the drill made, and kills the drill.
     """
 
     def __init__(self, task: Task) -> None:
         self._task = task
-        self._is_calm = False
+        self._stopped = False
 
     def __enter__(self) -> Self:
         for ending in _ENDINGS:
@@ -37,18 +37,18 @@ class Leash:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.calm()
+        self.stop()
 
-    def calm(self) -> None:
-        """From now on nothing interrupts it: it is ending."""
-        self._is_calm = True
+    def stop(self) -> None:
+        """Interrupt the drill no more: it is cleaning."""
+        self._stopped = True
         signal.setitimer(signal.ITIMER_REAL, 0)
 
     def _interrupts(self, how: type[BaseException]) -> Callable[[int, FrameType | None], None]:
         def interrupt(_number: int, _frame: FrameType | None) -> None:
-            if not self._is_calm:
-                self._is_calm = True  # once: what follows is cleaning
-                self._give_up_in(_CLEANING_TAKES_AT_MOST_S)
+            if not self._stopped:
+                self._stopped = True  # once: what follows is cleaning
+                self._kill_in(_CLEANING_TAKES_AT_MOST_S)
                 raise how
 
         return interrupt
@@ -58,7 +58,7 @@ class Leash:
             pass
         os.kill(os.getpid(), signal.SIGTERM)
 
-    def _give_up_in(self, seconds: float) -> None:
+    def _kill_in(self, seconds: float) -> None:
         timer = threading.Timer(seconds, self._remove_all)
         timer.daemon = True
         timer.start()

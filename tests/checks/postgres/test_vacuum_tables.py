@@ -5,11 +5,13 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from opscheck import PostgresTarget, Severity
+from checks.postgres.test_vacuum import grade_tables, unproven
+from opscheck import Findings, PostgresTarget, Severity
 from opscheck.core.observation import ProblemKind
-from opscheck.systems.postgres.readings.tables import judged, unproven
-from opscheck.systems.postgres.vacuum import PostgresVacuum, Table, Tables
+from opscheck.core.record import Finding
+from opscheck.systems.postgres.vacuum import VACUUM, PostgresVacuum, Table, Tables
 from opscheck.testing import expect
+from tests.servers.typing_in import commands_of
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TARGET = PostgresTarget(kind="postgres", dsn="postgresql://h/shop")
@@ -52,10 +54,15 @@ def tables(*changes: dict, **answer) -> Tables:
     return msgspec.structs.replace(TABLES, named=named, **answer)
 
 
-def told(answer: Tables, **fields) -> list:
-    counted, *rest = judged(expect(PostgresVacuum, TARGET, **fields), answer, ())
-    assert "tables" == counted.name
-    return rest
+def graded(answer: Tables, **fields) -> Findings:
+    findings = Findings(expect(PostgresVacuum, TARGET, **fields))
+    grade_tables(findings._expectation, answer, (), findings)
+    assert findings.measurements[0].name == "tables"
+    return findings
+
+
+def told(answer: Tables, **fields) -> list[Finding]:
+    return graded(answer, **fields).violations
 
 
 def why(answer: Tables, **fields) -> list[ProblemKind]:
@@ -80,29 +87,33 @@ def test_autovacuum_that_is_off_for_the_whole_server_leads_to_no_command_for_the
     (number,) = told(tables({"dead": 20_000, "autovacuum": False}), dead_rows={"P3": "200%"})
 
     assert "autovacuum is switched off for it" in number.evidence
-    assert "disabled_table" not in number.facts
+    assert number.remediation.commands == commands_of(VACUUM)
 
 
 def test_a_database_whose_name_psql_takes_for_a_connection_string_leads_to_no_command():
     (number,) = told(tables({"dead": 20_000}, database="host=evil"), dead_rows={"P3": "200%"})
 
     assert {} == number.facts
+    assert number.remediation.commands == ()
 
 
 def test_the_changed_rows_of_a_parent_are_held_to_no_trigger_for_it_has_none():
-    assert [] == told(tables({"partitioned": True, "modified": 1_000_000}), stale_statistics={"P3": "200%"})
+    found = graded(tables({"partitioned": True, "modified": 1_000_000}), stale_statistics={"P3": "200%"})
+
+    assert found.violations == []
+    assert len(found.measurements) == 1
 
 
 def test_a_parent_whose_partitions_were_analysed_since_must_be_too():
     (number,) = told(tables({"partitioned": True, "modified": 1_000_000}), analyzed_within={"P3": "12h"})
 
-    assert ("last analysed", "its partitions were since") == (number.name, number.detail)
+    assert number.observed == "last analysed 1d (its partitions were since)"
 
 
 def test_a_trigger_of_nothing_divides_nothing():
-    (number,) = told(tables({"dead": 20_000, "vacuum_trigger": 0.0}), dead_rows={"P3": "200%"})
+    found = graded(tables({"dead": 20_000, "vacuum_trigger": 0.0}), dead_rows={"P3": "200%"})
 
-    assert 2_000_000 == number.observed
+    assert found.measurements[1].value == 2_000_000
 
 
 def test_never_is_the_mildest_violation():
@@ -128,4 +139,7 @@ def test_when_counters_prove_nothing(changed, kinds):
 
 @pytest.mark.parametrize("changed", [{"standby": True}, {"counts": False}])
 def test_and_nothing_is_told_of_tables_then(changed):
-    assert [] == told(tables({"dead": 20_000}, **changed), dead_rows={"P3": "200%"})
+    found = graded(tables({"dead": 20_000}, **changed), dead_rows={"P3": "200%"})
+
+    assert found.violations == []
+    assert len(found.measurements) == 1

@@ -1,4 +1,4 @@
-"""One drill, phase by phase, each measured; and whatever happens, what it has made is removed."""
+"""One drill, phase by phase, each measured; its files and databases are removed however it ends."""
 
 import time
 import traceback
@@ -29,48 +29,56 @@ from opscheck.systems.recovery.drill_record import (
     Phase,
     reasons,
 )
-from opscheck.systems.recovery.drilling.assertions import answer, asked, verify
-from opscheck.systems.recovery.drilling.cleanup import remove_folder
-from opscheck.systems.recovery.drilling.dumps import Dump, recognised
-from opscheck.systems.recovery.drilling.errors import Ended, Failed, Late
-from opscheck.systems.recovery.drilling.fetching import Fetching, Found, make_room, unpack_archive
-from opscheck.systems.recovery.drilling.messages import Began, Done, Made, Message, Refused, Task, scratch_dsn
-from opscheck.systems.recovery.drilling.programs import Programs, reachable_programs
-from opscheck.systems.recovery.drilling.progress import Teller
-from opscheck.systems.recovery.drilling.restoring import restore
-from opscheck.systems.recovery.drilling.server import (
+from opscheck.systems.recovery.probe.drilling.assertions import evaluate, read_only_session, verify
+from opscheck.systems.recovery.probe.drilling.cleanup import remove_folder
+from opscheck.systems.recovery.probe.drilling.dumps import Dump, identify
+from opscheck.systems.recovery.probe.drilling.errors import Ended, Failed, Late
+from opscheck.systems.recovery.probe.drilling.fetching import Fetching, Found, require_disk_space, unpack_archive
+from opscheck.systems.recovery.probe.drilling.messages import (
+    Began,
+    Done,
+    Made,
+    Message,
+    ProgressWriter,
+    Refused,
+    Task,
+    scratch_dsn,
+)
+from opscheck.systems.recovery.probe.drilling.programs import Programs, reachable_programs
+from opscheck.systems.recovery.probe.drilling.restoring import restore
+from opscheck.systems.recovery.probe.drilling.server import (
     Scratch,
     Settings,
     for_client,
     for_server,
-    holds_something,
+    has_relations,
     own_server,
     scratch_database,
 )
-from opscheck.systems.recovery.drilling.watchdog import Leash
+from opscheck.systems.recovery.probe.drilling.watchdog import Watchdog
 from opscheck.transport.processes import give, unprivileged_user
 
 NEWEST = "the newest row"
 
 
-def perform(task: Task, teller: Teller, leash: Leash) -> Message:
-    """Do the drill; what is to be told of it comes back when nothing of it is left."""
-    drill = _Drill(task, teller)
-    ending = drill.do(leash)
+def perform(task: Task, progress: ProgressWriter, watchdog: Watchdog) -> Message:
+    """Run the drill and remove everything that it made. Returns the message for the process that started it."""
+    drill = _Drill(task, progress)
+    ending = drill.run(watchdog)
     if isinstance(ending, ProbeError):
         return Refused(problem=ending.problem)
     if isinstance(ending, Ended):
         return Refused(problem=Problem(kind=ProblemKind.UNSUPPLIED, text="the drill was ended before it was done"))
-    return Done(drill=drill.told(ending))
+    return Done(drill=drill.record(ending))
 
 
 class _Drill:
-    """What is known of a drill so far."""
+    """A drill and its record so far."""
 
-    def __init__(self, task: Task, teller: Teller) -> None:
+    def __init__(self, task: Task, progress: ProgressWriter) -> None:
         self._task, self._query, self._place = task, task.query, task.drill_place()
         self._folder = Path(task.folder)
-        self._teller = teller
+        self._progress = progress
         self._deadline = time.monotonic() + self._query.within_s
         self._phases: list[Phase] = []
         self._phase = FIND
@@ -78,8 +86,8 @@ class _Drill:
             drill=self._query.drill, began_at=datetime.now(UTC), key=self._query.key, data_time=self._query.data_time
         )
 
-    def do(self, leash: Leash) -> Failed | Late | Ended | ProbeError | None:
-        """Do it, and remove what it has made. What ended it early comes back."""
+    def run(self, watchdog: Watchdog) -> Failed | Late | Ended | ProbeError | None:
+        """Run it, and remove everything that it made. Returns what ended it early."""
         ending: Failed | Late | Ended | ProbeError | None = None
         made = ExitStack()
         try:
@@ -89,10 +97,10 @@ class _Drill:
             if isinstance(error, Late) and self._phase == FIND:
                 silent = f"the store did not answer within {format_duration(self._query.within_s)}"
                 ending = ProbeError(ProblemKind.LATE, silent)
-        except Exception as error:  # noqa: BLE001 - it is told by whoever asked for the drill, and all is removed first
+        except Exception as error:  # noqa: BLE001 - the process that started the drill reports it, and all is removed first
             ending = ProbeError(ProblemKind.BROKEN, f"opscheck failed in the phase {self._phase}: {_where(error)}")
         finally:
-            leash.calm()
+            watchdog.stop()
             with self._measured(CLEAN, "removing what the drill has made"):
                 try:
                     made.close()
@@ -102,8 +110,8 @@ class _Drill:
                     remove_folder(self._folder)
         return ending
 
-    def told(self, ending: Failed | Late | Ended | ProbeError | None) -> Drill:
-        """All that there is to tell, with the verdict by the limits of the policy."""
+    def record(self, ending: Failed | Late | Ended | ProbeError | None) -> Drill:
+        """Its record, with the verdict by the limits of the policy."""
         failure = None
         if isinstance(ending, Failed):
             failure = Failure(phase=self._phase, trouble=ending.trouble, text=ending.text)
@@ -119,27 +127,27 @@ class _Drill:
         fetching = Fetching(self._place.store, self._query.key, self._query.version, self._deadline)
         with self._measured(FIND, f"looking for {self._query.key}"):
             found = fetching.find()
-            make_room(found, self._folder, self._place.disk_bytes, own_server=self._place.scratch is None)
+            require_disk_space(found, self._folder, self._place.disk_bytes, own_server=self._place.scratch is None)
         dump = self._fetched(fetching, found)
         with self._measured(START, "starting a scratch server"):
             settings = Settings(dump.encoding, self._query.time_zone)
             scratch = made.enter_context(self._scratch(reachable_programs(programs, self._folder), settings))
-            self._know(server=scratch.version)
+            self._note(server=scratch.version)
         self._restore(dump, scratch)
         with self._measured(ASSERT, "asking the restored database"):
             self._ask(scratch)
         if self._query.amcheck:
             with self._measured(AMCHECK, "verifying tables and indexes"):
                 sound, missing = verify(scratch)
-                self._know(amcheck=sound, amcheck_missing=missing)
+                self._note(amcheck=sound, amcheck_missing=missing)
 
     def _fetched(self, fetching: Fetching, found: Found) -> Dump:
         place = self._folder / "backup"
-        self._know(began_at=datetime.now(UTC), size=found.size)
+        self._note(began_at=datetime.now(UTC), size=found.size)
         with self._measured(FETCH, f"fetching {self._query.key}", found.size):
-            fetching.fetch(found, place, self._teller.did)
-            dump = recognised(place, self._query.key)
-            self._know(made_of=str(dump), dumped_from=dump.version)
+            fetching.fetch(found, place, self._progress.advance)
+            dump = identify(place, self._query.key)
+            self._note(made_of=str(dump), dumped_from=dump.version)
         return dump
 
     def _scratch(self, programs: Programs, settings: Settings) -> AbstractContextManager[Scratch]:
@@ -147,44 +155,44 @@ class _Drill:
         if dsn is None:
             return own_server(programs, settings)
         database = self._task.database
-        tell = partial(self._teller.tell, Made(database=database))
-        return scratch_database(programs, dsn, database, settings, tell)
+        report = partial(self._progress.send, Made(database=database))
+        return scratch_database(programs, dsn, database, settings, report)
 
     def _restore(self, dump: Dump, scratch: Scratch) -> None:
         with self._measured(RESTORE, f"restoring {self._query.key}"):
-            unpacked = unpack_archive(dump, self._teller.did)
-            self._know(missing=restore(unpacked, scratch, self._teller.did))
+            unpacked = unpack_archive(dump, self._progress.advance)
+            self._note(missing=restore(unpacked, scratch, self._progress.advance))
             asks = self._query.newest or self._query.assertions
-            if not asks and not holds_something(scratch):  # else the answers tell
+            if not asks and not has_relations(scratch):  # else the answers tell
                 raise Failed(EMPTY, "no table or view is in the restored database")
 
     def _ask(self, scratch: Scratch) -> None:
-        with asked(scratch) as session:
+        with read_only_session(scratch) as session:
             if self._query.newest:
-                newest = answer(session, Assertion(NEWEST, self._query.newest, is_time=True), self._deadline)
-                self._know(newest=newest.time, newest_problem=newest.problem)
+                newest = evaluate(session, Assertion(NEWEST, self._query.newest, is_time=True), self._deadline)
+                self._note(newest=newest.time, newest_problem=newest.problem)
             for assertion in self._query.assertions:
-                asserted = answer(session, assertion, self._deadline)
-                self._know(assertions=(*self._known.assertions, asserted))
+                asserted = evaluate(session, assertion, self._deadline)
+                self._note(assertions=(*self._known.assertions, asserted))
 
     @contextmanager
     def _measured(self, phase: str, what: str, total: float | None = None) -> Iterator[None]:
-        """One phase: told when it begins, and measured however it ends."""
+        """One phase: reported when it begins, and measured however it ends."""
         if phase != CLEAN:
             self._phase = phase
-        self._teller.tell(Began(phase=phase, what=what, total=total))
+        self._progress.send(Began(phase=phase, what=what, total=total))
         began = time.monotonic()
         try:
             yield
         finally:
             self._phases.append(Phase(name=phase, seconds=round(time.monotonic() - began, 3)))
 
-    def _know(self, **known: Any) -> None:
+    def _note(self, **known: Any) -> None:
         self._known = msgspec.structs.replace(self._known, **known)
 
 
 def _where(error: Exception) -> str:
-    """What it was and where, but not its text, which may quote anything."""
+    """The error's type and place, without its text, which may quote data."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if "opscheck" in frame.filename] or frames
     return f"{type(error).__name__} ({Path(own[-1].filename).name}:{own[-1].lineno})"

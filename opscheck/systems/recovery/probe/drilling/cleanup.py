@@ -1,8 +1,8 @@
 """
-Removing what a drill has made: its server, its folder, its database.
+Removing the server, the folder and the database of a drill.
 
-The drill's own process does it, however the drill ended; the process that asked for it does so again where that one
-was killed.
+The drill's own process does it, however the drill ends; the process that started it repeats it where that one was
+killed.
 """
 
 import os
@@ -20,7 +20,7 @@ from opscheck.core.observation import ProbeError
 from opscheck.systems.postgres.probe.libpq import Connection, TooManyConnections, connect
 
 DATABASE_PREFIX = "opscheck_drill_"
-"""How a drill's database is called on a scratch server; a random word follows."""
+"""The start of the name of a drill's database on a scratch server; a random word follows."""
 _ENDING_TAKES_AT_MOST_S = 10.0
 _DROPPING_TAKES_AT_MOST_S = 10.0
 _POLL_S = 0.02
@@ -55,7 +55,7 @@ def server_in(folder: Path) -> int | None:
         pid = int((folder / "data" / "postmaster.pid").read_text().split()[0])
     except (OSError, ValueError, IndexError):
         return None
-    # A number is given anew to other programs: it must be the one that was started with this folder.
+    # Process ids are reused: it must be the server that was started with this folder.
     return pid if str(folder / "data") in _command(pid) else None
 
 

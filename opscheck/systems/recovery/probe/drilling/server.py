@@ -1,4 +1,4 @@
-"""Where a backup is restored: a server of the drill's own, or a database of its own on a scratch server."""
+"""The place of a restore: a server of the drill's own, or a database of its own on a scratch server."""
 
 import secrets
 import time
@@ -15,8 +15,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.systems.postgres.probe.libpq import Connection, TooManyConnections, connect
 from opscheck.systems.postgres.programs import HOW_TO_GET, Installation, installations
-from opscheck.systems.recovery.drilling.cleanup import drop_database
-from opscheck.systems.recovery.drilling.programs import SERVICE, Programs, write_service
+from opscheck.systems.recovery.probe.drilling.cleanup import drop_database
+from opscheck.systems.recovery.probe.drilling.programs import SERVICE, Programs, write_service
 from opscheck.transport.processes import ServerFailed, ServerProcess, free_port, give, unprivileged_user
 
 _ADMIN, _RESTORER, _DATABASE = "opscheck_admin", "opscheck_restorer", "restored"
@@ -44,7 +44,7 @@ _SETTINGS = {
 
 @dataclass(frozen=True)
 class Settings:
-    """What a database is made with."""
+    """The settings of a new database."""
 
     encoding: str
     time_zone: str
@@ -53,15 +53,15 @@ class Settings:
 
 @dataclass(frozen=True)
 class Scratch:
-    """A database with nothing in it, to restore into."""
+    """An empty database to restore into."""
 
     programs: Programs
     dsn: str
-    """How it is asked, by the role that restores, which owns it and may no more than that."""
+    """The DSN of the role that restores, which owns the database and has no other privileges."""
     admin_dsn: str
-    """How it is asked by whoever may make extensions in it; the same where nobody else may."""
+    """The DSN of a role that may create extensions in it; the same where there is no other role."""
     admin_service: str
-    """What the programs call that."""
+    """The service name of that DSN."""
     version: str
     """The server's version, `16.14`."""
 
@@ -92,7 +92,7 @@ def _newest(*programs: str) -> Installation:
 @contextmanager
 def own_server(programs: Programs, settings: Settings) -> Iterator[Scratch]:
     """A server in the drill's folder, for as long as the `with` takes. Raises ProbeError where it does not start."""
-    folder, where = programs.folder, _place(programs.folder)
+    folder, where = programs.folder, _address(programs.folder)
     passwords = {role: secrets.token_urlsafe(24) for role in (_ADMIN, _RESTORER)}
 
     def parameters(role: str, database: str = _DATABASE) -> dict[str, Any]:
@@ -104,7 +104,7 @@ def own_server(programs: Programs, settings: Settings) -> Iterator[Scratch]:
             server = _start(programs, where)
             started.callback(server.stop)
             admin = make_conninfo("", **parameters(_ADMIN, "postgres"))
-            server.wait_until(lambda: _answers(admin), within=_STARTS_WITHIN_S)
+            server.wait_until(lambda: _accepts_connections(admin), within=_STARTS_WITHIN_S)
         except ServerFailed as error:
             raise ProbeError(ProblemKind.UNSUPPORTED, f"the drill's own server does not start: {error}") from None
         _make_database(admin, passwords[_RESTORER], settings)
@@ -134,8 +134,8 @@ def _initdb(programs: Programs, password: str) -> None:
         file.write("".join(f"{name} = '{value}'\n" for name, value in _SETTINGS.items()))
 
 
-def _place(folder: Path) -> dict[str, Any]:
-    """Where the server listens: at a socket that nobody else gets to, or, where that path is too long, on loopback."""
+def _address(folder: Path) -> dict[str, Any]:
+    """The address of the server: a private socket, or loopback where the path of that is too long."""
     if len(str(folder)) + len("/.s.PGSQL.5432") <= _LONGEST_SOCKET:
         return {"host": str(folder), "port": 5432}
     return {"host": "127.0.0.1", "port": free_port()}
@@ -154,7 +154,7 @@ def _start(programs: Programs, where: dict[str, Any]) -> ServerProcess:
     return ServerProcess("PostgreSQL", command, programs.folder / "log", user=unprivileged_user())
 
 
-def _answers(dsn: str) -> bool:
+def _accepts_connections(dsn: str) -> bool:
     with suppress(ProbeError, TimeoutError, TooManyConnections):
         connect(dsn, time.monotonic() + _CONNECTS_WITHIN_S).close()
         return True
@@ -186,18 +186,18 @@ def _set_time_zone(connection: Connection, database: str, time_zone: str) -> Non
 
 @contextmanager
 def scratch_database(
-    programs: Programs, dsn: str, database: str, settings: Settings, tell_made: Callable[[], None]
+    programs: Programs, dsn: str, database: str, settings: Settings, on_created: Callable[[], None]
 ) -> Iterator[Scratch]:
     """A database of the drill's own on a scratch server, for as long as the `with` takes. Raises ProbeError."""
     connection = _connected(dsn)
     with connection:
-        refuse_what_is_no_scratch(connection)
+        require_scratch(connection)
         version = _version(connection)
-    tell_made()
+    on_created()
     try:
-        with _connected(dsn) as connection, _telling("make a database on the scratch server"):
+        with _connected(dsn) as connection, _as_problem("make a database on the scratch server"):
             connection.execute(_created(database, settings))
-        with _connected(dsn) as connection, _telling("prepare its database"):
+        with _connected(dsn) as connection, _as_problem("prepare its database"):
             _set_time_zone(connection, database, settings.time_zone)
             password = connection.info.password
         own = make_conninfo(dsn, dbname=database)
@@ -213,8 +213,8 @@ def scratch_database(
         )
 
 
-def refuse_what_is_no_scratch(connection: Connection) -> None:
-    """Raise ProbeError unless this database is named scratch, and empty: else somebody has named the wrong server."""
+def require_scratch(connection: Connection) -> None:
+    """Raise ProbeError unless this database is named scratch, and empty: otherwise it is the wrong server."""
     name = connection.info.dbname
     if "scratch" not in name.lower():
         raise ProbeError(
@@ -231,8 +231,8 @@ def refuse_what_is_no_scratch(connection: Connection) -> None:
         )
 
 
-def holds_something(scratch: Scratch) -> bool:
-    """Whether there is a table, a view or a sequence in it by now. Raises ProbeError."""
+def has_relations(scratch: Scratch) -> bool:
+    """Whether it contains a table, a view or a sequence. Raises ProbeError."""
     with _connected(scratch.dsn) as connection:
         return _relation(connection) is not None
 
@@ -267,7 +267,7 @@ def _version(connection: Connection) -> str:
 
 
 @contextmanager
-def _telling(what: str) -> Iterator[None]:
+def _as_problem(what: str) -> Iterator[None]:
     try:
         yield
     except psycopg.Error as error:

@@ -1,4 +1,4 @@
-"""What can be asked of a Prometheus: one expression, evaluated now."""
+"""Prometheus queries: one expression, evaluated now."""
 
 from dataclasses import dataclass
 
@@ -12,11 +12,11 @@ class PrometheusSample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
 
     labels: dict[str, str] = {}
     value: float | None = None
-    """None where it is no finite number, such as NaN of a division by nothing."""
+    """None where it is not finite, such as NaN of a division by zero."""
 
 
 class PrometheusVector(msgspec.Struct, frozen=True, kw_only=True):
-    """The series that the expression came to; none at all where nothing matches it."""
+    """The series of the result; empty where nothing matches the expression."""
 
     samples: tuple[PrometheusSample, ...] = ()
 
@@ -24,27 +24,27 @@ class PrometheusVector(msgspec.Struct, frozen=True, kw_only=True):
 @dataclass(frozen=True)
 class PrometheusQuery(Query[PrometheusVector], name="prometheus.query"):
     """
-    An expression that is evaluated at the moment it is asked.
+    An expression that is evaluated at the time of the query.
 
-    The samples that Prometheus gives back bear the time of evaluation and not of the scrape, and a selector finds what
-    was scraped up to five minutes ago, or longer where it is set so. `fresh` asks for what was scraped lately.
+    Prometheus returns samples with the time of evaluation, not of the scrape, and a selector finds samples that were
+    scraped up to five minutes ago (`query.lookback-delta`). `fresh` limits that to recent scrapes.
     """
 
     expression: str
 
     def text(self) -> str:
-        """For people."""
+        """The query as a person would write it."""
         return f"evaluate {self.expression}"
 
 
 def selector(metric: str, **labels: str | tuple[str, ...]) -> str:
-    """The series of a metric with these labels; several values of a label are alternatives."""
+    """A selector for a metric with these labels; several values of a label are alternatives."""
     matchers = [f"{name}{_matcher(values)}" for name, values in sorted(labels.items())]
     return f"{metric}{{{','.join(matchers)}}}" if matchers else metric
 
 
 def fresh(series: str, seconds: int) -> str:
-    """An expression for those of the selected series that were scraped in the last `seconds`, by its server's clock."""
+    """An expression for the selected series that were scraped in the last `seconds`, by the server's clock."""
     return f"{series} and (time() - timestamp({series}) <= {seconds})"
 
 

@@ -1,4 +1,4 @@
-"""Restoring a dump, of whatever format, as data that comes from outside."""
+"""Restoring a dump of any format, as untrusted data."""
 
 import re
 import secrets
@@ -10,11 +10,11 @@ from pathlib import Path
 
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.systems.recovery.drill_record import BROKEN, NEWER, REFUSED
-from opscheck.systems.recovery.drilling.dumps import CUSTOM, DIRECTORY, PLAIN, TAR, Dump, pieces
-from opscheck.systems.recovery.drilling.errors import Failed
-from opscheck.systems.recovery.drilling.programs import SERVICE
-from opscheck.systems.recovery.drilling.restore_errors import Complaints
-from opscheck.systems.recovery.drilling.server import Scratch
+from opscheck.systems.recovery.probe.drilling.dumps import CUSTOM, DIRECTORY, PLAIN, TAR, Dump, pieces
+from opscheck.systems.recovery.probe.drilling.errors import Failed
+from opscheck.systems.recovery.probe.drilling.programs import SERVICE
+from opscheck.systems.recovery.probe.drilling.restore_errors import RestoreErrors
+from opscheck.systems.recovery.probe.drilling.server import Scratch
 from opscheck.systems.stores.archives.formats import HEAD
 from opscheck.systems.stores.archives.plain import TAIL, has_footer, without_footer
 from opscheck.systems.stores.archives.stream import Broken
@@ -36,7 +36,7 @@ Advance = Callable[[float], None]
 
 def restore(dump: Dump, scratch: Scratch, advance: Advance) -> tuple[str, ...]:
     """
-    Restore a dump; what the scratch server lacks, and was left out, comes back.
+    Restore a dump. Returns the objects that were left out because the scratch server lacks them.
 
     Raises Failed where the dump is not as it should be, and ProbeError where it is the drill that cannot go on.
     """
@@ -46,19 +46,19 @@ def restore(dump: Dump, scratch: Scratch, advance: Advance) -> tuple[str, ...]:
         )
         raise Failed(NEWER, text)
     if dump.format == TAR:
-        _make_sure_of_the_end(dump)
-    complaints = Complaints()
+        _require_end(dump)
+    errors = RestoreErrors()
     try:
         if dump.format == PLAIN:
-            _feed_psql(dump, scratch, complaints, advance)
+            _feed_psql(dump, scratch, errors, advance)
         else:
-            _run_pg_restore(dump, scratch, complaints)
+            _run_pg_restore(dump, scratch, errors)
     except Failed as failed:
-        raise _for_want_of_more(failed, complaints) from None
-    return tuple(complaints.missing)
+        raise _missing_software(failed, errors) from None
+    return tuple(errors.missing)
 
 
-def _make_sure_of_the_end(tar: Dump) -> None:
+def _require_end(tar: Dump) -> None:
     """Raise Failed where a tar is cut off: pg_restore takes what there is of it for all, and ends with 0."""
     walk = TarWalk()
     try:
@@ -69,32 +69,32 @@ def _make_sure_of_the_end(tar: Dump) -> None:
         raise Failed(BROKEN, str(error)) from None
 
 
-def _run_pg_restore(dump: Dump, scratch: Scratch, complaints: Complaints) -> None:
-    # A tar file has no places to begin at.
+def _run_pg_restore(dump: Dump, scratch: Scratch, errors: RestoreErrors) -> None:
+    # Parallel jobs need random access, which a tar does not give.
     jobs = (f"--jobs={_JOBS}",) if dump.format in {CUSTOM, DIRECTORY} else ()
     words = (f"--dbname=service={SERVICE}", *_AS_ITS_OWNER, *jobs, dump.path)
-    with _listened_to(scratch, complaints, "pg_restore", *words, stdin=subprocess.DEVNULL) as process:
+    with _running(scratch, errors, "pg_restore", *words, stdin=subprocess.DEVNULL) as process:
         process.wait()
-    # It ends with 1 also where it went on after what may be missing; with another number it did not come to its end.
-    went_on = complaints.missing and process.returncode == 1
-    _raise_ending(complaints, "pg_restore", 0 if went_on else process.returncode)
+    # It exits with 1 also after errors about missing objects; with another status it did not finish.
+    went_on = errors.missing and process.returncode == 1
+    _raise_error(errors, "pg_restore", 0 if went_on else process.returncode)
 
 
-def _feed_psql(dump: Dump, scratch: Scratch, complaints: Complaints, advance: Advance) -> None:
+def _feed_psql(dump: Dump, scratch: Scratch, errors: RestoreErrors, advance: Advance) -> None:
     with (
         closing(pieces(dump.path, dump.packing)) as unpacked,  # type: ignore[type-var]  # a generator has `close`
-        _listened_to(scratch, complaints, "psql", *_QUIETLY, stdin=subprocess.PIPE) as process,
+        _running(scratch, errors, "psql", *_QUIETLY, stdin=subprocess.PIPE) as process,
     ):
         assert process.stdin is not None  # noqa: S101 - it was asked for
         fed = 0
-        with suppress(BrokenPipeError):  # it has ended: what it complained of says why
+        with suppress(BrokenPipeError):  # it has ended: its errors say why
             for piece in without_commands(unpacked):
                 process.stdin.write(piece)
                 fed += len(piece)
                 advance(fed)
             process.stdin.close()
         process.wait()
-    _raise_ending(complaints, "psql", process.returncode)
+    _raise_error(errors, "psql", process.returncode)
 
 
 def without_commands(unpacked: Iterator[bytes]) -> Iterator[bytes]:
@@ -116,7 +116,7 @@ def without_commands(unpacked: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _filled(unpacked: Iterator[bytes], size: int) -> bytes:
-    """The first bytes, as many as are wanted at least, unless there are fewer."""
+    """At least the first `size` bytes, or all there are."""
     first = b""
     while len(first) < size and (piece := next(unpacked, b"")):
         first += piece
@@ -141,17 +141,17 @@ def _of_one_database(head: bytes) -> bytes:
 
 
 @contextmanager
-def _listened_to(
-    scratch: Scratch, complaints: Complaints, program: str, *words: str | Path, stdin: int
+def _running(
+    scratch: Scratch, errors: RestoreErrors, program: str, *words: str | Path, stdin: int
 ) -> Iterator["subprocess.Popen[bytes]"]:
-    """A program that restores; it is ended with the first complaint that matters. None is left after the `with`."""
+    """Run a program that restores; the first error that matters ends it, and so does the end of the `with`."""
     process = scratch.programs.popen(program, *words, stdin=stdin, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
     def listen() -> None:
         assert process.stderr is not None  # noqa: S101 - it was asked for
         for line in process.stderr:
-            complaints.hear(line.decode(errors="replace"))
-            if complaints.ending is not None:
+            errors.read_line(line.decode(errors="replace"))
+            if errors.ending is not None:
                 process.kill()
 
     listener = threading.Thread(target=listen, daemon=True)
@@ -170,16 +170,16 @@ def _listened_to(
                     pipe.close()
 
 
-def _raise_ending(complaints: Complaints, program: str, code: int) -> None:
-    if complaints.ending is not None:
-        raise complaints.ending
+def _raise_error(errors: RestoreErrors, program: str, code: int) -> None:
+    if errors.ending is not None:
+        raise errors.ending
     if code != 0:
         raise Failed(REFUSED, f"{program} ended with {code}")
 
 
-def _for_want_of_more(failed: Failed, complaints: Complaints) -> Exception:
-    """It is not the backup's fault where what it needs is not installed on the scratch server."""
-    wanted = [one for one in complaints.missing if one.startswith(("extension ", "collation "))]
+def _missing_software(failed: Failed, errors: RestoreErrors) -> Exception:
+    """The error to raise: where software is missing on the scratch server, the backup is not at fault."""
+    wanted = [one for one in errors.missing if one.startswith(("extension ", "collation "))]
     if failed.trouble != REFUSED or not wanted:
         return failed
     return ProbeError(

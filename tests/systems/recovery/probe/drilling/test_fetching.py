@@ -11,13 +11,13 @@ import pytest
 
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.demo.s3 import BUCKET, S3
-from opscheck.systems.recovery.drilling.errors import Failed
-from opscheck.systems.recovery.drilling.fetching import Fetching
 from opscheck.systems.recovery.probe.drill import open_session
+from opscheck.systems.recovery.probe.drilling.errors import Failed
+from opscheck.systems.recovery.probe.drilling.fetching import Fetching
 from opscheck.systems.recovery.target import DrillPlace
 from opscheck.systems.stores.probe.folder import FolderStore
 from opscheck.systems.stores.target import FolderTarget, S3Target
-from tests.systems.recovery.drilling.conftest import query
+from tests.systems.recovery.probe.drilling.conftest import query
 
 
 @pytest.fixture(name="store", scope="module")

@@ -4,9 +4,7 @@ from typing import Any
 
 import pytest
 
-from opscheck import PostgresTarget
-from opscheck.core.observation import CouldNotObserve
-from opscheck.systems.postgres.readings.standby import (
+from checks.postgres.test_replication import (
     cut_off,
     lag_detail,
     own_replay,
@@ -14,6 +12,8 @@ from opscheck.systems.postgres.readings.standby import (
     replay_lag,
     unreplayed_bytes,
 )
+from opscheck import PostgresTarget
+from opscheck.core.observation import CouldNotObserve
 from opscheck.systems.postgres.replication import PostgresReplication, Receiver, Replay, Replication
 from opscheck.testing import expect
 
@@ -104,7 +104,7 @@ def test_log_shipping_needs_no_receiver():
     [("not paused", None), ("paused", "replay is paused"), ("pause requested", "pause requested")],
 )
 def test_a_pause_is_found_once_it_is_asked_for(state, observed):
-    found = paused(replay(pause=state))
+    found = paused(expectation(), replay(pause=state))
 
     assert observed == (found and found.observed)
 

@@ -1,11 +1,11 @@
-"""Which complaints of psql and pg_restore end a drill, and how much of them is told."""
+"""Which errors of psql and pg_restore end a drill, and how much of them is told."""
 
 import pytest
 
 from opscheck.core.observation import ProbeError
 from opscheck.systems.recovery.drill_record import BROKEN, NEWER, REFUSED
-from opscheck.systems.recovery.drilling.errors import Failed
-from opscheck.systems.recovery.drilling.restore_errors import Complaints
+from opscheck.systems.recovery.probe.drilling.errors import Failed
+from opscheck.systems.recovery.probe.drilling.restore_errors import RestoreErrors
 
 SECRET = "geheim-4711"
 QUERY = "pg_restore: error: could not execute query: ERROR:  "
@@ -13,10 +13,10 @@ COPY = 'pg_restore: error: COPY failed for table "orders": ERROR:  '
 
 
 def heard(*lines):
-    complaints = Complaints()
+    errors = RestoreErrors()
     for line in lines:
-        complaints.hear(line)
-    return complaints
+        errors.read_line(line)
+    return errors
 
 
 @pytest.mark.parametrize(
@@ -35,9 +35,9 @@ def heard(*lines):
     ],
 )
 def test_what_only_the_scratch_server_lacks_ends_nothing(line, missing):
-    complaints = heard(line)
+    errors = heard(line)
 
-    assert (None, [missing]) == (complaints.ending, list(complaints.missing))
+    assert (None, [missing]) == (errors.ending, list(errors.missing))
 
 
 @pytest.mark.parametrize(
@@ -130,12 +130,12 @@ def test_what_is_no_error_in_any_language_ends_nothing(line):
     ],
 )
 def test_rows_that_name_what_is_missing_are_not_left_out(lines):
-    complaints = heard(*lines)
+    errors = heard(*lines)
 
-    assert isinstance(complaints.ending, ProbeError)
-    assert "rows name a role or a collation that the scratch server lacks" in complaints.ending.problem.text
-    assert [] == list(complaints.missing)
-    assert SECRET not in str(complaints.ending.problem)
+    assert isinstance(errors.ending, ProbeError)
+    assert "rows name a role or a collation that the scratch server lacks" in errors.ending.problem.text
+    assert [] == list(errors.missing)
+    assert SECRET not in str(errors.ending.problem)
 
 
 def test_the_first_that_matters_is_told():

@@ -6,9 +6,9 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from opscheck.demo.postgres import PostgreSQL
-from opscheck.systems.recovery.drilling.assertions import verify
-from opscheck.systems.recovery.drilling.programs import Programs, write_service
-from opscheck.systems.recovery.drilling.server import Scratch
+from opscheck.systems.recovery.probe.drilling.assertions import verify
+from opscheck.systems.recovery.probe.drilling.programs import Programs, write_service
+from opscheck.systems.recovery.probe.drilling.server import Scratch
 from opscheck.transport.processes import give, unprivileged_user
 from tests.servers.drills import SECRET
 

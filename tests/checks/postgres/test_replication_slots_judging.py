@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from checks.postgres.test_replication import described, keep_size, lost, nearly_lost
 from checks.postgres.test_replication import test_replicas_are_there_and_near as check
 from opscheck import PostgresTarget, Severity
 from opscheck.core.observation import CouldNotObserve, Sample
-from opscheck.systems.postgres.readings.slots import described, keep_size, lost, nearly_lost
 from opscheck.systems.postgres.replication import PostgresReplication, ReadSlots, Slot, Slots
 from opscheck.testing import NOON, expect, judge
 

@@ -10,8 +10,8 @@ from opscheck.systems.postgres.grants import MakeDatabases
 from opscheck.systems.postgres.permissions import render
 from opscheck.systems.postgres.programs import installations
 from opscheck.systems.postgres.target import PostgresTarget
-from opscheck.systems.recovery.drilling.programs import Programs
-from opscheck.systems.recovery.drilling.server import Settings, scratch_database
+from opscheck.systems.recovery.probe.drilling.programs import Programs
+from opscheck.systems.recovery.probe.drilling.server import Settings, scratch_database
 
 
 def dsn_of(scratch, database, login="drill:a%2Fb%40c%20drill"):
@@ -108,7 +108,7 @@ def test_the_printed_grants_are_enough(restore, scratch):
 
 
 def test_a_database_that_cannot_be_dropped_is_told_with_what_to_type(scratch, tmp_path):
-    def tell_made():
+    def on_created():
         pass
 
     found = installations("psql", "pg_restore")[0]
@@ -116,7 +116,7 @@ def test_a_database_that_cannot_be_dropped_is_told_with_what_to_type(scratch, tm
     dsn = dsn_of(scratch, "drill_scratch")
     with (
         pytest.raises(ProbeError, match="opscheck_drill_kept is still on the scratch server") as told,
-        scratch_database(Programs(found, tmp_path), dsn, name, settings, tell_made),
+        scratch_database(Programs(found, tmp_path), dsn, name, settings, on_created),
         scratch.admin() as connection,
     ):
         connection.execute("ALTER DATABASE opscheck_drill_kept OWNER TO postgres")

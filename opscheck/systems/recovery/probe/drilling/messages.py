@@ -1,6 +1,8 @@
-"""What the process that asks for a drill and the one that does it tell each other, a line of JSON each."""
+"""The messages between the process that starts a drill and the one that runs it: a line of JSON each."""
 
-from typing import Any
+import time
+from contextlib import suppress
+from typing import Any, BinaryIO
 
 import msgspec
 from pydantic import BaseModel, SecretStr
@@ -14,15 +16,15 @@ from opscheck.systems.recovery.target import DrillPlace
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that a drill needs to know. It goes by a pipe: secrets are in it."""
+    """The input of a drill. It goes through a pipe, because it contains secrets."""
 
     query: PerformDrill
     place: dict[str, Any]
     """The DrillPlace, secrets and all."""
     folder: str
-    """The drill's own folder. Whatever it writes on this machine is in it."""
+    """The drill's own folder, which contains all files that it writes on this machine."""
     database: str
-    """What its database is called on a scratch server."""
+    """The name of its database on a scratch server."""
 
     def drill_place(self) -> DrillPlace:
         """Where the drill is done."""
@@ -37,19 +39,19 @@ class Began(msgspec.Struct, frozen=True, kw_only=True, tag="began"):
 
     phase: str
     what: str
-    """What is done, for people: `fetching database/x.dump`."""
+    """The phase in words: `fetching database/x.dump`."""
     total: float | None = None
-    """Of how many bytes, where that is known."""
+    """Its size in bytes, where known."""
 
 
 class Did(msgspec.Struct, frozen=True, kw_only=True, tag="did"):
-    """So many bytes of the phase's work are done."""
+    """The bytes of the phase that are done so far."""
 
     size: float
 
 
 class Made(msgspec.Struct, frozen=True, kw_only=True, tag="made"):
-    """The database on the scratch server is about to be made: from now on there may be something to drop."""
+    """The database on the scratch server is about to be made: from now on there may be one to drop."""
 
     database: str
 
@@ -70,7 +72,7 @@ Message = Began | Did | Made | Done | Refused
 
 
 def task(query: PerformDrill, place: DrillPlace, folder: str, database: str) -> Task:
-    """What the drill's process is told."""
+    """The task for the drill's process."""
     stated = place.model_dump(exclude={"store", "scratch", "name"})
     for role in ("store", "scratch"):
         target: Target | None = getattr(place, role)
@@ -79,7 +81,7 @@ def task(query: PerformDrill, place: DrillPlace, folder: str, database: str) -> 
 
 
 def revealed(value: Any) -> Any:
-    """The same with its secrets as texts."""
+    """The value with its secrets as plain text."""
     if isinstance(value, SecretStr):
         return value.get_secret_value()
     if isinstance(value, dict):
@@ -104,3 +106,26 @@ def scratch_dsn(place: DrillPlace) -> str | None:
     """The DSN of the scratch server, where there is one."""
     target: PostgresTarget | None = place.scratch
     return target.dsn.get_secret_value() if target is not None else None
+
+
+_INTERVAL_S = 0.2
+
+
+class ProgressWriter:
+    """Writes a line per message. The watchdog notices a closed pipe."""
+
+    def __init__(self, output: BinaryIO) -> None:
+        self._output = output
+        self._sent_at = 0.0
+
+    def send(self, message: Message) -> None:
+        """Write a message."""
+        with suppress(OSError, ValueError):
+            self._output.write(msgspec.json.encode(message) + b"\n")
+            self._output.flush()
+
+    def advance(self, size: float) -> None:
+        """Report the bytes that are done, at most a few times per second."""
+        if time.monotonic() - self._sent_at >= _INTERVAL_S:
+            self._sent_at = time.monotonic()
+            self.send(Did(size=size))

@@ -1,4 +1,4 @@
-"""Asking the restored database: the policy's assertions, and whether its tables and indexes are sound."""
+"""The policy's assertions on the restored database, and the verification of its tables and indexes."""
 
 import math
 import re
@@ -17,7 +17,7 @@ from opscheck.systems.postgres.probe.session import PostgresSession
 from opscheck.systems.postgres.query import Select, Selected
 from opscheck.systems.postgres.target import PostgresTarget
 from opscheck.systems.recovery.drill_record import Asserted, Assertion
-from opscheck.systems.recovery.drilling.server import Scratch
+from opscheck.systems.recovery.probe.drilling.server import Scratch
 
 _CONNECTS_WITHIN_S = 30.0
 # As a number: of a time without a zone in that of the session, which is the policy's.
@@ -27,12 +27,12 @@ _RELATION = re.compile(r'(?:btree index|heap table) "[^"]*"')
 _AMCHECK = "CREATE EXTENSION IF NOT EXISTS amcheck"
 _INSTALL = "name a scratch server that has it, or install PostgreSQL with its contrib package"
 _CORRUPT = 2
-_TOLD = 3
+_SHOWN = 3
 
 
 @contextmanager
-def asked(scratch: Scratch) -> Iterator[PostgresSession]:
-    """The restored database, to be asked in read-only transactions."""
+def read_only_session(scratch: Scratch) -> Iterator[PostgresSession]:
+    """A session of the restored database, whose transactions only read."""
     target = PostgresTarget(kind="postgres", dsn=SecretStr(scratch.dsn))
     session = open_session(target, _CONNECTS_WITHIN_S)
     try:
@@ -41,8 +41,8 @@ def asked(scratch: Scratch) -> Iterator[PostgresSession]:
         session.close()
 
 
-def answer(session: PostgresSession, assertion: Assertion, deadline: float) -> Asserted:
-    """The number or time that an assertion yields. Raises ProbeError where the server does not answer."""
+def evaluate(session: PostgresSession, assertion: Assertion, deadline: float) -> Asserted:
+    """The result of an assertion: a number or a time. Raises ProbeError where the server does not answer."""
     sql = _SECONDS.format(sql=assertion.sql) if assertion.is_time else assertion.sql
     try:
         selected: Selected = session.ask(Select("", None, sql, number=True), max(1.0, deadline - time.monotonic()))
@@ -70,7 +70,7 @@ def _asserted(assertion: Assertion, values: tuple[str | None, ...]) -> Asserted:
 
 
 def verify(scratch: Scratch) -> tuple[str, str]:
-    """Whether its tables and indexes are sound, in words; or, as the second one, why that could not be looked at."""
+    """Verify tables and indexes: the result in words, or as the second text why it is not possible."""
     program = scratch.programs.installation.program("pg_amcheck")
     if not program.exists():
         return "", f"there is no pg_amcheck beside {program.parent}/pg_restore; {_INSTALL}"
@@ -87,5 +87,5 @@ def verify(scratch: Scratch) -> tuple[str, str]:
     if told.returncode != _CORRUPT:
         return "", f"pg_amcheck ended with {told.returncode}"
     damaged = sorted(set(_RELATION.findall(told.stdout)))
-    more = f" and {len(damaged) - _TOLD} more" if len(damaged) > _TOLD else ""
-    return f"damaged: {', '.join(damaged[:_TOLD]) or 'pg_amcheck says not what'}{more}", ""
+    more = f" and {len(damaged) - _SHOWN} more" if len(damaged) > _SHOWN else ""
+    return f"damaged: {', '.join(damaged[:_SHOWN]) or 'pg_amcheck says not what'}{more}", ""

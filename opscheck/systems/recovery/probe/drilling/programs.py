@@ -1,4 +1,4 @@
-"""PostgreSQL's programs, run on data from outside: with few rights, no secret in sight, and an end."""
+"""PostgreSQL's programs, run on untrusted data: with few privileges, without secrets, and within a time limit."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ from opscheck.systems.postgres.programs import Installation
 from opscheck.transport.processes import copy_programs, give, group_of, reachable, unprivileged_user
 
 SERVICE = "drill"
-"""What the programs call the connection of the role that restores."""
+"""The service name of the connection of the role that restores."""
 _KEPT = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TZDIR", "SYSTEMROOT")
 
 
@@ -56,7 +56,7 @@ class Programs:
         return [str(self.installation.program(program)), *map(str, words)]
 
     def options(self, service: str = SERVICE) -> dict[str, Any]:
-        """Whom it runs as, where, and the little that it learns of the environment."""
+        """The user, the folder and the few environment variables that it runs with."""
         user = unprivileged_user()
         return {
             "cwd": self.folder,
@@ -67,7 +67,7 @@ class Programs:
         }
 
     def environment(self, service: str) -> dict[str, str]:
-        """Nothing that is secret, and no setting of whoever runs opscheck."""
+        """Variables without a secret, and without settings of the user who runs opscheck."""
         return {
             **{name: os.environ[name] for name in _KEPT if name in os.environ},
             "PATH": f"{self.installation.folder}:/usr/bin:/bin",
@@ -80,7 +80,7 @@ class Programs:
 
 
 def reachable_programs(found: Installation, folder: Path) -> Programs:
-    """The programs, where whoever runs them may get at them: as root they may lie in root's own home."""
+    """The programs, copied where the unprivileged user cannot read them, as in root's home."""
     if unprivileged_user() is None or reachable(found.folder):
         return Programs(found, folder)
     copied = copy_programs(found.folder.parent, folder / "programs")
@@ -88,7 +88,7 @@ def reachable_programs(found: Installation, folder: Path) -> Programs:
 
 
 def write_service(folder: Path, parameters: dict[str, Any], name: str = SERVICE) -> None:
-    """Write what a connection takes where the programs find it, and nobody else reads it."""
+    """Write the parameters of a connection to a private file for the programs."""
     place = folder / name
     place.touch(mode=0o600)
     lines = [f"{key}={value}" for key, value in parameters.items() if value not in (None, "")]

@@ -1,4 +1,4 @@
-"""Fetching a backup from its store into the drill's folder, within the disk that there is."""
+"""Fetching a backup from its store into the drill's folder, within the free disk space."""
 
 import shutil
 import time
@@ -10,17 +10,17 @@ from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.core.registry import Registry
 from opscheck.core.units import format_bytes
 from opscheck.systems.recovery.drill_record import ABSENT, BROKEN
-from opscheck.systems.recovery.drilling.dumps import PLAIN, Dump, pieces
-from opscheck.systems.recovery.drilling.errors import Failed
+from opscheck.systems.recovery.probe.drilling.dumps import PLAIN, Dump, pieces
+from opscheck.systems.recovery.probe.drilling.errors import Failed
 from opscheck.systems.stores.probe.base import Store, StoreSession
 from opscheck.systems.stores.target import StoreTarget
 from opscheck.transport.processes import give, unprivileged_user
 
 _CONTACT_WITHIN_S = 30.0
 _PACKED_GROWS, _PLAIN_GROWS = 8, 3
-"""By how much data grows that is unpacked and gets its indexes."""
+"""The growth of data by decompression and indexes."""
 _SERVER_TAKES, _LOG_TAKES_AT_MOST = 150_000_000, 300_000_000
-"""What a new server takes, and what its write-ahead log comes to."""
+"""The size of a new server, and the largest size of its write-ahead log."""
 _SPARE = 50_000_000
 
 
@@ -35,7 +35,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Found:
-    """A backup as it lies in its store."""
+    """A backup in its store."""
 
     parts: tuple[Part, ...]
     is_folder: bool
@@ -53,7 +53,7 @@ class Fetching:
         self._target, self._key, self._version, self._deadline = target, key, version, deadline
 
     def find(self) -> Found:
-        """What the backup is made of. Raises Failed where it is gone, and ProbeError."""
+        """List the objects of the backup. Raises Failed where it is gone, and ProbeError."""
         session = (
             Registry.bundled().probe(self._target.kind).open_session(self._target, min(_CONTACT_WITHIN_S, self._left))
         )
@@ -114,8 +114,8 @@ class Fetching:
                     return
 
 
-def make_room(found: Found, folder: Path, wanted: float | None, *, own_server: bool) -> None:
-    """Raise ProbeError where the disk has not room for the drill: nothing is begun then."""
+def require_disk_space(found: Found, folder: Path, wanted: float | None, *, own_server: bool) -> None:
+    """Raise ProbeError where the disk has no room for the drill, before it begins."""
     free = shutil.disk_usage(folder).free
     needed = wanted if wanted is not None else _estimated(found.size, own_server=own_server)
     if free < needed:
@@ -128,7 +128,7 @@ def make_room(found: Found, folder: Path, wanted: float | None, *, own_server: b
 
 
 def _estimated(size: int, *, own_server: bool) -> float:
-    """The backup, and what it takes unpacked and restored; on another server that is not ours to know."""
+    """The size of the backup, decompressed and restored; of another server's disk nothing is known."""
     if not own_server:
         return size * (1 + _PLAIN_GROWS) + _SPARE
     restored = size * _PACKED_GROWS

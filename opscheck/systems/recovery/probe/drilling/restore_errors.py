@@ -1,8 +1,8 @@
 """
-What psql and pg_restore complain of while they restore: which of it matters, and what of it may be told.
+Errors of psql and pg_restore while they restore: which of them end a drill, and which text is safe to report.
 
-A message of the server may quote a row. Told is what is known to quote none; of everything else, what kind of error
-it is.
+A message of the server may quote a row. Only messages that are known to quote none are reported; of all others the
+kind of error.
 """
 
 import re
@@ -12,20 +12,20 @@ from psycopg import errors
 
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.systems.recovery.drill_record import BROKEN, NEWER, REFUSED
-from opscheck.systems.recovery.drilling.errors import Failed
+from opscheck.systems.recovery.probe.drilling.errors import Failed
 
-# The server speaks its own language; what is an error is told by its SQLSTATE, whatever that calls it.
+# The server may use another language; the SQLSTATE marks errors in each of them.
 _PSQL = re.compile(r"^psql:.*?:\d+: (?P<word>[^\s:]+):  (?!0[012])(?P<sqlstate>[0-9A-Z]{5}): (?P<message>.*)$")
 _PSQL_ITSELF = re.compile(r"^psql:(?:.*?:\d+:)? (?:error|fatal): (.*)$")
 _PG_RESTORE = re.compile(r"^pg_restore: error: (.*)$")
 _FROM_SERVER = re.compile(r'^(?P<before>.*?)(?P<word>[^\s:"]+):  (?P<message>.*)$')
 _IN_ENGLISH = frozenset({"ERROR", "FATAL", "PANIC"})
 _OF_TABLE = re.compile(r'COPY failed for table "[^"]*"')
-# What follows a complaint, in a line of its own, where it is rows that are refused.
+# The line after an error where the server refuses rows.
 _OF_ROWS = re.compile(r"^(?:CONTEXT:  COPY |LINE \d+: ?INSERT |Command was: INSERT )")
 _NO_COMMANDS = ("backslash commands are restricted", "wrong key", "invalid command")
 
-# What the server of a drill need not have: it says nothing about the backup.
+# Objects that the server of a drill need not have: their absence is no fault of the backup.
 _MISSING = (
     (re.compile(r'^role "(.+?)" does not exist$'), "role {}"),
     (re.compile(r'^must be (?:able to SET ROLE|member of role) "(.+?)"$'), "role {}"),
@@ -63,7 +63,7 @@ _SAFE_MESSAGES = re.compile(
     """,
     re.VERBOSE,
 )
-# pg_restore's own words, about the archive.
+# Messages of pg_restore about the archive.
 _OF_THE_ARCHIVE = re.compile(
     r"^(could not (?:read|uncompress|find|open|seek|set|determine|close|decompress) .*|unsupported version .*"
     r"|.*not appear to be a valid .*|unexpected .*|corrupt .*|.*end of file.*|.*did not find magic.*"
@@ -83,45 +83,45 @@ _MAKE_IT = "make on the scratch server what rows name: roles come from pg_dumpal
 
 
 @dataclass
-class Complaints:
-    """What came so far: what the scratch server lacks, and the first complaint that ends the drill."""
+class RestoreErrors:
+    """The errors so far: objects that the scratch server lacks, and the first error that ends the drill."""
 
     missing: dict[str, None] = field(default_factory=dict)
     ending: Exception | None = None
-    _heard: str = ""
-    """What the last complaint adds to `missing`, unless it turns out to be about rows."""
+    _last_missing: str = ""
+    """The addition of the last error to `missing`; the next line may take it back."""
 
-    def hear(self, line: str) -> None:
-        """Take down one line of what a program prints as errors."""
+    def read_line(self, line: str) -> None:
+        """Read one line of a program's standard error."""
         if self.ending is not None:
             return
         line = line.rstrip()
         if (found := _PSQL.match(line)) is not None:
-            self._server_says(found["word"], found["message"], found["sqlstate"])
+            self._server_error(found["word"], found["message"], found["sqlstate"])
         elif (found := _PSQL_ITSELF.match(line)) is not None:
-            self.ending = _psql_says(found[1])
+            self.ending = _psql_error(found[1])
         elif (found := _PG_RESTORE.match(line)) is not None:
-            self._pg_restore_says(found[1])
-        elif self._heard and _OF_ROWS.match(line) is not None:
-            del self.missing[self._heard]
-            self.ending = _rows_lack("")
+            self._pg_restore_error(found[1])
+        elif self._last_missing and _OF_ROWS.match(line) is not None:
+            del self.missing[self._last_missing]
+            self.ending = _rows_refused("")
 
-    def _pg_restore_says(self, text: str) -> None:
+    def _pg_restore_error(self, text: str) -> None:
         found = _FROM_SERVER.match(text)
         if found is None:
-            self.ending = _of_the_archive(text)
+            self.ending = _archive_error(text)
             return
         table = _OF_TABLE.search(found["before"])
-        self._server_says(found["word"], found["message"], "", table[0] if table else "")
+        self._server_error(found["word"], found["message"], "", table[0] if table else "")
 
-    def _server_says(self, word: str, message: str, sqlstate: str, where: str = "") -> None:
+    def _server_error(self, word: str, message: str, sqlstate: str, where: str = "") -> None:
         if word not in _IN_ENGLISH:
             self.ending = ProbeError(ProblemKind.UNSUPPORTED, _NOT_UNDERSTOOD, _ENGLISH)
             return
         if missing := _missing(message):
             self._lacks(missing, where)
             return
-        text = told(message, sqlstate)
+        text = safe_text(message, sqlstate)
         if sqlstate.startswith(_NO_ROOM) or message.endswith(("No space left on device", "out of memory")):
             self.ending = ProbeError(ProblemKind.UNSUPPORTED, f"the scratch server has no room: {text}", _MORE_ROOM)
             return
@@ -129,27 +129,27 @@ class Complaints:
 
     def _lacks(self, missing: str, where: str) -> None:
         if where:
-            self.ending = _rows_lack(f"{where}: ")
+            self.ending = _rows_refused(f"{where}: ")
             return
-        self._heard = missing if missing not in self.missing else ""
+        self._last_missing = missing if missing not in self.missing else ""
         self.missing[missing] = None
 
 
 def _missing(message: str) -> str:
-    """What the scratch server lacks, by its message; empty where that is about something else."""
+    """The object that the scratch server lacks, by its message; empty for other messages."""
     for pattern, words in _MISSING:
         if (found := pattern.match(message)) is not None:
             return words.format(*found.groups())
     return ""
 
 
-def _rows_lack(where: str) -> ProbeError:
-    """That rows are lost, and not only who owns them. What they name is in them, and not told."""
+def _rows_refused(where: str) -> ProbeError:
+    """The error for lost rows. The object that they name is data, and not reported."""
     return ProbeError(ProblemKind.UNSUPPORTED, f"{where}rows name a role or a collation that {_ITS_LACK}", _MAKE_IT)
 
 
-def told(message: str, sqlstate: str = "") -> str:
-    """What may be told of a message of the server."""
+def safe_text(message: str, sqlstate: str = "") -> str:
+    """The part of a server message that is safe to report."""
     found = _SAFE_MESSAGES.match(message)
     text = found[0] if found is not None else _condition(sqlstate)
     return text[:_LONGEST] + (f" (SQLSTATE {sqlstate})" if sqlstate else "")
@@ -162,7 +162,7 @@ def _condition(sqlstate: str) -> str:
         return "the server refuses a statement; its message may quote a row, and is not told"
 
 
-def _psql_says(text: str) -> Exception:
+def _psql_error(text: str) -> Exception:
     if any(words in text for words in _NO_COMMANDS):
         return ProbeError(
             ProblemKind.UNSUPPORTED,
@@ -174,7 +174,7 @@ def _psql_says(text: str) -> Exception:
     )
 
 
-def _of_the_archive(text: str) -> Exception:
+def _archive_error(text: str) -> Exception:
     if (found := _TOO_NEW.match(text)) is not None:
         return Failed(NEWER, f"a newer pg_dump has made it: its archive format {found[1]} is unknown here")
     if _UNPACKS_NOT.search(text):

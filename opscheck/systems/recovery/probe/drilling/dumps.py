@@ -9,7 +9,7 @@ from pathlib import Path
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.core.units import format_bytes
 from opscheck.systems.recovery.drill_record import BROKEN, EMPTY
-from opscheck.systems.recovery.drilling.errors import Failed
+from opscheck.systems.recovery.probe.drilling.errors import Failed
 from opscheck.systems.stores.archives import pg_dump, plain
 from opscheck.systems.stores.archives.compression import Compression, decompressed
 from opscheck.systems.stores.archives.formats import HEAD, kind_of
@@ -53,29 +53,29 @@ _MAKE_ONE = "make it with pg_dump, one database each: pg_dump --format=custom"
 
 @dataclass(frozen=True)
 class Dump:
-    """A dump on this machine, and what it is."""
+    """A dump on this machine, and its format."""
 
     path: Path
     format: str
     packing: Compression | None = None
     version: str = ""
-    """That of the server that was dumped; empty where it is not told."""
+    """The version of the server that was dumped; empty when unknown."""
     encoding: str = _USUAL_ENCODING
     """That of the database that was dumped."""
 
     def __str__(self) -> str:
-        """The format, and what it is packed with."""
+        """The format and the compression."""
         return f"{self.format}, {self.packing.name}" if self.packing is not None else self.format
 
     @property
     def major(self) -> int:
-        """The major version of the server that was dumped; 0 where it is not told."""
+        """The major version of the server that was dumped; 0 when unknown."""
         digits = self.version.partition(".")[0]
         return int(digits) if digits.isdecimal() else 0
 
 
-def recognised(path: Path, key: str) -> Dump:
-    """What was fetched. Raises Failed where it is nothing or damaged, and ProbeError for what no drill can restore."""
+def identify(path: Path, key: str) -> Dump:
+    """The dump that was fetched. Raises Failed for an empty or damaged one, ProbeError for one no drill can restore."""
     if path.is_dir():
         return _folder(path, key)
     with path.open("rb") as file:
@@ -121,7 +121,7 @@ def _encoding(first: bytes) -> str:
 
 
 def _version(first: bytes) -> str:
-    """The version of the server, where its beginning tells; what is damaged there, pg_restore will tell."""
+    """The version of the server in the header; pg_restore reports a damaged header."""
     if kind_of(first).format == PLAIN:
         return plain.versions(first)[0]
     try:
