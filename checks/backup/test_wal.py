@@ -1,9 +1,22 @@
 """The WAL that leaves a PostgreSQL server, to an archive or to replicas."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
 from opscheck import Findings, Observe
-from opscheck.core.observation import CouldNotObserve
-from opscheck.systems.backup.readings.wal import Gap, Loss, Outcome, by_archive, by_replicas
-from opscheck.systems.backup.wal import BackupWal, Way
+from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
+from opscheck.core.query import Query
+from opscheck.core.record import Finding
+from opscheck.core.remedy import Remedy
+from opscheck.core.units import Duration
+from opscheck.systems.backup.wal import LAGGING_REPLICA, MISSING_REPLICA, STREAM, BackupWal, Way
+from opscheck.systems.postgres import replicas as of_replicas
+from opscheck.systems.postgres.archiver import Archiving, not_archiving, unarchived, waiting
+from opscheck.systems.postgres.replicas import Replica
+from opscheck.systems.postgres.replication import Replication
+
+_BY_ITS_CLOCK = "replies are dated by the replica's clock: one that is slow looks the same"
 
 
 def test_little_would_be_lost_with_the_server(expectation: BackupWal, observe: Observe, findings: Findings) -> None:
@@ -18,18 +31,48 @@ def test_little_would_be_lost_with_the_server(expectation: BackupWal, observe: O
         _judge_nearest(expectation, outcomes, findings)
         return
     for outcome in outcomes:
-        _tell_gaps(expectation, outcome.gaps, findings)
+        _report_gaps(outcome, findings)
         if outcome.loss is not None:
             _grade(expectation, outcome.loss, (), findings)
     _require(outcomes)
 
 
+@dataclass(frozen=True)
+class Loss:
+    """The changes that would be lost, had the server only this way."""
+
+    what: str
+    subject: str
+    seconds: Duration
+    """The possible age of the oldest of them."""
+    detail: str = ""
+    evidence: tuple[str, ...] = ()
+    remedies: tuple[Remedy, ...] = ()
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The loss and the gaps of one way."""
+
+    way: Way
+    loss: Loss | None = None
+    gaps: tuple[Finding, ...] = ()
+    """Why WAL does not leave the server on this way."""
+    unknown: CouldNotObserve | None = None
+    """Why nothing is known of it, or not enough."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether WAL leaves the server on it, however late."""
+        return self.loss is not None and not self.gaps and self.unknown is None
+
+
 def _outcome(way: Way, expectation: BackupWal, observe: Observe) -> Outcome:
-    server = expectation.target.address or expectation.target.name
     try:
         if way == "archive":
-            return by_archive(expectation, observe(expectation.archiver), server)
-        return by_replicas(expectation, observe(expectation.replication), server)
+            return by_archive(expectation, observe(expectation.archiver))
+        return by_replicas(expectation, observe(expectation.replication))
     except CouldNotObserve as error:
         return Outcome(way, unknown=error)
 
@@ -42,7 +85,7 @@ def _judge_nearest(expectation: BackupWal, outcomes: list[Outcome], findings: Fi
     if nearest is None:
         _require(outcomes)
         for outcome in outcomes:
-            _tell_gaps(expectation, outcome.gaps, findings)
+            _report_gaps(outcome, findings)
         return
     if expectation.age.severity(nearest.seconds) is not None:
         _require(outcomes)  # the other way may be nearer
@@ -58,24 +101,142 @@ def _grade(expectation: BackupWal, loss: Loss, evidence: tuple[str, ...], findin
         subject=loss.subject,
         detail=loss.detail,
         evidence=(*loss.evidence, *evidence),
+        remedies=loss.remedies,
         facts=loss.facts,
     )
 
 
-def _tell_gaps(expectation: BackupWal, gaps: tuple[Gap, ...], findings: Findings) -> None:
-    for gap in gaps:
-        findings.add(
-            subject=gap.subject,
-            observed=gap.observed,
-            expected=gap.expected,
-            severity=expectation.worst_severity,
-            evidence=gap.evidence,
-            facts=gap.facts,
-        )
+def _report_gaps(outcome: Outcome, findings: Findings) -> None:
+    for gap in outcome.gaps:
+        findings.report(gap)
 
 
 def _require(outcomes: list[Outcome]) -> None:
-    """Raises CouldNotObserve where nothing could be said of a way that counts."""
+    """Raises CouldNotObserve where nothing is known of a way that counts."""
     for outcome in outcomes:
         if outcome.unknown is not None:
             raise outcome.unknown
+
+
+def by_archive(expectation: BackupWal, answer: Archiving) -> Outcome:
+    """The loss with nothing but the archive."""
+    if answer.standby and answer.archive_mode != "always":
+        return Outcome("archive", unknown=_a_standby(expectation.archiver))
+    if (fault := not_archiving(answer)) is not None:
+        gap = _gap(expectation, expectation.server, fault.observed, fault.expected, fault.remedies, fault.facts)
+        return Outcome("archive", gaps=(gap,))
+    try:
+        outside, queue = unarchived(expectation, answer), waiting(answer)
+    except CouldNotObserve as error:
+        return Outcome("archive", unknown=error)
+    failing = "; the last attempt failed" if answer.failing else ""
+    loss = Loss(
+        what="changes outside the archive",
+        subject=expectation.server,
+        # A file that failed and no longer waits was removed: it is missing in the archive.
+        seconds=max(outside.seconds if outside.judged else Duration(0), queue.seconds),
+        detail=outside.detail + failing,
+        evidence=tuple(queue.evidence),
+        remedies=(*queue.remedies, *outside.remedies),
+        facts={**outside.facts, **queue.facts},
+    )
+    return Outcome("archive", loss)
+
+
+def by_replicas(expectation: BackupWal, answer: Replication) -> Outcome:
+    """The loss with nothing but replicas: by each that is named, otherwise by the nearest, or the `minimum` nearest."""
+    if answer.standby:
+        return Outcome("replicas", unknown=_a_standby(expectation.replication))
+    losses: list[Loss] = []
+    lacking: dict[Replica, Finding] = {}
+    unknown: CouldNotObserve | None = None
+    for replica in of_replicas.replicas(expectation, answer):
+        if (gap := _absent(expectation, answer, replica)) is not None:
+            lacking[replica] = gap
+            continue
+        try:
+            losses.append(_loss(expectation, replica))
+        except CouldNotObserve as error:
+            unknown = error
+    evidence = tuple(of_replicas.connected(answer.senders))
+    gaps = [_missing(expectation, name, evidence) for name in of_replicas.missing_names(expectation, answer)]
+    if expectation.replicas is not None and expectation.minimum is None:
+        worst = max(losses, key=lambda loss: loss.seconds, default=None)
+        return Outcome("replicas", worst, (*gaps, *lacking.values()), unknown)
+    least = expectation.minimum or 1
+    near = sorted(losses, key=lambda loss: loss.seconds)
+    if len(near) >= least:
+        return Outcome("replicas", near[least - 1], tuple(gaps))
+    if unknown is None:
+        gaps.append(_too_few(expectation, len(near), least, lacking, evidence))
+    return Outcome("replicas", None, tuple(gaps), unknown)
+
+
+def _loss(expectation: BackupWal, replica: Replica) -> Loss:
+    return Loss(
+        what="changes not on a replica's disk",
+        subject=replica.subject,
+        seconds=of_replicas.unflushed(expectation, replica),
+        detail=replica.detail,
+        evidence=(_BY_ITS_CLOCK,),
+        remedies=_of_replica(replica),
+        facts=replica.facts,
+    )
+
+
+def _absent(expectation: BackupWal, answer: Replication, replica: Replica) -> Finding | None:
+    """The gap of a replica that does not stream or is silent."""
+    subject, remedies, facts = replica.subject, _of_replica(replica), replica.facts
+    if not replica.in_state:
+        return _gap(expectation, subject, replica.detail, expectation.state, remedies, facts)
+    if (silent := of_replicas.silence(expectation, answer, replica)) is not None:
+        observed, expected = f"no reply for {silent[0]}", f"a reply in the last {silent[1]}"
+        return _gap(expectation, subject, observed, expected, remedies, facts, (_BY_ITS_CLOCK,))
+    return None
+
+
+def _missing(expectation: BackupWal, name: str, evidence: tuple[str, ...]) -> Finding:
+    facts = of_replicas.missing_facts(name)
+    remedies = (MISSING_REPLICA if facts else STREAM,)
+    return _gap(expectation, f"replica {name}", "not connected", "streaming", remedies, facts, evidence)
+
+
+def _too_few(
+    expectation: BackupWal, count: int, least: int, lacking: Mapping[Replica, Finding], evidence: tuple[str, ...]
+) -> Finding:
+    streaming = f"{count} replicas stream" if count != 1 else "1 replica streams"
+    seen = tuple(f"{gap.subject}: {gap.observed}" for gap in lacking.values())
+    first = next(iter(lacking), None)
+    remedies, facts = (_of_replica(first), first.facts) if first else ((STREAM,), {})
+    observed = streaming if count else "no replica streams"
+    return _gap(expectation, expectation.server, observed, f"at least {least}", remedies, facts, (*seen, *evidence))
+
+
+def _of_replica(replica: Replica) -> tuple[Remedy, ...]:
+    return (LAGGING_REPLICA if replica.facts else STREAM,)
+
+
+def _gap(  # noqa: PLR0913, PLR0917 - what a finding is made of
+    expectation: BackupWal,
+    subject: str,
+    observed: str,
+    expected: str,
+    remedies: tuple[Remedy, ...],
+    facts: Mapping[str, str],
+    evidence: tuple[str, ...] = (),
+) -> Finding:
+    return expectation.finding(
+        subject=subject,
+        observed=observed,
+        expected=expected,
+        severity=expectation.worst_severity,
+        evidence=evidence,
+        remedies=remedies,
+        facts=facts,
+    )
+
+
+def _a_standby(query: Query[Any]) -> CouldNotObserve:
+    text = "this is a standby: what it archives or sends says nothing of what is lost with the primary"
+    advice = "name the primary in the target's dsn (target_session_attrs=read-write)"
+    return CouldNotObserve(query, Problem(kind=ProblemKind.ABSENT, text=text, advice=advice))

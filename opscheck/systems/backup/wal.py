@@ -1,4 +1,4 @@
-"""What can be expected of the WAL that leaves a server, so that little is lost with it."""
+"""backup.wal: WAL leaves the server soon after it was written."""
 
 from collections.abc import Iterable
 from typing import Any, ClassVar, Literal, Self
@@ -6,43 +6,35 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
-from opscheck.core.expectation import Remediation
 from opscheck.core.query import Query
+from opscheck.core.remedy import Remedy
 from opscheck.core.units import Duration, Graded, PositiveCount, Timeout
-from opscheck.systems.postgres.archiver import ReadArchiver
+from opscheck.systems.postgres.archiver import (
+    END_SEGMENTS,
+    SET_COMMAND,
+    SHOW_FAILED,
+    SHOW_WAITING,
+    SWITCH_ON,
+    ReadArchiver,
+)
 from opscheck.systems.postgres.replication import NamePatterns, ReadReplication
 from opscheck.systems.postgres.server import InServer
 
 Way = Literal["archive", "replicas"]
 
-# `psql -c` does not replace variables; what it reads from a pipe it does.
-_COMMANDS = (
-    (
-        "echo \"select last_failed_wal = :'wal' as fails_still, clock_timestamp() - last_failed_time as ago "
-        'from pg_stat_archiver" | psql {{ dsn }} -v wal={{ failed_wal }}'
-        "  # why stands in the server's log: archive_command is run by it, as its user"
-    ),
-    (
-        "echo \"select name, modification as finished from pg_ls_archive_statusdir() where name >= :'wal' "
-        "and name like '%.ready' order by 1 limit 10\" | psql {{ dsn }} -v wal={{ waiting_wal }}"
-    ),
-    (
-        "echo \"alter system set archive_mode = :'mode'\" | psql {{ dsn }} -v mode={{ archive_mode }}"
-        "  # set archive_command first; it takes a restart"
-    ),
-    (
-        "echo \"alter system set archive_timeout = :'seconds'; select pg_reload_conf()\" "
-        "| psql {{ dsn }} -v seconds={{ archive_timeout }}"
-    ),
-    (
-        'echo "select slot_name, active, restart_lsn, wal_status from pg_replication_slots '
-        "where slot_name = :'name'\" | psql {{ dsn }} -v name={{ missing }}  # no row, or lost: it must be built anew"
-    ),
-    (
-        'echo "select client_addr, state, sent_lsn, write_lsn, flush_lsn, flush_lag, reply_time '
-        "from pg_stat_replication where application_name = :'name'\" | psql {{ dsn }} -v name={{ replica }}"
-    ),
+_STREAM = "Find out in the replica's log why it does not stream: its disk, the network, its credentials"
+# `psql -c` does not replace variables; text from a pipe it does.
+MISSING_REPLICA = Remedy(
+    "Find out on the replica why it is not connected",
+    'echo "select slot_name, active, restart_lsn, wal_status from pg_replication_slots '
+    "where slot_name = :'name'\" | psql {{ dsn }} -v name={{ missing }}  # no row, or lost: it must be built anew",
 )
+LAGGING_REPLICA = Remedy(
+    _STREAM,
+    'echo "select client_addr, state, sent_lsn, write_lsn, flush_lsn, flush_lag, reply_time '
+    "from pg_stat_replication where application_name = :'name'\" | psql {{ dsn }} -v name={{ replica }}",
+)
+STREAM = Remedy(_STREAM)
 
 
 class BackupWal(InServer, check="backup.wal"):
@@ -54,22 +46,24 @@ class BackupWal(InServer, check="backup.wal"):
     a standby this is unknown, since the primary's WAL is what is lost.
     """
 
-    # Each kind of trouble has names of its own: a command that names what a finding lacks is left out.
+    remedies = (
+        SHOW_FAILED,
+        SHOW_WAITING,
+        SWITCH_ON,
+        SET_COMMAND,
+        END_SEGMENTS,
+        MISSING_REPLICA,
+        LAGGING_REPLICA,
+        STREAM,
+    )
     fact_names: ClassVar = {
-        "waiting_wal": "the file that waits longest, when WAL waits for the archive",
-        "failed_wal": "the file that could not be archived, when the last attempt failed",
-        "archive_mode": "`on`, when archiving is switched off",
-        "archive_timeout": "the seconds that would keep `age`, when nothing ends a segment in time",
+        "waiting_wal": "the file that waits longest for the archive",
+        "failed_wal": "the file that could not be archived at the last attempt",
+        "archive_mode": "the archive_mode that the server needs",
+        "archive_timeout": "the seconds that would keep `age`",
         "missing": "application_name of a replica that is not connected",
         "replica": "application_name of a replica that is behind or does not stream",
     }
-    default_remediation = Remediation(
-        summary=(
-            "Bring back what takes the WAL away: see in the server's log why archiving fails, mostly a full disk or "
-            "credentials that expired; on the replica, why it is not connected. Never delete files of pg_wal"
-        ),
-        commands=_COMMANDS,
-    )
 
     age: Graded[Duration]
     """How old changes may be that are nowhere but on the server: what is lost with it, and so the RPO."""

@@ -1,1 +1,0 @@
-"""What listings and contents say of backups."""
