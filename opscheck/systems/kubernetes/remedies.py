@@ -72,13 +72,11 @@ def too_few_facts(expectation: Matched, kind: str = "pod") -> dict[str, str]:
     return place_facts(expectation.target, expectation.only_namespace) | {"missing": missing}
 
 
-CONTAINER_FACTS = PLACE_FACTS | {
+GROUP_FACTS = {
     "pod": "one of the pods",
     "owner": "what controls them, such as deployment/api",
     "container": "the first container that is to blame",
-    "missing": "the selector, when it matches too few pods",
 }
-WHAT_IS_THERE = "get deployments,statefulsets,daemonsets,pods --show-labels  # what should match {{ missing }}?"
 
 MISSING_PODS = missing_remedy("deployments,statefulsets,daemonsets,pods")
 

@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checks.kubernetes.test_certificates import lifetime_of
 from opscheck import Severity
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.demo.kubernetes import (
@@ -156,7 +155,7 @@ def test_one_that_cert_manager_says_nothing_of_is_told_as_that():
     finding = only(not_issued(conditions=()))
 
     assert "not issued for 1h: cert-manager says nothing of it: does it run?" == finding.observed
-    assert "api" == finding.facts["unseen"]
+    assert "api" == finding.facts["certificate"]
 
 
 # Not ready
@@ -273,7 +272,7 @@ def test_secrets_are_not_asked_unless_the_policy_says_so():
 )
 def test_no_status_makes_it_fail_and_what_has_ended_never_passes(status):
     one = a_certificate(**status)
-    lifetime = lifetime_of(msgspec.convert(one, Certificate))
+    lifetime = msgspec.convert(one, Certificate).lifetime
     findings = judged(one)
 
     if lifetime is not None and lifetime.left(NOW) < 0:

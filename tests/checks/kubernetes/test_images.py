@@ -367,5 +367,5 @@ def test_whatever_is_missing_nothing_is_raised_and_no_order_matters(pods, random
 
 
 def test_each_remediation_can_be_written():
-    for command in expected(**NO_LATEST).default_remediation.commands:
+    for command in (one for remedy in expected(**NO_LATEST).remedies for one in remedy.commands):
         assert [] == [*malformed(command), *unknown_names(command, expected(**NO_LATEST))]

@@ -180,7 +180,7 @@ def test_a_workload_is_given_what_its_containers_use():
         ),
         "kubectl -n default get limitranges -o yaml  # the defaults for containers such as app",
     ] == commands(bare())
-    for command in expected().default_remediation.commands:
+    for command in (one for remedy in expected().remedies for one in remedy.commands):
         assert [] == [*malformed(command), *unknown_names(command, expected())]
 
 
