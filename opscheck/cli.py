@@ -169,8 +169,14 @@ def explain(id_: str, policy: Path | None, checks: Sequence[Path]) -> int:
 
 @cli.command()
 @click.option("--run", "of_run", is_flag=True, help="The schema of run records instead.")
+@click.option(
+    "--uses",
+    multiple=True,
+    metavar="DIST",
+    help="An installed distribution whose systems are part of it too, as in a policy's `uses`; repeatable.",
+)
 @CHECKS
-def schema(of_run: bool, checks: Sequence[Path]) -> int:
+def schema(of_run: bool, uses: Sequence[str], checks: Sequence[Path]) -> int:
     """
     Print the JSON Schema of policy files, with every check's fields and texts.
 
@@ -187,7 +193,7 @@ def schema(of_run: bool, checks: Sequence[Path]) -> int:
 
         printed = run_schema()
     else:
-        printed = inspection.policy_schema(checks)
+        printed = inspection.policy_schema(checks, uses)
     click.echo(json.dumps(printed, indent=2, ensure_ascii=False))
     return ExitCode.OPEN
 

@@ -50,7 +50,7 @@ def test_the_certificates_are_renewed(expectation: CertificatesRenewed, observe:
     A renewal that fails is seen by nobody until the certificate ends, weeks later and for all clients at once; and
     cert-manager goes on calling one ready that has ended.
     """
-    there = listed(observe, expectation.ask(ListCertificates))
+    there = listed(observe, expectation.lists(ListCertificates))
     certificates = matching(expectation, there)
     count_matches(expectation, there, certificates, findings, remedy=MISSING)
     measure_certificates(expectation, certificates, observe.now, findings)

@@ -44,7 +44,7 @@ def test_quotas_have_room(expectation: Quotas, observe: Observe, findings: Findi
     Where a quota is used up, no pod, volume or service is made any more: rollouts stop half-way, autoscalers add
     nothing, and a pod that dies does not come back.
     """
-    there = [one for one in listed(observe, expectation.ask(ListQuotas)) if not one.is_terminating]
+    there = [one for one in listed(observe, expectation.lists(ListQuotas)) if not one.is_terminating]
     matched, warnings = matching(expectation, there), Warnings(expectation, observe)
     count_matches(expectation, there, matched, findings, remedy=MISSING)
     found = usage(expectation, matched)

@@ -104,4 +104,4 @@ class Autoscaling(OfKind, check="kubernetes.autoscaling"):
 
     def queries(self) -> Iterable[Query[Any]]:
         """The autoscalers there."""
-        return self.ask(ListAutoscalers)
+        return self.lists(ListAutoscalers)

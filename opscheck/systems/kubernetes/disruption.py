@@ -100,4 +100,4 @@ class DisruptionBudgets(OfKind, check="kubernetes.disruption"):
 
     def queries(self) -> Iterable[Query[Any]]:
         """The budgets there and the pods they are about."""
-        return *self.ask(ListDisruptionBudgets), *self.ask(ListPods)
+        return *self.lists(ListDisruptionBudgets), *self.lists(ListPods)

@@ -171,4 +171,4 @@ class ImagesPinned(OfKind, check="kubernetes.images"):
 
     def queries(self) -> Iterable[Query[Any]]:
         """The pods there."""
-        return self.ask(ListPods)
+        return self.lists(ListPods)

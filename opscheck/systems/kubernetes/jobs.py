@@ -76,9 +76,9 @@ class JobsComplete(OfKind, check="kubernetes.jobs"):
 
     def queries(self) -> Iterable[Query[Any]]:
         """The jobs there; and the cron jobs, which know of later runs that succeeded and were deleted since."""
-        return *self.ask(ListJobs), *self.ask(ListCronJobs)
+        return *self.lists(ListJobs), *self.lists(ListCronJobs)
 
     def aside(self) -> Iterable[Query[Any]]:
         """The pods too: how those of a failed job ended."""
         yield from super().aside()
-        yield from self.ask(ListPods)
+        yield from self.lists(ListPods)

@@ -244,4 +244,4 @@ class PodsHealthy(OfKind, check="kubernetes.pods"):
 
     def queries(self) -> Iterable[Query[Any]]:
         """The pods there."""
-        return self.ask(ListPods)
+        return self.lists(ListPods)

@@ -111,4 +111,4 @@ class Quotas(OfKind, check="kubernetes.quotas"):
 
     def queries(self) -> Iterable[Query[Any]]:
         """The quotas there."""
-        return self.ask(ListQuotas)
+        return self.lists(ListQuotas)

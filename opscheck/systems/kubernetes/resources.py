@@ -64,4 +64,4 @@ class ResourcesSet(Matched, check="kubernetes.resources"):
 
     def queries(self) -> Iterable[Query[Any]]:
         """The pods there."""
-        return self.ask(ListPods)
+        return self.lists(ListPods)

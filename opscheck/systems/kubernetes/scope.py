@@ -139,7 +139,7 @@ class InNamespaces(InCluster):
             **given,
         )
 
-    def ask(self, kind: type[L]) -> tuple[L, ...]:
+    def lists(self, kind: type[L]) -> tuple[L, ...]:
         """The lists of a kind, one for each namespace; each is shared with every other expectation there."""
         return tuple(kind(self.target.name, namespace) for namespace in self.namespaces)
 
@@ -147,7 +147,7 @@ class InNamespaces(InCluster):
         """Who asks, and the Warning events there."""
         yield from super().aside()
         if self.reads_events:
-            yield from self.ask(ListWarnings)
+            yield from self.lists(ListWarnings)
 
 
 class Matched(InNamespaces):

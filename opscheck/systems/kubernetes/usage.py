@@ -113,4 +113,4 @@ class UsageWithinLimits(InNamespaces, check="kubernetes.usage"):
         """A list of objects and one of metrics, for each namespace where they have one."""
         if self.of == "nodes":
             return *self.nodes(), *self.node_metrics()
-        return *self.ask(ListPods), *self.ask(ListPodUsage)
+        return *self.lists(ListPods), *self.lists(ListPodUsage)

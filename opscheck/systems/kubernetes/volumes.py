@@ -380,8 +380,8 @@ class VolumesHealthy(OfKind, check="kubernetes.volumes"):
 
     def queries(self) -> Iterable[Query[Any]]:
         """Claims and pods there, and for use six metrics of Prometheus at most, or each node's own numbers."""
-        yield from self.ask(ListClaims)
-        yield from self.ask(ListPods)
+        yield from self.lists(ListClaims)
+        yield from self.lists(ListPods)
         yield from self.series().values()
         yield from self.kubelets()
 

@@ -365,4 +365,4 @@ def test_one_list_serves_every_expectation_on_a_namespace():
     one, other = expect(JobsComplete, TARGET, severity="P1"), expect(JobsComplete, TARGET, severity="P2", name="a*")
 
     assert (ListJobs("target", "default"), ListCronJobs("target", "default")) == tuple(one.queries())
-    assert tuple(one.queries()) == tuple(other.queries())
+    assert tuple(one.described()) == tuple(other.described())

@@ -82,7 +82,7 @@ def test_names_that_may_be_suspended_are_a_list_of_at_least_one():
 
 @pytest.mark.parametrize("one", [jobs(), cronjobs()])
 def test_every_command_can_be_typed(one):
-    for command in (one for remedy in one.remedies for one in remedy.commands):
+    for command in (text for remedy in one.remedies for text in remedy.commands):
         assert [] == malformed(command)
         assert [] == unknown_names(command, one)
 

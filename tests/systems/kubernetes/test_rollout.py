@@ -67,6 +67,6 @@ def test_a_mistake_is_told_in_terms_of_the_field(fields, text):
 
 
 def test_the_remediation_can_be_written():
-    for command in (one for remedy in rollout().remedies for one in remedy.commands):
+    for command in (text for remedy in rollout().remedies for text in remedy.commands):
         assert [] == malformed(command)
         assert [] == unknown_names(command, rollout())

@@ -134,6 +134,6 @@ def test_the_questions():
 
 @pytest.mark.parametrize("expectation", [pods(), usage(), logs()], ids=lambda one: one.check)
 def test_each_remediation_can_be_written(expectation):
-    for command in (one for remedy in expectation.remedies for one in remedy.commands):
+    for command in (text for remedy in expectation.remedies for text in remedy.commands):
         assert [] == malformed(command)
         assert [] == unknown_names(command, expectation)

@@ -45,7 +45,9 @@ def test_storage_classes_are_asked_beside():
 
 
 def test_use_is_asked_of_prometheus_with_one_query_a_metric():
-    asked = [query for query in volumes(prometheus=METRICS, used="90%").queries() if isinstance(query, PrometheusQuery)]
+    asked = [
+        query for query in volumes(prometheus=METRICS, used="90%").described() if isinstance(query, PrometheusQuery)
+    ]
 
     assert {"metrics"} == {query.target for query in asked}
     available = 'kubelet_volume_stats_available_bytes{namespace="shop"}'
@@ -70,7 +72,7 @@ def test_the_labels_of_a_cluster_and_of_its_namespaces_are_the_policys():
 
 
 def test_use_is_asked_of_the_kubelets_by_an_explicit_word_alone():
-    asked = list(volumes(usage_from="kubelet-proxy", used="90%").queries())
+    asked = list(volumes(usage_from="kubelet-proxy", used="90%").described())
     needed = {permission for query in asked for permission in query.permissions()}
 
     assert ReadVolumeStats("target", "shop") in asked
