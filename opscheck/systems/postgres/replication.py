@@ -318,7 +318,7 @@ class PostgresReplication(InServer, check="postgres.replication"):
         limits = self.limits()
         return max((limits[name].steps[0][0] for name in _OF_SLOTS if name in limits), default=self.ungraded_severity)
 
-    def looks_at(self) -> Iterable[Query[Any]]:
+    def queries(self) -> Iterable[Query[Any]]:
         """The server's place in its replication, and its slots, where there are limits on them."""
         if self.judges_replication:
             yield self.replication
