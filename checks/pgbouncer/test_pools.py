@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from opscheck import Duration, Findings, Observe, Percentage
-from opscheck.core.isolation import judge_all
+from opscheck.core.findings import judge_all
 from opscheck.systems.pgbouncer.expectations import PgbouncerPools
 from opscheck.systems.pgbouncer.queries import Pools
 from opscheck.systems.pgbouncer.readings import (
