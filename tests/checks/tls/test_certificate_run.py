@@ -50,7 +50,7 @@ def _world(chain, tmp_path):
         yield tmp_path, [client, leaf, ended, chain.root, chain.middle]
 
 
-def test_a_run_tells_good_bad_and_down_apart_and_a_snapshot_of_it_the_same(world):
+def test_run_and_snapshot_distinguish_good_bad_and_down(world):
     folder, _ = world
 
     live = run(folder, "--json", "run.json", "--save", "snapshot.json")
@@ -83,7 +83,7 @@ def test_no_key_stands_in_any_output(world):
 
 
 @pytest.mark.parametrize("option", ["explain", "validate", "permissions"])
-def test_what_touches_no_target_knows_it_too(world, option):
+def test_offline_commands_accept_the_policy(world, option):
     folder, _ = world
     words = {"explain": ["bad", "-p", "policy.yaml"]}.get(option, ["policy.yaml"])
     done = subprocess.run(
@@ -98,7 +98,7 @@ def test_what_touches_no_target_knows_it_too(world, option):
     assert (0, "") == (done.returncode, done.stderr)
 
 
-def test_a_mistake_is_told_with_its_place(tmp_path):
+def test_policy_error_has_its_position(tmp_path):
     write(tmp_path, {"id": "a", "endpoint": "api.example.com"}, {"id": "b", "endpoint": "x:1", "starttls": "smpt"})
 
     done = run(tmp_path)
