@@ -1,4 +1,4 @@
-"""What a check writes down while it judges: measurements and findings."""
+"""What a check records while it judges: measurements and findings."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime

@@ -37,7 +37,7 @@ class Interval(Generic[C]):
 
     @property
     def text(self) -> str:
-        """The interval as a finding tells it: `over 5m`."""
+        """The interval as a finding shows it: `over 5m`."""
         since = "since its counters began"
         if self.earlier is not None and self.seconds is not None:
             return f"over {format_duration(self.seconds)}"
@@ -95,7 +95,7 @@ def no_sample_aged(observe: Observe, query: Query[Any], age: float) -> CouldNotO
 
 
 def _must_be_remembered(query: Query[Any]) -> None:
-    if not query.remembered:  # or its first sample would be the first for ever
+    if not query.remembered:  # or its first sample would be the first forever
         raise TypeError(f"{type(query).__name__} is not remembered; say so where it is defined: remembered=True")
 
 
@@ -113,7 +113,7 @@ def _why_not(now: Counted, observation: Observation, same: Sequence[Sample[Any]]
 
 
 def _reset(now: Counted, observation: Observation, same: Sequence[Sample[Any]]) -> str:
-    """When the counters began anew, as exactly as is known; empty when they did not."""
+    """When the counters were reset, as exactly as is known; empty when they were not."""
     others = [sample for sample in observation.earlier if sample not in same]
     if not others:
         return ""

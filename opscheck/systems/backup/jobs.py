@@ -312,10 +312,10 @@ class BackupJobs(Expectation, check="backup.jobs"):
         """What it is judged by."""
         match self.tool:
             case "cronjob":
-                return *self.cronjobs.ask(ListCronJobs), *self.cronjobs.ask(ListJobs)
+                return *self.cronjobs.lists(ListCronJobs), *self.cronjobs.lists(ListJobs)
             case "velero":
                 kinds = (ListVeleroSchedules, ListVeleroBackups, ListStorageLocations)
-                return [query for kind in kinds for query in self.schedules.ask(cast("Any", kind))]
+                return [query for kind in kinds for query in self.schedules.lists(cast("Any", kind))]
             case "pgbackrest":
                 return (self.pgbackrest,)
         return (self.barman,)

@@ -88,14 +88,14 @@ class CronJobsOnTime(OfKind, check="kubernetes.cronjobs"):
     ever matches, such as `0 0 31 2 *`, is another way to suspend.
     """
 
-    def looks_at(self) -> Iterable[Query[Any]]:
+    def queries(self) -> Iterable[Query[Any]]:
         """The cron jobs there."""
-        return self.ask(ListCronJobs)
+        return self.lists(ListCronJobs)
 
     def aside(self) -> Iterable[Query[Any]]:
         """The jobs too: which of its runs failed, and which still runs."""
         yield from super().aside()
-        yield from self.ask(ListJobs)
+        yield from self.lists(ListJobs)
 
 
 _POLL = 10

@@ -1,4 +1,4 @@
-"""The Prometheus probe: against a real one where it is installed, and against servers that say anything else."""
+"""The Prometheus probe: against a real one, and against servers that say anything else."""
 
 import json
 import time
@@ -14,13 +14,11 @@ from opscheck.systems.http.request import HttpRequest
 from opscheck.systems.kubernetes.pods import ListPods
 from opscheck.systems.prometheus.probe import MOST_BYTES, PrometheusSession, open_session
 from opscheck.systems.prometheus.query import PrometheusQuery, PrometheusSample, fresh, selector
-from tests.servers.prometheus import PASSWORD, PROGRAM, USER, WHY_NOT, Exporter, Prometheus
+from tests.servers.prometheus import PASSWORD, USER, Exporter, Prometheus
 
 Open = Callable[..., PrometheusSession]
 UP = PrometheusQuery("metrics", "up")
 AVAILABLE = 'kubelet_volume_stats_available_bytes{namespace="%s",persistentvolumeclaim="%s"}'
-
-real = pytest.mark.skipif(PROGRAM is None, reason=WHY_NOT)
 
 
 @pytest.fixture(name="stack")
@@ -83,8 +81,8 @@ def _exporter() -> Iterator[Exporter]:
 
 
 @pytest.fixture(name="prometheus", scope="module")
-def _prometheus(exporter) -> Iterator[Prometheus]:
-    with Prometheus(exporter) as prometheus:
+def _prometheus(prometheus_program, exporter) -> Iterator[Prometheus]:
+    with Prometheus(prometheus_program, exporter) as prometheus:
         prometheus.wait_for("kubelet_volume_stats_available_bytes")
         yield prometheus
 
@@ -93,7 +91,6 @@ def values(session: PrometheusSession, expression: str) -> list[float | None]:
     return [sample.value for sample in session.ask(PrometheusQuery("metrics", expression), 5).samples]
 
 
-@real
 def test_real_series_come_with_their_labels(prometheus, opened):
     expression = fresh(selector("kubelet_volume_stats_available_bytes", namespace="shop"), 600)
     (sample,) = opened(prometheus.url).ask(PrometheusQuery("metrics", expression), 5).samples
@@ -102,33 +99,28 @@ def test_real_series_come_with_their_labels(prometheus, opened):
     assert {"namespace": "shop", "persistentvolumeclaim": "data-0", "job": "kubelet"}.items() <= sample.labels.items()
 
 
-@real
 def test_real_several_namespaces_are_one_query(prometheus, opened):
     expression = selector("kubelet_volume_stats_available_bytes", namespace=("other", "shop"))
 
     assert [7.0, 1024.0] == sorted(values(opened(prometheus.url), expression))
 
 
-@real
 def test_real_nothing_that_matches_is_an_empty_answer(prometheus, opened):
     assert [] == values(opened(prometheus.url), 'kubelet_volume_stats_available_bytes{namespace="nowhere"}')
 
 
-@real
 def test_real_nan_has_no_value(prometheus, opened):
     assert [None] == values(opened(prometheus.url), "vector(0) / 0")
 
 
-@real
 def test_real_quotes_in_a_label_break_no_expression(prometheus, opened):
     assert [] == values(opened(prometheus.url), selector("up", job='a"b\\c\nd'))
 
 
-@real
-def test_real_fresh_excludes_old_samples(stack, opened):
+def test_real_fresh_excludes_old_samples(prometheus_program, stack, opened):
     long_ago = int(time.time() * 1000) - 20 * 60 * 1000
     exporter = stack.enter_context(Exporter({"old": (1.0, long_ago)}))
-    server = stack.enter_context(Prometheus(exporter, lookback="1h"))
+    server = stack.enter_context(Prometheus(prometheus_program, exporter, lookback="1h"))
     server.wait_for("old")
 
     assert [1.0] == values(opened(server.url), "old")
@@ -136,7 +128,6 @@ def test_real_fresh_excludes_old_samples(stack, opened):
     assert [1.0] == values(opened(server.url), fresh("old", 3600))
 
 
-@real
 def test_real_invalid_expression_quotes_the_error(prometheus, opened):
     problem = problem_of(lambda: values(opened(prometheus.url), "up{"))
 
@@ -144,16 +135,14 @@ def test_real_invalid_expression_quotes_the_error(prometheus, opened):
     assert f"http://{prometheus.place}/api/v1/query failed (bad_data): " in problem.text
 
 
-@real
 def test_real_a_number_instead_of_a_vector_is_refused(prometheus, opened):
     assert (
         "answered with a scalar and not with a vector" in problem_of(lambda: values(opened(prometheus.url), "1")).text
     )
 
 
-@real
-def test_real_credentials_may_stand_in_the_url(exporter, stack, opened):
-    server = stack.enter_context(Prometheus(exporter, password=True))
+def test_real_credentials_may_stand_in_the_url(prometheus_program, exporter, stack, opened):
+    server = stack.enter_context(Prometheus(prometheus_program, exporter, password=True))
 
     assert [1.0] == values(opened(f"http://{USER}:{PASSWORD}@{server.place}"), "vector(1)")
     problem = problem_of(lambda: values(opened(f"http://{USER}:wrong-secret@{server.place}"), "vector(1)"))

@@ -18,7 +18,6 @@ from tests.servers.dns import ADDRESS, SERVER_FAILURE, dns_server
 NAME = "api.shop.svc.cluster.local"
 CONTROL = "kubernetes.default.svc.cluster.local"
 KNOWN = {NAME: ["10.96.0.7", "fd00::7"], CONTROL: ["10.96.0.1"]}
-BUSYBOX = shutil.which("busybox")
 
 Resolve = Callable[..., Resolution]
 Serve = Callable[..., AbstractContextManager[None]]
@@ -69,9 +68,14 @@ def resolve(name: str = NAME, timeout_s: float = 10) -> Resolution:
 
 
 GETENT = {"getent": shutil.which("getent") or "getent"}
-NSLOOKUP = {"nslookup": f"{BUSYBOX} nslookup"}
+
+
+@pytest.fixture(name="nslookup")
+def _nslookup(busybox: Path) -> dict[str, str]:
+    return {"nslookup": f"{busybox} nslookup"}
+
+
 needs_getent = pytest.mark.skipif(shutil.which("getent") is None, reason="getent is not installed")
-needs_busybox = pytest.mark.skipif(BUSYBOX is None, reason="busybox is not installed")
 
 
 @needs_getent
@@ -126,22 +130,20 @@ def test_silent_resolver_is_stopped_in_time(serve, bin_with):
 
 
 @needs_getent
-@needs_busybox
 @pytest.mark.parametrize(
     ("fault", "said"),
     [({}, "NXDOMAIN"), ({"code": SERVER_FAILURE}, "SERVFAIL")],
 )
-def test_nslookup_gives_the_reason_next_to_getent(serve, bin_with, fault, said):
-    bin_with(**GETENT, **NSLOOKUP)
+def test_nslookup_gives_the_reason_next_to_getent(nslookup, serve, bin_with, fault, said):
+    bin_with(**GETENT, **nslookup)
     with serve({}, **fault):
         found = resolve()
 
     assert ("getent", f"server can't find {NAME}: {said}") == (found.tool, found.said)
 
 
-@needs_busybox
-def test_nslookup_replaces_a_missing_getent(serve, bin_with):
-    bin_with(**NSLOOKUP)
+def test_nslookup_replaces_a_missing_getent(nslookup, serve, bin_with):
+    bin_with(**nslookup)
     with serve(KNOWN):
         found, lost = resolve(), resolve("lost.shop.svc.cluster.local")
 

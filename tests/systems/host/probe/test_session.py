@@ -197,13 +197,10 @@ def test_inodes_are_unknown_without_a_counting_tool(program):
     assert disk("/").inodes is None
 
 
-@pytest.mark.skipif(shutil.which("busybox") is None, reason="busybox is not installed")
-def test_busybox_answers_the_same(mount, tmp_path, monkeypatch):
+def test_busybox_answers_the_same(busybox_tools, mount, monkeypatch):
     place = mount("-t", "tmpfs", "-o", "size=4m,nr_inodes=50", "tmpfs")
     with_gnu = disk(place)
-    (tmp_path / "busybox").mkdir()
-    subprocess.run(["busybox", "--install", "-s", tmp_path / "busybox"], check=True)
-    monkeypatch.setenv("PATH", f"{tmp_path}/busybox")
+    monkeypatch.setenv("PATH", str(busybox_tools))
 
     assert with_gnu == disk(place)
 

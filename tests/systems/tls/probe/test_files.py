@@ -385,8 +385,7 @@ def test_host_without_one_of_the_tools_is_read(folder, leaf, tmp_path, monkeypat
     assert [1, 1] == [len(file.certificates) for file in read(folder / "*", password="x").files]
 
 
-@pytest.mark.skipif(shutil.which("busybox") is None, reason="busybox is not installed")
-def test_busybox_answers_the_same(folder, chain, leaf, tmp_path, monkeypatch):
+def test_busybox_answers_the_same(busybox_tools, folder, chain, leaf, monkeypatch):
     leaf.write(folder / "full.pem", chain.middle)
     (folder / "cut.pem").write_bytes(leaf.pem[:300] + b"\n" + leaf.key_pem)
     (folder / "one.der").write_bytes(der(leaf))
@@ -394,9 +393,7 @@ def test_busybox_answers_the_same(folder, chain, leaf, tmp_path, monkeypatch):
     (folder / "link.pem").symlink_to("full.pem")
     patterns = (folder / "*", folder / "none" / "*.pem")
     expected = read(*patterns, password="x")
-    (tmp_path / "busybox").mkdir()
-    subprocess.run(["busybox", "--install", "-s", tmp_path / "busybox"], check=True)
-    monkeypatch.setenv("PATH", f"{tmp_path}/busybox")
+    monkeypatch.setenv("PATH", str(busybox_tools))
 
     assert expected == read(*patterns, password="x")
     assert 4 == len(expected.files)
