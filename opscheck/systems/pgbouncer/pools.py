@@ -8,7 +8,7 @@ import msgspec
 from pydantic import Field
 
 from opscheck.core.expectation import Expectation
-from opscheck.core.limits import ShareUsed
+from opscheck.core.field_types import ShareUsed
 from opscheck.core.observation import Problem, ProblemKind
 from opscheck.core.query import Identity, Permission, Query
 from opscheck.core.remedy import Remedy

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from opscheck.core.limits import CountLeft, ShareUsed
+from opscheck.core.field_types import CountLeft, ShareUsed
 from opscheck.core.observation import Problem, ProblemKind
 from opscheck.core.query import Query
 from opscheck.core.remedy import Remedy

@@ -9,8 +9,8 @@ from typing import Annotated, Any, ClassVar, NamedTuple
 import msgspec
 from pydantic import Field
 
-from opscheck.core.interval_expectation import OverInterval
-from opscheck.core.limits import ShareUsed
+from opscheck.core.field_types import ShareUsed
+from opscheck.core.intervals import OverInterval
 from opscheck.core.query import Query
 from opscheck.core.remedy import Remedy
 from opscheck.core.units import Count, Duration, Graded, PositiveCount

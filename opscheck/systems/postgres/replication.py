@@ -9,7 +9,7 @@ import msgspec
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from opscheck.core.limits import BytesLeft, CountLeft
+from opscheck.core.field_types import BytesLeft, CountLeft
 from opscheck.core.query import Query
 from opscheck.core.remedy import Remedy
 from opscheck.core.units import ByteSize, Duration, Graded, Severity, Timeout

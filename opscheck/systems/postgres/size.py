@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from opscheck.core.limits import ShareUsed
+from opscheck.core.field_types import ShareUsed
 from opscheck.core.query import Permission, Query
 from opscheck.core.remedy import Remedy
 from opscheck.core.units import ByteSize, Duration, Graded, Percentage, Timeout

@@ -9,7 +9,7 @@ import msgspec
 from pydantic import AfterValidator, model_validator
 from pydantic_core import PydanticCustomError
 
-from opscheck.core.limits import ShareUsed, values
+from opscheck.core.field_types import ShareUsed, values
 from opscheck.core.query import Query
 from opscheck.core.remedy import Remedy
 from opscheck.core.units import Count, Duration, Graded, Percentage

@@ -86,7 +86,7 @@ def holed(draw, objects):
 
 def findings(objects):
     answers = {}
-    for query in EXPECTATION.looks_at():
+    for query in EXPECTATION.queries():
         mine = [one for one in objects if one[0] == query.item.__name__]
         answers[query] = ObjectList(tuple(msgspec.convert(one, query.item) for _, one in mine))
     judged = judge(check, EXPECTATION, answers, NOW)
@@ -142,4 +142,4 @@ def test_a_half_written_object_says_nothing(absent):
 
 
 def test_pods_are_looked_for_by_one_list():
-    assert [ListPods("target", "default")] == [one for one in EXPECTATION.looks_at() if isinstance(one, ListPods)]
+    assert [ListPods("target", "default")] == [one for one in EXPECTATION.queries() if isinstance(one, ListPods)]
