@@ -36,7 +36,7 @@ def _made(expectation: BackupJobs, observe: Observe, findings: Findings) -> Made
 
 def _made_by_cronjobs(expectation: BackupJobs, observe: Observe, findings: Findings) -> Made:
     of = expectation.cronjobs
-    there, jobs = listed(observe, of.ask(ListCronJobs)), listed(observe, of.ask(ListJobs))
+    there, jobs = listed(observe, of.lists(ListCronJobs)), listed(observe, of.lists(ListJobs))
     meant = matching(of, there)
     count_matches(of, there, meant, findings, kind="cron jobs")
     made = cronjob_backups.made_by(expectation, meant, jobs, Warnings(of, observe), observe.now)
@@ -45,8 +45,8 @@ def _made_by_cronjobs(expectation: BackupJobs, observe: Observe, findings: Findi
 
 def _made_by_velero(expectation: BackupJobs, observe: Observe, findings: Findings) -> Made:
     of = expectation.schedules
-    there = listed(observe, of.ask(ListVeleroSchedules))
-    backups, locations = listed(observe, of.ask(ListVeleroBackups)), listed(observe, of.ask(ListStorageLocations))
+    there = listed(observe, of.lists(ListVeleroSchedules))
+    backups, locations = listed(observe, of.lists(ListVeleroBackups)), listed(observe, of.lists(ListStorageLocations))
     meant = matching(of, there)
     count_matches(of, there, meant, findings, kind="schedules")
     made = velero_backups.made_by(expectation, meant, velero_backups.Around(backups, locations), observe.now)

@@ -50,7 +50,7 @@ def test_the_certificates_are_renewed(expectation: CertificatesRenewed, observe:
     A renewal that fails is seen by nobody until the certificate ends, weeks later and for all clients at once; and
     cert-manager goes on calling one ready that has ended.
     """
-    there = listed(observe, expectation.ask(ListCertificates))
+    there = listed(observe, expectation.lists(ListCertificates))
     certificates = matching(expectation, there)
     count_matches(expectation, there, certificates, findings, remedy=MISSING)
     measure_certificates(expectation, certificates, observe.now, findings)
@@ -64,7 +64,7 @@ def test_the_certificates_are_renewed(expectation: CertificatesRenewed, observe:
     if expectation.tls_secrets:
         judge_secrets(expectation, there, certificates, observe, findings)
     if (problem := stale(certificates)) is not None:
-        raise CouldNotObserve(next(iter(expectation.looks_at())), problem)
+        raise CouldNotObserve(next(iter(expectation.queries())), problem)
 
 
 def measure_certificates(

@@ -46,18 +46,18 @@ def test_the_cron_jobs_are_on_time(expectation: CronJobsOnTime, observe: Observe
 
     A backup or a clean-up that no longer runs is missed by nobody until the day when it is needed.
     """
-    there = listed(observe, expectation.ask(ListCronJobs))
+    there = listed(observe, expectation.lists(ListCronJobs))
     cronjobs = matching(expectation, there)
     count_matches(expectation, there, cronjobs, findings, remedy=MISSING)
     judgement = judge_cronjobs(expectation, cronjobs, observe.now)
     measure_ages(expectation, judgement, findings)
-    jobs, warnings = listed_aside(observe, expectation.ask(ListJobs)), Warnings(expectation, observe)
+    jobs, warnings = listed_aside(observe, expectation.lists(ListJobs)), Warnings(expectation, observe)
     for cronjob in judgement.never_due:
         findings.report(warnings.attach(never_runs(expectation, cronjob), cronjob))
     for age in judgement.overdue:
         findings.report(warnings.attach(overdue(expectation, age, jobs, observe.now), age.cronjob))
     if (problem := unjudged(judgement)) is not None:
-        raise CouldNotObserve(next(iter(expectation.looks_at())), problem)
+        raise CouldNotObserve(next(iter(expectation.queries())), problem)
 
 
 @dataclass(frozen=True)

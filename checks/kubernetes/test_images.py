@@ -47,7 +47,7 @@ def test_the_images_are_pinned(expectation: ImagesPinned, observe: Observe, find
     What `latest` means changes with every push: two replicas of one workload answer differently, a restart is an
     upgrade that nobody planned, and there is no version to roll back to.
     """
-    queries = expectation.ask(ListPods)
+    queries = expectation.lists(ListPods)
     there = listed(observe, queries)
     pods = in_force(matching(expectation, there))
     count_matches(expectation, there, pods, findings, kind="pods", remedy=MISSING_PODS)

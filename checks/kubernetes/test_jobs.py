@@ -48,11 +48,11 @@ def test_the_jobs_do_their_work(expectation: JobsComplete, observe: Observe, fin
 
     What a job was there for, a migration, a backup, a report, has not happened, and nothing tries it again.
     """
-    there, cronjobs = listed(observe, expectation.ask(ListJobs)), listed(observe, expectation.ask(ListCronJobs))
+    there, cronjobs = listed(observe, expectation.lists(ListJobs)), listed(observe, expectation.lists(ListCronJobs))
     jobs = matching(expectation, there)
     count_matches(expectation, there, jobs, findings, remedy=MISSING)
     measure_jobs(expectation, jobs, observe.now, findings)
-    around = Around(there, cronjobs, listed_aside(observe, expectation.ask(ListPods)))
+    around = Around(there, cronjobs, listed_aside(observe, expectation.lists(ListPods)))
     warnings = Warnings(expectation, observe)
     for job in jobs:
         for finding in problems(expectation, job, around, observe.now):

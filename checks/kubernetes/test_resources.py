@@ -31,7 +31,7 @@ def test_the_resources_are_set(expectation: ResourcesSet, observe: Observe, find
     A pod without requests is put on a node that may have no room for it, and is evicted first when memory is short;
     one without a memory limit can take a node down, with everybody else on it.
     """
-    queries = expectation.ask(ListPods)
+    queries = expectation.lists(ListPods)
     there = listed(observe, queries)
     pods = in_force(without_static(matching(expectation, there)))
     count_matches(expectation, there, pods, findings, kind="pods", remedy=MISSING_PODS)

@@ -66,7 +66,7 @@ def test_rollouts_are_complete(expectation: RolloutComplete, observe: Observe, f
     count_matches(expectation, there, chosen, findings, kind=expectation.called, remedy=MISSING_WORKLOADS)
     measure_availability(expectation, chosen, findings)
     warnings = Warnings(expectation, observe)
-    for rollout in unfinished(expectation, chosen, listed(observe, expectation.ask(ListPods)), observe.now):
+    for rollout in unfinished(expectation, chosen, listed(observe, expectation.lists(ListPods)), observe.now):
         findings.report(warnings.attach(finding(expectation, rollout), rollout.progress.workload))
 
 

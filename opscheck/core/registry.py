@@ -55,7 +55,7 @@ class Registry:
 
     @classmethod
     def bundled(cls) -> "Registry":
-        """The systems that opscheck's own distribution brings, by the same entry points as everybody else's."""
+        """The systems that opscheck's own distribution brings, by the same entry points as others."""
         own = distribution("opscheck").entry_points.select(group=GROUP)
         return cls(load_system(entry_point, "opscheck") for entry_point in own)
 

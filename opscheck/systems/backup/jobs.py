@@ -8,11 +8,10 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator, mod
 from pydantic_core import PydanticCustomError
 
 from opscheck.core.expectation import Expectation, Remediation
-from opscheck.core.limits import CountLeft
+from opscheck.core.field_types import CountLeft, TimeZone
 from opscheck.core.observation import Problem, ProblemKind
 from opscheck.core.query import Query
 from opscheck.core.target import Target, TargetOf
-from opscheck.core.time_zones import TimeZone
 from opscheck.core.units import Count, Duration, Graded, PositiveCount, Severity, Timeout
 from opscheck.systems.backup.tools import BarmanCatalogue, PgbackrestInfo, ReadBarman, ReadPgbackrest
 from opscheck.systems.backup.velero import ListStorageLocations, ListVeleroBackups, ListVeleroSchedules
@@ -312,10 +311,10 @@ class BackupJobs(Expectation, check="backup.jobs"):
         """What it is judged by."""
         match self.tool:
             case "cronjob":
-                return *self.cronjobs.ask(ListCronJobs), *self.cronjobs.ask(ListJobs)
+                return *self.cronjobs.lists(ListCronJobs), *self.cronjobs.lists(ListJobs)
             case "velero":
                 kinds = (ListVeleroSchedules, ListVeleroBackups, ListStorageLocations)
-                return [query for kind in kinds for query in self.schedules.ask(cast("Any", kind))]
+                return [query for kind in kinds for query in self.schedules.lists(cast("Any", kind))]
             case "pgbackrest":
                 return (self.pgbackrest,)
         return (self.barman,)

@@ -102,6 +102,6 @@ class Autoscaling(OfKind, check="kubernetes.autoscaling"):
         "unscaled": "scaled",
     }
 
-    def looks_at(self) -> Iterable[Query[Any]]:
+    def queries(self) -> Iterable[Query[Any]]:
         """The autoscalers there."""
-        return self.ask(ListAutoscalers)
+        return self.lists(ListAutoscalers)

@@ -314,15 +314,15 @@ class CertificatesRenewed(OfKind, CertificatesLast, check="kubernetes.certificat
 
     def secrets(self) -> tuple[ListTlsSecrets, ...]:
         """The TLS secrets there, where they are to be judged."""
-        return self.ask(ListTlsSecrets) if self.tls_secrets else ()
+        return self.lists(ListTlsSecrets) if self.tls_secrets else ()
 
-    def looks_at(self) -> Iterable[Query[Any]]:
+    def queries(self) -> Iterable[Query[Any]]:
         """The certificates there, and what is in their secrets where the policy asks for it."""
-        return *self.ask(ListCertificates), *self.secrets()
+        return *self.lists(ListCertificates), *self.secrets()
 
     def aside(self) -> Iterable[Query[Any]]:
         """What each is issued through: requests, orders, challenges, issuers."""
         yield from super().aside()
         for kind in (ListCertificateRequests, ListOrders, ListChallenges, ListIssuers):
-            yield from self.ask(kind)
+            yield from self.lists(kind)
         yield ListClusterIssuers(self.target.name)

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from opscheck.core.field_types import TimeZone
 from opscheck.core.query import Query
 from opscheck.core.remedy import Remedy
-from opscheck.core.time_zones import TimeZone
 from opscheck.core.units import Duration, Graded, Percentage
 from opscheck.systems.kubernetes.batch import (
     CronJob,
@@ -88,14 +88,14 @@ class CronJobsOnTime(OfKind, check="kubernetes.cronjobs"):
     ever matches, such as `0 0 31 2 *`, is another way to suspend.
     """
 
-    def looks_at(self) -> Iterable[Query[Any]]:
+    def queries(self) -> Iterable[Query[Any]]:
         """The cron jobs there."""
-        return self.ask(ListCronJobs)
+        return self.lists(ListCronJobs)
 
     def aside(self) -> Iterable[Query[Any]]:
         """The jobs too: which of its runs failed, and which still runs."""
         yield from super().aside()
-        yield from self.ask(ListJobs)
+        yield from self.lists(ListJobs)
 
 
 _POLL = 10

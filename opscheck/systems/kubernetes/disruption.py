@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, final
 
-from opscheck.core.limits import CountLeft
+from opscheck.core.field_types import CountLeft
 from opscheck.core.query import Query
 from opscheck.core.units import Count
 from opscheck.systems.kubernetes.lists import ListObjects
@@ -98,6 +98,6 @@ class DisruptionBudgets(OfKind, check="kubernetes.disruption"):
     min_pods: Count = 0
     """How many pods each budget must be about at least; 0 says that there may be none, as of what is scaled to none."""
 
-    def looks_at(self) -> Iterable[Query[Any]]:
+    def queries(self) -> Iterable[Query[Any]]:
         """The budgets there and the pods they are about."""
-        return *self.ask(ListDisruptionBudgets), *self.ask(ListPods)
+        return *self.lists(ListDisruptionBudgets), *self.lists(ListPods)

@@ -152,6 +152,6 @@ class NamesResolve(InCluster, check="kubernetes.dns"):
         """Their endpoint slices."""
         return tuple(ListEndpointSlices(self.target.name, namespace) for namespace in self.service_namespaces)
 
-    def looks_at(self) -> Iterable[Query[Any]]:
+    def queries(self) -> Iterable[Query[Any]]:
         """Each name once, and the services and endpoint slices to compare with."""
         return (*(self.resolving(name) for name in self.full_names), *self.services(), *self.slices())

@@ -169,6 +169,6 @@ class ImagesPinned(OfKind, check="kubernetes.images"):
     grace: Duration = Duration.parse("15m")
     """How long a rollout may take, while which pods run different images."""
 
-    def looks_at(self) -> Iterable[Query[Any]]:
+    def queries(self) -> Iterable[Query[Any]]:
         """The pods there."""
-        return self.ask(ListPods)
+        return self.lists(ListPods)

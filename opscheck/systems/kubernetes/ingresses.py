@@ -237,9 +237,9 @@ class IngressesServed(OfKind, check="kubernetes.ingresses"):
 
     def secrets(self) -> tuple[ListSecretNames, ...]:
         """The names of the secrets there, where they are to be judged."""
-        return self.ask(ListSecretNames) if self.tls_secrets else ()
+        return self.lists(ListSecretNames) if self.tls_secrets else ()
 
-    def looks_at(self) -> Iterable[Query[Any]]:
+    def queries(self) -> Iterable[Query[Any]]:
         """The ingresses there, the services and endpoint slices behind them, and what else the policy asks for."""
         kinds: tuple[type[ListObjects[Any]], ...] = (ListIngresses, ListServices, ListEndpointSlices, ListPods)
-        return (*(one for kind in kinds for one in self.ask(kind)), *self.classes(), *self.secrets())
+        return (*(one for kind in kinds for one in self.lists(kind)), *self.classes(), *self.secrets())

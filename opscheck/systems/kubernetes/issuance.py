@@ -48,11 +48,11 @@ class Issuing:
     def __init__(self, expectation: CertificatesRenewed, observe: Observe) -> None:
         self._observe = observe
         self._unread: dict[str, str] = {}
-        self._requests = self._read(expectation.ask(ListCertificateRequests))
-        self._orders = self._read(expectation.ask(ListOrders))
-        self._challenges = self._read(expectation.ask(ListChallenges))
+        self._requests = self._read(expectation.lists(ListCertificateRequests))
+        self._orders = self._read(expectation.lists(ListOrders))
+        self._challenges = self._read(expectation.lists(ListChallenges))
         issuers: tuple[Issuer | ClusterIssuer, ...] = (
-            *self._read(expectation.ask(ListIssuers)),
+            *self._read(expectation.lists(ListIssuers)),
             *self._read((ListClusterIssuers(expectation.target.name),)),
         )
         self._issuers = {(type(one).__name__, one.namespace, one.name): one for one in issuers}

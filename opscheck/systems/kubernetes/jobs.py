@@ -74,11 +74,11 @@ class JobsComplete(OfKind, check="kubernetes.jobs"):
     grace: Duration = Duration.parse("15m")
     """How long a job may be suspended where `allow_suspended` is false. A job that failed has no grace."""
 
-    def looks_at(self) -> Iterable[Query[Any]]:
+    def queries(self) -> Iterable[Query[Any]]:
         """The jobs there; and the cron jobs, which know of later runs that succeeded and were deleted since."""
-        return *self.ask(ListJobs), *self.ask(ListCronJobs)
+        return *self.lists(ListJobs), *self.lists(ListCronJobs)
 
     def aside(self) -> Iterable[Query[Any]]:
         """The pods too: how those of a failed job ended."""
         yield from super().aside()
-        yield from self.ask(ListPods)
+        yield from self.lists(ListPods)

@@ -181,6 +181,6 @@ class LogLines(InNamespaces, check="kubernetes.logs"):
             for namespace in self.namespaces
         )
 
-    def looks_at(self) -> Iterable[Query[Any]]:
+    def queries(self) -> Iterable[Query[Any]]:
         """One question a namespace, which the probe answers with a list of pods and a request for each container."""
         return self.logs()

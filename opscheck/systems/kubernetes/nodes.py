@@ -252,7 +252,7 @@ class NodesHealthy(InCluster, check="kubernetes.nodes"):
         """The API server's version."""
         return ReadVersion(self.target.name)
 
-    def looks_at(self) -> Iterable[Query[Any]]:
+    def queries(self) -> Iterable[Query[Any]]:
         """The nodes, and what the limits need beside them."""
         version = () if self.version_skew is None else (self.version(),)
         return *self.nodes(), *self.every_pod(), *version

@@ -242,6 +242,6 @@ class PodsHealthy(OfKind, check="kubernetes.pods"):
     grace: Duration = Duration.parse("15m")
     """How long a pod may take to start, to become ready again, or to go, before that is a violation."""
 
-    def looks_at(self) -> Iterable[Query[Any]]:
+    def queries(self) -> Iterable[Query[Any]]:
         """The pods there."""
-        return self.ask(ListPods)
+        return self.lists(ListPods)

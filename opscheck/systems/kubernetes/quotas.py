@@ -109,6 +109,6 @@ class Quotas(OfKind, check="kubernetes.quotas"):
     resources: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)] = ("*",)
     """Only resources whose name matches one of these, such as `limits.*` or `count/jobs.batch`."""
 
-    def looks_at(self) -> Iterable[Query[Any]]:
+    def queries(self) -> Iterable[Query[Any]]:
         """The quotas there."""
-        return self.ask(ListQuotas)
+        return self.lists(ListQuotas)

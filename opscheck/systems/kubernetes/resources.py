@@ -62,6 +62,6 @@ class ResourcesSet(Matched, check="kubernetes.resources"):
     ignore_containers: tuple[Glob, ...] = ()
     """Containers that others put into the pods, such as `istio-*`: they are not judged."""
 
-    def looks_at(self) -> Iterable[Query[Any]]:
+    def queries(self) -> Iterable[Query[Any]]:
         """The pods there."""
-        return self.ask(ListPods)
+        return self.lists(ListPods)

@@ -170,19 +170,19 @@ class RolloutComplete(OfKind, check="kubernetes.rollout"):
 
     def deployments(self) -> tuple[ListDeployments, ...]:
         """The lists of deployments, if those are looked at."""
-        return self.ask(ListDeployments) if "deployments" in self.workloads else ()
+        return self.lists(ListDeployments) if "deployments" in self.workloads else ()
 
     def stateful_sets(self) -> tuple[ListStatefulSets, ...]:
         """The lists of stateful sets, if those are looked at."""
-        return self.ask(ListStatefulSets) if "statefulsets" in self.workloads else ()
+        return self.lists(ListStatefulSets) if "statefulsets" in self.workloads else ()
 
     def daemon_sets(self) -> tuple[ListDaemonSets, ...]:
         """The lists of daemon sets, if those are looked at."""
-        return self.ask(ListDaemonSets) if "daemonsets" in self.workloads else ()
+        return self.lists(ListDaemonSets) if "daemonsets" in self.workloads else ()
 
-    def looks_at(self) -> Iterable[Query[Any]]:
+    def queries(self) -> Iterable[Query[Any]]:
         """The workloads there, and the pods, which say what holds them up."""
-        return *self.deployments(), *self.stateful_sets(), *self.daemon_sets(), *self.ask(ListPods)
+        return *self.deployments(), *self.stateful_sets(), *self.daemon_sets(), *self.lists(ListPods)
 
 
 DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"

@@ -69,10 +69,6 @@ class InCluster(Expectation):
     when_absent: Literal["unknown", "skip"] = "unknown"
     """What to say where the cluster does not serve such objects at all, as without metrics-server."""
 
-    def looks_at(self) -> Iterable[Query[Any]]:
-        """The questions it is judged by."""
-        return ()
-
     def aside(self) -> Iterable[Query[Any]]:
         """What is asked for the report and as evidence; a missing answer changes no verdict."""
         yield ReadIdentity(self.target.name)
@@ -84,10 +80,6 @@ class InCluster(Expectation):
     def does_not_apply(self, problem: Problem) -> bool:
         """True where the cluster does not serve such objects and the policy says that this is all right."""
         return problem.kind is ProblemKind.ABSENT and self.when_absent == "skip"
-
-    def queries(self) -> Iterable[Query[Any]]:
-        """What it is judged by, and what is asked beside it."""
-        return (*self.looks_at(), *self.aside())
 
 
 class InNamespaces(InCluster):
@@ -147,7 +139,7 @@ class InNamespaces(InCluster):
             **given,
         )
 
-    def ask(self, kind: type[L]) -> tuple[L, ...]:
+    def lists(self, kind: type[L]) -> tuple[L, ...]:
         """The lists of a kind, one for each namespace; each is shared with every other expectation there."""
         return tuple(kind(self.target.name, namespace) for namespace in self.namespaces)
 
@@ -155,7 +147,7 @@ class InNamespaces(InCluster):
         """Who asks, and the Warning events there."""
         yield from super().aside()
         if self.reads_events:
-            yield from self.ask(ListWarnings)
+            yield from self.lists(ListWarnings)
 
 
 class Matched(InNamespaces):

@@ -7,7 +7,7 @@ from typing import Any, final
 import msgspec
 from pydantic import Field
 
-from opscheck.core.limits import CountLeft
+from opscheck.core.field_types import CountLeft
 from opscheck.core.query import Query
 from opscheck.core.units import Duration, GradedMinimum
 from opscheck.systems.kubernetes.lists import ListObjects
@@ -315,13 +315,13 @@ class ServicesServed(OfKind, check="kubernetes.services"):
 
     def deployments(self) -> tuple[ListDeployments, ...]:
         """What may be scaled to zero, where that is allowed."""
-        return self.ask(ListDeployments) if self.allow_scaled_to_zero else ()
+        return self.lists(ListDeployments) if self.allow_scaled_to_zero else ()
 
     def stateful_sets(self) -> tuple[ListStatefulSets, ...]:
         """What else may be."""
-        return self.ask(ListStatefulSets) if self.allow_scaled_to_zero else ()
+        return self.lists(ListStatefulSets) if self.allow_scaled_to_zero else ()
 
-    def looks_at(self) -> Iterable[Query[Any]]:
+    def queries(self) -> Iterable[Query[Any]]:
         """The services there, their endpoint slices, and the pods, which tell since when and why."""
         kinds: tuple[type[ListObjects[Any]], ...] = (ListServices, ListEndpointSlices, ListPods)
-        return (*(one for kind in kinds for one in self.ask(kind)), *self.deployments(), *self.stateful_sets())
+        return (*(one for kind in kinds for one in self.lists(kind)), *self.deployments(), *self.stateful_sets())

@@ -109,8 +109,8 @@ class UsageWithinLimits(InNamespaces, check="kubernetes.usage"):
         """What is used of it."""
         return (ListNodeUsage(self.target.name),)
 
-    def looks_at(self) -> Iterable[Query[Any]]:
+    def queries(self) -> Iterable[Query[Any]]:
         """A list of objects and one of metrics, for each namespace where they have one."""
         if self.of == "nodes":
             return *self.nodes(), *self.node_metrics()
-        return *self.ask(ListPods), *self.ask(ListPodUsage)
+        return *self.lists(ListPods), *self.lists(ListPodUsage)

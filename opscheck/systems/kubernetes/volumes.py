@@ -10,7 +10,7 @@ import msgspec
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from opscheck.core.limits import ShareUsed
+from opscheck.core.field_types import ShareUsed
 from opscheck.core.query import Permission, Query, Timestamp
 from opscheck.systems.kubernetes.lists import KubernetesRule, ListObjects
 from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Part, Quantities
@@ -378,10 +378,10 @@ class VolumesHealthy(OfKind, check="kubernetes.volumes"):
         where = {self.prometheus_namespace_label: names[0] if len(names) == 1 else names} if names else {}
         return where | self.prometheus_labels
 
-    def looks_at(self) -> Iterable[Query[Any]]:
+    def queries(self) -> Iterable[Query[Any]]:
         """Claims and pods there, and for use six metrics of Prometheus at most, or each node's own numbers."""
-        yield from self.ask(ListClaims)
-        yield from self.ask(ListPods)
+        yield from self.lists(ListClaims)
+        yield from self.lists(ListPods)
         yield from self.series().values()
         yield from self.kubelets()
 

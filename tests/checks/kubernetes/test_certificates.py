@@ -251,7 +251,7 @@ def test_a_cluster_without_cert_manager_is_unknown_and_skipped_only_by_the_polic
 
 def test_secrets_are_not_asked_unless_the_policy_says_so():
     def asked(**fields):
-        return [query for query in expectation_of(**fields).queries() if isinstance(query, ListTlsSecrets)]
+        return [query for query in expectation_of(**fields).described() if isinstance(query, ListTlsSecrets)]
 
     assert [] == asked()
     assert [ListTlsSecrets("target", "default")] == asked(tls_secrets=True)

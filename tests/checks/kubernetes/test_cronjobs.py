@@ -381,5 +381,5 @@ def test_every_namespace_is_told_apart():
 def test_one_list_serves_every_expectation_on_a_namespace():
     one, other = expect(CronJobsOnTime, TARGET, severity="P1"), expect(CronJobsOnTime, TARGET, severity="P2", name="a*")
 
-    assert (ListCronJobs("target", "default"),) == tuple(one.looks_at())
-    assert tuple(one.queries()) == tuple(other.queries())
+    assert (ListCronJobs("target", "default"),) == tuple(one.queries())
+    assert tuple(one.described()) == tuple(other.described())

@@ -364,5 +364,5 @@ def test_no_job_is_too_odd_to_be_judged_and_no_order_matters(jobs, data):
 def test_one_list_serves_every_expectation_on_a_namespace():
     one, other = expect(JobsComplete, TARGET, severity="P1"), expect(JobsComplete, TARGET, severity="P2", name="a*")
 
-    assert (ListJobs("target", "default"), ListCronJobs("target", "default")) == tuple(one.looks_at())
-    assert tuple(one.queries()) == tuple(other.queries())
+    assert (ListJobs("target", "default"), ListCronJobs("target", "default")) == tuple(one.queries())
+    assert tuple(one.described()) == tuple(other.described())

@@ -350,9 +350,8 @@ def _provider(server: PostgreSQL) -> str:
     return provider
 
 
+@pytest.mark.since_postgres(15)  # databases have a version of their collation
 def test_a_database_whose_collation_has_changed_is_found(server, judged, dba, stack, provider):
-    if server.major < 15:
-        pytest.skip("databases have no version of their collation before PostgreSQL 15")
     locale = "BUILTIN_LOCALE 'C.UTF-8'" if provider == "builtin" else "ICU_LOCALE 'en'"
     stack.callback(dba.execute, "DROP DATABASE sorted")
     dba.execute(f"CREATE DATABASE sorted TEMPLATE template0 LOCALE_PROVIDER {provider} {locale} LOCALE 'C'")
