@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
+from functools import partial
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -32,18 +33,14 @@ from opscheck.systems.kubernetes.remedies import (
 )
 from opscheck.systems.kubernetes.scope import OfKind
 from opscheck.systems.kubernetes.workloads import (
-    DaemonSet,
-    DaemonSetStatus,
     Deployment,
-    DeploymentStatus,
     ListDaemonSets,
     ListDeployments,
     ListStatefulSets,
     StatefulSet,
-    StatefulSetSpec,
-    StatefulSetStatus,
-    UpdateStrategy,
     Workload,
+    WorkloadSpec,
+    WorkloadStatus,
 )
 
 Kind = Literal["deployments", "statefulsets", "daemonsets"]
@@ -265,55 +262,52 @@ class Progress:
 
 def progress_of(workload: Workload) -> Progress | None:
     """How far `workload` is; None for one that is half written, of which nothing can be said."""
+    # A server gives every object a generation; one without a status is one that no controller has seen.
+    is_made = workload.status is not None or bool(workload.metadata and workload.metadata.generation)
+    spec, status = workload.spec, workload.status or WorkloadStatus()
+    if spec is None or not is_made:
+        return None
+    progress = partial(
+        Progress,
+        workload,
+        observed_generation=status.observed_generation or 0,
+        min_ready_seconds=spec.min_ready_seconds or 0,
+    )
+    replicas, updated = 1 if spec.replicas is None else spec.replicas, status.updated_replicas or 0
     match workload:
         case Deployment():
-            return _of_deployment(workload)
+            return progress(
+                wanted=replicas,
+                to_update=replicas,
+                updated=updated,
+                available=status.available_replicas or 0,
+                left_over=max(0, (status.replicas or 0) - updated),
+                paused=bool(spec.paused),
+                conditions=status.conditions or (),
+            )
         case StatefulSet():
-            return _of_stateful_set(workload)
-        case DaemonSet():
-            return _of_daemon_set(workload)
-    return None
-
-
-def _of_deployment(found: Deployment) -> Progress | None:
-    spec, status = found.spec, found.status or DeploymentStatus()
-    if spec is None or _says_nothing(found, found.status):
-        return None
-    wanted, updated = _replicas(spec.replicas), status.updated_replicas or 0
-    return Progress(
-        found,
-        wanted,
-        to_update=wanted,
-        updated=updated,
-        available=status.available_replicas or 0,
-        observed_generation=status.observed_generation or 0,
-        left_over=max(0, (status.replicas or 0) - updated),
-        paused=bool(spec.paused),
-        min_ready_seconds=spec.min_ready_seconds or 0,
-        conditions=status.conditions or (),
+            # Servers before 1.22 count no available pods.
+            available = status.ready_replicas if status.available_replicas is None else status.available_replicas
+            return progress(
+                wanted=replicas,
+                to_update=_to_update(replicas, spec, status),
+                updated=updated,
+                available=available or 0,
+                on_delete=_by_deletion(spec),
+                in_order=spec.pod_management_policy != "Parallel",
+            )
+    desired = status.desired_number_scheduled or 0
+    return progress(
+        wanted=desired,
+        to_update=0 if _by_deletion(spec) else desired,
+        updated=status.updated_number_scheduled or 0,
+        available=status.number_available or 0,
+        misplaced=status.number_misscheduled or 0,
+        on_delete=_by_deletion(spec),
     )
 
 
-def _of_stateful_set(found: StatefulSet) -> Progress | None:
-    spec, status = found.spec, found.status or StatefulSetStatus()
-    if spec is None or _says_nothing(found, found.status):
-        return None
-    # Servers before 1.22 count no available pods.
-    available = status.ready_replicas if status.available_replicas is None else status.available_replicas
-    return Progress(
-        found,
-        _replicas(spec.replicas),
-        to_update=_to_update(spec, status),
-        updated=status.updated_replicas or 0,
-        available=available or 0,
-        observed_generation=status.observed_generation or 0,
-        on_delete=_by_deletion(spec.update_strategy),
-        in_order=spec.pod_management_policy != "Parallel",
-        min_ready_seconds=spec.min_ready_seconds or 0,
-    )
-
-
-def _to_update(spec: StatefulSetSpec, status: StatefulSetStatus) -> int:
+def _to_update(replicas: int, spec: WorkloadSpec, status: WorkloadStatus) -> int:
     """
     How many pods of a stateful set have to be of the newest revision.
 
@@ -321,44 +315,14 @@ def _to_update(spec: StatefulSetSpec, status: StatefulSetStatus) -> int:
     Pods below the partition keep theirs, so that the revisions differ for as long as there is one. A partition counts
     from the first pod, also where ordinals do not start at 0.
     """
-    if _by_deletion(spec.update_strategy):
-        return 0
-    if status.update_revision and status.update_revision == status.current_revision:
+    if _by_deletion(spec) or (status.update_revision and status.update_revision == status.current_revision):
         return 0
     rolling = spec.update_strategy and spec.update_strategy.rolling_update
-    partition = (rolling.partition if rolling else None) or 0
-    return max(0, _replicas(spec.replicas) - partition)
+    return max(0, replicas - ((rolling.partition if rolling else None) or 0))
 
 
-def _of_daemon_set(found: DaemonSet) -> Progress | None:
-    spec, status = found.spec, found.status or DaemonSetStatus()
-    if spec is None or _says_nothing(found, found.status):
-        return None
-    desired, on_delete = status.desired_number_scheduled or 0, _by_deletion(spec.update_strategy)
-    return Progress(
-        found,
-        desired,
-        to_update=0 if on_delete else desired,
-        updated=status.updated_number_scheduled or 0,
-        available=status.number_available or 0,
-        observed_generation=status.observed_generation or 0,
-        misplaced=status.number_misscheduled or 0,
-        on_delete=on_delete,
-        min_ready_seconds=spec.min_ready_seconds or 0,
-    )
-
-
-def _says_nothing(found: Workload, status: object) -> bool:
-    # A server gives every object a generation; one without a status is one that no controller has seen.
-    return status is None and not (found.metadata and found.metadata.generation)
-
-
-def _replicas(asked: int | None) -> int:
-    return 1 if asked is None else asked
-
-
-def _by_deletion(strategy: UpdateStrategy | None) -> bool:
-    return strategy is not None and strategy.type == _ON_DELETE
+def _by_deletion(spec: WorkloadSpec) -> bool:
+    return spec.update_strategy is not None and spec.update_strategy.type == _ON_DELETE
 
 
 def gaps(progress: Progress, *, allow_paused: bool) -> Iterator[Gap]:

@@ -59,13 +59,6 @@ class WrittenMetadata(CommonMetadata, frozen=True):
         return max((one.time for one in writers if one.time), default=None)
 
 
-class Workload(KubernetesObject, frozen=True):
-    """What makes pods from a template and keeps them running."""
-
-    # A sibling of the other objects' metadata: both are final, so that a type checker trusts `metadata and ...`.
-    metadata: WrittenMetadata | None = None  # type: ignore[assignment]
-
-
 @final
 class PodTemplate(Part, frozen=True):
     """What the pods of a workload are made from."""
@@ -97,110 +90,76 @@ class UpdateStrategy(Part, frozen=True):
 
 
 @final
-class DeploymentSpec(Part, frozen=True):
-    """What was asked for."""
+class WorkloadSpec(Part, frozen=True):
+    """What was asked for. Each kind of workload has some of these fields."""
 
     replicas: int | None = None
-    """How many pods; the server writes 1 where nobody said."""
+    """How many pods; the server writes 1 where nothing says. A daemon set has no such number."""
     selector: LabelSelector | None = None
     template: PodTemplate | None = None
     strategy: UpdateStrategy | None = None
+    """Of a deployment."""
+    update_strategy: UpdateStrategy | None = None
+    """Of the others."""
+    pod_management_policy: str | None = None
+    """
+    Of a stateful set: OrderedReady, the default, or Parallel.
+
+    With OrderedReady no pod is made or replaced before the ones in front of it are ready.
+    """
     min_ready_seconds: int | None = None
     paused: bool | None = None
+    """Of a deployment."""
 
 
 @final
-class DeploymentStatus(Part, frozen=True):
-    """What became of it. A counter that is 0 is left out."""
+class WorkloadStatus(Part, frozen=True):
+    """What became of it. A counter that is 0 is left out. Only the controller of deployments sets conditions."""
 
     observed_generation: int | None = None
     replicas: int | None = None
     """Pods there are, of every revision."""
+    current_replicas: int | None = None
+    """Pods of the current revision of a stateful set."""
     updated_replicas: int | None = None
+    """Pods of the newest revision."""
     ready_replicas: int | None = None
     available_replicas: int | None = None
     """Pods that have been ready for `min_ready_seconds`, of every revision."""
+    current_revision: str | None = None
+    update_revision: str | None = None
+    """Of a stateful set: the same as the current one when a rollout is over."""
+    desired_number_scheduled: int | None = None
+    """Of a daemon set: nodes that should run a pod of it; 0 is right where no node matches."""
+    updated_number_scheduled: int | None = None
+    number_available: int | None = None
+    number_misscheduled: int | None = None
+    """Of a daemon set: nodes that should not run one, and do."""
     conditions: tuple[Condition, ...] | None = None
+
+
+class Workload(KubernetesObject, frozen=True):
+    """What makes pods from a template and keeps them running."""
+
+    # A sibling of the other objects' metadata: both are final, so that a type checker trusts `metadata and ...`.
+    metadata: WrittenMetadata | None = None  # type: ignore[assignment]
+    spec: WorkloadSpec | None = None
+    status: WorkloadStatus | None = None
 
 
 @final
 class Deployment(Workload, frozen=True):
     """A deployment."""
 
-    spec: DeploymentSpec | None = None
-    status: DeploymentStatus | None = None
-
-
-@final
-class StatefulSetSpec(Part, frozen=True):
-    """What was asked for."""
-
-    replicas: int | None = None
-    """How many pods; the server writes 1 where nobody said."""
-    selector: LabelSelector | None = None
-    template: PodTemplate | None = None
-    update_strategy: UpdateStrategy | None = None
-    pod_management_policy: str | None = None
-    """OrderedReady, the default: no pod is made or replaced before the ones in front of it are ready. Or Parallel."""
-    min_ready_seconds: int | None = None
-
-
-@final
-class StatefulSetStatus(Part, frozen=True):
-    """What became of it. No controller sets conditions on it."""
-
-    observed_generation: int | None = None
-    replicas: int | None = None
-    current_replicas: int | None = None
-    """Pods of the current revision."""
-    updated_replicas: int | None = None
-    """Pods of the update revision."""
-    ready_replicas: int | None = None
-    available_replicas: int | None = None
-    current_revision: str | None = None
-    update_revision: str | None = None
-    """The same as the current one when a rollout is over."""
-    conditions: tuple[Condition, ...] | None = None
-
 
 @final
 class StatefulSet(Workload, frozen=True):
     """A stateful set."""
 
-    spec: StatefulSetSpec | None = None
-    status: StatefulSetStatus | None = None
-
-
-@final
-class DaemonSetSpec(Part, frozen=True):
-    """What was asked for."""
-
-    selector: LabelSelector | None = None
-    template: PodTemplate | None = None
-    update_strategy: UpdateStrategy | None = None
-    min_ready_seconds: int | None = None
-
-
-@final
-class DaemonSetStatus(Part, frozen=True):
-    """What became of it, counted in nodes. No controller sets conditions on it."""
-
-    observed_generation: int | None = None
-    desired_number_scheduled: int | None = None
-    """Nodes that should run a pod of it; 0 is right where no node matches."""
-    updated_number_scheduled: int | None = None
-    number_available: int | None = None
-    number_misscheduled: int | None = None
-    """Nodes that should not run one, and do."""
-    conditions: tuple[Condition, ...] | None = None
-
 
 @final
 class DaemonSet(Workload, frozen=True):
     """A daemon set."""
-
-    spec: DaemonSetSpec | None = None
-    status: DaemonSetStatus | None = None
 
 
 @dataclass(frozen=True)
