@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import final
 
 import msgspec
@@ -15,6 +16,7 @@ from opscheck.systems.kubernetes.objects import (
     LabelSelector,
     Metadata,
     Part,
+    condition,
 )
 from opscheck.systems.kubernetes.pods import PodSpec
 
@@ -175,3 +177,133 @@ class ListStatefulSets(ListObjects[StatefulSet], name="kubernetes.statefulsets",
 @dataclass(frozen=True)
 class ListDaemonSets(ListObjects[DaemonSet], name="kubernetes.daemonsets", resource="daemonsets.v1.apps"):
     """Every daemon set there."""
+
+
+_ON_DELETE = "OnDelete"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a workload is, in the same words for each kind."""
+
+    workload: Workload
+    wanted: int
+    """How many pods there should be."""
+    to_update: int
+    """How many of them have to be of the newest revision."""
+    updated: int
+    available: int
+    observed_generation: int
+    left_over: int = 0
+    """Pods of old revisions that should be gone when all is done."""
+    misplaced: int = 0
+    paused: bool = False
+    on_delete: bool = False
+    """True when pods become new ones only when somebody deletes them."""
+    in_order: bool = False
+    """True when each pod waits for the ones in front of it."""
+    min_ready_seconds: int = 0
+    conditions: tuple[Condition, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """As a person types it: `deployment/api`."""
+        return f"{type(self.workload).__name__.lower()}/{self.workload.name}"
+
+    @property
+    def generation(self) -> int:
+        """Of the spec; 0 where it does not say."""
+        return (self.workload.metadata and self.workload.metadata.generation) or 0
+
+    @property
+    def missing(self) -> int:
+        """How many pods are not available and should be."""
+        return max(0, self.wanted - self.available)
+
+    @property
+    def changes(self) -> bool:
+        """True while there are pods of an old revision that are to be replaced."""
+        return self.updated < self.to_update or self.left_over > 0
+
+    @property
+    def serves(self) -> bool:
+        """
+        True while enough pods are available for the users not to notice.
+
+        That is the deployment's own condition, but never with no pod at all, which a generous maxUnavailable allows.
+        """
+        if not self.wanted:
+            return True
+        own = condition(self.conditions, "Available")
+        enough = self.available * 2 > self.wanted if own is None else own.status == "True"
+        return enough and self.available > 0
+
+    def since(self, kind: str, status: str) -> datetime | None:
+        """Since when the condition of that type has that status; None while it has another."""
+        found = condition(self.conditions, kind)
+        return found.last_transition_time if found is not None and found.status == status else None
+
+
+def progress_of(workload: Workload) -> Progress | None:
+    """How far `workload` is; None for one that is half written, of which nothing can be said."""
+    # A server gives every object a generation; one without a status is one that no controller has seen.
+    is_made = workload.status is not None or bool(workload.metadata and workload.metadata.generation)
+    spec, status = workload.spec, workload.status or WorkloadStatus()
+    if spec is None or not is_made:
+        return None
+    progress = partial(
+        Progress,
+        workload,
+        observed_generation=status.observed_generation or 0,
+        min_ready_seconds=spec.min_ready_seconds or 0,
+    )
+    replicas, updated = 1 if spec.replicas is None else spec.replicas, status.updated_replicas or 0
+    match workload:
+        case Deployment():
+            return progress(
+                wanted=replicas,
+                to_update=replicas,
+                updated=updated,
+                available=status.available_replicas or 0,
+                left_over=max(0, (status.replicas or 0) - updated),
+                paused=bool(spec.paused),
+                conditions=status.conditions or (),
+            )
+        case StatefulSet():
+            # Servers before 1.22 count no available pods.
+            available = status.ready_replicas if status.available_replicas is None else status.available_replicas
+            return progress(
+                wanted=replicas,
+                to_update=_to_update(replicas, spec, status),
+                updated=updated,
+                available=available or 0,
+                on_delete=_by_deletion(spec),
+                in_order=spec.pod_management_policy != "Parallel",
+            )
+    desired = status.desired_number_scheduled or 0
+    return progress(
+        wanted=desired,
+        to_update=0 if _by_deletion(spec) else desired,
+        updated=status.updated_number_scheduled or 0,
+        available=status.number_available or 0,
+        misplaced=status.number_misscheduled or 0,
+        on_delete=_by_deletion(spec),
+    )
+
+
+def _to_update(replicas: int, spec: WorkloadSpec, status: WorkloadStatus) -> int:
+    """
+    How many pods of a stateful set have to be of the newest revision.
+
+    With OnDelete none has to, and `currentRevision` never becomes the update revision (kubernetes/kubernetes#73492).
+    Pods below the partition keep theirs, so that the revisions differ for as long as there is one. A partition counts
+    from the first pod, also where ordinals do not start at 0.
+    """
+    if _by_deletion(spec) or (status.update_revision and status.update_revision == status.current_revision):
+        return 0
+    rolling = spec.update_strategy and spec.update_strategy.rolling_update
+    return max(0, replicas - ((rolling.partition if rolling else None) or 0))
+
+
+def _by_deletion(spec: WorkloadSpec) -> bool:
+    return spec.update_strategy is not None and spec.update_strategy.type == _ON_DELETE
