@@ -13,9 +13,6 @@ from opscheck.core.words import counted
 from opscheck.systems.kubernetes.objects import condition
 from opscheck.systems.kubernetes.pods import ListPods
 from opscheck.systems.kubernetes.remedies import (
-    FORMER_NAMESPACE,
-    MISSING_FACTS,
-    NAMESPACE_FACT,
     NODE_LOST,
     POD_CRASHED,
     POD_FACTS,
@@ -93,12 +90,11 @@ class RolloutComplete(OfKind, check="kubernetes.rollout"):
         MISSING_WORKLOADS,
     )
     fact_names = (
-        NAMESPACE_FACT
+        OfKind.fact_names
         | POD_FACTS
-        | MISSING_FACTS
         | {"owner": "the workload, such as deployment/api", "fitting": "how many of its pods there are now"}
     )
-    former_fact_names = FORMER_NAMESPACE | {
+    former_fact_names = OfKind.former_fact_names | {
         "workload": "owner",
         "rolling": "owner",
         "failed_rollout": "owner",
