@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from opscheck.core.field_types import TimeZone
 from opscheck.core.query import Query
 from opscheck.core.remedy import Remedy
-from opscheck.core.time_zones import TimeZone
 from opscheck.core.units import Duration, Graded, Percentage
 from opscheck.systems.kubernetes.batch import (
     CronJob,

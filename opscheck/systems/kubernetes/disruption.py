@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, final
 
-from opscheck.core.limits import CountLeft
+from opscheck.core.field_types import CountLeft
 from opscheck.core.query import Query
 from opscheck.core.units import Count
 from opscheck.systems.kubernetes.lists import ListObjects

@@ -7,7 +7,7 @@ from typing import Any, final
 import msgspec
 from pydantic import Field
 
-from opscheck.core.limits import CountLeft
+from opscheck.core.field_types import CountLeft
 from opscheck.core.query import Query
 from opscheck.core.units import Duration, GradedMinimum
 from opscheck.systems.kubernetes.lists import ListObjects

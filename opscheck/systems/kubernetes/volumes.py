@@ -10,7 +10,7 @@ import msgspec
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from opscheck.core.limits import ShareUsed
+from opscheck.core.field_types import ShareUsed
 from opscheck.core.query import Permission, Query, Timestamp
 from opscheck.systems.kubernetes.lists import KubernetesRule, ListObjects
 from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Part, Quantities

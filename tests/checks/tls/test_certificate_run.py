@@ -55,7 +55,7 @@ def _world(chain, tmp_path):
         yield tmp_path, [client, leaf, ended, chain.root, chain.middle]
 
 
-def test_a_run_tells_good_bad_and_down_apart_and_a_snapshot_of_it_the_same(world, run):
+def test_run_and_snapshot_distinguish_good_bad_and_down(world, run):
     folder, _ = world
 
     live = run(folder, "--json", "run.json", "--save", "snapshot.json")
@@ -88,7 +88,7 @@ def test_no_key_stands_in_any_output(world, run):
 
 
 @pytest.mark.parametrize("option", ["explain", "validate", "permissions"])
-def test_what_touches_no_target_knows_it_too(world, option, interpreter):
+def test_offline_commands_accept_the_policy(world, option, interpreter):
     folder, _ = world
     words = {"explain": ["bad", "-p", "policy.yaml"]}.get(option, ["policy.yaml"])
     done = interpreter("opscheck", option, *words, cwd=folder)
@@ -96,7 +96,7 @@ def test_what_touches_no_target_knows_it_too(world, option, interpreter):
     assert (0, "") == (done.returncode, done.stderr)
 
 
-def test_a_mistake_is_told_with_its_place(tmp_path, run):
+def test_policy_error_has_its_position(tmp_path, run):
     write(tmp_path, {"id": "a", "endpoint": "api.example.com"}, {"id": "b", "endpoint": "x:1", "starttls": "smpt"})
 
     done = run(tmp_path)
