@@ -12,9 +12,6 @@ from opscheck.core.units import Duration
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Part
 from opscheck.systems.kubernetes.remedies import (
-    FORMER_NAMESPACE,
-    MISSING_FACTS,
-    NAMESPACE_FACT,
     kubectl_remedy,
     missing_remedy,
 )
@@ -261,20 +258,16 @@ class CertificatesRenewed(OfKind, CertificatesLast, check="kubernetes.certificat
     """
 
     remedies = (CERTIFICATE, *CAUSES.values(), NOT_PROCESSED, SECRET, RENEW, MISSING)
-    fact_names = (
-        NAMESPACE_FACT
-        | {
-            "certificate": "the name of cert-manager's certificate",
-            "request": "the certificate request that does not succeed",
-            "order": "the ACME order that does not succeed",
-            "challenge": "the ACME challenge that is not met",
-            "issuer": "the issuer that is not ready or does not exist",
-            "cluster_issuer": "the cluster issuer that is not ready or does not exist",
-            "secret": "the TLS secret",
-        }
-        | MISSING_FACTS
-    )
-    former_fact_names = FORMER_NAMESPACE | {"due": "certificate", "unseen": "certificate"}
+    fact_names = OfKind.fact_names | {
+        "certificate": "the name of cert-manager's certificate",
+        "request": "the certificate request that does not succeed",
+        "order": "the ACME order that does not succeed",
+        "challenge": "the ACME challenge that is not met",
+        "issuer": "the issuer that is not ready or does not exist",
+        "cluster_issuer": "the cluster issuer that is not ready or does not exist",
+        "secret": "the TLS secret",
+    }
+    former_fact_names = OfKind.former_fact_names | {"due": "certificate", "unseen": "certificate"}
 
     remaining: DurationLeft | None = None
     """How much longer each must be valid, whatever is planned, such as `{P1: 7d, P0: 1d}`."""

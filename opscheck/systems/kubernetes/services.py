@@ -14,9 +14,6 @@ from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import KubernetesObject, Part
 from opscheck.systems.kubernetes.pods import ListPods
 from opscheck.systems.kubernetes.remedies import (
-    FORMER_NAMESPACE,
-    MISSING_FACTS,
-    NAMESPACE_FACT,
     kubectl_remedy,
     missing_remedy,
 )
@@ -263,17 +260,13 @@ class ServicesServed(OfKind, check="kubernetes.services"):
         LOAD_BALANCER,
         MISSING,
     )
-    fact_names = (
-        NAMESPACE_FACT
-        | {
-            "service": "the service's name",
-            "pod_selector": "the selector of its pods",
-            "pod": "the first of its pods that is not ready",
-            "port": "the port without an endpoint, as the service calls it on its pods",
-        }
-        | MISSING_FACTS
-    )
-    former_fact_names = FORMER_NAMESPACE | {
+    fact_names = OfKind.fact_names | {
+        "service": "the service's name",
+        "pod_selector": "the selector of its pods",
+        "pod": "the first of its pods that is not ready",
+        "port": "the port without an endpoint, as the service calls it on its pods",
+    }
+    former_fact_names = OfKind.former_fact_names | {
         "sliced": "service",
         "unbalanced": "service",
         "selected": "pod_selector",

@@ -17,9 +17,6 @@ from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Par
 from opscheck.systems.kubernetes.pod_status import has_ended
 from opscheck.systems.kubernetes.pods import ListPods, Pod, Resources
 from opscheck.systems.kubernetes.remedies import (
-    FORMER_NAMESPACE,
-    MISSING_FACTS,
-    NAMESPACE_FACT,
     kubectl_remedy,
     missing_remedy,
 )
@@ -284,20 +281,16 @@ class VolumesHealthy(OfKind, check="kubernetes.volumes"):
         ENLARGE,
         MISSING,
     )
-    fact_names = (
-        NAMESPACE_FACT
-        | {
-            "claim": "the claim's name",
-            "storage_class": "the storage class that it names",
-            "pod": "a pod that waits for it, or that uses it",
-            "volume": "the volume that it names",
-            "owner": "what controls the pod that mounts it, such as statefulset/db",
-            "doubled_size": "twice the size that it requests",
-            "size_patch": "the patch of the claim that requests that size, as JSON",
-        }
-        | MISSING_FACTS
-    )
-    former_fact_names = FORMER_NAMESPACE | {
+    fact_names = OfKind.fact_names | {
+        "claim": "the claim's name",
+        "storage_class": "the storage class that it names",
+        "pod": "a pod that waits for it, or that uses it",
+        "volume": "the volume that it names",
+        "owner": "what controls the pod that mounts it, such as statefulset/db",
+        "doubled_size": "twice the size that it requests",
+        "size_patch": "the patch of the claim that requests that size, as JSON",
+    }
+    former_fact_names = OfKind.former_fact_names | {
         "pending": "claim",
         "stuck": "claim",
         "expandable": "claim",
