@@ -67,17 +67,14 @@ class Budget:
 
     @property
     def status(self) -> BudgetStatus:
-        """What the controller counted."""
         return self.budget.status or BudgetStatus()
 
     @property
     def selector(self) -> LabelSelector | None:
-        """Which pods it means."""
         return self.budget.spec and self.budget.spec.selector
 
     @cached_property
     def there(self) -> tuple[Pod, ...]:
-        """The pods of its namespace."""
         return tuple(pod for pod in self.listed if pod.namespace == self.budget.namespace)
 
     @cached_property
@@ -105,12 +102,10 @@ class Budget:
 
     @property
     def missing(self) -> int:
-        """How many healthy pods it lacks."""
         return (self.status.desired_healthy or 0) - (self.status.current_healthy or 0)
 
     @property
     def counted(self) -> str:
-        """Its numbers in words."""
         return (
             f"{self.status.current_healthy or 0} of {self.status.expected_pods or 0} pods healthy, "
             f"{self.status.desired_healthy or 0} wanted"

@@ -86,7 +86,6 @@ class CronJobsOnTime(OfKind, check="kubernetes.cronjobs"):
     """
 
     def queries(self) -> Iterable[Query[Any]]:
-        """The cron jobs there."""
         return self.lists(ListCronJobs)
 
     def aside(self) -> Iterable[Query[Any]]:
@@ -106,7 +105,6 @@ def schedule_of(expectation: CronJobsOnTime, cronjob: CronJob) -> Schedule:
 
 
 def is_suspended(cronjob: CronJob) -> bool:
-    """True while it starts no runs."""
     return bool(spec_of(cronjob).suspend)
 
 
