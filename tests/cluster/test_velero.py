@@ -161,7 +161,7 @@ def lists(cluster, kind) -> list[Object]:
 
 def test_an_account_with_what_is_printed_may_ask_all_of_it(cluster, api, judged):
     asked = expectation()
-    printed = render(asked.target, [rule for query in asked.queries() for rule in query.permissions()])
+    printed = render(asked.target, [rule for query in asked.described() for rule in query.permissions()])
     api.apply(*yaml.safe_load_all(printed))
     session = open_session(target_of(cluster, api.token("opscheck", SPACE)), 20)
     judged(*around(), a_backup())
@@ -174,7 +174,7 @@ def test_an_account_with_what_is_printed_may_ask_all_of_it(cluster, api, judged)
 
 
 def test_without_a_permission_it_is_unknown(cluster, api, judged):
-    rules = [rule for query in expectation().queries() for rule in query.permissions()]
+    rules = [rule for query in expectation().described() for rule in query.permissions()]
     fewer = [rule for rule in rules if getattr(rule, "resource", "") != "backups"]
     named = yaml.safe_dump_all(_renamed(yaml.safe_load_all(render(expectation().target, fewer))))
     api.apply(*yaml.safe_load_all(named))
