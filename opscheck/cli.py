@@ -70,6 +70,9 @@ def cli() -> None:
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="Only expectations with this tag; repeatable.")
 @click.option("--only", multiple=True, metavar="GLOB", help="Only expectations whose id matches; repeatable.")
 @click.option(
+    "-k", "keywords", metavar="EXPRESSION", help="Only expectations that match this expression, as in pytest."
+)
+@click.option(
     "--fail-on",
     default="P3",
     show_default=True,
@@ -90,6 +93,7 @@ def run(  # noqa: PLR0913, PLR0917 - one per option
     policy: Path | None,
     tags: Sequence[str],
     only: Sequence[str],
+    keywords: str | None,
     fail_on: str,
     record: str | None,
     junit: str | None,
@@ -110,7 +114,7 @@ def run(  # noqa: PLR0913, PLR0917 - one per option
     The same as plain pytest, with all that pytest can do:
 
     \b
-      pytest checks --policy=production.yaml --fail-on=P1 --run-json=run.json --junit-xml=junit.xml -k postgres
+      pytest --policy=production.yaml --fail-on=P1 --run-json=run.json --junit-xml=junit.xml -k postgres
     """  # noqa: D301 - \b is click's word for "do not rewrap"
     from opscheck.running.launch import Launch, launch  # noqa: PLC0415 - pytest is not needed for --help
 
@@ -118,6 +122,7 @@ def run(  # noqa: PLR0913, PLR0917 - one per option
     values = {"--run-json": record, "--junit-xml": junit, "--save": save, "--from": snapshot, "--state": state}
     values["--run-timeout"] = timeout
     options += [f"{option}={value}" for option, value in values.items() if value is not None]
+    options += [f"-k{keywords}"] if keywords is not None else []
     options += [f"--run-concurrency={concurrency}", *(["--drill"] if drill else [])]
     return launch(Launch(_policy(policy), checks, options, verbose=verbose))
 
@@ -169,8 +174,14 @@ def explain(id_: str, policy: Path | None, checks: Sequence[Path]) -> int:
 
 @cli.command()
 @click.option("--run", "of_run", is_flag=True, help="The schema of run records instead.")
+@click.option(
+    "--uses",
+    multiple=True,
+    metavar="DIST",
+    help="An installed distribution whose systems are part of it too, as in a policy's `uses`; repeatable.",
+)
 @CHECKS
-def schema(of_run: bool, checks: Sequence[Path]) -> int:
+def schema(of_run: bool, uses: Sequence[str], checks: Sequence[Path]) -> int:
     """
     Print the JSON Schema of policy files, with every check's fields and texts.
 
@@ -187,7 +198,7 @@ def schema(of_run: bool, checks: Sequence[Path]) -> int:
 
         printed = run_schema()
     else:
-        printed = inspection.policy_schema(checks)
+        printed = inspection.policy_schema(checks, uses)
     click.echo(json.dumps(printed, indent=2, ensure_ascii=False))
     return ExitCode.OPEN
 

@@ -18,6 +18,7 @@ from opscheck.core.target import Target
 from opscheck.core.templates import placeholders
 from opscheck.core.units import format_duration
 from opscheck.gathering.plan import timeout_of
+from opscheck.policy.distributions import add_distribution
 from opscheck.policy.draft import read_policy
 from opscheck.policy.errors import PolicyError
 from opscheck.policy.models import Policy
@@ -67,9 +68,11 @@ def validated(path: Path, folders: Sequence[Path], today: date) -> tuple[bool, s
     return False, f"{path}: {len(policy.expectations)} expectations, no errors{notices}"
 
 
-def policy_schema(folders: Sequence[Path]) -> dict[str, Any]:
-    """The JSON Schema of policy files, with the fields of the checks in `folders` too."""
+def policy_schema(folders: Sequence[Path], uses: Sequence[str] = ()) -> dict[str, Any]:
+    """The JSON Schema of policy files, also with the checks in `folders` and of the distributions in `uses`."""
     registry = Registry.bundled()
+    for requirement in uses:
+        add_distribution(registry, requirement)
     _own_checks(folders, registry)
     from opscheck.policy.schema import policy_schema as schema_of_policies  # noqa: PLC0415 - only `schema` needs it
 

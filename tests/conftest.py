@@ -2,36 +2,79 @@
 
 import signal
 
-from hypothesis import HealthCheck, settings
-
+from tests.property_tests import load_profile
 from tests.servers.dumps import dumps, only_pg_restore
+from tests.servers.interpreters import fork_server, interpreter, new_interpreter
+from tests.servers.memory import prefer_memory
 from tests.servers.pgbouncer import pgbouncer_program
-from tests.servers.postgres import admin, cluster, clusters, installation
-from tests.servers.redis_versions import redis_program
-from tests.servers.s3 import bucket, in_environment, moto_bucket, open_bucket, paged_bucket, s3_server, store
+from tests.servers.postgres import (
+    admin,
+    cluster,
+    clusters,
+    contrib_installation,
+    installation,
+    no_template,
+    postgres_templates,
+    postgres_tls,
+)
+from tests.servers.redis_versions import redis_program, redis_seven
+from tests.servers.s3 import (
+    aws_models,
+    bucket,
+    in_environment,
+    moto_bucket,
+    open_bucket,
+    paged_bucket,
+    s3_server,
+    store,
+)
+from tests.servers.tools import busybox, busybox_tools, parallel_packers, prometheus_program
+from tests.tiers import (
+    pytest_collection_modifyitems,
+    pytest_configure,
+    pytest_make_collect_report,
+    pytest_runtest_makereport,
+)
 
 # Imported in more than one conftest.py, each would be another fixture with servers of its own.
 __all__ = [
     "admin",
+    "aws_models",
     "bucket",
+    "busybox",
+    "busybox_tools",
     "cluster",
     "clusters",
+    "contrib_installation",
     "dumps",
+    "fork_server",
     "in_environment",
     "installation",
+    "interpreter",
     "moto_bucket",
+    "new_interpreter",
+    "no_template",
     "only_pg_restore",
     "open_bucket",
     "paged_bucket",
+    "parallel_packers",
     "pgbouncer_program",
+    "postgres_templates",
+    "postgres_tls",
+    "prometheus_program",
+    "pytest_collection_modifyitems",
+    "pytest_configure",
+    "pytest_make_collect_report",
+    "pytest_runtest_makereport",
     "redis_program",
+    "redis_seven",
     "s3_server",
     "store",
 ]
 
-# How long an example takes says how busy the machine is, and nothing of what is tested.
-settings.register_profile("opscheck", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("opscheck")
+prefer_memory()
+
+load_profile()
 
 # A shell has its background jobs ignore Ctrl-C, and so would every program that a test starts and interrupts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -1,14 +1,13 @@
 """The command line: what each command prints, and how it ends."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
 from opscheck.bundle import bundled
+from tests.servers.interpreters import Interpreter
 
 DAILY = bundled("policies") / "daily.yaml"
 CASES = Path(__file__).parent / "policy" / "cases"
@@ -16,12 +15,11 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
 @pytest.fixture(name="opscheck")
-def _opscheck(tmp_path):
+def _opscheck(tmp_path, interpreter: Interpreter):
     """Run a command in an empty folder: `opscheck("list", "policy.yaml")` gives its exit code, output and errors."""
 
     def run(*words, cwd=tmp_path):
-        command = [sys.executable, "-m", "opscheck", *map(str, words)]
-        done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60, check=False)
+        done = interpreter("opscheck", *map(str, words), cwd=cwd)
         return done.returncode, done.stdout, done.stderr
 
     return run
@@ -150,7 +148,7 @@ def test_explain_tells_which_answers_are_kept_from_run_to_run(opscheck, tmp_path
         dedent("""
         from dataclasses import dataclass
         from opscheck import HttpTarget
-        from opscheck.core.interval_expectation import OverInterval
+        from opscheck.core.intervals import OverInterval
         from opscheck.systems.http.request import HttpRequest
 
         @dataclass(frozen=True)

@@ -11,12 +11,13 @@ from opscheck.core.units import Duration, Graded, Severity, format_duration
 from opscheck.core.words import counted
 from opscheck.systems.backup.barman_backups import barman_report
 from opscheck.systems.backup.cronjob_backups import cronjob_report
-from opscheck.systems.backup.jobs import MISSING_CRONJOBS, MISSING_SCHEDULES, BackupJobs
+from opscheck.systems.backup.jobs import MISSING_SCHEDULES, BackupJobs
 from opscheck.systems.backup.last_backups import LastBackup, ToolReport
 from opscheck.systems.backup.pgbackrest_backups import pgbackrest_report
 from opscheck.systems.backup.velero import ListStorageLocations, ListVeleroBackups, ListVeleroSchedules
 from opscheck.systems.backup.velero_backups import Around, velero_report
 from opscheck.systems.kubernetes.batch import ListCronJobs, ListJobs
+from opscheck.systems.kubernetes.cronjobs import MISSING
 from opscheck.systems.kubernetes.selection import count_matches, listed, matching
 from opscheck.systems.kubernetes.warnings import Warnings
 
@@ -57,17 +58,17 @@ def _report(expectation: BackupJobs, observe: Observe, findings: Findings) -> To
 
 def _of_cronjobs(expectation: BackupJobs, observe: Observe, findings: Findings) -> ToolReport:
     of = expectation.cronjobs
-    there, jobs = listed(observe, of.ask(ListCronJobs)), listed(observe, of.ask(ListJobs))
+    there, jobs = listed(observe, of.lists(ListCronJobs)), listed(observe, of.lists(ListJobs))
     selected = matching(of, there)
-    count_matches(of, there, selected, findings, kind="cron jobs", remedy=MISSING_CRONJOBS)
+    count_matches(of, there, selected, findings, kind="cron jobs", remedy=MISSING)
     report = cronjob_report(expectation, selected, jobs, Warnings(of, observe), observe.now)
     return _with_some(report, selected, "cron job", "suspended")
 
 
 def _of_velero(expectation: BackupJobs, observe: Observe, findings: Findings) -> ToolReport:
     of = expectation.schedules
-    there = listed(observe, of.ask(ListVeleroSchedules))
-    backups, locations = listed(observe, of.ask(ListVeleroBackups)), listed(observe, of.ask(ListStorageLocations))
+    there = listed(observe, of.lists(ListVeleroSchedules))
+    backups, locations = listed(observe, of.lists(ListVeleroBackups)), listed(observe, of.lists(ListStorageLocations))
     selected = matching(of, there)
     count_matches(of, there, selected, findings, kind="schedules", remedy=MISSING_SCHEDULES)
     report = velero_report(expectation, selected, Around(backups, locations), observe.now)
@@ -104,9 +105,9 @@ class _Case:
                 "good backups",
                 last.copies,
                 self.expectation.copies,
-                subject=last.subject,
-                remedies=last.remedies,
-                facts=last.facts,
+                subject=last.subject.name,
+                remedies=last.subject.remedies,
+                facts=last.subject.facts,
             )
 
     def _is_recent(self) -> bool:
@@ -137,14 +138,14 @@ class _Case:
         last = self.last
         reasons = [problem.observed for problem in last.problems if problem.observed not in last.detail]
         lines = [line for problem in last.problems for line in problem.evidence]
-        causes = (*last.because, *(cause for problem in last.problems for cause in problem.because))
+        causes = (*last.subject.because, *(cause for problem in last.problems for cause in problem.because))
         of_problems = {name: value for problem in last.problems for name, value in problem.facts.items()}
         return {
-            "subject": last.subject,
+            "subject": last.subject.name,
             "since": last.none_since,
             "evidence": (*reasons, *lines, *last.evidence),
-            "remedies": (*last.remedies, *last.stale_remedies),
-            "facts": {**of_problems, **last.facts, **last.stale_facts},
+            "remedies": (*last.subject.remedies, *last.stale_remedies),
+            "facts": {**of_problems, **last.subject.facts, **last.stale_facts},
             "because": tuple(dict.fromkeys(causes)),
         }
 
@@ -165,31 +166,31 @@ class _Case:
         oldest, youngest = self._age(self.last.began_earliest), self._age(latest)
         if self.expectation.age.severity(oldest) is not self.expectation.age.severity(youngest):
             ages = f"{format_duration(youngest)} to {format_duration(oldest)}"
-            self.report.unknown.append(f"{self.last.subject}: the last good backup began {ages} ago")
+            self.report.unknown.append(f"{self.last.subject.name}: the last good backup began {ages} ago")
 
     def _judge_full(self) -> None:
         last, limit = self.last, self.expectation.full_age
         if limit is None or last.began is None:
             return
-        remedies = (*last.remedies, *last.full_remedies)
+        remedies = (*last.subject.remedies, *last.full_remedies)
         if last.full_began is None:
             self.findings.add(
-                subject=last.subject,
+                subject=last.subject.name,
                 observed="no good full backup",
                 expected=f"one that began {_words(limit)} ago",
                 severity=limit.steps[-1][0],
                 remedies=remedies,
-                facts=last.facts,
+                facts=last.subject.facts,
             )
         elif not self._is_ahead(last.full_began):
             self.findings.grade(
                 "age of the last full backup",
                 Duration(self._age(last.full_began)),
                 limit,
-                subject=last.subject,
+                subject=last.subject.name,
                 since=last.full_began + timedelta(seconds=float(limit.steps[0][1])),
                 remedies=remedies,
-                facts=last.facts,
+                facts=last.subject.facts,
             )
 
     def _is_ahead(self, moment: datetime) -> bool:

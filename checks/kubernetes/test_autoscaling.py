@@ -44,7 +44,7 @@ def test_autoscalers_can_scale(expectation: Autoscaling, observe: Observe, findi
     One that cannot leaves a workload at the size it has: the next peak of load meets too few replicas, and nothing
     says so until requests fail.
     """
-    there = [one for one in listed(observe, expectation.ask(ListAutoscalers)) if not one.is_terminating]
+    there = [one for one in listed(observe, expectation.lists(ListAutoscalers)) if not one.is_terminating]
     matched, warnings = matching(expectation, there), Warnings(expectation, observe)
     count_matches(expectation, there, matched, findings, kind="autoscalers", remedy=MISSING)
     for autoscaler in matched:

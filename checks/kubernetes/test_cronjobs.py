@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 
 from opscheck import Findings, Observe
 from opscheck.core.observation import CouldNotObserve, Problem
+from opscheck.core.record import Finding
 from opscheck.core.units import Severity, format_duration
 from opscheck.core.words import some
 from opscheck.systems.kubernetes.batch import (
@@ -18,11 +19,15 @@ from opscheck.systems.kubernetes.batch import (
     failed,
 )
 from opscheck.systems.kubernetes.cronjobs import (
+    MISSING,
+    REPORT,
+    RESUME,
     CronJobsOnTime,
     in_utc,
     is_suspended,
     last_success,
-    remedies,
+    run_facts,
+    run_remedies,
     runs_of,
     schedule_of,
     spec_of,
@@ -31,7 +36,6 @@ from opscheck.systems.kubernetes.cronjobs import (
 )
 from opscheck.systems.kubernetes.schedules import Schedule, UnreadableSchedule
 from opscheck.systems.kubernetes.selection import Beside, count_matches, listed, listed_aside, matching
-from opscheck.systems.kubernetes.troubles import Trouble, tell
 from opscheck.systems.kubernetes.warnings import Warnings
 from opscheck.systems.kubernetes.words import cannot_tell
 
@@ -42,16 +46,18 @@ def test_the_cron_jobs_are_on_time(expectation: CronJobsOnTime, observe: Observe
 
     A backup or a clean-up that no longer runs is missed by nobody until the day when it is needed.
     """
-    there = listed(observe, expectation.ask(ListCronJobs))
+    there = listed(observe, expectation.lists(ListCronJobs))
     cronjobs = matching(expectation, there)
-    count_matches(expectation, there, cronjobs, findings)
+    count_matches(expectation, there, cronjobs, findings, remedy=MISSING)
     judgement = judge_cronjobs(expectation, cronjobs, observe.now)
     measure_ages(expectation, judgement, findings)
-    jobs, warnings = listed_aside(observe, expectation.ask(ListJobs)), Warnings(expectation, observe)
-    for trouble in troubles(expectation, judgement, jobs, observe.now):
-        tell(findings, expectation, trouble, warnings)
+    jobs, warnings = listed_aside(observe, expectation.lists(ListJobs)), Warnings(expectation, observe)
+    for cronjob in judgement.never_due:
+        findings.report(warnings.attach(never_runs(expectation, cronjob), cronjob))
+    for age in judgement.overdue:
+        findings.report(warnings.attach(overdue(expectation, age, jobs, observe.now), age.cronjob))
     if (problem := unjudged(judgement)) is not None:
-        raise CouldNotObserve(next(iter(expectation.looks_at())), problem)
+        raise CouldNotObserve(next(iter(expectation.queries())), problem)
 
 
 @dataclass(frozen=True)
@@ -88,6 +94,11 @@ class Judgement:
     """How many are suspended and may be."""
     unjudged: dict[str, str] = field(default_factory=dict)
     """Those of which nothing can be said, each with the reason."""
+
+    @property
+    def overdue(self) -> list[Age]:
+        """Those whose last success is too long ago."""
+        return [age for age in self.ages if age.is_overdue]
 
     @property
     def worst(self) -> Age | None:
@@ -187,32 +198,33 @@ def may_be_suspended(expectation: CronJobsOnTime, cronjob: CronJob) -> bool:
     return any(fnmatchcase(cronjob.name, pattern) for pattern in allowed)
 
 
-def troubles(expectation: CronJobsOnTime, judgement: Judgement, jobs: Beside[Job], now: datetime) -> Iterator[Trouble]:
-    """What is wrong, one for each cron job that is overdue or never due."""
-    for cronjob in judgement.never_due:
-        facts = _facts(cronjob)
-        schedule = spec_of(cronjob).schedule
-        yield Trouble(cronjob, f"never runs: no date matches its schedule {schedule}", "runs now and then", facts=facts)
-    for age in judgement.ages:
-        if age.is_overdue:
-            yield _overdue(expectation, age, jobs, now)
+def never_runs(expectation: CronJobsOnTime, cronjob: CronJob) -> Finding:
+    """A cron job whose schedule no date matches."""
+    return expectation.finding_on(
+        cronjob,
+        observed=f"never runs: no date matches its schedule {spec_of(cronjob).schedule}",
+        expected="runs now and then",
+        remedies=[REPORT, RESUME] if is_suspended(cronjob) else [REPORT],
+        facts={"cronjob": cronjob.name},
+    )
 
 
-def _overdue(expectation: CronJobsOnTime, age: Age, jobs: Beside[Job], now: datetime) -> Trouble:
-    cronjob = age.cronjob
+def overdue(expectation: CronJobsOnTime, age: Age, jobs: Beside[Job], now: datetime) -> Finding:
+    """A cron job whose last success is too long ago, with what keeps it from another."""
+    cronjob, since = age.cronjob, format_duration(age.seconds)
     runs = runs_of(cronjob, jobs.items)
-    since = format_duration(age.seconds)
     seen = f"last success {since} ago" if last_success(cronjob) else f"no success since it was made {since} ago"
     why = what_keeps(expectation, cronjob, runs, now)
     untold = runs.failure if runs.failure and runs.failure.name not in why else None
-    return Trouble(
+    return expectation.finding_on(
         cronjob,
-        f"{seen}: {why}",
-        f"a success {age.said}",
-        now + timedelta(seconds=age.margin),
-        (*_last_runs(cronjob, untold, now), *filter(None, [jobs.unread])),
-        _facts(cronjob) | dict(remedies(cronjob, runs)),
+        observed=f"{seen}: {why}",
+        expected=f"a success {age.said}",
         severity=age.severity,
+        since=now + timedelta(seconds=age.margin),
+        evidence=(*_last_runs(cronjob, untold, now), *filter(None, [jobs.unread])),
+        remedies=[REPORT, *run_remedies(cronjob, runs)],
+        facts=run_facts(cronjob, runs),
     )
 
 
@@ -225,11 +237,6 @@ def _last_runs(cronjob: CronJob, failure: Job | None, now: datetime) -> Iterator
     condition = failed(failure) if failure else None
     if failure and condition:
         yield f"newest run {failure.name} {described_failure(failure, condition, now)}"
-
-
-def _facts(cronjob: CronJob) -> dict[str, str]:
-    suspended = {"suspended": cronjob.name} if is_suspended(cronjob) else {}
-    return {"cronjob": cronjob.name} | suspended
 
 
 def unjudged(judgement: Judgement) -> Problem | None:

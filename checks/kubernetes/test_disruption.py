@@ -44,8 +44,8 @@ def test_budgets_have_the_pods_they_ask_for(
     While one lacks them, so many pods are down that nobody may take another: the application is near its end, and
     every drain of a node that holds its pods waits.
     """
-    there = [one for one in listed(observe, expectation.ask(ListDisruptionBudgets)) if not one.is_terminating]
-    pods, warnings = listed(observe, expectation.ask(ListPods)), Warnings(expectation, observe)
+    there = [one for one in listed(observe, expectation.lists(ListDisruptionBudgets)) if not one.is_terminating]
+    pods, warnings = listed(observe, expectation.lists(ListPods)), Warnings(expectation, observe)
     matched = matching(expectation, there)
     count_matches(expectation, there, matched, findings, kind="disruption budgets", remedy=MISSING)
     budgets = [Budget(one, pods) for one in matched]
@@ -55,7 +55,7 @@ def test_budgets_have_the_pods_they_ask_for(
     measure(expectation, budgets, findings)
     outdated = {expectation.subject(budget.budget): why for budget in budgets if (why := stale(budget))}
     if (problem := not_up_to_date(outdated)) is not None:
-        raise CouldNotObserve(next(iter(expectation.looks_at())), problem)
+        raise CouldNotObserve(next(iter(expectation.queries())), problem)
 
 
 @dataclass(frozen=True)

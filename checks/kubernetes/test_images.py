@@ -4,13 +4,27 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
+from typing import Any
 
 from opscheck import Findings, Observe
 from opscheck.core.observation import CouldNotObserve
+from opscheck.core.record import Finding
 from opscheck.core.words import counted
 from opscheck.systems.kubernetes.containers import Reported
-from opscheck.systems.kubernetes.images import ImageReference, ImagesPinned, parse_image
-from opscheck.systems.kubernetes.owners import ROLLED_OUT, owner_reference
+from opscheck.systems.kubernetes.images import (
+    HISTORY,
+    MIXED,
+    OTHER_IMAGE,
+    OTHER_REGISTRY,
+    PIN,
+    ROLLOUT,
+    SET_IMAGE,
+    UNPINNED,
+    ImageReference,
+    ImagesPinned,
+    parse_image,
+)
+from opscheck.systems.kubernetes.owners import owner_reference
 from opscheck.systems.kubernetes.pod_groups import (
     PodGroup,
     by_workload,
@@ -21,8 +35,8 @@ from opscheck.systems.kubernetes.pod_groups import (
     nothing_judged,
 )
 from opscheck.systems.kubernetes.pods import ListPods, Pod
-from opscheck.systems.kubernetes.remedies import place_facts, too_few_facts
-from opscheck.systems.kubernetes.selection import count_matches, listed, matching
+from opscheck.systems.kubernetes.remedies import MISSING_PODS
+from opscheck.systems.kubernetes.selection import count_matches, listed, matching, missing_facts
 from opscheck.systems.kubernetes.words import lasting, longer_than
 
 
@@ -33,26 +47,29 @@ def test_the_images_are_pinned(expectation: ImagesPinned, observe: Observe, find
     What `latest` means changes with every push: two replicas of one workload answer differently, a restart is an
     upgrade that nobody planned, and there is no version to roll back to.
     """
-    queries = expectation.ask(ListPods)
+    queries = expectation.lists(ListPods)
     there = listed(observe, queries)
     pods = in_force(matching(expectation, there))
-    count_matches(expectation, there, pods, findings, kind="pods", facts=too_few_facts(expectation))
+    count_matches(expectation, there, pods, findings, kind="pods", remedy=MISSING_PODS)
     used: list[Use] = []
     for group in by_workload(pods):
         found = uses(expectation, group)
         used += found
-        for trouble in troubles(expectation, group, found, observe.now):
-            tell(expectation, trouble, findings)
+        for finding in violations(expectation, group, found, observe.now):
+            findings.report(finding)
     findings.measure("images", len({use.image for use in used}), subject=expectation.selected)
     if pods and not used:
         raise CouldNotObserve(queries[0], nothing_judged())
-    for glob in without_containers(expectation, used) if pods else ():
-        findings.add(
-            subject=expectation.selected,
-            observed=f"no container is called {glob}",
-            expected=f"a container {glob} with image {(expectation.expected or {})[glob]}",
-            facts=too_few_facts(expectation),
-        )
+    names = {use.container.name for use in used}
+    for glob, image in (expectation.expected or {}).items() if pods else ():
+        if not any(fnmatchcase(name, glob) for name in names):
+            findings.add(
+                subject=expectation.selected,
+                observed=f"no container is called {glob}",
+                expected=f"a container {glob} with image {image}",
+                remedies=[MISSING_PODS],
+                facts=missing_facts(expectation, "pods"),
+            )
 
 
 @dataclass(frozen=True)
@@ -65,20 +82,6 @@ class Use:
     image: ImageReference
 
 
-@dataclass(frozen=True)
-class Trouble:
-    """What is wrong with the images of one workload."""
-
-    group: PodGroup
-    observed: str
-    expected: str
-    evidence: tuple[str, ...]
-    facts: Mapping[str, str]
-    since: datetime | None = None
-    of_rollout: bool = False
-    """True when a rollout that went wrong would explain it."""
-
-
 def uses(expectation: ImagesPinned, group: PodGroup) -> tuple[Use, ...]:
     """The images of all containers of the pods that are judged."""
     return tuple(
@@ -89,8 +92,8 @@ def uses(expectation: ImagesPinned, group: PodGroup) -> tuple[Use, ...]:
     )
 
 
-def troubles(expectation: ImagesPinned, group: PodGroup, found: tuple[Use, ...], now: datetime) -> Iterator[Trouble]:
-    """Everything that is wrong with the images of one workload, one trouble for each limit they break."""
+def violations(expectation: ImagesPinned, group: PodGroup, found: tuple[Use, ...], now: datetime) -> Iterator[Finding]:
+    """Everything that is wrong with the images of one workload, one finding for each limit they break."""
     yield from _unpinned(expectation, group, found)
     yield from _from_elsewhere(expectation, group, found)
     differing = tuple(_differing(expectation, group, found, now))
@@ -99,7 +102,7 @@ def troubles(expectation: ImagesPinned, group: PodGroup, found: tuple[Use, ...],
         yield from _mixed(expectation, group, found, now)
 
 
-def _unpinned(expectation: ImagesPinned, group: PodGroup, found: tuple[Use, ...]) -> Iterator[Trouble]:
+def _unpinned(expectation: ImagesPinned, group: PodGroup, found: tuple[Use, ...]) -> Iterator[Finding]:
     if expectation.digest == "required":
         bad, wanted = [use for use in found if use.image.digest is None], "named by a digest, @sha256:..."
     elif expectation.latest == "forbidden":
@@ -107,35 +110,46 @@ def _unpinned(expectation: ImagesPinned, group: PodGroup, found: tuple[Use, ...]
     else:
         return
     if bad:
-        running = _running_image(found, bad[0])
-        remedy = {"unpinned": group.owner, "running_image": running} if running else {}
-        yield _trouble(group, bad, _each(bad), wanted, remedy)
+        running = _running_image(found, bad[0]) if group.rolled_out else ""
+        yield _finding(
+            expectation,
+            group,
+            bad,
+            {"running_image": running},
+            expected=wanted,
+            remedies=[UNPINNED, PIN] if running else [UNPINNED],
+        )
 
 
-def _from_elsewhere(expectation: ImagesPinned, group: PodGroup, found: tuple[Use, ...]) -> Iterator[Trouble]:
-    places = expectation.registries
-    if places is None:
-        return
+def _from_elsewhere(expectation: ImagesPinned, group: PodGroup, found: tuple[Use, ...]) -> Iterator[Finding]:
+    places = expectation.registries or ()
     bad = [use for use in found if not any(use.image.is_from(place) for place in places)]
-    if bad:
-        yield _trouble(group, bad, _each(bad), f"images from {' or '.join(places)}", {})
+    if places and bad:
+        wanted = f"images from {' or '.join(places)}"
+        yield _finding(expectation, group, bad, expected=wanted, remedies=[OTHER_REGISTRY])
 
 
-def _differing(expectation: ImagesPinned, group: PodGroup, found: tuple[Use, ...], now: datetime) -> Iterator[Trouble]:
+def _differing(expectation: ImagesPinned, group: PodGroup, found: tuple[Use, ...], now: datetime) -> Iterator[Finding]:
     for glob, text in (expectation.expected or {}).items():
         wanted = parse_image(text)
         meant = [use for use in found if fnmatchcase(use.container.name, glob)]
         bad = [use for use in meant if not use.image.is_as(wanted)]
-        arrived = [use for use in meant if use.image.is_as(wanted)]
-        since = _first_of(arrived)
-        if not bad or not longer_than(expectation.grace, since, now):
-            continue
-        exact = wanted.tag or wanted.digest
-        remedy = {"differing": group.owner} | ({"expected_image": text} if exact else {})
-        yield _trouble(group, bad, _each(bad), text, remedy, since=since, of_rollout=True)
+        since = _first_of(use for use in meant if use.image.is_as(wanted))
+        if bad and longer_than(expectation.grace, since, now):
+            exact = [SET_IMAGE] if wanted.tag or wanted.digest else []
+            yield _finding(
+                expectation,
+                group,
+                bad,
+                {"expected_image": text},
+                expected=text,
+                since=since,
+                remedies=[OTHER_IMAGE, *([HISTORY, *exact] if group.rolled_out else [])],
+                because=_owner(expectation, group),
+            )
 
 
-def _mixed(expectation: ImagesPinned, group: PodGroup, found: tuple[Use, ...], now: datetime) -> Iterator[Trouble]:
+def _mixed(expectation: ImagesPinned, group: PodGroup, found: tuple[Use, ...], now: datetime) -> Iterator[Finding]:
     if expectation.mixed is None or not group.owner or group.is_of_jobs:
         return
     by_container: dict[str, list[Use]] = {}
@@ -152,9 +166,16 @@ def _mixed(expectation: ImagesPinned, group: PodGroup, found: tuple[Use, ...], n
         images = ", ".join(
             f"{one[0].text} in {counted(len(one), 'pod')}" for one in sorted(by_image.values(), key=_place)
         )
-        observed = f"{called(alike[0].container)} runs {len(by_image)} images{lasting(since, now)}: {images}"
-        wanted = f"one image in all pods, {expectation.grace} after a rollout began at the latest"
-        yield _trouble(group, alike, observed, wanted, {"mixed_rollout": group.owner}, since=since, of_rollout=True)
+        yield _finding(
+            expectation,
+            group,
+            alike,
+            observed=f"{called(alike[0].container)} runs {len(by_image)} images{lasting(since, now)}: {images}",
+            expected=f"one image in all pods, {expectation.grace} after a rollout began at the latest",
+            since=since,
+            remedies=[MIXED, ROLLOUT] if group.rolled_out else [MIXED],
+            because=_owner(expectation, group),
+        )
 
 
 def _first_of(found: Iterable[Use]) -> datetime | None:
@@ -165,36 +186,33 @@ def _place(found: list[Use]) -> tuple[int, str]:
     return -len(found), found[0].text
 
 
-def _each(bad: Iterable[Use]) -> str:
-    return "; ".join(sorted({f"{called(use.container)} runs {use.text}{_meaning(use.image)}" for use in bad}))
+def _described(use: Use) -> str:
+    meaning = ", which means latest" if use.image.is_latest and use.image.tag is None else ""
+    return f"{called(use.container)} runs {use.text}{meaning}"
 
 
-def _meaning(image: ImageReference) -> str:
-    return ", which means latest" if image.is_latest and image.tag is None else ""
+def _owner(expectation: ImagesPinned, group: PodGroup) -> tuple[str, ...]:
+    """The workload, whose rollout would explain the finding where that went wrong."""
+    return tuple(filter(None, [owner_reference(expectation.target, group.pods[0])]))
 
 
-def _trouble(  # noqa: PLR0913 - what a trouble is made of
+def _finding(
+    expectation: ImagesPinned,
     group: PodGroup,
     bad: list[Use],
-    observed: str,
-    expected: str,
-    remedy: Mapping[str, str],
+    facts: Mapping[str, str] | None = None,
     *,
-    since: datetime | None = None,
-    of_rollout: bool = False,
-) -> Trouble:
+    observed: str = "",
+    **given: Any,
+) -> Finding:
     first = min(bad, key=lambda use: (use.container.name, use.pod.name))
-    facts = {
-        "pod": first.pod.name,
-        "looked_at": first.pod.name,
-        "owner": group.owner,
-        "container": first.container.name,
-    }
-    # Only what kubectl can roll out can be given another image.
-    facts |= remedy if group.owner.startswith(ROLLED_OUT) else {}
-    evidence = (named((use.pod for use in bad), len(group.pods)),)
-    known = {name: value for name, value in facts.items() if value}
-    return Trouble(group, observed, expected, evidence, known, since, of_rollout)
+    return expectation.finding(
+        subject=expectation.subject(group.pods[0], group.owner),
+        observed=observed or "; ".join(sorted(set(map(_described, bad)))),
+        evidence=[named((use.pod for use in bad), len(group.pods))],
+        facts=group.facts(first.pod, first.container.name) | dict(facts or {}),
+        **given,
+    )
 
 
 def _running_image(found: Iterable[Use], bad: Use) -> str:
@@ -204,26 +222,3 @@ def _running_image(found: Iterable[Use], bad: Use) -> str:
     # Docker Engine puts a scheme before it, and what was built on the node has no digest to pull it by.
     running = one.removeprefix("docker-pullable://")
     return running if not others and parse_image(running).digest else ""
-
-
-def without_containers(expectation: ImagesPinned, found: Iterable[Use]) -> Iterator[str]:
-    """The globs of `expected` that no container of any selected pod has: what they expect is nowhere."""
-    names = {use.container.name for use in found}
-    for glob in expectation.expected or {}:
-        if not any(fnmatchcase(name, glob) for name in names):
-            yield glob
-
-
-def tell(expectation: ImagesPinned, trouble: Trouble, findings: Findings) -> None:
-    """One finding."""
-    group = trouble.group
-    explained = owner_reference(expectation.target, group.pods[0]) if trouble.of_rollout else ""
-    findings.add(
-        subject=expectation.subject(group.pods[0], group.owner),
-        observed=trouble.observed,
-        expected=trouble.expected,
-        since=trouble.since,
-        evidence=trouble.evidence,
-        facts=place_facts(expectation.target, group.namespace) | dict(trouble.facts),
-        because=(explained,) if explained else (),
-    )

@@ -62,11 +62,13 @@ def test_the_ingresses_are_served(expectation: IngressesServed, observe: Observe
     What an ingress names is looked up by its controller and by nobody before: a service or a port that does not
     exist, or has no ready pods, is an error page for everybody outside, while all inside the cluster looks well.
     """
-    there = listed(observe, expectation.ask(ListIngresses))
+    there = listed(observe, expectation.lists(ListIngresses))
     matched = matching(expectation, (one for one in there if not one.is_terminating))
     count_matches(expectation, there, matched, findings, remedy=MISSING)
-    network = Network(listed(observe, expectation.ask(ListEndpointSlices)), listed(observe, expectation.ask(ListPods)))
-    backends = Backends(expectation, listed(observe, expectation.ask(ListServices)), network)
+    network = Network(
+        listed(observe, expectation.lists(ListEndpointSlices)), listed(observe, expectation.lists(ListPods))
+    )
+    backends = Backends(expectation, listed(observe, expectation.lists(ListServices)), network)
     now, warnings = observe.now, Warnings(expectation, observe)
 
     def report(ingress: Ingress, found: Iterable[Finding]) -> None:

@@ -1,10 +1,13 @@
 """The jobs of a cluster."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any
 
 from opscheck import Findings, Observe
+from opscheck.core.record import Finding
 from opscheck.systems.kubernetes.batch import (
     CronJob,
     Job,
@@ -14,18 +17,27 @@ from opscheck.systems.kubernetes.batch import (
     described_failure,
     failed,
     newest_runs,
-    rerun_facts,
+    rerun_name,
     started,
     succeeded,
 )
 from opscheck.systems.kubernetes.containers import Reported, containers, described_end
-from opscheck.systems.kubernetes.jobs import JobsComplete
+from opscheck.systems.kubernetes.jobs import (
+    DELETE,
+    FAILED,
+    FAILED_POD,
+    MISSING,
+    RERUN,
+    RESUME,
+    SLOW,
+    SLOW_POD,
+    JobsComplete,
+)
 from opscheck.systems.kubernetes.objects import Condition, condition
 from opscheck.systems.kubernetes.owners import controller, owner_reference
 from opscheck.systems.kubernetes.pod_status import has_ended, phase
 from opscheck.systems.kubernetes.pods import ListPods, Pod
 from opscheck.systems.kubernetes.selection import Beside, count_matches, listed, listed_aside, matching
-from opscheck.systems.kubernetes.troubles import Trouble, tell
 from opscheck.systems.kubernetes.warnings import Warnings
 from opscheck.systems.kubernetes.words import message, messages, span
 
@@ -36,14 +48,15 @@ def test_the_jobs_do_their_work(expectation: JobsComplete, observe: Observe, fin
 
     What a job was there for, a migration, a backup, a report, has not happened, and nothing tries it again.
     """
-    there, cronjobs = listed(observe, expectation.ask(ListJobs)), listed(observe, expectation.ask(ListCronJobs))
+    there, cronjobs = listed(observe, expectation.lists(ListJobs)), listed(observe, expectation.lists(ListCronJobs))
     jobs = matching(expectation, there)
-    count_matches(expectation, there, jobs, findings)
+    count_matches(expectation, there, jobs, findings, remedy=MISSING)
     measure_jobs(expectation, jobs, observe.now, findings)
-    around = Around(there, cronjobs, listed_aside(observe, expectation.ask(ListPods)))
+    around = Around(there, cronjobs, listed_aside(observe, expectation.lists(ListPods)))
     warnings = Warnings(expectation, observe)
-    for trouble in troubles(expectation, jobs, around, observe.now):
-        tell(findings, expectation, trouble, warnings)
+    for job in jobs:
+        for finding in problems(expectation, job, around, observe.now):
+            findings.report(warnings.attach(finding, job))
 
 
 @dataclass(frozen=True)
@@ -55,29 +68,38 @@ class Around:
     cronjobs: Sequence[CronJob]
     pods: Beside[Pod] = field(default_factory=Beside)
 
+    @cached_property
+    def newest_runs(self) -> frozenset[tuple[str, str]]:
+        """Of each cron job the newest run that has finished, by namespace and name."""
+        return frozenset((run.namespace, run.name) for run in newest_runs(self.jobs))
 
-def troubles(expectation: JobsComplete, jobs: Iterable[Job], around: Around, now: datetime) -> Iterator[Trouble]:
-    """What is wrong with the selected `jobs`, in their order."""
-    for trouble in _troubles(expectation, jobs, around, now):
-        of = owner_reference(expectation.target, trouble.about)
-        yield replace(trouble, facts={"job": trouble.about.name, **trouble.facts}, because=(of,) if of else ())
+    @cached_property
+    def _successes(self) -> dict[tuple[str, str], datetime | None]:
+        return {(one.namespace, one.name): one.status and one.status.last_successful_time for one in self.cronjobs}
+
+    def has_succeeded_since(self, job: Job, failure: Condition) -> bool:
+        """True when its cron job knows of a run that succeeded after it failed."""
+        at, success = failure.last_transition_time, self._successes.get((job.namespace, cronjob_of(job)))
+        return at is not None and success is not None and at < success
 
 
-def _troubles(expectation: JobsComplete, jobs: Iterable[Job], around: Around, now: datetime) -> Iterator[Trouble]:
-    successes = {(one.namespace, one.name): one.status and one.status.last_successful_time for one in around.cronjobs}
-    newest = {(run.namespace, run.name) for run in newest_runs(around.jobs)}
-    pods = around.pods
-    for job in jobs:
-        if job.is_terminating or succeeded(job):
-            continue
-        if (failure := failed(job)) is None:
-            yield from _unfinished(expectation, job, pods, now)
-        elif cronjob_of(job):
-            later = successes.get((job.namespace, cronjob_of(job)))
-            if (job.namespace, job.name) in newest and not _is_before(failure.last_transition_time, later):
-                yield _failure(job, failure, pods, now)
-        elif not _is_forgotten(expectation, failure, now):
-            yield _failure(job, failure, pods, now)
+def problems(expectation: JobsComplete, job: Job, around: Around, now: datetime) -> Iterator[Finding]:
+    """What is wrong with a job: that it failed, runs for too long, or is suspended and may not be."""
+    failure = failed(job)
+    if job.is_terminating or succeeded(job):
+        return
+    if failure is None:
+        yield from _suspended(expectation, job, now) if is_suspended(job) else _slow(expectation, job, around.pods, now)
+    elif cronjob_of(job):
+        if (job.namespace, job.name) in around.newest_runs and not around.has_succeeded_since(job, failure):
+            yield _failure(expectation, job, failure, around.pods, now)
+    elif not _is_forgotten(expectation, failure, now):
+        yield _failure(expectation, job, failure, around.pods, now)
+
+
+def _finding(expectation: JobsComplete, job: Job, facts: Mapping[str, str], **given: Any) -> Finding:
+    of = owner_reference(expectation.target, job)
+    return expectation.finding_on(job, facts={"job": job.name, **facts}, because=[of] if of else [], **given)
 
 
 def is_suspended(job: Job) -> bool:
@@ -85,37 +107,32 @@ def is_suspended(job: Job) -> bool:
     return bool(job.spec and job.spec.suspend)
 
 
-def _is_before(failure: datetime | None, success: datetime | None) -> bool:
-    return failure is not None and success is not None and failure < success
-
-
 def _is_forgotten(expectation: JobsComplete, failure: Condition, now: datetime) -> bool:
     at, limit = failure.last_transition_time, expectation.forget_after
     return limit is not None and at is not None and (now - at).total_seconds() > limit
 
 
-def _failure(job: Job, failure: Condition, pods: Beside[Pod], now: datetime) -> Trouble:
-    told = [*messages(failure.message)]
-    facts: dict[str, str] = {}
+def _failure(expectation: JobsComplete, job: Job, failure: Condition, pods: Beside[Pod], now: datetime) -> Finding:
+    evidence, facts, remedies = [*messages(failure.message)], {}, [FAILED]
     if (bad := _failed_pod(job, pods.items)) is not None:
         pod, container = bad
-        told.append(f"pod {pod.name}: {_described_pod(pod, container, now)}")
-        facts = {"failed_pod": pod.name} | ({"container": container.name} if container else {})
+        evidence.append(f"pod {pod.name}: {_described_pod(pod, container, now)}")
+        facts = {"pod": pod.name, "container": container.name if container else ""}
+        remedies += [FAILED_POD] if container else []
     else:
-        told.append(pods.unread or "none of its failed pods is there any more; their logs are where logs are collected")
-    return Trouble(
-        job,
-        described_failure(job, failure, now),
-        "complete",
-        failure.last_transition_time,
-        tuple(told),
-        facts | _again(job),
-    )
-
-
-def _again(job: Job) -> dict[str, str]:
+        gone = "none of its failed pods is there any more; their logs are where logs are collected"
+        evidence.append(pods.unread or gone)
     cronjob = cronjob_of(job)
-    return rerun_facts(cronjob) if cronjob else {"unowned": job.name}
+    return _finding(
+        expectation,
+        job,
+        facts | ({"cronjob": cronjob, "rerun": rerun_name(cronjob)} if cronjob else {}),
+        observed=described_failure(job, failure, now),
+        expected="complete",
+        since=failure.last_transition_time,
+        evidence=evidence,
+        remedies=[*remedies, RERUN if cronjob else DELETE],
+    )
 
 
 def _failed_pod(job: Job, pods: Iterable[Pod]) -> tuple[Pod, Reported | None] | None:
@@ -153,21 +170,20 @@ def pods_of(job: Job, pods: Iterable[Pod]) -> Iterator[Pod]:
                 yield pod
 
 
-def _unfinished(expectation: JobsComplete, job: Job, pods: Beside[Pod], now: datetime) -> Iterator[Trouble]:
-    if is_suspended(job):
-        yield from _suspended(expectation, job, now)
-        return
+def _slow(expectation: JobsComplete, job: Job, pods: Beside[Pod], now: datetime) -> Iterator[Finding]:
     since, limit = started(job), timedelta(seconds=expectation.max_runtime)
     if since is None or now - since <= limit:
         return
     slow = min((pod for pod in pods_of(job, pods.items) if not has_ended(pod)), key=lambda pod: pod.name, default=None)
-    yield Trouble(
+    yield _finding(
+        expectation,
         job,
-        f"not finished after {span(since, now)}, pods: {', '.join(_progress(job))}{_unlimited(job)}",
-        f"finished within {expectation.max_runtime}",
-        since + limit,
-        (f"pod {slow.name}: {_state(slow)}" if slow else pods.unread or "no pod of it is there",),
-        {"slow_pod": slow.name} if slow else {},
+        {"pod": slow.name} if slow else {},
+        observed=f"not finished after {span(since, now)}, pods: {', '.join(_progress(job))}{_unlimited(job)}",
+        expected=f"finished within {expectation.max_runtime}",
+        since=since + limit,
+        evidence=[f"pod {slow.name}: {_state(slow)}" if slow else pods.unread or "no pod of it is there"],
+        remedies=[SLOW, SLOW_POD] if slow else [SLOW],
     )
 
 
@@ -189,19 +205,20 @@ def _state(pod: Pod) -> str:
     return phase(pod)
 
 
-def _suspended(expectation: JobsComplete, job: Job, now: datetime) -> Iterator[Trouble]:
-    if expectation.allow_suspended:
-        return
+def _suspended(expectation: JobsComplete, job: Job, now: datetime) -> Iterator[Finding]:
     held = condition(job.status and job.status.conditions, "Suspended")
     since = (held.last_transition_time if held and held.status == "True" else None) or job.created
-    if since is not None and (now - since).total_seconds() > expectation.grace:
-        yield Trouble(
-            job,
-            f"suspended for {span(since, now)}",
-            f"suspended for {expectation.grace} at most",
-            since,
-            facts={"suspended": job.name},
-        )
+    if expectation.allow_suspended or since is None or (now - since).total_seconds() <= expectation.grace:
+        return
+    yield _finding(
+        expectation,
+        job,
+        {},
+        observed=f"suspended for {span(since, now)}",
+        expected=f"suspended for {expectation.grace} at most",
+        since=since,
+        remedies=[RESUME],
+    )
 
 
 def longest_run(jobs: Iterable[Job], now: datetime) -> tuple[Job, float] | None:

@@ -40,7 +40,7 @@ def test_the_pods_are_well(expectation: PodsHealthy, observe: Observe, findings:
     A pod that crashes, cannot start or is not ready serves nobody, and its work falls on the others; when the last
     one goes, so does the application.
     """
-    selection = select_pods(expectation, listed(observe, expectation.ask(ListPods)))
+    selection = select_pods(expectation, listed(observe, expectation.lists(ListPods)))
     count_pods(expectation, selection, findings)
     warnings = Warnings(expectation, observe)
     for fault in faults(expectation, selection, observe.now):

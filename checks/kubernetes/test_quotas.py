@@ -44,7 +44,7 @@ def test_quotas_have_room(expectation: Quotas, observe: Observe, findings: Findi
     Where a quota is used up, no pod, volume or service is made any more: rollouts stop half-way, autoscalers add
     nothing, and a pod that dies does not come back.
     """
-    there = [one for one in listed(observe, expectation.ask(ListQuotas)) if not one.is_terminating]
+    there = [one for one in listed(observe, expectation.lists(ListQuotas)) if not one.is_terminating]
     matched, warnings = matching(expectation, there), Warnings(expectation, observe)
     count_matches(expectation, there, matched, findings, remedy=MISSING)
     found = usage(expectation, matched)
@@ -65,7 +65,7 @@ def test_quotas_have_room(expectation: Quotas, observe: Observe, findings: Findi
             margin=limit.margin(share.percent),
         )
     if (problem := not_up_to_date(found.stale) or unmatched(expectation, matched)) is not None:
-        raise CouldNotObserve(next(iter(expectation.looks_at())), problem)
+        raise CouldNotObserve(next(iter(expectation.queries())), problem)
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,13 @@
 """What pods ask for."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 
 from opscheck import Findings, Observe
 from opscheck.core.observation import CouldNotObserve
+from opscheck.core.record import Finding
 from opscheck.systems.kubernetes.containers import Reported
 from opscheck.systems.kubernetes.objects import Quantities
-from opscheck.systems.kubernetes.owners import ROLLED_OUT, controller
+from opscheck.systems.kubernetes.owners import controller
 from opscheck.systems.kubernetes.pod_groups import (
     PodGroup,
     by_workload,
@@ -19,8 +19,8 @@ from opscheck.systems.kubernetes.pod_groups import (
 )
 from opscheck.systems.kubernetes.pods import ListPods, Pod, Resources
 from opscheck.systems.kubernetes.quantities import parse_quantity
-from opscheck.systems.kubernetes.remedies import place_facts, too_few_facts
-from opscheck.systems.kubernetes.resources import ResourcesSet
+from opscheck.systems.kubernetes.remedies import MISSING_PODS
+from opscheck.systems.kubernetes.resources import SET_IN_CLUSTER, SET_IN_SPEC, ResourcesSet
 from opscheck.systems.kubernetes.selection import count_matches, listed, matching
 
 
@@ -31,34 +31,17 @@ def test_the_resources_are_set(expectation: ResourcesSet, observe: Observe, find
     A pod without requests is put on a node that may have no room for it, and is evicted first when memory is short;
     one without a memory limit can take a node down, with everybody else on it.
     """
-    queries = expectation.ask(ListPods)
+    queries = expectation.lists(ListPods)
     there = listed(observe, queries)
     pods = in_force(without_static(matching(expectation, there)))
-    count_matches(expectation, there, pods, findings, kind="pods", facts=too_few_facts(expectation))
+    count_matches(expectation, there, pods, findings, kind="pods", remedy=MISSING_PODS)
     for group in by_workload(pods):
-        trouble = trouble_of(expectation, group)
-        if trouble is not None:
-            findings.add(
-                subject=expectation.subject(group.pods[0], group.owner),
-                observed=trouble.observed,
-                expected=f"every container sets {', '.join(expectation.require)}",
-                evidence=trouble.evidence,
-                facts=place_facts(expectation.target, group.namespace) | dict(trouble.facts),
-            )
+        if (finding := lacking(expectation, group)) is not None:
+            findings.report(finding)
     containers = sum(1 for pod in pods for _ in judged(expectation, pod))
     findings.measure("containers", containers, subject=expectation.selected)
     if pods and not containers:
         raise CouldNotObserve(queries[0], nothing_judged())
-
-
-@dataclass(frozen=True)
-class Trouble:
-    """What the containers of one workload do not set."""
-
-    group: PodGroup
-    observed: str
-    evidence: tuple[str, ...]
-    facts: Mapping[str, str]
 
 
 def without_static(pods: Iterable[Pod]) -> tuple[Pod, ...]:
@@ -66,22 +49,26 @@ def without_static(pods: Iterable[Pod]) -> tuple[Pod, ...]:
     return tuple(pod for pod in pods if (owner := controller(pod)) is None or owner.kind != "Node")
 
 
-def trouble_of(expectation: ResourcesSet, group: PodGroup) -> Trouble | None:
-    """What the containers of a workload lack, None where they set everything."""
-    lacking: dict[str, set[str]] = {}
-    pods: list[Pod] = []
-    first = ""
+def lacking(expectation: ResourcesSet, group: PodGroup) -> Finding | None:
+    """What the containers of a workload do not set, None where they set everything."""
+    unset: dict[str, set[str]] = {}
+    at: list[tuple[Pod, str]] = []
     for pod in group.pods:
         for container in judged(expectation, pod):
-            missing = set(_missing(expectation, pod, container))
-            if missing:
-                lacking.setdefault(called(container), set()).update(missing)
-                pods.append(pod)
-                first = first or container.name
-    if not lacking:
+            if missing := set(_missing(expectation, pod, container)):
+                unset.setdefault(called(container), set()).update(missing)
+                at.append((pod, container.name))
+    if not at:
         return None
-    told = [f"{who} has no {', '.join(sorted(what, key=expectation.require.index))}" for who, what in lacking.items()]
-    return Trouble(group, "; ".join(sorted(told)), (named(pods, len(group.pods)),), _facts(group, pods[0], first))
+    seen = [f"{who} has no {', '.join(sorted(what, key=expectation.require.index))}" for who, what in unset.items()]
+    return expectation.finding(
+        subject=expectation.subject(group.pods[0], group.owner),
+        observed="; ".join(sorted(seen)),
+        expected=f"every container sets {', '.join(expectation.require)}",
+        evidence=[named((pod for pod, _ in at), len(group.pods))],
+        remedies=[SET_IN_CLUSTER if group.rolled_out else SET_IN_SPEC],
+        facts=group.facts(*at[0]),
+    )
 
 
 def judged(expectation: ResourcesSet, pod: Pod) -> Iterator[Reported]:
@@ -109,10 +96,3 @@ def _sets(resources: Resources | None, setting: str) -> bool:
         return bool(parse_quantity(text))
     except ValueError:
         return True  # it is set, whatever it says
-
-
-def _facts(group: PodGroup, pod: Pod, container: str) -> dict[str, str]:
-    known = {"pod": pod.name, "measured": pod.name, "owner": group.owner, "container": container}
-    if group.owner.startswith(ROLLED_OUT):
-        known["unset"] = group.owner
-    return {name: value for name, value in known.items() if value}

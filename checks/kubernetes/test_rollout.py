@@ -35,17 +35,15 @@ from opscheck.systems.kubernetes.rollout import (
     STATUS,
     UNSEEN,
     Gap,
-    Progress,
     RolloutComplete,
     gaps,
-    progress_of,
     told,
     wanted,
 )
 from opscheck.systems.kubernetes.selection import count_matches, listed, matching
 from opscheck.systems.kubernetes.warnings import Warnings
 from opscheck.systems.kubernetes.words import message
-from opscheck.systems.kubernetes.workloads import Deployment, Workload
+from opscheck.systems.kubernetes.workloads import Deployment, Progress, Workload, progress_of
 
 _NAMED = 5
 _OF_NO_POD = {Gap.UNSEEN, Gap.PAUSED}
@@ -66,7 +64,7 @@ def test_rollouts_are_complete(expectation: RolloutComplete, observe: Observe, f
     count_matches(expectation, there, chosen, findings, kind=expectation.called, remedy=MISSING_WORKLOADS)
     measure_availability(expectation, chosen, findings)
     warnings = Warnings(expectation, observe)
-    for rollout in unfinished(expectation, chosen, listed(observe, expectation.ask(ListPods)), observe.now):
+    for rollout in unfinished(expectation, chosen, listed(observe, expectation.lists(ListPods)), observe.now):
         findings.report(warnings.attach(finding(expectation, rollout), rollout.progress.workload))
 
 

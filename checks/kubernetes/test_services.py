@@ -31,12 +31,12 @@ def test_the_services_are_served(expectation: ServicesServed, observe: Observe, 
     A service without a ready endpoint refuses or drops every connection, while its name and address still look
     well. With a port that leads nowhere the others go on, and only the clients of that port notice.
     """
-    there = listed(observe, expectation.ask(ListServices))
+    there = listed(observe, expectation.lists(ListServices))
     matched = matching(expectation, (one for one in there if not one.is_terminating))
     count_matches(expectation, there, matched, findings, remedy=MISSING)
     network = Network(
-        listed(observe, expectation.ask(ListEndpointSlices)),
-        listed(observe, expectation.ask(ListPods)),
+        listed(observe, expectation.lists(ListEndpointSlices)),
+        listed(observe, expectation.lists(ListPods)),
         (*listed(observe, expectation.deployments()), *listed(observe, expectation.stateful_sets())),
     )
     warnings = Warnings(expectation, observe)

@@ -76,11 +76,11 @@ def test_there_is_room(expectation: UsageWithinLimits, observe: Observe, finding
         nodes, measured = listed(observe, expectation.nodes()), listed(observe, expectation.node_metrics())
         usage = node_usage(expectation, nodes, measured, observe.now)
     else:
-        pods = listed(observe, expectation.ask(ListPods))
-        usage = pod_usage(expectation, pods, listed(observe, expectation.ask(ListPodUsage)), observe.now)
+        pods = listed(observe, expectation.lists(ListPods))
+        usage = pod_usage(expectation, pods, listed(observe, expectation.lists(ListPodUsage)), observe.now)
     grade_usage(expectation, usage, findings)
     if (problem := unjudged(expectation, usage)) is not None:
-        raise CouldNotObserve(next(iter(expectation.looks_at())), problem)
+        raise CouldNotObserve(next(iter(expectation.queries())), problem)
 
 
 def grade_usage(expectation: UsageWithinLimits, usage: Usage, findings: Findings) -> None:

@@ -53,11 +53,11 @@ def test_the_volumes_are_there_and_have_room(expectation: VolumesHealthy, observ
     A pod does not start without its volume. On a full one a database stops, and often does not come up again before
     there is room.
     """
-    there = listed(observe, expectation.ask(ListClaims))
+    there = listed(observe, expectation.lists(ListClaims))
     claims = matching(expectation, there)
     count_matches(expectation, there, claims, findings, remedy=MISSING)
     findings.measure("bound volumes", sum(claim.phase == "Bound" for claim in claims), subject=expectation.selected)
-    users = users_of_claims(listed(observe, expectation.ask(ListPods)))
+    users = users_of_claims(listed(observe, expectation.lists(ListPods)))
     classes = observe.aside(expectation.classes())
     by_name = None if isinstance(classes, Problem) else {one.name: one for one in classes.items}
     storage = Storage(users, by_name, observe.now, expectation.grace)

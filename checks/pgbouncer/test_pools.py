@@ -1,21 +1,28 @@
 """The pools of a PgBouncer."""
 
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
+from fnmatch import fnmatchcase
+from typing import Any
 
 from opscheck import Duration, Findings, Observe, Percentage
-from opscheck.core.isolation import judge_all
-from opscheck.systems.pgbouncer.expectations import PgbouncerPools
-from opscheck.systems.pgbouncer.queries import Pools
-from opscheck.systems.pgbouncer.readings import (
-    clients_used,
-    in_use,
-    limited,
-    pool_facts,
-    pool_line,
-    pools_of,
-    stopped,
-    subject,
+from opscheck.core.findings import judge_all
+from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
+from opscheck.core.record import Finding
+from opscheck.core.units import format_duration
+from opscheck.systems.pgbouncer.pools import (
+    ENABLE_DATABASE,
+    RESUME,
+    RESUME_DATABASE,
+    SHOW_CLIENTS,
+    SHOW_LIMIT,
+    SHOW_POOL,
+    PgbouncerPools,
+    Pool,
+    Pools,
 )
+
+_RUNNING = "a database that gives connections"
 
 
 def test_clients_get_a_server_connection(expectation: PgbouncerPools, observe: Observe, findings: Findings) -> None:
@@ -26,10 +33,8 @@ def test_clients_get_a_server_connection(expectation: PgbouncerPools, observe: O
     as long as the queue does, and end with an error at query_wait_timeout.
     """
     answer = observe(expectation.asked)
-    for one in stopped(expectation, answer):
-        findings.add(
-            subject=one.subject, observed=one.observed, expected="a database that gives connections", facts=one.facts
-        )
+    for finding in _stopped(expectation, answer):
+        findings.report(finding)
     judge_all(
         lambda: _judge_clients(expectation, answer, findings),
         lambda: _judge_databases(expectation, answer, findings),
@@ -37,49 +42,104 @@ def test_clients_get_a_server_connection(expectation: PgbouncerPools, observe: O
     )
 
 
+def _stopped(expectation: PgbouncerPools, answer: Pools) -> Iterator[Finding]:
+    """What is paused or disabled and may not be."""
+    if answer.paused:
+        server, observed = expectation.target.address, "PgBouncer is paused as a whole"
+        yield expectation.finding(subject=server, observed=observed, expected=_RUNNING, remedies=(RESUME,))
+    for one in answer.databases:
+        if _matches(one.name, expectation.may_be_paused):
+            continue
+        for stopped, observed, remedy in (
+            (one.paused, "paused: its clients wait", RESUME_DATABASE),
+            (one.disabled, "disabled: new clients are refused", ENABLE_DATABASE),
+        ):
+            if stopped:
+                yield expectation.finding(
+                    subject=f"database {one.name}",
+                    observed=observed,
+                    expected=_RUNNING,
+                    remedies=(remedy,),
+                    facts={"database": one.name},
+                )
+
+
 def _judge_clients(expectation: PgbouncerPools, answer: Pools, findings: Findings) -> None:
-    if expectation.clients is not None:
-        findings.grade(
-            "clients connected",
-            clients_used(expectation, answer),
-            expectation.clients,
-            subject=expectation.target.address,
-            detail=f"{answer.clients} of {answer.max_clients}",
-            facts={"max_clients": str(answer.max_clients)},
-        )
+    """The clients of all pools. Raises CouldNotObserve where the console does not say how many there may be."""
+    if expectation.clients is None:
+        return
+    if not answer.max_clients:
+        text = "the console does not say max_client_conn"
+        raise CouldNotObserve(expectation.asked, Problem(kind=ProblemKind.UNSUPPORTED, text=text))
+    findings.grade(
+        "clients connected",
+        Percentage(100.0 * answer.clients / answer.max_clients),
+        expectation.clients,
+        subject=expectation.target.address,
+        detail=f"{answer.clients} of {answer.max_clients}",
+        remedies=(SHOW_CLIENTS,),
+        facts={"max_clients": answer.max_clients},
+    )
 
 
 def _judge_databases(expectation: PgbouncerPools, answer: Pools, findings: Findings) -> None:
-    for database in limited(answer):
-        findings.grade(
-            "server connections",
-            Percentage(100.0 * database.connections / database.max_connections),
-            expectation.servers,
-            subject=f"database {database.name}",
-            detail=f"{database.connections} of {database.max_connections}, its own limit",
-            facts={"limited_database": database.name},
-        )
+    for database in answer.databases:
+        if database.max_connections > 0:
+            findings.grade(
+                "server connections",
+                Percentage(100.0 * database.connections / database.max_connections),
+                expectation.servers,
+                subject=f"database {database.name}",
+                detail=f"{database.connections} of {database.max_connections}, its own limit",
+                remedies=(SHOW_LIMIT,),
+                facts={"database": database.name},
+            )
 
 
 def _judge_pools(expectation: PgbouncerPools, answer: Pools, observe: Observe, findings: Findings) -> None:
     findings.measure("pools", len(answer.pools), subject=expectation.target.address)
-    for pool in pools_of(expectation, answer):
+    for pool in _pools(expectation, answer):
+        about: dict[str, Any] = {
+            "subject": f"pool {pool.name}",
+            "evidence": [_line(pool)],
+            "remedies": (SHOW_POOL,),
+            "facts": {"database": pool.database, "user": pool.user, "pool_size": pool.size},
+        }
         findings.grade(
             "waited for a server connection",
             Duration(pool.waited_s),
             expectation.waited,
-            subject=subject(pool),
             detail=f"{pool.waiting} clients wait",
             since=observe.now - timedelta(seconds=pool.waited_s),
-            evidence=[pool_line(pool)],
-            facts=pool_facts(pool),
+            **about,
         )
-        findings.grade(
-            "server connections in use",
-            in_use(pool),
-            expectation.servers,
-            subject=subject(pool),
-            detail=f"{pool.in_use} of {pool.size}",
-            evidence=[pool_line(pool)],
-            facts=pool_facts(pool),
-        )
+        used = Percentage(100.0 * pool.in_use / pool.size if pool.size else 100.0)  # a pool of none is full
+        detail = f"{pool.in_use} of {pool.size}"
+        findings.grade("server connections in use", used, expectation.servers, detail=detail, **about)
+
+
+def _pools(expectation: PgbouncerPools, answer: Pools) -> list[Pool]:
+    """The pools that are meant. Raises CouldNotObserve for a pattern that none matches."""
+    if expectation.pools is None:
+        return list(answer.pools)
+    for pattern in expectation.pools:
+        if not any(fnmatchcase(pool.name, pattern) for pool in answer.pools):
+            there = ", ".join(pool.name for pool in answer.pools) or "none"
+            advice = f"there are {there}; a pool is there once a client has asked for it"
+            problem = Problem(kind=ProblemKind.UNSUPPORTED, text=f"no pool is called {pattern}", advice=advice)
+            raise CouldNotObserve(expectation.asked, problem)
+    return [pool for pool in answer.pools if _matches(pool.name, expectation.pools)]
+
+
+def _matches(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _line(pool: Pool) -> str:
+    """Who uses it and who waits."""
+    mode = f" in {pool.mode} mode" if pool.mode else ""
+    return (
+        f"{pool.in_use} of {pool.size} server connections in use, {pool.servers - pool.in_use} idle{mode}; "
+        f"{pool.active} clients served or idle, {pool.waiting} waiting"
+        + (f", the first for {format_duration(pool.waited_s)}" if pool.waiting else "")
+    )

@@ -1,26 +1,70 @@
 """How a PostgreSQL server is set up."""
 
+import re
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from difflib import get_close_matches
 from functools import partial
 
-from opscheck import Findings, Observe
-from opscheck.core.isolation import judge_all
-from opscheck.systems.postgres.readings import releases, server_state, settings
-from opscheck.systems.postgres.readings.facts import report
-from opscheck.systems.postgres.settings import PostgresSettings
+import msgspec
 
-_GROUPS = (
-    settings.wrong_settings,
-    settings.pending_restarts,
-    settings.file_errors,
-    server_state.missing_checksums,
-    server_state.checksum_failures,
-    server_state.changed_collations,
-    server_state.changed_column_collations,
-    server_state.invalid_databases,
-    server_state.wrong_extensions,
-    releases.end_of_life,
-    releases.minor_releases,
+from opscheck import Duration, Findings, Observe
+from opscheck.core.findings import judge_all
+from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
+from opscheck.core.record import Finding
+from opscheck.systems.postgres import releases
+from opscheck.systems.postgres.databases import connectable, each_database
+from opscheck.systems.postgres.server import identifier
+from opscheck.systems.postgres.setting_rules import (
+    ExtensionRule,
+    NotComparableError,
+    Setting,
+    SettingRule,
+    keeps,
+    shown,
+    wanted,
 )
+from opscheck.systems.postgres.settings import (
+    CREATE_EXTENSION,
+    DROP_DATABASE,
+    EDIT,
+    ENABLE_CHECKSUMS,
+    FALLBACKS,
+    INSTALL_FILES,
+    REFRESH_COLLATION,
+    REINDEX,
+    SET,
+    SET_AND_RESTART,
+    SHOW_CORRUPT,
+    SHOW_FILE_ERRORS,
+    SHOW_PENDING,
+    UPDATE_EXTENSION,
+    UPGRADE,
+    AskCollations,
+    AskExtensions,
+    Extension,
+    Extensions,
+    PostgresSettings,
+    Settings,
+)
+
+# They take lists, which ALTER SYSTEM wants one element after the other; or nothing can set them.
+_NOT_SET_SO = frozenset({"internal"})
+_LISTS = frozenset(
+    {
+        "shared_preload_libraries",
+        "session_preload_libraries",
+        "local_preload_libraries",
+        "search_path",
+        "temp_tablespaces",
+        "unix_socket_directories",
+    }
+)
+_DATABASES_TELL_SINCE = 15
+_ONE_VERSION = "one version: with another one indexes miss rows that are there"
+# Minor releases come every three months; the end of a major version is fixed when it begins.
+_NEWEST_KNOWN_FOR, _END_KNOWN_FOR = 183, 730
+_DAY = 86_400
 
 
 def test_the_server_is_set_up_as_it_should_be(
@@ -32,6 +76,340 @@ def test_the_server_is_set_up_as_it_should_be(
     A setting that somebody changed, or that waits for a restart, surprises at the worst moment: commits that were not
     on disk, an index that misses rows since the last upgrade of the system, a version that nobody fixes any more.
     """
-    judge_all(*(partial(report, findings, group(expectation, observe)) for group in _GROUPS))
+
+    def report(found: Iterator[Finding]) -> None:
+        for finding in found:
+            findings.report(finding)
+
+    groups = (
+        _settings,
+        _pending_restarts,
+        _file_errors,
+        _checksums,
+        _checksum_failures,
+        _collations,
+        _column_collations,
+        _invalid_databases,
+        _extensions,
+    )
+    judge_all(
+        *(partial(report, group(expectation, observe)) for group in groups),
+        lambda: _judge_end_of_life(expectation, observe, findings),
+        lambda: _judge_minor_releases(expectation, observe, findings),
+    )
     faults = len(findings.violations)
     findings.measure("faults", faults, limit=0, margin=-faults)
+
+
+def _settings(expectation: PostgresSettings, observe: Observe) -> Iterator[Finding]:
+    """The settings that break their rules; at the end raises CouldNotObserve for the first that cannot be judged."""
+    if expectation.settings is None:
+        return
+    answer = observe(expectation.asked_settings)
+    there = {setting.name.lower(): setting for setting in answer.settings}
+    missing: Problem | None = None
+    for name, rule in expectation.settings.items():
+        judged = _setting(expectation, answer, there, name, rule)
+        if isinstance(judged, Problem):
+            missing = missing or judged
+        elif judged is not None:
+            yield judged
+    if missing is not None:
+        raise CouldNotObserve(expectation.asked_settings, missing)
+
+
+def _setting(
+    expectation: PostgresSettings, answer: Settings, there: dict[str, Setting], name: str, rule: SettingRule
+) -> Finding | Problem | None:
+    setting = there.get(name.lower())
+    if setting is None:
+        return _absent(name, there)
+    effective = _effective(setting, there)
+    if hidden := _hidden(answer, effective):
+        return hidden
+    try:
+        if keeps(effective, rule):
+            return None
+    except NotComparableError as error:
+        return Problem(kind=ProblemKind.UNSUPPORTED, text=str(error), advice=f"correct `settings.{name}`")
+    value = wanted(rule)
+    can_be_set = value is not None and setting.context not in _NOT_SET_SO and setting.name not in _LISTS
+    remedy = SET_AND_RESTART if setting.context == "postmaster" else SET
+    return expectation.finding(
+        subject=f"setting {setting.name}",
+        observed=f"{setting.name} is {shown(effective)}{_origin(setting, effective)}",
+        expected=rule.words,
+        severity=rule.severity,
+        remedies=(remedy if can_be_set else EDIT,),
+        facts={"setting": setting.name} | ({"wanted": value} if can_be_set and value is not None else {}),
+    )
+
+
+def _effective(setting: Setting, there: dict[str, Setting]) -> Setting:
+    """The setting with the value that counts: -1 may mean that another one does."""
+    other = there.get(FALLBACKS.get(setting.name, ""))
+    if other is None or setting.value != "-1":
+        return setting
+    return msgspec.structs.replace(setting, value=other.value, unit=other.unit)
+
+
+def _hidden(answer: Settings, setting: Setting) -> Problem | None:
+    """Why the value that was read is not the one that clients have."""
+    name = setting.name
+    if setting.own:
+        text = f"{name} is set for opscheck itself, by its role {answer.role} or its dsn: what others have is hidden"
+        advice = f"ALTER ROLE {identifier(answer.role)} RESET {name}, and leave it out of the dsn"
+        return Problem(kind=ProblemKind.UNSUPPORTED, text=text, advice=advice)
+    if setting.masked:
+        text = f"{name} holds what looks like a secret, which opscheck does not read"
+        return Problem(kind=ProblemKind.UNSUPPORTED, text=text, advice=f"leave {name} out of `settings`")
+    return None
+
+
+def _absent(name: str, there: dict[str, Setting]) -> Problem:
+    text = f"there is no setting {name}: this version does not know it, or its extension is not loaded"
+    near = get_close_matches(name, there, n=1)
+    advice = f"did you mean {near[0]}?" if near else f"leave {name} out of `settings` for this server"
+    return Problem(kind=ProblemKind.UNSUPPORTED, text=text, advice=advice)
+
+
+def _origin(setting: Setting, effective: Setting) -> str:
+    if effective is not setting:
+        return f" ({setting.name} is -1: {FALLBACKS[setting.name]} counts)"
+    if setting.source == "session":  # opscheck's own transaction sets it, and so hides where it comes from
+        return ""
+    return f" ({f'set in {setting.place}' if setting.place else setting.source})"
+
+
+def _pending_restarts(expectation: PostgresSettings, observe: Observe) -> Iterator[Finding]:
+    if expectation.pending_restart is None:
+        return
+    for setting in observe(expectation.asked_settings).settings:
+        if setting.pending_restart:
+            yield expectation.finding(
+                subject=f"setting {setting.name}",
+                observed=f"{setting.name} is {shown(setting)}, and something else after a restart",
+                expected="no change that waits for a restart",
+                severity=expectation.severity_of(expectation.pending_restart),
+                evidence=(f"it was set in {setting.place}",) if setting.place else (),
+                remedies=(SHOW_PENDING,),
+                facts={"setting": setting.name},
+            )
+
+
+def _file_errors(expectation: PostgresSettings, observe: Observe) -> Iterator[Finding]:
+    if expectation.configuration_files is None:
+        return
+    for one in observe(expectation.files).errors:
+        yield expectation.finding(
+            subject=f"{one.file}:{one.line}",
+            observed=f"{one.name}: {one.error}" if one.name else one.error,
+            expected="a line that the server accepts",
+            severity=expectation.severity_of(expectation.configuration_files),
+            remedies=(SHOW_FILE_ERRORS,),
+        )
+
+
+def _checksums(expectation: PostgresSettings, observe: Observe) -> Iterator[Finding]:
+    if expectation.checksums is not None and not observe(expectation.state).checksums:
+        yield expectation.finding(
+            subject="data checksums",
+            observed="off: a page that the disk has changed is taken for what was written",
+            expected="on, by pg_checksums --enable while the server is stopped",
+            severity=expectation.severity_of(expectation.checksums),
+            remedies=(ENABLE_CHECKSUMS,),
+        )
+
+
+def _checksum_failures(expectation: PostgresSettings, observe: Observe) -> Iterator[Finding]:
+    """Where pages were not what had been written. Raises CouldNotObserve where a failure would not be detected."""
+    if expectation.checksum_failures is None:
+        return
+    state = observe(expectation.state)
+    for one in state.failures:
+        yield expectation.finding(
+            subject="what all databases share" if one.database is None else f"database {one.database}",
+            observed=f"{one.count} checksum failure{'' if one.count == 1 else 's'}",
+            expected="none since statistics were reset",
+            severity=expectation.severity_of(expectation.checksum_failures),
+            since=None if one.last is None else datetime.fromtimestamp(one.last, UTC),
+            remedies=(SHOW_CORRUPT,),
+        )
+    if not state.checksums:
+        text, advice = "data checksums are off: nobody notices a failure", "pg_checksums --enable, or leave it out"
+        raise _unsupported(expectation, text, advice)
+
+
+def _collations(expectation: PostgresSettings, observe: Observe) -> Iterator[Finding]:
+    """The databases whose own collation has changed. Raises CouldNotObserve where they do not tell."""
+    if expectation.collations is None:
+        return
+    state = observe(expectation.state)
+    for one in state.databases:
+        if one.recorded is not None and one.actual is not None and one.recorded != one.actual:
+            can = connectable(one.name)
+            yield expectation.finding(
+                subject=f"database {one.name}",
+                observed=f"its indexes were built with version {one.recorded} of its collation, now it is {one.actual}",
+                expected=_ONE_VERSION,
+                severity=expectation.severity_of(expectation.collations),
+                remedies=(REINDEX,) if can else (),
+                facts={"database": one.name} if can else {},
+            )
+    silent = [one for one in state.databases if one.needs_version]
+    if silent:
+        first = f"PostgreSQL {state.major} does not record the version of the collation {silent[0].collation}"
+        text = f"{first} of database {silent[0].name}; it does from {_DATABASES_TELL_SINCE} on"
+        raise _unsupported(expectation, text, "leave `collations` out, or upgrade")
+
+
+def _column_collations(expectation: PostgresSettings, observe: Observe) -> Iterator[Finding]:
+    if expectation.collations is None:
+        return
+    for came in each_database(expectation, observe, AskCollations):
+        database, can = came.answer.database, connectable(came.answer.database)
+        for one in came.answer.changed:
+            yield expectation.finding(
+                subject=f"collation {one.name} in database {database}",
+                observed=f"indexes were built with its version {one.recorded}, now it is {one.actual}",
+                expected=_ONE_VERSION,
+                severity=expectation.severity_of(expectation.collations),
+                remedies=(REFRESH_COLLATION,) if can else (),
+                facts={"database": database, "collation": one.name} if can else {},
+            )
+
+
+def _invalid_databases(expectation: PostgresSettings, observe: Observe) -> Iterator[Finding]:
+    if expectation.invalid_databases is None:
+        return
+    for one in observe(expectation.state).databases:
+        if one.invalid:
+            yield expectation.finding(
+                subject=f"database {one.name}",
+                observed="a DROP DATABASE was interrupted: nobody can connect, and it keeps its space",
+                expected="a database, or none",
+                severity=expectation.severity_of(expectation.invalid_databases),
+                remedies=(DROP_DATABASE,),
+                facts={"database": one.name},
+            )
+
+
+def _extensions(expectation: PostgresSettings, observe: Observe) -> Iterator[Finding]:
+    """The extensions that are not there, not in their version, or could be updated."""
+    if expectation.extensions is None and expectation.outdated_extensions is None:
+        return
+    for came in each_database(expectation, observe, AskExtensions):
+        there = {one.name: one for one in came.answer.extensions}
+        for name, rule in (expectation.extensions or {}).items():
+            yield from _required(expectation, came.answer, name, rule, there.get(name))
+        if expectation.outdated_extensions is not None:
+            yield from _outdated(expectation, came.answer)
+
+
+def _required(
+    expectation: PostgresSettings, answer: Extensions, name: str, rule: ExtensionRule, found: Extension | None
+) -> Iterator[Finding]:
+    installed = None if found is None else found.installed
+    if installed is not None and _is_version(installed, rule.version):
+        return
+    can = found is not None and connectable(answer.database)
+    remedy = CREATE_EXTENSION if installed is None else UPDATE_EXTENSION
+    observed = "not installed" if installed is None else f"version {installed}"
+    yield expectation.finding(
+        subject=f"extension {name} in database {answer.database}",
+        observed=observed + (", and the server has no files of it" if found is None else ""),
+        expected="installed" if rule.version == "any" else rule.version,
+        severity=rule.severity,
+        remedies=(remedy if can else INSTALL_FILES,),
+        facts={"database": answer.database, "extension": name} if can else {},
+    )
+
+
+def _outdated(expectation: PostgresSettings, answer: Extensions) -> Iterator[Finding]:
+    for one in answer.extensions:
+        if one.installed is None or one.installed == one.available:
+            continue
+        gone = one.available is None
+        can = connectable(answer.database) and not gone
+        yield expectation.finding(
+            subject=f"extension {one.name} in database {answer.database}",
+            observed=f"version {one.installed}",
+            expected="files of it on the server, which are gone" if gone else f"{one.available}, as the server's files",
+            severity=expectation.severity_of(expectation.outdated_extensions),
+            remedies=(UPDATE_EXTENSION if can else INSTALL_FILES,),
+            facts={"database": answer.database, "extension": one.name} if can else {},
+        )
+
+
+def _is_version(installed: str, wanted: str) -> bool:
+    if wanted == "any":
+        return True
+    if wanted.startswith(">="):
+        return _parts(installed) >= _parts(wanted.removeprefix(">=").strip())
+    return installed == wanted
+
+
+def _parts(version: str) -> list[int]:
+    """The numbers of a version, without the zeros at its end: 3.10 comes after 3.4, and 3.0 is 3."""
+    parts = [int(number) for number in re.findall(r"\d+", version)]
+    while parts and not parts[-1]:
+        parts.pop()
+    return parts
+
+
+def _judge_end_of_life(expectation: PostgresSettings, observe: Observe, findings: Findings) -> None:
+    """For how long the major version is still maintained. Raises CouldNotObserve where that is not known."""
+    if expectation.end_of_life is None:
+        return
+    state, today = observe(expectation.state), observe.now.date()
+    release = expectation.releases.get(state.major)
+    own = release.end_of_life if release else None
+    end = own or releases.END_OF_LIFE.get(state.major)
+    if end is None:
+        text = f"opscheck does not know when the end of PostgreSQL {state.major} is"
+        raise _unsupported(expectation, text, "set its `end_of_life` in `releases`")
+    severity = findings.grade(
+        "time until its end of life",
+        Duration((end - today).days * _DAY),
+        expectation.end_of_life,
+        subject=f"PostgreSQL {state.major}.{state.minor}",
+        detail=f"on {end}",
+        remedies=(UPGRADE,),
+    )
+    if own is None and severity is None:
+        _require_recent(expectation, today, _END_KNOWN_FOR, "ends of life", "end_of_life")
+
+
+def _judge_minor_releases(expectation: PostgresSettings, observe: Observe, findings: Findings) -> None:
+    """How many releases the server is behind. Raises CouldNotObserve where that is not known."""
+    if expectation.minor_releases_behind is None:
+        return
+    state = observe(expectation.state)
+    release = expectation.releases.get(state.major)
+    own = release.newest_minor if release else None
+    newest = own or releases.NEWEST.get(state.major)
+    if newest is None:
+        text = f"opscheck does not know which is the newest release of {state.major}"
+        raise _unsupported(expectation, text, "set its `newest_minor` in `releases`")
+    newer = set(range(state.minor + 1, newest + 1)) - releases.NEVER_RELEASED.get(state.major, set())
+    severity = findings.grade(
+        "minor releases behind",
+        len(newer),
+        expectation.minor_releases_behind,
+        subject=f"PostgreSQL {state.major}.{state.minor}",
+        detail=f"the newest known is {state.major}.{newest}",
+        remedies=(UPGRADE,),
+    )
+    if own is None and severity is None:
+        _require_recent(expectation, observe.now.date(), _NEWEST_KNOWN_FOR, "minor releases", "newest_minor")
+
+
+def _require_recent(expectation: PostgresSettings, today: date, days: int, what: str, field: str) -> None:
+    """Raises CouldNotObserve where what passes might not, by a newer table of releases."""
+    if (today - releases.KNOWN_ON).days > days:
+        text = f"what opscheck knows of {what} is of {releases.KNOWN_ON}, and too old to pass anything"
+        raise _unsupported(expectation, text, f"a newer opscheck knows more, or say its `{field}` in `releases`")
+
+
+def _unsupported(expectation: PostgresSettings, text: str, advice: str) -> CouldNotObserve:
+    return CouldNotObserve(expectation.state, Problem(kind=ProblemKind.UNSUPPORTED, text=text, advice=advice))

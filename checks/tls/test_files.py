@@ -334,7 +334,7 @@ def _older(expectation: TlsFiles, subject: str, leaf: Certificate, newest: Store
 
 def _client_facts(expectation: TlsFiles) -> dict[str, Fact]:
     endpoint = expectation.served_at
-    return client_facts(endpoint.address, expectation.asked_name, expectation.starttls) if endpoint else {}
+    return client_facts(endpoint.address, expectation.requested_name, expectation.starttls) if endpoint else {}
 
 
 def unserved(served: Handshakes) -> Problem | None:

@@ -18,7 +18,7 @@ class Level(Protocol):
 
     @property
     def respond_within(self) -> float:
-        """How soon somebody must have answered."""
+        """The response deadline, in seconds after the finding."""
         ...
 
     @property
@@ -86,7 +86,7 @@ def advise(  # noqa: PLR0913 - what a policy says of a finding, by name
     claim: str = "",
 ) -> Finding:
     """
-    `finding` with its remediation, by when somebody must answer, and who is called when; all counted from `now`.
+    `finding` with its remediation, its response deadline and its escalation; all counted from `now`.
 
     The policy's remediation goes before the finding's own. `claim` is the title where the policy gives none. The
     first rule that matches names who is called. A command that cannot be written safely and completely is left out.
@@ -103,7 +103,7 @@ def advise(  # noqa: PLR0913 - what a policy says of a finding, by name
 
 
 def _facts(finding: Finding, expectation: Expectation, *, environment: str, claim: str) -> dict[str, str]:
-    """What commands may name. What is said of the finding itself goes before its target's and its expectation's."""
+    """What commands may name. The finding's own facts go before those of its target and its expectation."""
     of_expectation = expectation_facts(expectation)
     known = {**of_expectation, **finding.facts}
     former = type(expectation).former_fact_names

@@ -11,7 +11,7 @@ class ExitCode(IntEnum):
     CLOSED = 1
     """A violation at or above the gate."""
     INTERRUPTED = 2
-    """Somebody stopped the run."""
+    """The run was interrupted."""
     INTERNAL_ERROR = 3
     """opscheck itself failed."""
     USAGE = 4

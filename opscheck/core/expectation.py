@@ -77,11 +77,10 @@ class Expectation(BaseModel):
     """
     True when its findings may be the cause of what others find.
 
-    Its check is then also run once before any check is reported, with nothing but the three arguments of a check, to
-    know what it will tell.
+    Its check is then also run once before any check is reported, with nothing but the three arguments of a check.
     """
     changes_its_target: ClassVar[bool] = False
-    """True when its questions write somewhere. They are asked only where the command says `--drill` too."""
+    """True when its queries write somewhere. They are sent only where the command says `--drill` too."""
     any_limit_of: ClassVar[tuple[str, ...]] = ()
     """Fields of which at least one must be there; an expectation without a limit could never fail."""
 
@@ -121,9 +120,9 @@ class Expectation(BaseModel):
 
     def further(self, answer: Callable[[Query[Any]], Any]) -> Iterable[Query[Any]]:  # noqa: ARG002 - subclasses read it
         """
-        More such questions, which only the answers to the first ones tell: one for each database there is.
+        More such queries, which depend on the answers to the first ones: one for each database there is.
 
-        `answer` gives them, and raises CouldNotObserve; then there is nothing further to ask.
+        `answer` gives them, and raises CouldNotObserve; then there is no more to query.
         """
         return ()
 
@@ -133,7 +132,7 @@ class Expectation(BaseModel):
 
     @property
     def extra_time_s(self) -> float:
-        """How much longer than usual a run may take because of its questions, which have time limits of their own."""
+        """How much longer than usual a run may take because its queries have time limits of their own."""
         return 0.0
 
     def finding(  # noqa: PLR0913 - what a finding is made of, by name
@@ -206,7 +205,7 @@ class Expectation(BaseModel):
 
     @property
     def systems(self) -> tuple[Target, ...]:
-        """Every target that it asks: those that its fields name, and in subclasses those that it brings itself."""
+        """Every target that it queries: those that its fields name, and in subclasses those that it brings itself."""
         fields = (getattr(self, name) for name in type(self).model_fields)
         return tuple(field for field in fields if isinstance(field, Target))
 
@@ -251,6 +250,6 @@ class Expectation(BaseModel):
         if self.severity is None and (self.needs_severity or not limits):
             raise PydanticCustomError("severity_missing", "`severity`: how bad a violation is, P0 to P3")
         for name in plain:
-            # The model is frozen for everybody else; here it is still being made.
+            # The model is frozen; here it is still being made.
             self.__dict__[name] = limits[name].with_severity(self.severity or Severity.P3)
         return self

@@ -3,13 +3,33 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
+from opscheck.core.expectation import Expectation
 from opscheck.core.findings import Observe
-from opscheck.core.interval_expectation import OverInterval
 from opscheck.core.observation import CouldNotObserve, Observation, Problem, ProblemKind, Sample
 from opscheck.core.query import Query
-from opscheck.core.units import format_duration
+from opscheck.core.units import Duration, Timeout, format_duration
+
+
+class OverInterval(Expectation):
+    """
+    Judged by what has been counted between two runs; inherit it, also beside another base.
+
+    Its query is one that is remembered, and `interval` below finds the earlier sample.
+    """
+
+    interval: Timeout = Duration(60)
+    """
+    Over how long counters are compared at least: with the newest sample that is so old or older.
+
+    Samples are kept from run to run in the file that `--state` names.
+    """
+    first_sample: Literal["unknown", "lifetime"] = "unknown"
+    """
+    What is said while there is no earlier sample to compare with: `unknown`, or a judgement over the counters' whole
+    `lifetime`, which hides what is wrong now behind what was well for months.
+    """
 
 
 class Counted(Protocol):
@@ -37,7 +57,7 @@ class Interval(Generic[C]):
 
     @property
     def text(self) -> str:
-        """The interval as a finding tells it: `over 5m`."""
+        """The interval as a finding shows it: `over 5m`."""
         since = "since its counters began"
         if self.earlier is not None and self.seconds is not None:
             return f"over {format_duration(self.seconds)}"
@@ -95,7 +115,7 @@ def no_sample_aged(observe: Observe, query: Query[Any], age: float) -> CouldNotO
 
 
 def _must_be_remembered(query: Query[Any]) -> None:
-    if not query.remembered:  # or its first sample would be the first for ever
+    if not query.remembered:  # or its first sample would be the first forever
         raise TypeError(f"{type(query).__name__} is not remembered; say so where it is defined: remembered=True")
 
 
@@ -113,7 +133,7 @@ def _why_not(now: Counted, observation: Observation, same: Sequence[Sample[Any]]
 
 
 def _reset(now: Counted, observation: Observation, same: Sequence[Sample[Any]]) -> str:
-    """When the counters began anew, as exactly as is known; empty when they did not."""
+    """When the counters were reset, as exactly as is known; empty when they were not."""
     others = [sample for sample in observation.earlier if sample not in same]
     if not others:
         return ""

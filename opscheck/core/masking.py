@@ -42,7 +42,7 @@ _PATTERNS = (
         rf"\1\2{HIDDEN}",
         re.IGNORECASE,
     ),
-    # What nobody named: long, and of capitals, small letters and digits together.
+    # A secret without a name: long, with capitals, small letters and digits.
     _pattern(r"(?<![\w+=-])(?=[\w+=-]*[0-9])(?=[\w+=-]*[A-Z])(?=[\w+=-]*[a-z])[\w+=-]{32,}"),
 )
 
@@ -52,7 +52,7 @@ def mask_secrets(text: str) -> str:
     `text` with everything that looks like a credential replaced by `***`.
 
     A guess, and on the safe side: it rather hides a harmless word behind `token=` than show a secret. Known
-    secrets are hidden by `opscheck.core.redaction` besides.
+    secrets are also hidden by `opscheck.core.redaction`.
     """
     for pattern, shown in _PATTERNS:
         text = pattern.sub(shown, text)

@@ -29,9 +29,9 @@ class ProblemKind(StrEnum):
     ABSENT = "absent"
     """It does not serve what was asked for: an API that is not installed there."""
     UNREADABLE = "unreadable"
-    """It answered something that is no answer: HTML, half a JSON document, an error of its own."""
+    """It answered something else than an answer: HTML, half a JSON document, an error of its own."""
     UNSUPPLIED = "unsupplied"
-    """It was not asked: the snapshot does not hold this query, or the run ended before."""
+    """The query was not sent: the snapshot does not hold it, or the run ended before."""
     FIRST_SAMPLE = "first_sample"
     """It was answered, but there is no earlier answer to compare with."""
     BROKEN = "broken"
@@ -42,7 +42,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     """
     Why a query has no answer, and what a person can do about it.
 
-    `target_down` says that it concerns the whole target and not this one question.
+    `target_down` is true when it concerns the whole target and not this one query.
     """
 
     kind: ProblemKind
@@ -94,7 +94,7 @@ def refutes_answering(problem: Problem, latency: Graded[Duration] | None) -> boo
     True when `problem` alone shows that the target does not answer in time.
 
     No connection shows it, and so does something that speaks another protocol. Silence does only once it has lasted
-    longer than a latency limit; until then nobody knows.
+    longer than a latency limit; until then the state is unknown.
     """
     if problem.kind in {ProblemKind.UNREACHABLE, ProblemKind.UNREADABLE}:
         return True

@@ -1,4 +1,4 @@
-"""What long work tells while it goes on, for the line that a terminal shows meanwhile."""
+"""Progress of long work, for the line that a terminal shows meanwhile."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -35,11 +35,11 @@ def working(what: str, total: float | None = None) -> Iterator[Callable[[float],
     with _changing:
         _going.append(work)
 
-    def tell(done: float) -> None:
+    def report(done: float) -> None:
         work.done = done
 
     try:
-        yield tell
+        yield report
     finally:
         with _changing:
             _going.remove(work)

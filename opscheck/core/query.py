@@ -37,17 +37,17 @@ class Permission:
 
     @property
     def risk(self) -> str:
-        """What it allows beside what it is asked for, where that is dangerous; empty where it is not."""
+        """What it also allows, where that is dangerous; empty where it is not."""
         return ""
 
 
 @dataclass(frozen=True)
 class Query(Generic[A]):
     """
-    One question to one target. Subclass it with `@dataclass(frozen=True)` and its answer's type:
+    One request to one target. Subclass it with `@dataclass(frozen=True)` and its answer's type:
     `class ListPods(Query[PodList], name="kubernetes.pods")`.
 
-    Two equal queries are asked once. `target` is the target's name in the policy, so that a query never holds
+    Two equal queries are sent once. `target` is the target's name in the policy, so that a query never holds
     a secret. The answer type must be something msgspec can write to JSON and read back.
     """
 
@@ -63,12 +63,12 @@ class Query(Generic[A]):
     answer says in `epoch`, a text, since when or where its counters count: another epoch is another count.
     """
     noted: ClassVar[bool] = True
-    """False for a question about earlier answers alone: they come beside it, and its own are not kept."""
+    """False for a query for earlier answers alone: they come with it, and its own are not kept."""
     kept_whole_for: ClassVar[timedelta | None] = None
     """
     How long each of its remembered answers is kept.
 
-    None, the default, is for what is asked often and compared: forty days, of which ever fewer stay the older they are.
+    None, the default, is for frequent samples that are compared: forty days, of which ever fewer stay with their age.
     """
     known: ClassVar[dict[str, type["Query[Any]"]]] = {}
 
@@ -88,7 +88,7 @@ class Query(Generic[A]):
 
     @property
     def group(self) -> str:
-        """Questions of one group are asked one after the other, as the probe keeps open what they share; "" is none."""
+        """Queries of one group are sent one after the other, as the probe keeps open what they share; "" is none."""
         return ""
 
     @property
@@ -98,7 +98,7 @@ class Query(Generic[A]):
 
     @property
     def remembered_as(self) -> "Query[Any]":
-        """The question under which its answers are kept from run to run; mostly itself."""
+        """The query under which its answers are kept from run to run; mostly itself."""
         return self
 
     def permissions(self) -> tuple[Permission, ...]:
@@ -106,10 +106,10 @@ class Query(Generic[A]):
         return ()
 
     def permissions_by_target(self) -> tuple[tuple[str, Permission], ...]:
-        """The same, each with the target that must allow it: mostly the one that is asked."""
+        """The same, each with the target that must allow it: mostly its own."""
         return tuple((self.target, permission) for permission in self.permissions())
 
     def text(self) -> str:
-        """The question as a person would ask it, for `opscheck explain` and for errors."""
-        asked = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "target"}
-        return f"{self.name}({', '.join(f'{name}={value!r}' for name, value in asked.items())})"
+        """The query in words, for `opscheck explain` and for errors."""
+        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "target"}
+        return f"{self.name}({', '.join(f'{name}={value!r}' for name, value in values.items())})"

@@ -23,7 +23,7 @@ class Verdict(StrEnum):
 
 
 class Measurement(msgspec.Struct, frozen=True, kw_only=True):
-    """One number that was observed, beside the limit it is held to; recorded when all is well too."""
+    """One observed number and the limit it is held to; recorded when the expectation passes too."""
 
     name: Annotated[str, Meta(description="What was measured.")]
     value: Annotated[float, Meta(description="The number, in `unit`.")]
@@ -68,7 +68,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Consequence(msgspec.Struct, frozen=True, kw_only=True):
-    """A violation that another expectation's finding explains, and that is told there."""
+    """A violation that another expectation's finding explains, and that is reported there."""
 
     subject: Annotated[str, Meta(description="What suffers.")]
     severity: Annotated[Severity, Meta(description="How bad it is.")]

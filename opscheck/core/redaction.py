@@ -71,7 +71,7 @@ class Secrets:
         """
         A value with every text in it cleaned: lists, mappings with their keys, structs, dataclasses.
 
-        What is no free text stays as it is, though a secret may be spelled alike: names of fields, enums, times.
+        Names of fields, enums and times stay as they are, though a secret may be spelled alike.
         """
         return cast("V", _with_texts(value, self.clean))
 
@@ -197,7 +197,7 @@ def _alike(one: str, other: str) -> int:
 
 
 def _shortest_part(word: str) -> int:
-    # `https://` is no part of a secret that anybody could use, and `postgres` is the name of a database.
+    # `https://` is not a usable part of a secret, and `postgres` is the name of a database.
     scheme = _SCHEME.match(word)
     return _ANYWHERE + (scheme.end() if scheme else 0)
 

@@ -55,7 +55,7 @@ class Registry:
 
     @classmethod
     def bundled(cls) -> "Registry":
-        """The systems that opscheck's own distribution brings, by the same entry points as everybody else's."""
+        """The systems that opscheck's own distribution brings, by the same entry points as others."""
         own = distribution("opscheck").entry_points.select(group=GROUP)
         return cls(load_system(entry_point, "opscheck") for entry_point in own)
 
@@ -124,7 +124,7 @@ class Registry:
         """The probe for a kind of target. Raises LookupError when there is none."""
         declared = self.kind(kind)
         if declared is not None:
-            return cast("Probe", import_module(declared.probe))
+            return cast("Probe", self._load(declared.probe))
         if (added := self._added_kinds.get(kind)) is not None:
             return cast("Probe", sys.modules[added.__module__])
         raise LookupError(f"no probe answers targets of kind {kind}")
@@ -132,7 +132,7 @@ class Registry:
     def permissions(self, kind: str) -> ModuleType | None:
         """The module that prints what a kind of target must grant; None where there is nothing to grant."""
         declared = self.kind(kind)
-        return import_module(declared.permissions) if declared and declared.permissions else None
+        return cast("ModuleType", self._load(declared.permissions)) if declared and declared.permissions else None
 
     def after_answers(self, kind: str) -> Callable[..., Iterable[str]] | None:
         """The function that a kind of target has called once one of its targets has answered."""
@@ -197,10 +197,11 @@ class Registry:
         self._added_kinds[kind] = target
 
     def _load(self, at: str) -> Any:
-        """What `module:name` names. Raises BrokenSystemError that names its distribution."""
+        """What `module:name` names, or the module itself. Raises BrokenSystemError that names its distribution."""
         module, _, name = at.partition(":")
         try:
-            return getattr(import_module(module), name)
+            found = import_module(module)
+            return getattr(found, name) if name else found
         except Exception as error:
             declares = (f"{one.name} of {self._owners[one.name]}" for one in self.systems.values() if _names(one, at))
             owner = next(declares, "opscheck")
@@ -213,5 +214,9 @@ class Registry:
 
 
 def _names(system: System, at: str) -> bool:
-    kinds = (text for kind in system.kinds.values() for text in (kind.target, kind.after_answers))
+    kinds = (
+        text
+        for kind in system.kinds.values()
+        for text in (kind.target, kind.probe, kind.permissions, kind.after_answers)
+    )
     return at in {*kinds, *system.expectations.values(), *system.readers.values()}

@@ -40,9 +40,9 @@ class Target(BaseModel):
     kind: str
     """What kind of system this is."""
     timeout: Timeout | None = None
-    """How long one question to this target may take, where an expectation says nothing else."""
+    """How long one query to this target may take, unless an expectation sets another timeout."""
     concurrency: PositiveCount = 16
-    """How many questions this target is asked at the same time."""
+    """How many queries are sent to this target at the same time."""
 
     def __init_subclass__(cls, kind: str = "", **options: Any) -> None:
         super().__init_subclass__(**options)

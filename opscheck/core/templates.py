@@ -33,7 +33,7 @@ _STAND_IN = "_"
 
 
 def placeholders(command: str) -> list[str]:
-    """The names that `command` asks for, each once, in their order."""
+    """The placeholders of `command`, each once, in their order."""
     return list(dict.fromkeys(_PLACEHOLDER.findall(command)))
 
 

@@ -240,7 +240,7 @@ class Graded(Generic[T]):
         return worst([severity for severity, limit in self.steps if self.breaks(observed, limit)])
 
     def limit(self, observed: float) -> T:
-        """The limit to name beside `observed`: the worst one it violates, else the first it would."""
+        """The limit to show with `observed`: the worst one it violates, else the first it would."""
         broken = [limit for _, limit in self.steps if self.breaks(observed, limit)]
         return broken[-1] if broken else self.steps[0][1]
 
@@ -332,7 +332,7 @@ class GradedMinimum(Graded[T]):
 
 
 def _refuse_endless(value: float) -> None:
-    # Nothing is larger than an endless limit, and nothing compares with one that is no number.
+    # Nothing is larger than an endless limit, and nothing compares with NaN.
     try:
         finite = math.isfinite(value)
     except OverflowError:

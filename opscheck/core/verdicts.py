@@ -42,7 +42,7 @@ class Gate:
         return ExitCode.UNKNOWN if unknown else ExitCode.OPEN
 
     def proven(self, result: Result) -> bool:
-        """True when this result has a violation at the gate, also beside what could not be observed."""
+        """True when this result has a violation at the gate, also when something could not be observed."""
         if result.verdict is Verdict.VIOLATED:
             return self.closes(result.severity)
         waived = result.waiver is not None and not result.waiver.expired
@@ -114,8 +114,8 @@ def check_broke(expectation: Expectation, error: BaseException, where: str, find
     return _unknown(expectation, f"the check itself failed: {type(error).__name__}: {error} ({where})", findings)
 
 
-def asked_nothing(expectation: Expectation, findings: Findings) -> Judgement:
-    """The judgement of a check that passed without asking any query of its expectation: it did not look."""
+def read_nothing(expectation: Expectation, findings: Findings) -> Judgement:
+    """The judgement of a check that passed without reading any query of its expectation."""
     return _unknown(expectation, "the check itself failed: it asked none of its queries", findings)
 
 
@@ -160,10 +160,10 @@ def carriers(missing: Iterable[tuple[Expectation, str, Problem]]) -> dict[str, s
 
 def tellers(found: Iterable[tuple[str, Finding]]) -> dict[str, str]:
     """
-    Who tells what is wrong with each object: its reference to an expectation id.
+    The expectation that reports what is wrong with each object: its reference to an expectation id.
 
     `found` are the findings of the expectations that explain others, each with its expectation. One that is itself
-    explained by a finding of another expectation is told there: a deployment by the node that its pods were on.
+    explained by a finding of another expectation is reported there: a deployment by the node that its pods were on.
     """
     known: dict[str, tuple[str, tuple[str, ...]]] = {}
     for name, finding in found:
@@ -181,11 +181,11 @@ def tellers(found: Iterable[tuple[str, Finding]]) -> dict[str, str]:
     return {about: teller(about, frozenset({about})) for about in known}
 
 
-def told_once(judgement: Judgement, expectation: Expectation, told_by: Mapping[str, str]) -> Judgement:
+def deduplicated_by_cause(judgement: Judgement, expectation: Expectation, told_by: Mapping[str, str]) -> Judgement:
     """
     The judgement without the findings that another expectation's finding explains.
 
-    They stay what they are, violations at their severity: only the telling is left to the cause.
+    They stay violations at their severity: only the report is left to the cause.
     """
     own: list[Finding] = []
     consequences: list[Consequence] = []

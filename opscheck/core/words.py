@@ -6,7 +6,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 MOST = 5
-"""So many of a list are named, where nothing else is said."""
+"""How many of a list are named by default."""
 
 
 def some(names: Iterable[str], most: int = MOST, between: str = ", ") -> str:
@@ -21,9 +21,9 @@ def some_with_reasons(reasons: Mapping[str, str]) -> str:
     return some(f"{name} ({why})" for name, why in sorted(reasons.items()))
 
 
-def some_lines(things: Sequence[T], told: Callable[[T], str], most: int) -> Iterator[str]:
-    """The first of them, each as it is told, then `and 3 more`."""
-    yield from map(told, things[:most])
+def some_lines(things: Sequence[T], text: Callable[[T], str], most: int) -> Iterator[str]:
+    """The first of them, each as its text, then `and 3 more`."""
+    yield from map(text, things[:most])
     if len(things) > most:
         yield f"and {len(things) - most} more"
 

@@ -1,6 +1,8 @@
 """The distributions that a policy `uses`: their systems, and which version of each is installed."""
 
-from importlib.metadata import Distribution, PackageNotFoundError, distribution, entry_points
+from collections.abc import Iterator
+from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, distribution, entry_points
+from typing import TYPE_CHECKING
 
 from opscheck import __version__
 from opscheck.core.record import UsedDistribution
@@ -8,6 +10,9 @@ from opscheck.core.registry import BrokenSystemError, Registry, load_system
 from opscheck.core.system import GROUP
 from opscheck.policy.issues import Issues
 from opscheck.policy.nodes import Sequence, text_of
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
 
 OWN = "opscheck"
 
@@ -21,18 +26,51 @@ def add_used(registry: Registry, issues: Issues) -> tuple[UsedDistribution, ...]
         if text is None:  # its type is refused with the other sections
             continue
         try:
-            found = _installed(text)
-            _add_systems(registry, found)
-            used[found.name] = UsedDistribution(name=found.name, version=found.version)
+            found = add_distribution(registry, text)
+            used[found.name] = found
         except BrokenSystemError as error:
             issues.at(node, ("uses", index), str(error), node.shown)
     return tuple(used.values())
 
 
+def add_distribution(registry: Registry, requirement: str) -> UsedDistribution:
+    """Add the systems of the installed distribution that meets `requirement`. Raises BrokenSystemError."""
+    found = _installed(requirement)
+    if found.name.lower() != OWN:  # its systems are known; a policy may still ask for a version of it
+        _add_systems(registry, found)
+    return UsedDistribution(name=found.name, version=found.version)
+
+
 def owner_of_system(name: str) -> str | None:
     """The installed distribution, other than opscheck, that brings a system of this name."""
-    found = (one.dist for one in entry_points(group=GROUP) if one.name == name)
-    return next((owner.name for owner in found if owner is not None and owner.name != OWN), None)
+    return next((owner for entry_point, owner in _strangers() if entry_point.name == name), None)
+
+
+def owner_of_kind(kind: str) -> str | None:
+    """
+    The installed distribution, other than opscheck, that brings targets of this kind.
+
+    The descriptors of strangers are imported for that, so it is asked for hints in errors alone.
+    """
+    for entry_point, owner in _strangers():
+        try:
+            system = load_system(entry_point, owner)
+        except BrokenSystemError:  # told where a policy uses it
+            continue
+        if kind in system.kinds and not system.kinds[kind].inline:
+            return owner
+    return None
+
+
+def hint_to_use(owner: str, what: str) -> str:
+    """What to do where an installed distribution brings what a policy names, and the policy does not use it."""
+    return f"the installed distribution {owner} brings {what}; add it to the policy: `uses: [{owner}]`"
+
+
+def _strangers() -> Iterator[tuple[EntryPoint, str]]:
+    for entry_point in entry_points(group=GROUP):
+        if entry_point.dist is not None and entry_point.dist.name.lower() != OWN:
+            yield entry_point, entry_point.dist.name
 
 
 def _installed(text: str) -> Distribution:
@@ -52,12 +90,8 @@ def _installed(text: str) -> Distribution:
 
 
 def _add_systems(registry: Registry, found: Distribution) -> None:
-    from packaging.requirements import Requirement  # noqa: PLC0415 - as above
-    from packaging.utils import canonicalize_name  # noqa: PLC0415 - as above
-
-    for needed in map(Requirement, found.requires or ()):
-        is_ours = canonicalize_name(needed.name) == OWN and (needed.marker is None or needed.marker.evaluate())
-        if is_ours and not needed.specifier.contains(__version__, prereleases=True):
+    for needed in _needs(found):
+        if not needed.specifier.contains(__version__, prereleases=True):
             raise BrokenSystemError(
                 f"{found.name} {found.version} needs opscheck{needed.specifier}, and this is opscheck {__version__}"
             )
@@ -66,3 +100,16 @@ def _add_systems(registry: Registry, found: Distribution) -> None:
         raise BrokenSystemError(f"{found.name} brings no system: it has no entry point in the group {GROUP}")
     for entry_point in own:
         registry.add_system(load_system(entry_point, found.name), found.name)
+
+
+def _needs(found: Distribution) -> Iterator["Requirement"]:
+    """What a distribution requires of opscheck."""
+    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415 - as above
+
+    for text in found.requires or ():
+        try:
+            needed = Requirement(text)
+        except InvalidRequirement:  # pip has refused it, or never read it
+            continue
+        if needed.name.lower() == OWN and (needed.marker is None or needed.marker.evaluate()):
+            yield needed

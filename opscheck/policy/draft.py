@@ -25,7 +25,7 @@ from opscheck.policy.consistency import (
     check_waivers,
     waiver_notices,
 )
-from opscheck.policy.distributions import add_used, owner_of_system
+from opscheck.policy.distributions import add_used, hint_to_use, owner_of_system
 from opscheck.policy.errors import PolicyError
 from opscheck.policy.explanation import Explainer
 from opscheck.policy.inline_secrets import register_secrets
@@ -110,7 +110,7 @@ class Draft:
         self._issues = issues
         self.registry = registry
         self._sections = _read_sections(issues)
-        self._uses = add_used(self.registry, issues)
+        self.uses = add_used(self.registry, issues)
         self._targets = Targets(issues, secrets, self.registry)
         self._entries = list(_read_entries(issues))
         # A timeout is not filled in: the target's own goes before the policy's.
@@ -173,7 +173,7 @@ class Draft:
             secrets=self.secrets,
             default_timeout=sections.defaults.timeout or _TIMEOUT_WHERE_NONE_IS_SAID,
             notices=waiver_notices(sections.waivers, today),
-            uses=self._uses,
+            uses=self.uses,
             sources={entry.id: _source(entry.node) for entry in self._entries if entry.id is not None},
         )
 
@@ -249,13 +249,13 @@ def _first_of_each_id(made: Iterable[tuple[int, Expectation]]) -> dict[int, Expe
 
 
 def _known_checks(name: str, checks: Iterable[str]) -> str:
+    system = name.partition(".")[0]
+    alike = ", ".join(check for check in checks if check.startswith(f"{system}."))
+    if not alike and (owner := owner_of_system(system)) is not None:
+        return hint_to_use(owner, system)
     near = nearest(name, checks)
     if near is not None:
         return f"did you mean {near}?"
-    system = name.partition(".")[0]
-    if (owner := owner_of_system(system)) is not None:
-        return f"the installed distribution {owner} brings {system}; add it to the policy: `uses: [{owner}]`"
-    alike = ", ".join(check for check in checks if check.startswith(f"{system}."))
     known = f"of {system} there are {alike}" if alike else f"no check of {system or 'that name'} ships with opscheck"
     return f"{known}; a check of your own is known once the folder that holds it is named too"
 

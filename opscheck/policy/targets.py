@@ -5,6 +5,7 @@ from opscheck.core.redaction import Secrets
 from opscheck.core.registry import Registry
 from opscheck.core.system import Client
 from opscheck.core.target import InlineTarget, Target
+from opscheck.policy.distributions import hint_to_use, owner_of_kind
 from opscheck.policy.inline_secrets import register_secrets
 from opscheck.policy.issues import Issues
 from opscheck.policy.nodes import Mapping, Node, Path, Scalar, text_of
@@ -53,6 +54,8 @@ class Targets:
             refuse_missing(client, f"targets of kind {target.kind}", issues, nodes[name], ("targets", name))
 
     def _kinds(self, word: str) -> str | None:
+        if word and (owner := owner_of_kind(word)) is not None:
+            return hint_to_use(owner, f"targets of kind {word}")
         return did_you_mean(word, self._registry.target_kinds, "there are")
 
     def _validate(self, name: str, node: Mapping, kind: type[Target]) -> None:

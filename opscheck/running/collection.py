@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from opscheck.bundle import bundled
+from opscheck.core.exit_codes import UserError
 from opscheck.core.expectation import Expectation
 from opscheck.core.registry import BrokenSystemError
 from opscheck.policy.draft import Draft
-from opscheck.policy.errors import PolicyError
 from opscheck.policy.models import Policy
 from opscheck.running.checks import Check, bound_check
 from opscheck.running.keys import EXPECTATION
@@ -71,7 +71,7 @@ class Collector:
         """
         try:
             policy = self._draft.finish(today=self._today)
-        except PolicyError as error:
+        except UserError as error:
             raise pytest.UsageError(str(error)) from None
         wrong = [
             *dict.fromkeys(self._conflicts),

@@ -8,14 +8,14 @@ from opscheck.core.observation import CouldNotObserve
 from opscheck.core.record import Verdict
 from opscheck.core.verdicts import (
     Judgement,
-    asked_nothing,
     assertion_failed,
     check_broke,
+    deduplicated_by_cause,
     does_not_apply,
     not_observed,
     outage,
     passed_or_violated,
-    told_once,
+    read_nothing,
 )
 from opscheck.running.checks import Check
 from opscheck.running.keys import EXPECTATION, FINDINGS, OBSERVING
@@ -24,7 +24,7 @@ from opscheck.running.observations import Observations
 
 def conclude(item: pytest.Item, call: pytest.CallInfo[None], check: Check, state: Observations) -> Judgement:
     """What a check that has ended says of its expectation, given all that is known of this run."""
-    return told_once(_judged(item, call, check, state), item.stash[EXPECTATION], state.tellers)
+    return deduplicated_by_cause(_judged(item, call, check, state), item.stash[EXPECTATION], state.tellers)
 
 
 def _judged(item: pytest.Item, call: pytest.CallInfo[None], check: Check, state: Observations) -> Judgement:
@@ -33,7 +33,7 @@ def _judged(item: pytest.Item, call: pytest.CallInfo[None], check: Check, state:
     if observing.missing is not None and judgement.verdict in {Verdict.PASSED, Verdict.SKIPPED}:
         return _not_observed(item, observing.missing, state)
     if judgement.verdict is Verdict.PASSED and not observing.used and any(True for _ in expectation.queries()):
-        return asked_nothing(expectation, item.stash[FINDINGS])
+        return read_nothing(expectation, item.stash[FINDINGS])
     return judgement
 
 

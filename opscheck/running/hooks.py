@@ -99,7 +99,8 @@ class RunHooks:
         """Say what is judged, and from what."""
         source = f", snapshot {self._settings.snapshot}" if self._settings.snapshot else ""
         state = f", state {self._settings.state}" if self._settings.state else ""
-        return f"opscheck: {self._settings.policy}, fails on {self._settings.gate}{source}{state}"
+        uses = "".join(f", uses {one.name} {one.version}" for one in self._draft.uses)
+        return f"opscheck: {self._settings.policy}, fails on {self._settings.gate}{source}{state}{uses}"
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         """Keep the session for the hooks that are not given it."""

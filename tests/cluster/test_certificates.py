@@ -225,12 +225,12 @@ def test_a_secret_that_holds_another_certificate_than_was_issued_is_told(judged,
 
 def test_an_account_with_what_is_printed_may_ask_all_of_it(cluster, api, programs):
     asked = expectation(tls_secrets=True)
-    printed = render(asked.target, [rule for query in asked.queries() for rule in query.permissions()])
+    printed = render(asked.target, [rule for query in asked.described() for rule in query.permissions()])
     api.apply(*yaml.safe_load_all(printed))
     session = open_session(target_of(cluster, api.token("opscheck", SPACE)), 20)
 
     try:
-        kinds = [answer(session, query) for query in asked.queries()]
+        kinds = [answer(session, query) for query in asked.described()]
     finally:
         session.close()
 

@@ -158,7 +158,7 @@ def looked_at() -> dict[str, set[KubernetesRule]]:
         path.write_text(POLICY)
         expectations = read(path, []).policy.expectations
     asked = {
-        one.id: [rule for query in one.looks_at() for rule in query.permissions()]
+        one.id: [rule for query in one.queries() for rule in query.permissions()]
         for one in expectations
         if isinstance(one, InCluster) and one.skip is None
     }

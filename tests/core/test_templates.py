@@ -24,6 +24,7 @@ from opscheck.core.templates import (
 from opscheck.core.units import Count, Duration, Graded, Percentage, Severity
 from opscheck.systems.kubernetes.target import KubernetesTarget
 from opscheck.testing import expect
+from tests.property_tests import examples
 
 
 class Sample(Expectation):
@@ -75,7 +76,7 @@ TEXTS = st.text(st.characters(codec="utf-8"), max_size=12) | st.text(
     ],
 )
 @given(value=TEXTS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_the_shell_reads_exactly_the_value(template, value):
     command = render(template, {"x": value})
     if command is None:
@@ -86,7 +87,7 @@ def test_the_shell_reads_exactly_the_value(template, value):
 
 
 @given(values=st.tuples(TEXTS, TEXTS))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_two_values_in_one_word_stay_two_values(values):
     command = render("printf %s \"<\"{{ a }}{{ b }}'><'{{ b }}{{ a }}'>'", dict(zip("ab", values, strict=True)))
     a, b = map(visible, values)

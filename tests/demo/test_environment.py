@@ -367,7 +367,7 @@ with ending_in_order(), closing(Environment({progress})) as environment, environ
 """
 
 
-def test_an_interrupt_leaves_nothing(folders):
+def test_an_interrupt_leaves_nothing(new_interpreter, folders):
     process = started(HELD.format(progress="lambda line: None"), folders)
     pids = json.loads(process.stdout.readline())
 
@@ -382,7 +382,7 @@ def test_an_interrupt_leaves_nothing(folders):
 
 
 @pytest.mark.parametrize("after", [0.0, 0.5])
-def test_a_signal_during_the_start_leaves_nothing(folders, after):
+def test_a_signal_during_the_start_leaves_nothing(new_interpreter, folders, after):
     process = started(HELD.format(progress="lambda line: print(line, flush=True)"), folders)
     process.stdout.readline()  # the first part runs, the others are starting
     time.sleep(after)

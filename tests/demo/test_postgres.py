@@ -14,6 +14,8 @@ import pytest
 from opscheck.demo.postgres import PostgreSQL, installed_versions
 from opscheck.transport.processes import ServerFailed, accepts
 
+pytestmark = pytest.mark.usefixtures("no_template")
+
 
 def test_two_versions_are_installed_and_the_newest_is_first():
     assert [18, 16] == list(installed_versions())

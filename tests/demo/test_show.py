@@ -37,7 +37,7 @@ def demo(output: Path, *, faults: Sequence[str] = ()) -> tuple[int, list[str]]:
     return code, lines
 
 
-def test_the_policy_is_green_on_a_healthy_system_and_red_on_a_broken_one(tmp_path, folders):
+def test_the_policy_is_green_on_a_healthy_system_and_red_on_a_broken_one(new_interpreter, tmp_path, folders):
     code, lines = demo(tmp_path / "out")
 
     assert 0 == code, "\n".join(lines)
@@ -61,7 +61,7 @@ def drill(records: Path) -> str:
     return found["verdict"]
 
 
-def test_what_breaks_no_backup_needs_no_second_drill_and_an_older_state_is_forgotten(tmp_path):
+def test_what_breaks_no_backup_needs_no_second_drill_and_an_older_state_is_forgotten(new_interpreter, tmp_path):
     output = tmp_path / "out"
     output.mkdir()
     (output / "state.db").write_text("of servers that are gone")
@@ -110,7 +110,7 @@ sys.exit(show(faults=["cache"], hold=True, output=Path(sys.argv[1]), write=lambd
 """
 
 
-def test_held_it_says_how_to_get_there_until_it_is_ended(tmp_path, folders):
+def test_held_it_says_how_to_get_there_until_it_is_ended(new_interpreter, tmp_path, folders):
     output = tmp_path / "out put"
     process = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(output)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

@@ -21,7 +21,7 @@ sys.exit(show(faults=[], hold=False, output=Path(sys.argv[1]), write=lambda line
 
 
 @pytest.fixture(name="shown")
-def _shown(tmp_path, traces):
+def _shown(new_interpreter, tmp_path, traces):
     """The demo, in the middle of its drill."""
     process = subprocess.Popen(
         [sys.executable, "-c", SHOW, str(tmp_path / "out")],

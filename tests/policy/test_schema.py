@@ -41,12 +41,12 @@ BROKEN_IN_STRUCTURE = [
 ]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def schema() -> dict[str, Any]:
     return policy_schema(BUNDLED)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def errors(schema):
     """What another validator has against a policy."""
     validator = Draft202012Validator(schema)

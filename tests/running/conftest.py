@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.servers.interpreters import ForkServer, Interpreter, new
+
 CHECKS = '''
 """Checks of a team's own."""
 
@@ -68,6 +70,7 @@ def test_page_is_there(expectation: Page, observe: Observe, findings: Findings) 
         findings.add(subject=expectation.path, observed=f"status {answer.status}", expected="status 200")
 '''
 
+_OPTIONS = {"two-workers": ["-n2"], "no-xdist": ["-pno:xdist"]}
 HEAD = "version: 1\nenvironment: test\n"
 
 
@@ -93,8 +96,8 @@ class Outcome:
 class Project:
     """A folder with checks and a policy."""
 
-    def __init__(self, pytester: pytest.Pytester, arguments: Sequence[str]) -> None:
-        self._pytester = pytester
+    def __init__(self, pytester: pytest.Pytester, run: Interpreter, arguments: Sequence[str] = ()) -> None:
+        self._run = run
         self._arguments = arguments
         self.path: Path = pytester.path
         (self.path / "checks").mkdir()
@@ -113,23 +116,29 @@ class Project:
         record = self.path / "run.json"
         record.unlink(missing_ok=True)
         words = ["checks", f"--policy={policy}", "--run-json=run.json", *self._arguments, *options]
-        result = self._pytester.runpytest_subprocess(*words)
-        out = result.stdout.str() + result.stderr.str()
-        return Outcome(int(result.ret), out, json.loads(record.read_text()) if record.exists() else {})
+        done = self._run("pytest", *words, cwd=self.path)
+        out = done.stdout + done.stderr
+        return Outcome(done.returncode, out, json.loads(record.read_text()) if record.exists() else {})
 
 
-@pytest.fixture(name="manner", params=[(), ("-n2",), ("-pno:xdist",)], ids=["plain", "two-workers", "no-xdist"])
-def _manner(request: pytest.FixtureRequest) -> tuple[str, ...]:
-    """Every test of the plugin runs in these three manners."""
-    manner: tuple[str, ...] = request.param
+@pytest.fixture(name="manner", params=["forked", "plain", "two-workers", "no-xdist"])
+def _manner(request: pytest.FixtureRequest) -> str:
+    """How pytest is run: `make test` takes the first, `make test-manners` the others."""
+    manner: str = request.param
     return manner
 
 
 @pytest.fixture(name="project")
-def _project(pytester: pytest.Pytester, manner: tuple[str, ...]) -> Project:
-    return Project(pytester, manner)
+def _project(pytester: pytest.Pytester, manner: str, fork_server: ForkServer) -> Project:
+    return Project(pytester, fork_server if manner == "forked" else new, _OPTIONS.get(manner, ()))
+
+
+@pytest.fixture(name="project_of_processes")
+def _project_of_processes(pytester: pytest.Pytester, new_interpreter: Interpreter) -> Project:
+    """Only in new interpreters, for tests of workers."""
+    return Project(pytester, new_interpreter)
 
 
 @pytest.fixture(name="plain_project")
-def _plain_project(pytester: pytest.Pytester) -> Project:
-    return Project(pytester, ())
+def _plain_project(pytester: pytest.Pytester, interpreter: Interpreter) -> Project:
+    return Project(pytester, interpreter)

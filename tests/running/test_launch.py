@@ -2,11 +2,11 @@
 
 import json
 import os
-import subprocess
-import sys
 from textwrap import dedent
 
 import pytest
+
+from tests.servers.interpreters import Interpreter
 
 CHECK = '''
 from opscheck import Expectation
@@ -38,99 +38,102 @@ def _folder(tmp_path):
     return tmp_path
 
 
-def run(folder, *checks, **variables):
+@pytest.fixture(name="run")
+def _run(folder, interpreter: Interpreter):
     """`opscheck run` in `folder/here`: its exit code, its output, and the verdicts of its record."""
-    here = folder / "here"
-    (here / "run.json").unlink(missing_ok=True)
-    command = [sys.executable, "-m", "opscheck", "run", "-p", "policy.yaml", "--json", "run.json", *checks]
-    done = subprocess.run(
-        command, cwd=here, env=os.environ | variables, capture_output=True, text=True, timeout=60, check=False
-    )
-    record = here / "run.json"
-    results = json.loads(record.read_bytes())["results"] if record.exists() else []
-    return done.returncode, done.stdout + done.stderr, {result["id"]: result["verdict"] for result in results}
+
+    def run(*checks, **variables):
+        here = folder / "here"
+        (here / "run.json").unlink(missing_ok=True)
+        words = ["opscheck", "run", "-p", "policy.yaml", "--json", "run.json", *checks]
+        done = interpreter(*words, cwd=here, env=os.environ | variables)
+        record = here / "run.json"
+        results = json.loads(record.read_bytes())["results"] if record.exists() else []
+        return done.returncode, done.stdout + done.stderr, {result["id"]: result["verdict"] for result in results}
+
+    return run
 
 
-def test_a_folder_of_checks_is_judged(folder):
-    exit_code, output, verdicts = run(folder, "checks")
+def test_a_folder_of_checks_is_judged(folder, run):
+    exit_code, output, verdicts = run("checks")
 
     assert {"door": "passed"} == verdicts, output
     assert 0 == exit_code
 
 
 @pytest.mark.parametrize("name", ["../here/checks", "checks/test_tank.py", "checks/../checks/test_tank.py"])
-def test_checks_may_be_named_in_any_way(folder, name):
-    _, output, verdicts = run(folder, name)
+def test_checks_may_be_named_in_any_way(folder, run, name):
+    _, output, verdicts = run(name)
 
     assert {"door": "passed"} == verdicts, output
 
 
-def test_checks_may_lie_in_another_place_than_the_run(folder):
+def test_checks_may_lie_in_another_place_than_the_run(folder, run):
     (folder / "here" / "checks").rename(folder / "elsewhere")
 
-    _, output, verdicts = run(folder, str(folder / "elsewhere"))
+    _, output, verdicts = run(str(folder / "elsewhere"))
 
     assert {"door": "passed"} == verdicts, output
 
 
-def test_checks_may_be_reached_over_a_link(folder):
+def test_checks_may_be_reached_over_a_link(folder, run):
     (folder / "link").symlink_to(folder / "here" / "checks")
 
-    _, output, verdicts = run(folder, "../link")
+    _, output, verdicts = run("../link")
 
     assert {"door": "passed"} == verdicts, output
 
 
-def test_two_folders_of_which_one_holds_the_other_judge_each_check_once(folder):
-    exit_code, output, verdicts = run(folder, ".", "checks")
+def test_two_folders_of_which_one_holds_the_other_judge_each_check_once(folder, run):
+    exit_code, output, verdicts = run(".", "checks")
 
     assert {"door": "passed"} == verdicts, output
     assert 0 == exit_code
 
 
-def test_no_conftest_above_the_run_is_loaded(folder):
+def test_no_conftest_above_the_run_is_loaded(folder, run):
     (folder / "conftest.py").write_text("raise SystemExit('loaded')")
 
-    _, output, verdicts = run(folder, "checks")
+    _, output, verdicts = run("checks")
 
     assert {"door": "passed"} == verdicts, output
 
 
-def test_a_conftest_of_the_checks_is_loaded(folder):
+def test_a_conftest_of_the_checks_is_loaded(folder, run):
     (folder / "here" / "checks" / "conftest.py").write_text("raise SystemExit('loaded')")
 
-    _, output, verdicts = run(folder, "checks")
+    _, output, verdicts = run("checks")
 
     assert {} == verdicts
     assert "loaded" in output
 
 
-def test_a_check_that_cannot_be_imported_ends_the_run_and_says_why(folder):
+def test_a_check_that_cannot_be_imported_ends_the_run_and_says_why(folder, run):
     (folder / "here" / "checks" / "test_wrong.py").write_text("import there_is_no_such_module")
 
-    exit_code, output, verdicts = run(folder, "checks")
+    exit_code, output, verdicts = run("checks")
 
     assert (2, {}) == (exit_code, verdicts)
     assert "checks/test_wrong.py:1" in output
     assert "No module named 'there_is_no_such_module'" in output
 
 
-def test_no_pytest_configuration_near_the_run_is_read(folder):
+def test_no_pytest_configuration_near_the_run_is_read(folder, run):
     (folder / "here" / "pytest.ini").write_text("[pytest]\naddopts = --deselect=checks/test_tank.py -k nothing\n")
 
-    _, output, verdicts = run(folder, "checks")
+    _, output, verdicts = run("checks")
 
     assert {"door": "passed"} == verdicts, output
 
 
 @pytest.mark.parametrize("asked", ["--collect-only", "-k nothing", "--deselect=checks/test_tank.py", "--version"])
-def test_what_the_environment_asks_of_every_pytest_is_not_asked_of_a_run(folder, asked):
-    exit_code, output, verdicts = run(folder, "checks", PYTEST_ADDOPTS=asked)
+def test_what_the_environment_asks_of_every_pytest_is_not_asked_of_a_run(run, asked):
+    exit_code, output, verdicts = run("checks", PYTEST_ADDOPTS=asked)
 
     assert (0, {"door": "passed"}) == (exit_code, verdicts), output
 
 
-def test_no_plugin_that_happens_to_be_installed_is_loaded(folder):
+def test_no_plugin_that_happens_to_be_installed_is_loaded(folder, run):
     package = folder / "installed" / "skipper-1.dist-info"
     package.mkdir(parents=True)
     (package / "METADATA").write_text("Metadata-Version: 2.1\nName: skipper\nVersion: 1\n")
@@ -143,16 +146,16 @@ def test_no_plugin_that_happens_to_be_installed_is_loaded(folder):
     """
     (folder / "installed" / "skipper.py").write_text(dedent(skipper))
 
-    _, output, verdicts = run(folder, "checks", PYTHONPATH=str(folder / "installed"))
+    _, output, verdicts = run("checks", PYTHONPATH=str(folder / "installed"))
 
     assert {"door": "passed"} == verdicts, output
 
 
-def test_a_plugin_that_is_named_is_loaded(folder):
+def test_a_plugin_that_is_named_is_loaded(folder, run):
     (folder / "named.py").write_text("import pytest\n\n\n@pytest.fixture\ndef key():\n    return 'fits'\n")
     check = CHECK.replace("expectation: Door", "expectation: Door, key") + '    assert key == "fits"\n'
     (folder / "here" / "checks" / "test_tank.py").write_text(check)
 
-    _, output, verdicts = run(folder, "checks", PYTHONPATH=str(folder), PYTEST_PLUGINS="named")
+    _, output, verdicts = run("checks", PYTHONPATH=str(folder), PYTEST_PLUGINS="named")
 
     assert {"door": "passed"} == verdicts, output

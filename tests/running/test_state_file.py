@@ -11,7 +11,7 @@ CHECK = '''
 from dataclasses import dataclass
 
 from opscheck import Count, Findings, Graded, HttpTarget, Observe
-from opscheck.core.interval_expectation import OverInterval
+from opscheck.core.intervals import OverInterval
 from opscheck.systems.http.request import HttpAnswer, HttpRequest
 from opscheck.core.intervals import interval
 
@@ -155,7 +155,8 @@ def test_a_snapshot_brings_its_earlier_samples_and_touches_no_state_file(plain_p
     assert (asked, state) == (counter.requests, (plain_project.path / "state.db").read_bytes())
 
 
-def test_workers_judge_the_earlier_samples_that_the_controller_has_read(plain_project, prepare):
+def test_workers_judge_the_earlier_samples_that_the_controller_has_read(project_of_processes, prepare):
+    plain_project = project_of_processes
     prepare(plain_project).judge("--state=state.db", "-n2")
     plain_project.judge("--state=state.db", "--save=snapshot.json", "-n2")
 

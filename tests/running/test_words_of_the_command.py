@@ -46,7 +46,7 @@ def test_tank_is_filled(expectation: Filling, observe: Observe, findings: Findin
     findings.measure("status", observe(query).status)
 '''
 POLICY = """
-    targets: {{tank: {{kind: http, base_url: "{url}", timeout: 100ms}}}}
+    targets: {{tank: {{kind: http, base_url: "{url}", timeout: {timeout}}}}}
     expectations:
       - {{id: filling, check: tank.filling, target: tank, path: {path}, severity: P1}}
       - {{id: page, check: tank.page, target: tank, path: /page, severity: P1}}
@@ -77,7 +77,7 @@ def _tank() -> Iterator[Tank]:
 
 def test_without_the_word_nothing_is_written_and_the_report_says_so(project, tank):
     project.check("test_filling.py", CHECK)
-    project.policy(POLICY.format(url=tank.server.url, path="/"))
+    project.policy(POLICY.format(url=tank.server.url, path="/", timeout="5s"))
 
     outcome = project.judge()
 
@@ -88,7 +88,7 @@ def test_without_the_word_nothing_is_written_and_the_report_says_so(project, tan
 
 def test_with_the_word_it_is_done_once(project, tank):
     project.check("test_filling.py", CHECK)
-    project.policy(POLICY.format(url=tank.server.url, path="/"))
+    project.policy(POLICY.format(url=tank.server.url, path="/", timeout="5s"))
 
     assert {"filling": "passed", "page": "passed"} == project.judge("--drill").verdicts
     assert 1 == tank.filled
@@ -96,7 +96,7 @@ def test_with_the_word_it_is_done_once(project, tank):
 
 def test_a_snapshot_is_judged_without_the_word_and_nothing_is_done_again(project, tank):
     project.check("test_filling.py", CHECK)
-    project.policy(POLICY.format(url=tank.server.url, path="/"))
+    project.policy(POLICY.format(url=tank.server.url, path="/", timeout="5s"))
     project.judge("--drill", "--save=snapshot")
 
     assert "skipped" == project.judge("--from=snapshot").verdicts["filling"]
@@ -106,6 +106,6 @@ def test_a_snapshot_is_judged_without_the_word_and_nothing_is_done_again(project
 
 def test_a_question_with_a_time_limit_of_its_own_may_take_longer_than_its_target_allows(project, tank):
     project.check("test_filling.py", CHECK)
-    project.policy(POLICY.format(url=tank.server.url, path="/slow"))
+    project.policy(POLICY.format(url=tank.server.url, path="/slow", timeout="100ms"))
 
     assert "passed" == project.judge("--drill").verdicts["filling"]

@@ -122,9 +122,12 @@ class Barman:
         return done.stdout
 
 
-def can_back_up() -> bool:
-    """Whether the machine has the programs of PostgreSQL 15 that Barman needs to make a backup."""
-    return all((_DEBIANS / "bin" / name).exists() for name in ("pg_basebackup", "initdb"))
+@pytest.fixture(scope="session")
+def programs_of_backups() -> Path:
+    """The programs of PostgreSQL 15 that Barman needs to make a backup, which no wheel and no npm package has."""
+    if not all((_DEBIANS / "bin" / name).exists() for name in ("pg_basebackup", "initdb")):
+        cannot("pg_basebackup of PostgreSQL 15 is not on this machine: apt-get install postgresql-15")
+    return _DEBIANS
 
 
 def server_to_back_up(barman: Barman) -> PostgreSQL:

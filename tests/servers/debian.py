@@ -24,6 +24,15 @@ CHECK_HTTP = ("monitoring-plugins-basic",)
 CHANGING_OVER = ("slapd", "mailutils-imap4d", "mailutils-pop3d")
 """`bin` has slapd, imap4d and pop3d, which begin without TLS and change over to it."""
 
+BUSYBOX = ("busybox",)
+"""`bin` has busybox."""
+
+PROMETHEUS = ("prometheus",)
+"""`bin` has prometheus."""
+
+PACKERS = ("pigz", "zstd")
+"""`bin` has pigz and pzstd, which pack on several processors."""
+
 # The machine's own, for the machine's own loader. Another would not fit.
 _NEVER = {"libc6", "libc-bin"}
 _PROGRAMS = ("usr/bin", "usr/sbin", "usr/lib/nagios/plugins")

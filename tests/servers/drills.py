@@ -14,7 +14,9 @@ import psycopg
 import pytest
 
 from opscheck.demo.postgres import PostgreSQL
+from opscheck.systems.postgres.programs import Installation, installations
 from opscheck.systems.recovery.probe.drilling.cleanup import DATABASE_PREFIX
+from tests.servers.fetching import cannot
 
 SECRET = "geheim-4711"
 ROWS = 1000
@@ -90,6 +92,17 @@ def has_amcheck(programs: Path) -> bool:
     ]
     usual = Path("/usr/share/postgresql") / programs.parent.name
     return any((place / "extension" / "amcheck.control").exists() for place in (*share, usual))
+
+
+@pytest.fixture(scope="session")
+def server_that_verifies() -> Installation:
+    """A PostgreSQL with pg_amcheck and its extension, which no wheel and no npm package has."""
+    found = [
+        one
+        for one in installations("postgres", "initdb", "psql", "pg_restore", "pg_amcheck")
+        if has_amcheck(one.folder)
+    ]
+    return found[0] if found else cannot("no PostgreSQL with amcheck is installed: apt-get install postgresql")
 
 
 class ScratchServer:

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,6 @@ import httpx
 from opscheck.demo.closing import Closing
 from opscheck.demo.serving import Exchange, LoopbackServer, Response
 from opscheck.transport.processes import ServerFailed, ServerProcess, folder, free_port
-
-PROGRAM = shutil.which("prometheus")
-WHY_NOT = "no `prometheus` on PATH; Debian has it as a package: apt-get install prometheus"
 
 USER, PASSWORD = "opscheck", "geheim-4711"
 _HASH = "$2b$04$3xqeSSmLpFk8rEBHyXlNGeK03FsTnP4p0qKq4Z4mesyXx8YWqOGa."  # of PASSWORD
@@ -53,8 +49,9 @@ class Prometheus(Closing):
     lookback: how old a sample may be that a selector finds. password: ask for USER and PASSWORD.
     """
 
-    def __init__(self, exporter: Exporter, *, lookback: str = "5m", password: bool = False) -> None:
+    def __init__(self, program: Path, exporter: Exporter, *, lookback: str = "5m", password: bool = False) -> None:
         self._folder = folder()
+        self._program = program
         self._exporter = exporter
         self._lookback = lookback
         self._password = password
@@ -96,7 +93,6 @@ class Prometheus(Closing):
                 return
 
     def _start(self, home: Path) -> None:
-        assert PROGRAM is not None, WHY_NOT
         kubelet = {
             "job_name": "kubelet",
             "honor_labels": True,
@@ -107,7 +103,7 @@ class Prometheus(Closing):
         web = {"basic_auth_users": {USER: _HASH}} if self._password else {}
         (home / "web.yml").write_text(json.dumps(web))
         command = [
-            PROGRAM,
+            self._program,
             f"--config.file={home / 'prometheus.yml'}",
             f"--web.config.file={home / 'web.yml'}",
             f"--web.listen-address={self.place}",

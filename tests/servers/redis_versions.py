@@ -33,6 +33,15 @@ def redis_program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
         yield program
 
 
+@pytest.fixture(scope="session")
+def redis_seven() -> Path:
+    """Debian's redis-server: with TLS, without which the wheel's was built."""
+    try:
+        return redis(7)
+    except NotThere as why:
+        cannot(str(why))
+
+
 def _with(options: str, program: Path, folder: Path) -> Path:
     """The program as a script, which adds options."""
     script = folder / "redis-server"

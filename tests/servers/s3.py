@@ -5,6 +5,7 @@ Places for backups, each a real one: buckets of two S3 servers, and a folder.
 `paged_bucket` on that with pages of five objects.
 """
 
+import functools
 import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -12,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import botocore.loaders
 import pytest
 
 from opscheck.core.observation import ProbeError
@@ -103,6 +105,14 @@ class FolderPlace(Place):
 
     def session(self, timeout_s: float = 20) -> StoreSession:
         return folder.open_session(self.target, timeout_s)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def aws_models() -> Iterator[None]:
+    """What botocore knows of S3 is read once: each session of the probe would parse megabytes of JSON again."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("botocore.loaders.create_loader", functools.cache(botocore.loaders.create_loader))
+        yield
 
 
 def _of_small_pages() -> S3:

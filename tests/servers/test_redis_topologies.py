@@ -5,11 +5,8 @@ import redis
 
 from opscheck.demo.redis import Redis
 from opscheck.transport.processes import wait_until
-from tests.servers.cache import NotThere
-from tests.servers.fetching import cannot
 from tests.servers.redis import say, set_config
 from tests.servers.redis_topologies import Sentinel, info, redis_cluster, redis_with_tls, replicated, user_url
-from tests.servers.stores import redis as redis_of
 from tests.servers.stores import version_of
 
 pytestmark = pytest.mark.usefixtures("redis_program")
@@ -59,12 +56,8 @@ def test_a_sentinel_knows_the_primary_and_its_replica(secret):
 
 
 @pytest.mark.parametrize("asked", [False, True], ids=["no certificate", "a certificate"])
-def test_tls_with_and_without_a_clients_certificate(tmp_path, asked):
-    try:
-        executable = redis_of(7)
-    except NotThere as why:
-        cannot(str(why))
-    with redis_with_tls(executable, tmp_path, clients_certificate=asked) as tls:
+def test_tls_with_and_without_a_clients_certificate(redis_seven, tmp_path, asked):
+    with redis_with_tls(redis_seven, tmp_path, clients_certificate=asked) as tls:
         own = {"ssl_certfile": str(tls.certificate), "ssl_keyfile": str(tls.certificate)} if asked else {}
         with redis.Redis.from_url(tls.url, ssl_ca_certs=str(tls.authority), **own) as client:
             assert client.ping()

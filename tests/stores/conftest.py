@@ -1,6 +1,6 @@
 """The servers that these tests talk to."""
 
-from tests.servers.barman import barman_packages
+from tests.servers.barman import barman_packages, programs_of_backups
 from tests.servers.pgbackrest import pgbackrest_programs
 from tests.servers.postgres import contrib, limit, own_server, server, stack
 from tests.servers.tls_services import changing_over_programs
@@ -12,6 +12,7 @@ __all__ = [
     "limit",
     "own_server",
     "pgbackrest_programs",
+    "programs_of_backups",
     "server",
     "stack",
 ]

@@ -11,7 +11,7 @@ from opscheck import Findings, HostTarget, Severity
 from opscheck.core.observation import ProblemKind
 from opscheck.systems.backup.jobs import BackupJobs
 from opscheck.transport.processes import folder
-from tests.servers.barman import Barman, can_back_up, server_to_back_up
+from tests.servers.barman import Barman, server_to_back_up
 from tests.servers.looking import look, missing
 
 HERE = HostTarget(kind="host", uri="local://")
@@ -150,8 +150,7 @@ def test_a_barman_that_is_not_installed_is_unknown():
     assert (ProblemKind.UNSUPPORTED, "/nowhere/barman is not installed there") == (problem.kind, problem.text)
 
 
-@pytest.mark.skipif(not can_back_up(), reason="pg_basebackup of PostgreSQL 15 is not on this machine")
-def test_a_real_backup_of_a_real_server_passes(barman_packages):
+def test_a_real_backup_of_a_real_server_passes(barman_packages, programs_of_backups):
     with folder() as place:
         barman = Barman(barman_packages, Path(place))
         with server_to_back_up(barman):

@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,8 +14,7 @@ import pytest
 import yaml
 
 from opscheck.bundle import bundled
-from opscheck.demo.postgres import has_contrib
-from tests.servers.fetching import cannot
+from tests.servers.interpreters import ForkServer, Interpreter
 from tests.servers.pgbouncer import PgBouncer
 from tests.servers.redis_topologies import Replicated, replicated
 from tests.servers.replication import Replication, replication
@@ -53,6 +50,7 @@ class World:
     pooler: PgBouncer
     cache: Replicated
     folder: Path
+    run: Interpreter
 
     def judge(self, *options: str) -> dict[str, Any]:
         """The results of `opscheck run` by id."""
@@ -62,13 +60,7 @@ class World:
         policy.write_text(yaml.safe_dump(extended))
         record, state = self.folder / "run.json", self.folder / "state.db"
         words = ["run", "-p", str(policy), "--json", str(record), "--state", str(state), *options]
-        subprocess.run(
-            [sys.executable, "-m", "opscheck", *words],
-            env=os.environ | self.variables,
-            capture_output=True,
-            timeout=120,
-            check=False,
-        )
+        self.run("opscheck", *words, cwd=self.folder, env=os.environ | self.variables, timeout=120)
         return {result["id"]: result for result in json.loads(record.read_text())["results"]}
 
     @property
@@ -83,15 +75,18 @@ class World:
 
 
 @pytest.fixture(name="world", scope="module")
-def _world(installation: Path, pgbouncer_program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    if not has_contrib(installation):
-        cannot("pg_stat_statements is not in the wheel's PostgreSQL: `make stores` has it")
-    with _servers(installation, pgbouncer_program, tmp_path_factory.mktemp("policy")) as world:
+def _world(
+    contrib_installation: Path,
+    pgbouncer_program: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    fork_server: ForkServer,
+) -> Iterator[World]:
+    with _servers(contrib_installation, pgbouncer_program, tmp_path_factory.mktemp("policy"), fork_server) as world:
         yield world
 
 
 @contextmanager
-def _servers(installation: Path, pgbouncer_program: Path, folder: Path) -> Iterator[World]:
+def _servers(installation: Path, pgbouncer_program: Path, folder: Path, run: Interpreter) -> Iterator[World]:
     settings = {"shared_preload_libraries": "pg_stat_statements", "max_slot_wal_keep_size": "1GB", "fsync": "on"}
     archive = {"archive_mode": "on", "archive_command": f"cp %p {folder}/%f"}
     folder.chmod(0o777)  # as root the server runs as somebody else
@@ -105,7 +100,7 @@ def _servers(installation: Path, pgbouncer_program: Path, folder: Path) -> Itera
             admin.execute("CREATE TABLE orders (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY)")
             admin.execute("GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO opscheck")
             admin.execute("VACUUM (ANALYZE)")
-        yield World(pair, pooler, cache, folder)
+        yield World(pair, pooler, cache, folder, run)
 
 
 def test_what_needs_an_interval_is_unknown_once_and_all_passes_from_then_on(world):

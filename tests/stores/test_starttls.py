@@ -12,7 +12,6 @@ from opscheck.systems.tls.probe import open_session
 from opscheck.systems.tls.target import Endpoint
 from opscheck.transport.processes import give, unprivileged_user
 from tests.servers.clients import superuser
-from tests.servers.fetching import cannot
 from tests.servers.tls import DAY, Chain, Issued
 from tests.servers.tls_services import ldap_server, mail_server
 
@@ -51,10 +50,9 @@ def hold(port: int, starttls: str, ca_file: str, ended: Issued) -> None:
 
 
 @pytest.fixture(name="postgres")
-def _postgres(installation: Path, chain: Chain, ended: Issued) -> Iterator[PostgreSQL]:
-    with PostgreSQL(programs=installation) as server, superuser(server) as admin:
-        if not admin.execute("SHOW ssl_library").fetchone()[0]:
-            cannot(f"PostgreSQL {server.version} of the wheel is built without TLS: `make stores` has others")
+def _postgres(postgres_tls: Path, chain: Chain, ended: Issued) -> Iterator[PostgreSQL]:
+    with PostgreSQL(programs=postgres_tls) as server, superuser(server) as admin:
+        assert admin.execute("SHOW ssl_library").fetchone()[0]
         for name, content in (("server.crt", ended.pem + chain.middle.pem), ("server.key", ended.key_pem)):
             path = server.data / name
             path.touch(mode=0o600)

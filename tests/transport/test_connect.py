@@ -68,7 +68,7 @@ def _silent_port() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
-def test_an_authority_of_ones_own_is_trusted_by_its_file(authority, ca_file):
+def test_own_authority_is_trusted_by_ca_file(authority, ca_file):
     with serving(authority) as server:
         assert 200 == ask(server.url, ca_file=str(ca_file)).status
 
@@ -89,7 +89,7 @@ def test_it_is_trusted_by_ssl_cert_file_too(authority, ca_file, monkeypatch):
         assert 200 == ask(server.url).status
 
 
-def test_an_unknown_authority_is_named_with_what_to_do(authority):
+def test_unknown_authority_has_advice(authority):
     with serving(authority) as server:
         problem = problem_of(server.url)
 
@@ -191,7 +191,7 @@ def test_a_file_that_holds_something_else_is_named(authority, field, tmp_path):
     assert problem.target_down
 
 
-def test_an_encrypted_key_does_not_ask_at_the_terminal(tmp_path):
+def test_encrypted_key_never_prompts(tmp_path):
     key = ec.generate_private_key(ec.SECP256R1()).private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,

@@ -16,7 +16,7 @@ def test_a_file_is_written_with_the_folders_on_its_way(tmp_path):
     assert 0o600 == stat.S_IMODE((tmp_path / "new" / "run.json").stat().st_mode)
 
 
-def test_where_it_cannot_be_written_nothing_is_left_behind(tmp_path):
+def test_failed_write_leaves_no_file(tmp_path):
     (tmp_path / "run.json").mkdir()
 
     with pytest.raises(IsADirectoryError):
@@ -25,7 +25,7 @@ def test_where_it_cannot_be_written_nothing_is_left_behind(tmp_path):
     assert ["run.json"] == [path.name for path in tmp_path.iterdir()]
 
 
-def test_a_link_stays_and_what_it_points_to_is_written(tmp_path):
+def test_link_stays_and_its_target_is_written(tmp_path):
     (tmp_path / "latest.json").symlink_to("run.json")
 
     write_whole(tmp_path / "latest.json", b"{}")

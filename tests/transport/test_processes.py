@@ -12,7 +12,7 @@ from opscheck.transport.processes import ServerFailed, ServerProcess, folder, fr
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
 
 
-def test_a_program_that_ends_at_once_is_told_with_what_it_printed(tmp_path):
+def test_program_that_ends_at_once_is_quoted(tmp_path):
     process = ServerProcess("broken", [sys.executable, "-c", "raise SystemExit('no disk')"], tmp_path / "log")
 
     with pytest.raises(ServerFailed, match=r"broken ended with 1:\nno disk"):
@@ -20,7 +20,7 @@ def test_a_program_that_ends_at_once_is_told_with_what_it_printed(tmp_path):
     process.stop()
 
 
-def test_a_program_that_does_not_get_ready_is_told(tmp_path):
+def test_program_that_is_never_ready_is_reported(tmp_path):
     process = ServerProcess("slow", [sys.executable, "-c", STUBBORN], tmp_path / "log")
 
     with pytest.raises(ServerFailed, match="slow does not answer"):
@@ -28,7 +28,7 @@ def test_a_program_that_does_not_get_ready_is_told(tmp_path):
     process.stop(signal.SIGKILL)
 
 
-def test_a_program_that_does_not_listen_is_killed(tmp_path):
+def test_program_that_ignores_signals_is_killed(tmp_path):
     process = ServerProcess("stubborn", [sys.executable, "-c", STUBBORN], tmp_path / "log")
     process.wait_until(lambda: "up" in process.log_tail())
 

@@ -28,5 +28,5 @@ def _environment(monkeypatch):
         ("https://[::1]:9000", None),
     ],
 )
-def test_a_server_elsewhere_is_reached_through_it_and_this_machine_never(server, proxy):
+def test_proxy_applies_to_remote_servers_only(server, proxy):
     assert proxy == environment_proxy(server)

@@ -3,8 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ import pytest
 
 from opscheck.bundle import bundled
 from opscheck.demo.environment import Environment
+from tests.servers.interpreters import ForkServer, Interpreter
 
 DAILY = bundled("policies") / "daily.yaml"
 RECOVERY = bundled("policies") / "recovery.yaml"
@@ -36,36 +35,27 @@ class Outcome:
 class System:
     """The servers, and opscheck run against them in a process of its own, which knows of a restore drill."""
 
-    def __init__(self, environment: Environment, folder: Path, drilled: Path) -> None:
+    def __init__(self, environment: Environment, folder: Path, drilled: Path, run: Interpreter) -> None:
         self.environment = environment
         self.folder = folder
+        self._run = run
         self.state = Path(shutil.copy(drilled, folder))
 
     def judge(self, *options: str, policy: Path = DAILY, **variables: str) -> Outcome:
         """`opscheck run` on the daily policy."""
         state = () if "--from" in options else ("--state", self.state.name)
-        words = ["-m", "opscheck", "run", "-p", str(policy), "--json", "run.json", *state, *options]
+        words = ["opscheck", "run", "-p", str(policy), "--json", "run.json", *state, *options]
         return self._started(words, variables)
 
     def pytest(self, *options: str, **variables: str) -> Outcome:
         """The same as plain pytest."""
         records = ["--run-json=run.json", f"--state={self.state.name}"]
-        return self._started(
-            ["-m", "pytest", str(bundled("checks")), f"--policy={DAILY}", *records, *options], variables
-        )
+        return self._started(["pytest", str(bundled("checks")), f"--policy={DAILY}", *records, *options], variables)
 
     def _started(self, words: list[str], variables: dict[str, str]) -> Outcome:
         record = self.folder / "run.json"
         record.unlink(missing_ok=True)
-        done = subprocess.run(
-            [sys.executable, *words],
-            cwd=self.folder,
-            env={**os.environ, **self.environment.variables, **variables},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        done = self._run(*words, cwd=self.folder, env={**os.environ, **self.environment.variables, **variables})
         written = json.loads(record.read_text()) if record.exists() else {}
         return Outcome(done.returncode, done.stdout + done.stderr, written)
 
@@ -77,22 +67,23 @@ def _environment() -> Iterator[Environment]:
 
 
 @pytest.fixture(name="drilled", scope="session")
-def _drilled(environment: Environment, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def _drilled(environment: Environment, tmp_path_factory: pytest.TempPathFactory, fork_server: ForkServer) -> Path:
     """A state file in which there is a restore drill of the demo's own backup."""
     state = tmp_path_factory.mktemp("drilled") / "state.db"
-    words = ["-m", "opscheck", "run", "-p", str(RECOVERY), "--drill", "--state", str(state)]
-    done = subprocess.run(
-        [sys.executable, *words],
-        env={**os.environ, **environment.variables},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    words = ["opscheck", "run", "-p", str(RECOVERY), "--drill", "--state", str(state)]
+    done = fork_server(*words, cwd=state.parent, env={**os.environ, **environment.variables}, timeout=120)
     assert 0 == done.returncode, done.stdout + done.stderr
     return state
 
 
 @pytest.fixture(name="system")
-def _system(environment: Environment, tmp_path: Path, drilled: Path) -> System:
-    return System(environment, tmp_path, drilled)
+def _system(environment: Environment, tmp_path: Path, drilled: Path, interpreter: Interpreter) -> System:
+    return System(environment, tmp_path, drilled, interpreter)
+
+
+@pytest.fixture(name="system_of_processes")
+def _system_of_processes(
+    environment: Environment, tmp_path: Path, drilled: Path, new_interpreter: Interpreter
+) -> System:
+    """Only in new interpreters."""
+    return System(environment, tmp_path, drilled, new_interpreter)

@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from opscheck.demo.kubernetes import (
     velero_location,
     velero_schedule,
 )
+from tests.servers.interpreters import Interpreter
 
 POLICY = """
 version: 1
@@ -99,7 +98,7 @@ def _api(world):
 
 
 @pytest.fixture(name="run")
-def _run(api, tmp_path: Path):
+def _run(api, tmp_path: Path, interpreter: Interpreter):
     """Runs the policy; `lint` leaves the scripts be."""
 
     def run(*words: str, began: datetime | None = None, lint: bool = False, skip: bool = False) -> dict[str, Any]:
@@ -110,14 +109,10 @@ def _run(api, tmp_path: Path):
         policy = policy if lint else policy.replace("tool: cronjob", "tool: cronjob, script_lint: false")
         policy = policy.replace("tool: velero", "tool: velero, when_absent: skip") if skip else policy
         (tmp_path / "policy.yaml").write_text(policy)
-        done = subprocess.run(
-            [sys.executable, "-m", "opscheck", "run", "-p", "policy.yaml", "--json", "run.json", *words],
+        done = interpreter(
+            *("opscheck", "run", "-p", "policy.yaml", "--json", "run.json", *words),
             cwd=tmp_path,
             env=os.environ | {"KUBECONFIG": str(api.kubeconfig(tmp_path / "config"))},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
         )
         record: dict[str, Any] = json.loads((tmp_path / "run.json").read_text())
         return record | {"out": done.stdout + done.stderr, "code": done.returncode}

@@ -22,6 +22,7 @@ import psycopg
 import pytest
 
 from tests.servers.dumps import DATABASE, SECRET, has
+from tests.servers.interpreters import Interpreter
 
 pytestmark = pytest.mark.skipif(
     not has("bash", "gzip", "tail", "grep", "sha256sum"), reason="this machine lacks bash, gzip or coreutils"
@@ -85,8 +86,9 @@ WITH_SUM = "\n    checksum: sidecar"
 class Site:
     """A database, a bucket, the machine that the script runs on, and opscheck."""
 
-    def __init__(self, dumps, bucket, folder: Path) -> None:
+    def __init__(self, dumps, bucket, folder: Path, interpreter: Interpreter) -> None:
         self.dumps, self.bucket, self.folder = dumps, bucket, folder
+        self._run = interpreter
         self.spool = folder / "spool"
         self.spool.mkdir()
         self._write("bin/aws", f"#!{sys.executable}\n{textwrap.dedent(AWS)}").chmod(0o755)
@@ -131,14 +133,7 @@ class Site:
         """What opscheck run says."""
         policy = self._write("policy.yaml", textwrap.dedent(POLICY).format(bucket=self.bucket.bucket, more=more))
         record = self.folder / "run.json"
-        done = subprocess.run(
-            [sys.executable, "-m", "opscheck", "run", "-p", policy, "--json", record],
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            timeout=90,
-            check=False,
-        )
+        done = self._run("opscheck", "run", "-p", policy, "--json", record, cwd=self.folder, timeout=90)
         assert SECRET not in done.stdout + done.stderr + record.read_text()
         results = {result["id"]: result for result in json.loads(record.read_text())["results"]}
         return SimpleNamespace(
@@ -156,8 +151,8 @@ class Site:
 
 
 @pytest.fixture(name="site")
-def _site(dumps, moto_bucket, tmp_path):
-    return Site(dumps, moto_bucket, tmp_path)
+def _site(dumps, moto_bucket, tmp_path, interpreter: Interpreter):
+    return Site(dumps, moto_bucket, tmp_path, interpreter)
 
 
 @contextmanager

@@ -42,7 +42,9 @@ def test_a_healthy_system_passes_and_every_result_has_a_measurement(system):
     assert len(outcome.run["results"]) >= 8
 
 
-def test_plain_pytest_and_two_workers_give_the_same_verdicts(system):
+def test_plain_pytest_and_two_workers_give_the_same_verdicts(system_of_processes):
+    system = system_of_processes
+
     with broken(system, "workflows", "connections"):
         once = system.judge()
         plain = system.pytest()

@@ -24,6 +24,7 @@ from tests.servers.drills import (
     soon,
     traces_of_drills,
 )
+from tests.servers.interpreters import Interpreter
 
 __all__ = ["scratch_server", "shelf_of_backups", "traces_of_drills"]
 
@@ -56,8 +57,9 @@ expectations:
 class Opscheck:
     """The command, in a folder of its own."""
 
-    def __init__(self, folder: Path, shelf: Shelf, scratch: ScratchServer) -> None:
+    def __init__(self, folder: Path, shelf: Shelf, scratch: ScratchServer, interpreter: Interpreter) -> None:
         self.folder, self.shelf, self.scratch = folder, shelf, scratch
+        self._interpreter = interpreter
 
     def write(self, names: str, *, scratch: str = "scratch", age: str = "1d", least: int = ROWS) -> None:
         """The policy."""
@@ -69,7 +71,7 @@ class Opscheck:
         return subprocess.Popen(
             [sys.executable, "-m", "opscheck", "run", "-p", "policy.yaml", "--json", "run.json", *options],
             cwd=self.folder,
-            env={**os.environ, "SCRATCH_URL": self.scratch.dsn},
+            env=self._variables,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -78,9 +80,16 @@ class Opscheck:
 
     def run(self, *options: str) -> tuple[int, str]:
         """The same to its end: its exit code, and what it printed."""
-        with self.start(*options) as process:
-            printed, _ = process.communicate(timeout=120)
-        return process.returncode, printed
+        return self.do("opscheck", "run", "-p", "policy.yaml", "--json", "run.json", *options)
+
+    def do(self, *words: str) -> tuple[int, str]:
+        """`python -m` with these words."""
+        done = self._interpreter(*words, cwd=self.folder, env=self._variables, timeout=120)
+        return done.returncode, done.stdout + done.stderr
+
+    @property
+    def _variables(self) -> dict[str, str]:
+        return {**os.environ, "SCRATCH_URL": self.scratch.dsn}
 
     @property
     def results(self) -> dict[str, dict[str, Any]]:
@@ -96,8 +105,20 @@ class Opscheck:
 
 
 @pytest.fixture(name="opscheck")
-def _opscheck(tmp_path: Path, shelf: Shelf, scratch: ScratchServer, traces: Traces) -> Iterator[Opscheck]:
-    yield Opscheck(tmp_path, shelf, scratch)
+def _opscheck(
+    tmp_path: Path, shelf: Shelf, scratch: ScratchServer, traces: Traces, interpreter: Interpreter
+) -> Iterator[Opscheck]:
+    yield Opscheck(tmp_path, shelf, scratch, interpreter)
+    assert traces.none_left()
+    assert [] == scratch.databases()
+
+
+@pytest.fixture(name="opscheck_process")
+def _opscheck_process(
+    tmp_path: Path, shelf: Shelf, scratch: ScratchServer, traces: Traces, new_interpreter: Interpreter
+) -> Iterator[Opscheck]:
+    """Only in a new interpreter, which a test may kill."""
+    yield Opscheck(tmp_path, shelf, scratch, new_interpreter)
     assert traces.none_left()
     assert [] == scratch.databases()
 
@@ -210,22 +231,15 @@ def test_a_record_that_cannot_be_written_is_told_before_anything_is_begun(opsche
     assert "the drill's record cannot be written to drill.json" in opscheck.results["restore"]["summary"]
 
 
-def test_two_workers_do_a_drill_once(opscheck):
+def test_two_workers_do_a_drill_once(opscheck_process):
+    opscheck = opscheck_process
     opscheck.write("16.dump")
-    checks = ["-m", "pytest", "--policy=policy.yaml", "--run-json=run.json", "--drill", "--state=state.db", "-n2"]
+    checks = ["pytest", "--policy=policy.yaml", "--run-json=run.json", "--drill", "--state=state.db", "-n2"]
     suite = str(Path(__file__).parents[2] / "checks" / "recovery")
 
-    done = subprocess.run(
-        [sys.executable, *checks, suite],
-        cwd=opscheck.folder,
-        env={**os.environ, "SCRATCH_URL": opscheck.scratch.dsn},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    _, printed = opscheck.do(*checks, suite)
 
-    assert ("passed", "passed") == tuple(one["verdict"] for one in opscheck.results.values()), done.stdout
+    assert ("passed", "passed") == tuple(one["verdict"] for one in opscheck.results.values()), printed
     assert 0 == opscheck.run("--only", "practised", "--state", "state.db")[0]
 
 
@@ -259,7 +273,10 @@ def _kill_the_drill(process: "subprocess.Popen[str]") -> None:
     [_signalled(signal.SIGINT), _signalled(signal.SIGTERM), _signalled(signal.SIGKILL), _kill_the_drill],
     ids=["ctrl-c", "terminated", "killed", "drill killed"],
 )
-def test_what_is_killed_in_the_middle_leaves_no_server_folder_or_database(opscheck, shelf, traces, scratch_is, kill):
+def test_what_is_killed_in_the_middle_leaves_no_server_folder_or_database(
+    opscheck_process, shelf, traces, scratch_is, kill
+):
+    opscheck = opscheck_process
     opscheck.write(shelf.put("hangs.sql", plain("CREATE TABLE orders (id int);", HANGS)), scratch=scratch_is)
 
     with opscheck.start("--drill") as process:
@@ -273,7 +290,8 @@ def test_what_is_killed_in_the_middle_leaves_no_server_folder_or_database(opsche
     assert "Traceback" not in printed
 
 
-def test_a_drill_that_was_killed_is_unknown_and_not_kept(opscheck, shelf):
+def test_a_drill_that_was_killed_is_unknown_and_not_kept(opscheck_process, shelf):
+    opscheck = opscheck_process
     opscheck.write(shelf.put("hangs.sql", plain("CREATE TABLE orders (id int);", HANGS)))
 
     with opscheck.start("--drill", "--state", "state.db") as process:

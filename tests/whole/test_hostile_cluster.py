@@ -2,8 +2,7 @@
 
 import json
 import os
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from opscheck.bundle import bundled
 from opscheck.demo import cluster
 from opscheck.demo.kubernetes import KubernetesApi, scripts, statuses
+from tests.servers.interpreters import Interpreter
 
 POLICY = bundled("policies") / "kubernetes.yaml"
 PATIENCE_S = 2
@@ -46,17 +46,19 @@ def _api():
         yield api
 
 
-def judge(api: KubernetesApi, folder: Path) -> tuple[int, str, dict]:
+@pytest.fixture(name="judge")
+def _judge(api: KubernetesApi, tmp_path: Path, interpreter: Interpreter):
+    return partial(judge, interpreter, api, tmp_path)
+
+
+def judge(interpreter: Interpreter, api: KubernetesApi, folder: Path) -> tuple[int, str, dict]:
     (folder / "impatient.yaml").write_text(IMPATIENT)
     # It ends by itself long before: opening takes one time-out at most, and all questions together another one.
-    done = subprocess.run(
-        [sys.executable, "-m", "opscheck", "run", "-p", "impatient.yaml", "--json", "run.json"],
+    done = interpreter(
+        *("opscheck", "run", "-p", "impatient.yaml", "--json", "run.json"),
         cwd=folder,
         env=os.environ | {"KUBECONFIG": str(api.kubeconfig(folder / "config")), "NAMESPACE": cluster.NAMESPACE},
-        capture_output=True,
-        text=True,
         timeout=10 * PATIENCE_S + 30,
-        check=False,
     )
     return done.returncode, done.stdout + done.stderr, json.loads((folder / "run.json").read_text())
 
@@ -66,10 +68,10 @@ def are_lists(request) -> bool:
 
 
 @pytest.mark.parametrize(("answer", "reason"), ANSWERS.values(), ids=ANSWERS)
-def test_no_list_is_no_pass(api, tmp_path, answer, reason):
+def test_no_list_is_no_pass(api, judge, answer, reason):
     api.answer("/", answer, when=are_lists)
 
-    code, out, run = judge(api, tmp_path)
+    code, out, run = judge()
 
     assert 20 == code, out
     assert {"unknown"} == {result["verdict"] for result in run["results"]} - {"skipped"}
@@ -78,10 +80,10 @@ def test_no_list_is_no_pass(api, tmp_path, answer, reason):
 
 
 @pytest.mark.parametrize("answer", [scripts.never(), scripts.trickle(head_too=True), statuses.unavailable()])
-def test_a_server_that_is_not_there_is_one_outage(api, tmp_path, answer):
+def test_a_server_that_is_not_there_is_one_outage(api, judge, answer):
     api.answer("/", answer)
 
-    code, out, run = judge(api, tmp_path)
+    code, out, run = judge()
 
     carrier, *blocked = [result for result in run["results"] if result["id"] != "names"]
     assert 20 == code, out

@@ -2,8 +2,7 @@
 
 import json
 import os
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from opscheck.bundle import bundled
 from opscheck.demo import cluster
 from opscheck.demo.kubernetes import KubernetesApi, World
+from tests.servers.interpreters import Interpreter
 
 MOST_REQUESTS = 27
 POLICY = f"""
@@ -33,16 +33,17 @@ def _api(world):
         yield api
 
 
-def run(folder: Path, *words: str, **variables: str) -> tuple[int, str, dict]:
+@pytest.fixture(name="run")
+def _run(interpreter: Interpreter, tmp_path: Path):
+    return partial(run, interpreter, tmp_path)
+
+
+def run(interpreter: Interpreter, folder: Path, *words: str, **variables: str) -> tuple[int, str, dict]:
     (folder / "policy.yaml").write_text(POLICY)
-    done = subprocess.run(
-        [sys.executable, "-m", "opscheck", "run", "-p", "policy.yaml", "--json", "run.json", *words],
+    done = interpreter(
+        *("opscheck", "run", "-p", "policy.yaml", "--json", "run.json", *words),
         cwd=folder,
         env=os.environ | {"NAMESPACE": cluster.NAMESPACE} | variables,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
     )
     return done.returncode, done.stdout + done.stderr, json.loads((folder / "run.json").read_text())
 
@@ -51,10 +52,10 @@ def verdicts(record: dict) -> dict[str, str]:
     return {result["id"]: result["verdict"] for result in record["results"]}
 
 
-def test_a_healthy_namespace_passes_with_a_bounded_number_of_requests(api, tmp_path):
+def test_a_healthy_namespace_passes_with_a_bounded_number_of_requests(api, run, tmp_path):
     kubeconfig = str(api.kubeconfig(tmp_path / "config"))
 
-    code, out, record = run(tmp_path, KUBECONFIG=kubeconfig)
+    code, out, record = run(KUBECONFIG=kubeconfig)
 
     assert 0 == code, out
     assert {"passed", "skipped"} == set(verdicts(record).values()), out
@@ -63,8 +64,8 @@ def test_a_healthy_namespace_passes_with_a_bounded_number_of_requests(api, tmp_p
     assert len(api.requests) == len({(request.path, str(request.query)) for request in api.requests})
 
 
-def test_the_report_says_which_cluster_was_asked_and_as_whom(api, tmp_path):
-    _, out, record = run(tmp_path, KUBECONFIG=str(api.kubeconfig(tmp_path / "config")))
+def test_the_report_says_which_cluster_was_asked_and_as_whom(api, run, tmp_path):
+    _, out, record = run(KUBECONFIG=str(api.kubeconfig(tmp_path / "config")))
 
     (asked,) = [target for target in record["targets"] if target["name"] == "cluster"]
     user = "system:serviceaccount:opscheck:opscheck"
@@ -73,11 +74,11 @@ def test_the_report_says_which_cluster_was_asked_and_as_whom(api, tmp_path):
     assert f"{api.url} (context demo) as {user}" in " ".join(out.split())
 
 
-def test_a_snapshot_of_a_broken_namespace_gives_the_same_verdicts_without_a_cluster(api, world, tmp_path):
+def test_a_snapshot_of_a_broken_namespace_gives_the_same_verdicts_without_a_cluster(api, world, run, tmp_path):
     cluster.break_pods(world)
-    code, out, live = run(tmp_path, "--save", "snapshot.json", KUBECONFIG=str(api.kubeconfig(tmp_path / "config")))
+    code, out, live = run("--save", "snapshot.json", KUBECONFIG=str(api.kubeconfig(tmp_path / "config")))
 
-    again, _, record = run(tmp_path, "--from", "snapshot.json", KUBECONFIG="/nowhere")
+    again, _, record = run("--from", "snapshot.json", KUBECONFIG="/nowhere")
 
     assert 1 == code == again, out
     assert verdicts(live) == verdicts(record)
@@ -85,10 +86,10 @@ def test_a_snapshot_of_a_broken_namespace_gives_the_same_verdicts_without_a_clus
     assert [result["blocked_by"] for result in live["results"]] == [one["blocked_by"] for one in record["results"]]
 
 
-def test_what_a_stuck_rollout_explains_is_told_there_and_stays_violated(api, world, tmp_path):
+def test_what_a_stuck_rollout_explains_is_told_there_and_stays_violated(api, world, run, tmp_path):
     cluster.break_pods(world)
 
-    _, out, record = run(tmp_path, KUBECONFIG=str(api.kubeconfig(tmp_path / "config")))
+    _, out, record = run(KUBECONFIG=str(api.kubeconfig(tmp_path / "config")))
 
     results = {result["id"]: result for result in record["results"]}
     assert ("violated", []) == (results["rollouts"]["verdict"], results["rollouts"]["consequences"])

@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 import pytest
 
 from opscheck.demo.s3 import S3
+from tests.servers.interpreters import Interpreter
 
 POLICY = """
 version: 1
@@ -75,7 +74,7 @@ def _server() -> Iterator[S3]:
 
 
 @pytest.fixture(name="run")
-def _run(server: S3, tmp_path: Path):
+def _run(server: S3, tmp_path: Path, interpreter: Interpreter):
     folder = tmp_path / "mounted"
     folder.mkdir()
     (folder / f"{ago():%Y%m%d}.dump").write_bytes(b"x" * 100)
@@ -84,14 +83,10 @@ def _run(server: S3, tmp_path: Path):
     def run(*options: str, command: str = "run") -> tuple[dict[str, Any], str]:
         written = ["--json", "run.json"] if command == "run" else []
         words = ["opscheck", command, *(("-p",) if command == "run" else ()), "policy.yaml", *written, *options]
-        done = subprocess.run(
-            [sys.executable, "-m", *words],
+        done = interpreter(
+            *words,
             cwd=tmp_path,
             env={**os.environ, **server.variables, "BUCKET": server.bucket, "AWS_EC2_METADATA_DISABLED": "true"},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
         )
         record = tmp_path / "run.json"
         return json.loads(record.read_text()) if command == "run" else {}, done.stdout + done.stderr

@@ -1,9 +1,7 @@
-"""A whole run about volumes: a policy, a cluster, and a real Prometheus beside it where one is installed."""
+"""A whole run about volumes: a policy, a cluster, and a real Prometheus beside it."""
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from opscheck.demo.kubernetes import KubernetesApi, World, claim, mounting, node, pod, storage_class, volume_stats
-from tests.servers.prometheus import PASSWORD, PROGRAM, USER, WHY_NOT, Exporter, Prometheus
+from tests.servers.interpreters import Interpreter
+from tests.servers.prometheus import PASSWORD, USER, Exporter, Prometheus
 
 GI = 2**30
 POLICY = """
@@ -51,21 +50,13 @@ def _api(world):
 
 
 @pytest.fixture(name="opscheck")
-def _opscheck(api, tmp_path) -> Opscheck:
+def _opscheck(api, tmp_path, interpreter: Interpreter) -> Opscheck:
     """Run a command with a policy whose volumes have these fields; its output, and the record where there is one."""
 
     def opscheck(command: str, *words: str, volumes: str, url: str = "http://127.0.0.1:1") -> tuple[str, dict]:
         (tmp_path / "policy.yaml").write_text(POLICY.format(volumes=volumes))
         env = os.environ | {"KUBECONFIG": str(api.kubeconfig(tmp_path / "config")), "PROMETHEUS_URL": url}
-        done = subprocess.run(
-            [sys.executable, "-m", "opscheck", command, *words],
-            cwd=tmp_path,
-            env=env,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        done = interpreter("opscheck", command, *words, cwd=tmp_path, env=env)
         written = "".join(path.read_text() for path in tmp_path.glob("*.json"))
         assert PASSWORD not in done.stdout + done.stderr + written
         return done.stdout, _results(tmp_path / "run.json")
@@ -86,13 +77,12 @@ def observed(result: dict) -> list[tuple[str, str, str]]:
     return [(one["subject"], one["severity"], one["observed"]) for one in result["findings"]]
 
 
-@pytest.mark.skipif(PROGRAM is None, reason=WHY_NOT)
-def test_a_real_prometheus_tells_how_full_volumes_are_and_a_snapshot_keeps_it(opscheck):
+def test_a_real_prometheus_tells_how_full_volumes_are_and_a_snapshot_keeps_it(prometheus_program, opscheck):
     labels = '{namespace="shop",persistentvolumeclaim="data-db-0",node="node-1"}'
     values = {"available_bytes": GI // 10, "capacity_bytes": 10 * GI, "used_bytes": 9 * GI}
     values |= {"inodes": 1000, "inodes_free": 900, "inodes_used": 100}
     series = {f"kubelet_volume_stats_{name}{labels}": value for name, value in values.items()}
-    with Exporter(series) as exporter, Prometheus(exporter, password=True) as prometheus:
+    with Exporter(series) as exporter, Prometheus(prometheus_program, exporter, password=True) as prometheus:
         prometheus.wait_for("kubelet_volume_stats_inodes_used")
         url = f"http://{USER}:{PASSWORD}@{prometheus.place}"
         _, live = opscheck(*RUN, "--save", "snapshot.json", volumes=BY_PROMETHEUS, url=url)

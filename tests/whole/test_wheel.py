@@ -1,6 +1,9 @@
 """What a user installs: the wheel alone, in a fresh environment, with the checks and policies inside."""
 
+import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 import zipfile
@@ -11,6 +14,7 @@ import pytest
 from opscheck.systems.postgres.programs import VARIABLE
 
 ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 EXPECTATIONS = (ROOT / "policies" / "daily.yaml").read_text().count("\n  - id: ")
 
 
@@ -82,6 +86,71 @@ def test_plain_pytest_finds_the_checks_in_the_wheel(installed, system):
 
     assert 0 == done.returncode, done.stdout + done.stderr
     assert f"{EXPECTATIONS} passed" in done.stdout
+
+
+@pytest.fixture(name="empty")
+def _empty(tmp_path):
+    """An empty folder with the policy that README shows."""
+    (shown,) = re.findall(r"```yaml\n(version: 1\n.*?)```", README, re.DOTALL)
+    (tmp_path / "production.yaml").write_text(shown)
+    return tmp_path
+
+
+def command_in_readme(word: str) -> list[str]:
+    """The one command of README's table that contains `word`."""
+    commands = re.findall(r"^\|[^|]+\| `([^`]+)` \|", README, re.MULTILINE)
+    (command,) = [one for one in commands if word in one]
+    return shlex.split(command)
+
+
+@pytest.mark.parametrize(
+    ("word", "judged"),
+    [("--tag gate", {"api-health"}), ("--junit", {"api-health", "connections"}), ("pytest", {"connections"})],
+)
+def test_command_of_the_readme_runs_from_the_wheel_in_an_empty_folder(installed, system, empty, word, judged):
+    program, *words = command_in_readme(word)
+    record = empty / "run.json"
+    option = f"--run-json={record}" if program == "pytest" else f"--json={record}"
+
+    done = subprocess.run(
+        [installed / program, *words, option],
+        cwd=empty,
+        env={"PATH": os.environ["PATH"], "HOME": str(system.folder), **variables(system)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    run = json.loads(record.read_text())
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {result["id"]: result["verdict"] for result in run["results"]} == dict.fromkeys(judged, "passed")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["pytest", "--policy=production.yaml", "-k", "api-health"],
+        ["opscheck", "run", "-p", "production.yaml", "-k", "api-health"],
+    ],
+)
+def test_keyword_selects_exactly_the_named_expectation(installed, system, empty, command):
+    record = empty / "run.json"
+    option = f"--run-json={record}" if command[0] == "pytest" else f"--json={record}"
+
+    done = subprocess.run(
+        [installed / command[0], *command[1:], option],
+        cwd=empty,
+        env={"PATH": os.environ["PATH"], "HOME": str(system.folder), **variables(system)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    run = json.loads(record.read_text())
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [result["id"] for result in run["results"]] == ["api-health"]
 
 
 def test_the_demo_without_its_extra_says_what_to_install(installed, system):

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from opscheck.core.record import Finding
 from opscheck.core.words import counted, some
 from opscheck.systems.backup.jobs import NOTHING, SERVER, SERVER_BACKUP, SERVER_FAILED, SERVER_MISSING, BackupJobs
-from opscheck.systems.backup.last_backups import LastBackup, ToolReport, missing_names
+from opscheck.systems.backup.last_backups import LastBackup, Subject, ToolReport, missing_names
 from opscheck.systems.backup.tools import BarmanBackup, BarmanCatalogue, BarmanServer
 
 GOOD = "DONE"
@@ -19,30 +19,16 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 def barman_report(expectation: BackupJobs, catalogue: BarmanCatalogue) -> ToolReport:
     """The servers that the policy names, or all."""
     report = ToolReport(catalogue.taken_at, advice="see what `barman show-backup` says of it there by hand")
+    worst = expectation.worst_severity
     for name in missing_names(expectation.servers, (server.name for server in catalogue.servers)):
         there = some(server.name for server in catalogue.servers) or "none at all"
-        report.findings.append(
-            expectation.finding(
-                subject=f"server {name}",
-                observed="Barman knows no such server",
-                expected="a server with backups",
-                severity=expectation.worst_severity,
-                evidence=(f"servers there: {there}",),
-                remedies=(SERVER_MISSING,),
-                facts={"server": name},
-            )
-        )
+        missing = Subject(expectation, f"server {name}", (SERVER_MISSING,), {"server": name})
+        what, wanted = "Barman knows no such server", "a server with backups"
+        report.findings.append(missing.finding(what, wanted, severity=worst, evidence=(f"servers there: {there}",)))
     named = [one for one in catalogue.servers if expectation.servers is None or one.name in expectation.servers]
     if not named and expectation.servers is None:
-        report.findings.append(
-            expectation.finding(
-                subject=expectation.host,
-                observed="Barman knows no server",
-                expected="at least one",
-                severity=expectation.worst_severity,
-                remedies=(NOTHING,),
-            )
-        )
+        host = Subject(expectation, expectation.host)
+        report.findings.append(host.finding("Barman knows no server", "at least one", NOTHING, severity=worst))
     for server in named:
         _add(expectation, server, report)
     report.counts["servers"] = len(named), expectation.host
@@ -66,19 +52,23 @@ def _add(expectation: BackupJobs, server: BarmanServer, report: ToolReport) -> N
     if silent is not None:
         report.unknown.append(f"server {server.name}: Barman does not say when {silent.id} began")
         return
-    problems = tuple(_problems(expectation, server, newest))
+    subject = Subject(expectation, f"server {server.name}", (SERVER,), {"server": server.name})
+    # The newest backup failed when no good one came after it. Ids are the times of their beginnings.
+    failed = max((one.id for one in server.backups if one.status == _FAILED), default="")
+    problems: tuple[Finding, ...] = ()
+    if failed and (newest is None or failed > newest.id):
+        observed, facts = f"its newest backup {failed} is {_FAILED}", {"failed_backup": failed}
+        problems = (subject.finding(observed, GOOD, SERVER_FAILED, facts=facts),)
     report.last_backups.append(
         LastBackup(
-            subject=f"server {server.name}",
+            subject=subject,
             began=newest.began_at if newest else None,
             detail=_detail(server, newest),
             full_began=full.began_at if full else None,
             copies=sum(one.status == GOOD for one in server.backups),
             problems=problems,
             evidence=tuple(_evidence(server, newest)),
-            remedies=(SERVER,),
             stale_remedies=(*([SERVER_FAILED] if problems else []), SERVER_BACKUP),
-            facts={"server": server.name},
         )
     )
 
@@ -88,20 +78,6 @@ def _detail(server: BarmanServer, newest: BarmanBackup | None) -> str:
         return f"{newest.id}, {newest.type}" if newest.type else newest.id
     states = sorted({one.status for one in server.backups})
     return f"{counted(len(server.backups), 'backup')}, {some(states)}" if states else "none was ever made"
-
-
-def _problems(expectation: BackupJobs, server: BarmanServer, newest: BarmanBackup | None) -> Iterator[Finding]:
-    """The newest backup that failed, when no good one came after it. Ids are the times of their beginnings."""
-    failed = max((one.id for one in server.backups if one.status == _FAILED), default="")
-    if failed and (newest is None or failed > newest.id):
-        yield expectation.finding(
-            subject=f"server {server.name}",
-            observed=f"its newest backup {failed} is {_FAILED}",
-            expected=GOOD,
-            severity=expectation.mild_severity,
-            remedies=(SERVER, SERVER_FAILED),
-            facts={"server": server.name, "failed_backup": failed},
-        )
 
 
 def _evidence(server: BarmanServer, newest: BarmanBackup | None) -> Iterator[str]:

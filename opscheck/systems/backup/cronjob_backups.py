@@ -1,37 +1,34 @@
 """The last good backups of cron jobs, with their newest jobs and the text of their scripts."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from opscheck.core.record import Finding
-from opscheck.core.remedy import Fact, Remedy
-from opscheck.systems.backup.jobs import (
-    CRONJOB,
-    CRONJOB_ACTIVE,
-    CRONJOB_FAILED,
-    CRONJOB_RERUN,
-    CRONJOB_SCRIPT,
-    CRONJOB_SUSPENDED,
-    BackupJobs,
-)
-from opscheck.systems.backup.last_backups import LastBackup, ToolReport
+from opscheck.systems.backup.jobs import CRONJOB_SCRIPT, BackupJobs
+from opscheck.systems.backup.last_backups import LastBackup, Subject, ToolReport
 from opscheck.systems.kubernetes.batch import (
     CronJob,
     Job,
     Scripted,
     described_failure,
     failed,
-    rerun_facts,
     started,
     succeeded,
 )
 from opscheck.systems.kubernetes.cronjobs import (
+    ACTIVE_RUN,
+    FAILED_RUN,
+    REPORT,
+    RESUME,
     CronJobsOnTime,
     Runs,
     is_suspended,
     last_success,
     missed,
+    run_facts,
+    run_remedies,
     runs_of,
     status_of,
     still_active,
@@ -80,29 +77,24 @@ class _Case:
     now: datetime
 
     @property
-    def facts(self) -> dict[str, Fact]:
-        return {"namespace": self.cronjob.namespace, "cronjob": self.cronjob.name}
-
-    @property
-    def reference(self) -> str:
-        return reference(self.of.target, "cronjob", self.cronjob.name, self.cronjob.namespace)
+    def subject(self) -> Subject:
+        cronjob, of = self.cronjob, self.of
+        facts = {"namespace": cronjob.namespace, "cronjob": cronjob.name}
+        because = (reference(of.target, "cronjob", cronjob.name, cronjob.namespace),)
+        return Subject(self.expectation, of.subject(cronjob), (REPORT,), facts, because)
 
     def last_backup(self, warnings: Warnings) -> LastBackup:
         began, earliest = self._last_good()
-        remedies, facts = self._make_one()
         return LastBackup(
-            subject=self.of.subject(self.cronjob),
+            subject=self.subject,
             began=began,
             began_earliest=earliest,
             none_since=None if began else self.cronjob.created,
             detail=what_keeps(self.of, self.cronjob, self.runs, self.now),
             problems=tuple(self._problems()),
             evidence=(*_last(self.cronjob), *warnings.about("CronJob", self.cronjob)),
-            because=(self.reference,),
-            remedies=(CRONJOB,),
-            stale_remedies=remedies,
-            facts=self.facts,
-            stale_facts=facts,
+            stale_remedies=tuple(run_remedies(self.cronjob, self.runs)),
+            stale_facts=dict(run_facts(self.cronjob, self.runs)),
         )
 
     def _last_good(self) -> tuple[datetime | None, datetime | None]:
@@ -123,65 +115,29 @@ class _Case:
             return due, None
         return ended, ended - timedelta(seconds=self.expectation.max_runtime)
 
-    def _make_one(self) -> tuple[tuple[Remedy, ...], dict[str, Fact]]:
-        """How to have a backup made now."""
-        failure = self.runs.failure
-        remedies = (CRONJOB_FAILED,) if failure else ()
-        facts: dict[str, Fact] = {"failed_job": failure.name} if failure else {}
-        if is_suspended(self.cronjob):
-            return (*remedies, CRONJOB_SUSPENDED), facts
-        if self.runs.active:
-            return (*remedies, CRONJOB_ACTIVE), {**facts, "active_job": self.runs.active}
-        return (*remedies, CRONJOB_RERUN), {**facts, **rerun_facts(self.cronjob.name)}
-
     def _problems(self) -> Iterator[Finding]:
         """What keeps the next backup from being made."""
+        finding = self.subject.finding
         if is_suspended(self.cronjob):
-            yield self._problem("it is suspended", "a cron job that runs", CRONJOB_SUSPENDED)
+            yield finding("it is suspended", "a cron job that runs", RESUME)
             return
         if (hanging := self._hanging()) is not None:
             since, limit = started(hanging), self.expectation.max_runtime
-            yield self._problem(
-                still_active(self.cronjob, self.runs, self.now),
-                f"finished within {limit}",
-                CRONJOB_ACTIVE,
-                since=since + timedelta(seconds=limit) if since else None,
-                job=("active_job", hanging),
-            )
+            until = since + timedelta(seconds=limit) if since else None
+            observed = still_active(self.cronjob, self.runs, self.now)
+            about = self._about("active_job", hanging)
+            yield finding(observed, f"finished within {limit}", ACTIVE_RUN, since=until, **about)
         elif not self.runs.active and (reason := missed(self.of, self.cronjob, self.now)):
-            yield self._problem(reason, "runs when they are due")
+            yield finding(reason, "runs when they are due")
         failure, success = self.runs.failure, last_success(self.cronjob)
         condition = failed(failure) if failure else None
         if failure is not None and condition is not None and not _is_before(condition.last_transition_time, success):
-            yield self._problem(
-                f"its newest run {failure.name} {described_failure(failure, condition, self.now)}",
-                "complete",
-                CRONJOB_FAILED,
-                since=condition.last_transition_time,
-                job=("failed_job", failure),
-            )
+            observed = f"its newest run {failure.name} {described_failure(failure, condition, self.now)}"
+            about = self._about("failed_job", failure)
+            yield finding(observed, "complete", FAILED_RUN, since=condition.last_transition_time, **about)
 
-    def _problem(
-        self,
-        observed: str,
-        expected: str,
-        *remedies: Remedy,
-        since: datetime | None = None,
-        job: tuple[str, Job] | None = None,
-    ) -> Finding:
-        """`job` is the one that it is about, with the name of that fact."""
-        fact, cause = job or ("", None)
-        causes = (reference(self.of.target, "job", cause.name, cause.namespace),) if cause else ()
-        return self.expectation.finding(
-            subject=self.of.subject(self.cronjob),
-            observed=observed,
-            expected=expected,
-            severity=self.expectation.mild_severity,
-            since=since,
-            remedies=(CRONJOB, *remedies),
-            facts={**self.facts, **({fact: cause.name} if cause else {})},
-            because=(*causes, self.reference),
-        )
+    def _about(self, fact: str, job: Job) -> dict[str, Any]:
+        return {"facts": {fact: job.name}, "because": (reference(self.of.target, "job", job.name, job.namespace),)}
 
     def _hanging(self) -> Job | None:
         job = next((one for one in self.runs.jobs if one.name == self.runs.active), None)
@@ -190,16 +146,11 @@ class _Case:
 
     def script_findings(self) -> Iterator[Finding]:
         """What makes a failed dump a success."""
+        subject = replace(self.subject, remedies=(), because=())
         for container in _containers(self.cronjob):
             for flaw in container.flaws:
-                yield self.expectation.finding(
-                    subject=self.of.subject(self.cronjob),
-                    observed=f"the script of container {container.name} {flaw}",
-                    expected=_SOUND,
-                    severity=self.expectation.mild_severity,
-                    remedies=(CRONJOB_SCRIPT,),
-                    facts=self.facts,
-                )
+                observed = f"the script of container {container.name} {flaw}"
+                yield subject.finding(observed, _SOUND, CRONJOB_SCRIPT)
 
 
 def _ended(job: Job) -> float:

@@ -8,19 +8,18 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator, mod
 from pydantic_core import PydanticCustomError
 
 from opscheck.core.expectation import Expectation
-from opscheck.core.limits import CountLeft
+from opscheck.core.field_types import CountLeft, TimeZone
 from opscheck.core.observation import Problem, ProblemKind
 from opscheck.core.query import Query
 from opscheck.core.remedy import Remedy
 from opscheck.core.target import Target, TargetOf
-from opscheck.core.time_zones import TimeZone
 from opscheck.core.units import Count, Duration, Graded, PositiveCount, Severity, Timeout
 from opscheck.systems.backup.tools import BarmanCatalogue, PgbackrestInfo, ReadBarman, ReadPgbackrest
 from opscheck.systems.backup.velero import ListStorageLocations, ListVeleroBackups, ListVeleroSchedules
 from opscheck.systems.host.target import HostTarget
 from opscheck.systems.kubernetes.batch import ListCronJobs, ListJobs
-from opscheck.systems.kubernetes.cronjobs import CronJobsOnTime
-from opscheck.systems.kubernetes.remedies import FORMER_NAMESPACE, MISSING_FACTS, kubectl_remedy, missing_remedy
+from opscheck.systems.kubernetes.cronjobs import RUN_FACTS, CronJobsOnTime
+from opscheck.systems.kubernetes.remedies import kubectl_remedy, missing_remedy
 from opscheck.systems.kubernetes.scope import InCluster, InNamespaces, Matched, Namespace, Namespaces, Selector, Window
 from opscheck.systems.kubernetes.target import KubernetesTarget
 
@@ -31,21 +30,6 @@ def _velero(summary: str, *commands: str) -> Remedy:
     return Remedy(summary, *(f"velero {{{{ kubecontext_option }}}} -n {{{{ namespace }}}} {one}" for one in commands))
 
 
-CRONJOB = kubectl_remedy("See what the cron job did last", "describe cronjob {{ cronjob }}")
-CRONJOB_FAILED = kubectl_remedy(
-    "Find out from its log why the newest run failed", "logs job/{{ failed_job }} --all-containers --tail=100"
-)
-CRONJOB_ACTIVE = kubectl_remedy(
-    "Find out what the run that does not end waits for",
-    "describe job {{ active_job }}",
-    "logs job/{{ active_job }} --all-containers --tail=100",
-)
-CRONJOB_SUSPENDED = kubectl_remedy(
-    "Resume the cron job", 'patch cronjob {{ cronjob }} -p \'{"spec": {"suspend": false}}\''
-)
-CRONJOB_RERUN = kubectl_remedy(
-    "Run the cron job now, and see it succeed", "create job --from=cronjob/{{ rerun_of }} {{ rerun }}"
-)
 CRONJOB_SCRIPT = kubectl_remedy(
     "Have the script fail where a part of it fails",
     "edit cronjob {{ cronjob }}  # begin with `set -euo pipefail`, keep a file's name in a variable",
@@ -93,7 +77,6 @@ SERVER_MISSING = Remedy(
     "barman show-server {{ server }}  # is its file in barman.d, and `active`?",
 )
 NOTHING = Remedy("Configure what is to be backed up: the tool knows nothing")
-MISSING_CRONJOBS = missing_remedy("cronjobs")
 MISSING_SCHEDULES = missing_remedy("schedules.velero.io")
 
 
@@ -153,11 +136,7 @@ class BackupJobs(Expectation, check="backup.jobs"):
     """
 
     remedies = (
-        CRONJOB,
-        CRONJOB_FAILED,
-        CRONJOB_ACTIVE,
-        CRONJOB_SUSPENDED,
-        CRONJOB_RERUN,
+        *CronJobsOnTime.remedies,
         CRONJOB_SCRIPT,
         SCHEDULE,
         VELERO_FAILED,
@@ -177,17 +156,12 @@ class BackupJobs(Expectation, check="backup.jobs"):
         SERVER_BACKUP,
         SERVER_MISSING,
         NOTHING,
-        MISSING_CRONJOBS,
         MISSING_SCHEDULES,
     )
     fact_names: ClassVar[Mapping[str, str]] = {
-        "namespace": "the namespace of the cron job or of Velero",
+        **Matched.fact_names,
+        **RUN_FACTS,
         "kubecontext_option": "velero's option for the context that the policy pins",
-        "cronjob": "the cron job's name",
-        "failed_job": "its newest job, which failed",
-        "active_job": "the oldest of its jobs that still run",
-        "rerun_of": "the cron job, where it can be run by hand",
-        "rerun": "a name for another run of it",
         "schedule": "the name of Velero's schedule",
         "failed_backup": "the newest backup of Velero or Barman, which failed",
         "stuck_backup": "the backup of Velero that does not end",
@@ -196,11 +170,10 @@ class BackupJobs(Expectation, check="backup.jobs"):
         "repository": "the number of its repository",
         "damaged_backup": "the newest backup of pgBackRest, which is damaged",
         "server": "the server, as Barman calls it",
-        **MISSING_FACTS,
     }
     former_fact_names: ClassVar = {
-        **FORMER_NAMESPACE,
-        **dict.fromkeys(("suspended", "scripted"), "cronjob"),
+        **CronJobsOnTime.former_fact_names,
+        "scripted": "cronjob",
         **dict.fromkeys(("run_schedule", "paused_schedule"), "schedule"),
         **dict.fromkeys(("stale_stanza", "full_stanza", "damaged_stanza", "missing_stanza"), "stanza"),
         **dict.fromkeys(("stale_repository", "full_repository"), "repository"),
@@ -358,10 +331,10 @@ class BackupJobs(Expectation, check="backup.jobs"):
         """The queries of its tool."""
         match self.tool:
             case "cronjob":
-                return *self.cronjobs.ask(ListCronJobs), *self.cronjobs.ask(ListJobs)
+                return *self.cronjobs.lists(ListCronJobs), *self.cronjobs.lists(ListJobs)
             case "velero":
                 kinds = (ListVeleroSchedules, ListVeleroBackups, ListStorageLocations)
-                return [query for kind in kinds for query in self.schedules.ask(cast("Any", kind))]
+                return [query for kind in kinds for query in self.schedules.lists(cast("Any", kind))]
             case "pgbackrest":
                 return (self.pgbackrest,)
         return (self.barman,)

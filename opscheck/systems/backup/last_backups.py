@@ -3,16 +3,42 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from opscheck.core.record import Finding
 from opscheck.core.remedy import Fact, Remedy
+from opscheck.systems.backup.jobs import BackupJobs
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A subject of findings: the remedies, facts and causes that all of them have."""
+
+    expectation: BackupJobs
+    name: str
+    remedies: tuple[Remedy, ...] = ()
+    facts: Mapping[str, Fact] = field(default_factory=dict)
+    because: tuple[str, ...] = ()
+
+    def finding(self, observed: str, expected: str, *remedies: Remedy, **more: Any) -> Finding:
+        """A finding with further remedies; mild by default, as while the last good backup is recent enough."""
+        return self.expectation.finding(
+            subject=self.name,
+            observed=observed,
+            expected=expected,
+            severity=more.pop("severity", self.expectation.mild_severity),
+            remedies=(*self.remedies, *remedies),
+            facts={**self.facts, **more.pop("facts", {})},
+            because=(*more.pop("because", ()), *self.because),
+            **more,
+        )
 
 
 @dataclass(frozen=True)
 class LastBackup:
     """The last good backup of one thing in one place; there must always be a recent one."""
 
-    subject: str
+    subject: Subject
     began: datetime | None
     """When it began; None where there is none."""
     began_earliest: datetime | None = None
@@ -28,14 +54,10 @@ class LastBackup:
     problems: tuple[Finding, ...] = ()
     """Findings about the next one, which count by themselves while the last good one is recent enough."""
     evidence: tuple[str, ...] = ()
-    because: tuple[str, ...] = ()
-    remedies: tuple[Remedy, ...] = ()
-    """The remedies of every finding about it."""
     stale_remedies: tuple[Remedy, ...] = ()
-    """The remedies where it is too old."""
+    """Further remedies where it is too old."""
     full_remedies: tuple[Remedy, ...] = ()
-    """The remedies where the last full one is too old."""
-    facts: Mapping[str, Fact] = field(default_factory=dict)
+    """Further remedies where the last full one is too old."""
     stale_facts: Mapping[str, Fact] = field(default_factory=dict)
     """Further facts where it is too old."""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Any
 
 from opscheck.core.record import Finding
 from opscheck.core.remedy import Fact
@@ -16,7 +17,7 @@ from opscheck.systems.backup.jobs import (
     STANZA_STATUS,
     BackupJobs,
 )
-from opscheck.systems.backup.last_backups import LastBackup, ToolReport, missing_names
+from opscheck.systems.backup.last_backups import LastBackup, Subject, ToolReport, missing_names
 from opscheck.systems.backup.tools import PgbackrestBackup, PgbackrestInfo, PgbackrestRepository, PgbackrestStanza
 
 _FULL = "full"
@@ -29,30 +30,16 @@ _ADVICE = "run `pgbackrest info` there by hand as the user that opscheck is ther
 def pgbackrest_report(expectation: BackupJobs, info: PgbackrestInfo) -> ToolReport:
     """The stanzas that the policy names, or all."""
     report = ToolReport(info.taken_at, advice=_ADVICE)
+    worst = expectation.worst_severity
     for name in missing_names(expectation.stanzas, (stanza.name for stanza in info.stanzas)):
         there = some(stanza.name for stanza in info.stanzas) or "none at all"
-        report.findings.append(
-            expectation.finding(
-                subject=f"stanza {name}",
-                observed="pgBackRest knows no such stanza",
-                expected="a stanza with backups",
-                severity=expectation.worst_severity,
-                evidence=(f"stanzas there: {there}",),
-                remedies=(STANZA_MISSING,),
-                facts={"stanza": name},
-            )
-        )
+        missing = Subject(expectation, f"stanza {name}", (STANZA_MISSING,), {"stanza": name})
+        what, wanted = "pgBackRest knows no such stanza", "a stanza with backups"
+        report.findings.append(missing.finding(what, wanted, severity=worst, evidence=(f"stanzas there: {there}",)))
     named = [one for one in info.stanzas if expectation.stanzas is None or one.name in expectation.stanzas]
     if not named and expectation.stanzas is None:
-        report.findings.append(
-            expectation.finding(
-                subject=expectation.host,
-                observed="pgBackRest knows no stanza",
-                expected="at least one",
-                severity=expectation.worst_severity,
-                remedies=(NOTHING,),
-            )
-        )
+        host = Subject(expectation, expectation.host)
+        report.findings.append(host.finding("pgBackRest knows no stanza", "at least one", NOTHING, severity=worst))
     for stanza in named:
         report.findings += _of_the_stanza(expectation, stanza)
         for repository in sorted(stanza.repositories, key=lambda one: one.number):
@@ -63,29 +50,16 @@ def pgbackrest_report(expectation: BackupJobs, info: PgbackrestInfo) -> ToolRepo
 
 def _of_the_stanza(expectation: BackupJobs, stanza: PgbackrestStanza) -> Iterator[Finding]:
     """Repositories that are not configured, and a stanza that is not in order as a whole."""
-    subject, worst = f"stanza {stanza.name}", expectation.worst_severity
+    subject, worst = Subject(expectation, f"stanza {stanza.name}"), expectation.worst_severity
+    wanted, status = "a repository with backups", _status(stanza.message, stanza.code)
     for number in sorted(set(expectation.repositories or ()) - {one.number for one in stanza.repositories}):
-        yield expectation.finding(
-            subject=subject,
-            observed=f"repository {number} is not configured",
-            expected="a repository with backups",
-            severity=worst,
-            remedies=(STANZA,),
-            facts={"stanza": stanza.name, "repository": number},
-        )
+        facts = {"stanza": stanza.name, "repository": number}
+        observed = f"repository {number} is not configured"
+        yield subject.finding(observed, wanted, STANZA, severity=worst, facts=facts)
     if stanza.code in _OF_THE_STANZA:
-        yield expectation.finding(
-            subject=subject, observed=_status(stanza.message, stanza.code), expected="ok", remedies=(STANZA_STATUS,)
-        )
+        yield subject.finding(status, "ok", STANZA_STATUS, severity=expectation.ungraded_severity)
     if not stanza.repositories:
-        observed = f"no repository; {_status(stanza.message, stanza.code)}"
-        yield expectation.finding(
-            subject=subject,
-            observed=observed,
-            expected="a repository with backups",
-            severity=worst,
-            remedies=(STANZA_STATUS,),
-        )
+        yield subject.finding(f"no repository; {status}", wanted, STANZA_STATUS, severity=worst)
 
 
 def _add(
@@ -93,22 +67,15 @@ def _add(
 ) -> None:
     if expectation.repositories is not None and repository.number not in expectation.repositories:
         return
-    subject = f"stanza {stanza.name}, repository {repository.number}"
+    facts: dict[str, Fact] = {"stanza": stanza.name, "repository": repository.number}
+    subject = Subject(expectation, f"stanza {stanza.name}, repository {repository.number}", (STANZA,), facts)
     if repository.code == _OTHER:
-        report.unknown.append(f"{subject} could not be read: {repository.message}")
+        report.unknown.append(f"{subject.name} could not be read: {repository.message}")
         return
     good = sorted(_good(repository), key=_began)
     full = [one for one in good if one.type == _FULL]
-    facts: dict[str, Fact] = {"stanza": stanza.name, "repository": repository.number}
-    problems: tuple[Finding, ...] = ()
-    if repository.code != _OK:
-        status = _status(repository.message, repository.code)
-        mild = expectation.mild_severity
-        problem = expectation.finding(
-            subject=subject, observed=status, expected="ok", severity=mild, remedies=(STANZA,), facts=facts
-        )
-        problems = (problem,)
-    why_none = "none that can be restored" if repository.code == _OK else repository.message
+    is_ok = repository.code == _OK
+    why_none = "none that can be restored" if is_ok else repository.message
     report.last_backups.append(
         LastBackup(
             subject=subject,
@@ -116,27 +83,13 @@ def _add(
             detail=f"{good[-1].label}, {good[-1].type}" if good else why_none,
             full_began=full[-1].began_at if full else None,
             copies=len(good),
-            problems=problems,
+            problems=() if is_ok else (subject.finding(_status(repository.message, repository.code), "ok"),),
             evidence=tuple(_evidence(stanza, repository)),
-            remedies=(STANZA,),
             stale_remedies=(STANZA_BACKUP,),
             full_remedies=(STANZA_FULL,),
-            facts=facts,
         )
     )
-    for observed, expected in _faults_of_the_newest(repository):
-        newest = max(repository.backups, key=_began)
-        damaged = {"damaged_backup": newest.label} if newest.damaged else {}
-        report.findings.append(
-            expectation.finding(
-                subject=subject,
-                observed=observed,
-                expected=expected,
-                since=newest.ended_at,
-                remedies=(STANZA, *([STANZA_DAMAGED] if damaged else [])),
-                facts={**facts, **damaged},
-            )
-        )
+    report.findings += _of_the_newest(subject, repository)
 
 
 def _status(message: str, code: int) -> str:
@@ -151,21 +104,26 @@ def _good(repository: PgbackrestRepository) -> Iterator[PgbackrestBackup]:
             yield backup
 
 
-def _faults_of_the_newest(repository: PgbackrestRepository) -> Iterator[tuple[str, str]]:
+def _of_the_newest(subject: Subject, repository: PgbackrestRepository) -> Iterator[Finding]:
     """Why the newest backup is not good, whatever older ones there are."""
     newest = max(repository.backups, key=_began, default=None)
     if newest is None:
         return
+    about: dict[str, Any] = {"severity": subject.expectation.ungraded_severity, "since": newest.ended_at}
     if newest.damaged:
-        yield f"pages of the database failed their checksums in {newest.label}", "no page that is damaged"
+        observed, facts = (
+            f"pages of the database failed their checksums in {newest.label}",
+            {"damaged_backup": newest.label},
+        )
+        yield subject.finding(observed, "no page that is damaged", STANZA_DAMAGED, facts=facts, **about)
     if lost := sorted(set(newest.needs) - {one.label for one in repository.backups}):
         observed = f"{newest.label} is a difference to {some(lost)}, which is not there"
-        yield observed, "a backup that can be restored"
+        yield subject.finding(observed, "a backup that can be restored", **about)
     if _lacks_wal(repository, newest):
         archived = _archived(repository, newest)
         end = f"with {max(archived)}" if any(archived) else "before"
         observed = f"{newest.label} needs WAL until {newest.wal_until}, and the archive ends {end}"
-        yield observed, "a backup that can be restored"
+        yield subject.finding(observed, "a backup that can be restored", **about)
 
 
 def _lacks_wal(repository: PgbackrestRepository, backup: PgbackrestBackup) -> bool:

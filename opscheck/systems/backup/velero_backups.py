@@ -1,12 +1,13 @@
 """The last good backups of Velero: one of each schedule, and the buckets that they are in."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from opscheck.core.record import Finding
 from opscheck.core.remedy import Fact, Remedy
+from opscheck.core.units import Duration
 from opscheck.core.words import counted
 from opscheck.systems.backup.jobs import (
     LOCATION,
@@ -18,7 +19,7 @@ from opscheck.systems.backup.jobs import (
     VELERO_STUCK,
     BackupJobs,
 )
-from opscheck.systems.backup.last_backups import LastBackup, ToolReport
+from opscheck.systems.backup.last_backups import LastBackup, Subject, ToolReport
 from opscheck.systems.backup.velero import (
     Backup,
     BackupStatus,
@@ -65,30 +66,30 @@ def velero_report(expectation: BackupJobs, schedules: Iterable[Schedule], around
 
 
 def _last_backup(expectation: BackupJobs, schedule: Schedule, around: Around, now: datetime) -> LastBackup:
+    of = expectation.schedules
+    option = ("--kubecontext", of.target.context) if of.target.context else ()
+    facts: dict[str, Fact] = {
+        "namespace": schedule.namespace,
+        "kubecontext_option": option,
+        "schedule": schedule.name,
+    }
+    subject = Subject(expectation, of.subject(schedule), (SCHEDULE,), facts)
     there = [one for one in around.backups if _is_of(one, schedule)]
     own = [one for one in there if expectation.count_synced or not is_synced(one)]
     good = [one for one in own if _is_good(one, now)]
     newest = max(good, key=_began, default=None)
-    problems = list(_problems(expectation, schedule, own, now))
-    stale = dict.fromkeys(remedy for remedy, _ in problems if remedy is not SCHEDULE)
+    problems = list(_problems(subject, schedule, own, now))
+    stale = dict.fromkeys(remedy for remedies, _ in problems for remedy in remedies)
     return LastBackup(
-        subject=expectation.schedules.subject(schedule),
+        subject=subject,
         began=_status(newest).start_timestamp if newest else None,
         none_since=None if newest else schedule.created,
         detail=newest.name if newest else "",
         copies=len(good),
         problems=tuple(finding for _, finding in problems),
         evidence=tuple(_evidence(newest, there, own, now)),
-        remedies=(SCHEDULE,),
         stale_remedies=(*stale, *([] if _is_paused(schedule) else [SCHEDULE_RUN])),
-        facts=_facts(expectation, schedule),
     )
-
-
-def _facts(expectation: BackupJobs, schedule: Schedule) -> dict[str, Fact]:
-    context = expectation.schedules.target.context
-    option = ("--kubecontext", context) if context else ()
-    return {"namespace": schedule.namespace, "kubecontext_option": option, "schedule": schedule.name}
 
 
 def is_synced(backup: Backup) -> bool:
@@ -116,55 +117,38 @@ def _is_good(backup: Backup, now: datetime) -> bool:
 
 
 def _problems(
-    expectation: BackupJobs, schedule: Schedule, own: Sequence[Backup], now: datetime
-) -> Iterator[tuple[Remedy, Finding]]:
-    """Why the next backup may not be made, each with the remedy of its own."""
+    subject: Subject, schedule: Schedule, own: Sequence[Backup], now: datetime
+) -> Iterator[tuple[tuple[Remedy, ...], Finding]]:
+    """Why the next backup may not be made, each with the remedies of its own."""
 
-    def problem(remedy: Remedy, observed: str, expected: str, facts: Mapping[str, Fact], **more: Any) -> Finding:
-        return expectation.finding(
-            subject=expectation.schedules.subject(schedule),
-            observed=observed,
-            expected=expected,
-            severity=expectation.mild_severity,
-            remedies=tuple(dict.fromkeys((SCHEDULE, remedy))),
-            facts={**_facts(expectation, schedule), **facts},
-            **more,
-        )
+    def problem(observed: str, expected: str, *remedies: Remedy, **more: Any) -> tuple[tuple[Remedy, ...], Finding]:
+        return remedies, subject.finding(observed, expected, *remedies, **more)
 
-    status = schedule.status or ScheduleStatus()
+    status, limit = schedule.status or ScheduleStatus(), subject.expectation.max_runtime
     if _is_paused(schedule):
-        yield SCHEDULE_PAUSED, problem(SCHEDULE_PAUSED, "it is paused", "a schedule that runs", {})
+        yield problem("it is paused", "a schedule that runs", SCHEDULE_PAUSED)
     if status.phase == "FailedValidation":
         reasons = messages(*(status.validation_errors or ()))
-        observed, expected = "Velero refuses it: FailedValidation", "a schedule that is Enabled"
-        yield SCHEDULE, problem(SCHEDULE, observed, expected, {}, evidence=reasons)
+        yield problem("Velero refuses it: FailedValidation", "a schedule that is Enabled", evidence=reasons)
     ended = [one for one in own if _status(one).phase in _BAD or _status(one).phase == _GOOD]
     last = max(ended, key=_began, default=None)
     if last is not None and (failure := _status(last)).phase in _BAD:
-        yield (
+        yield problem(
+            _failure(last, now),
+            _GOOD,
             VELERO_FAILED,
-            problem(
-                VELERO_FAILED,
-                _failure(last, now),
-                _GOOD,
-                {"failed_backup": last.name},
-                since=failure.completion_timestamp or failure.start_timestamp or last.created,
-                evidence=messages(failure.failure_reason, *(failure.validation_errors or ())),
-            ),
+            since=failure.completion_timestamp or failure.start_timestamp or last.created,
+            evidence=messages(failure.failure_reason, *(failure.validation_errors or ())),
+            facts={"failed_backup": last.name},
         )
     for backup in sorted(own, key=_began):
-        since = _stuck_since(expectation, backup, now)
-        if since is not None:
-            yield (
-                VELERO_STUCK,
-                problem(
-                    VELERO_STUCK,
-                    f"{backup.name} is {_status(backup).phase or 'New'} for {span(since, now)}",
-                    f"finished within {expectation.max_runtime}",
-                    {"stuck_backup": backup.name},
-                    since=since + timedelta(seconds=expectation.max_runtime),
-                ),
+        if (since := _stuck_since(backup, limit, now)) is not None:
+            observed, facts = (
+                f"{backup.name} is {_status(backup).phase or 'New'} for {span(since, now)}",
+                {"stuck_backup": backup.name},
             )
+            until = since + timedelta(seconds=limit)
+            yield problem(observed, f"finished within {limit}", VELERO_STUCK, since=until, facts=facts)
 
 
 def _failure(backup: Backup, now: datetime) -> str:
@@ -178,13 +162,13 @@ def _failure(backup: Backup, now: datetime) -> str:
     return f"its newest backup {backup.name}, which began{ago}, is {status.phase}{how}"
 
 
-def _stuck_since(expectation: BackupJobs, backup: Backup, now: datetime) -> datetime | None:
+def _stuck_since(backup: Backup, limit: Duration, now: datetime) -> datetime | None:
     """When a backup began that should have ended by now."""
     status = _status(backup)
     if status.phase in _BAD or status.phase in {_GOOD, _GOING}:
         return None
     since = status.start_timestamp or backup.created
-    return since if since and (now - since).total_seconds() > expectation.max_runtime else None
+    return since if since and (now - since).total_seconds() > limit else None
 
 
 def _evidence(newest: Backup | None, there: Sequence[Backup], own: Sequence[Backup], now: datetime) -> Iterator[str]:
@@ -203,28 +187,16 @@ def _location_finding(expectation: BackupJobs, schedule: Schedule, around: Aroun
     template = schedule.spec and schedule.spec.template
     wanted = (template and template.storage_location) or next((one.name for one in here if _is_default(one)), "")
     location = next((one for one in here if one.name == wanted), None)
-    facts: dict[str, Fact] = {"namespace": schedule.namespace}
+    name = f"storage location {wanted}" if wanted else expectation.schedules.subject(schedule)
+    subject = Subject(expectation, name, facts={"namespace": schedule.namespace})
     if location is None:
-        return expectation.finding(
-            subject=f"storage location {wanted}" if wanted else expectation.schedules.subject(schedule),
-            observed="it is not there" if wanted else "it names no storage location, and none is the default",
-            expected="a storage location that is Available",
-            severity=expectation.mild_severity,
-            remedies=(NO_LOCATION,),
-            facts=facts,
-        )
+        observed = "it is not there" if wanted else "it names no storage location, and none is the default"
+        return subject.finding(observed, "a storage location that is Available", NO_LOCATION)
     phase = (location.status and location.status.phase) or "not looked at yet"
     if phase == _AVAILABLE:
         return None
-    return expectation.finding(
-        subject=f"storage location {wanted}",
-        observed=f"it is {phase}",
-        expected=_AVAILABLE,
-        severity=expectation.mild_severity,
-        evidence=tuple(_location_evidence(location, now)),
-        remedies=(LOCATION,),
-        facts={**facts, "location": location.name},
-    )
+    evidence, facts = tuple(_location_evidence(location, now)), {"location": location.name}
+    return subject.finding(f"it is {phase}", _AVAILABLE, LOCATION, evidence=evidence, facts=facts)
 
 
 def _location_evidence(location: BackupStorageLocation, now: datetime) -> Iterator[str]:

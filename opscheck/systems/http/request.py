@@ -107,7 +107,7 @@ class HttpExpectation(Expectation):
     @property
     def subject(self) -> str:
         """The request as a person would write it, for findings."""
-        return f"GET {self.target.address.rstrip('/')}{self.path}"
+        return f"{self.request().method} {self.target.address.rstrip('/')}{self.path}"
 
     def request(self) -> HttpRequest:
         """The query that it is judged by."""

@@ -131,11 +131,6 @@ class HttpResponse(HttpExpectation, check="http.response"):
     final_host: str | None = None
     """The host that must have answered in the end, when redirects are followed."""
 
-    @property
-    def subject(self) -> str:
-        """What its findings are about: the request as a person would write it."""
-        return f"{self.method} {self.target.address.rstrip('/')}{self.path}"
-
     def request(self) -> HttpRequest:
         """The request whose answer it is judged by."""
         return HttpRequest(

@@ -6,14 +6,17 @@ from typing import Any, final
 
 from pydantic import Field
 
-from opscheck.core.expectation import Remediation
 from opscheck.core.query import Query, Timestamp
+from opscheck.core.remedy import Remedy
 from opscheck.core.units import Duration
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Part
-from opscheck.systems.kubernetes.remedies import PLACE_FACTS, kubectl
+from opscheck.systems.kubernetes.remedies import (
+    kubectl_remedy,
+    missing_remedy,
+)
 from opscheck.systems.kubernetes.scope import OfKind
-from opscheck.systems.tls.lifetime import CertificatesLast, DurationLeft, ShareLeft, share_unless_time
+from opscheck.systems.tls.lifetime import CertificatesLast, DurationLeft, Lifetime, ShareLeft, share_unless_time
 from opscheck.systems.tls.x509 import Certificate as PublicCertificate
 
 GROUP = "cert-manager.io"
@@ -76,6 +79,36 @@ class Certificate(KubernetesObject, frozen=True):
 
     spec: CertificateSpec | None = None
     status: CertificateStatus | None = None
+
+    @property
+    def reported(self) -> CertificateStatus:
+        """Its status; an empty one where cert-manager has written none."""
+        return self.status or CertificateStatus()
+
+    @property
+    def lifetime(self) -> Lifetime | None:
+        """The lifetime of the certificate in its secret; None where none is issued."""
+        return Lifetime(self.reported.not_before, self.reported.not_after) if self.reported.not_after else None
+
+    @property
+    def secret_name(self) -> str:
+        """The secret that holds it."""
+        return (self.spec and self.spec.secret_name) or ""
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Namespace and name of that secret."""
+        return self.namespace, self.secret_name
+
+    @property
+    def is_stale(self) -> bool:
+        """True when cert-manager has not processed its spec as it is now."""
+        ready, generation = self.condition("Ready"), self.metadata and self.metadata.generation
+        return bool(ready and ready.observed_generation and generation and ready.observed_generation < generation)
+
+    def condition(self, kind: str) -> CertificateCondition | None:
+        """The condition of that type."""
+        return next((one for one in self.reported.conditions or () if one.type == kind), None)
 
 
 @final
@@ -202,6 +235,32 @@ class ListTlsSecrets(
     """The certificates in the TLS secrets there. The server sends the keys too; they are never decoded."""
 
 
+_ISSUE = "See which of request, order, challenge or issuer fails, fix that, then have it issued again"
+CERTIFICATE = kubectl_remedy(_ISSUE, "describe certificate {{ certificate }}")
+CAUSES = {
+    "request": kubectl_remedy(_ISSUE, "describe certificaterequest {{ request }}"),
+    "order": kubectl_remedy(_ISSUE, "describe order {{ order }}"),
+    "challenge": kubectl_remedy(_ISSUE, "describe challenge {{ challenge }}"),
+    "issuer": kubectl_remedy(_ISSUE, "describe issuer {{ issuer }}"),
+    "cluster_issuer": kubectl_remedy(_ISSUE, "describe clusterissuer {{ cluster_issuer }}"),
+}
+"""Remedies for the objects that a certificate is issued through, by the fact that names the object."""
+RENEW = Remedy(
+    _ISSUE,
+    "cmctl {{ context_option }} -n {{ namespace }} renew {{ certificate }}  # once the cause is mended",
+)
+NOT_PROCESSED = kubectl_remedy(
+    "See whether cert-manager runs",
+    "get certificate {{ certificate }}; kubectl {{ context_option }} get pods -A"
+    " -l app.kubernetes.io/instance=cert-manager",
+)
+SECRET = kubectl_remedy(
+    "See which certificate is stored in the secret, and replace it",
+    "get secret {{ secret }} -o 'jsonpath={.data.tls\\.crt}' | base64 -d | openssl x509 -noout -text",
+)
+MISSING = missing_remedy("certificates")
+
+
 class CertificatesRenewed(OfKind, CertificatesLast, check="kubernetes.certificates"):
     """
     Every selected certificate of cert-manager is there, valid, and renewed when that is due.
@@ -210,34 +269,17 @@ class CertificatesRenewed(OfKind, CertificatesLast, check="kubernetes.certificat
     leaves `Ready=True` behind. An issuance that is on its way is no trouble while the certificate before it is valid.
     """
 
-    fact_names = PLACE_FACTS | {
-        "certificate": "the certificate's name, when it is one of cert-manager's",
-        "due": "the certificate, when it must be renewed",
+    remedies = (CERTIFICATE, *CAUSES.values(), NOT_PROCESSED, SECRET, RENEW, MISSING)
+    fact_names = OfKind.fact_names | {
+        "certificate": "the name of cert-manager's certificate",
         "request": "the certificate request that does not succeed",
         "order": "the ACME order that does not succeed",
         "challenge": "the ACME challenge that is not met",
-        "issuer": "the issuer, when it is not ready",
-        "cluster_issuer": "the cluster issuer, when it is not ready",
-        "unseen": "the certificate, when cert-manager has not looked at it",
-        "secret": "the secret, when what is in it is the trouble",
+        "issuer": "the issuer that is not ready or does not exist",
+        "cluster_issuer": "the cluster issuer that is not ready or does not exist",
+        "secret": "the TLS secret",
     }
-    default_remediation = Remediation(
-        summary="See which of request, order, challenge or issuer fails, mend that, then have it issued again",
-        commands=(
-            *kubectl(
-                "describe certificate {{ certificate }}",
-                "describe certificaterequest {{ request }}",
-                "describe order {{ order }}",
-                "describe challenge {{ challenge }}",
-                "describe issuer {{ issuer }}",
-                "describe clusterissuer {{ cluster_issuer }}",
-                "get certificate {{ unseen }}; kubectl get pods -A -l app.kubernetes.io/instance=cert-manager",
-                "get secret {{ secret }} -o 'jsonpath={.data.tls\\.crt}' | base64 -d | openssl x509 -noout -text",
-            ),
-            "cmctl --context {{ context }} -n {{ namespace }} renew {{ due }}  # once the cause is mended",
-            "cmctl -n {{ current_namespace }} renew {{ due }}  # once the cause is mended",
-        ),
-    )
+    former_fact_names = OfKind.former_fact_names | {"due": "certificate", "unseen": "certificate"}
 
     remaining: DurationLeft | None = None
     """How much longer each must be valid, whatever is planned, such as `{P1: 7d, P0: 1d}`."""
@@ -265,15 +307,15 @@ class CertificatesRenewed(OfKind, CertificatesLast, check="kubernetes.certificat
 
     def secrets(self) -> tuple[ListTlsSecrets, ...]:
         """The TLS secrets there, where they are to be judged."""
-        return self.ask(ListTlsSecrets) if self.tls_secrets else ()
+        return self.lists(ListTlsSecrets) if self.tls_secrets else ()
 
-    def looks_at(self) -> Iterable[Query[Any]]:
+    def queries(self) -> Iterable[Query[Any]]:
         """The certificates there, and what is in their secrets where the policy asks for it."""
-        return *self.ask(ListCertificates), *self.secrets()
+        return *self.lists(ListCertificates), *self.secrets()
 
     def aside(self) -> Iterable[Query[Any]]:
         """What each is issued through: requests, orders, challenges, issuers."""
         yield from super().aside()
         for kind in (ListCertificateRequests, ListOrders, ListChallenges, ListIssuers):
-            yield from self.ask(kind)
+            yield from self.lists(kind)
         yield ListClusterIssuers(self.target.name)

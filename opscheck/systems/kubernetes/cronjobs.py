@@ -1,15 +1,15 @@
 """What can be expected of cron jobs."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import Field
 
-from opscheck.core.expectation import Remediation
+from opscheck.core.field_types import TimeZone
 from opscheck.core.query import Query
-from opscheck.core.time_zones import TimeZone
+from opscheck.core.remedy import Remedy
 from opscheck.core.units import Duration, Graded, Percentage
 from opscheck.systems.kubernetes.batch import (
     CronJob,
@@ -22,10 +22,13 @@ from opscheck.systems.kubernetes.batch import (
     described_failure,
     failed,
     newest_runs,
-    rerun_facts,
+    rerun_name,
     started,
 )
-from opscheck.systems.kubernetes.remedies import PLACE_FACTS, kubectl
+from opscheck.systems.kubernetes.remedies import (
+    kubectl_remedy,
+    missing_remedy,
+)
 from opscheck.systems.kubernetes.schedules import Schedule, UnreadableSchedule, read_schedule
 from opscheck.systems.kubernetes.scope import OfKind, Window
 from opscheck.systems.kubernetes.words import lasting
@@ -33,29 +36,33 @@ from opscheck.systems.kubernetes.words import lasting
 NamePatterns = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
 
 
+RUN_FACTS = {
+    "cronjob": "the cron job's name",
+    "failed_job": "its newest job, when that failed",
+    "active_job": "the oldest of its jobs that still run",
+    "rerun": "a name for another run of it",
+}
+REPORT = kubectl_remedy("See why no run succeeds, and fix that", "describe cronjob {{ cronjob }}")
+FAILED_RUN = kubectl_remedy(
+    "Read the log of the run that failed", "logs job/{{ failed_job }} --all-containers --tail=100"
+)
+ACTIVE_RUN = kubectl_remedy(
+    "See what the run that has not ended waits for",
+    "describe job {{ active_job }}",
+    "logs job/{{ active_job }} --all-containers --tail=100",
+)
+RESUME = kubectl_remedy("Resume it", 'patch cronjob {{ cronjob }} -p \'{"spec": {"suspend": false}}\'')
+RUN_NOW = kubectl_remedy("Then run it by hand once", "create job --from=cronjob/{{ cronjob }} {{ rerun }}")
+MISSING = missing_remedy("cronjobs")
+
+
 class CronJobsOnTime(OfKind, check="kubernetes.cronjobs"):
     """Every selected cron job has succeeded lately: within `max_age`, or as its schedule says."""
 
     explains_others = True
-    fact_names = PLACE_FACTS | {
-        "cronjob": "the cron job's name",
-        "suspended": "the cron job, when it is suspended",
-        "failed_job": "its newest job, when that failed",
-        "active_job": "the oldest of its jobs that still run",
-        "rerun_of": "the cron job, when it is neither suspended nor running",
-        "rerun": "a name for another run of it",
-    }
-    default_remediation = Remediation(
-        summary="See why no run succeeds, mend that, then run it by hand once",
-        commands=kubectl(
-            "describe cronjob {{ cronjob }}",
-            "logs job/{{ failed_job }} --all-containers --tail=100",
-            "describe job {{ active_job }}",
-            "logs job/{{ active_job }} --all-containers --tail=100",
-            'patch cronjob {{ suspended }} -p \'{"spec": {"suspend": false}}\'',
-            "create job --from=cronjob/{{ rerun_of }} {{ rerun }}",
-        ),
-    )
+    remedies = (REPORT, FAILED_RUN, ACTIVE_RUN, RESUME, RUN_NOW, MISSING)
+    fact_names = OfKind.fact_names | RUN_FACTS
+    former_fact_names = OfKind.former_fact_names | {"suspended": "cronjob", "rerun_of": "cronjob"}
 
     max_age: Graded[Duration] | None = None
     """
@@ -77,14 +84,14 @@ class CronJobsOnTime(OfKind, check="kubernetes.cronjobs"):
     ever matches, such as `0 0 31 2 *`, is another way to suspend.
     """
 
-    def looks_at(self) -> Iterable[Query[Any]]:
+    def queries(self) -> Iterable[Query[Any]]:
         """The cron jobs there."""
-        return self.ask(ListCronJobs)
+        return self.lists(ListCronJobs)
 
     def aside(self) -> Iterable[Query[Any]]:
         """The jobs too: which of its runs failed, and which still runs."""
         yield from super().aside()
-        yield from self.ask(ListJobs)
+        yield from self.lists(ListJobs)
 
 
 _POLL = 10
@@ -131,16 +138,19 @@ def _oldest_active(cronjob: CronJob, own: Iterable[Job]) -> str:
     return min(names, key=lambda name: (begun.get(name, float("inf")), name), default="")
 
 
-def remedies(cronjob: CronJob, runs: Runs) -> Iterator[tuple[str, str]]:
-    """What commands may name, beside the cron job itself."""
-    if runs.failure is not None:
-        yield "failed_job", runs.failure.name
+def run_remedies(cronjob: CronJob, runs: Runs) -> list[Remedy]:
+    """What fits the state of its runs; the commands name `run_facts`."""
+    found = [FAILED_RUN] if runs.failure else []
     if is_suspended(cronjob):
-        return
-    if runs.active:
-        yield "active_job", runs.active
-    else:
-        yield from rerun_facts(cronjob.name).items()
+        return [*found, RESUME]
+    return [*found, ACTIVE_RUN if runs.active else RUN_NOW]
+
+
+def run_facts(cronjob: CronJob, runs: Runs) -> dict[str, str]:
+    """The values that commands about the cron job and its runs name."""
+    jobs = {"failed_job": runs.failure.name if runs.failure else "", "active_job": runs.active}
+    known = {name: job for name, job in jobs.items() if job}
+    return {"cronjob": cronjob.name, "rerun": rerun_name(cronjob.name)} | known
 
 
 def what_keeps(expectation: CronJobsOnTime, cronjob: CronJob, runs: Runs, now: datetime) -> str:

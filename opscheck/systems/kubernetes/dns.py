@@ -12,7 +12,6 @@ from opscheck.core.remedy import Remedy
 from opscheck.core.units import Duration, Graded, Timeout
 from opscheck.systems.host.name_resolution import ResolveName
 from opscheck.systems.host.target import HostTarget
-from opscheck.systems.kubernetes.remedies import FORMER_NAMESPACE, NAMESPACE_FACT
 from opscheck.systems.kubernetes.scope import EVERY_NAMESPACE, InCluster, Namespace
 from opscheck.systems.kubernetes.services import ListEndpointSlices, ListServices
 
@@ -75,12 +74,12 @@ class NamesResolve(InCluster, check="kubernetes.dns"):
 
     needs_severity = True
     remedies = (RESOLVER_FAILS, NOT_RESOLVED, SERVICE_NOT_RESOLVED, OTHER_ADDRESSES, SLOW)
-    fact_names = NAMESPACE_FACT | {
+    fact_names = InCluster.fact_names | {
         "host_name": "the full name that is not resolved, or not as it should be",
         "service": "the service that it names",
         "dns_namespace": "the namespace of the cluster's DNS",
     }
-    former_fact_names = FORMER_NAMESPACE | {
+    former_fact_names = InCluster.former_fact_names | {
         "lost_service": "service",
         "other_service": "service",
         "current_dns_namespace": "dns_namespace",
@@ -152,6 +151,6 @@ class NamesResolve(InCluster, check="kubernetes.dns"):
         """Their endpoint slices."""
         return tuple(ListEndpointSlices(self.target.name, namespace) for namespace in self.service_namespaces)
 
-    def looks_at(self) -> Iterable[Query[Any]]:
+    def queries(self) -> Iterable[Query[Any]]:
         """Each name once, and the services and endpoint slices to compare with."""
         return (*(self.resolving(name) for name in self.full_names), *self.services(), *self.slices())

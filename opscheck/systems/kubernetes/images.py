@@ -9,11 +9,14 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from opscheck.core.expectation import Remediation
 from opscheck.core.query import Query
 from opscheck.core.units import Duration
 from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.remedies import CONTAINER_FACTS, WHAT_IS_THERE, kubectl
+from opscheck.systems.kubernetes.remedies import (
+    GROUP_FACTS,
+    MISSING_PODS,
+    kubectl_remedy,
+)
 from opscheck.systems.kubernetes.scope import Glob, OfKind
 
 _DOCKER_HUB = "docker.io"
@@ -91,32 +94,44 @@ Image = Annotated[str, AfterValidator(_image)]
 Registry = Annotated[str, AfterValidator(_registry)]
 
 
+_IMAGES = (
+    "get pod {{ pod }}"
+    " -o custom-columns='CONTAINERS:.spec.containers[*].name,RUNNING:.status.containerStatuses[*].imageID'"
+)
+UNPINNED = kubectl_remedy("Name the image exactly where the workload is defined, and roll it out", _IMAGES)
+PIN = kubectl_remedy(
+    "Until then pin the image that runs", "set image {{ owner }} {{ container }}={{ running_image }}  # what runs now"
+)
+OTHER_REGISTRY = kubectl_remedy("Take the image from a registry that is allowed", _IMAGES)
+OTHER_IMAGE = kubectl_remedy("Roll the expected image out, or correct the policy", _IMAGES)
+HISTORY = kubectl_remedy("See which rollout brought the image", "rollout history {{ owner }}")
+SET_IMAGE = kubectl_remedy("Set the expected image", "set image {{ owner }} {{ container }}={{ expected_image }}")
+MIXED = kubectl_remedy("Let the rollout come to its end, or roll back", _IMAGES)
+ROLLOUT = kubectl_remedy(
+    "See how far the rollout is", "rollout status {{ owner }} --watch=false", "rollout history {{ owner }}"
+)
+
+
 class ImagesPinned(OfKind, check="kubernetes.images"):
     """The selected pods run the images they should: named exactly, from known registries, the same in all replicas."""
 
     any_limit_of = ("latest", "digest", "registries", "mixed", "expected")
     reads_events = False
-    fact_names = CONTAINER_FACTS | {
-        "looked_at": "one of the pods, when an image is not what it should be",
-        "unpinned": "the owner, when its image may change behind its name",
-        "running_image": "the image that all its pods run now, by its digest",
-        "mixed_rollout": "the owner, when its pods run different images",
-        "differing": "the owner, when it runs another image than the policy names",
-        "expected_image": "the image that the policy names, where it names one exactly",
-    }
-    default_remediation = Remediation(
-        summary="Name the image exactly where the workload is defined, and roll it out to the end",
-        commands=kubectl(
-            "get pod {{ looked_at }}"
-            " -o custom-columns='CONTAINERS:.spec.containers[*].name,RUNNING:.status.containerStatuses[*].imageID'",
-            "set image {{ unpinned }} {{ container }}={{ running_image }}  # what runs now",
-            "rollout status {{ mixed_rollout }} --watch=false",
-            "rollout history {{ mixed_rollout }}",
-            "rollout history {{ differing }}",
-            "set image {{ differing }} {{ container }}={{ expected_image }}",
-            WHAT_IS_THERE,
-        ),
+    remedies = (UNPINNED, PIN, OTHER_REGISTRY, OTHER_IMAGE, HISTORY, SET_IMAGE, MIXED, ROLLOUT, MISSING_PODS)
+    fact_names = (
+        OfKind.fact_names
+        | GROUP_FACTS
+        | {
+            "running_image": "the image that all its pods run now, by its digest",
+            "expected_image": "the image that the policy names, where it names one exactly",
+        }
     )
+    former_fact_names = OfKind.former_fact_names | {
+        "looked_at": "pod",
+        "unpinned": "owner",
+        "mixed_rollout": "owner",
+        "differing": "owner",
+    }
 
     latest: Literal["forbidden"] | None = None
     """
@@ -150,6 +165,6 @@ class ImagesPinned(OfKind, check="kubernetes.images"):
     grace: Duration = Duration.parse("15m")
     """How long a rollout may take, while which pods run different images."""
 
-    def looks_at(self) -> Iterable[Query[Any]]:
+    def queries(self) -> Iterable[Query[Any]]:
         """The pods there."""
-        return self.ask(ListPods)
+        return self.lists(ListPods)

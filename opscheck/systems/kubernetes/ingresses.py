@@ -10,9 +10,6 @@ from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import KubernetesObject, Part
 from opscheck.systems.kubernetes.pods import ListPods
 from opscheck.systems.kubernetes.remedies import (
-    FORMER_NAMESPACE,
-    MISSING_FACTS,
-    NAMESPACE_FACT,
     kubectl_remedy,
     missing_remedy,
 )
@@ -190,17 +187,13 @@ class IngressesServed(OfKind, check="kubernetes.ingresses"):
         NO_ADDRESS,
         MISSING,
     )
-    fact_names = (
-        NAMESPACE_FACT
-        | {
-            "ingress": "the ingress's name",
-            "service": "the service that it names",
-            "secret": "the secret with the certificate that it names",
-            "class_name": "the ingress class that it names; `a default` where it names none",
-        }
-        | MISSING_FACTS
-    )
-    former_fact_names = FORMER_NAMESPACE | {
+    fact_names = OfKind.fact_names | {
+        "ingress": "the ingress's name",
+        "service": "the service that it names",
+        "secret": "the secret with the certificate that it names",
+        "class_name": "the ingress class that it names; `a default` where it names none",
+    }
+    former_fact_names = OfKind.former_fact_names | {
         "missing_service": "service",
         "wrong_port_of": "service",
         "unserved_service": "service",
@@ -237,9 +230,9 @@ class IngressesServed(OfKind, check="kubernetes.ingresses"):
 
     def secrets(self) -> tuple[ListSecretNames, ...]:
         """The names of the secrets there, where they are to be judged."""
-        return self.ask(ListSecretNames) if self.tls_secrets else ()
+        return self.lists(ListSecretNames) if self.tls_secrets else ()
 
-    def looks_at(self) -> Iterable[Query[Any]]:
+    def queries(self) -> Iterable[Query[Any]]:
         """The ingresses there, the services and endpoint slices behind them, and what else the policy asks for."""
         kinds: tuple[type[ListObjects[Any]], ...] = (ListIngresses, ListServices, ListEndpointSlices, ListPods)
-        return (*(one for kind in kinds for one in self.ask(kind)), *self.classes(), *self.secrets())
+        return (*(one for kind in kinds for one in self.lists(kind)), *self.classes(), *self.secrets())

@@ -1,7 +1,7 @@
-"""Why a certificate is not issued: what cert-manager's request, order, challenge and issuer say. Evidence alone."""
+"""Why a certificate is not issued: the state of its request, order, challenge and issuer. Evidence, never a verdict."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from opscheck.core.findings import Observe
@@ -35,23 +35,24 @@ _SETTLED = {"valid", "ready"}
 
 @dataclass(frozen=True)
 class Cause:
-    """What stands in the way of an issuance."""
+    """The obstacles to an issuance."""
 
-    evidence: tuple[str, ...] = ()
-    facts: Mapping[str, str] = field(default_factory=dict)
+    evidence: tuple[str, ...]
+    facts: Mapping[str, str]
+    """The objects, each under its kind."""
 
 
 class Issuing:
-    """All that certificates are issued through, as far as it can be read."""
+    """The objects that certificates are issued through, as far as they can be read."""
 
     def __init__(self, expectation: CertificatesRenewed, observe: Observe) -> None:
         self._observe = observe
         self._unread: dict[str, str] = {}
-        self._requests = self._read(expectation.ask(ListCertificateRequests))
-        self._orders = self._read(expectation.ask(ListOrders))
-        self._challenges = self._read(expectation.ask(ListChallenges))
+        self._requests = self._read(expectation.lists(ListCertificateRequests))
+        self._orders = self._read(expectation.lists(ListOrders))
+        self._challenges = self._read(expectation.lists(ListChallenges))
         issuers: tuple[Issuer | ClusterIssuer, ...] = (
-            *self._read(expectation.ask(ListIssuers)),
+            *self._read(expectation.lists(ListIssuers)),
             *self._read((ListClusterIssuers(expectation.target.name),)),
         )
         self._issuers = {(type(one).__name__, one.namespace, one.name): one for one in issuers}
@@ -62,7 +63,7 @@ class Issuing:
             answer = self._observe.aside(query)
             if not isinstance(answer, Problem):
                 items += answer.items
-            # Where nothing is issued by ACME, there may be no orders and challenges at all.
+            # Without an ACME issuer, a cluster may not serve orders and challenges.
             elif answer.kind is not ProblemKind.ABSENT:
                 self._unread[query.plural] = f"{query.called} could not be read: {answer.text}"
             else:
@@ -70,7 +71,7 @@ class Issuing:
         return tuple(items)
 
     def cause(self, certificate: Certificate) -> Cause:
-        """Why it is not issued, from its issuer down to the name that could not be proven."""
+        """Why it is not issued, from its issuer down to the challenge that is not met."""
         evidence, facts = list[str](), dict[str, str]()
         for told, known in (*self._issuer(certificate), *self._attempt(certificate)):
             evidence.append(told)
@@ -80,7 +81,7 @@ class Issuing:
     def _issuer(self, certificate: Certificate) -> Iterator[tuple[str, dict[str, str]]]:
         named = certificate.spec and certificate.spec.issuer_ref
         if named is None or not named.name or (named.group or GROUP) != GROUP:
-            return  # an issuer of somebody else's making, whose state is not known here
+            return  # an external issuer, whose state is not known
         kind = named.kind or "Issuer"
         of_cluster = kind == "ClusterIssuer"
         called, fact = ("cluster issuer", "cluster_issuer") if of_cluster else ("issuer", "issuer")

@@ -3,41 +3,52 @@
 from collections.abc import Iterable
 from typing import Any
 
-from opscheck.core.expectation import Remediation
 from opscheck.core.query import Query
 from opscheck.core.units import Count, Duration
 from opscheck.systems.kubernetes.batch import ListCronJobs, ListJobs
 from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.remedies import PLACE_FACTS, kubectl
+from opscheck.systems.kubernetes.remedies import (
+    kubectl_remedy,
+    missing_remedy,
+)
 from opscheck.systems.kubernetes.scope import OfKind, Window
+
+FAILED = kubectl_remedy("See how its pods ended, and fix the cause", "describe job {{ job }}")
+FAILED_POD = kubectl_remedy("Read the log of the pod that failed", "logs {{ pod }} -c {{ container }} --tail=100")
+SLOW = kubectl_remedy("See what it waits for or works on", "describe job {{ job }}")
+SLOW_POD = kubectl_remedy("Read the log of the pod that runs", "logs {{ pod }} --all-containers --tail=100")
+RERUN = kubectl_remedy(
+    "Then run it again", "create job --from=cronjob/{{ cronjob }} {{ rerun }}  # once the cause is mended"
+)
+DELETE = kubectl_remedy(
+    "Then delete the job",
+    "delete job {{ job }}  # once its work is done otherwise; it counts until it is gone",
+)
+RESUME = kubectl_remedy(
+    "Resume it, or delete it", "describe job {{ job }}", 'patch job {{ job }} -p \'{"spec": {"suspend": false}}\''
+)
+MISSING = missing_remedy("jobs")
 
 
 class JobsComplete(OfKind, check="kubernetes.jobs"):
     """No selected job has failed, and none runs for too long."""
 
     explains_others = True
-    # A command that names a fact is left out of findings without it, so each kind of trouble has facts of its own.
-    fact_names = PLACE_FACTS | {
+    remedies = (FAILED, FAILED_POD, SLOW, SLOW_POD, RERUN, DELETE, RESUME, MISSING)
+    fact_names = OfKind.fact_names | {
         "job": "the job's name",
-        "failed_pod": "the newest pod of the job that failed",
+        "pod": "the newest pod of the job that failed, or one that runs for too long",
         "container": "the container of that pod that is to blame",
-        "slow_pod": "a pod of the job, when it runs for too long",
-        "rerun_of": "its cron job, when the job failed",
+        "cronjob": "its cron job",
         "rerun": "a name for another run of that cron job",
-        "unowned": "the job, when it failed and no cron job owns it",
-        "suspended": "the job, when it is suspended",
     }
-    default_remediation = Remediation(
-        summary="See how its pods ended, mend the cause, then run it again or delete the job",
-        commands=kubectl(
-            "describe job {{ job }}",
-            "logs {{ failed_pod }} -c {{ container }} --tail=100",
-            "logs {{ slow_pod }} --all-containers --tail=100",
-            "create job --from=cronjob/{{ rerun_of }} {{ rerun }}  # once the cause is mended",
-            "delete job {{ unowned }}  # once its work is done otherwise; it counts until it is gone",
-            'patch job {{ suspended }} -p \'{"spec": {"suspend": false}}\'',
-        ),
-    )
+    former_fact_names = OfKind.former_fact_names | {
+        "failed_pod": "pod",
+        "slow_pod": "pod",
+        "rerun_of": "cronjob",
+        "unowned": "job",
+        "suspended": "job",
+    }
 
     min_matches: Count = 1
     """
@@ -56,11 +67,11 @@ class JobsComplete(OfKind, check="kubernetes.jobs"):
     grace: Duration = Duration.parse("15m")
     """How long a job may be suspended where `allow_suspended` is false. A job that failed has no grace."""
 
-    def looks_at(self) -> Iterable[Query[Any]]:
+    def queries(self) -> Iterable[Query[Any]]:
         """The jobs there; and the cron jobs, which know of later runs that succeeded and were deleted since."""
-        return *self.ask(ListJobs), *self.ask(ListCronJobs)
+        return *self.lists(ListJobs), *self.lists(ListCronJobs)
 
     def aside(self) -> Iterable[Query[Any]]:
         """The pods too: how those of a failed job ended."""
         yield from super().aside()
-        yield from self.ask(ListPods)
+        yield from self.lists(ListPods)

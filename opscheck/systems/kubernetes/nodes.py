@@ -13,7 +13,7 @@ from opscheck.systems.kubernetes.api_server import ReadVersion
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Part, Quantities, condition
 from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.remedies import FORMER_NAMESPACE, MISSING_FACTS, NAMESPACE_FACT, kubectl_remedy
+from opscheck.systems.kubernetes.remedies import kubectl_remedy
 from opscheck.systems.kubernetes.scope import InCluster, Selector
 
 
@@ -169,11 +169,11 @@ class NodesHealthy(InCluster, check="kubernetes.nodes"):
         FULL,
         MISSING,
     )
-    fact_names = NAMESPACE_FACT | {
+    fact_names = InCluster.fact_names | {
         "node": "the node's name; of several nodes, the first",
-        "missing": MISSING_FACTS["missing"],
+        "missing": "the selector or the name that matches too few nodes",
     }
-    former_fact_names = FORMER_NAMESPACE | dict.fromkeys(
+    former_fact_names = InCluster.former_fact_names | dict.fromkeys(
         ("not_ready", "short_of_memory", "short_of_disk", "cordoned", "leaving", "outdated", "crowded"), "node"
     )
 
@@ -252,7 +252,7 @@ class NodesHealthy(InCluster, check="kubernetes.nodes"):
         """The API server's version."""
         return ReadVersion(self.target.name)
 
-    def looks_at(self) -> Iterable[Query[Any]]:
+    def queries(self) -> Iterable[Query[Any]]:
         """The nodes, and what the limits need beside them."""
         version = () if self.version_skew is None else (self.version(),)
         return *self.nodes(), *self.every_pod(), *version

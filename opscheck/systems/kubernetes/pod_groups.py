@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from opscheck.core.observation import Problem
 from opscheck.core.words import counted, some
 from opscheck.systems.kubernetes.containers import Reported, containers
-from opscheck.systems.kubernetes.owners import top_owner
+from opscheck.systems.kubernetes.owners import ROLLED_OUT, top_owner
 from opscheck.systems.kubernetes.pod_status import has_ended
 from opscheck.systems.kubernetes.pods import Pod
 from opscheck.systems.kubernetes.words import cannot_tell
@@ -29,9 +29,19 @@ class PodGroup:
         return self.pods[0].namespace
 
     @property
+    def rolled_out(self) -> bool:
+        """True when kubectl can roll the workload out."""
+        return self.owner.startswith(ROLLED_OUT)
+
+    @property
     def is_of_jobs(self) -> bool:
         """True for the pods of a job, or of the runs of a cron job."""
         return self.owner.startswith(("job/", "cronjob/"))
+
+    def facts(self, pod: Pod, container: str) -> dict[str, str]:
+        """The values that commands name: of one of the pods, and of a container in it."""
+        known = {"namespace": self.namespace, "owner": self.owner}
+        return {"pod": pod.name, "container": container} | {name: value for name, value in known.items() if value}
 
 
 def in_force(pods: Iterable[Pod]) -> tuple[Pod, ...]:

@@ -97,9 +97,9 @@ class PodFault:
     @property
     def facts(self) -> dict[str, str]:
         """The values that commands about it name."""
-        pod, container = self.pod, self.container.name if self.container else ""
-        known = {"pod": pod.name, "container": container, "owner": top_owner(pod), "node": pod.node}
-        return {"namespace": pod.namespace} | {name: value for name, value in known.items() if value}
+        container = {"container": self.container.name} if self.container else {}
+        known = {"namespace": self.pod.namespace, "owner": top_owner(self.pod), "node": self.node}
+        return {"pod": self.pod.name} | container | {name: value for name, value in known.items() if value}
 
 
 def fault_of(pod: Pod, now: datetime, grace: float) -> PodFault | None:

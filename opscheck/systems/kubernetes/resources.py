@@ -5,10 +5,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from opscheck.core.expectation import Remediation
 from opscheck.core.query import Query
 from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.remedies import CONTAINER_FACTS, WHAT_IS_THERE, kubectl
+from opscheck.systems.kubernetes.remedies import (
+    GROUP_FACTS,
+    MISSING_PODS,
+    kubectl_remedy,
+)
 from opscheck.systems.kubernetes.scope import Glob, Matched
 
 Setting = Literal[
@@ -21,24 +24,25 @@ Setting = Literal[
 ]
 
 
+_USE = "top pod {{ pod }} --containers  # what they use now"
+_DEFAULTS = "get limitranges -o yaml  # the defaults for containers such as {{ container }}"
+_SET = (
+    "set resources {{ owner }} -c {{ container }} --requests=cpu=100m,memory=128Mi --limits=memory=256Mi"
+    "  # with numbers of its own"
+)
+SET_IN_SPEC = kubectl_remedy("Set what they use, with some room, where the pods are defined", _USE, _DEFAULTS)
+SET_IN_CLUSTER = kubectl_remedy(
+    "Set what they use, with some room, where the workload is defined", _USE, _SET, _DEFAULTS
+)
+
+
 class ResourcesSet(Matched, check="kubernetes.resources"):
     """Every container of the selected pods says what it needs and what it may use."""
 
     reads_events = False
-    fact_names = CONTAINER_FACTS | {
-        "unset": "the owner, when kubectl can change its containers' resources",
-        "measured": "one of the pods",
-    }
-    default_remediation = Remediation(
-        summary="See what the containers use, and set it, with some room, where the workload is defined",
-        commands=kubectl(
-            "top pod {{ measured }} --containers  # what they use now",
-            "set resources {{ unset }} -c {{ container }} --requests=cpu=100m,memory=128Mi --limits=memory=256Mi"
-            "  # with numbers of its own",
-            "get limitranges -o yaml  # the defaults for containers such as {{ container }}",
-            WHAT_IS_THERE,
-        ),
-    )
+    remedies = (SET_IN_SPEC, SET_IN_CLUSTER, MISSING_PODS)
+    fact_names = Matched.fact_names | GROUP_FACTS
+    former_fact_names = Matched.former_fact_names | {"unset": "owner", "measured": "pod"}
 
     require: Annotated[tuple[Setting, ...], Field(min_length=1)] = (
         "requests.cpu",
@@ -55,6 +59,6 @@ class ResourcesSet(Matched, check="kubernetes.resources"):
     ignore_containers: tuple[Glob, ...] = ()
     """Containers that others put into the pods, such as `istio-*`: they are not judged."""
 
-    def looks_at(self) -> Iterable[Query[Any]]:
+    def queries(self) -> Iterable[Query[Any]]:
         """The pods there."""
-        return self.ask(ListPods)
+        return self.lists(ListPods)

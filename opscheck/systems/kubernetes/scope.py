@@ -64,14 +64,13 @@ Glob = Annotated[str, Field(min_length=1)]
 class InCluster(Expectation):
     """Looks at a cluster."""
 
+    fact_names: ClassVar[dict[str, str]] = {"namespace": "the namespace the finding is about"}
+    former_fact_names: ClassVar[dict[str, str]] = {"current_namespace": "namespace"}
+
     target: KubernetesTarget
     """The cluster."""
     when_absent: Literal["unknown", "skip"] = "unknown"
     """What to say where the cluster does not serve such objects at all, as without metrics-server."""
-
-    def looks_at(self) -> Iterable[Query[Any]]:
-        """The questions it is judged by."""
-        return ()
 
     def aside(self) -> Iterable[Query[Any]]:
         """What is asked for the report and as evidence; a missing answer changes no verdict."""
@@ -84,10 +83,6 @@ class InCluster(Expectation):
     def does_not_apply(self, problem: Problem) -> bool:
         """True where the cluster does not serve such objects and the policy says that this is all right."""
         return problem.kind is ProblemKind.ABSENT and self.when_absent == "skip"
-
-    def queries(self) -> Iterable[Query[Any]]:
-        """What it is judged by, and what is asked beside it."""
-        return (*self.looks_at(), *self.aside())
 
 
 class InNamespaces(InCluster):
@@ -147,7 +142,7 @@ class InNamespaces(InCluster):
             **given,
         )
 
-    def ask(self, kind: type[L]) -> tuple[L, ...]:
+    def lists(self, kind: type[L]) -> tuple[L, ...]:
         """The lists of a kind, one for each namespace; each is shared with every other expectation there."""
         return tuple(kind(self.target.name, namespace) for namespace in self.namespaces)
 
@@ -155,13 +150,17 @@ class InNamespaces(InCluster):
         """Who asks, and the Warning events there."""
         yield from super().aside()
         if self.reads_events:
-            yield from self.ask(ListWarnings)
+            yield from self.lists(ListWarnings)
 
 
 class Matched(InNamespaces):
     """Looks at all objects that are selected there, and at how many there are."""
 
     needs_severity = True
+    fact_names = InNamespaces.fact_names | {
+        "missing": "the selector or the name that matches too few objects",
+        "namespace_option": "kubectl's option for the namespaces that are looked at",
+    }
 
     name: str | None = Field(default=None, min_length=1)
     """Only objects whose name matches this, with `*` and `?` as in a file name."""

@@ -7,16 +7,13 @@ from typing import Any, final
 import msgspec
 from pydantic import Field
 
-from opscheck.core.limits import CountLeft
+from opscheck.core.field_types import CountLeft
 from opscheck.core.query import Query
 from opscheck.core.units import Duration, GradedMinimum
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import KubernetesObject, Part
 from opscheck.systems.kubernetes.pods import ListPods
 from opscheck.systems.kubernetes.remedies import (
-    FORMER_NAMESPACE,
-    MISSING_FACTS,
-    NAMESPACE_FACT,
     kubectl_remedy,
     missing_remedy,
 )
@@ -279,17 +276,13 @@ class ServicesServed(OfKind, check="kubernetes.services"):
         LOAD_BALANCER,
         MISSING,
     )
-    fact_names = (
-        NAMESPACE_FACT
-        | {
-            "service": "the service's name",
-            "pod_selector": "the selector of its pods",
-            "pod": "the first of its pods that is not ready",
-            "port": "the port without an endpoint, as the service calls it on its pods",
-        }
-        | MISSING_FACTS
-    )
-    former_fact_names = FORMER_NAMESPACE | {
+    fact_names = OfKind.fact_names | {
+        "service": "the service's name",
+        "pod_selector": "the selector of its pods",
+        "pod": "the first of its pods that is not ready",
+        "port": "the port without an endpoint, as the service calls it on its pods",
+    }
+    former_fact_names = OfKind.former_fact_names | {
         "sliced": "service",
         "unbalanced": "service",
         "selected": "pod_selector",
@@ -315,13 +308,13 @@ class ServicesServed(OfKind, check="kubernetes.services"):
 
     def deployments(self) -> tuple[ListDeployments, ...]:
         """What may be scaled to zero, where that is allowed."""
-        return self.ask(ListDeployments) if self.allow_scaled_to_zero else ()
+        return self.lists(ListDeployments) if self.allow_scaled_to_zero else ()
 
     def stateful_sets(self) -> tuple[ListStatefulSets, ...]:
         """What else may be."""
-        return self.ask(ListStatefulSets) if self.allow_scaled_to_zero else ()
+        return self.lists(ListStatefulSets) if self.allow_scaled_to_zero else ()
 
-    def looks_at(self) -> Iterable[Query[Any]]:
+    def queries(self) -> Iterable[Query[Any]]:
         """The services there, their endpoint slices, and the pods, which tell since when and why."""
         kinds: tuple[type[ListObjects[Any]], ...] = (ListServices, ListEndpointSlices, ListPods)
-        return (*(one for kind in kinds for one in self.ask(kind)), *self.deployments(), *self.stateful_sets())
+        return (*(one for kind in kinds for one in self.lists(kind)), *self.deployments(), *self.stateful_sets())

@@ -10,16 +10,13 @@ import msgspec
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from opscheck.core.limits import ShareUsed
+from opscheck.core.field_types import ShareUsed
 from opscheck.core.query import Permission, Query, Timestamp
 from opscheck.systems.kubernetes.lists import KubernetesRule, ListObjects
 from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Part, Quantities
 from opscheck.systems.kubernetes.pod_status import has_ended
 from opscheck.systems.kubernetes.pods import ListPods, Pod, Resources
 from opscheck.systems.kubernetes.remedies import (
-    FORMER_NAMESPACE,
-    MISSING_FACTS,
-    NAMESPACE_FACT,
     kubectl_remedy,
     missing_remedy,
 )
@@ -291,20 +288,16 @@ class VolumesHealthy(OfKind, check="kubernetes.volumes"):
         ENLARGE,
         MISSING,
     )
-    fact_names = (
-        NAMESPACE_FACT
-        | {
-            "claim": "the claim's name",
-            "storage_class": "the storage class that it names",
-            "pod": "a pod that waits for it, or that uses it",
-            "volume": "the volume that it names",
-            "owner": "what controls the pod that mounts it, such as statefulset/db",
-            "doubled_size": "twice the size that it requests",
-            "size_patch": "the patch of the claim that requests that size, as JSON",
-        }
-        | MISSING_FACTS
-    )
-    former_fact_names = FORMER_NAMESPACE | {
+    fact_names = OfKind.fact_names | {
+        "claim": "the claim's name",
+        "storage_class": "the storage class that it names",
+        "pod": "a pod that waits for it, or that uses it",
+        "volume": "the volume that it names",
+        "owner": "what controls the pod that mounts it, such as statefulset/db",
+        "doubled_size": "twice the size that it requests",
+        "size_patch": "the patch of the claim that requests that size, as JSON",
+    }
+    former_fact_names = OfKind.former_fact_names | {
         "pending": "claim",
         "stuck": "claim",
         "expandable": "claim",
@@ -378,10 +371,10 @@ class VolumesHealthy(OfKind, check="kubernetes.volumes"):
         where = {self.prometheus_namespace_label: names[0] if len(names) == 1 else names} if names else {}
         return where | self.prometheus_labels
 
-    def looks_at(self) -> Iterable[Query[Any]]:
+    def queries(self) -> Iterable[Query[Any]]:
         """Claims and pods there, and for use six metrics of Prometheus at most, or each node's own numbers."""
-        yield from self.ask(ListClaims)
-        yield from self.ask(ListPods)
+        yield from self.lists(ListClaims)
+        yield from self.lists(ListPods)
         yield from self.series().values()
         yield from self.kubelets()
 

@@ -14,7 +14,7 @@ SYSTEM = System(
         ),
     },
     expectations={
-        "pgbouncer.pools": "opscheck.systems.pgbouncer.expectations:PgbouncerPools",
+        "pgbouncer.pools": "opscheck.systems.pgbouncer.pools:PgbouncerPools",
     },
     checks=bundled("checks") / "pgbouncer",
 )

@@ -15,7 +15,7 @@ from psycopg import pq
 
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.core.query import Identity, Query
-from opscheck.systems.pgbouncer.queries import AskBouncer, AskPools, Pool, PooledDatabase, Pools
+from opscheck.systems.pgbouncer.pools import AskBouncer, AskPools, Pool, PooledDatabase, Pools
 from opscheck.systems.pgbouncer.target import PgbouncerTarget
 from opscheck.systems.postgres.probe.libpq import Connection, TooManyConnections, connect
 from opscheck.systems.postgres.probe.refusals import NO_CONNECTION

@@ -8,8 +8,8 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
-from opscheck.core.expectation import Remediation
 from opscheck.core.query import Permission, Query
+from opscheck.core.remedy import Remedy
 from opscheck.core.units import Count, Duration, Graded, GradedMinimum, PositiveCount, Severity
 from opscheck.systems.postgres.databases import DatabaseQuery, InDatabases
 from opscheck.systems.postgres.grants import READ_SETTINGS
@@ -205,41 +205,54 @@ FALLBACKS = {
 _AS_SUPERUSER = "  # as a superuser"
 _IN_DATABASE = "printf '%s\\n' '\\connect :\"database\"' "
 _SET = (
-    'echo "alter system set :\\"setting\\" = :\'wanted\'; select pg_reload_conf()" '
-    "| psql {{ dsn }} -v setting={{ setting }} -v wanted={{ wanted }}" + _AS_SUPERUSER
+    'echo "alter system set :\\"setting\\" = :\'wanted\'{}" '
+    "| psql {{{{ dsn }}}} -v setting={{{{ setting }}}} -v wanted={{{{ wanted }}}}" + _AS_SUPERUSER
 )
-_SET_AND_RESTART = (
-    'echo "alter system set :\\"setting\\" = :\'wanted\'" '
-    "| psql {{ dsn }} -v setting={{ restart_setting }} -v wanted={{ restart_wanted }}"
-    "  # as a superuser; then restart the server"
-)
-_PENDING = (
+SET = Remedy("Set it", _SET.format("; select pg_reload_conf()"))
+SET_AND_RESTART = Remedy("Set it, and restart the server", _SET.format("") + "; then restart the server")
+EDIT = Remedy("Set it in postgresql.conf, or where it is set now")
+SHOW_PENDING = Remedy(
+    "Restart the server, or take the change back",
     "echo \"select name, setting, sourcefile, sourceline from pg_settings where name = :'setting'\" "
-    "| psql {{ dsn }} -xv setting={{ pending_setting }}  # it takes a restart of the server"
+    "| psql {{ dsn }} -xv setting={{ setting }}  # it takes a restart of the server",
 )
-_CREATE_EXTENSION = (
+CREATE_EXTENSION = Remedy(
+    "Create the extension",
     _IN_DATABASE + "'create extension :\"extension\";' "
-    "| psql {{ dsn }} -v database={{ database }} -v extension={{ missing_extension }}" + _AS_SUPERUSER
+    "| psql {{ dsn }} -v database={{ database }} -v extension={{ extension }}" + _AS_SUPERUSER,
 )
-_UPDATE_EXTENSION = (
+UPDATE_EXTENSION = Remedy(
+    "Update the extension",
     _IN_DATABASE + "'alter extension :\"extension\" update;' "
-    "| psql {{ dsn }} -v database={{ database }} -v extension={{ outdated_extension }}" + _AS_SUPERUSER
+    "| psql {{ dsn }} -v database={{ database }} -v extension={{ extension }}" + _AS_SUPERUSER,
 )
-_REINDEX = (
+INSTALL_FILES = Remedy("Install the extension's files on the server, then create or update it")
+_REINDEX = "Build the indexes again, then record the new version"
+REINDEX = Remedy(
+    _REINDEX,
     _IN_DATABASE + "'reindex database :\"database\";' 'alter database :\"database\" refresh collation version;' "
-    "| psql {{ dsn }} -v database={{ collation_database }}  # as its owner; it blocks writes"
+    "| psql {{ dsn }} -v database={{ database }}  # as its owner; it blocks writes",
 )
-_REFRESH = (
+REFRESH_COLLATION = Remedy(
+    _REINDEX,
     _IN_DATABASE + "'reindex database :\"database\";' 'alter collation :collation refresh version;' "
-    "| psql {{ dsn }} -v database={{ column_collation_database }} -v collation={{ collation }}"
-    "  # as its owner; it blocks writes"
+    "| psql {{ dsn }} -v database={{ database }} -v collation={{ collation }}  # as its owner; it blocks writes",
 )
-_DROP = "echo 'drop database :\"database\"' | psql {{ dsn }} -v database={{ invalid_database }}  # as its owner"
-_CORRUPT = (
-    'psql {{ dsn }} -v corrupt={{ corrupt }} -c "select datname, checksum_failures, checksum_last_failure '
-    'from pg_stat_database where checksum_failures > 0"  # first of all stop writing: fail over, or restore'
+DROP_DATABASE = Remedy(
+    "Drop the database, which nothing can connect to",
+    "echo 'drop database :\"database\"' | psql {{ dsn }} -v database={{ database }}  # as its owner",
 )
-_FILE = 'psql {{ dsn }} -v line={{ bad_line }} -xc "select * from pg_file_settings where error is not null"'
+ENABLE_CHECKSUMS = Remedy("Stop the server, run pg_checksums --enable, and start it again")
+SHOW_CORRUPT = Remedy(
+    "Stop writing: fail over to a replica, or restore a backup",
+    'psql {{ dsn }} -c "select datname, checksum_failures, checksum_last_failure '
+    'from pg_stat_database where checksum_failures > 0"  # first of all stop writing: fail over, or restore',
+)
+SHOW_FILE_ERRORS = Remedy(
+    "Correct the line before the next reload or restart",
+    'psql {{ dsn }} -xc "select * from pg_file_settings where error is not null"',
+)
+UPGRADE = Remedy("Upgrade the server")
 
 
 class Release(BaseModel):
@@ -276,37 +289,41 @@ class PostgresSettings(InDatabases, check="postgres.settings"):
         "end_of_life",
         "minor_releases_behind",
     )
-    fact_names: ClassVar = {
-        "setting": "a setting that is not what it should be, and that a reload changes",
-        "wanted": "what it should be",
-        "restart_setting": "such a setting that takes a restart",
-        "restart_wanted": "what that should be",
-        "pending_setting": "a setting that waits for a restart",
-        "database": "the database of an extension",
-        "missing_extension": "an extension that is not there and could be",
-        "outdated_extension": "an extension that could be updated",
-        "collation_database": "a database whose own collation has changed",
-        "column_collation_database": "a database in which the collation of a column has changed",
-        "collation": "that collation, as SQL has it",
-        "invalid_database": "a database that is half dropped",
-        "corrupt": "what has pages that are not what was written",
-        "bad_line": "file and line of what the server would not accept",
-    }
-    default_remediation = Remediation(
-        summary="Set what should be set, restart where that waits, and update what has fallen behind",
-        commands=(
-            _SET,
-            _SET_AND_RESTART,
-            _PENDING,
-            _CREATE_EXTENSION,
-            _UPDATE_EXTENSION,
-            _REINDEX,
-            _REFRESH,
-            _CORRUPT,
-            _DROP,
-            _FILE,
-        ),
+    remedies = (
+        SET,
+        SET_AND_RESTART,
+        EDIT,
+        SHOW_PENDING,
+        CREATE_EXTENSION,
+        UPDATE_EXTENSION,
+        INSTALL_FILES,
+        REINDEX,
+        REFRESH_COLLATION,
+        ENABLE_CHECKSUMS,
+        SHOW_CORRUPT,
+        DROP_DATABASE,
+        SHOW_FILE_ERRORS,
+        UPGRADE,
     )
+    fact_names: ClassVar = {
+        "setting": "a setting that is not what it should be, or that waits for a restart",
+        "wanted": "what it should be",
+        "database": "a database, or the one of an extension or a collation",
+        "extension": "an extension that could be created or updated",
+        "collation": "the collation of a column that has changed, as SQL has it",
+    }
+    former_fact_names: ClassVar = {
+        "restart_setting": "setting",
+        "restart_wanted": "wanted",
+        "pending_setting": "setting",
+        "missing_extension": "extension",
+        "outdated_extension": "extension",
+        "collation_database": "database",
+        "column_collation_database": "database",
+        "invalid_database": "database",
+        "corrupt": "subject",
+        "bad_line": "subject",
+    }
 
     settings: Annotated[dict[str, WantedSetting], Field(min_length=1)] | None = None
     """
@@ -357,7 +374,7 @@ class PostgresSettings(InDatabases, check="postgres.settings"):
         groups = (self.checksums, self.checksum_failures, self.collations, self.invalid_databases)
         return any(group is not None for group in (*groups, self.end_of_life, self.minor_releases_behind))
 
-    def looks_at(self) -> Iterable[Query[Any]]:
+    def queries(self) -> Iterable[Query[Any]]:
         """What its groups are judged by."""
         if self.settings is not None or self.pending_restart is not None:
             yield self.asked_settings
@@ -366,7 +383,7 @@ class PostgresSettings(InDatabases, check="postgres.settings"):
         if self.wants_state:
             yield self.state
         if self.kinds_in_databases:
-            yield from super().looks_at()
+            yield from super().queries()
 
     def further(self, answer: Callable[[Query[Any]], Any]) -> Iterable[Query[Any]]:
         """The same of each database that its patterns match."""

@@ -242,7 +242,7 @@ class TlsFiles(CertificatesLast, check="tls.files"):
         )
 
     @property
-    def asked_name(self) -> str:
+    def requested_name(self) -> str:
         """The name that is requested there."""
         return self.server_name or (self.served_at.host if self.served_at else "")
 

@@ -24,7 +24,7 @@ class Endpoint(InlineTarget):
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read `host:port`. Raises PydanticCustomError."""
-        if REFERENCE.fullmatch(text):  # not set where nothing is asked: to explain a policy, to judge a snapshot
+        if REFERENCE.fullmatch(text):  # unset where no target is read: to explain a policy, to judge a snapshot
             return cast("Self", cls.model_construct(name=f"tls://{text}", host=text, port=0))
         found = _HOST_AND_PORT.fullmatch(text.strip())
         if found is None or not 0 < int(found["port"]) <= _LAST_PORT:

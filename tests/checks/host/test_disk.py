@@ -100,7 +100,7 @@ def test_too_little_space_left_is_a_violation(disk):
     assert "space free 4.19MB (0B of 4.19MB used)" == finding.observed
 
 
-def test_a_folder_where_a_disk_should_be_mounted_is_a_violation_and_not_measured(tmp_path):
+def test_unmounted_folder_is_a_violation_without_numbers(tmp_path):
     findings = judged(tmp_path)
     (finding,) = findings.violations
 
@@ -110,7 +110,7 @@ def test_a_folder_where_a_disk_should_be_mounted_is_a_violation_and_not_measured
     assert [] == findings.measurements
 
 
-def test_a_folder_is_judged_by_the_disk_that_holds_it_where_the_policy_says_so(disk):
+def test_folder_may_be_judged_by_its_disk(disk):
     (disk / "folder").mkdir()
 
     assert judged(disk / "folder", mount_point=False, **GUIDE).measurements
@@ -128,14 +128,14 @@ def test_something_without_a_size_is_unknown():
     assert (ProblemKind.UNSUPPORTED, "/proc is no disk: proc has no size") == (problem.kind, problem.text)
 
 
-def test_a_filesystem_that_makes_inodes_as_it_needs_them_cannot_run_out_of_them():
+def test_dynamic_inodes_never_run_out():
     findings = judged_on(BTRFS)
 
     assert [] == findings.violations
     assert [0.0] == [one.value for one in findings.measurements if one.name == "inodes used"]
 
 
-def test_inodes_that_cannot_be_counted_are_unknown_where_they_are_judged():
+def test_uncounted_inodes_are_unknown_when_judged():
     uncounted = Filesystem(**{name: getattr(BTRFS, name) for name in BTRFS.__struct_fields__} | {"inodes": None})
 
     assert ProblemKind.UNSUPPORTED == unknown(lambda: judged_on(uncounted)).kind

@@ -86,7 +86,7 @@ def test_a_value_that_fits(value, rule):
     ],
     ids=str,
 )
-def test_a_value_that_does_not_fit_is_shown_with_its_type(value, rule, text):
+def test_unexpected_value_is_shown_with_its_type(value, rule, text):
     assert text == fault({"v": value}, **rule)
 
 
@@ -118,7 +118,7 @@ def test_numbers(value):
 
 
 @pytest.mark.parametrize("value", [True, "1", None, [], float("nan"), float("inf"), 10**400])
-def test_what_is_no_number(value):
+def test_other_values_are_not_numbers(value):
     assert not is_number(value)
 
 
@@ -137,20 +137,20 @@ def test_json_may_begin_with_a_byte_order_mark():
 
 
 @pytest.mark.parametrize("body", ['{"a": NaN}', '{"a": Infinity}', "{'a': 1}", '{"a": 1', "[" * 100_000, "{} {}"])
-def test_what_is_no_json_is_not_taken_for_it(body):
+def test_invalid_json_is_refused(body):
     """NaN is neither above nor below a limit, so that every limit would be kept."""
     with pytest.raises(UnexpectedBodyError):
         decode(answering(body))
 
 
-def test_a_body_that_is_no_json_is_shown_with_its_type():
+def test_body_without_json_is_quoted_with_its_type():
     with pytest.raises(UnexpectedBodyError) as raised:
         decode(answering("<html>\n  <h1>Log in</h1>", **{"content-type": "text/html"}))
 
     assert "the body (text/html) is no JSON: it begins with <html> <h1>Log in</h1>" == str(raised.value)
 
 
-def test_an_empty_body_and_a_packed_one_are_said_to_be_that():
+def test_empty_or_compressed_body_is_described():
     with pytest.raises(UnexpectedBodyError, match="it is empty"):
         decode(answering("  "))
     with pytest.raises(UnexpectedBodyError, match="packed as br, is no JSON"):
@@ -181,7 +181,7 @@ def test_a_sample_without_an_answer_is_slower_than_any_other():
     assert sample_at(samples(None, None, 0.1), LatencyOf.MEDIAN).status is None
 
 
-def test_a_latency_says_what_it_is_made_of():
+def test_latency_describes_its_samples():
     cold = Sample(seconds=0.5, status=200, cold=True)
 
     assert "on a new connection" == described((cold,), LatencyOf.FIRST)

@@ -90,18 +90,18 @@ def test_a_number_with_a_unit_reads_like_one(judged):
         (b"", "the body (application/json) is no JSON: it is empty"),
     ],
 )
-def test_what_is_no_number_is_a_violation_and_never_zero(judged, body, observed):
+def test_value_that_is_not_a_number_is_a_violation(judged, body, observed):
     (finding,) = judged(body).violations
 
     assert (observed, Severity.P1) == (finding.observed, finding.severity)
 
 
-def test_an_error_tells_no_number(judged):
+def test_error_answer_has_no_number(judged):
     (finding,) = judged(b'{"depth": 0}', status=503).violations
 
     assert ("status 503", "status 2xx", Severity.P1) == (finding.observed, finding.expected, finding.severity)
 
 
-def test_a_body_that_was_not_read_to_its_end_proves_nothing(judged):
+def test_truncated_body_is_unknown(judged):
     with pytest.raises(CouldNotObserve, match="the body is larger than"):
         judged(b'{"depth": 1, "rest": "' + b"x" * 2_000_000 + b'"}')

@@ -51,10 +51,10 @@ def a_failed_pod(name="migrate-x7k2m", of="migrate", **fields):
 
 
 def _answers(expectation, objects):
-    answers = {query: [] for kind in LISTS.values() for query in expectation.ask(kind)}
+    answers = {query: [] for kind in LISTS.values() for query in expectation.lists(kind)}
     for one in objects:
         kind = KINDS[one["kind"]]
-        for query in expectation.ask(LISTS[kind]):
+        for query in expectation.lists(LISTS[kind]):
             if query.namespace in {None, one["metadata"]["namespace"]}:
                 answers[query].append(msgspec.convert(one, kind))
     return {query: ObjectList(tuple(items)) for query, items in answers.items()}

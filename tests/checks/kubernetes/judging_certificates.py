@@ -96,13 +96,13 @@ def _answers(expectation, objects, secrets):
         for query in _asked(expectation, listing):
             if query.namespace in {None, one["metadata"].get("namespace")}:
                 answers[query].append(msgspec.convert(one, kind))
-    for query in expectation.ask(ListTlsSecrets):
+    for query in expectation.lists(ListTlsSecrets):
         answers[query] = [msgspec.convert(msgspec.to_builtins(one), Secret) for one in secrets]
     return {query: ObjectList(tuple(items)) for query, items in answers.items()}
 
 
 def _asked(expectation, kind):
-    return expectation.ask(kind) if kind.namespaced else (kind("target"),)
+    return expectation.lists(kind) if kind.namespaced else (kind("target"),)
 
 
 def expectation_of(target=TARGET, **fields) -> CertificatesRenewed:

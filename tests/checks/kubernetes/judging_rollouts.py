@@ -72,7 +72,7 @@ def judged(*objects, target=TARGET, **fields) -> Findings:
 
 
 def answers(expectation, objects):
-    chosen = {query: [] for query in expectation.looks_at()}
+    chosen = {query: [] for query in expectation.queries()}
     for query, found in chosen.items():
         found += [msgspec.convert(one, query.item) for one in objects if one["kind"] == query.item.__name__]
     return {query: ObjectList(tuple(found)) for query, found in chosen.items()}

@@ -41,7 +41,7 @@ def test_an_autoscaler_within_its_range_is_well():
 
 
 def test_one_list_a_namespace():
-    assert (ListAutoscalers("target", "default"),) == tuple(expected(Autoscaling).looks_at())
+    assert (ListAutoscalers("target", "default"),) == tuple(expected(Autoscaling).queries())
     assert "list horizontalpodautoscalers in namespace default" == ListAutoscalers("target", "default").text()
 
 

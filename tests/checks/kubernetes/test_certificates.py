@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checks.kubernetes.test_certificates import lifetime_of
 from opscheck import Severity
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.demo.kubernetes import (
@@ -156,7 +155,7 @@ def test_one_that_cert_manager_says_nothing_of_is_told_as_that():
     finding = only(not_issued(conditions=()))
 
     assert "not issued for 1h: cert-manager says nothing of it: does it run?" == finding.observed
-    assert "api" == finding.facts["unseen"]
+    assert "api" == finding.facts["certificate"]
 
 
 # Not ready
@@ -252,7 +251,7 @@ def test_a_cluster_without_cert_manager_is_unknown_and_skipped_only_by_the_polic
 
 def test_secrets_are_not_asked_unless_the_policy_says_so():
     def asked(**fields):
-        return [query for query in expectation_of(**fields).queries() if isinstance(query, ListTlsSecrets)]
+        return [query for query in expectation_of(**fields).described() if isinstance(query, ListTlsSecrets)]
 
     assert [] == asked()
     assert [ListTlsSecrets("target", "default")] == asked(tls_secrets=True)
@@ -273,7 +272,7 @@ def test_secrets_are_not_asked_unless_the_policy_says_so():
 )
 def test_no_status_makes_it_fail_and_what_has_ended_never_passes(status):
     one = a_certificate(**status)
-    lifetime = lifetime_of(msgspec.convert(one, Certificate))
+    lifetime = msgspec.convert(one, Certificate).lifetime
     findings = judged(one)
 
     if lifetime is not None and lifetime.left(NOW) < 0:

@@ -5,14 +5,13 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from checks.kubernetes.test_cronjobs import judge_cronjobs, troubles, unjudged
+from checks.kubernetes.test_cronjobs import judge_cronjobs, unjudged
 from opscheck import Severity
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.demo.kubernetes import event, timestamp
 from opscheck.systems.kubernetes.batch import CronJob, ListCronJobs, ListJobs
 from opscheck.systems.kubernetes.cronjobs import CronJobsOnTime
 from opscheck.systems.kubernetes.lists import ObjectList
-from opscheck.systems.kubernetes.selection import Beside
 from opscheck.testing import expect, judge
 from tests.checks.kubernetes.judging_batch import (
     NOW,
@@ -177,7 +176,7 @@ def test_what_is_late_is_found_beside_what_cannot_be_told():
     both = [a_cronjob("late", **LATE), a_cronjob("odd", schedule="0 0 L * *")]
 
     judgement = judge_cronjobs(expectation, [msgspec.convert(one, CronJob) for one in both], NOW)
-    assert ["late"] == [one.about.name for one in troubles(expectation, judgement, Beside(), NOW)]
+    assert ["late"] == [age.cronjob.name for age in judgement.overdue]
     assert "odd: its schedule `0 0 L * *` cannot be read" in unjudged(judgement).text
 
 
@@ -382,5 +381,5 @@ def test_every_namespace_is_told_apart():
 def test_one_list_serves_every_expectation_on_a_namespace():
     one, other = expect(CronJobsOnTime, TARGET, severity="P1"), expect(CronJobsOnTime, TARGET, severity="P2", name="a*")
 
-    assert (ListCronJobs("target", "default"),) == tuple(one.looks_at())
-    assert tuple(one.queries()) == tuple(other.queries())
+    assert (ListCronJobs("target", "default"),) == tuple(one.queries())
+    assert tuple(one.described()) == tuple(other.described())

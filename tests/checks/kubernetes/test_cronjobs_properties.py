@@ -6,7 +6,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checks.kubernetes.test_cronjobs import judge_cronjobs, troubles, unjudged
+from checks.kubernetes.test_cronjobs import judge_cronjobs, never_runs, overdue, unjudged
 from opscheck.demo.kubernetes import timestamp
 from opscheck.systems.kubernetes.batch import CronJob, Job
 from opscheck.systems.kubernetes.cronjobs import CronJobsOnTime
@@ -55,8 +55,9 @@ RUNS = tuple(msgspec.convert(a_run(number, cronjob="a", failed=ago(hours=number)
 def test_no_cron_job_is_too_odd_to_be_judged_and_no_order_matters(cronjobs, data):
     def told(cronjobs, runs):
         judgement = judge_cronjobs(expectation, cronjobs, NOW)
-        found = troubles(expectation, judgement, Beside(runs), NOW)
-        each = sorted((one.about.name, one.observed, one.evidence, sorted(one.facts.items())) for one in found)
+        found = [never_runs(expectation, one) for one in judgement.never_due]
+        found += [overdue(expectation, age, Beside(runs), NOW) for age in judgement.overdue]
+        each = sorted((one.subject, one.observed, one.evidence, sorted(one.facts.items())) for one in found)
         return each, unjudged(judgement)
 
     expectation = expect(CronJobsOnTime, TARGET, severity="P1")

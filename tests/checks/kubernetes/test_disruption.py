@@ -52,7 +52,7 @@ def test_a_budget_with_pods_to_spare_is_well():
 
 def test_the_pods_are_asked_by_the_list_that_others_share():
     assert (ListDisruptionBudgets("target", "default"), ListPods("target", "default")) == tuple(
-        expected(DisruptionBudgets).looks_at()
+        expected(DisruptionBudgets).queries()
     )
 
 

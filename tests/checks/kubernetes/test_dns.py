@@ -104,12 +104,12 @@ def test_every_name_is_asked_once_and_every_namespace_is_listed_once():
         ListServices("target", "shop"),
         ListEndpointSlices("target", "other"),
         ListEndpointSlices("target", "shop"),
-    ] == list(expectation_of(names=names).looks_at())
+    ] == list(expectation_of(names=names).queries())
 
 
 @pytest.mark.parametrize("fields", [{"match_services": False}, {"names": ["example.com"]}])
 def test_no_list_is_asked_for_where_nothing_is_compared(fields):
-    (asked,) = expectation_of(**fields).looks_at()
+    (asked,) = expectation_of(**fields).queries()
 
     assert isinstance(asked, ResolveName)
 

@@ -40,7 +40,7 @@ def expected(**fields) -> ImagesPinned:
 
 
 def judged(*pods, **fields) -> Findings:
-    answers = {expected(**fields).ask(ListPods)[0]: ObjectList(tuple(msgspec.convert(one, Pod) for one in pods))}
+    answers = {expected(**fields).lists(ListPods)[0]: ObjectList(tuple(msgspec.convert(one, Pod) for one in pods))}
     return judge(test_images.test_the_images_are_pinned, expected(**fields), answers, NOW)
 
 
@@ -92,7 +92,7 @@ def test_a_mistake_is_told_in_terms_of_the_field(fields, text):
 
 
 def test_one_list_of_pods_is_all_that_is_asked():
-    assert (ListPods("target", "default"),) == tuple(expected(**NO_LATEST).looks_at())
+    assert (ListPods("target", "default"),) == tuple(expected(**NO_LATEST).queries())
 
 
 # Latest and digests
@@ -367,5 +367,5 @@ def test_whatever_is_missing_nothing_is_raised_and_no_order_matters(pods, random
 
 
 def test_each_remediation_can_be_written():
-    for command in expected(**NO_LATEST).default_remediation.commands:
+    for command in (text for remedy in expected(**NO_LATEST).remedies for text in remedy.commands):
         assert [] == [*malformed(command), *unknown_names(command, expected(**NO_LATEST))]

@@ -244,9 +244,9 @@ class _Denying:
 def test_secrets_are_asked_by_name_alone_and_only_where_the_policy_says_so():
     plain, curious = expectation_of(), expectation_of(tls_secrets=True, ingress_class=True)
 
-    assert not [one for one in plain.queries() if isinstance(one, ListSecretNames | ListIngressClasses)]
+    assert not [one for one in plain.described() if isinstance(one, ListSecretNames | ListIngressClasses)]
     assert ListSecretNames.only_metadata
-    assert [ListIngressClasses("target"), ListSecretNames("target", "default")] == list(curious.looks_at())[4:]
+    assert [ListIngressClasses("target"), ListSecretNames("target", "default")] == list(curious.queries())[4:]
     assert "list secrets in namespace default" == ListSecretNames("target", "default").rule.text()
 
 

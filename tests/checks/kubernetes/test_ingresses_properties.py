@@ -9,6 +9,7 @@ from opscheck.systems.kubernetes.ingresses import IngressClass, IngressesServed,
 from opscheck.testing import expect
 from tests.checks.kubernetes.generated_network import INGRESSES, WORLD
 from tests.checks.kubernetes.judging_pods import NOW, TARGET
+from tests.property_tests import examples
 
 INGRESSES_SERVED = expect(IngressesServed, TARGET, severity="P1")
 
@@ -29,7 +30,7 @@ def ingress_told(ingresses, services, slices, found):
 
 
 @given(**WORLD, ingresses=st.lists(INGRESSES, max_size=2))
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 def test_no_ingress_is_too_odd_to_be_judged(services, slices, found, ingresses):
     assert isinstance(ingress_told(ingresses, services, slices, found), list)
 

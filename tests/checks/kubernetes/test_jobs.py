@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checks.kubernetes.test_jobs import Around, troubles
+from checks.kubernetes.test_jobs import Around, problems
 from opscheck import KubernetesTarget, Severity
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.demo.kubernetes import condition, event, timestamp
@@ -145,13 +145,13 @@ def test_pods_that_are_gone_are_said_to_be_gone():
     (violation,) = jobs_judged(a_job(**FAILED), a_failed_pod("other-1", of="other")).violations
 
     assert "none of its failed pods is there any more; their logs are where logs are collected" in violation.evidence
-    assert "failed_pod" not in violation.facts
+    assert "pod" not in violation.facts
 
 
 def test_the_pods_of_a_predecessor_with_the_same_name_are_not_its_own():
     (violation,) = jobs_judged(a_job(**FAILED), a_failed_pod(created=ago(days=3))).violations
 
-    assert "failed_pod" not in violation.facts
+    assert "pod" not in violation.facts
 
 
 def test_pods_that_cannot_be_read_change_no_verdict():
@@ -345,8 +345,9 @@ CRONJOBS = (msgspec.convert(a_cronjob(), CronJob),)
 @given(st.lists(odd_jobs(), max_size=4, unique_by=lambda job: job.name), st.data())
 def test_no_job_is_too_odd_to_be_judged_and_no_order_matters(jobs, data):
     def told(jobs, pods):
-        found = troubles(expectation, jobs, Around(jobs, CRONJOBS, Beside(pods)), NOW)
-        return sorted((one.about.name, one.observed, one.evidence, sorted(one.facts.items())) for one in found)
+        around = Around(jobs, CRONJOBS, Beside(pods))
+        found = [one for job in jobs for one in problems(expectation, job, around, NOW)]
+        return sorted((one.subject, one.observed, one.evidence, sorted(one.facts.items())) for one in found)
 
     def shuffled(job):
         if job.status is None or not job.status.conditions:
@@ -363,5 +364,5 @@ def test_no_job_is_too_odd_to_be_judged_and_no_order_matters(jobs, data):
 def test_one_list_serves_every_expectation_on_a_namespace():
     one, other = expect(JobsComplete, TARGET, severity="P1"), expect(JobsComplete, TARGET, severity="P2", name="a*")
 
-    assert (ListJobs("target", "default"), ListCronJobs("target", "default")) == tuple(one.looks_at())
-    assert tuple(one.queries()) == tuple(other.queries())
+    assert (ListJobs("target", "default"), ListCronJobs("target", "default")) == tuple(one.queries())
+    assert tuple(one.described()) == tuple(other.described())

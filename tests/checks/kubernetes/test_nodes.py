@@ -33,10 +33,10 @@ def test_nodes_that_are_ready_are_well_and_counted():
 
 
 def test_only_the_nodes_and_the_version_are_asked_unless_a_limit_needs_the_pods():
-    assert (ListNodes("target"), ReadVersion("target")) == tuple(expected().looks_at())
-    assert (ListNodes("target"),) == tuple(expected(version_skew=None).looks_at())
+    assert (ListNodes("target"), ReadVersion("target")) == tuple(expected().queries())
+    assert (ListNodes("target"),) == tuple(expected(version_skew=None).queries())
     assert (ListNodes("target"), ListPods("target", None), ReadVersion("target")) == tuple(
-        expected(pods={"P3": "95%"}).looks_at()
+        expected(pods={"P3": "95%"}).queries()
     )
 
 

@@ -133,8 +133,8 @@ def test_one_list_serves_every_expectation_on_a_namespace():
     other = expect(PodsHealthy, TARGET, severity="P1", name="api-*", grace="1m")
     elsewhere = expect(PodsHealthy, TARGET, severity="P1", namespace="*")
 
-    assert (ListPods("target", "default"),) == tuple(one.looks_at()) == tuple(other.looks_at())
-    assert (ListPods("target", None),) == tuple(elsewhere.looks_at())
+    assert (ListPods("target", "default"),) == tuple(one.queries()) == tuple(other.queries())
+    assert (ListPods("target", None),) == tuple(elsewhere.queries())
 
 
 def test_many_pods_of_one_owner_with_one_trouble_are_one_finding():
@@ -274,7 +274,7 @@ def test_two_namespaces_are_two_lists_and_are_told_apart():
     asked = expect(PodsHealthy, TARGET, severity="P0", namespace=namespaces)
     broken = [a_pod(namespace=name, ready=False, since=ago(hours=1)) for name in (*namespaces, "other")]
 
-    assert (ListPods("target", "shop"), ListPods("target", "billing")) == tuple(asked.looks_at())
+    assert (ListPods("target", "shop"), ListPods("target", "billing")) == tuple(asked.queries())
     assert ["billing/web-7d4b9c6f5d-2xkqp", "shop/web-7d4b9c6f5d-2xkqp"] == [
         violation.subject for violation in judged(*broken, namespace=namespaces).violations
     ]

@@ -14,6 +14,7 @@ from opscheck.systems.kubernetes.pod_status import fault_of
 from opscheck.systems.kubernetes.pods import Pod, PodsHealthy
 from opscheck.systems.kubernetes.selection import missing_facts
 from opscheck.testing import expect
+from tests.property_tests import examples
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 TARGET = KubernetesTarget(kind="kubernetes", namespace="default")
@@ -115,7 +116,7 @@ def told(found) -> list[tuple]:
 
 
 @given(st.lists(pods(), max_size=4))
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 def test_no_object_is_too_odd_to_be_judged(found):
     assert isinstance(told(found), list)
     assert missing_facts(EXPECTATION, "pods")

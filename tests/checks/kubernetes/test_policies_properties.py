@@ -16,6 +16,7 @@ from opscheck.systems.kubernetes.objects import LabelRequirement, LabelSelector
 from opscheck.systems.kubernetes.quotas import Quotas
 from tests.checks.kubernetes.judging_pods import ago
 from tests.checks.kubernetes.judging_policies import judged
+from tests.property_tests import examples
 
 AUTOSCALER = policies.autoscaler(
     "api", created=ago(days=9), replicas=10, limited="TooManyReplicas", active="FailedGetResourceMetric"
@@ -68,7 +69,7 @@ def test_no_field_is_needed(kind, whole, fields, null):
 
 @CASES
 @given(data=st.data())
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 def test_what_lacks_many_fields_is_judged_too(kind, whole, fields, data):
     lacking = whole
     for _ in range(data.draw(st.integers(2, 6))):
@@ -80,7 +81,7 @@ def test_what_lacks_many_fields_is_judged_too(kind, whole, fields, data):
 
 @CASES
 @given(data=st.data())
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 def test_the_order_of_lists_means_nothing(kind, whole, fields, data):
     other = msgspec.json.decode(msgspec.json.encode(whole))
     other["metadata"]["name"] = "other"

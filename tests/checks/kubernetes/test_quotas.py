@@ -43,7 +43,7 @@ def test_a_quota_with_room_is_well_and_its_fullest_resource_is_measured():
 
 
 def test_one_list_a_namespace():
-    assert (ListQuotas("target", "default"),) == tuple(expected(Quotas).looks_at())
+    assert (ListQuotas("target", "default"),) == tuple(expected(Quotas).queries())
 
 
 @pytest.mark.parametrize(("used", "count"), [("9Gi", 0), ("9217Mi", 1)])

@@ -39,7 +39,7 @@ def expected(**fields) -> ResourcesSet:
 
 
 def judged(*pods, **fields) -> Findings:
-    answers = {expected(**fields).ask(ListPods)[0]: ObjectList(tuple(msgspec.convert(one, Pod) for one in pods))}
+    answers = {expected(**fields).lists(ListPods)[0]: ObjectList(tuple(msgspec.convert(one, Pod) for one in pods))}
     return judge(test_resources.test_the_resources_are_set, expected(**fields), answers, NOW)
 
 
@@ -168,7 +168,7 @@ def test_what_may_be_required_is_listed():
 
 
 def test_one_list_of_pods_is_all_that_is_asked():
-    assert (ListPods("target", "default"),) == tuple(expected().looks_at())
+    assert (ListPods("target", "default"),) == tuple(expected().queries())
 
 
 def test_a_workload_is_given_what_its_containers_use():
@@ -180,7 +180,7 @@ def test_a_workload_is_given_what_its_containers_use():
         ),
         "kubectl -n default get limitranges -o yaml  # the defaults for containers such as app",
     ] == commands(bare())
-    for command in expected().default_remediation.commands:
+    for command in (text for remedy in expected().remedies for text in remedy.commands):
         assert [] == [*malformed(command), *unknown_names(command, expected())]
 
 

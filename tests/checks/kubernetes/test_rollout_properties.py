@@ -13,9 +13,10 @@ from opscheck import KubernetesTarget
 from opscheck.demo.kubernetes import daemon_set, deployment, pod, stateful_set, timestamp
 from opscheck.systems.kubernetes.lists import ObjectList
 from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.rollout import RolloutComplete, progress_of
-from opscheck.systems.kubernetes.workloads import Deployment
+from opscheck.systems.kubernetes.rollout import RolloutComplete
+from opscheck.systems.kubernetes.workloads import Deployment, progress_of
 from opscheck.testing import expect, judge
+from tests.property_tests import examples
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 TARGET = KubernetesTarget(kind="kubernetes", namespace="default")
@@ -85,14 +86,14 @@ def holed(draw, objects):
 
 def findings(objects):
     answers = {}
-    for query in EXPECTATION.looks_at():
+    for query in EXPECTATION.queries():
         mine = [one for one in objects if one[0] == query.item.__name__]
         answers[query] = ObjectList(tuple(msgspec.convert(one, query.item) for _, one in mine))
     judged = judge(check, EXPECTATION, answers, NOW)
     return sorted((one.subject, one.observed, str(one.since), one.because) for one in judged.violations)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.lists(WORKLOADS, max_size=4), st.lists(PODS, max_size=4), st.data())
 def test_an_object_with_holes_raises_nothing(workloads, pods, data):
     objects = [(one["kind"], data.draw(holed(st.just(one)))) for one in (*workloads, *pods)]
@@ -100,7 +101,7 @@ def test_an_object_with_holes_raises_nothing(workloads, pods, data):
     findings(objects)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(
     st.lists(WORKLOADS, max_size=4, unique_by=lambda one: (one["kind"], one["metadata"]["name"])),
     st.lists(PODS, max_size=5, unique_by=lambda one: one["metadata"]["name"]),
@@ -118,7 +119,7 @@ def test_no_order_matters(workloads, pods, shuffled: random.Random):
     assert told == findings(objects)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(WORKLOADS, TIMES)
 def test_an_unknown_condition_says_nothing(workload, at):
     workload["status"]["conditions"] = [
@@ -141,4 +142,4 @@ def test_a_half_written_object_says_nothing(absent):
 
 
 def test_pods_are_looked_for_by_one_list():
-    assert [ListPods("target", "default")] == [one for one in EXPECTATION.looks_at() if isinstance(one, ListPods)]
+    assert [ListPods("target", "default")] == [one for one in EXPECTATION.queries() if isinstance(one, ListPods)]

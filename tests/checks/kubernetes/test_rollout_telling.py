@@ -142,7 +142,7 @@ def test_warnings_about_the_workload_are_evidence():
     expectation = expect(RolloutComplete, TARGET, severity="P0")
     told = event("e", about="Deployment/web", reason="ReplicaSetCreateError", message="denied", kind="Warning", at=NOW)
     known = answers(expectation, [failed(), *web_pods(3)])
-    known[expectation.ask(ListWarnings)[0]] = ObjectList((msgspec.convert(told, Event),))
+    known[expectation.lists(ListWarnings)[0]] = ObjectList((msgspec.convert(told, Event),))
 
     (violation,) = judge(test_rollout.test_rollouts_are_complete, expectation, known, NOW).violations
 
@@ -194,5 +194,5 @@ def test_each_list_is_one_request_however_many_workloads_there_are():
     many = [deployment(f"web-{number}", **AGE) for number in range(30)]
     expectation = expect(RolloutComplete, TARGET, severity="P0")
 
-    assert 4 == len(tuple(expectation.looks_at()))
+    assert 4 == len(tuple(expectation.queries()))
     assert [] == observed(*many)

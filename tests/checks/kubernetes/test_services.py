@@ -134,7 +134,7 @@ def test_endpoints_objects_are_never_asked_for():
         ListServices("target", "default"),
         ListEndpointSlices("target", "default"),
         ListPods("target", "default"),
-    ) == tuple(expectation_of().looks_at())
+    ) == tuple(expectation_of().queries())
 
 
 @pytest.mark.parametrize(("late", "found"), [(-SECOND, []), (SECOND, ["0 of 1 pod ready for 5m1s"])])

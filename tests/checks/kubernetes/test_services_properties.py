@@ -8,6 +8,7 @@ from opscheck.systems.kubernetes.endpoints import Network, ready_endpoints
 from tests.checks.kubernetes.generated_network import SLICES, WORKLOADS, WORLD
 from tests.checks.kubernetes.judging_pods import NOW
 from tests.checks.kubernetes.judging_services import expectation_of
+from tests.property_tests import examples
 
 EXPECTATION = expectation_of(min_ready={"P2": 2, "P0": 1})
 
@@ -22,7 +23,7 @@ def told(services, slices, found, workloads=()):
 
 
 @given(**WORLD, workloads=st.lists(WORKLOADS, max_size=2))
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 def test_no_service_is_too_odd_to_be_judged(services, slices, found, workloads):
     assert isinstance(told(services, slices, found, workloads), list)
 

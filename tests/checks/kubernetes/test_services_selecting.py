@@ -110,7 +110,7 @@ def test_a_selector_that_no_workload_carries_is_not_scaled_to_zero():
 
 
 def test_workloads_are_asked_for_only_when_the_policy_needs_them():
-    asked = tuple(expectation_of(allow_scaled_to_zero=True).looks_at())
+    asked = tuple(expectation_of(allow_scaled_to_zero=True).queries())
 
     assert (ListDeployments("target", "default"), ListStatefulSets("target", "default")) == asked[3:]
-    assert 3 == len(tuple(expectation_of().looks_at()))
+    assert 3 == len(tuple(expectation_of().queries()))

@@ -28,7 +28,7 @@ def ago(**span: float) -> datetime:
 
 def nodes_judged(nodes, metrics, **fields) -> Findings:
     expectation = expect(UsageWithinLimits, TARGET, of="nodes", **fields)
-    objects, usage = expectation.looks_at()
+    objects, usage = expectation.queries()
     answers = {
         objects: ObjectList(tuple(msgspec.convert(one, Node) for one in nodes)),
         usage: ObjectList(tuple(msgspec.convert(one, NodeUsage) for one in metrics)),
@@ -38,7 +38,7 @@ def nodes_judged(nodes, metrics, **fields) -> Findings:
 
 def pods_judged(pods, metrics, **fields) -> Findings:
     expectation = expect(UsageWithinLimits, TARGET, of="pods", **fields)
-    objects, usage = expectation.looks_at()
+    objects, usage = expectation.queries()
     answers = {
         objects: ObjectList(tuple(msgspec.convert(one, Pod) for one in pods)),
         usage: ObjectList(tuple(msgspec.convert(one, PodUsage) for one in metrics)),
@@ -110,7 +110,7 @@ def test_a_ready_node_without_metrics_is_unknown():
 
 def test_a_violation_stays_one_when_another_node_has_no_metrics():
     expectation = expect(UsageWithinLimits, TARGET, of="nodes", cpu={"P3": "80%"})
-    objects, usage = expectation.looks_at()
+    objects, usage = expectation.queries()
     answers = {
         objects: ObjectList(tuple(msgspec.convert(one, Node) for one in (a_node("node-1"), a_node("node-2")))),
         usage: ObjectList((msgspec.convert(measured("node-1", cpu="3900m"), NodeUsage),)),
@@ -339,7 +339,7 @@ def test_commands_are_for_the_pods_own_namespace():
     expectation = expect(UsageWithinLimits, TARGET, of="pods", namespace="*", memory={"P1": "98%"})
     web = a_pod("web-7d4b9c6f5d-2xkqp", namespace="shop")
     metrics = pod_metrics("web-7d4b9c6f5d-2xkqp", namespace="shop", at=ago(seconds=20), app=("1m", "511Mi"))
-    objects, usage = expectation.looks_at()
+    objects, usage = expectation.queries()
     answers = {
         objects: ObjectList((msgspec.convert(web, Pod),)),
         usage: ObjectList((msgspec.convert(metrics, PodUsage),)),

@@ -12,17 +12,28 @@ from checks.pgbouncer.test_pools import test_clients_get_a_server_connection as 
 from opscheck import Severity
 from opscheck.core.findings import Findings
 from opscheck.core.observation import ProbeError, ProblemKind
+from opscheck.core.record import Finding
 from opscheck.core.templates import expectation_facts, render
 from opscheck.demo.postgres import DATABASE, installed_versions
-from opscheck.systems.pgbouncer.expectations import PgbouncerPools
+from opscheck.systems.pgbouncer.pools import (
+    ENABLE_DATABASE,
+    RESUME,
+    RESUME_DATABASE,
+    SHOW_CLIENTS,
+    SHOW_LIMIT,
+    AskPools,
+    PgbouncerPools,
+    Pools,
+)
 from opscheck.systems.pgbouncer.probe import open_session
-from opscheck.systems.pgbouncer.queries import AskPools, Pools
 from opscheck.systems.pgbouncer.target import PgbouncerTarget
 from opscheck.testing import expect
 from opscheck.transport.processes import wait_until
 from tests.servers.looking import look, missing
 from tests.servers.pgbouncer import PgBouncer
+from tests.servers.typing_in import commands_of
 
+ODD = "odd-name.of-it"
 WAITED = {"P2": "100ms", "P0": "1h"}
 
 Judged = Callable[..., Findings]
@@ -31,7 +42,7 @@ Judged = Callable[..., Findings]
 @pytest.fixture(name="bouncer", scope="module")
 def _bouncer(clusters, pgbouncer_program) -> Iterator[PgBouncer]:
     server = clusters(next(iter(installed_versions().values())))
-    more = {"reports": f"dbname={DATABASE} pool_size=5 max_db_connections=4"}
+    more = {"reports": f"dbname={DATABASE} pool_size=5 max_db_connections=4", ODD: f"dbname={DATABASE}"}
     with PgBouncer(server, pgbouncer_program, databases=more, max_client_conn="10") as bouncer:
         yield bouncer
 
@@ -69,7 +80,7 @@ def test_clients_that_wait_too_long_are_found_with_their_pool(bouncer, judged):
     )
     assert finding.observed.endswith("(3 clients wait)")
     assert finding.evidence[0].startswith("2 of 2 server connections in use, 0 idle in transaction mode; 2 clients")
-    assert {"pool_database": DATABASE, "pool_user": "app", "pool_size": "2"} == finding.facts
+    assert {"database": DATABASE, "user": "app", "pool_size": "2"} == finding.facts
     assert finding.since is not None
 
 
@@ -95,7 +106,8 @@ def test_a_database_is_held_to_its_own_limit(bouncer, judged):
         client.execute("SELECT 1")
         (finding,) = judged(servers={"P3": "20%"}, pools=["integration_db/*"]).violations
 
-    assert ("database reports", {"limited_database": "reports"}) == (finding.subject, finding.facts)
+    assert ("database reports", {"database": "reports"}) == (finding.subject, finding.facts)
+    assert finding.remediation.commands == commands_of(SHOW_LIMIT)
     assert "server connections 25% (1 of 4, its own limit)" == finding.observed
 
 
@@ -109,16 +121,17 @@ def test_clients_are_held_to_what_pgbouncer_lets_in(bouncer, judged):
 
     assert "clients connected 80% (8 of 10)" == finding.observed
     assert {"max_clients": "10"} == finding.facts
+    assert finding.remediation.commands == commands_of(SHOW_CLIENTS)
 
 
 @pytest.mark.parametrize(
-    ("order", "back", "observed"),
+    ("order", "back", "observed", "remedy"),
     [
-        ("pause", "resume", "paused: its clients wait"),
-        ("disable", "enable", "disabled: new clients are refused"),
+        ("pause", "resume", "paused: its clients wait", RESUME_DATABASE),
+        ("disable", "enable", "disabled: new clients are refused", ENABLE_DATABASE),
     ],
 )
-def test_a_database_that_gives_no_connections_by_order_is_found(bouncer, judged, order, back, observed):
+def test_a_database_that_gives_no_connections_by_order_is_found(bouncer, judged, order, back, observed, remedy):  # noqa: PLR0913, PLR0917 -- a case
     getattr(bouncer, order)("reports")
     try:
         (finding,) = judged(waited=WAITED, severity="P1").violations
@@ -127,7 +140,8 @@ def test_a_database_that_gives_no_connections_by_order_is_found(bouncer, judged,
         getattr(bouncer, back)("reports")
 
     assert (Severity.P1, "database reports", observed) == (finding.severity, finding.subject, finding.observed)
-    assert {f"{order}d": "reports"} == finding.facts
+    assert {"database": "reports"} == finding.facts
+    assert finding.remediation.commands == commands_of(remedy)
     assert [] == accepted.violations
 
 
@@ -163,29 +177,41 @@ def test_the_suggested_commands_run(bouncer, judged):
     with bouncer.waiting_clients(1):
         wait_until(lambda: waits(bouncer) > 0.2, 10, "nobody waits for long")
         (finding,) = judged(waited=WAITED).violations
-        printed = [run(command) for command in commands(bouncer, finding.facts)]
+        printed = type_in(bouncer, finding)
 
     assert 2 == len(printed)
     assert "waiter-1" in printed[0] or "waiting" in printed[0]
     assert "transaction" in printed[1]
 
 
-def test_what_was_paused_is_resumed_by_the_suggested_command(bouncer):
-    bouncer.pause("reports")
-    bouncer.disable("reports")
-    for facts in ({"paused": "reports"}, {"disabled": "reports"}):
-        for command in commands(bouncer, facts):
-            run(command)
-    (row,) = (row for row in bouncer.say("SHOW DATABASES") if row["name"] == "reports")
+@pytest.mark.parametrize("database", ["reports", ODD])
+def test_what_was_paused_is_resumed_by_the_suggested_command(bouncer, judged, database):
+    quoted = '"' + database.replace('"', '""') + '"'
+    bouncer.pause(quoted)
+    bouncer.disable(quoted)
+    found = judged(waited=WAITED, severity="P1").violations
+    for finding in found:
+        type_in(bouncer, finding)
+    (row,) = (row for row in bouncer.say("SHOW DATABASES") if row["name"] == database)
 
+    assert 2 == len(found)
     assert (0, 0) == (row["paused"], row["disabled"])
 
 
-def commands(bouncer: PgBouncer, facts: dict[str, str]) -> list[str]:
+def test_pgbouncer_that_is_paused_as_a_whole_is_resumed_by_the_suggested_command(bouncer):
+    bouncer.say("PAUSE")
+    expectation = expect(PgbouncerPools, PgbouncerTarget(kind="pgbouncer", dsn=bouncer.dsn()), waited=WAITED)
+    type_in(bouncer, expectation.finding(subject="PgBouncer", observed="", expected="", remedies=(RESUME,)))
+
+    assert not any(row["paused"] for row in bouncer.say("SHOW DATABASES"))
+
+
+def type_in(bouncer: PgBouncer, finding: Finding) -> list[str]:
+    """What each command of the finding prints when an administrator types it."""
     target = PgbouncerTarget(kind="pgbouncer", dsn=bouncer.dsn("bouncer_admin"))
-    known = expectation_facts(expect(PgbouncerPools, target, waited=WAITED)) | facts
-    rendered = (render(one, known) for one in PgbouncerPools.default_remediation.commands)
-    return [one for one in rendered if one is not None]
+    facts = expectation_facts(expect(PgbouncerPools, target, waited=WAITED)) | finding.facts
+    commands = [render(one, facts | {"subject": finding.subject}) for one in finding.remediation.commands]
+    return [run(command or "") for command in commands]
 
 
 def run(command: str) -> str:

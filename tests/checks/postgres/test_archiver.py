@@ -162,9 +162,9 @@ def test_a_command_that_keeps_nothing_is_no_archive(installation, command, obser
     assert (Severity.P1, subject(server), observed) == (finding.severity, finding.subject, finding.observed)
 
 
-def test_a_library_archives_as_a_command_does(installation):
-    if not any(installation.glob("lib/**/basic_archive.so")):
-        pytest.skip("this installation has no library that archives")
+@pytest.mark.since_postgres(15)  # archive_library
+def test_a_library_archives_as_a_command_does(contrib_installation):
+    installation = contrib_installation
     settings = {"archive_library": "basic_archive", "basic_archive.archive_directory": "archived"}
     with PostgreSQL(programs=installation, archive_mode="on", **settings) as server:
         broken = Archiving(server)

@@ -296,9 +296,8 @@ def test_one_that_is_used_passes(server, judged, do):
     wait_until(lambda: not judged(unused={"P3": "0B"}, unused_for="1s").violations, 20, "its use is not counted")
 
 
+@pytest.mark.since_postgres(16)  # last_idx_scan
 def test_from_16_on_one_that_was_used_long_ago_is_unused(server, judged, do):
-    if server.major < 16:
-        pytest.skip("last_idx_scan came with PostgreSQL 16")
     do("CREATE INDEX by_number ON shop.orders (number)")
     use(server)
     (finding,) = judged(**UNUSED).violations

@@ -16,7 +16,6 @@ from opscheck.core.observation import ProblemKind, Sample
 from opscheck.demo.postgres import DATABASE, PostgreSQL, installed_versions
 from opscheck.systems.postgres.probe import open_session
 from opscheck.systems.postgres.queries import CountStatements, PostgresQueries, StatementCounters
-from tests.servers.fetching import cannot
 from tests.servers.looking import look, missing
 from tests.servers.typing_in import type_in
 
@@ -256,9 +255,7 @@ def test_a_library_that_is_not_loaded_says_what_to_do(own_server):
     assert problem.advice.startswith("add pg_stat_statements to shared_preload_libraries and restart the server")
 
 
-def test_an_extension_whose_library_is_not_loaded_says_so_too(own_server):
-    if not own_server.has_contrib:
-        cannot(f"PostgreSQL {own_server.version} of the wheel has no contrib: `make stores` has")
+def test_an_extension_whose_library_is_not_loaded_says_so_too(contrib_installation, own_server):
     with psycopg.connect(own_server.dsn("postgres"), autocommit=True) as connection:
         connection.execute("CREATE EXTENSION pg_stat_statements")
     problem = missing(lambda: look(check, PostgresQueries, target(own_server), mean={"P1": "30s"}))
@@ -274,10 +271,14 @@ def test_a_role_to_which_texts_are_hidden_is_denied_with_the_grant(server, judge
     assert (ProblemKind.DENIED, 'GRANT pg_read_all_stats TO "opscheck"') == (problem.kind, problem.advice)
 
 
-@pytest.mark.parametrize("setting", ["pg_stat_statements.track = 'none'", "compute_query_id = 'off'"])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "pg_stat_statements.track = 'none'",
+        pytest.param("compute_query_id = 'off'", marks=pytest.mark.since_postgres(14)),
+    ],
+)
 def test_what_is_switched_off_counts_nothing_and_is_missing(server, judged, counting, stack, setting):
-    if server.major < 14 and "compute" in setting:
-        pytest.skip("there is no such setting before PostgreSQL 14")
     name = setting.partition(" ")[0]
     stack.callback(counting.execute, f"ALTER ROLE opscheck RESET {name}")
     counting.execute(f"ALTER ROLE opscheck SET {setting}")
@@ -303,9 +304,8 @@ def test_the_suggested_commands_show_the_statement_and_its_plan(server, judged, 
         assert [] == explained
 
 
+@pytest.mark.since_postgres(14)  # counts evictions
 def test_a_forgotten_statement_is_an_eviction(contrib, server, installation):
-    if server.major < 14:
-        pytest.skip("evictions are counted from PostgreSQL 14 on")
     loaded = {"shared_preload_libraries": "pg_stat_statements", "pg_stat_statements.max": "100"}
     with PostgreSQL(programs=installation, **loaded) as small:
         with psycopg.connect(small.dsn("postgres"), autocommit=True) as connection:

@@ -14,11 +14,11 @@ from opscheck.core.findings import Findings
 from opscheck.core.observation import ProblemKind
 from opscheck.core.record import Measurement
 from opscheck.demo.postgres import PostgreSQL
-from opscheck.systems.postgres.readings.releases import KNOWN_ON
-from opscheck.systems.postgres.settings import PostgresSettings
+from opscheck.systems.postgres.releases import KNOWN_ON
+from opscheck.systems.postgres.settings import SET, PostgresSettings
 from opscheck.transport.processes import wait_until
 from tests.servers.looking import look, missing
-from tests.servers.typing_in import type_in
+from tests.servers.typing_in import commands_of, type_in
 
 Judged = Callable[..., Findings]
 Superuser = psycopg.Connection[Any]
@@ -100,6 +100,7 @@ def test_a_setting_that_is_something_else_is_found_with_its_value_and_its_place(
     assert finding.observed.startswith("fsync is off (set in /")
     assert "postgresql.conf:" in finding.observed
     assert {"setting": "fsync", "wanted": "on"} == finding.facts
+    assert finding.remediation.commands == commands_of(SET)
 
 
 @pytest.mark.parametrize(
@@ -349,9 +350,8 @@ def _provider(server: PostgreSQL) -> str:
     return provider
 
 
+@pytest.mark.since_postgres(15)  # databases have a version of their collation
 def test_a_database_whose_collation_has_changed_is_found(server, judged, dba, stack, provider):
-    if server.major < 15:
-        pytest.skip("databases have no version of their collation before PostgreSQL 15")
     locale = "BUILTIN_LOCALE 'C.UTF-8'" if provider == "builtin" else "ICU_LOCALE 'en'"
     stack.callback(dba.execute, "DROP DATABASE sorted")
     dba.execute(f"CREATE DATABASE sorted TEMPLATE template0 LOCALE_PROVIDER {provider} {locale} LOCALE 'C'")

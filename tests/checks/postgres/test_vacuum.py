@@ -128,9 +128,8 @@ def test_a_table_is_held_to_its_own_settings(judged, table, dead_rows):
     assert 133.3 == pytest.approx(findings.measurements[-1].value, abs=0.1)
 
 
+@pytest.mark.since_postgres(18)  # autovacuum_vacuum_max_threshold
 def test_from_18_on_the_highest_trigger_counts(server, judged, table, dead_rows):
-    if server.major < 18:
-        pytest.skip("autovacuum_vacuum_max_threshold came with PostgreSQL 18")
     table(
         'UPDATE shop."Orders" SET what = what',
         options="autovacuum_enabled = false, autovacuum_vacuum_max_threshold = 1000",
@@ -205,9 +204,8 @@ def test_the_suggested_commands_analyse_it(server, judged, table):
     wait_until(lambda: not judged(**STALE).violations, 20, "it is not analysed")
 
 
+@pytest.mark.since_postgres(14)  # before, nothing shows whether it ever was
 def test_the_parent_of_partitions_is_analysed_by_nobody(server, judged, do, schema):
-    if server.major < 14:
-        pytest.skip("before PostgreSQL 14 nothing tells whether it ever was")
     do(
         "CREATE TABLE shop.events (id int) PARTITION BY RANGE (id)",
         "CREATE TABLE shop.events_1 PARTITION OF shop.events FOR VALUES FROM (0) TO (100000)",

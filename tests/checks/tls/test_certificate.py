@@ -119,7 +119,7 @@ def told(finding: Finding) -> str:
 
 
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
-def test_each_row_has_all_its_problems_told(row, chain, stranger, rsa, ca_file):
+def test_each_row_reports_all_its_problems(row, chain, stranger, rsa, ca_file):
     serves = row.serves(World(chain, stranger, rsa))
     with tls_server(*serves, even_weak=row.even_weak) as port:
         findings = judged(port, ca_file=ca_file)

@@ -16,7 +16,7 @@ def _two(resolved, monkeypatch):
 
 
 @pytest.mark.usefixtures("two")
-def test_addresses_that_serve_the_same_are_told_as_one(chain, ca_file):
+def test_addresses_that_serve_the_same_are_one_finding(chain, ca_file):
     leaf = chain.leaf(ends=-DAY)
     with tls_server(leaf, chain.middle) as port, tls_server(leaf, chain.middle, host="127.0.0.2", port=port):
         (finding,) = judged(port, ca_file=ca_file).violations
@@ -25,7 +25,7 @@ def test_addresses_that_serve_the_same_are_told_as_one(chain, ca_file):
 
 
 @pytest.mark.usefixtures("two")
-def test_one_of_two_addresses_that_serves_an_old_certificate_is_named(chain, ca_file):
+def test_address_with_an_old_certificate_is_named(chain, ca_file):
     old = chain.leaf(ends=-DAY)
     with tls_server(chain.leaf(), chain.middle) as port, tls_server(old, chain.middle, host="127.0.0.2", port=port):
         findings = judged(port, ca_file=ca_file)
@@ -38,7 +38,7 @@ def test_one_of_two_addresses_that_serves_an_old_certificate_is_named(chain, ca_
 
 
 @pytest.mark.usefixtures("two")
-def test_an_address_that_does_not_answer_while_another_does_is_a_violation(chain, ca_file):
+def test_one_unreached_address_is_a_violation(chain, ca_file):
     with tls_server(chain.leaf(), chain.middle) as port:
         (finding,) = judged(port, ca_file=ca_file).violations
 
@@ -50,7 +50,7 @@ def test_an_address_that_does_not_answer_while_another_does_is_a_violation(chain
 
 
 @pytest.mark.usefixtures("two")
-def test_an_address_that_is_silent_costs_no_answer_of_the_other(chain, ca_file):
+def test_silent_address_does_not_delay_the_other(chain, ca_file):
     with tls_server(chain.leaf(), chain.middle) as port, socket.create_server(("127.0.0.2", port)):
         (finding,) = judged(port, ca_file=ca_file, wait_s=1).violations
 
@@ -59,7 +59,7 @@ def test_an_address_that_is_silent_costs_no_answer_of_the_other(chain, ca_file):
 
 
 @pytest.mark.usefixtures("two")
-def test_what_is_seen_at_one_address_and_not_at_the_other_are_both_told(chain, ca_file):
+def test_findings_of_both_addresses_are_reported(chain, ca_file):
     with tls_server(chain.leaf(ends=-DAY), chain.middle) as port:
         observed = [finding.observed for finding in judged(port, ca_file=ca_file).violations]
 
@@ -77,7 +77,7 @@ def has_ipv6() -> bool:
 
 
 @pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6 on loopback")
-def test_ipv4_and_ipv6_are_asked_both_or_one_of_them(chain, ca_file, monkeypatch):
+def test_address_families_are_selectable(chain, ca_file, monkeypatch):
     resolve(monkeypatch, "127.0.0.1", "::1")
     with (
         tls_server(chain.leaf(), chain.middle) as port,
@@ -90,7 +90,7 @@ def test_ipv4_and_ipv6_are_asked_both_or_one_of_them(chain, ca_file, monkeypatch
     assert f"{HOST}:{port} at [::1]:{port}" == finding.subject
 
 
-def test_a_machine_without_ipv6_is_told_to_say_ipv4(chain, ca_file, monkeypatch):
+def test_machine_without_ipv6_has_advice(chain, ca_file, monkeypatch):
     """2001:db8:: is for documentation, and nowhere routed; the kernel is not asked at all."""
     resolve(monkeypatch, "127.0.0.1", "2001:db8::1")
     connect = socket.socket.connect

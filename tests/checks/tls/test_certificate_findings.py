@@ -46,7 +46,7 @@ def test_nothing_is_wrong_with_a_good_one():
     assert [] == told(GOOD)
 
 
-def test_addresses_that_serve_the_same_are_one_and_others_are_named():
+def test_equal_addresses_are_grouped_and_others_named():
     (one,) = served(expected(), answer(GOOD, replace(GOOD, address="b:443")))
     two, three = served(expected(), answer(GOOD, replace(GOOD, address="b:443", protocol="TLSv1.2")))
 
@@ -54,7 +54,7 @@ def test_addresses_that_serve_the_same_are_one_and_others_are_named():
     assert ["api.test:443 at a:443", "api.test:443 at b:443"] == [two.subject(), three.subject()]
 
 
-def test_the_certificate_that_ends_first_counts_and_of_ended_ones_each():
+def test_first_to_end_or_every_ended_certificate_counts():
     ended = replace(MIDDLE, not_after=NOON - DAY)
 
     assert [LEAF] == first_to_end(GOOD.chain, NOON)
@@ -80,7 +80,7 @@ def test_a_certificate_without_any_name_is_for_none():
     assert ["for no name at all"] == told(replace(GOOD, sent=(leaf, MIDDLE), chain=(leaf, MIDDLE, ROOT)))
 
 
-def test_addresses_whose_old_versions_are_unknown_are_still_the_same():
+def test_unknown_legacy_offers_do_not_split_addresses():
     offers = [
         replace(GOOD, address=place, older=LegacyOffer(unknown=f"{place} is silent")) for place in ("a:443", "b:443")
     ]
@@ -88,7 +88,7 @@ def test_addresses_whose_old_versions_are_unknown_are_still_the_same():
     assert 1 == len(served(expected(), answer(*offers)))
 
 
-def test_an_unknown_authority_is_told_apart_from_a_missing_intermediate():
+def test_unknown_authority_differs_from_missing_intermediate():
     untrusted = replace(GOOD, chain=(), untrusted="unable to get local issuer certificate", untrusted_code=20)
 
     assert ["from an unknown authority: CN=root"] == told(untrusted)
@@ -111,7 +111,7 @@ def test_each_reason_has_its_words(code, observed):
     assert [observed] == told(handshake)
 
 
-def test_a_signature_of_an_authority_itself_is_of_no_matter():
+def test_signature_of_the_authority_is_irrelevant():
     """Neither where it signs itself, nor where an older authority did."""
     root = replace(ROOT, signature_hash="sha1")
     anchor = replace(MIDDLE, signature_hash="md5")
@@ -121,7 +121,7 @@ def test_a_signature_of_an_authority_itself_is_of_no_matter():
     assert ["signed with MD5"] == told(replace(GOOD, chain=(LEAF, anchor, ROOT)))
 
 
-def test_a_weak_key_of_an_authority_is_told_of_the_authority():
+def test_weak_key_of_an_authority_names_the_authority():
     root = replace(ROOT, key="RSA", key_bits=1024)
     (one,) = served(expected(), answer(replace(GOOD, chain=(LEAF, MIDDLE, root))))
     (weak,) = violations(one, NOON)
@@ -133,7 +133,7 @@ def test_a_weak_key_of_an_authority_is_told_of_the_authority():
     ("code", "told_by"),
     [(10, {"ended"}), (62, {"names"}), (66, {"key_bits"}), (0, {"protocol"})],
 )
-def test_what_openssl_says_is_told_where_nothing_else_tells_it(code, told_by):
+def test_openssl_reason_is_reported_unless_explained(code, told_by):
     """And only there."""
     refused = replace(GOOD, refused="what OpenSSL says", refused_code=code)
     changes = {
@@ -148,7 +148,7 @@ def test_what_openssl_says_is_told_where_nothing_else_tells_it(code, told_by):
     assert told_by == {name for name, handshake in changes.items() if text not in told(handshake)}
 
 
-def test_what_the_policy_allows_is_no_reason_to_refuse():
+def test_accepted_weaknesses_explain_the_refusal():
     weak = replace(LEAF, key="RSA", key_bits=1024)
     small = replace(GOOD, chain=(weak, MIDDLE, ROOT), refused="EE certificate key too weak", refused_code=66)
     old = replace(GOOD, protocol="TLSv1.1", refused="UNSUPPORTED_PROTOCOL")
@@ -157,7 +157,7 @@ def test_what_the_policy_allows_is_no_reason_to_refuse():
     assert [] == told(old, min_version="1.1")
 
 
-def test_an_offer_without_an_answer_is_unknown_but_not_where_an_old_version_was_spoken():
+def test_unanswered_legacy_offer_is_unknown():
     silent = replace(GOOD, older=LegacyOffer(unknown="no answer"))
 
     assert unknown(expected(), answer(GOOD)) is None
@@ -170,7 +170,7 @@ def test_a_key_of_unknown_kind_is_unknown():
     assert "a key of unknown kind" in unknown(expected(), answer(replace(GOOD, sent=(replace(LEAF, key=""),)))).text
 
 
-def test_an_address_without_a_route_is_unknown_and_any_other_silence_is_none():
+def test_unreached_address_is_a_finding_unless_unrouted():
     silent = Handshake(address="b:443", problem=REFUSED)
     no_route = replace(silent, no_route=True)
 

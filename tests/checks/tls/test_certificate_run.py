@@ -3,12 +3,12 @@
 import json
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
+from tests.servers.interpreters import Interpreter
 from tests.servers.tls import DAY, Chain, issued, tls_server
 
 
@@ -17,9 +17,14 @@ def _chain() -> Chain:
     return Chain.made()
 
 
-def run(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    words = [sys.executable, "-m", "opscheck", "run", "-p", "policy.yaml", *options]
-    return subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+@pytest.fixture(name="run")
+def _run(interpreter: Interpreter):
+    """`opscheck run` in a folder."""
+
+    def run(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+        return interpreter("opscheck", "run", "-p", "policy.yaml", *options, cwd=folder)
+
+    return run
 
 
 def write(folder: Path, *expectations: dict) -> None:
@@ -50,7 +55,7 @@ def _world(chain, tmp_path):
         yield tmp_path, [client, leaf, ended, chain.root, chain.middle]
 
 
-def test_a_run_tells_good_bad_and_down_apart_and_a_snapshot_of_it_the_same(world):
+def test_run_and_snapshot_distinguish_good_bad_and_down(world, run):
     folder, _ = world
 
     live = run(folder, "--json", "run.json", "--save", "snapshot.json")
@@ -69,7 +74,7 @@ def test_a_run_tells_good_bad_and_down_apart_and_a_snapshot_of_it_the_same(world
     assert "connection refused by 127.0.0.1:1" in live.stdout
 
 
-def test_no_key_stands_in_any_output(world):
+def test_no_key_stands_in_any_output(world, run):
     folder, issued_here = world
     done = run(folder, "--json", "run.json", "--save", "snapshot.json", "--junit", "run.xml", "--state", "state.db")
 
@@ -83,22 +88,15 @@ def test_no_key_stands_in_any_output(world):
 
 
 @pytest.mark.parametrize("option", ["explain", "validate", "permissions"])
-def test_what_touches_no_target_knows_it_too(world, option):
+def test_offline_commands_accept_the_policy(world, option, interpreter):
     folder, _ = world
     words = {"explain": ["bad", "-p", "policy.yaml"]}.get(option, ["policy.yaml"])
-    done = subprocess.run(
-        [sys.executable, "-m", "opscheck", option, *words],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = interpreter("opscheck", option, *words, cwd=folder)
 
     assert (0, "") == (done.returncode, done.stderr)
 
 
-def test_a_mistake_is_told_with_its_place(tmp_path):
+def test_policy_error_has_its_position(tmp_path, run):
     write(tmp_path, {"id": "a", "endpoint": "api.example.com"}, {"id": "b", "endpoint": "x:1", "starttls": "smpt"})
 
     done = run(tmp_path)

@@ -59,7 +59,7 @@ def test_without_a_limit_it_is_a_quarter_an_eighth_and_the_end(chain, ca_file, l
     assert [severity] * (severity is not None) == [finding.severity for finding in findings.violations]
 
 
-def test_hours_before_the_end_are_no_zero_days(chain, ca_file):
+def test_remaining_hours_are_not_zero_days(chain, ca_file):
     with tls_server(chain.leaf(ends=timedelta(hours=23)), chain.middle) as port:
         findings = judged(port, ca_file=ca_file, remaining={"P0": "22h"})
         (finding,) = judged(port, ca_file=ca_file, remaining={"P0": "24h"}).violations
@@ -84,7 +84,7 @@ def test_a_quarter_of_an_authoritys_life_is_no_limit(chain, ca_file):
         assert [] == judged(port, ca_file=ca_file).violations
 
 
-def test_what_has_no_grade_has_the_severity_of_the_expectation(chain):
+def test_ungraded_finding_has_the_expectations_severity(chain):
     with tls_server(chain.leaf(), chain.middle) as port:
         (finding,) = judged(port, severity="P2").violations
 
@@ -114,7 +114,7 @@ def test_a_self_signed_certificate_may_be_pinned(tmp_path):
 # Names
 
 
-def test_another_name_may_be_asked_for(chain, ca_file):
+def test_another_name_may_be_requested(chain, ca_file):
     with tls_server(chain.leaf("other.test"), chain.middle) as port:
         assert [] == judged(port, ca_file=ca_file, server_name="Other.test").violations
         (finding,) = judged(port, ca_file=ca_file, server_name="third.test").violations
@@ -126,7 +126,7 @@ def test_another_name_may_be_asked_for(chain, ca_file):
     )
 
 
-def test_sni_tells_which_of_several_certificates_is_meant(chain, ca_file):
+def test_sni_selects_the_certificate(chain, ca_file):
     context, other = (server_context(chain.leaf(name), chain.middle) for name in ("first.test", "second.test"))
 
     def choose(connection, name, _):
@@ -158,7 +158,7 @@ def test_an_address_that_is_written_as_a_name_is_no_address(chain, ca_file):
 # Protocols
 
 
-def test_a_server_that_agrees_to_an_old_protocol_beside_new_ones(chain, ca_file):
+def test_server_that_also_accepts_an_old_protocol(chain, ca_file):
     with speaking_up_to(chain, ssl.TLSVersion.TLSv1_3) as listener:
         (finding,) = judged(listener.port, ca_file=ca_file).violations
         assert [] == judged(listener.port, ca_file=ca_file, min_version="1.0").violations
@@ -170,7 +170,7 @@ def test_a_server_that_agrees_to_an_old_protocol_beside_new_ones(chain, ca_file)
     )
 
 
-def test_a_server_that_has_nothing_but_old_protocols_keeps_ordinary_clients_out(chain, ca_file):
+def test_server_with_only_old_protocols_excludes_clients(chain, ca_file):
     with speaking_up_to(chain, ssl.TLSVersion.TLSv1_1, ends=-DAY) as listener:
         old, ended = judged(listener.port, ca_file=ca_file).violations
         allowed = judged(listener.port, ca_file=ca_file, min_version=1.0).violations
@@ -190,7 +190,7 @@ def test_a_floor_above_the_usual_one(chain, ca_file):
     assert "agrees to TLSv1.2" == agrees.observed
 
 
-def test_whether_an_old_protocol_is_spoken_is_unknown_where_its_offer_gets_no_answer(chain, ca_file):
+def test_unanswered_offer_leaves_old_protocols_unknown(chain, ca_file):
     """A firewall drops what it takes for old; nobody knows what the server would have said."""
     context = server_context(chain.leaf(), chain.middle)
 
@@ -239,7 +239,7 @@ def test_a_server_without_tls_is_violated(says, observed):
     assert finding.evidence == ("is this a port without TLS?",)
 
 
-def test_an_endpoint_that_nobody_listens_at_is_unknown():
+def test_endpoint_without_listener_is_unknown():
     found, missing = unknown(free_port())
 
     assert [] == found
@@ -272,7 +272,7 @@ def _client(stranger, tmp_path) -> str:
 
 
 @pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_a_client_certificate_is_shown_to_a_server_that_asks_for_one(chain, stranger, ca_file, client, newest):
+def test_client_certificate_is_sent_on_request(chain, stranger, ca_file, client, newest):
     with asking(chain, stranger, newest) as listener:
         assert [] == judged(listener.port, ca_file=ca_file, client_certificate=client).violations
 
@@ -287,7 +287,7 @@ def test_a_client_certificate_that_is_refused_is_a_violation(chain, rsa, ca_file
     assert any(one in finding.observed for one in seen)
 
 
-def test_without_one_tls_1_2_refuses_and_tells_what_may_help(chain, stranger, ca_file):
+def test_missing_client_certificate_has_advice(chain, stranger, ca_file):
     with asking(chain, stranger, ssl.TLSVersion.TLSv1_2) as listener:
         (finding,) = judged(listener.port, ca_file=ca_file).violations
 
@@ -306,7 +306,7 @@ def test_a_file_that_cannot_be_read_is_unknown_and_named(chain, field):
 # Strict clients
 
 
-def test_what_strict_clients_refuse_is_asked_for(chain, tmp_path):
+def test_strict_reports_what_strict_clients_refuse(chain, tmp_path):
     root = issued("Lax Root", authority=True, ends=3000 * DAY, begins=-DAY, lax=True)
     path = str(root.write(tmp_path / "lax.pem", key=False))
     with tls_server(issued(HOST, root)) as port:

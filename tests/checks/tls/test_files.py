@@ -109,7 +109,7 @@ def test_a_chain_that_lasts_passes_and_is_measured(folder, chain):
     )
 
 
-def test_one_that_has_ended_is_told_with_its_chain_and_since_when(folder, chain):
+def test_ended_certificate_has_its_chain_and_since(folder, chain):
     path = chain.leaf(ends=-3 * DAY).write(folder / "full.pem", chain.middle)
     finding = only(path)
 
@@ -119,7 +119,7 @@ def test_one_that_has_ended_is_told_with_its_chain_and_since_when(folder, chain)
     assert f"openssl x509 -in {path} -noout -subject -issuer -dates" in commands(finding, expectation(path))
 
 
-def test_an_authority_that_ends_before_what_it_signed_is_the_weakest_link(folder):
+def test_authority_that_ends_first_is_the_weakest_link(folder):
     short = Chain.made(ends=5 * DAY)
     path = short.leaf().write(folder / "full.pem", short.middle)
     finding = only(path)
@@ -128,7 +128,7 @@ def test_an_authority_that_ends_before_what_it_signed_is_the_weakest_link(folder
     assert (Severity.P1, "its weakest link is CN=Test Issuing") == (finding.severity, finding.evidence[-1])
 
 
-def test_an_authority_of_years_is_not_held_to_a_quarter_of_them_where_it_signs_what_lasts_less(folder, chain):
+def test_share_of_an_authority_counts_the_leafs_lifetime(folder, chain):
     """Of 2,000 days half are over, and of a leaf of 90 a third."""
     long = Chain.made(begins=-900 * DAY, ends=100 * DAY)
 
@@ -159,7 +159,7 @@ def test_one_that_is_not_valid_yet_hints_at_the_clock(folder):
     assert "is the clock right here" in finding.evidence[0]
 
 
-def test_a_weak_key_is_told_at_its_own_severity(folder):
+def test_weak_key_has_its_own_severity(folder):
     finding = only(issued(key=rsa_key(1024)).write(folder / "weak.pem"), weak="P3")
 
     assert ("RSA key of 1024 bits", "at least 2048 bits", Severity.P3) == (
@@ -196,7 +196,7 @@ def test_a_key_of_unknown_kind_is_unknown(folder):
     ],
     ids=["empty", "key", "part", "second part", "damaged"],
 )
-def test_a_file_without_a_whole_certificate_is_told_as_what_it_is(folder, observed, text):
+def test_defective_file_is_described(folder, observed, text):
     path = folder / "api.pem"
     path.write_bytes(text(issued()))
     finding = only(path, severity="P2")
@@ -205,7 +205,7 @@ def test_a_file_without_a_whole_certificate_is_told_as_what_it_is(folder, observ
     assert [f"ls -l {path}; grep -c BEGIN {path}"] == commands(finding, expectation(path))
 
 
-def test_a_pattern_that_matches_nothing_says_what_is_there_instead(folder):
+def test_unmatched_pattern_lists_the_nearest_folder(folder):
     for name in "abcd":
         issued().write(folder / f"{name}.crt")
     finding = only(folder / "*.pem")
@@ -237,7 +237,7 @@ def keystore(folder: Path, leaf: Issued) -> Path:
         ("is not opened by the password", "correct the target's `keystore_password`", "another"),
     ],
 )
-def test_a_keystore_that_is_not_opened_is_unknown_and_what_else_was_found_stands(folder, text, advice, password):
+def test_unopened_keystore_is_unknown_and_findings_stay(folder, text, advice, password):
     path = keystore(folder, issued())
     issued(ends=-DAY).write(folder / "old.pem")
     target = HostTarget(kind="host", uri="local://", keystore_password=password)
@@ -282,7 +282,7 @@ def renewed(folder: Path, chain: Chain, *, hours: float, **fields: Any) -> Path:
     return written(chain.leaf("localhost", **given).write(folder / "new.pem", chain.middle), hours=hours)
 
 
-def test_renewed_and_not_loaded_is_told_with_both(folder, chain, served):
+def test_renewed_but_not_loaded_certificate_is_stale(folder, chain, served):
     leaf, port = served
     path = renewed(folder, chain, hours=5)
     finding = only(path, **at(port))
@@ -311,7 +311,7 @@ def test_a_file_that_was_just_written_may_be_loaded_yet(folder, chain, served, c
     assert count == len(judged(path, **at(served[1])).violations)
 
 
-def test_one_that_is_written_again_and_again_and_never_loaded_is_found_out(folder, chain, served):
+def test_rewritten_but_never_loaded_certificate_is_stale(folder, chain, served):
     path = renewed(folder, chain, hours=0, begins=-25 * DAY, ends=65 * DAY)
 
     assert 1 == len(judged(path, **at(served[1])).violations)
@@ -324,14 +324,14 @@ def test_a_stale_certificate_is_as_bad_as_its_end_is_near(folder, chain):
         assert Severity.P1 == only(path, **at(port), stale="P3").severity
 
 
-def test_what_is_served_and_newer_than_every_file_would_go_with_a_restart(folder, chain, served):
+def test_served_certificate_newer_than_files_is_a_finding(folder, chain, served):
     path = renewed(folder, chain, hours=5, begins=-60 * DAY, ends=40 * DAY)
     finding = only(path, **at(served[1]))
 
     assert finding.observed.endswith(f"; it is newer than {path}, which would be served after a restart")
 
 
-def test_what_is_served_and_in_no_file_is_told_with_what_the_files_are_for(folder, chain, served):
+def test_served_certificate_in_no_file_is_a_finding(folder, chain, served):
     finding = only(chain.leaf("other.example.com").write(folder / "other.pem"), **at(served[1]))
 
     assert finding.observed.endswith("; no file has one for its names")
@@ -347,7 +347,7 @@ def test_of_a_pair_with_keys_of_two_kinds_either_may_be_served(folder, chain, se
     assert [] == judged(folder / "*.pem", **at(port)).violations
 
 
-def test_one_with_another_kind_of_key_that_came_with_a_renewal_is_no_pair(folder, chain, served):
+def test_new_key_type_after_renewal_is_not_a_pair(folder, chain, served):
     leaf, port = served
     leaf.write(folder / "1.pem", chain.middle)
     names = ["localhost", HOST]
@@ -357,7 +357,7 @@ def test_one_with_another_kind_of_key_that_came_with_a_renewal_is_no_pair(folder
     assert 1 == len(judged(folder / "*.pem", **at(port)).violations)
 
 
-def test_every_address_is_looked_at(folder, chain, served, monkeypatch):
+def test_every_address_is_judged(folder, chain, served, monkeypatch):
     new = chain.leaf("localhost", names=["localhost", HOST], begins=-DAY, ends=89 * DAY)
     path = written(new.write(folder / "new.pem", chain.middle), hours=5)
     _, port = served
@@ -368,7 +368,7 @@ def test_every_address_is_looked_at(folder, chain, served, monkeypatch):
     assert f"127.0.0.1:{port}" == finding.subject
 
 
-def test_a_server_that_is_down_is_unknown_and_what_was_found_in_files_stands(folder, chain):
+def test_down_server_is_unknown_and_findings_stay(folder, chain):
     issued(ends=-DAY).write(folder / "old.pem")
     with tls_server(chain.leaf()) as port:
         pass
@@ -378,7 +378,7 @@ def test_a_server_that_is_down_is_unknown_and_what_was_found_in_files_stands(fol
     assert problem.target_down
 
 
-def test_a_server_that_asks_for_a_client_certificate_gets_one(folder, chain):
+def test_requested_client_certificate_is_sent(folder, chain):
     """Up to TLS 1.2 it serves nothing without."""
     leaf, stranger = chain.leaf(), Chain.made()
     path, client = leaf.write(folder / "api.pem", chain.middle), folder / "client"
@@ -392,7 +392,7 @@ def test_a_server_that_asks_for_a_client_certificate_gets_one(folder, chain):
         assert [] == judged(path, client_certificate=str(client), **at(listener.port)).violations
 
 
-def test_where_a_file_could_not_be_read_what_is_served_may_be_in_it(folder, chain, served):
+def test_unread_file_may_hold_the_served_certificate(folder, chain, served):
     keystore(folder, served[0])
     chain.leaf("other.example.com").write(folder / "other.pem")
     found, problem = unknown(folder / "*", **at(served[1]))
@@ -401,7 +401,7 @@ def test_where_a_file_could_not_be_read_what_is_served_may_be_in_it(folder, chai
     assert "has a password" in problem.text
 
 
-def test_no_key_and_no_password_is_in_anything_that_is_told(folder, chain, served):
+def test_no_key_or_password_is_in_any_output(folder, chain, served):
     leaf, port = served
     leaf.write(folder / "full.pem", chain.middle)
     keystore(folder, leaf)

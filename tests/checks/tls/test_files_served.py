@@ -64,7 +64,7 @@ def test_a_file_that_was_written_in_the_future_has_no_grace():
     assert finding.observed.endswith("; it is older than the one in /new.pem")
 
 
-def test_the_one_that_was_served_when_the_file_was_renamed_is_the_newest_all_the_same():
+def test_newest_certificate_may_be_in_several_files():
     one = certificate()
 
     assert [] == told(served(one), file(one, path="/a"), file(one, path="/b"))
@@ -82,7 +82,7 @@ def test_one_for_more_names_than_before_is_for_the_same():
     assert 1 == len(told(served(certificate(60)), file(wider)))
 
 
-def test_one_for_exactly_the_same_names_goes_before_one_that_shares_some():
+def test_exact_names_win_over_shared_names():
     old, wildcard = certificate(60), certificate(2, "2", names=("*.example.com", *NAMES))
 
     assert [] == told(served(old), file(old, path="/api.pem"), file(wildcard, path="/all.pem"))
@@ -101,21 +101,21 @@ def test_a_pair_with_keys_of_two_kinds_is_renewed_within_a_week(count, apart):
     assert count == len(told(served(ec), file(ec, path="/ec.pem"), file(rsa, path="/rsa.pem")))
 
 
-def test_where_tls_begins_later_the_command_says_how():
+def test_starttls_is_in_the_client_options():
     (finding,) = told(served(certificate(60)), file(certificate(2, "2")), starttls="postgres")
 
     client = {"address": "api:443", "client_options": "-starttls postgres -servername api", "name": "api"}
     assert client | {"newest": "/new.pem", "file": "/new.pem"} == finding.facts
 
 
-def test_an_address_is_asked_for_no_name():
+def test_address_is_requested_without_sni():
     (finding,) = told(served(certificate(60)), file(certificate(2, "2")), served_at="192.0.2.1:443")
 
     client = {"address": "192.0.2.1:443", "client_options": "-noservername", "name": "192.0.2.1"}
     assert client | {"newest": "/new.pem", "file": "/new.pem"} == finding.facts
 
 
-def test_where_not_every_file_was_read_only_what_is_certain_is_told():
+def test_unread_files_limit_findings_to_certain_ones():
     old, new, other = certificate(60), certificate(2, "2"), certificate(5, "3", names=("other",))
 
     assert [] == told(served(old), file(other), all_read=False)
@@ -123,7 +123,7 @@ def test_where_not_every_file_was_read_only_what_is_certain_is_told():
     assert 1 == len(told(served(old), file(other), all_read=True))
 
 
-def test_an_address_that_is_not_reached_is_unknown_and_one_without_a_route_says_what_to_write():
+def test_unreached_address_is_unknown_with_advice():
     silent = Handshake(address="[2001:db8::1]:443", problem=GONE)
     no_route = Handshake(address="[2001:db8::1]:443", problem=GONE, no_route=True)
     plain = Handshake(
@@ -139,7 +139,7 @@ def test_an_address_that_is_not_reached_is_unknown_and_one_without_a_route_says_
     assert unserved(served(certificate())) is None
 
 
-def test_many_that_could_not_be_read_are_told_as_some_with_all_that_would_help():
+def test_many_unread_files_are_summarised_with_all_advice():
     faults = [Fault.FORBIDDEN, Fault.NO_PASSWORD, Fault.TOO_LARGE, Fault.FORBIDDEN]
     files = tuple(CertificateFile(path=f"/{number}", fault=fault) for number, fault in enumerate(faults))
     problem = unread(CertificateFiles(files=files, closed=("/root",), left_out=7))
@@ -150,7 +150,7 @@ def test_many_that_could_not_be_read_are_told_as_some_with_all_that_would_help()
         assert part in problem.advice
 
 
-def test_where_everything_was_read_nothing_is_unknown():
+def test_nothing_is_unknown_when_everything_was_read():
     assert unread(CertificateFiles(files=(file(certificate()), CertificateFile(path="/e", fault=Fault.EMPTY)))) is None
 
 

@@ -40,7 +40,7 @@ def test_something_must_be_mounted_there_by_default():
     assert disk(used={"P0": "95%"}).mount_point
 
 
-def test_expectations_about_the_same_disk_ask_the_same_question():
+def test_expectations_about_one_disk_share_a_query():
     first, second = disk(used={"P0": "95%"}), disk(free={"P1": "20GB"})
 
     assert (DiskUse("target", mount="/data"),) == first.queries() == second.queries()

@@ -3,7 +3,7 @@
 from opscheck.systems.http.request import HttpRequest
 
 
-def test_requests_that_mean_the_same_are_equal_and_asked_once():
+def test_equivalent_requests_are_equal():
     one = HttpRequest("api", path="v1/health", headers=(("X-A", "1"), ("Accept", "text/html")))
     other = HttpRequest("api", path="/v1/health", headers=(("accept", "text/html"), ("x-a", "1")))
 

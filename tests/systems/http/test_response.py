@@ -71,7 +71,7 @@ def test_a_status_is_a_number_or_several(status):
     assert refused(status=status)[0].startswith("status")
 
 
-def test_severity_is_needed_because_most_of_it_has_no_grade():
+def test_severity_is_required():
     assert "`severity`" in refused(severity=None, latency={"P1": "1s"})[1]
 
 
@@ -91,7 +91,7 @@ def test_severity_is_needed_because_most_of_it_has_no_grade():
     ],
     ids=str,
 )
-def test_a_json_rule_has_one_operator_with_a_value_of_its_kind(rule):
+def test_json_rule_has_one_operator_with_a_fitting_value(rule):
     assert refused(json=[{"path": "status"} | rule])[0].startswith("json.0")
 
 
@@ -124,7 +124,7 @@ def test_a_p95_of_few_samples_is_refused():
     assert 20 == response(samples=20, latency_of="p95").samples
 
 
-def test_redirects_are_followed_only_to_something_that_is_judged():
+def test_followed_redirects_need_something_to_judge():
     assert "a login page answers 200 too" in refused(follow_redirects=True)[1]
     assert response(follow_redirects=True, final_host="API.example.com").final_host == "api.example.com"
 
@@ -137,7 +137,7 @@ def test_a_final_host_needs_redirects_and_is_a_host():
 @pytest.mark.parametrize(
     "field", [{"json": [{"path": "a", "exists": True}]}, {"body": {"contains": "x"}}, {"max_body": "1KB"}], ids=str
 )
-def test_head_has_no_body_to_expect_anything_of(field):
+def test_head_refuses_limits_on_the_body(field):
     assert "HEAD has no body" in refused(method="HEAD", **field)[1]
 
 
@@ -146,7 +146,7 @@ def test_only_reading_methods_are_offered(method):
     assert "method" == refused(method=method)[0]
 
 
-def test_whoever_refuses_the_connection_does_not_answer_as_expected():
+def test_refused_connection_is_a_violation():
     for kind in (ProblemKind.UNREACHABLE, ProblemKind.UNREADABLE):
         assert Severity.P0 is response().no_answer(Problem(kind=kind, text=""))
 
@@ -154,7 +154,7 @@ def test_whoever_refuses_the_connection_does_not_answer_as_expected():
 @pytest.mark.parametrize(
     ("waited", "severity"), [(0.5, None), (1.0, None), (1.01, Severity.P0), (9.0, Severity.P0), (None, None)]
 )
-def test_silence_proves_no_more_than_that_a_latency_limit_is_broken(waited, severity):
+def test_silence_breaks_only_a_latency_limit(waited, severity):
     problem = Problem(kind=ProblemKind.LATE, text="", waited_s=waited)
 
     assert severity == response(latency={"P2": "1s", "P1": "5s"}).no_answer(problem)
@@ -167,6 +167,6 @@ def test_other_problems_prove_nothing(kind):
 
 
 @pytest.mark.parametrize("command", [command for remedy in HttpResponse.remedies for command in remedy.commands])
-def test_the_advice_is_well_formed_and_names_what_there_is(command):
+def test_commands_are_well_formed_and_name_known_facts(command):
     assert [] == malformed(command)
     assert [] == unknown_names(command, response())

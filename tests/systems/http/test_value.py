@@ -28,11 +28,11 @@ def test_a_limit_is_a_number(limit):
     assert "at_most" == raised.value.errors()[0]["loc"][0]
 
 
-def test_an_outage_says_nothing_about_a_number():
+def test_outage_leaves_the_number_unknown():
     assert value().no_answer(Problem(kind=ProblemKind.UNREACHABLE, text="")) is None
 
 
 @pytest.mark.parametrize("command", [command for remedy in HttpValue.remedies for command in remedy.commands])
-def test_the_advice_is_well_formed_and_names_what_there_is(command):
+def test_commands_are_well_formed_and_name_known_facts(command):
     assert [] == malformed(command)
     assert [] == unknown_names(command, value())

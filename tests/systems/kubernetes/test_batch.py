@@ -82,7 +82,7 @@ def test_names_that_may_be_suspended_are_a_list_of_at_least_one():
 
 @pytest.mark.parametrize("one", [jobs(), cronjobs()])
 def test_every_command_can_be_typed(one):
-    for command in one.default_remediation.commands:
+    for command in (text for remedy in one.remedies for text in remedy.commands):
         assert [] == malformed(command)
         assert [] == unknown_names(command, one)
 
@@ -90,14 +90,14 @@ def test_every_command_can_be_typed(one):
 def test_jobs_are_judged_by_jobs_and_cron_jobs_and_pods_are_evidence():
     asked = ("target", "shop")
 
-    assert [ListJobs(*asked), ListCronJobs(*asked)] == list(jobs().looks_at())
+    assert [ListJobs(*asked), ListCronJobs(*asked)] == list(jobs().queries())
     assert [ReadIdentity("target"), ListWarnings(*asked), ListPods(*asked)] == list(jobs().aside())
 
 
 def test_cron_jobs_are_judged_by_themselves_and_jobs_are_evidence():
     asked = ("target", "shop")
 
-    assert [ListCronJobs(*asked)] == list(cronjobs().looks_at())
+    assert [ListCronJobs(*asked)] == list(cronjobs().queries())
     assert [ReadIdentity("target"), ListWarnings(*asked), ListJobs(*asked)] == list(cronjobs().aside())
 
 

@@ -73,6 +73,6 @@ def test_a_mistake_is_told_in_terms_of_the_field(kind, fields, text):
 
 @EACH
 def test_each_remediation_can_be_written(kind):
-    for command in kind.default_remediation.commands:
+    for command in (text for remedy in kind.remedies for text in remedy.commands):
         assert [] == malformed(command)
         assert [] == unknown_names(command, policy(kind))

@@ -33,9 +33,9 @@ def test_the_defaults():
 def test_the_questions_are_one_list_of_each_chosen_kind_and_one_of_pods():
     every = (ListDeployments, ListStatefulSets, ListDaemonSets, ListPods)
 
-    assert tuple(kind("target", "shop") for kind in every) == tuple(rollout().looks_at())
+    assert tuple(kind("target", "shop") for kind in every) == tuple(rollout().queries())
     assert (ListDaemonSets("target", "shop"), ListPods("target", "shop")) == tuple(
-        rollout(workloads=["daemonsets", "daemonsets"]).looks_at()
+        rollout(workloads=["daemonsets", "daemonsets"]).queries()
     )
     assert ["list deployments in namespace shop", "list deployments.apps in namespace shop"] == [
         ListDeployments("target", "shop").text(),
@@ -67,6 +67,6 @@ def test_a_mistake_is_told_in_terms_of_the_field(fields, text):
 
 
 def test_the_remediation_can_be_written():
-    for command in rollout().default_remediation.commands:
+    for command in (text for remedy in rollout().remedies for text in remedy.commands):
         assert [] == malformed(command)
         assert [] == unknown_names(command, rollout())

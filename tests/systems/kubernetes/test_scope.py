@@ -118,10 +118,10 @@ def test_a_mistake_is_told_in_terms_of_the_field(make, fields, text):
 
 
 def test_the_questions():
-    assert (ListPods("target", "shop"),) == tuple(pods().looks_at())
-    assert (ListNodes("target"), ListNodeUsage("target")) == tuple(usage().looks_at())
-    assert (ListPods("target", "shop"), ListPodUsage("target", "shop")) == tuple(usage(of="pods").looks_at())
-    (asked,) = logs(selector="app=web", container="app", max_bytes="1MB").looks_at()
+    assert (ListPods("target", "shop"),) == tuple(pods().queries())
+    assert (ListNodes("target"), ListNodeUsage("target")) == tuple(usage().queries())
+    assert (ListPods("target", "shop"), ListPodUsage("target", "shop")) == tuple(usage(of="pods").queries())
+    (asked,) = logs(selector="app=web", container="app", max_bytes="1MB").queries()
     assert ("shop", "app=web", "error", 86400, "app", 1_000_000) == (
         asked.namespace,
         asked.selector,
@@ -134,6 +134,6 @@ def test_the_questions():
 
 @pytest.mark.parametrize("expectation", [pods(), usage(), logs()], ids=lambda one: one.check)
 def test_each_remediation_can_be_written(expectation):
-    for command in expectation.default_remediation.commands:
+    for command in (text for remedy in expectation.remedies for text in remedy.commands):
         assert [] == malformed(command)
         assert [] == unknown_names(command, expectation)

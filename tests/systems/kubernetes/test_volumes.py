@@ -36,16 +36,18 @@ def expressions(**fields) -> list[str]:
 
 
 def test_without_limits_on_use_nobody_but_the_api_server_is_asked():
-    assert [ListClaims("target", "shop"), ListPods("target", "shop")] == list(volumes().looks_at())
+    assert [ListClaims("target", "shop"), ListPods("target", "shop")] == list(volumes().queries())
 
 
 def test_storage_classes_are_asked_beside():
     assert ListStorageClasses("target") in list(volumes().aside())
-    assert ListStorageClasses("target") in list(volumes().queries())
+    assert ListStorageClasses("target") in list(volumes().described())
 
 
 def test_use_is_asked_of_prometheus_with_one_query_a_metric():
-    asked = [query for query in volumes(prometheus=METRICS, used="90%").queries() if isinstance(query, PrometheusQuery)]
+    asked = [
+        query for query in volumes(prometheus=METRICS, used="90%").described() if isinstance(query, PrometheusQuery)
+    ]
 
     assert {"metrics"} == {query.target for query in asked}
     available = 'kubelet_volume_stats_available_bytes{namespace="shop"}'
@@ -70,13 +72,13 @@ def test_the_labels_of_a_cluster_and_of_its_namespaces_are_the_policys():
 
 
 def test_use_is_asked_of_the_kubelets_by_an_explicit_word_alone():
-    asked = list(volumes(usage_from="kubelet-proxy", used="90%").queries())
+    asked = list(volumes(usage_from="kubelet-proxy", used="90%").described())
     needed = {permission for query in asked for permission in query.permissions()}
 
     assert ReadVolumeStats("target", "shop") in asked
     (risky,) = [rule for rule in needed if rule.risk]
     assert KubernetesRule("", "nodes/proxy", "get") == risky
-    assert not any(rule.risk for query in volumes().queries() for rule in query.permissions())
+    assert not any(rule.risk for query in volumes().described() for rule in query.permissions())
 
 
 @pytest.mark.parametrize("field", ["used", "inodes"])

@@ -22,7 +22,7 @@ WEB = msgspec.convert(pod("web-1", "shop"), Pod)
 def about_web(*events, **fields) -> tuple[str, ...]:
     expectation = expect(PodsHealthy, TARGET, severity="P1", **fields)
     answer = ObjectList(tuple(msgspec.convert(one, Event) for one in events))
-    return Warnings(expectation, Answers(dict.fromkeys(expectation.ask(ListWarnings), answer), NOW)).about("Pod", WEB)
+    return Warnings(expectation, Answers(dict.fromkeys(expectation.lists(ListWarnings), answer), NOW)).about("Pod", WEB)
 
 
 def a_warning(name="one", *, about="Pod/web-1", minutes=3, **fields):

@@ -12,8 +12,8 @@ import pytest
 
 from opscheck import Query
 from opscheck.core.observation import ProbeError, ProblemKind
+from opscheck.systems.pgbouncer.pools import AskPools, Pool, PooledDatabase, Pools
 from opscheck.systems.pgbouncer.probe import PgbouncerSession, _read_pools, open_session
-from opscheck.systems.pgbouncer.queries import AskPools, Pool, PooledDatabase, Pools
 from opscheck.systems.pgbouncer.target import PgbouncerTarget
 
 OLD = {

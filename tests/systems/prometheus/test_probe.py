@@ -1,4 +1,4 @@
-"""The Prometheus probe: against a real one where it is installed, and against servers that say anything else."""
+"""The Prometheus probe: against a real one, and against servers that say anything else."""
 
 import json
 import time
@@ -14,13 +14,11 @@ from opscheck.systems.http.request import HttpRequest
 from opscheck.systems.kubernetes.pods import ListPods
 from opscheck.systems.prometheus.probe import MOST_BYTES, PrometheusSession, open_session
 from opscheck.systems.prometheus.query import PrometheusQuery, PrometheusSample, fresh, selector
-from tests.servers.prometheus import PASSWORD, PROGRAM, USER, WHY_NOT, Exporter, Prometheus
+from tests.servers.prometheus import PASSWORD, USER, Exporter, Prometheus
 
 Open = Callable[..., PrometheusSession]
 UP = PrometheusQuery("metrics", "up")
 AVAILABLE = 'kubelet_volume_stats_available_bytes{namespace="%s",persistentvolumeclaim="%s"}'
-
-real = pytest.mark.skipif(PROGRAM is None, reason=WHY_NOT)
 
 
 @pytest.fixture(name="stack")
@@ -83,8 +81,8 @@ def _exporter() -> Iterator[Exporter]:
 
 
 @pytest.fixture(name="prometheus", scope="module")
-def _prometheus(exporter) -> Iterator[Prometheus]:
-    with Prometheus(exporter) as prometheus:
+def _prometheus(prometheus_program, exporter) -> Iterator[Prometheus]:
+    with Prometheus(prometheus_program, exporter) as prometheus:
         prometheus.wait_for("kubelet_volume_stats_available_bytes")
         yield prometheus
 
@@ -93,7 +91,6 @@ def values(session: PrometheusSession, expression: str) -> list[float | None]:
     return [sample.value for sample in session.ask(PrometheusQuery("metrics", expression), 5).samples]
 
 
-@real
 def test_real_series_come_with_their_labels(prometheus, opened):
     expression = fresh(selector("kubelet_volume_stats_available_bytes", namespace="shop"), 600)
     (sample,) = opened(prometheus.url).ask(PrometheusQuery("metrics", expression), 5).samples
@@ -102,33 +99,28 @@ def test_real_series_come_with_their_labels(prometheus, opened):
     assert {"namespace": "shop", "persistentvolumeclaim": "data-0", "job": "kubelet"}.items() <= sample.labels.items()
 
 
-@real
-def test_real_several_namespaces_are_one_question(prometheus, opened):
+def test_real_several_namespaces_are_one_query(prometheus, opened):
     expression = selector("kubelet_volume_stats_available_bytes", namespace=("other", "shop"))
 
     assert [7.0, 1024.0] == sorted(values(opened(prometheus.url), expression))
 
 
-@real
 def test_real_nothing_that_matches_is_an_empty_answer(prometheus, opened):
     assert [] == values(opened(prometheus.url), 'kubelet_volume_stats_available_bytes{namespace="nowhere"}')
 
 
-@real
-def test_real_what_is_no_number_has_no_value(prometheus, opened):
+def test_real_nan_has_no_value(prometheus, opened):
     assert [None] == values(opened(prometheus.url), "vector(0) / 0")
 
 
-@real
 def test_real_quotes_in_a_label_break_no_expression(prometheus, opened):
     assert [] == values(opened(prometheus.url), selector("up", job='a"b\\c\nd'))
 
 
-@real
-def test_real_old_samples_are_found_by_a_selector_and_are_not_fresh(stack, opened):
+def test_real_fresh_excludes_old_samples(prometheus_program, stack, opened):
     long_ago = int(time.time() * 1000) - 20 * 60 * 1000
     exporter = stack.enter_context(Exporter({"old": (1.0, long_ago)}))
-    server = stack.enter_context(Prometheus(exporter, lookback="1h"))
+    server = stack.enter_context(Prometheus(prometheus_program, exporter, lookback="1h"))
     server.wait_for("old")
 
     assert [1.0] == values(opened(server.url), "old")
@@ -136,24 +128,21 @@ def test_real_old_samples_are_found_by_a_selector_and_are_not_fresh(stack, opene
     assert [1.0] == values(opened(server.url), fresh("old", 3600))
 
 
-@real
-def test_real_an_expression_that_is_none_is_told_in_its_words(prometheus, opened):
+def test_real_invalid_expression_quotes_the_error(prometheus, opened):
     problem = problem_of(lambda: values(opened(prometheus.url), "up{"))
 
     assert ProblemKind.UNSUPPORTED is problem.kind
     assert f"http://{prometheus.place}/api/v1/query failed (bad_data): " in problem.text
 
 
-@real
 def test_real_a_number_instead_of_a_vector_is_refused(prometheus, opened):
     assert (
         "answered with a scalar and not with a vector" in problem_of(lambda: values(opened(prometheus.url), "1")).text
     )
 
 
-@real
-def test_real_credentials_may_stand_in_the_url(exporter, stack, opened):
-    server = stack.enter_context(Prometheus(exporter, password=True))
+def test_real_credentials_may_stand_in_the_url(prometheus_program, exporter, stack, opened):
+    server = stack.enter_context(Prometheus(prometheus_program, exporter, password=True))
 
     assert [1.0] == values(opened(f"http://{USER}:{PASSWORD}@{server.place}"), "vector(1)")
     problem = problem_of(lambda: values(opened(f"http://{USER}:wrong-secret@{server.place}"), "vector(1)"))
@@ -193,7 +182,7 @@ def test_thanos_with_a_store_that_is_down_is_no_answer(refused):
     assert problem.advice
 
 
-def test_victoriametrics_says_in_another_way_that_its_answer_is_partial(refused):
+def test_victoriametrics_partial_answer_is_refused(refused):
     assert "answered in part only" in refused(vector(one(), isPartial=True)).text
 
 
@@ -247,7 +236,7 @@ def test_errors_of_prometheus_itself(refused, status, error, kind):
         (vector({"metric": {}, "value": [1, "many"]}), ProblemKind.UNREADABLE, "answered series that cannot be read"),
     ],
 )
-def test_whatever_else_answers_is_told_apart(refused, response, kind, text):
+def test_answers_of_other_servers_are_distinguished(refused, response, kind, text):
     problem = refused(response)
 
     assert kind is problem.kind
@@ -255,7 +244,7 @@ def test_whatever_else_answers_is_told_apart(refused, response, kind, text):
     assert "query=" not in problem.text
 
 
-def test_a_secret_in_somebody_elses_words_is_masked(refused):
+def test_secret_in_an_error_text_is_masked(refused):
     problem = refused(
         Response(403, b"bad token: Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl", "text/plain")
     )
@@ -300,7 +289,7 @@ def test_half_an_answer_is_none(serve, opened):
     assert ProblemKind.UNREADABLE is problem_of(lambda: opened(serve(half).url).ask(UP, 5)).kind
 
 
-def test_nobody_there_is_a_target_that_is_down(opened):
+def test_refused_connection_is_a_down_target(opened):
     problem = problem_of(lambda: opened("http://127.0.0.1:1"))
 
     assert (ProblemKind.UNREACHABLE, True) == (problem.kind, problem.target_down)
@@ -312,7 +301,7 @@ def test_it_is_an_http_api_too(serve, opened):
     assert 200 == opened(server.url).ask(HttpRequest("metrics", path="/-/healthy"), 5).status
 
 
-def test_other_questions_are_refused(serve, opened):
+def test_other_queries_are_refused(serve, opened):
     server = serve(lambda exchange: exchange.send(Response()))
 
     assert ProblemKind.UNSUPPORTED is problem_of(lambda: opened(server.url).ask(ListPods("c", "shop"), 5)).kind

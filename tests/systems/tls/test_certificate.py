@@ -29,11 +29,11 @@ def test_the_form_of_the_design_is_one():
     assert Severity.P0 is one.ungraded_severity
 
 
-def test_two_expectations_with_other_limits_ask_once():
+def test_limits_do_not_change_the_query():
     assert expected().handshakes == expected(remaining={"P1": "7d"}, weak="P3", rsa_bits=3072).handshakes
 
 
-def test_everything_that_changes_what_is_served_is_asked():
+def test_query_has_everything_that_affects_the_answer():
     fields = {"server_name": "b.test", "starttls": "smtp", "ca_file": "ca.pem", "client_certificate": "me.pem"}
     one = expected("mail.test:25", **fields, addresses="ipv6", min_version="1.3", strict=True).handshakes
 
@@ -71,7 +71,7 @@ def test_a_version_may_be_written_as_a_number(written, floor):
     ],
     ids=str,
 )
-def test_what_makes_no_sense_is_refused(fields):
+def test_invalid_fields_are_refused(fields):
     with pytest.raises(ValidationError):
         expected(**fields)
 
@@ -106,7 +106,7 @@ def test_each_remedy_shows_what_is_served():
     assert {look} == {remedy.commands[0] for remedy in TlsCertificate.remedies}
 
 
-def test_its_commands_name_what_findings_know():
+def test_commands_name_known_facts():
     commands = [command for remedy in TlsCertificate.remedies for command in remedy.commands]
 
     assert [] == [fault for command in commands for fault in malformed(command)]

@@ -15,11 +15,11 @@ def files(*paths, **fields) -> TlsFiles:
     return expect(TlsFiles, HOST, paths=list(paths), **fields)
 
 
-def test_files_alone_are_one_question():
+def test_files_alone_are_one_query():
     assert [ReadCertificateFiles("target", paths=("/a/*.pem", "/b.p12"))] == list(files("/a/*.pem", "/b.p12").queries())
 
 
-def test_what_is_served_is_asked_of_the_endpoint_in_the_same_words_as_by_other_checks():
+def test_served_certificate_uses_the_shared_query():
     asked = files(
         "/a", served_at="db.example.com:5432", server_name="DB.example.com", starttls="postgres", addresses="ipv4"
     )
@@ -36,7 +36,7 @@ def test_what_is_served_is_asked_of_the_endpoint_in_the_same_words_as_by_other_c
     assert "target" == asked.system.name
 
 
-def test_questions_hold_no_password_and_say_what_they_need():
+def test_query_holds_no_password_and_lists_permissions():
     query = files("/a/*.pem").files
 
     assert "s3cret" not in repr(query)
@@ -55,7 +55,7 @@ def test_there_is_a_path_at_least():
         files()
 
 
-def test_it_counts_for_the_worst_it_can_be():
+def test_worst_severity_includes_stale():
     assert Severity.P0 == files("/a").worst_severity
     assert Severity.P2 == files("/a", remaining={"P3": "30d"}).worst_severity
     assert Severity.P1 == files("/a", remaining={"P3": "30d"}, stale="P1").worst_severity

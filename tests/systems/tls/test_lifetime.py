@@ -93,14 +93,14 @@ def test_a_limit_of_time_is_counted_in_seconds_and_not_in_days(severity, left):
     assert severity == graded(60, left, remaining={"P3": "30d", "P1": "7d", "P0": "1d"})
 
 
-def test_what_ended_is_told_though_nothing_says_when_it_began():
+def test_ended_lifetime_without_start_is_reported():
     ended = Lifetime(None, NOW - DAY)
 
     assert Severity.P0 == severity_of(expectation(), ended, NOW)
     assert "ended 1d ago, on 2026-02-28 12:00 UTC" == ended.remaining_text(NOW)
 
 
-def test_one_finding_tells_both_limits_and_both_are_measured():
+def test_both_limits_give_one_finding_and_two_measurements():
     asked = expectation(remaining={"P3": "30d", "P1": "7d"}, remaining_share={"P2": "25%"})
     findings = Findings(asked)
     judge_lifetime(findings, asked, Lifetime.of(certificate(84, 6)), NOW, subject="api", evidence=("why",))
@@ -113,7 +113,7 @@ def test_one_finding_tells_both_limits_and_both_are_measured():
     ]
 
 
-def test_one_that_lasts_is_measured_and_nothing_else():
+def test_lasting_certificate_is_only_measured():
     findings = Findings(expectation())
     judge_lifetime(findings, expectation(), Lifetime.of(certificate()), NOW, subject="api")
 
@@ -121,7 +121,7 @@ def test_one_that_lasts_is_measured_and_nothing_else():
     assert ["remaining", "remaining share"] == [one.name for one in findings.measurements]
 
 
-def test_one_that_ended_says_since_when():
+def test_ended_certificate_has_since():
     findings = Findings(expectation())
     judge_lifetime(findings, expectation(), Lifetime.of(certificate(90, -2)), NOW, subject="api")
 
@@ -130,7 +130,7 @@ def test_one_that_ended_says_since_when():
     ]
 
 
-def test_one_that_is_not_valid_yet_says_from_when():
+def test_early_certificate_names_its_start():
     assert "not valid before 2026-03-02 12:00 UTC, in 1d" == Lifetime.of(certificate(-1, 90)).early_text(NOW)
     assert "" == Lifetime.of(certificate(0, 90)).early_text(NOW)
 
@@ -147,7 +147,7 @@ def test_one_that_is_not_valid_yet_says_from_when():
         ([], {"signature_hash": "sha1", "self_issued": True}),
     ],
 )
-def test_short_keys_and_forgeable_signatures_are_told(weak, fields):
+def test_short_keys_and_forgeable_signatures_are_weak(weak, fields):
     assert weak == list(weaknesses(expectation(), certificate(**fields)))
 
 
@@ -159,11 +159,11 @@ def test_short_keys_and_forgeable_signatures_are_told(weak, fields):
         ("serial 1A", {"subject": ""}),
     ],
 )
-def test_it_is_called_by_what_people_know(name, fields):
+def test_label_prefers_names_over_subject(name, fields):
     assert name == certificate(**fields).label
 
 
-def test_of_several_certificates_of_an_authority_the_one_that_lasts_longest_signs():
+def test_longest_lasting_signer_is_chosen():
     leaf = certificate(issuer="CN=Middle")
     old, new = (certificate(10, left, subject="CN=Middle", issuer="CN=Root", serial=str(left)) for left in (1, 500))
     root = certificate(10, 900, subject="CN=Root", issuer="CN=Root", self_issued=True)
@@ -178,7 +178,7 @@ def test_authorities_that_sign_each_other_end_somewhere():
     assert (one, two) == path_from(one, [one, two])
 
 
-def test_one_that_is_to_outlast_the_calendar_ends_with_its_authority():
+def test_endless_certificate_ends_with_its_authority():
     """RFC 5280 has 9999-12-31 for what shall never end."""
     endless = certificate(subject="CN=device", issuer="CN=Authority")
     endless = replace(endless, not_after=datetime(9999, 12, 31, tzinfo=UTC))

@@ -38,7 +38,7 @@ _TOTAL_AND_FREE = re.compile(r"^(\d+) (\d+)$", re.MULTILINE)
 _OCTAL = re.compile(r"\\([0-7]{3})")
 _KILOBYTE = 1024
 
-# Share of the time limit, so that a hanging mount is told from a silent host.
+# Share of the time limit, so that a hanging mount is distinguished from a silent host.
 _MOUNT_SHARE = 0.8
 
 

@@ -41,7 +41,7 @@ exit 0
 
 _HOW = re.compile(r"(?P<tool>getent|nslookup)[^;]*;(?P<status>\d+);(?P<before>[\d.]*);(?P<after>[\d.]*)\n")
 _NSLOOKUP_ADDRESS = re.compile(r"^Address(?: \d+)?:\s*(\S+)", re.MULTILINE)
-# `can't resolve '(null)'` is what older ones say of a server without a name of its own, and of nothing that was asked.
+# Older nslookups print `can't resolve '(null)'` about a server without a name, not about the requested name.
 _REASON = re.compile(r"^.*(?:can't find|can't resolve(?! '\(null\)')|timed out|refused|unreachable).*$", re.MULTILINE)
 
 
@@ -83,7 +83,7 @@ def _seconds(before: str, after: str) -> float | None:
 
 def _addresses(tool: str, text: str) -> Iterator[str]:
     if tool == "nslookup":
-        # What stands before the first name is the server that was asked.
+        # The lines before the first name are about the server.
         _, name, answer = text.partition("\nName:")
         words = _NSLOOKUP_ADDRESS.findall(answer) if name else []
     else:

@@ -3,10 +3,10 @@
 import ssl
 import threading
 import time
-from dataclasses import dataclass
 from typing import Any
 
 import httpcore
+from msgspec.structs import replace
 
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.core.query import Query
@@ -46,28 +46,6 @@ def open_session(target: HttpTarget, timeout_s: float) -> "HttpSession":
     return session
 
 
-@dataclass(frozen=True)
-class _Reply:
-    """One answer, and the URL that it redirects to."""
-
-    status: int
-    http_version: str
-    headers: dict[str, str]
-    body: bytes
-    truncated: bool
-    cold: bool
-    redirect: Url | None
-
-
-@dataclass(frozen=True)
-class _Fetched:
-    """The final answer to one request, after redirects."""
-
-    reply: _Reply
-    urls: tuple[str, ...]
-    sample: Sample
-
-
 class HttpSession:
     """One HTTP API for the length of a run."""
 
@@ -86,20 +64,9 @@ class HttpSession:
             raise ProbeError(ProblemKind.UNSUPPORTED, f"an HTTP API cannot be asked {query.text()}")
         started = time.monotonic()
         answer_by = started + timeout_s * _ANSWER_BY
-        first = self._fetch(query, started + timeout_s + GRACE_S, answer_by)
-        reply = first.reply
-        return HttpAnswer(
-            url=first.urls[0],
-            final_url=first.urls[-1],
-            redirects=first.urls[1:],
-            status=reply.status,
-            http_version=reply.http_version,
-            headers=reply.headers,
-            body=as_text(reply.body, reply.headers),
-            size=len(reply.body),
-            truncated=reply.truncated,
-            samples=(first.sample, *self._further_samples(query, first.sample, answer_by)),
-        )
+        answer = self._fetch(query, started + timeout_s + GRACE_S, answer_by)
+        (first,) = answer.samples
+        return replace(answer, samples=(first, *self._further_samples(query, first, answer_by)))
 
     def close(self) -> None:
         """Close all connections."""
@@ -113,7 +80,7 @@ class HttpSession:
         while len(samples) < query.samples - 1 and time.monotonic() < answer_by:
             started = time.monotonic()
             try:
-                sample = self._fetch(query, answer_by, answer_by).sample
+                (sample,) = self._fetch(query, answer_by, answer_by).samples
             except ProbeError as error:
                 waited = time.monotonic() - started
                 if error.problem.kind is ProblemKind.LATE and waited < 2 * slowest:
@@ -123,35 +90,56 @@ class HttpSession:
             samples.append(sample)
         return samples
 
-    def _fetch(self, query: HttpRequest, deadline: float, body_by: float) -> _Fetched:
+    def _fetch(self, query: HttpRequest, deadline: float, body_by: float) -> HttpAnswer:
         """One request, and those that redirects lead to. Raises ProbeError."""
         started = time.monotonic()
         url = self._base.below(query.path)
         urls = [url.readable]
         while True:
             self._clock.deadline = deadline
-            reply = self._exchange(query, url, started, body_by)
-            if reply.redirect is None or not query.follow_redirects:
-                sample = Sample(seconds=time.monotonic() - started, status=reply.status, cold=reply.cold)
-                return _Fetched(reply, tuple(urls), sample)
+            answer, redirect = self._exchange(query, url, started, body_by)
+            if redirect is None or not query.follow_redirects:
+                (sample,) = answer.samples
+                sample = replace(sample, seconds=time.monotonic() - started)
+                return replace(answer, url=urls[0], redirects=tuple(urls[1:]), samples=(sample,))
             if len(urls) > _MOST_REDIRECTS:
                 raise ProbeError(ProblemKind.UNREADABLE, f"{urls[0]} redirects more than {_MOST_REDIRECTS} times")
-            url = reply.redirect
+            url = redirect
             urls.append(url.readable)
 
-    def _exchange(self, query: HttpRequest, url: Url, started: float, body_by: float) -> _Reply:
-        """One request and its answer. Raises ProbeError."""
+    def _exchange(self, query: HttpRequest, url: Url, started: float, body_by: float) -> tuple[HttpAnswer, Url | None]:
+        """One request, its answer, and the URL that the answer redirects to. Raises ProbeError."""
         so_far = f"no answer from {url.readable}"
         try:
             with self._connections_to(url).answer_to(self._request(query, url)) as response:
                 so_far = f"{url.readable} answered {response.status}, but its body did not end"
                 self._clock.deadline = min(self._clock.deadline, body_by)
-                return _read(response, query, url, cold=self._clock.dialled)
+                return self._read(response, query, url), _redirect(response, url)
         except TimeoutError as error:
             waited = time.monotonic() - started
             raise late(f"{so_far} in {format_duration(waited)}", waited) from error
         except (httpcore.ProtocolError, OSError) as error:
             raise self._failure(error, url) from error
+
+    def _read(self, response: httpcore.Response, query: HttpRequest, url: Url) -> HttpAnswer:
+        """The whole of an answer. Raises ProbeError, httpcore's errors, and OSError."""
+        headers = readable_headers(response.headers)
+        try:
+            body, truncated = read_body(response.iter_stream(), headers.get("content-encoding", ""), query.max_body)
+        except UnreadableBodyError as error:
+            text = f"{url.readable} answered {response.status}, but {error}"
+            raise ProbeError(ProblemKind.UNREADABLE, text) from error
+        return HttpAnswer(
+            url=url.readable,
+            final_url=url.readable,
+            status=response.status,
+            http_version=response.extensions["http_version"].decode("latin-1"),
+            headers=headers,
+            body=as_text(body, headers),
+            size=len(body),
+            truncated=truncated,
+            samples=(Sample(seconds=0, status=response.status, cold=self._clock.dialled),),
+        )
 
     def _request(self, query: HttpRequest, url: Url) -> httpcore.Request:
         # Headers of this target and of the query are never sent to another origin.
@@ -182,25 +170,6 @@ class HttpSession:
         # Its text quotes the received bytes, up to 100 kB of them.
         text = f"{url.readable} did not answer in whole HTTP: {str(error)[:_SHOWN]}"
         return ProbeError(ProblemKind.UNREADABLE, text, advice)
-
-
-def _read(response: httpcore.Response, query: HttpRequest, url: Url, *, cold: bool) -> _Reply:
-    """The whole of an answer. Raises ProbeError, httpcore's errors, and OSError."""
-    headers = readable_headers(response.headers)
-    try:
-        body, truncated = read_body(response.iter_stream(), headers.get("content-encoding", ""), query.max_body)
-    except UnreadableBodyError as error:
-        text = f"{url.readable} answered {response.status}, but {error}"
-        raise ProbeError(ProblemKind.UNREADABLE, text) from error
-    return _Reply(
-        status=response.status,
-        http_version=response.extensions["http_version"].decode("latin-1"),
-        headers=headers,
-        body=body,
-        truncated=truncated,
-        cold=cold,
-        redirect=_redirect(response, url),
-    )
 
 
 def _redirect(response: httpcore.Response, url: Url) -> Url | None:

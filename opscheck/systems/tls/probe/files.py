@@ -21,10 +21,10 @@ from opscheck.systems.tls.files import (
 )
 from opscheck.systems.tls.probe.formats import Content, Kind, read_der, read_pem, read_pkcs12
 
-# $1 is how many files are looked at, $2 how large one may be; the patterns follow. Without anything in IFS a pattern
+# $1 is the maximum number of files, $2 their maximum size; the patterns follow. Without anything in IFS a pattern
 # is not split at its blanks, and still expanded. Each file is one line, its path last. `stat -c` is GNU's and
-# busybox's. The first bytes tell PKCS#12 and a certificate in DER from anything else, such as a key, which must stay
-# where it is.
+# busybox's. The first bytes distinguish PKCS#12 and a certificate in DER from anything else, such as a key, which
+# must stay on the host.
 _LIST = r"""
 LC_ALL=C; export LC_ALL; set -f; most=$1; largest=$2; shift 2; number=0; count=0; newline="$(printf '\nx')";
 newline="${newline%x}";
@@ -85,8 +85,9 @@ done;
 echo "all;$count"
 """
 
-# Pairs of a kind and a path. Of a PEM file, certificates alone: a line with another beginning ends it all, for a
-# certificate that is cut off could be followed by a key. Each line gets a mark, so that none can be taken for ours.
+# Pairs of a kind and a path. Of a PEM file only certificates are printed: another BEGIN line ends the output, as a
+# truncated certificate could be followed by a key. Content lines are
+# marked, so that they differ from lines of the script.
 _READ = r"""
 LC_ALL=C; export LC_ALL;
 while [ $# -ge 2 ]; do
@@ -120,23 +121,23 @@ _UNREAD = {
 
 @dataclass(frozen=True)
 class _Entry:
-    """One file, as it was listed."""
+    """One file of the listing."""
 
     kind: str
     size: int
     modified: datetime | None
     real: str
-    """Where a link leads; empty for what is none."""
+    """The target of a link; empty otherwise."""
     path: str
 
     @property
     def is_read(self) -> bool:
-        """Whether it holds what can be read, and little enough of it."""
-        return self.kind in set(Kind) and self.told <= _PIECE
+        """Whether its kind can be read, and its output fits into one command."""
+        return self.kind in set(Kind) and self.output_size <= _PIECE
 
     @property
-    def told(self) -> float:
-        """About how many bytes it takes to tell what is in it."""
+    def output_size(self) -> float:
+        """The estimated size of its output in bytes."""
         return self.size * _GROWS[Kind(self.kind)]
 
 
@@ -145,7 +146,7 @@ class _Listing:
     entries: list[_Entry] = field(default_factory=list)
     unmatched: dict[int, Unmatched] = field(default_factory=dict)
     closed: list[tuple[int, str]] = field(default_factory=list)
-    """Of which pattern, and which folder."""
+    """Numbers of patterns, and folders that may not be searched."""
     odd: int = 0
     count: int = 0
 
@@ -163,7 +164,7 @@ def read_certificate_files(session: HostSession, query: ReadCertificateFiles, ti
         contents |= _contents(session, piece, left)
     return CertificateFiles(
         files=tuple(_file(entry, contents.get(entry.path)) for entry in entries),
-        # Where a folder may not be looked into, nobody knows whether anything matches.
+        # Below a folder that may not be searched, a file may match.
         unmatched=tuple(one for number, one in listing.unmatched.items() if number not in dict(listing.closed)),
         closed=tuple(dict.fromkeys(folder for _, folder in listing.closed)),
         left_out=listing.odd + max(0, listing.count - MOST_FILES),
@@ -171,7 +172,7 @@ def read_certificate_files(session: HostSession, query: ReadCertificateFiles, ti
 
 
 def _each_once(entries: list[_Entry]) -> list[_Entry]:
-    """Of a file that has several names, as links give it, the first."""
+    """Each file once, by its first name; links give it several."""
     known: dict[str, _Entry] = {}
     for entry in entries:
         known.setdefault(entry.real or entry.path, entry)
@@ -193,18 +194,18 @@ def _listed(session: HostSession, query: ReadCertificateFiles, within_s: float) 
 
 
 def _listing(lines: list[str], patterns: tuple[str, ...]) -> _Listing:
-    """What the lines say. Raises ValueError when they are none of the script's, or not all of them."""
-    listing, told, whole = _Listing(), iter(lines), False
-    for line in told:
+    """Parse the lines of the script. Raises ValueError when they are others, or incomplete."""
+    listing, rest_of_lines, whole = _Listing(), iter(lines), False
+    for line in rest_of_lines:
         word, _, rest = line.partition(";")
         if word == "file":
-            entry = _entry(line, next(told, ""))
-            # A name in another encoding could not be asked for.
+            entry = _entry(line, next(rest_of_lines, ""))
+            # A name in another encoding could not be passed back.
             listing.odd += "\ufffd" in entry.path
             listing.entries += [] if "\ufffd" in entry.path else [entry]
         elif word == "nothing":
             number, _, near = rest.partition(";")
-            listing.unmatched[int(number)] = _unmatched(patterns[int(number)], near, told)
+            listing.unmatched[int(number)] = _unmatched(patterns[int(number)], near, rest_of_lines)
         elif word == "closed":
             number, _, folder = rest.partition(";")
             listing.closed.append((int(number), folder))
@@ -225,9 +226,9 @@ def _entry(line: str, following: str) -> _Entry:
     return _Entry(found["kind"], int(found["size"] or 0), modified, found["real"], path)
 
 
-def _unmatched(pattern: str, near: str, told: Iterator[str]) -> Unmatched:
+def _unmatched(pattern: str, near: str, lines: Iterator[str]) -> Unmatched:
     names: list[str] = []
-    for line in told:
+    for line in lines:
         word, _, rest = line.partition(";")
         if word == "count":
             return Unmatched(pattern=pattern, near=near, there=tuple(names), count=int(rest))
@@ -236,24 +237,24 @@ def _unmatched(pattern: str, near: str, told: Iterator[str]) -> Unmatched:
 
 
 def _pieces(entries: list[_Entry]) -> Iterator[list[_Entry]]:
-    """So many of them at a time as one command may tell of."""
+    """Groups of files whose output fits into one command."""
     piece, size = list[_Entry](), 0.0
     for entry in entries:
-        if piece and size + entry.told > _PIECE:
+        if piece and size + entry.output_size > _PIECE:
             yield piece
             piece, size = [], 0.0
         piece.append(entry)
-        size += entry.told
+        size += entry.output_size
     if piece:
         yield piece
 
 
 def _contents(session: HostSession, piece: list[_Entry], within_s: float) -> dict[str, Content]:
     words = tuple(word for entry in piece for word in (entry.kind, entry.path))
-    output = session.run(_READ, words, within_s).stdout.decode("latin-1")  # of a certificate every byte is ASCII
+    output = session.run(_READ, words, within_s).stdout.decode("latin-1")  # certificates in PEM are ASCII
     parts = re.split(r"^begin;\w+\n", output, flags=re.MULTILINE)[1:]
     if len(parts) != len(piece) or not all(part.endswith("end\n") for part in parts):
-        # Not the answer's own words: it may hold the key of a keystore.
+        # Without the output itself: it may contain the key of a keystore.
         last = piece[min(len(piece), max(1, len(parts))) - 1].path
         raise ProbeError(ProblemKind.UNREADABLE, f"the answer is none of ours: it breaks off while {last} is read")
     password = session.keystore_password
@@ -263,12 +264,12 @@ def _contents(session: HostSession, piece: list[_Entry], within_s: float) -> dic
 def _content(kind: str, part: str, password: str | None) -> Content:
     lines = part.split("\n")
     marked = [line[1:] for line in lines if line.startswith("+")]
-    said = [line.partition(";") for line in lines if not line.startswith("+")]
-    told = {word: [value for key, _, value in said if key == word] for word in ("seen", "holds", "as")}
+    pairs = [line.partition(";") for line in lines if not line.startswith("+")]
+    printed = {word: [value for key, _, value in pairs if key == word] for word in ("seen", "holds", "as")}
     if kind == Kind.PEM:
-        return read_pem(marked, sum(int(count) for count in told["seen"] if count.isdecimal()), told["holds"])
+        return read_pem(marked, sum(int(count) for count in printed["seen"] if count.isdecimal()), printed["holds"])
     try:
-        data = base64.b64decode("".join(marked)) if told["as"] == ["base64"] else bytes.fromhex(" ".join(marked))
+        data = base64.b64decode("".join(marked)) if printed["as"] == ["base64"] else bytes.fromhex(" ".join(marked))
     except ValueError:
         return Content((), Fault.DAMAGED, "it could not be read as a whole")
     return read_der(data) if kind == Kind.DER else read_pkcs12(data, password)

@@ -39,12 +39,12 @@ def test_a_command_that_is_missing_is_a_status():
     assert 127 == run("opscheck-no-such-program").status
 
 
-def test_nothing_can_be_asked_of_the_user():
+def test_command_has_no_terminal_and_no_input():
     assert Finished(0, b"", b"") == run("cat")
     assert 0 != run("exec < /dev/tty").status
 
 
-def test_a_command_that_takes_too_long_is_killed_with_its_children(tmp_path):
+def test_late_command_is_killed_with_its_children(tmp_path):
     pid = tmp_path / "pid"
     late = stopped(f"echo so far; sleep 60 & echo $! > {shlex.quote(str(pid))}; wait", 0.5)
 
@@ -52,7 +52,7 @@ def test_a_command_that_takes_too_long_is_killed_with_its_children(tmp_path):
     wait_until(lambda: not running(int(pid.read_text())), 10, "the child still runs")
 
 
-def test_a_command_does_not_outlive_the_program_that_gave_it_up(tmp_path):
+def test_command_ends_with_the_program(tmp_path):
     pid = tmp_path / "pid"
     program = f"""
 import threading, time
@@ -69,7 +69,7 @@ while not Path("{pid}").exists():
     wait_until(lambda: not running(int(pid.read_text())), 10, "the command still runs")
 
 
-def test_a_command_that_closes_its_outputs_and_stays_is_killed_too():
+def test_command_with_closed_outputs_is_killed():
     assert stopped("exec >&- 2>&-; sleep 60", 0.3).late
 
 

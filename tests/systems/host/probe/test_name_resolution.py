@@ -18,7 +18,6 @@ from tests.servers.dns import ADDRESS, SERVER_FAILURE, dns_server
 NAME = "api.shop.svc.cluster.local"
 CONTROL = "kubernetes.default.svc.cluster.local"
 KNOWN = {NAME: ["10.96.0.7", "fd00::7"], CONTROL: ["10.96.0.1"]}
-BUSYBOX = shutil.which("busybox")
 
 Resolve = Callable[..., Resolution]
 Serve = Callable[..., AbstractContextManager[None]]
@@ -69,13 +68,18 @@ def resolve(name: str = NAME, timeout_s: float = 10) -> Resolution:
 
 
 GETENT = {"getent": shutil.which("getent") or "getent"}
-NSLOOKUP = {"nslookup": f"{BUSYBOX} nslookup"}
+
+
+@pytest.fixture(name="nslookup")
+def _nslookup(busybox: Path) -> dict[str, str]:
+    return {"nslookup": f"{busybox} nslookup"}
+
+
 needs_getent = pytest.mark.skipif(shutil.which("getent") is None, reason="getent is not installed")
-needs_busybox = pytest.mark.skipif(BUSYBOX is None, reason="busybox is not installed")
 
 
 @needs_getent
-def test_a_name_is_resolved_as_programs_there_resolve_it(serve, bin_with):
+def test_name_resolves_as_programs_resolve_it(serve, bin_with):
     bin_with(**GETENT)
     with serve(KNOWN):
         found = resolve()
@@ -94,7 +98,7 @@ def test_the_hosts_file_counts_as_it_does_for_programs(serve, bin_with):
 
 
 @needs_getent
-def test_a_name_that_does_not_exist_is_told_by_the_control_that_does(serve, bin_with):
+def test_missing_name_has_a_resolved_control(serve, bin_with):
     bin_with(**GETENT)
     with serve(KNOWN):
         found = resolve("lost.shop.svc.cluster.local")
@@ -104,7 +108,7 @@ def test_a_name_that_does_not_exist_is_told_by_the_control_that_does(serve, bin_
 
 @needs_getent
 @pytest.mark.parametrize("fault", [{"code": SERVER_FAILURE}, None], ids=["it fails", "nobody listens"])
-def test_a_resolver_that_fails_at_once_resolves_no_control_either(serve, bin_with, fault):
+def test_failing_resolver_resolves_no_control(serve, bin_with, fault):
     bin_with(**GETENT)
     if fault is None:
         found = resolve()
@@ -116,7 +120,7 @@ def test_a_resolver_that_fails_at_once_resolves_no_control_either(serve, bin_wit
 
 
 @needs_getent
-def test_a_resolver_that_is_silent_is_given_up_in_time(serve, bin_with):
+def test_silent_resolver_is_stopped_in_time(serve, bin_with):
     bin_with(**GETENT)
     with serve({}, silent=True):
         found = resolve(timeout_s=3)
@@ -126,22 +130,20 @@ def test_a_resolver_that_is_silent_is_given_up_in_time(serve, bin_with):
 
 
 @needs_getent
-@needs_busybox
 @pytest.mark.parametrize(
     ("fault", "said"),
     [({}, "NXDOMAIN"), ({"code": SERVER_FAILURE}, "SERVFAIL")],
 )
-def test_where_both_are_there_nslookup_says_why(serve, bin_with, fault, said):
-    bin_with(**GETENT, **NSLOOKUP)
+def test_nslookup_gives_the_reason_next_to_getent(nslookup, serve, bin_with, fault, said):
+    bin_with(**GETENT, **nslookup)
     with serve({}, **fault):
         found = resolve()
 
     assert ("getent", f"server can't find {NAME}: {said}") == (found.tool, found.said)
 
 
-@needs_busybox
-def test_without_getent_nslookup_is_asked(serve, bin_with):
-    bin_with(**NSLOOKUP)
+def test_nslookup_replaces_a_missing_getent(nslookup, serve, bin_with):
+    bin_with(**nslookup)
     with serve(KNOWN):
         found, lost = resolve(), resolve("lost.shop.svc.cluster.local")
 
@@ -153,7 +155,7 @@ def test_without_getent_nslookup_is_asked(serve, bin_with):
     )
 
 
-def test_a_host_with_neither_cannot_be_asked(bin_with):
+def test_host_without_resolver_tools_is_unsupported(bin_with):
     bin_with()
 
     with pytest.raises(ProbeError, match="neither getent nor nslookup is installed there") as raised:
@@ -164,7 +166,7 @@ def test_a_host_with_neither_cannot_be_asked(bin_with):
     assert not raised.value.problem.target_down
 
 
-def test_a_getent_that_does_not_know_ahosts_is_asked_for_hosts(bin_with):
+def test_getent_without_ahosts_uses_hosts(bin_with):
     folder = bin_with()
     script = '[ "$1" = hosts ] || { echo "Unknown database: $1" >&2; exit 1; }; echo "10.96.0.7       $2  $2"'
     (folder / "getent").write_text(f"#!/bin/sh\n{script}\n")
@@ -184,13 +186,13 @@ def told(found: str, *, status: int = 0, control: str = "", tool: str = "nslooku
 SERVER = "Server:\t\t10.96.0.10\nAddress:\t10.96.0.10:53\n\n"
 
 
-def test_busybox_61_no_answer_for_the_other_family_is_no_failure():
+def test_busybox_61_missing_other_family_is_no_failure():
     text = f"{SERVER}Non-authoritative answer:\nName:\t{NAME}\nAddress: 10.0.0.1\n\n*** Can't find {NAME}: No answer\n"
 
     assert (("10.0.0.1",), "") == (told(text).addresses, told(text).said)
 
 
-def test_lxd_8390_an_exit_status_of_1_beside_an_address_is_no_failure():
+def test_lxd_8390_exit_status_1_with_address_is_no_failure():
     text = f"{SERVER}Name:\tc1.lxd\nAddress: 240.126.0.249\n** server can't find c1.lxd: NXDOMAIN\n"
 
     found = told(text, status=1, control=text)
@@ -198,7 +200,7 @@ def test_lxd_8390_an_exit_status_of_1_beside_an_address_is_no_failure():
     assert (("240.126.0.249",), None, False) == (found.addresses, found.control_resolved, found.stopped)
 
 
-def test_busybox_75_the_older_one_numbers_its_addresses_and_names_the_server_alike():
+def test_busybox_75_numbered_addresses_are_read():
     text = (
         "Server:    10.96.0.10\nAddress 1: 10.96.0.10 kube-dns.kube-system.svc.cluster.local\n\n"
         "Name:      kubernetes.default\nAddress 1: 10.96.0.1 kubernetes.default.svc.cluster.local\n"
@@ -207,7 +209,7 @@ def test_busybox_75_the_older_one_numbers_its_addresses_and_names_the_server_ali
     assert ("10.96.0.1",) == told(text).addresses
 
 
-def test_docker_alpine_539_a_server_without_a_name_is_no_failure():
+def test_docker_alpine_539_nameless_server_is_no_failure():
     text = "nslookup: can't resolve '(null)': Name does not resolve\n\nName:      zookeeper\nAddress 1: 10.99.146.94\n"
 
     assert ("10.99.146.94",) == told(text).addresses
@@ -236,14 +238,14 @@ def test_a_scope_is_no_part_of_an_address():
     assert ("fe80::1",) == told("fe80::1%eth0  STREAM host\n", tool="getent ahosts").addresses
 
 
-def test_without_a_clock_nobody_knows_how_long_it_took():
+def test_duration_is_unknown_without_a_clock():
     output = "opscheck:found\n10.0.0.1 STREAM x\n\nopscheck:how\ngetent ahosts;0;;\n"
 
     assert parse_resolution(output).seconds is None
 
 
 @pytest.mark.parametrize("output", ["", "opscheck:found\n", "opscheck:how\nnonsense\n", "<html>"])
-def test_an_answer_that_is_none_of_ours_is_said_to_be(output):
+def test_foreign_output_is_unreadable(output):
     with pytest.raises(ProbeError) as raised:
         parse_resolution(output)
 

@@ -124,7 +124,7 @@ def test_a_symbolic_link_is_followed(mount, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["nothing", "a b", "it's", "$(touch injected)", "; touch injected", "%s", "größe"])
-def test_a_path_where_nothing_is_is_an_answer_whatever_its_name(tmp_path, monkeypatch, name):
+def test_missing_path_is_an_answer_for_any_name(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     path = f"{tmp_path}/{name}"
 
@@ -133,14 +133,14 @@ def test_a_path_where_nothing_is_is_an_answer_whatever_its_name(tmp_path, monkey
 
 
 @pytest.mark.parametrize("name", ["a b", "it's", "$(touch injected)", "%s", "größe"])
-def test_a_path_is_found_whatever_its_name(tmp_path, name):
+def test_path_with_any_name_is_found(tmp_path, name):
     (tmp_path / name).mkdir()
 
     assert f"{tmp_path}/{name}" == here().ask(DiskUse("host", mount=f"{tmp_path}/{name}"), 10).path
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_a_path_behind_a_closed_folder_is_denied_and_not_missing(monkeypatch):
+def test_path_below_closed_folder_is_denied(monkeypatch):
     # The shell that is started here is made one of nobody's.
     popen = subprocess.Popen
     monkeypatch.setattr(subprocess, "Popen", lambda *args, **kwargs: popen(*args, user="nobody", **kwargs))
@@ -155,7 +155,7 @@ def test_a_path_behind_a_closed_folder_is_denied_and_not_missing(monkeypatch):
     assert f"{closed} may not be searched" == problem.text
 
 
-def test_a_mount_that_hangs_is_late_while_the_host_is_not_down(program):
+def test_hanging_mount_is_late_and_the_host_is_up(program):
     program("df", "sleep 60")
     problem = problem_of(lambda: here().ask(DiskUse("host", mount="/"), 2))
 
@@ -163,7 +163,7 @@ def test_a_mount_that_hangs_is_late_while_the_host_is_not_down(program):
     assert "/ did not answer in 1 s; a network filesystem that hangs?" == problem.text
 
 
-def test_without_timeout_on_the_host_a_mount_that_hangs_is_late_as_well(program):
+def test_hanging_mount_is_late_without_timeout_command(program):
     program("df", "sleep 60")
     program("timeout", "exit 127")
     problem = problem_of(lambda: here().ask(DiskUse("host", mount="/"), 0.5))
@@ -178,7 +178,7 @@ def test_a_host_without_df_is_unsupported(program):
     assert (ProblemKind.UNSUPPORTED, "install coreutils there") == (problem.kind, problem.advice)
 
 
-def test_an_answer_that_is_none_of_dfs_is_unreadable(program):
+def test_foreign_df_output_is_unreadable(program):
     program("df", "echo all is well")
 
     assert ProblemKind.UNREADABLE == problem_of(lambda: here().ask(DiskUse("host", mount="/"), 10)).kind
@@ -190,20 +190,17 @@ def test_inodes_are_counted_with_df_where_stat_cannot(program):
     assert disk("/").inodes.used > 0
 
 
-def test_inodes_are_not_known_where_nothing_counts_them(program):
+def test_inodes_are_unknown_without_a_counting_tool(program):
     program("stat", "exit 1")
     program("df", f'case "$*" in *i*) exit 1;; *) exec {shutil.which("df")} "$@";; esac')
 
     assert disk("/").inodes is None
 
 
-@pytest.mark.skipif(shutil.which("busybox") is None, reason="busybox is not installed")
-def test_busybox_answers_the_same(mount, tmp_path, monkeypatch):
+def test_busybox_answers_the_same(busybox_tools, mount, monkeypatch):
     place = mount("-t", "tmpfs", "-o", "size=4m,nr_inodes=50", "tmpfs")
     with_gnu = disk(place)
-    (tmp_path / "busybox").mkdir()
-    subprocess.run(["busybox", "--install", "-s", tmp_path / "busybox"], check=True)
-    monkeypatch.setenv("PATH", f"{tmp_path}/busybox")
+    monkeypatch.setenv("PATH", str(busybox_tools))
 
     assert with_gnu == disk(place)
 
@@ -230,7 +227,7 @@ def test_a_host_that_is_silent_is_late_and_down(program):
     assert (ProblemKind.LATE, "no answer in 0.5 s", True) == (problem.kind, problem.text, problem.target_down)
 
 
-def test_a_host_that_does_not_let_us_in_is_denied(program):
+def test_host_that_refuses_the_login_is_denied(program):
     program(
         "ssh",
         'echo "Warning: added to the list of known hosts." >&2; echo "Permission denied (publickey)." >&2; exit 255',
@@ -240,7 +237,7 @@ def test_a_host_that_does_not_let_us_in_is_denied(program):
     assert (ProblemKind.DENIED, "Permission denied (publickey).") == (problem.kind, problem.text)
 
 
-def test_the_exit_status_of_a_pod_that_is_not_there_is_not_that_of_a_command(program):
+def test_missing_pod_is_unreachable(program):
     program("kubectl", "echo 'Error from server (NotFound): pods \"postgres-0\" not found' >&2; exit 1")
     problem = unreachable("kubectl://postgres-0?namespace=shop")
 
@@ -265,14 +262,14 @@ def test_a_program_that_is_missing_here_is_named(monkeypatch, tmp_path, uri, nam
 
 
 @pytest.mark.parametrize("uri", ["gopher://host", "paramiko://host", "host"])
-def test_a_way_that_testinfra_does_not_know_is_unsupported(uri):
+def test_unknown_testinfra_backend_is_unsupported(uri):
     problem = unreachable(uri)
 
     assert (ProblemKind.UNSUPPORTED, True) == (problem.kind, problem.target_down)
     assert "write uri as local://" in problem.advice
 
 
-def test_a_question_of_another_system_is_not_supported():
+def test_query_of_another_system_is_unsupported():
     class Unheard(Query[int], name="tests.unheard_by_hosts"):
         """A question that no probe answers."""
 
@@ -313,7 +310,7 @@ def test_a_mount_that_lies_on_top_of_another_counts():
     assert ("/dev/b", "xfs", True) == (found.source, found.type, found.read_only)
 
 
-def test_busyboxs_df_is_corrected_where_it_names_another_mount_of_the_device():
+def test_mount_table_corrects_busybox_df():
     mounts = "/dev/a /etc/hosts ext4 rw 0 0\n/dev/a /data ext4 rw 0 0\n"
     found = parse_disk(script_output(f"{HEADER}/dev/a 100 60 40 60% /etc/hosts\n", mounts)).filesystem
 

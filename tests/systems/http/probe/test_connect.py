@@ -25,7 +25,7 @@ from tests.servers.web import OK, problem_of
     ],
     ids=["nothing", "ssh", "long line", "zeros", "half a body", "bad chunk", "endless header"],
 )
-def test_what_is_no_answer_is_said_to_be_none(serve, session, bytes_sent, text):
+def test_invalid_response_is_a_problem(serve, session, bytes_sent, text):
     def answer(exchange: Exchange) -> None:
         exchange.write(bytes_sent)
         exchange.drop()
@@ -88,7 +88,7 @@ def test_a_target_that_stops_in_the_middle_of_a_run_is_down(serve, session):
         "http://api.example.com/#geheim",
     ],
 )
-def test_a_malformed_base_url_is_said_to_be_one_without_showing_it(session, url):
+def test_malformed_base_url_is_reported_without_its_value(session, url):
     problem = problem_of(lambda: session(url))
 
     assert ProblemKind.UNSUPPORTED is problem.kind
@@ -97,7 +97,7 @@ def test_a_malformed_base_url_is_said_to_be_one_without_showing_it(session, url)
     assert problem.target_down
 
 
-def test_a_header_that_cannot_be_sent_is_named_and_not_shown(session):
+def test_invalid_header_is_named_without_its_value(session):
     problem = problem_of(lambda: session("http://127.0.0.1", headers={"X-Key": "ge\nheim"}))
 
     assert "the target's header X-Key holds characters that no header may hold" == problem.text

@@ -22,7 +22,7 @@ def test_the_first_answer_is_the_answer(serve, session):
 
 
 @pytest.mark.parametrize("location", ["/b", "b", "?x=1", "//{authority}/b", "http://{authority}/b"])
-def test_redirects_are_followed_when_asked_for_wherever_they_are_relative_to(serve, session, location):
+def test_relative_redirects_are_followed(serve, session, location):
     def answer(exchange: Exchange) -> None:
         if len(server.requests) == 1:
             redirecting(exchange, location.format(authority=f"127.0.0.1:{server.port}"))
@@ -48,7 +48,7 @@ def test_credentials_stay_at_the_target(serve, session):
     assert "geheim" not in str(other.requests[0])
 
 
-def test_a_redirect_to_another_origin_that_is_down_is_not_this_targets_outage(serve, session):
+def test_redirect_to_a_down_origin_is_no_outage(serve, session):
     server = serve(lambda exchange: redirecting(exchange, "http://127.0.0.1:1/"))
     one = session(server)
 

@@ -17,7 +17,7 @@ from tests.servers.web import OK, problem_of
 # What is sent
 
 
-def test_a_request_says_who_asks(serve, session):
+def test_request_has_a_user_agent(serve, session):
     server = serve(lambda exchange: exchange.send(OK))
     session(server).ask(HttpRequest("api", path="/v1/health"), 5)
 
@@ -38,7 +38,7 @@ def test_paths_start_at_the_base_url(serve, session):
     assert {"state": "a b", "name": "ü"} == request.query
 
 
-def test_credentials_go_along_from_headers_or_from_the_url(serve, session):
+def test_credentials_come_from_headers_or_url(serve, session):
     server = serve(lambda exchange: exchange.send(OK))
     session(server, headers={"Authorization": "Bearer geheim\n"}).ask(HttpRequest("api"), 5)
     session(f"http://ops:p%40ss@127.0.0.1:{server.port}").ask(HttpRequest("api"), 5)
@@ -91,7 +91,7 @@ def test_threads_share_one_session(serve, session):
     assert {f"/{n}" for n in range(20)} == set(bodies)
 
 
-def test_a_connection_that_the_server_closed_meanwhile_is_no_outage(serve, session):
+def test_closed_idle_connection_is_replaced(serve, session):
     """A server may close an idle connection at the very moment when it is used again."""
     times = count()
 
@@ -163,7 +163,7 @@ def test_compressed_bodies_are_unpacked(serve, session, encoding, packed):
 
 
 @pytest.mark.parametrize("packed", [b"no gzip", gzip.compress(b"hello")[:-6]], ids=["garbage", "cut off"])
-def test_a_body_that_is_packed_wrong_is_unreadable(serve, session, packed):
+def test_wrongly_compressed_body_is_unreadable(serve, session, packed):
     server = serve(lambda exchange: exchange.send(Response(body=packed, headers={"Content-Encoding": "gzip"})))
     one = session(server)
 
@@ -186,7 +186,7 @@ def test_a_body_that_is_packed_wrong_is_unreadable(serve, session, packed):
         ("text/plain; charset=", "grün".encode(), "grün"),
     ],
 )
-def test_a_body_is_text_in_the_charset_that_the_answer_names(serve, session, content_type, raw, text):
+def test_body_is_decoded_by_its_charset(serve, session, content_type, raw, text):
     server = serve(lambda exchange: exchange.send(Response(body=raw, content_type=content_type)))
 
     assert text == session(server).ask(HttpRequest("api"), 5).body
@@ -281,7 +281,7 @@ def test_a_head_that_drips_is_late(serve, session):
     assert ProblemKind.LATE is problem.kind
 
 
-def test_a_body_that_drips_is_late_and_the_text_tells_how_far_it_came(serve, session):
+def test_dripping_body_is_late_and_names_the_status(serve, session):
     def answer(exchange: Exchange) -> None:
         exchange.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
         for _ in range(1000):
@@ -318,7 +318,7 @@ def test_each_sample_is_a_request(serve, session):
     assert [200] * 5 == [sample.status for sample in answer.samples]
 
 
-def test_a_sample_that_fails_is_kept_with_its_reason(serve, session):
+def test_failed_sample_has_its_reason(serve, session):
     """One backend of three is broken: the first answer alone would not show it."""
     statuses = iter([200, 503, 200])
 
@@ -348,7 +348,7 @@ def test_a_sample_that_hangs_counts_as_unanswered(serve, session):
     assert "no answer from" in samples[2].error
 
 
-def test_samples_that_time_does_not_allow_are_missing_and_not_endless(serve, session):
+def test_samples_beyond_the_time_limit_are_missing(serve, session):
     def answer(exchange: Exchange) -> None:
         exchange.pause(0.2)
         exchange.send(OK)

@@ -37,7 +37,7 @@ assert len(kinds) == len(decoded) > 10, len(decoded)
 """
 
 
-def test_types_that_several_threads_meet_for_the_first_time_are_whole_in_each():
+def test_types_that_several_threads_meet_for_the_first_time_are_whole_in_each(new_interpreter):
     done = subprocess.run(
         [sys.executable, "-c", _EVERY_KIND_AT_ONCE], capture_output=True, text=True, timeout=60, check=False
     )

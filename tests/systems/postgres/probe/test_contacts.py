@@ -17,7 +17,6 @@ from opscheck.core.observation import ProbeError, Problem, ProblemKind
 from opscheck.demo.postgres import PostgreSQL
 from opscheck.systems.postgres.probe import open_session
 from opscheck.transport.processes import ServerProcess, free_port, wait_until
-from tests.servers.fetching import cannot
 from tests.servers.postgres import Admin
 
 DENIED, UNREACHABLE, UNSUPPORTED, LATE = (
@@ -216,10 +215,8 @@ def _authority() -> trustme.CA:
 
 
 @pytest.fixture(name="with_tls")
-def _with_tls(own_server: PostgreSQL, authority: trustme.CA) -> PostgreSQL:
+def _with_tls(postgres_tls: Path, own_server: PostgreSQL, authority: trustme.CA) -> PostgreSQL:
     """A server that takes nobody without TLS, with a certificate for db.example."""
-    if not any(own_server.programs.glob("lib/libssl*")):
-        cannot(NO_TLS)
     certificate = authority.issue_cert("db.example")
     own_server.stop()
     for name, text in (

@@ -7,27 +7,15 @@ from opscheck.core.observation import ProblemKind
 from opscheck.systems.redis.info import RedisInfo
 from opscheck.systems.redis.probe import open_session
 from opscheck.systems.redis.target import RedisTarget
-from tests.servers.cache import NotThere
-from tests.servers.fetching import cannot
 from tests.servers.redis_topologies import redis_with_tls
-from tests.servers.stores import redis
 from tests.systems.redis.probe.requests import ask_one, problem_of
 
 INFO = RedisInfo("cache")
 
 
-@pytest.fixture(name="seven", scope="module")
-def _seven():
-    """The wheel's server was built without TLS."""
-    try:
-        return redis(7)
-    except NotThere as why:
-        cannot(str(why))
-
-
-def test_a_server_whose_authority_is_named_is_trusted_and_no_other(seven, tmp_path):
+def test_a_server_whose_authority_is_named_is_trusted_and_no_other(redis_seven, tmp_path):
     trustme.CA().cert_pem.write_to_path(str(tmp_path / "other.pem"))
-    with redis_with_tls(seven, tmp_path) as tls:
+    with redis_with_tls(redis_seven, tmp_path) as tls:
         info = ask_one(tls.url, INFO, ca_file=str(tls.authority))
         others = problem_of(tls.url, INFO, ca_file=str(tmp_path / "other.pem"))
         systems = problem_of(tls.url, INFO)
@@ -37,8 +25,8 @@ def test_a_server_whose_authority_is_named_is_trusted_and_no_other(seven, tmp_pa
     assert "is signed by an unknown authority" in systems.text
 
 
-def test_a_client_certificate_is_shown_where_the_server_asks_for_one(seven, tmp_path):
-    with redis_with_tls(seven, tmp_path, clients_certificate=True) as tls:
+def test_a_client_certificate_is_shown_where_the_server_asks_for_one(redis_seven, tmp_path):
+    with redis_with_tls(redis_seven, tmp_path, clients_certificate=True) as tls:
         named = {"ca_file": str(tls.authority), "client_certificate": str(tls.certificate)}
         info = ask_one(tls.url, INFO, **named)
         without = problem_of(tls.url, INFO, ca_file=str(tls.authority))
@@ -48,9 +36,9 @@ def test_a_client_certificate_is_shown_where_the_server_asks_for_one(seven, tmp_
     assert "asks for a client certificate" in without.text
 
 
-def test_a_port_without_tls_and_one_with_it_are_told_apart(seven, tmp_path):
+def test_a_port_without_tls_and_one_with_it_are_told_apart(redis_seven, tmp_path):
     """One waits for the end of a line, the other hangs up."""
-    with redis_with_tls(seven, tmp_path) as tls:
+    with redis_with_tls(redis_seven, tmp_path) as tls:
         without = problem_of(f"rediss://127.0.0.1:{tls.server.port}", INFO, timeout_s=1, ca_file=str(tls.authority))
         wanted = problem_of(f"redis://127.0.0.1:{tls.port}", INFO)
 

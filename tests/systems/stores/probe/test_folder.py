@@ -2,8 +2,12 @@
 
 import errno
 import os
+import pwd
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from types import SimpleNamespace
 from typing import NoReturn
 
@@ -16,10 +20,22 @@ from opscheck.gathering.plan import Asked
 from opscheck.systems.stores.listing import ListBackups
 from opscheck.systems.stores.probe.folder import FolderStore, open_session
 from opscheck.systems.stores.target import FolderTarget
+from opscheck.transport.processes import folder
 from tests.servers.s3 import FolderPlace
 from tests.servers.web import problem_of
 
-unprivileged = pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+
+@contextmanager
+def unprivileged() -> Iterator[None]:
+    """Root may read everything, and is somebody else meanwhile."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(pwd.getpwnam("nobody").pw_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
 
 
 def listed(path, template: str = "**"):
@@ -48,15 +64,18 @@ def test_a_file_is_no_folder(tmp_path):
     assert (ProblemKind.UNSUPPORTED, True) == (problem.kind, problem.target_down)
 
 
-@unprivileged
-def test_a_folder_that_may_not_be_listed_is_denied_by_name(tmp_path):
-    (tmp_path / "db").mkdir(mode=0o000)
+def test_a_folder_that_may_not_be_listed_is_denied_by_name():
+    with folder() as name:
+        place = Path(name) / "backups"
+        place.mkdir()
+        (place / "db").mkdir(mode=0o000)
 
-    problem = listed(tmp_path)
+        with unprivileged():
+            problem, opened = listed(place), opening(place / "db")
 
     assert ProblemKind.DENIED == problem.kind
-    assert f"{tmp_path}/db" in problem.text
-    assert ProblemKind.DENIED == opening(tmp_path / "db").kind
+    assert f"{place}/db" in problem.text
+    assert ProblemKind.DENIED == opened.kind
 
 
 def test_a_refusal_below_is_told_with_the_folders_name(tmp_path, monkeypatch):

@@ -103,7 +103,7 @@ def keystore(leaf: Issued, *others: Issued, password: str = "", friendly: bytes 
 # What is read
 
 
-def test_a_chain_in_pem_is_read_in_its_order_with_when_the_file_was_written(folder, chain, leaf):
+def test_pem_chain_keeps_its_order_and_modification_time(folder, chain, leaf):
     leaf.write(folder / "full.pem", chain.middle)
     file = only(folder / "*.pem")
 
@@ -112,7 +112,7 @@ def test_a_chain_in_pem_is_read_in_its_order_with_when_the_file_was_written(fold
     assert datetime.fromtimestamp(int((folder / "full.pem").stat().st_mtime), UTC) == file.modified
 
 
-def test_lines_may_end_as_windows_ends_them_and_words_may_stand_between(folder, leaf):
+def test_crlf_and_text_between_certificates_are_accepted(folder, leaf):
     text = b"subject=/CN=api\n" + leaf.pem + b"\nBag Attributes\n  friendlyName: api\n" + leaf.pem
     (folder / "windows.pem").write_bytes(text.replace(b"\n", b"\r\n"))
 
@@ -134,7 +134,7 @@ def test_a_keystore_is_opened_with_the_targets_password(folder, chain, leaf, pas
     assert (True, None) == (file.keystore, file.fault)
 
 
-def test_a_keystore_without_a_password_is_read_though_the_policy_knows_one_for_others(folder, leaf):
+def test_unprotected_keystore_opens_despite_a_given_password(folder, leaf):
     (folder / "store.p12").write_bytes(keystore(leaf))
 
     assert 1 == len(only(folder / "store.p12", "for others").certificates)
@@ -148,14 +148,14 @@ def test_openssls_own_keystore_is_read(folder, chain, leaf):
     assert 2 == len(only(folder / "store.p12", "s3cret").certificates)
 
 
-def test_a_file_that_several_patterns_and_links_name_is_read_once(folder, leaf):
+def test_file_with_several_names_is_read_once(folder, leaf):
     leaf.write(folder / "api.pem")
     (folder / "b.pem").symlink_to("api.pem")
 
     assert [str(folder / "api.pem")] == [file.path for file in read(folder / "*", folder / "api.pem").files]
 
 
-def test_a_link_says_when_what_it_leads_to_was_written(folder, leaf):
+def test_link_has_its_targets_modification_time(folder, leaf):
     """Certbot's `live` holds links; a renewal writes a new file elsewhere."""
     (folder / "archive").mkdir()
     leaf.write(folder / "archive" / "cert2.pem")
@@ -165,7 +165,7 @@ def test_a_link_says_when_what_it_leads_to_was_written(folder, leaf):
     assert datetime.fromtimestamp(1_700_000_000, UTC) == only(folder / "cert.pem").modified
 
 
-def test_folders_among_what_matches_are_no_files(folder, leaf):
+def test_matching_folders_are_ignored(folder, leaf):
     leaf.write(folder / "api.pem")
     (folder / "more").mkdir()
 
@@ -227,7 +227,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("case", BROKEN)
-def test_a_file_without_a_whole_certificate_says_what_it_is(folder, chain, leaf, case):
+def test_file_without_whole_certificate_has_its_fault(folder, chain, leaf, case):
     fault, detail, certificates, text = BROKEN[case]
     (folder / "file").write_bytes(text(leaf, chain))
     file = only(folder / "file")
@@ -239,13 +239,13 @@ def der(leaf: Issued) -> bytes:
     return leaf.certificate.public_bytes(Encoding.DER)
 
 
-def test_a_keystore_that_another_password_opens_is_told(folder, leaf):
+def test_keystore_with_another_password_is_reported(folder, leaf):
     (folder / "store.p12").write_bytes(keystore(leaf, password="right"))
 
     assert Fault.WRONG_PASSWORD == only(folder / "store.p12", "wrong").fault
 
 
-def test_a_keystore_without_a_certificate_is_told(folder, leaf):
+def test_keystore_without_certificate_is_reported(folder, leaf):
     nothing = pkcs12.serialize_key_and_certificates(b"api", leaf.key, None, None, NoEncryption())
     (folder / "store.p12").write_bytes(nothing)
 
@@ -255,21 +255,21 @@ def test_a_keystore_without_a_certificate_is_told(folder, leaf):
     )
 
 
-def test_a_link_to_nothing_and_a_pipe_are_no_certificates_and_hold_nobody_up(folder):
+def test_dangling_link_and_pipe_are_reported_without_delay(folder):
     (folder / "dead").symlink_to("nowhere")
     os.mkfifo(folder / "pipe")
 
     assert ["a link to nothing", "no ordinary file"] == [file.detail for file in read(folder / "*").files]
 
 
-def test_what_may_not_be_read_is_told(unprivileged, folder, leaf):
+def test_unreadable_file_is_reported(unprivileged, folder, leaf):
     leaf.write(folder / "secret.pem").chmod(0)
 
     assert [Fault.FORBIDDEN] == [file.fault for file in read(folder / "*.pem").files]
 
 
 @pytest.mark.parametrize("pattern", ["*/*.pem", "closed/*.pem", "closed/api.pem", "[c]losed/api.pem"])
-def test_a_folder_that_may_not_be_looked_into_may_hide_files(unprivileged, folder, leaf, pattern):
+def test_unlistable_folder_is_reported_as_closed(unprivileged, folder, leaf, pattern):
     for name in ("closed", "open"):
         (folder / name).mkdir()
         leaf.write(folder / name / "api.pem")
@@ -282,7 +282,7 @@ def test_a_folder_that_may_not_be_looked_into_may_hide_files(unprivileged, folde
     assert pattern.startswith("*") == bool(answer.files)
 
 
-def test_a_folder_that_may_be_searched_but_not_listed_hides_no_file_whose_name_is_known(unprivileged, folder, leaf):
+def test_searchable_folder_shows_files_of_known_names(unprivileged, folder, leaf):
     leaf.write(folder / "api.pem")
     folder.chmod(0o711)
 
@@ -290,7 +290,7 @@ def test_a_folder_that_may_be_searched_but_not_listed_hides_no_file_whose_name_i
     assert (str(folder),) == read(folder / "*.pem").closed
 
 
-def test_a_pattern_that_matches_nothing_says_what_is_there_instead(folder, leaf):
+def test_unmatched_pattern_lists_the_nearest_folder(folder, leaf):
     for name in "abcdefg":
         leaf.write(folder / f"{name}.crt")
     (one,) = read(folder / "live" / "*" / "fullchain.pem").unmatched
@@ -299,7 +299,7 @@ def test_a_pattern_that_matches_nothing_says_what_is_there_instead(folder, leaf)
     assert ("a.crt", "b.crt", "c.crt", "d.crt", "e.crt") == one.there
 
 
-def test_of_very_many_files_some_are_left_out_and_counted(folder, leaf, monkeypatch):
+def test_files_beyond_the_maximum_are_counted(folder, leaf, monkeypatch):
     monkeypatch.setattr(certificate_files, "MOST_FILES", 3)
     for number in range(5):
         leaf.write(folder / f"{number}.pem")
@@ -308,7 +308,7 @@ def test_of_very_many_files_some_are_left_out_and_counted(folder, leaf, monkeypa
     assert (3, 2) == (len(answer.files), answer.left_out)
 
 
-def test_names_that_could_be_taken_for_an_answer_are_left_out_and_counted(folder, leaf):
+def test_names_with_line_breaks_are_counted(folder, leaf):
     leaf.write(folder / "x\nfile;0;pem;9;9;\npath;other")
     leaf.write(folder / "api.pem")
     answer = read(folder / "*")
@@ -316,13 +316,13 @@ def test_names_that_could_be_taken_for_an_answer_are_left_out_and_counted(folder
     assert ([str(folder / "api.pem")], 1) == ([file.path for file in answer.files], answer.left_out)
 
 
-def test_names_in_no_encoding_are_left_out_and_counted(folder, leaf):
+def test_names_in_unknown_encoding_are_counted(folder, leaf):
     os.rename(leaf.write(folder / "api.pem"), os.fsencode(folder) + b"/\xff.pem")  # noqa: PTH104 - a Path is a text
 
     assert (0, 1) == (len(read(folder / "*").files), read(folder / "*").left_out)
 
 
-def test_more_than_one_command_can_say_is_read_in_pieces(folder, leaf):
+def test_large_output_is_read_in_pieces(folder, leaf):
     padding = b"#" * 78 + b"\n"
     for number in range(4):
         body = leaf.pem + padding * (LARGEST_FILE // len(padding) - 100)
@@ -334,7 +334,7 @@ def test_more_than_one_command_can_say_is_read_in_pieces(folder, leaf):
 # What never leaves
 
 
-def test_no_key_leaves_the_host_but_one_that_is_encrypted(folder, chain, leaf, monkeypatch):
+def test_only_encrypted_keys_leave_the_host(folder, chain, leaf, monkeypatch):
     leaf.write(folder / "full.pem", chain.middle)
     (folder / "key.pem").write_bytes(leaf.key_pem)
     (folder / "cut.pem").write_bytes(leaf.pem[:300] + b"\n" + leaf.key_pem)
@@ -371,7 +371,7 @@ def listened(monkeypatch) -> bytearray:
 
 
 @pytest.mark.parametrize("tool", ["base64", "readlink"])
-def test_a_host_without_a_tool_is_read_all_the_same(folder, leaf, tmp_path, monkeypatch, tool):
+def test_host_without_one_of_the_tools_is_read(folder, leaf, tmp_path, monkeypatch, tool):
     (folder / "store.p12").write_bytes(keystore(leaf, password="x"))
     leaf.write(folder / "api.pem")
     programs = tmp_path / "programs"
@@ -385,8 +385,7 @@ def test_a_host_without_a_tool_is_read_all_the_same(folder, leaf, tmp_path, monk
     assert [1, 1] == [len(file.certificates) for file in read(folder / "*", password="x").files]
 
 
-@pytest.mark.skipif(shutil.which("busybox") is None, reason="busybox is not installed")
-def test_busybox_answers_the_same(folder, chain, leaf, tmp_path, monkeypatch):
+def test_busybox_answers_the_same(busybox_tools, folder, chain, leaf, monkeypatch):
     leaf.write(folder / "full.pem", chain.middle)
     (folder / "cut.pem").write_bytes(leaf.pem[:300] + b"\n" + leaf.key_pem)
     (folder / "one.der").write_bytes(der(leaf))
@@ -394,9 +393,7 @@ def test_busybox_answers_the_same(folder, chain, leaf, tmp_path, monkeypatch):
     (folder / "link.pem").symlink_to("full.pem")
     patterns = (folder / "*", folder / "none" / "*.pem")
     expected = read(*patterns, password="x")
-    (tmp_path / "busybox").mkdir()
-    subprocess.run(["busybox", "--install", "-s", tmp_path / "busybox"], check=True)
-    monkeypatch.setenv("PATH", f"{tmp_path}/busybox")
+    monkeypatch.setenv("PATH", str(busybox_tools))
 
     assert expected == read(*patterns, password="x")
     assert 4 == len(expected.files)
@@ -405,7 +402,7 @@ def test_busybox_answers_the_same(folder, chain, leaf, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "output", ["", "nonsense", "file;0;pem;1;1;\n", "nothing;0;/\nthere;a\n", "nothing;7;/\n", "all;x"]
 )
-def test_an_answer_that_is_none_of_ours_is_told(output):
+def test_foreign_output_is_reported(output):
     def run(script, arguments, timeout_s):
         return Finished(0, output.encode(), b"")
 
@@ -430,7 +427,7 @@ def test_an_answer_that_is_none_of_ours_is_told(output):
         ("der", "begin;der\nas;hex\n+ 30 82\nend\n", Fault.CUT),
     ],
 )
-def test_what_is_read_of_a_file_and_makes_no_sense_never_passes(kind, output, fault):
+def test_malformed_content_is_a_fault(kind, output, fault):
     def run(script, arguments, timeout_s):
         listed = f"file;0;{kind};10;1;\npath;/x\nall;1\n"
         return Finished(0, (output if "begin;$1" in script else listed).encode(), b"")
@@ -443,7 +440,7 @@ def test_what_is_read_of_a_file_and_makes_no_sense_never_passes(kind, output, fa
         assert [fault] == [file.fault for file in read_certificate_files(host(run), query, 1).files]
 
 
-def test_nothing_of_a_keystore_is_told_where_its_answer_breaks_off():
+def test_truncated_keystore_output_is_never_quoted():
     """It may be one without a password, and what broke off may be the key."""
 
     def run(script, arguments, timeout_s):
@@ -465,7 +462,7 @@ def test_a_host_without_grep_says_so():
         read_certificate_files(host(run), ReadCertificateFiles("host", paths=("/x",)), 1)
 
 
-def test_files_that_take_too_long_are_told_and_not_left_out():
+def test_files_unread_in_time_are_a_timeout():
     def run(script, arguments, timeout_s):
         return Finished(0, b"file;0;pem;10;1;\npath;/x\nall;1\n", b"")
 
@@ -474,7 +471,7 @@ def test_files_that_take_too_long_are_told_and_not_left_out():
 
 
 @pytest.mark.parametrize("script", ["sleep 60", "while :; do echo x; sleep 1; done", "while :; do echo x; done"])
-def test_a_host_that_is_slow_endless_or_says_too_much_ends_in_time(folder, leaf, tmp_path, monkeypatch, script):
+def test_slow_or_endless_host_ends_in_time(folder, leaf, tmp_path, monkeypatch, script):
     leaf.write(folder / "api.pem")
     (tmp_path / "programs").mkdir()
     (tmp_path / "programs" / "sed").write_text(f"#!/bin/sh\n{script}\n")

@@ -42,14 +42,14 @@ def test_no_bytes_make_pkcs12_fail(data, password):
 
 
 @given(st.lists(st.one_of(st.text(), st.sampled_from(LEAF.pem.decode().splitlines()))), st.integers(0, 9))
-def test_no_lines_make_pem_fail_and_fewer_certificates_than_were_seen_never_pass(lines, seen):
+def test_missing_pem_certificates_are_always_a_fault(lines, seen):
     content = read_pem(lines, seen, [])
 
     assert content.fault is not None or len(content.certificates) >= seen > 0
 
 
 @pytest.mark.parametrize("length", [0, 1, 2, 10, -1])
-def test_a_part_of_der_is_told_as_one(length):
+def test_truncated_der_is_reported(length):
     assert Fault.CUT == read_der(DER[:length]).fault
 
 
@@ -61,7 +61,7 @@ def test_a_store_of_authorities_alone_is_read():
     assert ("CN=api.example.test",) == tuple(one.subject for one in read_pkcs12(truststore, "changeit").certificates)
 
 
-def test_nothing_of_a_key_is_in_what_comes_out():
+def test_parsed_content_contains_no_key():
     key = base64.b64decode("".join(LEAF.key_pem.decode().splitlines()[1:-1]))
     content = msgspec.json.encode(read_pkcs12(STORE, "s3cret").certificates)
 

@@ -23,7 +23,7 @@ def fingerprint(one: Issued) -> str:
     return certificate_in_der(one.certificate.public_bytes(Encoding.DER)).fingerprint
 
 
-def test_what_is_sent_and_what_of_it_is_needed_are_told_apart(chain, leaf, ca_file):
+def test_sent_and_verified_chains_are_distinguished(chain, leaf, ca_file):
     unused = issued("unused.test")
     with tls_server(leaf, chain.middle, unused) as port:
         seen = ask_one(port, ca_file=ca_file)
@@ -34,7 +34,7 @@ def test_what_is_sent_and_what_of_it_is_needed_are_told_apart(chain, leaf, ca_fi
     assert ("TLSv1.3", "", "", "") == (seen.protocol, seen.refused, seen.untrusted, seen.failure)
 
 
-def test_an_expired_certificate_has_its_chain_all_the_same(chain, ca_file):
+def test_expired_certificate_has_its_chain(chain, ca_file):
     with tls_server(chain.leaf("127.0.0.1", ends=-DAY), chain.middle) as port:
         seen = ask_one(port, ca_file=ca_file)
 
@@ -46,7 +46,7 @@ def test_an_expired_certificate_has_its_chain_all_the_same(chain, ca_file):
     )
 
 
-def test_an_untrusted_certificate_is_read_all_the_same():
+def test_untrusted_certificate_is_read():
     """Where nothing is verified, Python's getpeercert() is empty: no end is found, and none is missed."""
     with tls_server(issued("127.0.0.1", ends=-DAY)) as port:
         seen = ask_one(port)
@@ -55,7 +55,7 @@ def test_an_untrusted_certificate_is_read_all_the_same():
     assert -1 == (seen.leaf.not_after - seen.leaf.not_before).days - 30
 
 
-def test_a_healthy_server_is_asked_twice_and_a_faulty_one_four_times_at_most(chain, leaf, ca_file):
+def test_connections_per_server_are_bounded(chain, leaf, ca_file):
     counted: list[int] = []
 
     def counting(context):
@@ -82,7 +82,7 @@ def test_an_answer_is_read_back_as_it_was_written(chain, leaf, ca_file):
     assert answer == msgspec.json.decode(msgspec.json.encode(answer), type=Handshakes)
 
 
-def test_questions_with_the_same_words_are_one():
+def test_equal_queries_are_one():
     one, other = (ShakeHands("tls://a:443", min_version=Protocol.TLSV1_2) for _ in range(2))
 
     assert 1 == len({one, other})
@@ -122,7 +122,7 @@ def test_a_name_that_does_not_exist(host):
     assert host in problem.text
 
 
-def test_a_server_that_goes_between_two_handshakes_is_told_by_the_first(monkeypatch):
+def test_server_lost_between_handshakes_keeps_first_failure(monkeypatch):
     """It serves one handshake that is refused, and is gone when it is looked at more closely."""
     context = server_context(issued("127.0.0.1"))
     connections = iter(range(100))
@@ -172,7 +172,7 @@ def dripping(ended: threading.Event):
     return serve
 
 
-def test_a_server_that_is_silent_may_wait_for_another_beginning():
+def test_silent_server_hints_at_a_port_without_tls():
     with Listener(silent) as server:
         problem = problem_of(server.port, timeout_s=3)
 
@@ -192,7 +192,7 @@ def test_a_server_that_never_ends_a_handshake_is_late(serve):
     assert time.monotonic() - started < 10
 
 
-def test_a_server_that_sends_a_byte_now_and_then_is_late():
+def test_server_that_drips_bytes_is_late():
     ended = threading.Event()
     with Listener(dripping(ended)) as server:
         problem = problem_of(server.port, timeout_s=0.3)
@@ -210,7 +210,7 @@ def test_a_server_that_answers_something_else_has_failed(serve):
     assert () == seen.sent
 
 
-def test_many_addresses_of_which_all_but_the_last_are_silent_cost_one_time(chain, ca_file, monkeypatch):
+def test_silent_addresses_cost_one_timeout(chain, ca_file, monkeypatch):
     addresses = [f"127.0.0.{number}" for number in range(2, 22)]
     resolve(monkeypatch, *addresses, host="many.test")
     started = time.monotonic()

@@ -33,16 +33,16 @@ def _new(chain, leaf):
 
 
 @pytest.mark.parametrize("newest", [Protocol.TLSV1, Protocol.TLSV1_1, Protocol.TLSV1_2])
-def test_a_server_that_takes_an_old_version_agrees_to_the_newest_that_is_offered(old, newest):
+def test_legacy_server_accepts_the_newest_offered_version(old, newest):
     assert LegacyOffer(accepted=newest) == offered(old, newest)
 
 
 @pytest.mark.parametrize("newest", [Protocol.SSLV3, Protocol.TLSV1, Protocol.TLSV1_1, Protocol.TLSV1_2])
-def test_a_server_of_today_refuses_all_of_them(new, newest):
+def test_modern_server_refuses_old_versions(new, newest):
     assert LegacyOffer() == offered(new, newest)
 
 
-def test_a_server_with_a_key_of_rsa_takes_it_too(chain):
+def test_server_with_rsa_key_accepts_it(chain):
     context = server_context(issued("127.0.0.1", key=rsa_key(2048)), even_weak=True)
     with Listener(speaking(limit_to(context, V.MINIMUM_SUPPORTED, V.TLSv1_2))) as server:
         assert LegacyOffer(accepted=Protocol.TLSV1_1) == offered(server.port, Protocol.TLSV1_1)

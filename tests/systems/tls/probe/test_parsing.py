@@ -34,7 +34,7 @@ def made(key, *, names=(), days=90, hash_=None) -> bytes:
     return builder.sign(key, hash_).public_bytes(Encoding.DER)
 
 
-def test_a_certificate_says_whose_it_is_and_how_long_it_is_valid():
+def test_subject_issuer_and_validity_are_parsed():
     found = certificate_in_der(made(ec.generate_private_key(ec.SECP256R1()), names=["a", "b"], hash_=hashes.SHA256()))
 
     assert ("CN=shop", "CN=shop", "FF") == (found.subject, found.issuer, found.serial)
@@ -54,7 +54,7 @@ def test_a_certificate_says_whose_it_is_and_how_long_it_is_valid():
     ],
     ids=["weak-rsa", "rsa", "ec", "ed25519"],
 )
-def test_a_certificate_says_its_key_and_what_it_is_signed_with(key, hash_, expected):
+def test_key_and_signature_hash_are_parsed(key, hash_, expected):
     found = certificate_in_der(made(key(), hash_=hash_))
 
     assert expected == (found.key, found.key_bits, found.signature_hash)
@@ -72,7 +72,7 @@ def test_addresses_are_names_too():
     assert {"127.0.0.1", "shop.example"} == set(found.names)
 
 
-def test_a_key_beside_a_certificate_is_not_told():
+def test_key_next_to_a_certificate_is_ignored():
     issued = trustme.CA().issue_cert("shop.example")
     key = issued.private_key_pem.bytes()
 
@@ -83,12 +83,12 @@ def test_a_key_beside_a_certificate_is_not_told():
 
 
 @pytest.mark.parametrize("text", [b"", b"-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\n", b"nonsense"])
-def test_what_is_no_certificate_is_refused(text):
+def test_invalid_certificate_is_refused(text):
     with pytest.raises(ValueError):  # noqa: PT011 - its text is the library's own
         certificates_in_pem(text)
 
 
-def test_a_certificate_whose_extensions_cannot_be_read_says_when_it_ends_all_the_same():
+def test_broken_extensions_leave_the_validity_readable():
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "shop")])
     odd = x509.UnrecognizedExtension(x509.SubjectAlternativeName.oid, b"no names")
@@ -102,7 +102,7 @@ def test_a_certificate_whose_extensions_cannot_be_read_says_when_it_ends_all_the
     assert ((), START + timedelta(days=1)) == (found.names, found.not_after)
 
 
-def test_a_serial_number_that_the_standard_forbids_is_read_where_warnings_are_errors():
+def test_forbidden_serial_number_parses_despite_warnings():
     old = made(ec.generate_private_key(ec.SECP256R1()), hash_=hashes.SHA256()).replace(
         b"\x02\x02\x00\xff", b"\x02\x02\xff\x01"
     )
@@ -110,7 +110,7 @@ def test_a_serial_number_that_the_standard_forbids_is_read_where_warnings_are_er
     assert "-FF" == certificate_in_der(old).serial
 
 
-def test_a_certificate_says_where_its_issuers_is():
+def test_issuer_url_is_parsed():
     der = issued(issuer_url="http://ca.test/issuing.der").certificate.public_bytes(Encoding.DER)
 
     assert ("http://ca.test/issuing.der",) == certificate_in_der(der).issuer_urls

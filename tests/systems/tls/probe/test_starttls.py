@@ -105,7 +105,7 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize(("protocol", "lines", "failure"), REFUSALS)
-def test_a_server_that_does_not_change_over_is_told_by_its_own_words(protocol, lines, failure):
+def test_refused_starttls_quotes_the_server(protocol, lines, failure):
     def serve(connection: socket.socket) -> None:
         talking(*lines)(connection)
         connection.shutdown(socket.SHUT_WR)
@@ -120,7 +120,7 @@ def test_a_server_that_does_not_change_over_is_told_by_its_own_words(protocol, l
 
 
 @pytest.mark.parametrize("protocol", StartTls)
-def test_a_server_that_says_nothing_is_late(protocol):
+def test_silent_server_is_late(protocol):
     with socket.create_server(("127.0.0.1", 0)) as server:
         problem = problem_of(server.getsockname()[1], starttls=protocol, timeout_s=0.2)
 
@@ -129,7 +129,7 @@ def test_a_server_that_says_nothing_is_late(protocol):
 
 
 @pytest.mark.parametrize("protocol", [one for one in StartTls if one is not StartTls.POSTGRES])
-def test_a_server_that_says_a_byte_now_and_then_is_late(protocol):
+def test_dripping_server_is_late(protocol):
     ended = threading.Event()
 
     def drip(connection: socket.socket) -> None:
@@ -143,7 +143,7 @@ def test_a_server_that_says_a_byte_now_and_then_is_late(protocol):
     assert ProblemKind.LATE is problem.kind
 
 
-def test_what_comes_before_tls_is_not_taken_for_what_comes_in_it(chain, leaf, ca_file):
+def test_plaintext_before_tls_is_not_read_as_tls(chain, leaf, ca_file):
     """Of what is sent behind the answer in one piece nothing is swallowed: TLS then fails, as it must."""
     injected = talking((b"", b"+OK\r\n"), (b"STLS\r\n", b"+OK\r\n+OK injected\r\n"))
     with changing_over(server_context(leaf, chain.middle), injected) as server:
@@ -153,7 +153,7 @@ def test_what_comes_before_tls_is_not_taken_for_what_comes_in_it(chain, leaf, ca
 
 
 @given(st.binary(max_size=40))
-def test_nothing_that_an_ldap_server_may_say_makes_it_raise(message):
+def test_any_ldap_response_is_handled(message):
     code = _result_code(message)
 
     assert code is None or code >= 0
@@ -183,7 +183,7 @@ def test_a_real_smtp_server(smtp, ca_file):
     assert "" == handshake.older.unknown
 
 
-def test_tls_from_the_first_byte_is_not_what_smtp_speaks(smtp):
+def test_smtp_without_starttls_fails(smtp):
     assert "answers, but not with TLS" in ask_one(smtp).failure
 
 
@@ -194,7 +194,7 @@ def test_a_real_postgresql_without_tls(cluster):
 
 
 @pytest.mark.parametrize(("port", "word"), [(5432, "postgres"), (587, "smtp"), (389, "ldap"), (143, "imap")])
-def test_on_a_port_where_tls_mostly_begins_otherwise_that_is_advised(port, word, leaf):
+def test_usual_starttls_port_has_advice(port, word, leaf):
     peer = Peer(Address(socket.AF_INET, socket.SOCK_STREAM, 0, ("127.0.0.1", port)), "127.0.0.1", ShakeHands("tls://x"))
 
     assert f"say `starttls: {word}`" in peer._starttls_advice

@@ -12,9 +12,17 @@ from opscheck.systems.recovery.drill_record import Assertion, Drill, PerformDril
 from opscheck.systems.recovery.probe.drill import open_session
 from opscheck.systems.recovery.target import DrillLimits, DrillPlace
 from opscheck.systems.stores.target import FolderTarget
-from tests.servers.drills import ScratchServer, Shelf, Traces, scratch_server, shelf_of_backups, traces_of_drills
+from tests.servers.drills import (
+    ScratchServer,
+    Shelf,
+    Traces,
+    scratch_server,
+    server_that_verifies,
+    shelf_of_backups,
+    traces_of_drills,
+)
 
-__all__ = ["scratch_server", "shelf_of_backups", "traces_of_drills"]
+__all__ = ["scratch_server", "server_that_verifies", "shelf_of_backups", "traces_of_drills"]
 
 ORDERS = Assertion("orders", "SELECT count(*) FROM orders")
 

@@ -3,18 +3,15 @@
 from pathlib import Path
 
 import psycopg
-import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from opscheck.demo.postgres import PostgreSQL
-from opscheck.systems.postgres.programs import installations
 from opscheck.systems.recovery.probe.drilling.assertions import verify
 from opscheck.systems.recovery.probe.drilling.programs import Programs, write_service
 from opscheck.systems.recovery.probe.drilling.server import Scratch
 from opscheck.transport.processes import give, unprivileged_user
-from tests.servers.drills import SECRET, has_amcheck
+from tests.servers.drills import SECRET
 
-VERIFYING = [one for one in installations("postgres", "initdb", "pg_amcheck") if has_amcheck(one.folder)]
 _HEADER = 24
 
 
@@ -28,9 +25,8 @@ def _scribble(file: Path) -> None:
     file.write_bytes(content)
 
 
-@pytest.mark.skipif(not VERIFYING, reason="no PostgreSQL with the extension amcheck is installed")
-def test_an_index_that_is_out_of_order_is_named(traces):
-    found = VERIFYING[0]
+def test_an_index_that_is_out_of_order_is_named(server_that_verifies, traces):
+    found = server_that_verifies
     with PostgreSQL(programs=found.folder.parent) as server:
         with psycopg.connect(server.dsn("postgres"), autocommit=True) as connection:
             connection.execute("CREATE TABLE t (note text)")

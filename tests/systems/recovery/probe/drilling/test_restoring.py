@@ -24,11 +24,8 @@ from opscheck.systems.recovery.drill_record import (
     START,
     Assertion,
 )
-from tests.servers.drills import HANGS, ROWS, SECRET, has_amcheck, plain
+from tests.servers.drills import HANGS, ROWS, SECRET, plain
 
-VERIFYING = [
-    one for one in installations("postgres", "initdb", "psql", "pg_restore", "pg_amcheck") if has_amcheck(one.folder)
-]
 ALL = [FIND, FETCH, START, RESTORE, ASSERT, CLEAN]
 TODAY = datetime.now(UTC)
 
@@ -304,9 +301,8 @@ def test_limits_decide_whether_it_has_passed(restore):
     assert [True] * 4 == [one.startswith(start) for one, start in zip(drill.reasons, starts, strict=True)]
 
 
-@pytest.mark.skipif(not VERIFYING, reason="no PostgreSQL with the extension amcheck is installed")
-def test_tables_and_indexes_are_verified_where_the_server_can(restore, shelf, monkeypatch):
-    monkeypatch.setenv(VARIABLE, str(VERIFYING[0].folder))
+def test_tables_and_indexes_are_verified_where_the_server_can(server_that_verifies, restore, shelf, monkeypatch):
+    monkeypatch.setenv(VARIABLE, str(server_that_verifies.folder))
     table = "CREATE TABLE t AS SELECT n FROM generate_series(1, 999) n; CREATE INDEX ON t (n);"
     drill = restore(shelf.put("plain.sql", plain(table)), dsn=None, amcheck=True, assertions=())
 

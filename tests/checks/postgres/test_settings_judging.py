@@ -8,9 +8,10 @@ import pytest
 
 from checks.postgres.test_settings import test_the_server_is_set_up_as_it_should_be as check
 from opscheck import Findings, PostgresTarget, Severity
-from opscheck.systems.postgres.readings import releases
+from opscheck.systems.postgres import releases
 from opscheck.systems.postgres.server import NEWEST_KNOWN
 from opscheck.systems.postgres.settings import (
+    CREATE_EXTENSION,
     AskCollations,
     AskExtensions,
     AskServerState,
@@ -24,6 +25,7 @@ from opscheck.systems.postgres.settings import (
 )
 from opscheck.testing import expect, judge
 from tests.servers.looking import missing
+from tests.servers.typing_in import commands_of
 
 TARGET = PostgresTarget(kind="postgres", dsn="postgresql://h/shop")
 JUST_THEN = datetime(2026, 8, 13, tzinfo=UTC)
@@ -33,7 +35,7 @@ JUST_THEN = datetime(2026, 8, 13, tzinfo=UTC)
 def _known(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was known on one day, so that these tests outlive it."""
     monkeypatch.setattr(releases, "KNOWN_ON", JUST_THEN.date())
-    monkeypatch.setattr(releases, "_NEWEST", {13: 23, 14: 24, 17: 11, 18: 6})
+    monkeypatch.setattr(releases, "NEWEST", {13: 23, 14: 24, 17: 11, 18: 6})
 
 
 @pytest.fixture(name="judged")
@@ -60,7 +62,7 @@ def observed(findings: Findings) -> list[str]:
 def test_both_tables_know_every_version_that_opscheck_does(monkeypatch):
     monkeypatch.undo()
 
-    assert set(range(12, NEWEST_KNOWN + 1)) == set(releases._NEWEST) == set(releases._END_OF_LIFE)
+    assert set(range(12, NEWEST_KNOWN + 1)) == set(releases.NEWEST) == set(releases.END_OF_LIFE)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +149,8 @@ def test_an_extension_that_could_be_installed_has_its_command(judged):
     there = (Extension(name="postgis", installed=None, available="3.4"),)
     (finding,) = judged(there=there, extensions={"postgis": "any"}).violations
 
-    assert ("not installed", {"database": "shop", "missing_extension": "postgis"}) == (finding.observed, finding.facts)
+    assert ("not installed", {"database": "shop", "extension": "postgis"}) == (finding.observed, finding.facts)
+    assert finding.remediation.commands == commands_of(CREATE_EXTENSION)
 
 
 def test_an_extension_whose_files_are_gone_is_found_and_cannot_be_updated(judged):
@@ -155,6 +158,7 @@ def test_an_extension_whose_files_are_gone_is_found_and_cannot_be_updated(judged
     (finding,) = judged(there=there, outdated_extensions=True).violations
 
     assert ("files of it on the server, which are gone", {}) == (finding.expected, finding.facts)
+    assert finding.remediation.commands == ()
 
 
 # -- data ------------------------------------------------------------------------------------------------------------
@@ -193,3 +197,4 @@ def test_a_database_whose_name_looks_like_a_connection_string_gets_no_command(ju
     (finding,) = judged(state={"databases": there}, collations=True).violations
 
     assert {} == finding.facts
+    assert finding.remediation.commands == ()

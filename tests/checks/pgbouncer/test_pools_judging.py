@@ -6,11 +6,11 @@ from pydantic import ValidationError
 from checks.pgbouncer.test_pools import test_clients_get_a_server_connection as check
 from opscheck import Severity
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
-from opscheck.systems.pgbouncer.expectations import PgbouncerPools
 from opscheck.systems.pgbouncer.permissions import render
-from opscheck.systems.pgbouncer.queries import AskPools, Pool, PooledDatabase, Pools
+from opscheck.systems.pgbouncer.pools import RESUME, AskPools, PgbouncerPools, Pool, PooledDatabase, Pools
 from opscheck.systems.pgbouncer.target import PgbouncerTarget
 from opscheck.testing import expect, judge
+from tests.servers.typing_in import commands_of
 
 TARGET = PgbouncerTarget(kind="pgbouncer", dsn="postgresql://opscheck:hunter2@bouncer:6432/pgbouncer")
 QUIET = Pools(pools=(), databases=(PooledDatabase(name="shop", server="db:5432"),), clients=0)
@@ -44,7 +44,8 @@ def test_a_pgbouncer_that_is_paused_as_a_whole_is_the_violation():
     (finding,) = judged(paused, waited={"P2": "1s", "P0": "5s"}).violations
 
     assert (Severity.P0, "PgBouncer is paused as a whole") == (finding.severity, finding.observed)
-    assert {"paused_as_a_whole": "postgresql://bouncer:6432/pgbouncer"} == finding.facts
+    assert "postgresql://bouncer:6432/pgbouncer" == finding.subject
+    assert finding.remediation.commands == commands_of(RESUME)
 
 
 def test_what_the_console_does_not_say_is_unknown():

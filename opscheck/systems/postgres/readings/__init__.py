@@ -1,1 +1,0 @@
-"""What PostgreSQL's answers mean, a module per field of work."""

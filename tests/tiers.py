@@ -1,0 +1,111 @@
+"""
+Tiers of the tests, derived from the fixtures and parameters that each test uses. They are set as marks at collection.
+
+A tier is what one target of the Makefile runs. A test on a server of several versions is in two tiers: `make test`
+runs it on the version of the wheel, `make stores` on every version.
+"""
+
+import os
+from collections.abc import Generator
+
+import pytest
+
+TIERS = {
+    "basic": "`make test`: needs only what `make install` installs",
+    "manners": "`make test-manners`: new interpreters, workers, signals, the wheel",
+    "stores": "`make stores`: fetched programs, and every version of PostgreSQL and Redis",
+    "cluster": "`make cluster`: a real Kubernetes",
+}
+NO_SKIPS = "OPSCHECK_NO_SKIPS"
+"""The environment variable under which a skipped test is a failure."""
+
+COLLECTED = pytest.StashKey[dict[str, frozenset[str]]]()
+"""The tiers of every collected item by node id, before any is deselected."""
+
+_CLUSTER = {"programs", "programs_that_move"}
+_FETCHED = {
+    "barman_packages",
+    "busybox",
+    "changing_over_programs",
+    "contrib",
+    "contrib_installation",
+    "own_contrib",
+    "parallel_packers",
+    "pgbackrest_programs",
+    "pgbouncer_program",
+    "postgres_tls",
+    "programs_of_backups",
+    "prometheus_program",
+    "redis_seven",
+    "server_that_verifies",
+}
+_VERSIONED = {"installation", "redis_program"}
+_PROCESSES = {"new_interpreter", "wheel"}
+_IN_A_PROCESS = {"interpreter", "manner"}
+_FORKED = "forked"
+
+
+def tiers_of(item: pytest.Item) -> frozenset[str]:
+    """The tiers of one item."""
+    fixtures = set(getattr(item, "fixturenames", ()))
+    parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+    if fixtures & _CLUSTER:
+        return frozenset({"cluster"})
+    if fixtures & _FETCHED or any(getattr(value, "contrib", False) for value in parameters.values()):
+        return frozenset({"stores"})
+    if fixtures & _PROCESSES or any(parameters.get(name, _FORKED) != _FORKED for name in _IN_A_PROCESS):
+        return frozenset({"manners"})
+    # A whole run is about opscheck, and about no version of a server.
+    if fixtures & _VERSIONED and not fixtures & _IN_A_PROCESS:
+        return frozenset({"basic", "stores"})
+    return frozenset({"basic"})
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marks."""
+    for name, text in TIERS.items():
+        config.addinivalue_line("markers", f"{name}: {text}. Set by tests/tiers.py, not by hand.")
+    config.addinivalue_line("markers", "since_postgres(major): the first version of PostgreSQL that has the feature.")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark each item with its tiers, and deselect what the server's version does not have."""
+    late = [item for item in items if not _has_feature(item)]
+    items[:] = [item for item in items if _has_feature(item)]
+    config.hook.pytest_deselected(items=late)
+    collected = config.stash.setdefault(COLLECTED, {})
+    for item in items:
+        collected[item.nodeid] = tiers_of(item)
+        for tier in collected[item.nodeid]:
+            item.add_marker(tier)
+
+
+def _has_feature(item: pytest.Item) -> bool:
+    wanted = max((mark.args[0] for mark in item.iter_markers("since_postgres")), default=0)
+    return not wanted or item.callspec.params["installation"] >= wanted  # type: ignore[attr-defined]  # a parametrised one
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail a skipped test where none may be skipped."""
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail") and os.environ.get(NO_SKIPS):
+        report.outcome = "failed"
+        report.longrepr = _forbidden(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """The same for a module."""
+    report = yield
+    if report.skipped and os.environ.get(NO_SKIPS):
+        report.outcome = "failed"
+        report.longrepr = _forbidden(report)  # type: ignore[assignment]  # text is shown as it is
+    return report
+
+
+def _forbidden(report: pytest.TestReport | pytest.CollectReport) -> str:
+    why = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longreprtext
+    return f"{why}; {NO_SKIPS} makes it a failure"
