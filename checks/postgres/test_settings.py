@@ -264,8 +264,6 @@ def _collations(expectation: PostgresSettings, observe: Observe) -> Iterator[Fin
 
 
 def _column_collations(expectation: PostgresSettings, observe: Observe) -> Iterator[Finding]:
-    if expectation.collations is None:
-        return
     for came in each_database(expectation, observe, AskCollations):
         database, can = came.answer.database, connectable(came.answer.database)
         for one in came.answer.changed:
@@ -296,8 +294,6 @@ def _invalid_databases(expectation: PostgresSettings, observe: Observe) -> Itera
 
 def _extensions(expectation: PostgresSettings, observe: Observe) -> Iterator[Finding]:
     """The extensions that are not there, not in their version, or could be updated."""
-    if expectation.extensions is None and expectation.outdated_extensions is None:
-        return
     for came in each_database(expectation, observe, AskExtensions):
         there = {one.name: one for one in came.answer.extensions}
         for name, rule in (expectation.extensions or {}).items():

@@ -35,9 +35,7 @@ class OwnRole(msgspec.Struct, frozen=True, kw_only=True):
 class AskOwnRole(ServerQuery[OwnRole], name="postgres.own-role"):
     """What opscheck's own role may do that reading does not need."""
 
-    def text(self) -> str:
-        """For people."""
-        return "what the role of the dsn may do beside reading"
+    what = "what the role of the dsn may do beside reading"
 
 
 OWN_ROLE = Remedy("Give opscheck a role of its own that may only look; `opscheck permissions` prints its grants")

@@ -36,11 +36,9 @@ class ActivityAnswer(msgspec.Struct, frozen=True, kw_only=True):
 class Activity(ServerQuery[ActivityAnswer], name="postgres.activity"):
     """What clients do on the server."""
 
-    needs = (READ_SESSIONS,)
+    what = "the sessions that have a transaction or run a query, and since when"
 
-    def text(self) -> str:
-        """For people."""
-        return "the sessions that have a transaction or run a query, and since when"
+    needs = (READ_SESSIONS,)
 
 
 Pattern = Annotated[str, Field(min_length=1)]

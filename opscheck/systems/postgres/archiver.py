@@ -64,11 +64,9 @@ class Archiving(msgspec.Struct, frozen=True, kw_only=True):
 class ReadArchiver(ServerQuery[Archiving], name="postgres.archiver"):
     """How a server archives its WAL, and what waits for it."""
 
-    needs = (READ_SERVER_FILES,)
+    what = "the archiver's successes and failures, and the WAL that waits for it"
 
-    def text(self) -> str:
-        """For people."""
-        return "the archiver's successes and failures, and the WAL that waits for it"
+    needs = (READ_SERVER_FILES,)
 
 
 SHOW_ARCHIVER = Remedy(

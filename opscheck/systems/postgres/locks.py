@@ -95,11 +95,9 @@ class LocksAnswer(msgspec.Struct, frozen=True, kw_only=True):
 class Locks(ServerQuery[LocksAnswer], name="postgres.locks"):
     """Who waits for whom."""
 
-    needs = (READ_SESSIONS,)
+    what = "who waits for locks and for whom, the prepared transactions, and how full the lock table is"
 
-    def text(self) -> str:
-        """For people."""
-        return "who waits for locks and for whom, the prepared transactions, and how full the lock table is"
+    needs = (READ_SESSIONS,)
 
 
 SHOW_WAITS = Remedy(

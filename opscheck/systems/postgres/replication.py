@@ -97,11 +97,9 @@ class Replication(msgspec.Struct, frozen=True, kw_only=True):
 class ReadReplication(ServerQuery[Replication], name="postgres.replication"):
     """What a server sends, and what it receives when it is a standby."""
 
-    needs = (READ_SESSIONS, READ_SETTINGS)
+    what = "whether this is a primary or a standby, its replicas, and its own replay"
 
-    def text(self) -> str:
-        """For people."""
-        return "whether this is a primary or a standby, its replicas, and its own replay"
+    needs = (READ_SESSIONS, READ_SETTINGS)
 
 
 class Slot(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,9 +140,7 @@ class Slots(msgspec.Struct, frozen=True, kw_only=True):
 class ReadSlots(ServerQuery[Slots], name="postgres.slots", remembered=True):
     """What a server keeps for those that replicate from it."""
 
-    def text(self) -> str:
-        """For people."""
-        return "the replication slots, and the WAL that each holds back"
+    what = "the replication slots, and the WAL that each holds back"
 
 
 NamePatterns = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]

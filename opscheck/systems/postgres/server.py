@@ -28,6 +28,8 @@ class ServerQuery(Query[A]):
 
     needs: ClassVar[tuple[RoleGrant, ...]] = ()
     """The predefined roles without which the server hides part of the answer, or refuses it."""
+    what: ClassVar[str] = ""
+    """What is queried, in words."""
 
     @property
     def group(self) -> str:
@@ -38,14 +40,16 @@ class ServerQuery(Query[A]):
         """The roles of `needs`."""
         return self.needs
 
+    def text(self) -> str:
+        """The query in words."""
+        return self.what or super().text()
+
 
 @dataclass(frozen=True)
 class AskIdentity(ServerQuery[Identity], name="postgres.identity"):
     """Which server answers, in which version and role, and as whom it is asked."""
 
-    def text(self) -> str:
-        """For people."""
-        return "ask which server this is, and who this client is to it"
+    what = "ask which server this is, and who this client is to it"
 
 
 class InServer(Expectation):

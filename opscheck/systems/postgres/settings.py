@@ -1,6 +1,6 @@
 """postgres.settings: settings, configuration files, extensions, checksums, collations and releases."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any, ClassVar, Literal
@@ -81,13 +81,11 @@ class FileErrors(msgspec.Struct, frozen=True, kw_only=True):
 class AskConfigurationFiles(ServerQuery[FileErrors], name="postgres.configuration-files"):
     """What is wrong in postgresql.conf, in what it includes, and in pg_hba.conf, as they are on disk now."""
 
+    what = "errors in postgresql.conf and pg_hba.conf"
+
     def permissions(self) -> tuple[Permission, ...]:
         """More than any predefined role allows."""
         return (ReadConfigurationFiles(),)
-
-    def text(self) -> str:
-        """For people."""
-        return "errors in postgresql.conf and pg_hba.conf"
 
 
 class ChecksumFailures(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,9 +138,7 @@ class ServerState(msgspec.Struct, frozen=True, kw_only=True):
 class AskServerState(ServerQuery[ServerState], name="postgres.server-state"):
     """Version, checksums, collations, databases that are half dropped."""
 
-    def text(self) -> str:
-        """For people."""
-        return "the server's version, its checksums, and the state of its databases"
+    what = "the server's version, its checksums, and the state of its databases"
 
 
 class Extension(msgspec.Struct, frozen=True, kw_only=True):
@@ -166,9 +162,7 @@ class Extensions(msgspec.Struct, frozen=True, kw_only=True):
 class AskExtensions(DatabaseQuery[Extensions], name="postgres.extensions"):
     """Which extensions are installed, in which version."""
 
-    def asked_for(self) -> str:
-        """For people."""
-        return "extensions and their versions"
+    what = "extensions and their versions"
 
 
 class Collation(msgspec.Struct, frozen=True, kw_only=True):
@@ -190,9 +184,7 @@ class Collations(msgspec.Struct, frozen=True, kw_only=True):
 class AskCollations(DatabaseQuery[Collations], name="postgres.collations"):
     """Which collations of columns and indexes have changed."""
 
-    def asked_for(self) -> str:
-        """For people."""
-        return "collations whose library has changed"
+    what = "collations whose library has changed"
 
 
 FALLBACKS = {
@@ -382,18 +374,14 @@ class PostgresSettings(InDatabases, check="postgres.settings"):
             yield self.files
         if self.wants_state:
             yield self.state
-        if self.kinds_in_databases:
-            yield from super().queries()
+        yield from super().queries()
 
-    def further(self, answer: Callable[[Query[Any]], Any]) -> Iterable[Query[Any]]:
-        """The same of each database that its patterns match."""
-        return super().further(answer) if self.kinds_in_databases else ()
-
-    @property
-    def kinds_in_databases(self) -> tuple[type[DatabaseQuery[Any]], ...]:
-        """What is asked in each database."""
-        extensions = (AskExtensions,) if self.extensions is not None or self.outdated_extensions is not None else ()
-        return (*extensions, *((AskCollations,) if self.collations is not None else ()))
+    def in_database(self, database: str | None) -> Iterable[DatabaseQuery[Any]]:
+        """Its extensions, and the collations of its columns."""
+        if self.extensions is not None or self.outdated_extensions is not None:
+            yield AskExtensions(self.target.name, database)
+        if self.collations is not None:
+            yield AskCollations(self.target.name, database)
 
     @property
     def asked_settings(self) -> AskSettings:
@@ -415,9 +403,6 @@ class PostgresSettings(InDatabases, check="postgres.settings"):
     def severity_of(self, asked: Literal[True] | Severity | None) -> Severity:
         """How bad a violation in a group is."""
         return asked if isinstance(asked, Severity) else self.ungraded_severity
-
-    def _in(self, databases: Iterable[str | None]) -> Iterable[Query[Any]]:
-        return [self.question(kind, database) for database in databases for kind in self.kinds_in_databases]
 
     def _graded_severities(self) -> list[Severity]:
         rules: list[SettingRule | ExtensionRule] = [*(self.settings or {}).values()]

@@ -90,9 +90,7 @@ class Relations(msgspec.Struct, frozen=True, kw_only=True):
 class LargestRelations(DatabaseQuery[Relations], name="postgres.largest-relations", remembered=True):
     """What a database is large by. Which relations are measured is chosen by their last VACUUM or ANALYZE."""
 
-    def asked_for(self) -> str:
-        """For people."""
-        return "the largest relations"
+    what = "the largest relations"
 
 
 class Sequence(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,13 +137,11 @@ class SequencesAnswer(msgspec.Struct, frozen=True, kw_only=True):
 class Sequences(DatabaseQuery[SequencesAnswer], name="postgres.sequences"):
     """How much of each sequence is used."""
 
+    what = "how much of each sequence is used"
+
     def permissions(self) -> tuple[Permission, ...]:
         """To read the sequences of others takes a grant on each; pg_monitor is not enough."""
         return (*super().permissions(), SequenceGrant(self.database))
-
-    def asked_for(self) -> str:
-        """For people."""
-        return "how much of each sequence is used"
 
 
 # psql takes a DSN or the name of a database, not both; it knows the rest of the DSN when it connects again.
@@ -197,7 +193,6 @@ class PostgresSize(InDatabases, check="postgres.size"):
     """
 
     any_limit_of = ("size", "total", "growth", "grown", "sequences")
-    asks = (Sequences,)
     remedies = (SHOW_RELATIONS, SHOW_DATABASES, SHOW_SEQUENCE, WIDEN_COLUMN, WIDEN_SEQUENCE, REMOVE_LIMIT)
     fact_names: ClassVar[Mapping[str, str]] = {
         "database": "the database that is too large or grows too fast, or that of a sequence near its end",
@@ -254,7 +249,13 @@ class PostgresSize(InDatabases, check="postgres.size"):
         """The sizes, and the sequences in each database."""
         if self.judges_databases or self.total is not None:
             yield self.sizes
+        if self.patterns and self.judges_databases:
+            yield ListDatabases(self.target.name)
         yield from super().queries()
+
+    def in_database(self, database: str | None) -> Iterable[DatabaseQuery[Any]]:
+        """Its sequences."""
+        return () if self.sequences is None else (Sequences(self.target.name, database),)
 
     def aside(self) -> Iterable[Query[Any]]:
         """Who asks, and the largest relations."""
@@ -287,9 +288,6 @@ class PostgresSize(InDatabases, check="postgres.size"):
     def relations(self, database: str) -> LargestRelations:
         """The question what a database is large by."""
         return LargestRelations(self.target.name, database if self.databases else None)
-
-    def _in(self, databases: Iterable[str | None]) -> Iterable[Query[Any]]:
-        return super()._in(databases) if self.sequences is not None else ()
 
     def _relations_in(self, databases: Iterable[str | None]) -> Iterable[Query[Any]]:
         return [LargestRelations(self.target.name, one) for one in databases] if self.judges_databases else []

@@ -1,6 +1,6 @@
 """postgres.vacuum: how far vacuum and analyze are behind, and what holds them back."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Self
@@ -42,9 +42,7 @@ class Ages(msgspec.Struct, frozen=True, kw_only=True):
 class AskAges(ServerQuery[Ages], name="postgres.ages"):
     """How old the oldest transaction numbers are that a server still has to know."""
 
-    def text(self) -> str:
-        """For people."""
-        return "the transaction and multixact age of every database"
+    what = "the transaction and multixact age of every database"
 
 
 class Table(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,7 +110,7 @@ class AskTables(DatabaseQuery[Tables], name="postgres.tables"):
     min_rows: int = 10_000
     """Tables with fewer dead, written or changed rows are not named."""
 
-    def asked_for(self) -> str:
+    def in_words(self) -> str:
         """In words."""
         return f"the tables with more than {self.min_rows} dead, written or never analysed rows"
 
@@ -170,7 +168,6 @@ class PostgresVacuum(InDatabases, check="postgres.vacuum"):
     to count less than `counted_for` ago has not counted proves nothing, and is unknown.
     """
 
-    asks = (AskTables,)
     any_limit_of = (
         "xid_age",
         "multixact_age",
@@ -276,19 +273,14 @@ class PostgresVacuum(InDatabases, check="postgres.vacuum"):
             yield self.ages
         if self.judges_holders:
             yield self.holders
-        if self.judges_tables:
-            yield from super().queries()
+        yield from super().queries()
 
-    def further(self, answer: Callable[[Query[Any]], Any]) -> Iterable[Query[Any]]:
-        """The tables in the databases that its patterns match."""
-        return super().further(answer) if self.judges_tables else ()
+    def in_database(self, database: str | None) -> Iterable[DatabaseQuery[Any]]:
+        """The tables that are behind."""
+        return (AskTables(self.target.name, database, min_rows=self.min_rows),) if self.judges_tables else ()
 
     def aside(self) -> Iterable[Query[Any]]:
         """Who asks; and who keeps old rows, for that explains the rest."""
         yield from super().aside()
         if not self.judges_holders:
             yield self.holders
-
-    def question(self, kind: type[DatabaseQuery[Any]], database: str | None) -> DatabaseQuery[Any]:  # noqa: ARG002 - there is one kind
-        """Which tables wait, in one database."""
-        return AskTables(self.target.name, database, min_rows=self.min_rows)

@@ -56,11 +56,9 @@ class XminHolders(msgspec.Struct, frozen=True, kw_only=True):
 class AskXminHolders(ServerQuery[XminHolders], name="postgres.xmin-holders"):
     """For whose sake rows that are dead must be kept: sessions, prepared transactions, slots and standbys."""
 
-    needs = (READ_SESSIONS,)
+    what = "which sessions, prepared transactions, slots and standbys keep dead rows from being removed"
 
-    def text(self) -> str:
-        """For people."""
-        return "which sessions, prepared transactions, slots and standbys keep dead rows from being removed"
+    needs = (READ_SESSIONS,)
 
 
 _END = "End what keeps dead rows from being removed"
