@@ -20,7 +20,7 @@ _WILD = frozenset("*?[")
 
 @dataclass(frozen=True)
 class DatabaseQuery(ServerQuery[A]):
-    """One question that is asked in a database: about its tables, its indexes, its sequences."""
+    """One query that is sent in a database: about its tables, its indexes, its sequences."""
 
     database: str | None = None
     """The database; None is the one that the target's dsn names."""
@@ -31,7 +31,7 @@ class DatabaseQuery(ServerQuery[A]):
 
     @property
     def group(self) -> str:
-        """Asked after the other questions in this database, on one connection."""
+        """Sent after the other queries in this database, on one connection."""
         return self.database or super().group
 
     def text(self) -> str:
@@ -45,7 +45,7 @@ class DatabaseQuery(ServerQuery[A]):
 
 
 class DatabaseNames(msgspec.Struct, frozen=True, kw_only=True):
-    """The databases of a server to which somebody may connect, templates left out."""
+    """The databases of a server that accept connections, templates left out."""
 
     names: tuple[str, ...]
     current: str

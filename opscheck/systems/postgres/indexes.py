@@ -26,7 +26,7 @@ class Index(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InvalidIndex(Index, frozen=True, kw_only=True):
-    """An index that no query may use, and that every write still has to keep; nobody is building it."""
+    """An index that no query may use, and that every write still has to keep; no build of it is running."""
 
     leftover: bool
     """True for what a REINDEX CONCURRENTLY left behind that failed: the index itself is another one."""
@@ -75,7 +75,7 @@ class DuplicateIndexes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UnusedIndexes(msgspec.Struct, frozen=True, kw_only=True):
-    """The indexes that nobody used, the largest first; none is named where the server has not counted for so long."""
+    """The unused indexes, the largest first; none is named where the server has not counted for so long."""
 
     database: str
     indexes: int
@@ -93,7 +93,7 @@ class UnusedIndexes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True)
-class AskInvalidIndexes(DatabaseQuery[InvalidIndexes], name="postgres.invalid-indexes"):
+class ListInvalidIndexes(DatabaseQuery[InvalidIndexes], name="postgres.invalid-indexes"):
     """Which indexes are invalid, and not being built."""
 
     what = "the invalid indexes that nobody is building"
@@ -102,18 +102,18 @@ class AskInvalidIndexes(DatabaseQuery[InvalidIndexes], name="postgres.invalid-in
 
 
 @dataclass(frozen=True)
-class AskDuplicateIndexes(DatabaseQuery[DuplicateIndexes], name="postgres.duplicate-indexes"):
+class ListDuplicateIndexes(DatabaseQuery[DuplicateIndexes], name="postgres.duplicate-indexes"):
     """Which indexes are there twice."""
 
     what = "the indexes that are there twice"
 
 
 @dataclass(frozen=True)
-class AskUnusedIndexes(DatabaseQuery[UnusedIndexes], name="postgres.unused-indexes"):
-    """Which indexes nobody uses."""
+class ListUnusedIndexes(DatabaseQuery[UnusedIndexes], name="postgres.unused-indexes"):
+    """Which indexes no query uses."""
 
     unused_for_s: float = 30 * 86400.0
-    """For how long nobody may have used them."""
+    """For how long no query may have used them."""
 
     def in_words(self) -> str:
         """In words."""
@@ -185,8 +185,8 @@ class PostgresIndexes(InDatabases, check="postgres.indexes"):
         """A query for each limit."""
         name = self.target.name
         if self.invalid is not None:
-            yield AskInvalidIndexes(name, database)
+            yield ListInvalidIndexes(name, database)
         if self.duplicates is not None:
-            yield AskDuplicateIndexes(name, database)
+            yield ListDuplicateIndexes(name, database)
         if self.unused is not None:
-            yield AskUnusedIndexes(name, database, unused_for_s=float(self.unused_for))
+            yield ListUnusedIndexes(name, database, unused_for_s=float(self.unused_for))

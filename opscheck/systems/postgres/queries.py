@@ -52,7 +52,7 @@ class StatementCounters(msgspec.Struct, frozen=True, kw_only=True):
     system: str
     """The system identifier of the cluster."""
     reset: float | None
-    """When all counters were reset, in seconds since 1970; None where nobody knows."""
+    """When all counters were reset, in seconds since 1970; None where that is unknown."""
     started: float
     """When the server started, in seconds since 1970."""
     server_version: int

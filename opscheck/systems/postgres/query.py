@@ -19,7 +19,7 @@ from opscheck.systems.postgres.select_statements import SelectStatement
 
 
 class Selected(msgspec.Struct, frozen=True, kw_only=True):
-    """What the statement yielded, as far as it was asked for."""
+    """What the statement returned, as far as the query wants it."""
 
     database: str
     """Where it ran."""
@@ -43,7 +43,7 @@ class Select(DatabaseQuery[Selected], name="postgres.select"):
     number: bool = False
     """True for the number; else rows are counted."""
     shown: tuple[str, ...] = ()
-    """The columns whose values are asked for."""
+    """The columns whose values are fetched."""
     most: int = 1000
     """How many rows are counted at most."""
 

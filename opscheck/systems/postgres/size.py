@@ -24,7 +24,7 @@ class DatabaseSize(msgspec.Struct, frozen=True, kw_only=True):
     oid: int
     """Its number; a database that was dropped and made again has another one."""
     bytes: int | None
-    """None where the role that asks may not know."""
+    """None where the role of the dsn may not read it."""
     is_template: bool = False
 
 
@@ -32,7 +32,7 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
     """The databases of a server on disk: tables, indexes and what else is in their folders; no WAL."""
 
     role: str
-    """The role that asked."""
+    """The role of the dsn."""
     current: str
     """The database of the dsn."""
     system: str
@@ -46,14 +46,14 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True)
-class AskSizes(ServerQuery[Sizes], name="postgres.sizes", remembered=True):
+class ReadSizes(ServerQuery[Sizes], name="postgres.sizes", remembered=True):
     """How large databases are. The server looks at each of their files."""
 
     databases: tuple[str, ...] | None = ()
     """Their names; none is the one of the dsn, and None is every one."""
 
     def permissions(self) -> tuple[Permission, ...]:
-        """Whoever may connect to a database may know its size; to know them all, more is needed."""
+        """A role that may connect to a database may read its size; to read them all, more is needed."""
         return (READ_SIZES,) if self.databases is None else ()
 
     def text(self) -> str:
@@ -121,7 +121,7 @@ class SequencesAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
     database: str
     role: str
-    """The role that asked."""
+    """The role of the dsn."""
     seen: int
     """How many could be read."""
     most_used: tuple[Sequence, ...]
@@ -230,7 +230,7 @@ class PostgresSize(InDatabases, check="postgres.size"):
 
     @property
     def judges_growth(self) -> bool:
-        """Whether it needs to know what was there earlier."""
+        """Whether it compares with an earlier answer."""
         return self.growth is not None or self.grown is not None
 
     @property
@@ -239,11 +239,11 @@ class PostgresSize(InDatabases, check="postgres.size"):
         return self.size is not None or self.judges_growth
 
     @property
-    def sizes(self) -> AskSizes:
-        """The question for the sizes."""
+    def sizes(self) -> ReadSizes:
+        """The query for the sizes."""
         if self.total is not None or self.patterns:
-            return AskSizes(self.target.name, None)
-        return AskSizes(self.target.name, self.databases or ())
+            return ReadSizes(self.target.name, None)
+        return ReadSizes(self.target.name, self.databases or ())
 
     def queries(self) -> Iterable[Query[Any]]:
         """The sizes, and the sequences in each database."""
@@ -258,35 +258,35 @@ class PostgresSize(InDatabases, check="postgres.size"):
         return () if self.sequences is None else (Sequences(self.target.name, database),)
 
     def aside(self) -> Iterable[Query[Any]]:
-        """Who asks, and the largest relations."""
+        """The role of the dsn, and the largest relations."""
         yield from super().aside()
         if not self.patterns:
             yield from self._relations_in(self.databases or (None,))
 
     def further(self, answer: Callable[[Query[Any]], Any]) -> Iterable[Query[Any]]:
-        """The same in the databases that its patterns match; by what they are large only where that is told."""
+        """The same in the databases that its patterns match; the largest relations only where a finding shows them."""
         yield from super().further(answer)
         if self.patterns and self.judges_databases:
             there: DatabaseNames = answer(ListDatabases(self.target.name))
             matched = self.matched(there)
-            told = matched if self.judges_growth else set(matched) & self._too_large(answer(self.sizes))
-            yield from self._relations_in(sorted(told))
+            shown = matched if self.judges_growth else set(matched) & self._too_large(answer(self.sizes))
+            yield from self._relations_in(sorted(shown))
 
     def described(self) -> Iterable[Query[Any]]:
-        """For people, the questions with the patterns in the place of the databases."""
+        """For people, the queries with the patterns in the place of the databases."""
         yield from super().described()
         if self.patterns:
             yield from self._relations_in(self.databases or ())
 
     def is_too_large(self, size: int | None) -> bool:
-        """Whether a database of this size is told."""
+        """Whether a database of this size violates the limit."""
         return self.size is not None and size is not None and self.size.severity(size) is not None
 
     def _too_large(self, sizes: Sizes) -> set[str]:
         return {one.name for one in sizes.databases if self.is_too_large(one.bytes)}
 
     def relations(self, database: str) -> LargestRelations:
-        """The question what a database is large by."""
+        """The query for the largest relations of a database."""
         return LargestRelations(self.target.name, database if self.databases else None)
 
     def _relations_in(self, databases: Iterable[str | None]) -> Iterable[Query[Any]]:

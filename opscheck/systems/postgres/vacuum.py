@@ -15,7 +15,7 @@ from opscheck.core.remedy import Remedy
 from opscheck.core.units import Count, Duration, Graded, Percentage
 from opscheck.systems.postgres.databases import DatabaseQuery, InDatabases
 from opscheck.systems.postgres.server import ServerQuery
-from opscheck.systems.postgres.xmin import FORMER_HOLDER_FACTS, HOLDER_FACTS, HOLDER_REMEDIES, AskXminHolders
+from opscheck.systems.postgres.xmin import FORMER_HOLDER_FACTS, HOLDER_FACTS, HOLDER_REMEDIES, ListXminHolders
 
 
 class DatabaseAge(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,7 +27,7 @@ class DatabaseAge(msgspec.Struct, frozen=True, kw_only=True):
     multixact_age: int
     """The same for multixacts: row locks that several transactions share."""
     connectable: bool
-    """False where nobody may connect, as to template0: only autovacuum can freeze its rows."""
+    """False where no role may connect, as to template0: only autovacuum can freeze its rows."""
 
 
 class Ages(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,8 +39,8 @@ class Ages(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True)
-class AskAges(ServerQuery[Ages], name="postgres.ages"):
-    """How old the oldest transaction numbers are that a server still has to know."""
+class ReadAges(ServerQuery[Ages], name="postgres.ages"):
+    """The ages of the oldest transaction numbers that are still in use."""
 
     what = "the transaction and multixact age of every database"
 
@@ -92,7 +92,7 @@ class Tables(msgspec.Struct, frozen=True, kw_only=True):
     modified: int
     """How many had more than `min_rows` changed since they were analysed."""
     unanalyzed: int
-    """How many have not been analysed since the server counts; ANALYZE counts the dead rows that are there anew."""
+    """How many have not been analysed since the server counts; ANALYZE counts the dead rows again."""
     counted_since: datetime | None
     """Since when the server counts; before that it forgot: a reset, a crash, a new server."""
     clock: datetime
@@ -104,7 +104,7 @@ class Tables(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True)
-class AskTables(DatabaseQuery[Tables], name="postgres.tables"):
+class ListTables(DatabaseQuery[Tables], name="postgres.tables"):
     """Which tables wait for vacuum or analyze."""
 
     min_rows: int = 10_000
@@ -258,14 +258,14 @@ class PostgresVacuum(InDatabases, check="postgres.vacuum"):
         return limits != (None, None, None, None)
 
     @property
-    def ages(self) -> AskAges:
-        """The question for the ages of databases."""
-        return AskAges(self.target.name)
+    def ages(self) -> ReadAges:
+        """The query for the ages of databases."""
+        return ReadAges(self.target.name)
 
     @property
-    def holders(self) -> AskXminHolders:
-        """The question who keeps old rows."""
-        return AskXminHolders(self.target.name)
+    def holders(self) -> ListXminHolders:
+        """The query for what keeps old rows."""
+        return ListXminHolders(self.target.name)
 
     def queries(self) -> Iterable[Query[Any]]:
         """What has a limit."""
@@ -277,10 +277,10 @@ class PostgresVacuum(InDatabases, check="postgres.vacuum"):
 
     def in_database(self, database: str | None) -> Iterable[DatabaseQuery[Any]]:
         """The tables that are behind."""
-        return (AskTables(self.target.name, database, min_rows=self.min_rows),) if self.judges_tables else ()
+        return (ListTables(self.target.name, database, min_rows=self.min_rows),) if self.judges_tables else ()
 
     def aside(self) -> Iterable[Query[Any]]:
-        """Who asks; and who keeps old rows, for that explains the rest."""
+        """The role of the dsn; and what keeps old rows, for that explains the rest."""
         yield from super().aside()
         if not self.judges_holders:
             yield self.holders
