@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from opscheck import Duration, Findings, Observe, Percentage
-from opscheck.core.isolation import judge_all
+from opscheck.core.findings import judge_all
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.record import Finding
 from opscheck.core.units import format_duration

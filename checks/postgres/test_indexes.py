@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias, TypeVar
 
 from opscheck import ByteSize, Findings, Observe, Remedy
-from opscheck.core.isolation import judge_all
+from opscheck.core.findings import judge_all
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.units import format_bytes, format_duration
 from opscheck.systems.postgres.databases import DatabaseQuery, connectable, each_database

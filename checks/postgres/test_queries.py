@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from opscheck import Duration, Findings, Observe, Percentage
+from opscheck.core.field_types import values
 from opscheck.core.intervals import Interval, interval
-from opscheck.core.limits import values
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.units import format_duration
 from opscheck.systems.postgres.databases import connectable

@@ -9,7 +9,7 @@ from functools import partial
 import msgspec
 
 from opscheck import Duration, Findings, Observe
-from opscheck.core.isolation import judge_all
+from opscheck.core.findings import judge_all
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.record import Finding
 from opscheck.systems.postgres import releases

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from opscheck import Duration, Findings, Graded, Observe, Percentage, Remedy
-from opscheck.core.isolation import judge_all
+from opscheck.core.findings import judge_all
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.units import format_duration
 from opscheck.systems.postgres.databases import connectable, each_database

@@ -8,11 +8,10 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator, mod
 from pydantic_core import PydanticCustomError
 
 from opscheck.core.expectation import Expectation, Remediation
-from opscheck.core.limits import CountLeft
+from opscheck.core.field_types import CountLeft, TimeZone
 from opscheck.core.observation import Problem, ProblemKind
 from opscheck.core.query import Query
 from opscheck.core.target import Target, TargetOf
-from opscheck.core.time_zones import TimeZone
 from opscheck.core.units import Count, Duration, Graded, PositiveCount, Severity, Timeout
 from opscheck.systems.backup.tools import BarmanCatalogue, PgbackrestInfo, ReadBarman, ReadPgbackrest
 from opscheck.systems.backup.velero import ListStorageLocations, ListVeleroBackups, ListVeleroSchedules

@@ -11,9 +11,9 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator, mod
 from pydantic_core import PydanticCustomError
 
 from opscheck.core.expectation import Expectation
+from opscheck.core.field_types import TimeZone
 from opscheck.core.query import Query
 from opscheck.core.remedy import Fact, Remedy
-from opscheck.core.time_zones import TimeZone
 from opscheck.core.units import format_duration
 from opscheck.systems.kubernetes.batch import rerun_facts
 from opscheck.systems.stores.listing import ListBackups, Listing, StoredBackup

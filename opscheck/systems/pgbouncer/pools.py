@@ -8,7 +8,7 @@ import msgspec
 from pydantic import Field
 
 from opscheck.core.expectation import Expectation
-from opscheck.core.limits import ShareUsed
+from opscheck.core.field_types import ShareUsed
 from opscheck.core.observation import Problem, ProblemKind
 from opscheck.core.query import Identity, Permission, Query
 from opscheck.core.remedy import Remedy
@@ -190,13 +190,13 @@ class PgbouncerPools(Expectation, check="pgbouncer.pools"):
         """The one question it is judged by."""
         return AskPools(self.target.name)
 
+    def queries(self) -> Iterable[Query[Any]]:
+        """The pools."""
+        return (self.asked,)
+
     def aside(self) -> Iterable[Query[Any]]:
         """Which PgBouncer answers: for the report."""
         yield AskBouncer(self.target.name)
-
-    def queries(self) -> Iterable[Query[Any]]:
-        """What it is judged by, and what is asked beside it."""
-        return (self.asked, *self.aside())
 
     def no_answer(self, problem: Problem) -> Severity | None:
         """A PgBouncer that nobody can reach gives no client a connection."""

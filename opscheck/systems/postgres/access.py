@@ -85,7 +85,7 @@ class PostgresAccess(InServer, check="postgres.access"):
     allowed: tuple[str, ...] = ()
     """What it may do all the same: attributes such as REPLICATION, and roles such as pg_signal_backend."""
 
-    def looks_at(self) -> Iterable[Query[Any]]:
+    def queries(self) -> Iterable[Query[Any]]:
         """What the role may do."""
         return (self.own_role,)
 

@@ -171,7 +171,7 @@ class PostgresActivity(InServer, check="postgres.activity"):
     The application_name is what the client says of itself: whoever can log in can take another's.
     """
 
-    def looks_at(self) -> Iterable[Query[Any]]:
+    def queries(self) -> Iterable[Query[Any]]:
         """What the sessions do."""
         return (self.activity,)
 

@@ -141,7 +141,7 @@ class PostgresArchiver(InServer, check="postgres.archiver"):
     With `archive_mode = always` a standby archives by itself, and is judged.
     """
 
-    def looks_at(self) -> Iterable[Query[Any]]:
+    def queries(self) -> Iterable[Query[Any]]:
         """The archiver, and what waits for it."""
         return (self.archiver,)
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from opscheck.core.limits import CountLeft, ShareUsed
+from opscheck.core.field_types import CountLeft, ShareUsed
 from opscheck.core.observation import Problem, ProblemKind
 from opscheck.core.query import Query
 from opscheck.core.remedy import Remedy
@@ -216,7 +216,7 @@ class PostgresConnections(InServer, check="postgres.connections"):
     database: str | None = None
     """Judge only this database: against its own CONNECTION LIMIT, or against the whole server when it has none."""
 
-    def looks_at(self) -> Iterable[Query[Any]]:
+    def queries(self) -> Iterable[Query[Any]]:
         """Who holds the connections."""
         return (self.sessions,)
 

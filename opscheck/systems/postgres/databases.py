@@ -77,7 +77,7 @@ class InDatabases(InServer):
         """Those of `databases` that may mean several, or none."""
         return tuple(name for name in self.databases or () if _WILD & set(name))
 
-    def looks_at(self) -> Iterable[Query[Any]]:
+    def queries(self) -> Iterable[Query[Any]]:
         """Its questions in the databases that it names, and which databases there are where it names a pattern."""
         if self.patterns:
             yield ListDatabases(self.target.name)

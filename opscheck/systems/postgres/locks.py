@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from opscheck.core.limits import ShareUsed
+from opscheck.core.field_types import ShareUsed
 from opscheck.core.query import Query
 from opscheck.core.remedy import Remedy
 from opscheck.core.units import Count, Duration, Graded
@@ -182,7 +182,7 @@ class PostgresLocks(InServer, check="postgres.locks"):
     prepared: Graded[Duration] | None = None
     """How long a transaction may stay prepared. It keeps its locks, and vacuum waits for it, also after a restart."""
 
-    def looks_at(self) -> Iterable[Query[Any]]:
+    def queries(self) -> Iterable[Query[Any]]:
         """Who waits for whom."""
         return (self.locks,)
 

@@ -9,8 +9,8 @@ from typing import Annotated, Any, ClassVar, NamedTuple
 import msgspec
 from pydantic import Field
 
-from opscheck.core.interval_expectation import OverInterval
-from opscheck.core.limits import ShareUsed
+from opscheck.core.field_types import ShareUsed
+from opscheck.core.intervals import OverInterval
 from opscheck.core.query import Query
 from opscheck.core.remedy import Remedy
 from opscheck.core.units import Count, Duration, Graded, PositiveCount
@@ -194,7 +194,7 @@ class PostgresQueries(OverInterval, InServer, check="postgres.queries"):
     extension_in: str | None = None
     """The database in which the extension was created; the one that the target's dsn names by default."""
 
-    def looks_at(self) -> Iterable[Query[Any]]:
+    def queries(self) -> Iterable[Query[Any]]:
         """The counters and the texts, and which databases there are where it names some."""
         return (self.counters, self.texts, *([self.names] if self.databases else []))
 

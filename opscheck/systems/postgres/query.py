@@ -7,7 +7,7 @@ import msgspec
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from opscheck.core.limits import CountLeft, values
+from opscheck.core.field_types import CountLeft, values
 from opscheck.core.operators import Number
 from opscheck.core.query import Permission
 from opscheck.core.remedy import Remedy

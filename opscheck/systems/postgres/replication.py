@@ -9,7 +9,7 @@ import msgspec
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from opscheck.core.limits import BytesLeft, CountLeft
+from opscheck.core.field_types import BytesLeft, CountLeft
 from opscheck.core.query import Query
 from opscheck.core.remedy import Remedy
 from opscheck.core.units import ByteSize, Duration, Graded, Severity, Timeout
@@ -318,7 +318,7 @@ class PostgresReplication(InServer, check="postgres.replication"):
         limits = self.limits()
         return max((limits[name].steps[0][0] for name in _OF_SLOTS if name in limits), default=self.ungraded_severity)
 
-    def looks_at(self) -> Iterable[Query[Any]]:
+    def queries(self) -> Iterable[Query[Any]]:
         """The server's place in its replication, and its slots, where there are limits on them."""
         if self.judges_replication:
             yield self.replication

@@ -59,14 +59,6 @@ class InServer(Expectation):
         """Its address, as the subject of findings; the target's name where the dsn has none."""
         return self.target.address or self.target.name
 
-    def looks_at(self) -> Iterable[Query[Any]]:
-        """The questions it is judged by."""
-        return ()
-
     def aside(self) -> Iterable[Query[Any]]:
-        """Which server answers, and as whom it is asked: for the report."""
+        """Which server answers, and the role of the dsn there: for the report."""
         yield AskIdentity(self.target.name)
-
-    def queries(self) -> Iterable[Query[Any]]:
-        """What it is judged by, and what is asked beside it."""
-        return (*self.looks_at(), *self.aside())

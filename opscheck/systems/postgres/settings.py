@@ -374,7 +374,7 @@ class PostgresSettings(InDatabases, check="postgres.settings"):
         groups = (self.checksums, self.checksum_failures, self.collations, self.invalid_databases)
         return any(group is not None for group in (*groups, self.end_of_life, self.minor_releases_behind))
 
-    def looks_at(self) -> Iterable[Query[Any]]:
+    def queries(self) -> Iterable[Query[Any]]:
         """What its groups are judged by."""
         if self.settings is not None or self.pending_restart is not None:
             yield self.asked_settings
@@ -383,7 +383,7 @@ class PostgresSettings(InDatabases, check="postgres.settings"):
         if self.wants_state:
             yield self.state
         if self.kinds_in_databases:
-            yield from super().looks_at()
+            yield from super().queries()
 
     def further(self, answer: Callable[[Query[Any]], Any]) -> Iterable[Query[Any]]:
         """The same of each database that its patterns match."""

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from opscheck.core.limits import ShareUsed
+from opscheck.core.field_types import ShareUsed
 from opscheck.core.query import Permission, Query
 from opscheck.core.remedy import Remedy
 from opscheck.core.units import ByteSize, Duration, Graded, Percentage, Timeout
@@ -250,11 +250,11 @@ class PostgresSize(InDatabases, check="postgres.size"):
             return AskSizes(self.target.name, None)
         return AskSizes(self.target.name, self.databases or ())
 
-    def looks_at(self) -> Iterable[Query[Any]]:
+    def queries(self) -> Iterable[Query[Any]]:
         """The sizes, and the sequences in each database."""
         if self.judges_databases or self.total is not None:
             yield self.sizes
-        yield from super().looks_at()
+        yield from super().queries()
 
     def aside(self) -> Iterable[Query[Any]]:
         """Who asks, and the largest relations."""

@@ -9,7 +9,7 @@ import msgspec
 from pydantic import AfterValidator, model_validator
 from pydantic_core import PydanticCustomError
 
-from opscheck.core.limits import ShareUsed, values
+from opscheck.core.field_types import ShareUsed, values
 from opscheck.core.query import Query
 from opscheck.core.remedy import Remedy
 from opscheck.core.units import Count, Duration, Graded, Percentage
@@ -270,14 +270,14 @@ class PostgresVacuum(InDatabases, check="postgres.vacuum"):
         """The question who keeps old rows."""
         return AskXminHolders(self.target.name)
 
-    def looks_at(self) -> Iterable[Query[Any]]:
+    def queries(self) -> Iterable[Query[Any]]:
         """What has a limit."""
         if self.judges_ages:
             yield self.ages
         if self.judges_holders:
             yield self.holders
         if self.judges_tables:
-            yield from super().looks_at()
+            yield from super().queries()
 
     def further(self, answer: Callable[[Query[Any]], Any]) -> Iterable[Query[Any]]:
         """The tables in the databases that its patterns match."""

@@ -6,8 +6,7 @@ import pytest
 
 from checks.postgres.test_size import test_databases_have_room_to_grow as check
 from opscheck import PostgresTarget, Severity
-from opscheck.core.findings import Findings
-from opscheck.core.isolation import judge_all
+from opscheck.core.findings import Findings, judge_all
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind, Sample
 from opscheck.systems.postgres.size import (
     REMOVE_LIMIT,

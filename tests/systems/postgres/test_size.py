@@ -62,7 +62,9 @@ def test_a_sequence_cannot_be_used_more_than_whole(limit):
     ],
 )
 def test_it_asks_what_it_judges_and_no_more(fields, queries):
-    assert queries | {IDENTITY} == set(size(**fields).queries())
+    expectation = size(**fields)
+
+    assert queries | {IDENTITY} == {*expectation.queries(), *expectation.aside()}
 
 
 def test_what_a_pattern_means_is_asked_in_each_database():
