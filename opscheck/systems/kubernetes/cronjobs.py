@@ -27,9 +27,6 @@ from opscheck.systems.kubernetes.batch import (
     started,
 )
 from opscheck.systems.kubernetes.remedies import (
-    FORMER_NAMESPACE,
-    MISSING_FACTS,
-    NAMESPACE_FACT,
     kubectl_remedy,
     missing_remedy,
 )
@@ -65,8 +62,8 @@ class CronJobsOnTime(OfKind, check="kubernetes.cronjobs"):
 
     explains_others = True
     remedies = (REPORT, FAILED_RUN, ACTIVE_RUN, RESUME, RUN_NOW, MISSING)
-    fact_names = NAMESPACE_FACT | MISSING_FACTS | RUN_FACTS
-    former_fact_names = FORMER_NAMESPACE | {"suspended": "cronjob", "rerun_of": "cronjob"}
+    fact_names = OfKind.fact_names | RUN_FACTS
+    former_fact_names = OfKind.former_fact_names | {"suspended": "cronjob", "rerun_of": "cronjob"}
 
     max_age: Graded[Duration] | None = None
     """
