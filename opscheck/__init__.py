@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from opscheck.core.expectation import Expectation, Remediation
+    from opscheck.core.field_types import BytesLeft, CountLeft, ShareUsed
     from opscheck.core.findings import Findings, Observe
-    from opscheck.core.interval_expectation import OverInterval
-    from opscheck.core.intervals import Interval, interval, sample_aged
-    from opscheck.core.limits import BytesLeft, CountLeft, ShareUsed
+    from opscheck.core.intervals import Interval, OverInterval, interval, sample_aged
     from opscheck.core.observation import CouldNotObserve, Observation, ProbeError, Problem, ProblemKind, Sample
     from opscheck.core.query import Identity, Permission, Query, Timestamp
     from opscheck.core.record import Finding, Measurement
@@ -107,9 +106,8 @@ __all__ = [
 _HOMES = {
     "opscheck.core.expectation": ["Expectation", "Remediation"],
     "opscheck.core.findings": ["Findings", "Observe"],
-    "opscheck.core.interval_expectation": ["OverInterval"],
-    "opscheck.core.intervals": ["Interval", "interval", "sample_aged"],
-    "opscheck.core.limits": ["BytesLeft", "CountLeft", "ShareUsed"],
+    "opscheck.core.intervals": ["Interval", "OverInterval", "interval", "sample_aged"],
+    "opscheck.core.field_types": ["BytesLeft", "CountLeft", "ShareUsed"],
     "opscheck.core.observation": ["CouldNotObserve", "Observation", "ProbeError", "Problem", "ProblemKind", "Sample"],
     "opscheck.core.query": ["Identity", "Permission", "Query", "Timestamp"],
     "opscheck.core.record": ["Finding", "Measurement"],

@@ -148,7 +148,7 @@ def test_explain_tells_which_answers_are_kept_from_run_to_run(opscheck, tmp_path
         dedent("""
         from dataclasses import dataclass
         from opscheck import HttpTarget
-        from opscheck.core.interval_expectation import OverInterval
+        from opscheck.core.intervals import OverInterval
         from opscheck.systems.http.request import HttpRequest
 
         @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 
 from opscheck import Findings, Observe
-from opscheck.core.isolation import judge_all
+from opscheck.core.findings import judge_all
 from opscheck.core.remedy import Remedy
 from opscheck.core.units import Duration, Graded, Severity
 from opscheck.systems.backup.bucket import (

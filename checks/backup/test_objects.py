@@ -11,7 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from opscheck import Findings, Observe
-from opscheck.core.isolation import judge_all
+from opscheck.core.findings import judge_all
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.remedy import Fact, Remedy
 from opscheck.core.units import ByteSize, Duration, GradedMinimum, Percentage, Severity, format_bytes

@@ -35,17 +35,15 @@ from opscheck.systems.kubernetes.rollout import (
     STATUS,
     UNSEEN,
     Gap,
-    Progress,
     RolloutComplete,
     gaps,
-    progress_of,
     told,
     wanted,
 )
 from opscheck.systems.kubernetes.selection import count_matches, listed, matching
 from opscheck.systems.kubernetes.warnings import Warnings
 from opscheck.systems.kubernetes.words import message
-from opscheck.systems.kubernetes.workloads import Deployment, Workload
+from opscheck.systems.kubernetes.workloads import Deployment, Progress, Workload, progress_of
 
 _NAMED = 5
 _OF_NO_POD = {Gap.UNSEEN, Gap.PAUSED}

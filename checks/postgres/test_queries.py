@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from opscheck import Duration, Findings, Observe, Percentage
+from opscheck.core.field_types import values
 from opscheck.core.intervals import Interval, interval
-from opscheck.core.limits import values
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.units import format_duration
 from opscheck.systems.postgres.databases import connectable
@@ -59,7 +59,7 @@ class Workload:
     seconds: float
     """The time of all that clients executed, utility statements with it, what functions executed not counted twice."""
     incomparable: tuple[StatementCounts, ...]
-    """Statements of which nobody knows what they took in the interval: the earlier answer had no room for them."""
+    """Statements whose time in the interval is unknown: the earlier answer had no room for them."""
 
 
 def test_statements_are_fast(expectation: PostgresQueries, observe: Observe, findings: Findings) -> None:

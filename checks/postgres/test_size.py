@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from opscheck import Findings, Observe, Percentage, Remedy
+from opscheck.core.findings import judge_all
 from opscheck.core.intervals import no_sample_aged, sample_aged
-from opscheck.core.isolation import judge_all
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.units import format_bytes, format_duration
 from opscheck.systems.postgres.databases import DatabaseNames, DatabaseQuery, each_database
@@ -144,8 +144,6 @@ def _judge_sequences(expectation: PostgresSize, observe: Observe, findings: Find
 
 
 def _require_sequences(expectation: PostgresSize, observe: Observe) -> None:
-    if expectation.sequences is None:
-        return
     for one in each_database(expectation, observe, Sequences):
         _require_readable(one.query, one.answer)
 

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from opscheck import Findings, Observe
+from opscheck.core.findings import judge_all
 from opscheck.core.intervals import Interval
 from opscheck.core.units import Percentage, format_duration
 from opscheck.systems.redis.cache import MISSED, SLOW, UNLOGGED, RedisCache, SlowCommand, SlowerThan, SlowLog
 from opscheck.systems.redis.info import ServerInfo
 from opscheck.systems.redis.rates import counted, growth, per_minute
-from opscheck.systems.redis.servers import Server, each_server, run_each
+from opscheck.systems.redis.servers import Server, each_server
 
 _MILLION = 1_000_000
 _SHOWN = 5
@@ -41,7 +42,7 @@ def test_lookups_find_their_keys_and_are_fast(expectation: RedisCache, observe: 
         steps.append(lambda: each_server(expectation, expectation.slow_log, observe, judge_slow))
     if expectation.hits is not None:
         steps.append(lambda: each_server(expectation, expectation.info, observe, judge_hits))
-    run_each(lambda step: step(), steps)
+    judge_all(*steps)
 
 
 def _judge_log(expectation: RedisCache, server: Server[SlowerThan], findings: Findings) -> None:

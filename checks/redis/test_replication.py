@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from opscheck import Findings, Observe, Severity
+from opscheck.core.findings import judge_all
 from opscheck.core.observation import Problem, ProblemKind
 from opscheck.core.record import Finding
 from opscheck.core.units import Graded, format_duration
@@ -52,7 +53,7 @@ def test_replicas_follow_one_primary(expectation: RedisReplication, observe: Obs
         steps.insert(0, lambda: findings.report_all(not_one_primary(expectation, answered)))
     if expectation.cluster:
         steps.insert(0, lambda: each_server(expectation, expectation.cluster_state, observe, judge_cluster))
-    run_each(lambda step: step(), steps)
+    judge_all(*steps)
 
 
 def broken_cluster(expectation: RedisReplication, server: Server[ClusterState]) -> Iterator[Finding]:

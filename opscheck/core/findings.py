@@ -1,11 +1,11 @@
 """What a check records while it judges: measurements and findings."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 from opscheck.core.expectation import Expectation
-from opscheck.core.observation import Observation, Problem, Sample
+from opscheck.core.observation import CouldNotObserve, Observation, Problem, Sample
 from opscheck.core.query import Query
 from opscheck.core.record import Finding, Measurement
 from opscheck.core.remedy import Fact, Remedy
@@ -157,6 +157,18 @@ class Findings:
         """Record each as it is found: those before a CouldNotObserve still count."""
         for finding in findings:
             self.report(finding)
+
+
+def judge_all(*parts: Callable[[], None]) -> None:
+    """Run each part of a judgement, also when another lacks an answer. Raises the first CouldNotObserve at the end."""
+    missing: CouldNotObserve | None = None
+    for part in parts:
+        try:
+            part()
+        except CouldNotObserve as error:
+            missing = missing or error
+    if missing is not None:
+        raise missing
 
 
 def _unit(value: object) -> str:

@@ -3,13 +3,33 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
+from opscheck.core.expectation import Expectation
 from opscheck.core.findings import Observe
-from opscheck.core.interval_expectation import OverInterval
 from opscheck.core.observation import CouldNotObserve, Observation, Problem, ProblemKind, Sample
 from opscheck.core.query import Query
-from opscheck.core.units import format_duration
+from opscheck.core.units import Duration, Timeout, format_duration
+
+
+class OverInterval(Expectation):
+    """
+    Judged by what has been counted between two runs; inherit it, also beside another base.
+
+    Its query is one that is remembered, and `interval` below finds the earlier sample.
+    """
+
+    interval: Timeout = Duration(60)
+    """
+    Over how long counters are compared at least: with the newest sample that is so old or older.
+
+    Samples are kept from run to run in the file that `--state` names.
+    """
+    first_sample: Literal["unknown", "lifetime"] = "unknown"
+    """
+    What is said while there is no earlier sample to compare with: `unknown`, or a judgement over the counters' whole
+    `lifetime`, which hides what is wrong now behind what was well for months.
+    """
 
 
 class Counted(Protocol):

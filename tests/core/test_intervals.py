@@ -7,8 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from opscheck.core.interval_expectation import OverInterval
-from opscheck.core.intervals import interval, no_sample_aged, sample_aged
+from opscheck.core.intervals import OverInterval, interval, no_sample_aged, sample_aged
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind, Sample
 from opscheck.core.query import Query
 from opscheck.testing import Answers, expect

@@ -11,7 +11,7 @@ CHECK = '''
 from dataclasses import dataclass
 
 from opscheck import Count, Findings, Graded, HttpTarget, Observe
-from opscheck.core.interval_expectation import OverInterval
+from opscheck.core.intervals import OverInterval
 from opscheck.systems.http.request import HttpAnswer, HttpRequest
 from opscheck.core.intervals import interval
 

@@ -6,8 +6,8 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from opscheck.core.field_types import BytesLeft, CountLeft, values
 from opscheck.core.json_paths import JsonPath
-from opscheck.core.limits import BytesLeft, CountLeft, values
 from opscheck.core.observation import Problem, ProblemKind
 from opscheck.core.query import Query
 from opscheck.core.remedy import Remedy

@@ -104,7 +104,7 @@ class BackupWal(InServer, check="backup.wal"):
         """Which replicas are connected, and how far they are."""
         return ReadReplication(self.target.name)
 
-    def looks_at(self) -> Iterable[Query[Any]]:
+    def queries(self) -> Iterable[Query[Any]]:
         """The archiver and the replicas, as far as they are meant."""
         if "archive" in self.ways:
             yield self.archiver

@@ -9,7 +9,7 @@ from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 
 from opscheck.core.expectation import Expectation
-from opscheck.core.limits import BytesLeft, ShareUsed
+from opscheck.core.field_types import BytesLeft, ShareUsed
 from opscheck.core.query import Query
 from opscheck.core.remedy import Remedy
 from opscheck.systems.host.target import HostTarget

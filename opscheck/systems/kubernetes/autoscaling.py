@@ -8,9 +8,6 @@ from opscheck.core.query import Query, Timestamp
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Part
 from opscheck.systems.kubernetes.remedies import (
-    FORMER_NAMESPACE,
-    MISSING_FACTS,
-    NAMESPACE_FACT,
     kubectl_remedy,
     missing_remedy,
 )
@@ -86,16 +83,12 @@ class Autoscaling(OfKind, check="kubernetes.autoscaling"):
     """Every selected autoscaler can read its metrics, can scale, and has room for what it wants."""
 
     remedies = (CONDITIONS, HIGHER_MAXIMUM, METRICS, SAME_TARGET, TARGET, MISSING)
-    fact_names = (
-        NAMESPACE_FACT
-        | MISSING_FACTS
-        | {
-            "autoscaler": "the autoscaler",
-            "raised_maximum": "a patch that doubles its maximum",
-            "scaled": "what it scales, such as deployment/api",
-        }
-    )
-    former_fact_names = FORMER_NAMESPACE | {
+    fact_names = OfKind.fact_names | {
+        "autoscaler": "the autoscaler",
+        "raised_maximum": "a patch that doubles its maximum",
+        "scaled": "what it scales, such as deployment/api",
+    }
+    former_fact_names = OfKind.former_fact_names | {
         "maxed": "autoscaler",
         "unmeasured": "autoscaler",
         "ambiguous": "autoscaler",

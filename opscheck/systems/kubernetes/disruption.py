@@ -4,16 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, final
 
-from opscheck.core.limits import CountLeft
+from opscheck.core.field_types import CountLeft
 from opscheck.core.query import Query
 from opscheck.core.units import Count
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, LabelSelector, Part
 from opscheck.systems.kubernetes.pods import ListPods
 from opscheck.systems.kubernetes.remedies import (
-    FORMER_NAMESPACE,
-    MISSING_FACTS,
-    NAMESPACE_FACT,
     kubectl_remedy,
     missing_remedy,
 )
@@ -76,17 +73,13 @@ class DisruptionBudgets(OfKind, check="kubernetes.disruption"):
     """Every selected disruption budget has the healthy pods that it asks for."""
 
     remedies = (REPORT, UNHEALTHY, SELECTED, ROLLOUT, ONE_MORE, MISSING)
-    fact_names = (
-        NAMESPACE_FACT
-        | MISSING_FACTS
-        | {
-            "budget": "the disruption budget",
-            "pod_selector": "the selector of its pods",
-            "workload": "what its pods, or most of the unhealthy ones, belong to, such as deployment/api",
-            "one_more": "one replica more than its pods are",
-        }
-    )
-    former_fact_names = FORMER_NAMESPACE | {"budgeted": "pod_selector", "tight": "workload"}
+    fact_names = OfKind.fact_names | {
+        "budget": "the disruption budget",
+        "pod_selector": "the selector of its pods",
+        "workload": "what its pods, or most of the unhealthy ones, belong to, such as deployment/api",
+        "one_more": "one replica more than its pods are",
+    }
+    former_fact_names = OfKind.former_fact_names | {"budgeted": "pod_selector", "tight": "workload"}
 
     allowed: CountLeft | None = None
     """

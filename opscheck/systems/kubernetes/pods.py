@@ -12,10 +12,7 @@ from opscheck.core.units import Count, Duration, PositiveCount
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Part, Quantities
 from opscheck.systems.kubernetes.remedies import (
-    FORMER_NAMESPACE,
-    MISSING_FACTS,
     MISSING_PODS,
-    NAMESPACE_FACT,
     NODE_LOST,
     POD_CRASHED,
     POD_FACTS,
@@ -212,10 +209,8 @@ class PodsHealthy(OfKind, check="kubernetes.pods"):
         POD_FAILED,
         MISSING_PODS,
     )
-    fact_names = (
-        NAMESPACE_FACT | POD_FACTS | MISSING_FACTS | {"doubled_memory": "twice the memory limit of the container"}
-    )
-    former_fact_names = FORMER_NAMESPACE | {
+    fact_names = OfKind.fact_names | POD_FACTS | {"doubled_memory": "twice the memory limit of the container"}
+    former_fact_names = OfKind.former_fact_names | {
         "crashed": "pod",
         "failed_rollout": "owner",
         "out_of_memory": "owner",

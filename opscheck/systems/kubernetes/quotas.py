@@ -11,9 +11,6 @@ from opscheck.core.units import Graded, Percentage
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import KubernetesObject, Part, Quantities
 from opscheck.systems.kubernetes.remedies import (
-    FORMER_NAMESPACE,
-    MISSING_FACTS,
-    NAMESPACE_FACT,
     kubectl_remedy,
     missing_remedy,
 )
@@ -88,16 +85,11 @@ class Quotas(OfKind, check="kubernetes.quotas"):
 
     explains_others: ClassVar[bool] = True
     remedies = (COUNTED, CONSUMED, NOT_COUNTED, MISSING)
-    fact_names = (
-        NAMESPACE_FACT
-        | MISSING_FACTS
-        | {
-            "quota": "the quota",
-            "counted": "the kind of object whose number is short, such as pods or jobs.batch",
-            "columns": "columns for kubectl that show what each pod takes of the resource",
-        }
-    )
-    former_fact_names = FORMER_NAMESPACE
+    fact_names = OfKind.fact_names | {
+        "quota": "the quota",
+        "counted": "the kind of object whose number is short, such as pods or jobs.batch",
+        "columns": "columns for kubectl that show what each pod takes of the resource",
+    }
 
     used: Graded[Percentage]
     """

@@ -9,8 +9,8 @@ from typing import Annotated, Any, ClassVar, NamedTuple
 import msgspec
 from pydantic import Field
 
-from opscheck.core.interval_expectation import OverInterval
-from opscheck.core.limits import ShareUsed
+from opscheck.core.field_types import ShareUsed
+from opscheck.core.intervals import OverInterval
 from opscheck.core.query import Query
 from opscheck.core.remedy import Remedy
 from opscheck.core.units import Count, Duration, Graded, PositiveCount
@@ -52,7 +52,7 @@ class StatementCounters(msgspec.Struct, frozen=True, kw_only=True):
     system: str
     """The system identifier of the cluster."""
     reset: float | None
-    """When all counters were reset, in seconds since 1970; None where nobody knows."""
+    """When all counters were reset, in seconds since 1970; None where that is unknown."""
     started: float
     """When the server started, in seconds since 1970."""
     server_version: int
@@ -109,22 +109,18 @@ class StatementTexts(msgspec.Struct, frozen=True, kw_only=True):
 class CountStatements(DatabaseQuery[StatementCounters], name="postgres.statement-counters", remembered=True):
     """How often statements ran in all databases, from the extension in this one."""
 
-    needs = (READ_SESSIONS,)
+    what = "the counters of pg_stat_statements"
 
-    def asked_for(self) -> str:
-        """For people."""
-        return "the counters of pg_stat_statements"
+    needs = (READ_SESSIONS,)
 
 
 @dataclass(frozen=True)
 class ReadStatements(DatabaseQuery[StatementTexts], name="postgres.statement-texts"):
     """The texts of the statements that are counted, which need not be kept from run to run."""
 
-    needs = (READ_SESSIONS,)
+    what = "the texts of pg_stat_statements, without their values"
 
-    def asked_for(self) -> str:
-        """For people."""
-        return "the texts of pg_stat_statements, without their values"
+    needs = (READ_SESSIONS,)
 
 
 Sessions = Annotated[float, Field(ge=0, strict=True)]
@@ -194,7 +190,7 @@ class PostgresQueries(OverInterval, InServer, check="postgres.queries"):
     extension_in: str | None = None
     """The database in which the extension was created; the one that the target's dsn names by default."""
 
-    def looks_at(self) -> Iterable[Query[Any]]:
+    def queries(self) -> Iterable[Query[Any]]:
         """The counters and the texts, and which databases there are where it names some."""
         return (self.counters, self.texts, *([self.names] if self.databases else []))
 

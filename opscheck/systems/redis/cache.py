@@ -8,8 +8,8 @@ import msgspec
 from pydantic import AfterValidator, model_validator
 from pydantic_core import PydanticCustomError
 
-from opscheck.core.interval_expectation import OverInterval
-from opscheck.core.limits import values
+from opscheck.core.field_types import values
+from opscheck.core.intervals import OverInterval
 from opscheck.core.query import Query
 from opscheck.core.remedy import Remedy
 from opscheck.core.units import Count, Duration, Graded, GradedMinimum, Percentage, PositiveCount, Timeout

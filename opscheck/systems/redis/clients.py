@@ -2,8 +2,8 @@
 
 from typing import ClassVar
 
-from opscheck.core.interval_expectation import OverInterval
-from opscheck.core.limits import CountLeft, ShareUsed
+from opscheck.core.field_types import CountLeft, ShareUsed
+from opscheck.core.intervals import OverInterval
 from opscheck.core.remedy import Remedy
 from opscheck.core.units import Count, Graded
 from opscheck.systems.redis.info import OfInfo

@@ -4,8 +4,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from opscheck.core.interval_expectation import OverInterval
-from opscheck.core.limits import ShareUsed
+from opscheck.core.field_types import ShareUsed
+from opscheck.core.intervals import OverInterval
 from opscheck.core.remedy import Remedy
 from opscheck.core.units import ByteSize, Count, Graded, Severity
 from opscheck.systems.redis.info import OfInfo

@@ -7,8 +7,7 @@ from typing import Any
 import msgspec
 
 from opscheck.core.findings import Findings, Observe
-from opscheck.core.interval_expectation import OverInterval
-from opscheck.core.intervals import Interval, interval
+from opscheck.core.intervals import Interval, OverInterval, interval
 from opscheck.core.observation import Observation, Sample
 from opscheck.core.query import Query
 from opscheck.core.remedy import Remedy

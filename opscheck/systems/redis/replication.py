@@ -8,7 +8,7 @@ import msgspec
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
-from opscheck.core.limits import CountLeft
+from opscheck.core.field_types import CountLeft
 from opscheck.core.query import Query
 from opscheck.core.remedy import Remedy
 from opscheck.core.units import ByteSize, Duration, Graded

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from opscheck.core.expectation import Expectation
-from opscheck.core.findings import Observe
+from opscheck.core.findings import Observe, judge_all
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.query import Permission, Query
 from opscheck.systems.redis.target import RedisTarget
@@ -215,14 +216,7 @@ def servers(expectation: OfServers, query: RedisQuery[Replies[A]], replies: Repl
 
 def run_each(judge: Callable[[V], None], subjects: Iterable[V]) -> None:
     """Judge each subject, also when another cannot be judged. Raises the first CouldNotObserve at the end."""
-    missing: list[CouldNotObserve] = []
-    for subject in subjects:
-        try:
-            judge(subject)
-        except CouldNotObserve as error:
-            missing.append(error)
-    if missing:
-        raise missing[0]
+    judge_all(*(partial(judge, subject) for subject in subjects))
 
 
 def _of_one(problem: Problem) -> Problem:

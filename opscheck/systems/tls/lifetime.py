@@ -9,8 +9,8 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from opscheck.core.expectation import Expectation
+from opscheck.core.field_types import values
 from opscheck.core.findings import Findings
-from opscheck.core.limits import values
 from opscheck.core.remedy import Fact, Remedy
 from opscheck.core.units import (
     Duration,

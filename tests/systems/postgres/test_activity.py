@@ -27,7 +27,7 @@ def test_a_limit_is_needed():
 def test_expectations_about_the_same_server_ask_the_same_question():
     first, second = activity(query={"P1": "5m"}), activity(transaction={"P1": "1h"}, allow=[])
 
-    assert (Activity("target"),) == first.looks_at() == second.looks_at()
+    assert (Activity("target"),) == first.queries() == second.queries()
 
 
 @pytest.mark.parametrize("entry", [{}, {"application": "*"}, {"role": "**", "database": "*"}, {"at_most": "1h"}])

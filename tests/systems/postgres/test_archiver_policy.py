@@ -27,7 +27,7 @@ def test_no_archive_at_all_is_as_bad_as_the_worst_limit_or_as_the_policy_says():
 
 
 def test_the_right_that_it_needs_is_named():
-    (query,) = archiver(backlog={"P1": 100}).looks_at()
+    (query,) = archiver(backlog={"P1": 100}).queries()
 
     assert ["pg_monitor"] == [grant.role for grant in query.permissions()]
 

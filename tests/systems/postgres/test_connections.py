@@ -35,11 +35,11 @@ def test_a_number_that_cannot_be_undercut_is_no_limit(limit):
 def test_expectations_about_the_same_server_ask_the_same_question():
     first, second = connections(used={"P0": "90%"}), connections(free={"P1": 2})
 
-    assert (Sessions("target"),) == first.looks_at() == second.looks_at()
+    assert (Sessions("target"),) == first.queries() == second.queries()
 
 
 def test_the_right_that_it_needs_is_named():
-    (query,) = connections(used={"P0": "90%"}).looks_at()
+    (query,) = connections(used={"P0": "90%"}).queries()
 
     (grant,) = query.permissions()
 

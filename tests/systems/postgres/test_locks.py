@@ -25,4 +25,4 @@ def test_expectations_about_the_same_server_ask_the_same_question():
         expect(PostgresLocks, TARGET, **limit) for limit in ({"waiting": {"P1": "1m"}}, {"waiters": {"P1": 5}})
     )
 
-    assert (Locks("target"),) == first.looks_at() == second.looks_at()
+    assert (Locks("target"),) == first.queries() == second.queries()

@@ -33,14 +33,14 @@ def test_what_could_never_fail_or_is_no_limit_is_refused(fields, why):
 
 
 def test_the_counters_are_kept_from_run_to_run_and_the_texts_are_not():
-    counters, texts = made().looks_at()
+    counters, texts = made().queries()
 
     assert (CountStatements("target"), ReadStatements("target")) == (counters, texts)
     assert (True, False) == (counters.remembered, texts.remembered)
 
 
 def test_databases_are_listed_where_some_are_named_and_the_extension_may_be_elsewhere():
-    asked = made(mean={"P3": "1s"}, databases=["shop*"], extension_in="postgres").looks_at()
+    asked = made(mean={"P3": "1s"}, databases=["shop*"], extension_in="postgres").queries()
 
     assert (
         CountStatements("target", "postgres"),
@@ -58,4 +58,4 @@ def test_statements_are_chosen_by_database_and_role(database, role, meant):
 
 
 def test_the_right_that_it_needs_is_named():
-    assert ["pg_read_all_stats"] * 2 == [one.permissions()[0].role for one in made().looks_at()]
+    assert ["pg_read_all_stats"] * 2 == [one.permissions()[0].role for one in made().queries()]

@@ -89,7 +89,7 @@ def test_what_could_never_fail_or_mean_two_things_is_refused(fields, why):
 
 
 def test_only_what_may_be_shown_is_asked_for():
-    (query,) = made(empty=True, subject="a", columns=["b", "a"], severity="P3", databases=["stock"]).looks_at()
+    (query,) = made(empty=True, subject="a", columns=["b", "a"], severity="P3", databases=["stock"]).queries()
 
     assert Select("target", "stock", "SELECT 1", shown=("a", "b")) == query
 
@@ -97,4 +97,4 @@ def test_only_what_may_be_shown_is_asked_for():
 def test_one_statement_that_two_expectations_judge_is_asked_once():
     first, second = made(at_most={"P1": 5}), made(at_least={"P3": 1})
 
-    assert tuple(first.looks_at()) == tuple(second.looks_at()) == (Select("target", sql="SELECT 1", number=True),)
+    assert tuple(first.queries()) == tuple(second.queries()) == (Select("target", sql="SELECT 1", number=True),)

@@ -47,11 +47,11 @@ def test_an_expectation_of_nobody_is_none(fields):
     ],
 )
 def test_only_what_is_judged_is_asked(fields, queries):
-    assert queries == list(made(severity="P1", **fields).looks_at())
+    assert queries == list(made(severity="P1", **fields).queries())
 
 
 def test_the_rights_that_it_needs_are_named():
-    (query,) = made(lag={"P1": "5m"}).looks_at()
+    (query,) = made(lag={"P1": "5m"}).queries()
 
     assert ["pg_read_all_stats", "pg_read_all_settings"] == [grant.role for grant in query.permissions()]
     assert () == ReadSlots("target").permissions()

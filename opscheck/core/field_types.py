@@ -1,6 +1,7 @@
-"""Limits that can be reached: a limit that nothing ever breaks would make an expectation that always passes."""
+"""Types of fields that several expectations share: limits that can be reached, and time zones."""
 
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
@@ -34,3 +35,15 @@ CountLeft = Annotated[GradedMinimum[Count], AfterValidator(_above_none)]
 """How many must be left."""
 BytesLeft = Annotated[GradedMinimum[ByteSize], AfterValidator(_above_none)]
 """How many bytes must be left."""
+
+
+def _time_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ValueError, OSError, LookupError) as error:
+        raise PydanticCustomError("time_zone", "the name of a time zone, such as Europe/Berlin or UTC") from error
+    return value
+
+
+TimeZone = Annotated[str, AfterValidator(_time_zone)]
+"""The name of a time zone, such as Europe/Berlin."""

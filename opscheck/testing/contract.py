@@ -1,0 +1,319 @@
+"""
+What every system must hold to, as tests: inherit `SystemContract` in a test module and name your system.
+
+    class TestContract(SystemContract):
+        system = SYSTEM
+        expectations = (expect(Memory, MemcachedTarget(kind="memcached", host="cache"), used={"P1": "90%"}),)
+
+        @classmethod
+        def targets(cls, port):
+            return [MemcachedTarget(kind="memcached", host="127.0.0.1", port=port)]
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any, ClassVar, get_args
+
+import msgspec
+import pytest
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from opscheck.core.expectation import Expectation
+from opscheck.core.field_docs import field_docs
+from opscheck.core.observation import CouldNotObserve, Observation, ProbeError, Problem, ProblemKind
+from opscheck.core.query import Query
+from opscheck.core.redaction import Secrets
+from opscheck.core.registry import Registry
+from opscheck.core.system import System
+from opscheck.core.target import Target
+from opscheck.gathering.snapshot import read_snapshot, write_snapshot
+from opscheck.running.checks import Check, bound_check
+from opscheck.testing import judge
+from opscheck.testing.servers import HTML, answering, dripping, refusing, silent
+
+SECRET = "planted-7f3e9c"  # noqa: S105 - it must never come out again
+"""Plant it in the credentials of `targets`."""
+DEADLINE_S = 0.5
+"""How long each question to a stand-in server may take."""
+SLACK_S = 1.0
+"""How much longer it may take on a busy machine before that is a fault of the probe."""
+NAME = "target"
+"""What `expect` names the target of an expectation, and so what its queries name."""
+
+Servers = Mapping[str, Callable[[], AbstractContextManager[int]]]
+STAND_INS: Servers = {
+    "refuses": refusing,
+    "never answers": silent,
+    "drips": dripping,
+    "answers nonsense": answering,
+    "answers HTML": lambda: answering(HTML),
+}
+_PROBLEM = Problem(kind=ProblemKind.UNREACHABLE, text="the server is away")
+
+
+class SystemContract:
+    """The rules that a system is held to. A subclass whose name begins with `Test` is collected by pytest."""
+
+    system: ClassVar[System]
+    """The descriptor."""
+    expectations: ClassVar[Sequence[Expectation]] = ()
+    """At least one of each check, as `opscheck.testing.expect` makes them."""
+    answers: ClassVar[Mapping[Query[Any], Any]] = {}
+    """Queries with an answer that a server could give."""
+
+    @classmethod
+    def targets(cls, port: int) -> Iterable[Target]:  # noqa: ARG003 - for subclasses
+        """A target of each kind that is reached over TCP, at `port` of 127.0.0.1, with SECRET in its credentials."""
+        return ()
+
+    @classmethod
+    def running(cls) -> AbstractContextManager[Target | None]:
+        """A target that is a real server, which must answer every query of `expectations`; None where there is none."""
+        return nullcontext()
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """One test per check, query, model and stand-in server."""
+        parameters: dict[str, dict[str, Any]] = {
+            "check_name": {name: name for name in self.system.expectations},
+            "expectation": {f"{one.check}-{one.id}": one for one in self.expectations},
+            "sample": {query.text(): (query, answer) for query, answer in self.answers.items()},
+            "model": {model.__qualname__: model for model in self._models()},
+            "stand_in": dict(STAND_INS),
+            "place": {kind: place for place, kind in enumerate(target.kind for target in self.targets(1))},
+        }
+        for name, values in parameters.items():
+            if name in metafunc.fixturenames:
+                metafunc.parametrize(name, list(values.values()), ids=list(values))
+
+    # -- the descriptor ------------------------------------------------------------------------------------------
+
+    def test_descriptor_names_what_exists(self) -> None:
+        """Every `module:name` of the descriptor can be imported, and permissions print text with a comment syntax."""
+        known = _registry(self.system)
+        for kind, declared in self.system.kinds.items():
+            assert callable(known.probe(kind).open_session), f"{declared.probe} has no open_session"
+            found = known.target_type(kind)
+            assert declared.inline or (found is not None and found.own_kind == kind), f"{declared.target}: {found}"
+            if (renderer := known.permissions(kind)) is not None:
+                assert callable(renderer.render), f"{declared.permissions} has no render"
+                assert isinstance(getattr(renderer, "COMMENT", "#"), str)
+        for check in self.system.expectations:
+            found_check = known.expectation_type(check)
+            assert found_check is not None
+            assert found_check.check_name == check, f"{found_check.__qualname__} judges {found_check.check_name}"
+
+    def test_check_has_a_function_a_claim_and_a_reason(self, check_name: str) -> None:
+        """Each check has a function whose docstring says what it claims, and what breaks when that is false."""
+        check, _ = _functions(self.system).get(check_name, (None, None))
+        assert check is not None, f"no function in {self.system.checks} judges {check_name}"
+        assert check.claim, f"{check.file}:{check.line}: no docstring, whose first line is the claim"
+        assert check.reason, f"{check.file}:{check.line}: no second paragraph: what breaks when the claim is false"
+
+    def test_check_has_a_sample(self, check_name: str) -> None:
+        """Each check is held to this contract."""
+        assert check_name in {one.check for one in self.expectations}, f"`expectations` has none of {check_name}"
+
+    def test_field_has_a_description(self, model: type[BaseModel]) -> None:
+        """Each field of a target or an expectation has a text beneath it, which `schema` and `explain` show."""
+        texts = field_docs(model)
+        described = {name for name, field in model.model_fields.items() if field.description or _names_target(field)}
+        bare = sorted(set(model.model_fields) - set(texts) - described)
+        assert not bare, f"{model.__qualname__}: no text under the fields {', '.join(bare)}"
+
+    # -- queries -------------------------------------------------------------------------------------------------
+
+    def test_query_survives_serialisation(self, expectation: Expectation, tmp_path: Path) -> None:
+        """A query is hashable, holds no secret, and is written to a snapshot and found in it again."""
+        queries = _queries(expectation)
+        for query in queries:
+            assert type(query).name, f"{type(query).__qualname__} has no name"
+            msgspec.json.Decoder(type(query).answer)  # a TypeError where such an answer could not be read back
+        file, now = tmp_path / "snapshot.json", datetime.now(UTC)
+        observed = {query: Observation(taken_at=now, duration_s=0.0, problem=_PROBLEM) for query in queries}
+        write_snapshot(file, observed, taken_at=now, environment="", secrets=Secrets())
+        snapshot = read_snapshot(file, Secrets())
+        lost = [
+            query.text() for query in queries if (found := snapshot.get(query)) is None or found.problem != _PROBLEM
+        ]
+        assert not lost, f"not found again in a snapshot: {', '.join(lost)}"
+        assert SECRET not in file.read_text(), "a query has the planted secret in it"
+
+    def test_answer_survives_serialisation(self, sample: tuple[Query[Any], Any]) -> None:
+        """An answer that was saved is judged as it was when it came."""
+        _assert_survives(*sample)
+
+    # -- checks --------------------------------------------------------------------------------------------------
+
+    def test_check_never_passes_without_an_observation(self, expectation: Expectation) -> None:
+        """Where no query has an answer, the check raises CouldNotObserve or finds something; it never passes."""
+        _, function = _functions(self.system)[expectation.check]
+        try:
+            found = judge(function, expectation, lambda _: _PROBLEM).violations
+        except CouldNotObserve:
+            return
+        assert found, f"{expectation.check} passes although no query has an answer"
+
+    # -- the probe -----------------------------------------------------------------------------------------------
+
+    def test_probe_survives_a_server_that(self, place: int, stand_in: Callable[[], Any]) -> None:
+        """
+        Whatever a server does, the probe answers or raises ProbeError, by its deadline, without a secret in the text.
+
+        A refused connection marks the whole target as down, so that one outage is one finding.
+        """
+        with stand_in() as port:
+            target = list(self.targets(port))[place].named(NAME)
+            problems = list(self._asked(target))
+        for problem in problems:
+            assert problem.text, f"a {problem.kind} problem without a text"
+            assert SECRET not in f"{problem.text} {problem.advice}", (
+                "the text of a problem has the planted secret in it"
+            )
+        if stand_in is refusing:
+            assert problems, "a refused connection is no problem for this probe"
+            assert problems[0].target_down, f"a refused connection does not mark the target as down: {problems[0]}"
+            kind = problems[0].kind
+            assert kind is ProblemKind.UNREACHABLE, f"a refused connection is {kind} and not unreachable"
+
+    def test_target_shows_no_secret(self, place: int) -> None:
+        """Neither `repr` nor the address of a target has its credentials in it; nor has what `permissions` prints."""
+        target = list(self.targets(1))[place].named(NAME)
+        assert SECRET not in f"{target!r} {target.address}", "repr or address of the target has its secret in it"
+        if (renderer := _registry(self.system).permissions(target.kind)) is not None:
+            needed = [one for query in self._queries_of(target.kind) for one in query.permissions()]
+            text = renderer.render(target, list(dict.fromkeys(needed)))
+            assert text.strip(), f"permissions of {target.kind} are an empty text"
+            assert SECRET not in text, "the text of permissions has the planted secret in it"
+
+    def test_probe_answers_every_query_of_a_real_server(self) -> None:
+        """Each query of `expectations` has an answer of its type, which survives serialisation."""
+        with self.running() as target:
+            if target is None:
+                pytest.skip("`running` starts no server")
+            session = _registry(self.system).probe(target.kind).open_session(target.named(NAME), 10.0)
+            try:
+                for query in self._queries_of(target.kind):
+                    answer = _ask(_registry(self.system), session, query, 10.0)
+                    _assert_survives(query, answer)
+            finally:
+                session.close()
+
+    # -- parts ---------------------------------------------------------------------------------------------------
+
+    def _models(self) -> list[type[BaseModel]]:
+        known = _registry(self.system)
+        targets = [known.target_type(kind) for kind in self.system.kinds]
+        expectations = [known.expectation_type(check) for check in self.system.expectations]
+        return [model for model in (*targets, *expectations) if model is not None]
+
+    def _queries_of(self, kind: str) -> list[Query[Any]]:
+        """The queries of `expectations` to a target of this kind, one of each class."""
+        found: dict[type, Query[Any]] = {}
+        for expectation in self.expectations:
+            kinds = {target.name: target.kind for target in expectation.systems}
+            for query in _queries(expectation):
+                if kinds.get(query.target) == kind:
+                    found.setdefault(type(query), query)
+        return list(found.values())
+
+    def _asked(self, target: Target) -> Iterator[Problem]:
+        """The problems of a session with `target`, each raised by its deadline."""
+        known = _registry(self.system)
+        session, problem = _in_time(lambda: known.probe(target.kind).open_session(target, DEADLINE_S))
+        if problem is not None:
+            yield problem
+            return
+        try:
+            for query in self._queries_of(target.kind):
+                _, problem = _in_time(lambda query=query: _ask(known, session, query, DEADLINE_S))  # type: ignore[misc]
+                if problem is not None:
+                    yield problem
+        finally:
+            session.close()
+
+
+def _assert_survives(query: Query[Any], answer: Any) -> None:
+    try:
+        read = msgspec.json.decode(msgspec.json.encode(answer), type=type(query).answer)
+    except (msgspec.MsgspecError, TypeError) as error:
+        raise AssertionError(f"an answer to {query.text()} cannot be read back: {error}") from None
+    assert read == answer, f"an answer to {query.text()} is read back as {read!r}, and was {answer!r}"
+
+
+def _names_target(field: FieldInfo) -> bool:
+    """True for a field that names a target: the schema says of itself which kinds may stand there."""
+    parts = (field.annotation, *get_args(field.annotation))
+    return any(isinstance(part, type) and issubclass(part, Target) for part in parts)
+
+
+def _in_time(call: Callable[[], Any]) -> tuple[Any, Problem | None]:
+    """What a call into a probe returns, or the problem that it raises; it must end by its deadline."""
+    started = time.monotonic()
+    answer, problem = None, None
+    try:
+        answer = call()
+    except ProbeError as error:
+        problem = error.problem
+    took = time.monotonic() - started
+    assert took < DEADLINE_S + SLACK_S, f"it took {took:.1f} s, and had {DEADLINE_S} s"
+    return answer, problem
+
+
+def _ask(known: Registry, session: Any, query: Query[Any], timeout_s: float) -> Any:
+    reader = known.reader(query)
+    return reader(session, query, timeout_s) if reader else session.ask(query, timeout_s)
+
+
+def _queries(expectation: Expectation) -> list[Query[Any]]:
+    return list(dict.fromkeys([*expectation.queries(), *expectation.described()]))
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    system: System
+    registry: Registry
+    functions: Mapping[str, tuple[Check, Callable[..., None]]]
+
+
+_LOADED: dict[int, _Loaded] = {}
+"""By the identity of the descriptor, which each of them keeps alive."""
+
+
+def _loaded(system: System) -> _Loaded:
+    if id(system) not in _LOADED:
+        registry = Registry.bundled()
+        if registry.systems.get(system.name) != system:
+            registry.add_system(system, "the system under test")
+        files = sorted(system.checks.glob("test_*.py")) if system.checks else []
+        found = (_checks_in(file, system.name) for file in files)
+        functions = {check.kind.check_name: (check, function) for each in found for check, function in each}
+        _LOADED[id(system)] = _Loaded(system, registry, functions)
+    return _LOADED[id(system)]
+
+
+def _registry(system: System) -> Registry:
+    """The bundled systems, and this one."""
+    return _loaded(system).registry
+
+
+def _functions(system: System) -> Mapping[str, tuple[Check, Callable[..., None]]]:
+    """The check functions of a system by the names of their checks."""
+    return _loaded(system).functions
+
+
+def _checks_in(file: Path, system: str) -> Iterator[tuple[Check, Callable[..., None]]]:
+    spec = spec_from_file_location(f"opscheck_contract_of_{system}.{file.stem}", file)
+    assert spec is not None, f"{file} is not a Python module"
+    assert spec.loader is not None, f"{file} is not a Python module"
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    for name, value in vars(module).items():
+        check = bound_check(value) if name.startswith("test") and hasattr(value, "__code__") else None
+        if check is not None:
+            yield check, value

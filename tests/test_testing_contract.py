@@ -1,0 +1,236 @@
+"""The contract kit finds what breaks a rule: one system per fault."""
+
+import socket
+import sys
+import time
+from dataclasses import dataclass, replace
+from types import ModuleType
+from typing import ClassVar
+
+import msgspec
+import pytest
+
+from opscheck import Expectation, Kind, ProbeError, ProblemKind, Query, System, Target, unreachable
+from opscheck.testing import expect
+from opscheck.testing.contract import NAME, SECRET, STAND_INS, SystemContract
+
+REFUSES, DRIPS = STAND_INS["refuses"], STAND_INS["drips"]
+CHECK = '''
+"""Checks of a tank."""
+
+from tests.test_testing_contract import Level, ReadLevel
+
+
+def test_level(expectation: Level, observe, findings) -> None:
+    """
+    The tank is not full.
+
+    A full tank runs over.
+    """
+    {body}
+'''
+GOOD = 'assert observe(ReadLevel(expectation.target.name)).level < 1, "it is full"'
+
+
+class TankTarget(Target, kind="contract-tank"):
+    """A tank."""
+
+    port: int = 1
+    """Where it listens."""
+    password: str = SECRET
+    """What it wants to hear."""
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """How full it is."""
+
+    level: float
+
+
+@dataclass(frozen=True)
+class ReadLevel(Query[Answer], name="tank.level"):
+    """How full the tank is."""
+
+
+class Level(Expectation, check="tank.level"):
+    """The tank is not full."""
+
+    target: TankTarget
+
+    def queries(self):
+        """One."""
+        return [ReadLevel(self.target.name)]
+
+
+class Bare(Expectation, check="tank.level"):
+    """One with a field that nothing describes."""
+
+    depth: float = 1.0
+
+
+class Session:
+    """Connected, and answers what it is told to."""
+
+    def __init__(self, answer):
+        self._answer = answer
+
+    def ask(self, query, timeout_s):
+        return self._answer()
+
+    def close(self):
+        pass
+
+
+def connects(target, timeout_s):
+    """Like a good probe."""
+    try:
+        socket.create_connection(("127.0.0.1", target.port), timeout_s).close()
+    except OSError as error:
+        raise unreachable(error, f"127.0.0.1:{target.port}") from None
+    return Session(lambda: Answer(0.5))
+
+
+def held(monkeypatch, tmp_path, open_session=connects, body=GOOD, target=TankTarget, **changed):
+    """A contract for a system with this probe and this check."""
+    module = ModuleType("probe_of_a_tank")
+    module.open_session = open_session
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    (tmp_path / "test_level.py").write_text(CHECK.format(body=body))
+    tank = Kind(target=f"{__name__}:TankTarget", probe=module.__name__)
+    made = System(
+        name="tank",
+        kinds={"contract-tank": tank},
+        expectations={"tank.level": f"{__name__}:Level"},
+        checks=tmp_path,
+    )
+
+    class Held(SystemContract):
+        system: ClassVar = replace(made, **changed)
+        expectations: ClassVar = (expect(Level, TankTarget(kind="contract-tank"), severity="P1"),)
+
+        @classmethod
+        def targets(cls, port):
+            return [target(kind="contract-tank", port=port)]
+
+    return Held()
+
+
+def test_good_system_holds(monkeypatch, tmp_path):
+    good = held(monkeypatch, tmp_path)
+
+    for stand_in in STAND_INS.values():
+        good.test_probe_survives_a_server_that(0, stand_in)
+    good.test_descriptor_names_what_exists()
+    good.test_query_survives_serialisation(good.expectations[0], tmp_path)
+    good.test_check_never_passes_without_an_observation(good.expectations[0])
+    good.test_check_has_a_function_a_claim_and_a_reason("tank.level")
+    good.test_check_has_a_sample("tank.level")
+
+
+def test_check_that_observes_nothing_is_found(monkeypatch, tmp_path):
+    bad = held(monkeypatch, tmp_path, body="pass")
+
+    with pytest.raises(AssertionError, match=r"tank.level passes although no query has an answer"):
+        bad.test_check_never_passes_without_an_observation(bad.expectations[0])
+
+
+def test_check_that_swallows_a_missing_answer_is_found(monkeypatch, tmp_path):
+    bad = held(monkeypatch, tmp_path, body="observe.aside(ReadLevel(expectation.target.name))")
+
+    with pytest.raises(AssertionError, match=r"tank.level passes although"):
+        bad.test_check_never_passes_without_an_observation(bad.expectations[0])
+
+
+def test_field_without_a_text_is_found(monkeypatch, tmp_path):
+    bad = held(monkeypatch, tmp_path)
+
+    with pytest.raises(AssertionError, match=r"Bare: no text under the fields depth"):
+        bad.test_field_has_a_description(Bare)
+
+
+def test_password_in_the_repr_of_a_target_is_found(monkeypatch, tmp_path):
+    bad = held(monkeypatch, tmp_path)
+
+    with pytest.raises(AssertionError, match="repr or address of the target has its secret in it"):
+        bad.test_target_shows_no_secret(0)
+
+
+def fails(kind, text, **options):
+    def open_session(target, timeout_s):
+        raise ProbeError(kind, text, **options)
+
+    return open_session
+
+
+@pytest.mark.parametrize(
+    ("open_session", "message"),
+    [
+        (fails(ProblemKind.UNREACHABLE, "refused"), "does not mark the target as down"),
+        (fails(ProblemKind.BROKEN, "refused", target_down=True), "is broken and not unreachable"),
+        (fails(ProblemKind.UNREACHABLE, f"as {SECRET}", target_down=True), "planted secret"),
+        (fails(ProblemKind.UNREACHABLE, "x", advice=f"as {SECRET}", target_down=True), "planted secret"),
+        (fails(ProblemKind.UNREACHABLE, "", target_down=True), "problem without a text"),
+        (lambda target, timeout_s: Session(lambda: Answer(1)), "a refused connection is no problem"),
+    ],
+    ids=["not down", "wrong kind", "secret", "secret advice", "no text", "not noticed"],
+)
+def test_refusal_that_is_reported_badly_is_found(monkeypatch, tmp_path, open_session, message):
+    bad = held(monkeypatch, tmp_path, open_session)
+
+    with pytest.raises(AssertionError, match=message):
+        bad.test_probe_survives_a_server_that(0, REFUSES)
+
+
+def test_error_that_is_no_probe_error_comes_through(monkeypatch, tmp_path):
+    def open_session(target, timeout_s):
+        raise ConnectionResetError
+
+    bad = held(monkeypatch, tmp_path, open_session)
+
+    with pytest.raises(ConnectionResetError):
+        bad.test_probe_survives_a_server_that(0, DRIPS)
+
+
+def test_probe_that_waits_for_each_byte_is_found(monkeypatch, tmp_path):
+    def read_forever(target, timeout_s):
+        ends = time.monotonic() + 5
+        with socket.create_connection(("127.0.0.1", target.port), timeout_s) as connection:
+            while time.monotonic() < ends:
+                connection.recv(1)  # each one comes in time
+        return Session(lambda: Answer(1))
+
+    monkeypatch.setattr("opscheck.testing.contract.DEADLINE_S", 0.2)
+    monkeypatch.setattr("opscheck.testing.contract.SLACK_S", 0.2)
+    bad = held(monkeypatch, tmp_path, read_forever)
+
+    with pytest.raises(AssertionError, match=r"it took 5\.. s, and had 0.2 s"):
+        bad.test_probe_survives_a_server_that(0, DRIPS)
+
+
+def test_answer_that_does_not_survive_is_found(monkeypatch, tmp_path):
+    bad = held(monkeypatch, tmp_path)
+
+    with pytest.raises(AssertionError, match="cannot be read back: Expected `float`, got `null`"):
+        bad.test_answer_survives_serialisation((ReadLevel(NAME), Answer(float("nan"))))
+
+
+def test_check_without_a_sample_is_found(monkeypatch, tmp_path):
+    bad = held(monkeypatch, tmp_path)
+
+    with pytest.raises(AssertionError, match=r"`expectations` has none of tank.door"):
+        bad.test_check_has_a_sample("tank.door")
+
+
+def test_contract_makes_one_test_of_each_rule(pytester):
+    pytester.makepyfile("""
+        from opscheck.core.registry import Registry
+        from opscheck.testing.contract import SystemContract
+
+        class TestHttp(SystemContract):
+            system = Registry.bundled().systems["http"]
+    """)
+
+    outcome = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:opscheck")
+
+    outcome.assert_outcomes(passed=6, failed=2, skipped=10)
+    outcome.stdout.fnmatch_lines(["*`expectations` has none of http.response*"])
