@@ -222,8 +222,3 @@ def _holding(job: Job, kinds: tuple[str, ...]) -> Condition | None:
 def rerun_name(cronjob: str) -> str:
     """A name for a job that is made from the cron job by hand."""
     return cronjob[: _LONGEST_NAME - len(_BY_HAND)] + _BY_HAND
-
-
-def rerun_facts(cronjob: str) -> dict[str, str]:
-    """What the command that runs a cron job by hand names."""
-    return {"rerun_of": cronjob, "rerun": rerun_name(cronjob)}
