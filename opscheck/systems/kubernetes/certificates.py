@@ -24,8 +24,6 @@ GROUP = "cert-manager.io"
 
 @final
 class IssuerReference(Part, frozen=True):
-    """Who issues it."""
-
     name: str | None = None
     kind: str | None = None
     """`Issuer` where nothing is said."""
@@ -35,8 +33,6 @@ class IssuerReference(Part, frozen=True):
 
 @final
 class CertificateSpec(Part, frozen=True):
-    """What was asked for."""
-
     secret_name: str | None = None
     """Where it is kept, with its key."""
     issuer_ref: IssuerReference | None = None
@@ -57,8 +53,6 @@ class CertificateCondition(Part, frozen=True):
 
 @final
 class CertificateStatus(Part, frozen=True):
-    """What became of it."""
-
     conditions: tuple[CertificateCondition, ...] | None = None
     not_before: Timestamp | None = None
     not_after: Timestamp | None = None
@@ -113,8 +107,6 @@ class Certificate(KubernetesObject, frozen=True):
 
 @final
 class ConditionsOnly(Part, frozen=True):
-    """A status of which nothing but the conditions is read."""
-
     conditions: tuple[Condition, ...] | None = None
 
 
@@ -161,15 +153,11 @@ class Challenge(KubernetesObject, frozen=True):
 
 @final
 class Issuer(KubernetesObject, frozen=True):
-    """Who issues certificates in a namespace."""
-
     status: ConditionsOnly | None = None
 
 
 @final
 class ClusterIssuer(KubernetesObject, frozen=True):
-    """Who issues certificates in every namespace."""
-
     status: ConditionsOnly | None = None
 
 

@@ -16,9 +16,7 @@ from opscheck.systems.kubernetes.scope import EVERY_NAMESPACE, InCluster, Namesp
 from opscheck.systems.kubernetes.services import ListEndpointSlices, ListServices
 
 _LABEL = r"[A-Za-z0-9_]([-A-Za-z0-9_]{0,61}[A-Za-z0-9_])?"
-
 _NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*")
-
 _LONGEST = 253
 
 
@@ -35,7 +33,6 @@ def _one_namespace(value: str) -> str:
 
 
 DnsName = Annotated[str, AfterValidator(_dns_name)]
-
 _PODS = "-l k8s-app=kube-dns"
 
 

@@ -27,8 +27,6 @@ class ServiceBackendPort(Part, frozen=True):
 
 @final
 class IngressServiceBackend(Part, frozen=True):
-    """A service that requests are sent to."""
-
     name: str | None = None
     port: ServiceBackendPort | None = None
 
@@ -42,23 +40,17 @@ class IngressBackend(Part, frozen=True):
 
 @final
 class IngressPath(Part, frozen=True):
-    """One path of a host."""
-
     path: str | None = None
     backend: IngressBackend | None = None
 
 
 @final
 class IngressHttp(Part, frozen=True):
-    """The paths of a host."""
-
     paths: tuple[IngressPath, ...] | None = None
 
 
 @final
 class IngressRule(Part, frozen=True):
-    """One host, and what answers for it."""
-
     host: str | None = None
     http: IngressHttp | None = None
 
@@ -73,8 +65,6 @@ class IngressTls(Part, frozen=True):
 
 @final
 class IngressSpec(Part, frozen=True):
-    """What was asked for."""
-
     ingress_class_name: str | None = None
     default_backend: IngressBackend | None = None
     rules: tuple[IngressRule, ...] | None = None
@@ -83,8 +73,6 @@ class IngressSpec(Part, frozen=True):
 
 @final
 class Ingress(KubernetesObject, frozen=True):
-    """An ingress."""
-
     spec: IngressSpec | None = None
     status: BalancedStatus | None = None
 

@@ -28,8 +28,6 @@ class Taint(Part, frozen=True):
 
 @final
 class NodeSpec(Part, frozen=True):
-    """What was asked of a node."""
-
     unschedulable: bool | None = None
     """True for a node that is cordoned."""
     taints: tuple[Taint, ...] | None = None
@@ -37,15 +35,11 @@ class NodeSpec(Part, frozen=True):
 
 @final
 class NodeInfo(Part, frozen=True):
-    """What runs on a node."""
-
     kubelet_version: str | None = None
 
 
 @final
 class NodeStatus(Part, frozen=True):
-    """What a node has and how it is."""
-
     capacity: Quantities | None = None
     allocatable: Quantities | None = None
     conditions: tuple[Condition, ...] | None = None
@@ -54,8 +48,6 @@ class NodeStatus(Part, frozen=True):
 
 @final
 class Node(KubernetesObject, frozen=True):
-    """A node."""
-
     spec: NodeSpec | None = None
     status: NodeStatus | None = None
 

@@ -23,8 +23,6 @@ from opscheck.systems.kubernetes.workloads import ListDeployments, ListStatefulS
 
 @final
 class ServicePort(Part, frozen=True):
-    """One port of a service."""
-
     name: str | None = None
     port: int | None = None
     target_port: int | str | None = None
@@ -39,8 +37,6 @@ class ServicePort(Part, frozen=True):
 
 @final
 class ServiceSpec(Part, frozen=True):
-    """What was asked for."""
-
     type: str | None = None
     """ClusterIP, NodePort, LoadBalancer or ExternalName."""
     selector: dict[str, str] | None = None
@@ -56,8 +52,6 @@ class ServiceSpec(Part, frozen=True):
 
 @final
 class PortStatus(Part, frozen=True):
-    """What became of one port of a load balancer."""
-
     port: int | None = None
     protocol: str | None = None
     error: str | None = None
@@ -65,8 +59,6 @@ class PortStatus(Part, frozen=True):
 
 @final
 class LoadBalancerIngress(Part, frozen=True):
-    """One address of a load balancer."""
-
     ip: str | None = None
     hostname: str | None = None
     ports: tuple[PortStatus, ...] | None = None
@@ -74,8 +66,6 @@ class LoadBalancerIngress(Part, frozen=True):
 
 @final
 class LoadBalancerStatus(Part, frozen=True):
-    """Where traffic comes in."""
-
     ingress: tuple[LoadBalancerIngress, ...] | None = None
 
     @property
@@ -91,15 +81,11 @@ class LoadBalancerStatus(Part, frozen=True):
 
 @final
 class BalancedStatus(Part, frozen=True):
-    """What became of a service or an ingress."""
-
     load_balancer: LoadBalancerStatus | None = None
 
 
 @final
 class Service(KubernetesObject, frozen=True):
-    """A service."""
-
     spec: ServiceSpec | None = None
     status: BalancedStatus | None = None
 
@@ -153,8 +139,6 @@ class EndpointConditions(Part, frozen=True):
 
 @final
 class EndpointTarget(Part, frozen=True):
-    """The object behind an endpoint, most often a pod."""
-
     kind: str | None = None
     name: str | None = None
     namespace: str | None = None

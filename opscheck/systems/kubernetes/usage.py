@@ -19,8 +19,6 @@ from opscheck.systems.kubernetes.scope import InNamespaces
 
 @final
 class ContainerUsage(Part, frozen=True):
-    """What one container uses."""
-
     name: str | None = None
     usage: Quantities | None = None
 

@@ -27,8 +27,6 @@ from opscheck.systems.prometheus.target import PrometheusTarget
 
 @final
 class ClaimSpec(Part, frozen=True):
-    """What was asked for."""
-
     storage_class_name: str | None = None
     """Absent: none was named, and there was no default class; empty: no volume is to be made for it."""
     volume_name: str | None = None
@@ -40,8 +38,6 @@ class ClaimSpec(Part, frozen=True):
 
 @final
 class ClaimStatus(Part, frozen=True):
-    """What became of it."""
-
     phase: str | None = None
     access_modes: tuple[str, ...] | None = None
     capacity: Quantities | None = None
@@ -50,8 +46,6 @@ class ClaimStatus(Part, frozen=True):
 
 @final
 class PersistentVolumeClaim(KubernetesObject, frozen=True):
-    """A claim of storage."""
-
     spec: ClaimSpec | None = None
     status: ClaimStatus | None = None
 
@@ -206,7 +200,6 @@ class ReadVolumeStats(Query[VolumeStats], name="kubernetes.volume_stats"):
 
 
 NODES_PROXY = KubernetesRule("", "nodes/proxy", "get")
-
 FRESH_S = 600
 """Older numbers are none."""
 
