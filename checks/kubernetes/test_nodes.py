@@ -3,7 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
 from fractions import Fraction
@@ -30,6 +30,7 @@ from opscheck.systems.kubernetes.owners import reference
 from opscheck.systems.kubernetes.pods import Pod
 from opscheck.systems.kubernetes.quantities import holds_its_node, parse_quantity, requested
 from opscheck.systems.kubernetes.selection import count_matches, listed, listed_aside, matching
+from opscheck.systems.kubernetes.shares import Share, Shares
 from opscheck.systems.kubernetes.words import cannot_tell, lasting, longer_than, messages, span
 
 UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
@@ -47,16 +48,6 @@ _VERSION = re.compile(r"v?(\d{1,4})\.(\d{1,4})(?!\d)")
 _FIRST_WITH_THREE = (1, 25)
 _SKEW_BEFORE = 2
 _NAMED = 10
-
-
-@dataclass
-class Room:
-    """The share of each node that pods have taken, and the nodes for which it is not known."""
-
-    taken: list[tuple[Node, str, float, str]] = field(default_factory=list)
-    """Node, limit of the expectation, percentage, and the two numbers."""
-    unjudged: dict[str, str] = field(default_factory=dict)
-    """Node, and why it could not be judged."""
 
 
 def test_the_nodes_are_well(expectation: NodesHealthy, observe: Observe, findings: Findings) -> None:
@@ -332,19 +323,10 @@ def judge_room(expectation: NodesHealthy, nodes: Sequence[Node], observe: Observ
     if not queries:
         return
     found = room(expectation, nodes, pods_by_node(listed(observe, queries)))
-    for node, name, percent, detail in found.taken:
-        findings.grade(
-            name.replace("_", " "),
-            percent,
-            getattr(expectation, name),
-            unit="%",
-            subject=node.name,
-            detail=detail,
-            remedies=(FULL,),
-            facts={"node": node.name},
-        )
-    if found.unjudged:
-        text = f"the room on these nodes is not known: {some_with_reasons(found.unjudged)}"
+    for share in found.found:
+        share.grade(findings, expectation, share.limit.replace("_", " "))
+    if found.missing:
+        text = f"the room on these nodes is not known: {some_with_reasons(found.missing)}"
         raise CouldNotObserve(queries[0], cannot_tell(text, "leave such nodes out with `selector` or `name`"))
 
 
@@ -357,20 +339,20 @@ def pods_by_node(pods: Iterable[Pod]) -> Mapping[str, Sequence[Pod]]:
     return found
 
 
-def room(expectation: NodesHealthy, nodes: Iterable[Node], on_node: Mapping[str, Sequence[Pod]]) -> Room:
+def room(expectation: NodesHealthy, nodes: Iterable[Node], on_node: Mapping[str, Sequence[Pod]]) -> Shares:
     """The share of each node that pods have taken, for every limit that the policy sets."""
-    found = Room()
+    shares = Shares()
     for node in nodes:
         if node.is_terminating:
             continue
         try:
-            found.taken += _taken(expectation, node, on_node.get(node.name, ()))
+            shares.found += _taken(expectation, node, on_node.get(node.name, ()))
         except ValueError as error:
-            found.unjudged[node.name] = str(error)
-    return found
+            shares.missing[node.name] = str(error)
+    return shares
 
 
-def _taken(expectation: NodesHealthy, node: Node, pods: Sequence[Pod]) -> Iterator[tuple[Node, str, float, str]]:
+def _taken(expectation: NodesHealthy, node: Node, pods: Sequence[Pod]) -> Iterator[Share]:
     for limit, resource in LIMITED.items():
         if getattr(expectation, limit) is None:
             continue
@@ -381,7 +363,8 @@ def _taken(expectation: NodesHealthy, node: Node, pods: Sequence[Pod]) -> Iterat
             continue  # it has not reported yet; its readiness is judged elsewhere
         each = (Fraction(1) if resource == "pods" else requested(pod, resource) for pod in pods)
         used = sum(each, Fraction(0))
-        yield node, limit, float(used / has * 100), _detail(used, has, resource)
+        percent, detail = float(used / has * 100), _detail(used, has, resource)
+        yield Share(limit, node.name, percent, detail, (FULL,), {"node": node.name})
 
 
 def _allocatable(node: Node, resource: str) -> Fraction | None:

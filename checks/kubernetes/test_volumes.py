@@ -8,11 +8,11 @@ from opscheck.core.observation import CouldNotObserve, Problem
 from opscheck.core.record import Finding
 from opscheck.core.units import format_duration
 from opscheck.systems.kubernetes.objects import Condition
-from opscheck.systems.kubernetes.owners import ROLLED_OUT, reference, top_owner
+from opscheck.systems.kubernetes.owners import ROLLED_OUT, top_owner
 from opscheck.systems.kubernetes.pod_status import pod_condition
 from opscheck.systems.kubernetes.pods import ListPods, Pod
 from opscheck.systems.kubernetes.selection import count_matches, listed, matching
-from opscheck.systems.kubernetes.volume_usage import Measured, Use, from_prometheus, unjudged, use_of
+from opscheck.systems.kubernetes.volume_usage import VolumeUse, from_prometheus
 from opscheck.systems.kubernetes.volumes import (
     CLASS_NOT_FOUND,
     LOST,
@@ -84,35 +84,17 @@ def judge_use(
     stats = [observe(query) for query in expectation.kubelets()]
     volumes = (*from_prometheus(expectation, answers), *(one for answer in stats for one in answer.volumes))
     unread = {node: why for answer in stats for node, why in answer.unread.items()}
-    use = use_of(expectation, claims, Measured(volumes, unread, storage))
-    grade_use(expectation, use, findings)
-    if (problem := unjudged(expectation, use)) is not None:
-        raise CouldNotObserve((*expectation.series().values(), *expectation.kubelets())[0], problem)
-
-
-def grade_use(expectation: VolumesHealthy, use: Use, findings: Findings) -> None:
-    """Measure the fullest volume, and report all that break the limits."""
-    for name in expectation.limited:
-        limit = getattr(expectation, name)
-        for place, share in enumerate(use.fullest(name)):
-            claim = share.claim
-            if place == 0 or limit.severity(share.percent):
-                findings.grade(
-                    "used" if name == "used" else "inodes used",
-                    share.percent,
-                    limit,
-                    unit="%",
-                    subject=expectation.subject(claim),
-                    detail=share.detail,
-                    evidence=share.evidence,
-                    remedies=share.remedies,
-                    facts={"namespace": claim.namespace or expectation.target.namespace, **share.facts},
-                    about=reference(expectation.target, "persistentvolumeclaim", claim.name, claim.namespace),
-                )
+    use = VolumeUse(expectation, storage, volumes, unread)
+    for claim in claims:
+        use.judge(claim)
+    for limit in expectation.limited:
+        use.shares.grade(findings, expectation, limit, "used" if limit == "used" else "inodes used")
     for reason, count in sorted(use.exempt.items()):
         findings.measure(f"volumes that are {reason}", count, subject=expectation.selected)
-    if use.not_yet:
-        findings.measure("volumes not measured yet", len(use.not_yet), subject=expectation.selected)
+    if use.shares.not_yet:
+        findings.measure("volumes not measured yet", len(use.shares.not_yet), subject=expectation.selected)
+    if (problem := use.unjudged()) is not None:
+        raise CouldNotObserve((*expectation.series().values(), *expectation.kubelets())[0], problem)
 
 
 def claim_finding(expectation: VolumesHealthy, claim: PersistentVolumeClaim, storage: Storage) -> Finding | None:

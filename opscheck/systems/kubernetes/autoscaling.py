@@ -8,9 +8,6 @@ from opscheck.core.query import Query, Timestamp
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Part
 from opscheck.systems.kubernetes.remedies import (
-    FORMER_NAMESPACE,
-    MISSING_FACTS,
-    NAMESPACE_FACT,
     kubectl_remedy,
     missing_remedy,
 )
@@ -27,8 +24,6 @@ class ScaleTarget(Part, frozen=True):
 
 @final
 class AutoscalerSpec(Part, frozen=True):
-    """What was asked for."""
-
     min_replicas: int | None = None
     """The server fills in 1."""
     max_replicas: int | None = None
@@ -49,8 +44,6 @@ class AutoscalerStatus(Part, frozen=True):
 
 @final
 class HorizontalPodAutoscaler(KubernetesObject, frozen=True):
-    """A horizontal pod autoscaler."""
-
     spec: AutoscalerSpec | None = None
     status: AutoscalerStatus | None = None
 
@@ -86,16 +79,12 @@ class Autoscaling(OfKind, check="kubernetes.autoscaling"):
     """Every selected autoscaler can read its metrics, can scale, and has room for what it wants."""
 
     remedies = (CONDITIONS, HIGHER_MAXIMUM, METRICS, SAME_TARGET, TARGET, MISSING)
-    fact_names = (
-        NAMESPACE_FACT
-        | MISSING_FACTS
-        | {
-            "autoscaler": "the autoscaler",
-            "raised_maximum": "a patch that doubles its maximum",
-            "scaled": "what it scales, such as deployment/api",
-        }
-    )
-    former_fact_names = FORMER_NAMESPACE | {
+    fact_names = OfKind.fact_names | {
+        "autoscaler": "the autoscaler",
+        "raised_maximum": "a patch that doubles its maximum",
+        "scaled": "what it scales, such as deployment/api",
+    }
+    former_fact_names = OfKind.former_fact_names | {
         "maxed": "autoscaler",
         "unmeasured": "autoscaler",
         "ambiguous": "autoscaler",
@@ -103,5 +92,4 @@ class Autoscaling(OfKind, check="kubernetes.autoscaling"):
     }
 
     def queries(self) -> Iterable[Query[Any]]:
-        """The autoscalers there."""
         return self.lists(ListAutoscalers)

@@ -12,9 +12,6 @@ from opscheck.core.units import Duration
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Part
 from opscheck.systems.kubernetes.remedies import (
-    FORMER_NAMESPACE,
-    MISSING_FACTS,
-    NAMESPACE_FACT,
     kubectl_remedy,
     missing_remedy,
 )
@@ -27,8 +24,6 @@ GROUP = "cert-manager.io"
 
 @final
 class IssuerReference(Part, frozen=True):
-    """Who issues it."""
-
     name: str | None = None
     kind: str | None = None
     """`Issuer` where nothing is said."""
@@ -38,8 +33,6 @@ class IssuerReference(Part, frozen=True):
 
 @final
 class CertificateSpec(Part, frozen=True):
-    """What was asked for."""
-
     secret_name: str | None = None
     """Where it is kept, with its key."""
     issuer_ref: IssuerReference | None = None
@@ -60,8 +53,6 @@ class CertificateCondition(Part, frozen=True):
 
 @final
 class CertificateStatus(Part, frozen=True):
-    """What became of it."""
-
     conditions: tuple[CertificateCondition, ...] | None = None
     not_before: Timestamp | None = None
     not_after: Timestamp | None = None
@@ -116,8 +107,6 @@ class Certificate(KubernetesObject, frozen=True):
 
 @final
 class ConditionsOnly(Part, frozen=True):
-    """A status of which nothing but the conditions is read."""
-
     conditions: tuple[Condition, ...] | None = None
 
 
@@ -164,15 +153,11 @@ class Challenge(KubernetesObject, frozen=True):
 
 @final
 class Issuer(KubernetesObject, frozen=True):
-    """Who issues certificates in a namespace."""
-
     status: ConditionsOnly | None = None
 
 
 @final
 class ClusterIssuer(KubernetesObject, frozen=True):
-    """Who issues certificates in every namespace."""
-
     status: ConditionsOnly | None = None
 
 
@@ -273,20 +258,16 @@ class CertificatesRenewed(OfKind, CertificatesLast, check="kubernetes.certificat
     """
 
     remedies = (CERTIFICATE, *CAUSES.values(), NOT_PROCESSED, SECRET, RENEW, MISSING)
-    fact_names = (
-        NAMESPACE_FACT
-        | {
-            "certificate": "the name of cert-manager's certificate",
-            "request": "the certificate request that does not succeed",
-            "order": "the ACME order that does not succeed",
-            "challenge": "the ACME challenge that is not met",
-            "issuer": "the issuer that is not ready or does not exist",
-            "cluster_issuer": "the cluster issuer that is not ready or does not exist",
-            "secret": "the TLS secret",
-        }
-        | MISSING_FACTS
-    )
-    former_fact_names = FORMER_NAMESPACE | {"due": "certificate", "unseen": "certificate"}
+    fact_names = OfKind.fact_names | {
+        "certificate": "the name of cert-manager's certificate",
+        "request": "the certificate request that does not succeed",
+        "order": "the ACME order that does not succeed",
+        "challenge": "the ACME challenge that is not met",
+        "issuer": "the issuer that is not ready or does not exist",
+        "cluster_issuer": "the cluster issuer that is not ready or does not exist",
+        "secret": "the TLS secret",
+    }
+    former_fact_names = OfKind.former_fact_names | {"due": "certificate", "unseen": "certificate"}
 
     remaining: DurationLeft | None = None
     """How much longer each must be valid, whatever is planned, such as `{P1: 7d, P0: 1d}`."""

@@ -11,9 +11,6 @@ from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, LabelSelector, Part
 from opscheck.systems.kubernetes.pods import ListPods
 from opscheck.systems.kubernetes.remedies import (
-    FORMER_NAMESPACE,
-    MISSING_FACTS,
-    NAMESPACE_FACT,
     kubectl_remedy,
     missing_remedy,
 )
@@ -22,8 +19,6 @@ from opscheck.systems.kubernetes.scope import OfKind
 
 @final
 class BudgetSpec(Part, frozen=True):
-    """Which pods are meant."""
-
     selector: LabelSelector | None = None
     """Without one no pod is meant; an empty one means every pod of the namespace."""
 
@@ -42,8 +37,6 @@ class BudgetStatus(Part, frozen=True):
 
 @final
 class PodDisruptionBudget(KubernetesObject, frozen=True):
-    """A budget of how many pods may be down on purpose."""
-
     spec: BudgetSpec | None = None
     status: BudgetStatus | None = None
 
@@ -76,17 +69,13 @@ class DisruptionBudgets(OfKind, check="kubernetes.disruption"):
     """Every selected disruption budget has the healthy pods that it asks for."""
 
     remedies = (REPORT, UNHEALTHY, SELECTED, ROLLOUT, ONE_MORE, MISSING)
-    fact_names = (
-        NAMESPACE_FACT
-        | MISSING_FACTS
-        | {
-            "budget": "the disruption budget",
-            "pod_selector": "the selector of its pods",
-            "workload": "what its pods, or most of the unhealthy ones, belong to, such as deployment/api",
-            "one_more": "one replica more than its pods are",
-        }
-    )
-    former_fact_names = FORMER_NAMESPACE | {"budgeted": "pod_selector", "tight": "workload"}
+    fact_names = OfKind.fact_names | {
+        "budget": "the disruption budget",
+        "pod_selector": "the selector of its pods",
+        "workload": "what its pods, or most of the unhealthy ones, belong to, such as deployment/api",
+        "one_more": "one replica more than its pods are",
+    }
+    former_fact_names = OfKind.former_fact_names | {"budgeted": "pod_selector", "tight": "workload"}
 
     allowed: CountLeft | None = None
     """
@@ -99,5 +88,4 @@ class DisruptionBudgets(OfKind, check="kubernetes.disruption"):
     """How many pods each budget must be about at least; 0 says that there may be none, as of what is scaled to none."""
 
     def queries(self) -> Iterable[Query[Any]]:
-        """The budgets there and the pods they are about."""
         return *self.lists(ListDisruptionBudgets), *self.lists(ListPods)

@@ -12,14 +12,11 @@ from opscheck.core.remedy import Remedy
 from opscheck.core.units import Duration, Graded, Timeout
 from opscheck.systems.host.name_resolution import ResolveName
 from opscheck.systems.host.target import HostTarget
-from opscheck.systems.kubernetes.remedies import FORMER_NAMESPACE, NAMESPACE_FACT
 from opscheck.systems.kubernetes.scope import EVERY_NAMESPACE, InCluster, Namespace
 from opscheck.systems.kubernetes.services import ListEndpointSlices, ListServices
 
 _LABEL = r"[A-Za-z0-9_]([-A-Za-z0-9_]{0,61}[A-Za-z0-9_])?"
-
 _NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*")
-
 _LONGEST = 253
 
 
@@ -36,7 +33,6 @@ def _one_namespace(value: str) -> str:
 
 
 DnsName = Annotated[str, AfterValidator(_dns_name)]
-
 _PODS = "-l k8s-app=kube-dns"
 
 
@@ -75,12 +71,12 @@ class NamesResolve(InCluster, check="kubernetes.dns"):
 
     needs_severity = True
     remedies = (RESOLVER_FAILS, NOT_RESOLVED, SERVICE_NOT_RESOLVED, OTHER_ADDRESSES, SLOW)
-    fact_names = NAMESPACE_FACT | {
+    fact_names = InCluster.fact_names | {
         "host_name": "the full name that is not resolved, or not as it should be",
         "service": "the service that it names",
         "dns_namespace": "the namespace of the cluster's DNS",
     }
-    former_fact_names = FORMER_NAMESPACE | {
+    former_fact_names = InCluster.former_fact_names | {
         "lost_service": "service",
         "other_service": "service",
         "current_dns_namespace": "dns_namespace",

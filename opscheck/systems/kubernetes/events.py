@@ -11,8 +11,6 @@ from opscheck.systems.kubernetes.objects import KubernetesObject, Part
 
 @final
 class ObjectReference(Part, frozen=True):
-    """Which object an event is about."""
-
     kind: str | None = None
     namespace: str | None = None
     name: str | None = None

@@ -13,11 +13,8 @@ from opscheck.core.query import Query
 from opscheck.core.units import Duration
 from opscheck.systems.kubernetes.pods import ListPods
 from opscheck.systems.kubernetes.remedies import (
-    FORMER_NAMESPACE,
     GROUP_FACTS,
-    MISSING_FACTS,
     MISSING_PODS,
-    NAMESPACE_FACT,
     kubectl_remedy,
 )
 from opscheck.systems.kubernetes.scope import Glob, OfKind
@@ -77,7 +74,6 @@ def parse_image(text: str) -> ImageReference:
 
 
 def is_image(text: str) -> bool:
-    """True for what can name an image."""
     return _IMAGE.fullmatch(text) is not None
 
 
@@ -122,15 +118,14 @@ class ImagesPinned(OfKind, check="kubernetes.images"):
     reads_events = False
     remedies = (UNPINNED, PIN, OTHER_REGISTRY, OTHER_IMAGE, HISTORY, SET_IMAGE, MIXED, ROLLOUT, MISSING_PODS)
     fact_names = (
-        NAMESPACE_FACT
+        OfKind.fact_names
         | GROUP_FACTS
-        | MISSING_FACTS
         | {
             "running_image": "the image that all its pods run now, by its digest",
             "expected_image": "the image that the policy names, where it names one exactly",
         }
     )
-    former_fact_names = FORMER_NAMESPACE | {
+    former_fact_names = OfKind.former_fact_names | {
         "looked_at": "pod",
         "unpinned": "owner",
         "mixed_rollout": "owner",
@@ -170,5 +165,4 @@ class ImagesPinned(OfKind, check="kubernetes.images"):
     """How long a rollout may take, while which pods run different images."""
 
     def queries(self) -> Iterable[Query[Any]]:
-        """The pods there."""
         return self.lists(ListPods)

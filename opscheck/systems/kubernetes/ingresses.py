@@ -10,9 +10,6 @@ from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import KubernetesObject, Part
 from opscheck.systems.kubernetes.pods import ListPods
 from opscheck.systems.kubernetes.remedies import (
-    FORMER_NAMESPACE,
-    MISSING_FACTS,
-    NAMESPACE_FACT,
     kubectl_remedy,
     missing_remedy,
 )
@@ -30,8 +27,6 @@ class ServiceBackendPort(Part, frozen=True):
 
 @final
 class IngressServiceBackend(Part, frozen=True):
-    """A service that requests are sent to."""
-
     name: str | None = None
     port: ServiceBackendPort | None = None
 
@@ -45,23 +40,17 @@ class IngressBackend(Part, frozen=True):
 
 @final
 class IngressPath(Part, frozen=True):
-    """One path of a host."""
-
     path: str | None = None
     backend: IngressBackend | None = None
 
 
 @final
 class IngressHttp(Part, frozen=True):
-    """The paths of a host."""
-
     paths: tuple[IngressPath, ...] | None = None
 
 
 @final
 class IngressRule(Part, frozen=True):
-    """One host, and what answers for it."""
-
     host: str | None = None
     http: IngressHttp | None = None
 
@@ -76,8 +65,6 @@ class IngressTls(Part, frozen=True):
 
 @final
 class IngressSpec(Part, frozen=True):
-    """What was asked for."""
-
     ingress_class_name: str | None = None
     default_backend: IngressBackend | None = None
     rules: tuple[IngressRule, ...] | None = None
@@ -86,8 +73,6 @@ class IngressSpec(Part, frozen=True):
 
 @final
 class Ingress(KubernetesObject, frozen=True):
-    """An ingress."""
-
     spec: IngressSpec | None = None
     status: BalancedStatus | None = None
 
@@ -190,17 +175,13 @@ class IngressesServed(OfKind, check="kubernetes.ingresses"):
         NO_ADDRESS,
         MISSING,
     )
-    fact_names = (
-        NAMESPACE_FACT
-        | {
-            "ingress": "the ingress's name",
-            "service": "the service that it names",
-            "secret": "the secret with the certificate that it names",
-            "class_name": "the ingress class that it names; `a default` where it names none",
-        }
-        | MISSING_FACTS
-    )
-    former_fact_names = FORMER_NAMESPACE | {
+    fact_names = OfKind.fact_names | {
+        "ingress": "the ingress's name",
+        "service": "the service that it names",
+        "secret": "the secret with the certificate that it names",
+        "class_name": "the ingress class that it names; `a default` where it names none",
+    }
+    former_fact_names = OfKind.former_fact_names | {
         "missing_service": "service",
         "wrong_port_of": "service",
         "unserved_service": "service",

@@ -27,9 +27,7 @@ from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, con
 from opscheck.systems.kubernetes.words import message
 
 K = TypeVar("K", bound=KubernetesObject)
-
 _CHALLENGES = 3
-
 _SETTLED = {"valid", "ready"}
 
 

@@ -8,9 +8,6 @@ from opscheck.core.units import Count, Duration
 from opscheck.systems.kubernetes.batch import ListCronJobs, ListJobs
 from opscheck.systems.kubernetes.pods import ListPods
 from opscheck.systems.kubernetes.remedies import (
-    FORMER_NAMESPACE,
-    MISSING_FACTS,
-    NAMESPACE_FACT,
     kubectl_remedy,
     missing_remedy,
 )
@@ -38,18 +35,14 @@ class JobsComplete(OfKind, check="kubernetes.jobs"):
 
     explains_others = True
     remedies = (FAILED, FAILED_POD, SLOW, SLOW_POD, RERUN, DELETE, RESUME, MISSING)
-    fact_names = (
-        NAMESPACE_FACT
-        | MISSING_FACTS
-        | {
-            "job": "the job's name",
-            "pod": "the newest pod of the job that failed, or one that runs for too long",
-            "container": "the container of that pod that is to blame",
-            "cronjob": "its cron job",
-            "rerun": "a name for another run of that cron job",
-        }
-    )
-    former_fact_names = FORMER_NAMESPACE | {
+    fact_names = OfKind.fact_names | {
+        "job": "the job's name",
+        "pod": "the newest pod of the job that failed, or one that runs for too long",
+        "container": "the container of that pod that is to blame",
+        "cronjob": "its cron job",
+        "rerun": "a name for another run of that cron job",
+    }
+    former_fact_names = OfKind.former_fact_names | {
         "failed_pod": "pod",
         "slow_pod": "pod",
         "rerun_of": "cronjob",
@@ -75,7 +68,6 @@ class JobsComplete(OfKind, check="kubernetes.jobs"):
     """How long a job may be suspended where `allow_suspended` is false. A job that failed has no grace."""
 
     def queries(self) -> Iterable[Query[Any]]:
-        """The jobs there; and the cron jobs, which know of later runs that succeeded and were deleted since."""
         return *self.lists(ListJobs), *self.lists(ListCronJobs)
 
     def aside(self) -> Iterable[Query[Any]]:

@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 from opscheck.core.query import Permission, Query
 from opscheck.core.units import ByteSize, Count, Graded
 from opscheck.systems.kubernetes.lists import KubernetesRule
-from opscheck.systems.kubernetes.remedies import FORMER_NAMESPACE, NAMESPACE_FACT, kubectl_remedy
+from opscheck.systems.kubernetes.remedies import kubectl_remedy
 from opscheck.systems.kubernetes.scope import InNamespaces, Window
 
 
@@ -127,13 +127,13 @@ class LogLines(InNamespaces, check="kubernetes.logs"):
 
     reads_events = False
     remedies = (MATCHING_LINES, MATCHING_LINES_ANY_CASE, ALL_LINES, LAST_ROLLOUTS)
-    fact_names = NAMESPACE_FACT | {
+    fact_names = InNamespaces.fact_names | {
         "pod": "the pod with the most matching lines",
         "container": "its container that logged them",
         "owner": "what controls that pod, such as deployment/api",
         "since": "the window, as kubectl takes it",
     }
-    former_fact_names = FORMER_NAMESPACE | {
+    former_fact_names = InNamespaces.former_fact_names | {
         "logged_by": "pod",
         "rollout": "owner",
         "logged_selector": "selector",

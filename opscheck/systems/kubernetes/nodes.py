@@ -13,7 +13,7 @@ from opscheck.systems.kubernetes.api_server import ReadVersion
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Part, Quantities, condition
 from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.remedies import FORMER_NAMESPACE, MISSING_FACTS, NAMESPACE_FACT, kubectl_remedy
+from opscheck.systems.kubernetes.remedies import kubectl_remedy
 from opscheck.systems.kubernetes.scope import InCluster, Selector
 
 
@@ -28,8 +28,6 @@ class Taint(Part, frozen=True):
 
 @final
 class NodeSpec(Part, frozen=True):
-    """What was asked of a node."""
-
     unschedulable: bool | None = None
     """True for a node that is cordoned."""
     taints: tuple[Taint, ...] | None = None
@@ -37,15 +35,11 @@ class NodeSpec(Part, frozen=True):
 
 @final
 class NodeInfo(Part, frozen=True):
-    """What runs on a node."""
-
     kubelet_version: str | None = None
 
 
 @final
 class NodeStatus(Part, frozen=True):
-    """What a node has and how it is."""
-
     capacity: Quantities | None = None
     allocatable: Quantities | None = None
     conditions: tuple[Condition, ...] | None = None
@@ -54,8 +48,6 @@ class NodeStatus(Part, frozen=True):
 
 @final
 class Node(KubernetesObject, frozen=True):
-    """A node."""
-
     spec: NodeSpec | None = None
     status: NodeStatus | None = None
 
@@ -169,11 +161,11 @@ class NodesHealthy(InCluster, check="kubernetes.nodes"):
         FULL,
         MISSING,
     )
-    fact_names = NAMESPACE_FACT | {
+    fact_names = InCluster.fact_names | {
         "node": "the node's name; of several nodes, the first",
-        "missing": MISSING_FACTS["missing"],
+        "missing": "the selector or the name that matches too few nodes",
     }
-    former_fact_names = FORMER_NAMESPACE | dict.fromkeys(
+    former_fact_names = InCluster.former_fact_names | dict.fromkeys(
         ("not_ready", "short_of_memory", "short_of_disk", "cordoned", "leaving", "outdated", "crowded"), "node"
     )
 

@@ -10,7 +10,6 @@ from opscheck.systems.kubernetes.lists import KubernetesRule
 from opscheck.systems.kubernetes.target import KubernetesTarget
 
 NAME = "opscheck"
-
 _RBAC = "rbac.authorization.k8s.io"
 _Manifest = dict[str, Any]
 

@@ -12,10 +12,7 @@ from opscheck.core.units import Count, Duration, PositiveCount
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Part, Quantities
 from opscheck.systems.kubernetes.remedies import (
-    FORMER_NAMESPACE,
-    MISSING_FACTS,
     MISSING_PODS,
-    NAMESPACE_FACT,
     NODE_LOST,
     POD_CRASHED,
     POD_FACTS,
@@ -40,8 +37,6 @@ class Resources(Part, frozen=True):
 
 @final
 class Container(Part, frozen=True):
-    """One container of a pod's spec."""
-
     name: str | None = None
     image: str | None = None
     restart_policy: str | None = None
@@ -73,8 +68,6 @@ class Volume(Part, frozen=True):
 
 @final
 class PodSpec(Part, frozen=True):
-    """What was asked for."""
-
     node_name: str | None = None
     restart_policy: str | None = None
     containers: tuple[Container, ...] | None = None
@@ -103,8 +96,6 @@ class Running(Part, frozen=True):
 
 @final
 class Terminated(Part, frozen=True):
-    """How a container ended."""
-
     exit_code: int | None = None
     signal: int | None = None
     reason: str | None = None
@@ -144,8 +135,6 @@ class ContainerStatus(Part, frozen=True):
 
 @final
 class PodStatus(Part, frozen=True):
-    """What became of it."""
-
     phase: str | None = None
     reason: str | None = None
     message: str | None = None
@@ -157,8 +146,6 @@ class PodStatus(Part, frozen=True):
 
 @final
 class Pod(KubernetesObject, frozen=True):
-    """A pod."""
-
     spec: PodSpec | None = None
     status: PodStatus | None = None
 
@@ -212,10 +199,8 @@ class PodsHealthy(OfKind, check="kubernetes.pods"):
         POD_FAILED,
         MISSING_PODS,
     )
-    fact_names = (
-        NAMESPACE_FACT | POD_FACTS | MISSING_FACTS | {"doubled_memory": "twice the memory limit of the container"}
-    )
-    former_fact_names = FORMER_NAMESPACE | {
+    fact_names = OfKind.fact_names | POD_FACTS | {"doubled_memory": "twice the memory limit of the container"}
+    former_fact_names = OfKind.former_fact_names | {
         "crashed": "pod",
         "failed_rollout": "owner",
         "out_of_memory": "owner",
@@ -243,5 +228,4 @@ class PodsHealthy(OfKind, check="kubernetes.pods"):
     """How long a pod may take to start, to become ready again, or to go, before that is a violation."""
 
     def queries(self) -> Iterable[Query[Any]]:
-        """The pods there."""
         return self.lists(ListPods)

@@ -11,9 +11,6 @@ from opscheck.core.units import Graded, Percentage
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import KubernetesObject, Part, Quantities
 from opscheck.systems.kubernetes.remedies import (
-    FORMER_NAMESPACE,
-    MISSING_FACTS,
-    NAMESPACE_FACT,
     kubectl_remedy,
     missing_remedy,
 )
@@ -31,15 +28,11 @@ class ScopeRequirement(Part, frozen=True):
 
 @final
 class ScopeSelector(Part, frozen=True):
-    """Which pods a quota counts."""
-
     match_expressions: tuple[ScopeRequirement, ...] | None = None
 
 
 @final
 class QuotaSpec(Part, frozen=True):
-    """What was asked for."""
-
     hard: Quantities | None = None
     scopes: tuple[str, ...] | None = None
     scope_selector: ScopeSelector | None = None
@@ -55,8 +48,6 @@ class QuotaStatus(Part, frozen=True):
 
 @final
 class ResourceQuota(KubernetesObject, frozen=True):
-    """A quota of a namespace."""
-
     spec: QuotaSpec | None = None
     status: QuotaStatus | None = None
 
@@ -88,16 +79,11 @@ class Quotas(OfKind, check="kubernetes.quotas"):
 
     explains_others: ClassVar[bool] = True
     remedies = (COUNTED, CONSUMED, NOT_COUNTED, MISSING)
-    fact_names = (
-        NAMESPACE_FACT
-        | MISSING_FACTS
-        | {
-            "quota": "the quota",
-            "counted": "the kind of object whose number is short, such as pods or jobs.batch",
-            "columns": "columns for kubectl that show what each pod takes of the resource",
-        }
-    )
-    former_fact_names = FORMER_NAMESPACE
+    fact_names = OfKind.fact_names | {
+        "quota": "the quota",
+        "counted": "the kind of object whose number is short, such as pods or jobs.batch",
+        "columns": "columns for kubectl that show what each pod takes of the resource",
+    }
 
     used: Graded[Percentage]
     """
@@ -110,5 +96,4 @@ class Quotas(OfKind, check="kubernetes.quotas"):
     """Only resources whose name matches one of these, such as `limits.*` or `count/jobs.batch`."""
 
     def queries(self) -> Iterable[Query[Any]]:
-        """The quotas there."""
         return self.lists(ListQuotas)

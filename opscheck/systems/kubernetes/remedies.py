@@ -4,10 +4,6 @@ from opscheck.core.remedy import Remedy
 from opscheck.systems.kubernetes.scope import Matched
 from opscheck.systems.kubernetes.target import KubernetesTarget
 
-NAMESPACE_FACT = {"namespace": "the namespace the finding is about"}
-FORMER_NAMESPACE = {"current_namespace": "namespace"}
-"""The name of the namespace in commands without a context, as policies of earlier versions may write it."""
-
 
 def kubectl_remedy(summary: str, *commands: str) -> Remedy:
     """A remedy of kubectl commands, each in the context that the policy pins and in the namespace of the finding."""
@@ -21,12 +17,6 @@ def missing_remedy(kinds: str) -> Remedy:
         f"kubectl {{{{ context_option }}}} {{{{ namespace_option }}}} get {kinds} --show-labels"
         "  # what should match {{ missing }}?",
     )
-
-
-MISSING_FACTS = {
-    "missing": "the selector or the name that matches too few objects",
-    "namespace_option": "kubectl's option for the namespaces that are looked at",
-}
 
 
 def kubectl(*commands: str) -> tuple[str, ...]:

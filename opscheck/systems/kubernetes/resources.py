@@ -8,11 +8,8 @@ from pydantic import Field
 from opscheck.core.query import Query
 from opscheck.systems.kubernetes.pods import ListPods
 from opscheck.systems.kubernetes.remedies import (
-    FORMER_NAMESPACE,
     GROUP_FACTS,
-    MISSING_FACTS,
     MISSING_PODS,
-    NAMESPACE_FACT,
     kubectl_remedy,
 )
 from opscheck.systems.kubernetes.scope import Glob, Matched
@@ -44,8 +41,8 @@ class ResourcesSet(Matched, check="kubernetes.resources"):
 
     reads_events = False
     remedies = (SET_IN_SPEC, SET_IN_CLUSTER, MISSING_PODS)
-    fact_names = NAMESPACE_FACT | GROUP_FACTS | MISSING_FACTS
-    former_fact_names = FORMER_NAMESPACE | {"unset": "owner", "measured": "pod"}
+    fact_names = Matched.fact_names | GROUP_FACTS
+    former_fact_names = Matched.former_fact_names | {"unset": "owner", "measured": "pod"}
 
     require: Annotated[tuple[Setting, ...], Field(min_length=1)] = (
         "requests.cpu",
@@ -63,5 +60,4 @@ class ResourcesSet(Matched, check="kubernetes.resources"):
     """Containers that others put into the pods, such as `istio-*`: they are not judged."""
 
     def queries(self) -> Iterable[Query[Any]]:
-        """The pods there."""
         return self.lists(ListPods)

@@ -1,8 +1,6 @@
 """Rollouts of deployments, stateful sets and daemon sets: what is expected, and how far each workload is."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from datetime import datetime
 from enum import Enum, auto
 from typing import Annotated, Any, Literal, Self
 
@@ -12,12 +10,10 @@ from pydantic_core import PydanticCustomError
 from opscheck.core.query import Query
 from opscheck.core.units import Duration, Severity
 from opscheck.core.words import counted
-from opscheck.systems.kubernetes.objects import Condition, condition
+from opscheck.systems.kubernetes.lists import ListObjects
+from opscheck.systems.kubernetes.objects import condition
 from opscheck.systems.kubernetes.pods import ListPods
 from opscheck.systems.kubernetes.remedies import (
-    FORMER_NAMESPACE,
-    MISSING_FACTS,
-    NAMESPACE_FACT,
     NODE_LOST,
     POD_CRASHED,
     POD_FACTS,
@@ -32,25 +28,20 @@ from opscheck.systems.kubernetes.remedies import (
 )
 from opscheck.systems.kubernetes.scope import OfKind
 from opscheck.systems.kubernetes.workloads import (
-    DaemonSet,
-    DaemonSetStatus,
-    Deployment,
-    DeploymentStatus,
     ListDaemonSets,
     ListDeployments,
     ListStatefulSets,
-    StatefulSet,
-    StatefulSetSpec,
-    StatefulSetStatus,
-    UpdateStrategy,
-    Workload,
+    Progress,
 )
 
 Kind = Literal["deployments", "statefulsets", "daemonsets"]
 Kinds = Annotated[tuple[Kind, ...], Field(min_length=1), AfterValidator(lambda kinds: tuple(dict.fromkeys(kinds)))]
 EVERY_KIND: tuple[Kind, ...] = ("deployments", "statefulsets", "daemonsets")
-
-
+_LISTS: dict[Kind, type[ListObjects[Any]]] = {
+    "deployments": ListDeployments,
+    "statefulsets": ListStatefulSets,
+    "daemonsets": ListDaemonSets,
+}
 STATUS = kubectl_remedy(
     "See how far the rollout is", "rollout status {{ owner }} --watch=false", "describe {{ owner }}"
 )
@@ -105,12 +96,11 @@ class RolloutComplete(OfKind, check="kubernetes.rollout"):
         MISSING_WORKLOADS,
     )
     fact_names = (
-        NAMESPACE_FACT
+        OfKind.fact_names
         | POD_FACTS
-        | MISSING_FACTS
         | {"owner": "the workload, such as deployment/api", "fitting": "how many of its pods there are now"}
     )
-    former_fact_names = FORMER_NAMESPACE | {
+    former_fact_names = OfKind.former_fact_names | {
         "workload": "owner",
         "rolling": "owner",
         "failed_rollout": "owner",
@@ -168,25 +158,16 @@ class RolloutComplete(OfKind, check="kubernetes.rollout"):
         """What it looks at, in a word."""
         return self.workloads[0] if len(self.workloads) == 1 else "workloads"
 
-    def deployments(self) -> tuple[ListDeployments, ...]:
-        """The lists of deployments, if those are looked at."""
-        return self.lists(ListDeployments) if "deployments" in self.workloads else ()
-
-    def stateful_sets(self) -> tuple[ListStatefulSets, ...]:
-        """The lists of stateful sets, if those are looked at."""
-        return self.lists(ListStatefulSets) if "statefulsets" in self.workloads else ()
-
-    def daemon_sets(self) -> tuple[ListDaemonSets, ...]:
-        """The lists of daemon sets, if those are looked at."""
-        return self.lists(ListDaemonSets) if "daemonsets" in self.workloads else ()
+    def workload_lists(self) -> tuple[ListObjects[Any], ...]:
+        """The lists of workloads of the kinds that are looked at."""
+        return tuple(one for kind, lists in _LISTS.items() if kind in self.workloads for one in self.lists(lists))
 
     def queries(self) -> Iterable[Query[Any]]:
         """The workloads there, and the pods, which say what holds them up."""
-        return *self.deployments(), *self.stateful_sets(), *self.daemon_sets(), *self.lists(ListPods)
+        return *self.workload_lists(), *self.lists(ListPods)
 
 
 DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
-_ON_DELETE = "OnDelete"
 
 
 class Gap(Enum):
@@ -199,166 +180,6 @@ class Gap(Enum):
     LEFT_OVER = auto()
     UNAVAILABLE = auto()
     MISPLACED = auto()
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a workload is, in the same words for each kind."""
-
-    workload: Workload
-    wanted: int
-    """How many pods there should be."""
-    to_update: int
-    """How many of them have to be of the newest revision."""
-    updated: int
-    available: int
-    observed_generation: int
-    left_over: int = 0
-    """Pods of old revisions that should be gone when all is done."""
-    misplaced: int = 0
-    paused: bool = False
-    on_delete: bool = False
-    """True when pods become new ones only when somebody deletes them."""
-    in_order: bool = False
-    """True when each pod waits for the ones in front of it."""
-    min_ready_seconds: int = 0
-    conditions: tuple[Condition, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """As a person types it: `deployment/api`."""
-        return f"{type(self.workload).__name__.lower()}/{self.workload.name}"
-
-    @property
-    def generation(self) -> int:
-        """Of the spec; 0 where it does not say."""
-        return (self.workload.metadata and self.workload.metadata.generation) or 0
-
-    @property
-    def missing(self) -> int:
-        """How many pods are not available and should be."""
-        return max(0, self.wanted - self.available)
-
-    @property
-    def changes(self) -> bool:
-        """True while there are pods of an old revision that are to be replaced."""
-        return self.updated < self.to_update or self.left_over > 0
-
-    @property
-    def serves(self) -> bool:
-        """
-        True while enough pods are available for the users not to notice.
-
-        That is the deployment's own condition, but never with no pod at all, which a generous maxUnavailable allows.
-        """
-        if not self.wanted:
-            return True
-        own = condition(self.conditions, "Available")
-        enough = self.available * 2 > self.wanted if own is None else own.status == "True"
-        return enough and self.available > 0
-
-    def since(self, kind: str, status: str) -> datetime | None:
-        """Since when the condition of that type has that status; None while it has another."""
-        found = condition(self.conditions, kind)
-        return found.last_transition_time if found is not None and found.status == status else None
-
-
-def progress_of(workload: Workload) -> Progress | None:
-    """How far `workload` is; None for one that is half written, of which nothing can be said."""
-    match workload:
-        case Deployment():
-            return _of_deployment(workload)
-        case StatefulSet():
-            return _of_stateful_set(workload)
-        case DaemonSet():
-            return _of_daemon_set(workload)
-    return None
-
-
-def _of_deployment(found: Deployment) -> Progress | None:
-    spec, status = found.spec, found.status or DeploymentStatus()
-    if spec is None or _says_nothing(found, found.status):
-        return None
-    wanted, updated = _replicas(spec.replicas), status.updated_replicas or 0
-    return Progress(
-        found,
-        wanted,
-        to_update=wanted,
-        updated=updated,
-        available=status.available_replicas or 0,
-        observed_generation=status.observed_generation or 0,
-        left_over=max(0, (status.replicas or 0) - updated),
-        paused=bool(spec.paused),
-        min_ready_seconds=spec.min_ready_seconds or 0,
-        conditions=status.conditions or (),
-    )
-
-
-def _of_stateful_set(found: StatefulSet) -> Progress | None:
-    spec, status = found.spec, found.status or StatefulSetStatus()
-    if spec is None or _says_nothing(found, found.status):
-        return None
-    # Servers before 1.22 count no available pods.
-    available = status.ready_replicas if status.available_replicas is None else status.available_replicas
-    return Progress(
-        found,
-        _replicas(spec.replicas),
-        to_update=_to_update(spec, status),
-        updated=status.updated_replicas or 0,
-        available=available or 0,
-        observed_generation=status.observed_generation or 0,
-        on_delete=_by_deletion(spec.update_strategy),
-        in_order=spec.pod_management_policy != "Parallel",
-        min_ready_seconds=spec.min_ready_seconds or 0,
-    )
-
-
-def _to_update(spec: StatefulSetSpec, status: StatefulSetStatus) -> int:
-    """
-    How many pods of a stateful set have to be of the newest revision.
-
-    With OnDelete none has to, and `currentRevision` never becomes the update revision (kubernetes/kubernetes#73492).
-    Pods below the partition keep theirs, so that the revisions differ for as long as there is one. A partition counts
-    from the first pod, also where ordinals do not start at 0.
-    """
-    if _by_deletion(spec.update_strategy):
-        return 0
-    if status.update_revision and status.update_revision == status.current_revision:
-        return 0
-    rolling = spec.update_strategy and spec.update_strategy.rolling_update
-    partition = (rolling.partition if rolling else None) or 0
-    return max(0, _replicas(spec.replicas) - partition)
-
-
-def _of_daemon_set(found: DaemonSet) -> Progress | None:
-    spec, status = found.spec, found.status or DaemonSetStatus()
-    if spec is None or _says_nothing(found, found.status):
-        return None
-    desired, on_delete = status.desired_number_scheduled or 0, _by_deletion(spec.update_strategy)
-    return Progress(
-        found,
-        desired,
-        to_update=0 if on_delete else desired,
-        updated=status.updated_number_scheduled or 0,
-        available=status.number_available or 0,
-        observed_generation=status.observed_generation or 0,
-        misplaced=status.number_misscheduled or 0,
-        on_delete=on_delete,
-        min_ready_seconds=spec.min_ready_seconds or 0,
-    )
-
-
-def _says_nothing(found: Workload, status: object) -> bool:
-    # A server gives every object a generation; one without a status is one that no controller has seen.
-    return status is None and not (found.metadata and found.metadata.generation)
-
-
-def _replicas(asked: int | None) -> int:
-    return 1 if asked is None else asked
-
-
-def _by_deletion(strategy: UpdateStrategy | None) -> bool:
-    return strategy is not None and strategy.type == _ON_DELETE
 
 
 def gaps(progress: Progress, *, allow_paused: bool) -> Iterator[Gap]:
@@ -414,7 +235,6 @@ def _available(progress: Progress) -> str:
 
 
 def wanted(progress: Progress, gap: Gap) -> str:
-    """What should be there."""
     match gap:
         case Gap.UNSEEN:
             return f"generation {progress.generation} is seen"

@@ -64,6 +64,9 @@ Glob = Annotated[str, Field(min_length=1)]
 class InCluster(Expectation):
     """Looks at a cluster."""
 
+    fact_names: ClassVar[dict[str, str]] = {"namespace": "the namespace the finding is about"}
+    former_fact_names: ClassVar[dict[str, str]] = {"current_namespace": "namespace"}
+
     target: KubernetesTarget
     """The cluster."""
     when_absent: Literal["unknown", "skip"] = "unknown"
@@ -154,6 +157,10 @@ class Matched(InNamespaces):
     """Looks at all objects that are selected there, and at how many there are."""
 
     needs_severity = True
+    fact_names = InNamespaces.fact_names | {
+        "missing": "the selector or the name that matches too few objects",
+        "namespace_option": "kubectl's option for the namespaces that are looked at",
+    }
 
     name: str | None = Field(default=None, min_length=1)
     """Only objects whose name matches this, with `*` and `?` as in a file name."""

@@ -14,9 +14,6 @@ from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import KubernetesObject, Part
 from opscheck.systems.kubernetes.pods import ListPods
 from opscheck.systems.kubernetes.remedies import (
-    FORMER_NAMESPACE,
-    MISSING_FACTS,
-    NAMESPACE_FACT,
     kubectl_remedy,
     missing_remedy,
 )
@@ -26,8 +23,6 @@ from opscheck.systems.kubernetes.workloads import ListDeployments, ListStatefulS
 
 @final
 class ServicePort(Part, frozen=True):
-    """One port of a service."""
-
     name: str | None = None
     port: int | None = None
     target_port: int | str | None = None
@@ -42,8 +37,6 @@ class ServicePort(Part, frozen=True):
 
 @final
 class ServiceSpec(Part, frozen=True):
-    """What was asked for."""
-
     type: str | None = None
     """ClusterIP, NodePort, LoadBalancer or ExternalName."""
     selector: dict[str, str] | None = None
@@ -59,8 +52,6 @@ class ServiceSpec(Part, frozen=True):
 
 @final
 class PortStatus(Part, frozen=True):
-    """What became of one port of a load balancer."""
-
     port: int | None = None
     protocol: str | None = None
     error: str | None = None
@@ -68,8 +59,6 @@ class PortStatus(Part, frozen=True):
 
 @final
 class LoadBalancerIngress(Part, frozen=True):
-    """One address of a load balancer."""
-
     ip: str | None = None
     hostname: str | None = None
     ports: tuple[PortStatus, ...] | None = None
@@ -77,8 +66,6 @@ class LoadBalancerIngress(Part, frozen=True):
 
 @final
 class LoadBalancerStatus(Part, frozen=True):
-    """Where traffic comes in."""
-
     ingress: tuple[LoadBalancerIngress, ...] | None = None
 
     @property
@@ -94,15 +81,11 @@ class LoadBalancerStatus(Part, frozen=True):
 
 @final
 class BalancedStatus(Part, frozen=True):
-    """What became of a service or an ingress."""
-
     load_balancer: LoadBalancerStatus | None = None
 
 
 @final
 class Service(KubernetesObject, frozen=True):
-    """A service."""
-
     spec: ServiceSpec | None = None
     status: BalancedStatus | None = None
 
@@ -156,8 +139,6 @@ class EndpointConditions(Part, frozen=True):
 
 @final
 class EndpointTarget(Part, frozen=True):
-    """The object behind an endpoint, most often a pod."""
-
     kind: str | None = None
     name: str | None = None
     namespace: str | None = None
@@ -279,17 +260,13 @@ class ServicesServed(OfKind, check="kubernetes.services"):
         LOAD_BALANCER,
         MISSING,
     )
-    fact_names = (
-        NAMESPACE_FACT
-        | {
-            "service": "the service's name",
-            "pod_selector": "the selector of its pods",
-            "pod": "the first of its pods that is not ready",
-            "port": "the port without an endpoint, as the service calls it on its pods",
-        }
-        | MISSING_FACTS
-    )
-    former_fact_names = FORMER_NAMESPACE | {
+    fact_names = OfKind.fact_names | {
+        "service": "the service's name",
+        "pod_selector": "the selector of its pods",
+        "pod": "the first of its pods that is not ready",
+        "port": "the port without an endpoint, as the service calls it on its pods",
+    }
+    former_fact_names = OfKind.former_fact_names | {
         "sliced": "service",
         "unbalanced": "service",
         "selected": "pod_selector",

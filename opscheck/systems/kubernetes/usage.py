@@ -13,14 +13,12 @@ from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.nodes import ListNodes
 from opscheck.systems.kubernetes.objects import KubernetesObject, Part, Quantities
 from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.remedies import FORMER_NAMESPACE, NAMESPACE_FACT, kubectl_remedy
+from opscheck.systems.kubernetes.remedies import kubectl_remedy
 from opscheck.systems.kubernetes.scope import InNamespaces
 
 
 @final
 class ContainerUsage(Part, frozen=True):
-    """What one container uses."""
-
     name: str | None = None
     usage: Quantities | None = None
 
@@ -79,14 +77,14 @@ class UsageWithinLimits(InNamespaces, check="kubernetes.usage"):
     any_limit_of = ("cpu", "memory")
     reads_events = False
     remedies = (NODE_FULL, NEAR_LIMIT, NEAR_MEMORY_LIMIT)
-    fact_names = NAMESPACE_FACT | {
+    fact_names = InNamespaces.fact_names | {
         "node": "the node, or the node that the pod is on",
         "pod": "the pod's name",
         "container": "the container that comes near its limit",
         "owner": "what controls the pod, such as deployment/api",
         "doubled_memory": "twice the container's memory limit",
     }
-    former_fact_names = FORMER_NAMESPACE | {"full_node": "node", "hungry": "pod", "memory_owner": "owner"}
+    former_fact_names = InNamespaces.former_fact_names | {"full_node": "node", "hungry": "pod", "memory_owner": "owner"}
 
     of: Literal["nodes", "pods"]
     """`nodes`: usage against what the node can give to pods. `pods`: usage against the limits of the containers."""

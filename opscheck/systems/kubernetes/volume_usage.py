@@ -1,17 +1,19 @@
 """The use of mounted volumes, and the claims for which it is not known or does not matter."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from opscheck.core.observation import Problem
-from opscheck.core.remedy import Remedy
 from opscheck.core.units import format_bytes, format_duration
 from opscheck.core.words import some_with_reasons
-from opscheck.systems.kubernetes.pod_status import phase as pod_phase
+from opscheck.systems.kubernetes.owners import reference
+from opscheck.systems.kubernetes.pod_status import phase
 from opscheck.systems.kubernetes.pods import Pod
 from opscheck.systems.kubernetes.quantities import doubled, parse_quantity
+from opscheck.systems.kubernetes.shares import Share, Shares
 from opscheck.systems.kubernetes.volumes import (
     ENLARGE,
     FRESH_S,
@@ -21,7 +23,6 @@ from opscheck.systems.kubernetes.volumes import (
     SEE_INODES,
     PersistentVolumeClaim,
     Storage,
-    StorageClass,
     VolumesHealthy,
     VolumeUsage,
     mounts_of,
@@ -32,119 +33,149 @@ from opscheck.systems.prometheus.query import PrometheusVector
 YOUNG = timedelta(minutes=5)
 """The kubelet measures once a minute, and Prometheus scrapes once a minute; until then no numbers are normal."""
 
-_CLAIM_LABEL = "persistentvolumeclaim"
-
-_CLUSTER_LABEL = "cluster"
-
-_SHARED = 1.5  # times what was asked for: rounding up to whole blocks and gibibytes is less
-
-Key = tuple[str, str]
-"""Namespace and name of a claim."""
+_SHARED = 1.5  # times the requested size: rounding up to whole blocks and gibibytes is less
+_NO_INODES = "without inodes"
+_UNUSED = "says that nothing is used"
 
 
-@dataclass(frozen=True)
-class Share:
-    """How much of a volume is used."""
-
-    claim: PersistentVolumeClaim
-    limit: str
-    percent: float
-    detail: str
-    evidence: tuple[str, ...]
-    remedies: tuple[Remedy, ...]
-    facts: Mapping[str, str]
-
-
-@dataclass
-class Use:
-    """The shares that are used, and the claims for which there is none."""
-
-    shares: list[Share] = field(default_factory=list)
-    missing: dict[str, str] = field(default_factory=dict)
-    """Claim, and why its use is not known though it should be."""
-    not_yet: dict[str, str] = field(default_factory=dict)
-    """Claim, and why its use is not known yet, or means nothing."""
-    exempt: dict[str, int] = field(default_factory=dict)
-    """Kind of claim that has no use to judge, and the number of such claims."""
-
-    def fullest(self, limit: str) -> list[Share]:
-        """The shares of one limit, largest first."""
-        shares = [share for share in self.shares if share.limit == limit]
-        return sorted(shares, key=lambda share: (-share.percent, share.claim.namespace, share.claim.name))
-
-
-def from_prometheus(expectation: VolumesHealthy, answers: Mapping[str, PrometheusVector]) -> tuple[VolumeUsage, ...]:
+def from_prometheus(expectation: VolumesHealthy, answers: Mapping[str, PrometheusVector]) -> list[VolumeUsage]:
     """
     The measurements in the series, one for each kubelet and replica of Prometheus that measured a claim.
 
     Series of several metrics belong together when all their labels but the metric's name are alike.
     """
-    found: dict[frozenset[tuple[str, str]], dict[str, float | None]] = {}
+    found: dict[frozenset[tuple[str, str]], dict[str, Any]] = {}
     for what, vector in answers.items():
         for sample in vector.samples:
             labels = frozenset(pair for pair in sample.labels.items() if pair[0] != "__name__")
             found.setdefault(labels, {})[what] = sample.value
-    usages = (_of_series(expectation, dict(labels), values) for labels, values in found.items())
-    return tuple(usage for usage in usages if usage.claim)
+    usages = [
+        VolumeUsage(
+            namespace=labels.get(expectation.prometheus_namespace_label, ""),
+            claim=labels.get("persistentvolumeclaim", ""),
+            cluster=labels.get("cluster", ""),
+            **values,
+        )
+        for labels, values in ((dict(pairs), values) for pairs, values in found.items())
+    ]
+    return [usage for usage in usages if usage.claim]
 
 
-def _of_series(expectation: VolumesHealthy, labels: dict[str, str], values: Mapping[str, float | None]) -> VolumeUsage:
-    return VolumeUsage(
-        namespace=labels.get(expectation.prometheus_namespace_label, ""),
-        claim=labels.get(_CLAIM_LABEL, ""),
-        cluster=labels.get(_CLUSTER_LABEL, ""),
-        available=values.get("available"),
-        capacity=values.get("capacity"),
-        used=values.get("used"),
-        inodes=values.get("inodes"),
-        inodes_free=values.get("inodes_free"),
-        inodes_used=values.get("inodes_used"),
-    )
+class VolumeUse:
+    """The use of claims, each judged by the highest of its measurements."""
 
+    def __init__(
+        self,
+        expectation: VolumesHealthy,
+        storage: Storage,
+        volumes: Iterable[VolumeUsage],
+        unread: Mapping[str, str],
+    ) -> None:
+        self._expectation = expectation
+        self._storage = storage
+        self._volumes: dict[tuple[str, str], list[VolumeUsage]] = {}
+        self._unread = unread  # nodes whose kubelet gave no answer, each with the reason
+        self.shares = Shares()
+        self.exempt = Counter[str]()
+        """Kinds of claims that have no use to judge, and the number of such claims."""
+        for one in volumes:
+            self._volumes.setdefault((one.namespace, one.claim), []).append(one)
 
-@dataclass(frozen=True)
-class Measured:
-    """The measurements, and the objects that they are judged with."""
-
-    volumes: Iterable[VolumeUsage]
-    unread: Mapping[str, str]
-    """Nodes whose kubelet gave no answer, each with the reason."""
-    storage: Storage
-
-
-def use_of(expectation: VolumesHealthy, claims: Iterable[PersistentVolumeClaim], measured: Measured) -> Use:
-    """The use of each of `claims`: the highest of its measurements."""
-    by_claim: dict[Key, list[VolumeUsage]] = {}
-    for one in measured.volumes:
-        by_claim.setdefault((one.namespace, one.claim), []).append(one)
-    use = Use()
-    for claim in claims:
+    def judge(self, claim: PersistentVolumeClaim) -> None:
+        """Add the shares of `claim`, or the reason why it has none."""
         if claim.is_terminating or claim.phase != "Bound":
-            continue  # reported as what it is
-        name = expectation.subject(claim)
-        pods = tuple(pod for pod in measured.storage.users_of(claim) if _runs(pod))
-        volumes = by_claim.get((claim.namespace, claim.name), [])
+            return  # reported as what it is
+        users = self._storage.users_of(claim)
+        pods = [pod for pod in users if phase(pod) == "Running" and not pod.is_terminating]
+        volumes, now = self._volumes.get((claim.namespace, claim.name), []), self._storage.now
+        name = self._expectation.subject(claim)
+        fresh = [volume for volume in volumes if volume.at is None or _age(volume.at, now) <= FRESH_S]
         if reason := _nothing_to_judge(claim, pods, volumes):
-            use.exempt[reason] = use.exempt.get(reason, 0) + 1
-            continue
-        _judge(expectation, use, _Claim(name, claim, pods, volumes), measured)
-    return use
+            self.exempt[reason] += 1
+        elif len({volume.cluster for volume in fresh}) > 1:
+            clusters = ", ".join(sorted({volume.cluster or "(none)" for volume in fresh}))
+            self.shares.missing[name] = f"clusters {clusters} have one of that name; say which in `prometheus_labels`"
+        elif not fresh:
+            self._judge_silence(name, pods, volumes)
+        else:
+            for limit in self._expectation.limited:
+                self._judge_limit(limit, claim, pods, fresh)
+
+    def _judge_silence(self, name: str, pods: Sequence[Pod], volumes: Sequence[VolumeUsage]) -> None:
+        starts = [pod.status.start_time for pod in pods if pod.status and pod.status.start_time]
+        if starts and self._storage.now - min(starts) < YOUNG:
+            self.shares.not_yet[name] = "mounted just now"
+            return
+        node = pods[0].node if pods else ""
+        where = f"mounted by {pods[0].name}{f' on {node}' if node else ''}" if pods else "mounted"
+        why = self._unread.get(node) or f"no number of the last {format_duration(FRESH_S)}"
+        ages = [_age(volume.at, self._storage.now) for volume in volumes if volume.at]
+        if ages:
+            why = f"its numbers are {format_duration(max(ages))} old"
+        self.shares.missing[name] = f"{where}, and {why}"
+
+    def _judge_limit(
+        self, limit: str, claim: PersistentVolumeClaim, pods: Sequence[Pod], volumes: Sequence[VolumeUsage]
+    ) -> None:
+        shares = [_share(limit, volume) for volume in volumes]
+        judged = [share for share in shares if isinstance(share, tuple)]
+        # Of several reasons, one that leaves the use unknown.
+        reasons = sorted((reason for reason in shares if isinstance(reason, str)), key=_is_harmless)
+        name = self._expectation.subject(claim)
+        if judged:
+            percent, detail, volume = max(judged, key=lambda share: share[:2])
+            self.shares.found.append(self._of_claim(limit, claim, pods, volume, percent, detail))
+        elif reasons[0] == _NO_INODES:
+            self.exempt[reasons[0]] += 1
+        elif reasons[0] == _UNUSED:
+            self.shares.not_yet[name] = reasons[0]
+        else:
+            self.shares.missing[name] = reasons[0]
+
+    def _of_claim(  # noqa: PLR0913, PLR0917 - the parts of a share
+        self,
+        limit: str,
+        claim: PersistentVolumeClaim,
+        pods: Sequence[Pod],
+        volume: VolumeUsage,
+        percent: float,
+        detail: str,
+    ) -> Share:
+        target = self._expectation.target
+        remedies, facts = [FULL], {"namespace": claim.namespace or target.namespace, "claim": claim.name}
+        shared, larger = _is_shared(claim, volume), doubled(claim.requested)
+        made_by = (self._storage.classes or {}).get(claim.class_name or "")
+        if pods:
+            remedies.append(SEE_FILES if limit == "used" else SEE_INODES)
+            facts["pod"] = pods[0].name
+        if made_by and made_by.allow_volume_expansion and larger and limit == "used" and not shared:
+            remedies.append(ENLARGE)
+            patch = {"spec": {"resources": {"requests": {"storage": larger}}}}
+            facts |= {"doubled_size": larger, "size_patch": json.dumps(patch, separators=(",", ":"))}
+        note = f"the claim asks for {claim.requested}: the file system is larger, and others may fill it too"
+        return Share(
+            limit,
+            self._expectation.subject(claim),
+            percent,
+            detail,
+            tuple(remedies),
+            facts,
+            (note,) if shared and limit == "used" else (),
+            reference(target, "persistentvolumeclaim", claim.name, claim.namespace),
+        )
+
+    def unjudged(self) -> Problem | None:
+        """Why the limits on use may not be kept, although no violation was found."""
+        if self.shares.missing:
+            text = f"not known what is used of {some_with_reasons(self.shares.missing)}"
+            return cannot_tell(text, _advice(self._expectation))
+        if self.shares.not_yet and any(not self.shares.of(limit) for limit in self._expectation.limited):
+            text = f"nothing is known yet of what is used: {some_with_reasons(self.shares.not_yet)}"
+            return cannot_tell(text, "look again in some minutes, or take the limit out")
+        return None
 
 
-@dataclass(frozen=True)
-class _Claim:
-    name: str
-    claim: PersistentVolumeClaim
-    pods: tuple[Pod, ...]
-    """Those that run and mount it."""
-    volumes: list[VolumeUsage]
-
-
-def _runs(pod: Pod) -> bool:
-    return pod_phase(pod) == "Running" and not pod.is_terminating
-
-
-def _nothing_to_judge(claim: PersistentVolumeClaim, pods: tuple[Pod, ...], volumes: list[VolumeUsage]) -> str:
+def _nothing_to_judge(claim: PersistentVolumeClaim, pods: Sequence[Pod], volumes: Sequence[VolumeUsage]) -> str:
     """Why it has no use to judge; empty where it has."""
     if claim.spec and claim.spec.volume_mode == "Block":
         return "block devices"
@@ -155,42 +186,9 @@ def _nothing_to_judge(claim: PersistentVolumeClaim, pods: tuple[Pod, ...], volum
     return "" if pods or volumes else "not mounted"
 
 
-def _judge(expectation: VolumesHealthy, use: Use, one: _Claim, measured: Measured) -> None:
-    fresh = [volume for volume in one.volumes if volume.at is None or _age(volume.at, measured.storage.now) <= FRESH_S]
-    if len({volume.cluster for volume in fresh}) > 1:
-        clusters = ", ".join(sorted({volume.cluster or "(none)" for volume in fresh}))
-        use.missing[one.name] = f"clusters {clusters} have one of that name; say which in `prometheus_labels`"
-        return
-    if not fresh:
-        _record_silence(use, one, measured)
-        return
-    for limit in expectation.limited:
-        shares = [_share(limit, volume) for volume in fresh]
-        judged = [share for share in shares if isinstance(share, tuple)]
-        if judged:
-            percent, detail, volume = max(judged, key=lambda share: share[:2])
-            use.shares.append(
-                Share(
-                    one.claim,
-                    limit,
-                    percent,
-                    detail,
-                    tuple(_shared(one.claim, volume)) if limit == "used" else (),
-                    *_remedies(limit, one, volume, measured.storage.classes),
-                )
-            )
-        else:
-            _record_unjudged(use, one.name, _decisive(share for share in shares if isinstance(share, str)))
-
-
-_NO_INODES = "without inodes"
-
-_UNUSED = "says that nothing is used"
-
-
 def _share(limit: str, volume: VolumeUsage) -> tuple[float, str, VolumeUsage] | str:
     """The percentage and its numbers, or why there is none."""
-    left, whole, used = (getattr(volume, field) for field in METRICS[limit])
+    left, whole, used = (getattr(volume, name) for name in METRICS[limit])
     if whole is None or left is None:
         return "no inodes are reported" if limit == "inodes" else "no capacity is reported"
     if whole <= 0:
@@ -204,33 +202,8 @@ def _share(limit: str, volume: VolumeUsage) -> tuple[float, str, VolumeUsage] | 
     return percent, f"{show(left)} left of {show(whole)}", volume
 
 
-def _decisive(reasons: Iterable[str]) -> str:
-    """Of several, one that leaves the use unknown."""
-    return min(reasons, key=lambda reason: (reason in {_NO_INODES, _UNUSED}, reason))
-
-
-def _record_unjudged(use: Use, name: str, reason: str) -> None:
-    if reason == _NO_INODES:
-        use.exempt[reason] = use.exempt.get(reason, 0) + 1
-    elif reason == _UNUSED:
-        use.not_yet[name] = reason
-    else:
-        use.missing[name] = reason
-
-
-def _record_silence(use: Use, one: _Claim, measured: Measured) -> None:
-    starts = [pod.status.start_time for pod in one.pods if pod.status and pod.status.start_time]
-    if starts and measured.storage.now - min(starts) < YOUNG:
-        use.not_yet[one.name] = "mounted just now"
-        return
-    pod = one.pods[0] if one.pods else None
-    node = pod.node if pod else ""
-    where = f"mounted by {pod.name}" + (f" on {node}" if node else "") if pod else "mounted"
-    why = measured.unread.get(node, "")
-    old = max((_age(volume.at, measured.storage.now) for volume in one.volumes if volume.at), default=None)
-    if old is not None:
-        why = f"its numbers are {format_duration(old)} old"
-    use.missing[one.name] = f"{where}, and {why or f'no number of the last {format_duration(FRESH_S)}'}"
+def _is_harmless(reason: str) -> tuple[bool, str]:
+    return reason in {_NO_INODES, _UNUSED}, reason
 
 
 def _age(at: datetime, now: datetime) -> float:
@@ -244,38 +217,6 @@ def _is_shared(claim: PersistentVolumeClaim, volume: VolumeUsage) -> bool:
     except ValueError:
         return False
     return volume.capacity is not None and volume.capacity > _SHARED * asked > 0
-
-
-def _shared(claim: PersistentVolumeClaim, volume: VolumeUsage) -> Iterator[str]:
-    if _is_shared(claim, volume):
-        yield f"the claim asks for {claim.requested}: the file system is larger, and others may fill it too"
-
-
-def _remedies(
-    limit: str, one: _Claim, volume: VolumeUsage, classes: Mapping[str, StorageClass] | None
-) -> tuple[tuple[Remedy, ...], dict[str, str]]:
-    """How to make room on the volume, and what the commands name."""
-    remedies, facts = [FULL], {"claim": one.claim.name}
-    if one.pods:
-        remedies.append(SEE_FILES if limit == "used" else SEE_INODES)
-        facts["pod"] = one.pods[0].name
-    made_by = (classes or {}).get(one.claim.class_name or "")
-    larger = doubled(one.claim.requested)
-    if made_by and made_by.allow_volume_expansion and larger and limit == "used" and not _is_shared(one.claim, volume):
-        remedies.append(ENLARGE)
-        patch = {"spec": {"resources": {"requests": {"storage": larger}}}}
-        facts |= {"doubled_size": larger, "size_patch": json.dumps(patch, separators=(",", ":"))}
-    return tuple(remedies), facts
-
-
-def unjudged(expectation: VolumesHealthy, use: Use) -> Problem | None:
-    """Why the limits on use may not be kept, although no violation was found."""
-    if use.missing:
-        return cannot_tell(f"not known what is used of {some_with_reasons(use.missing)}", _advice(expectation))
-    if use.not_yet and any(not use.fullest(limit) for limit in expectation.limited):
-        text = f"nothing is known yet of what is used: {some_with_reasons(use.not_yet)}"
-        return cannot_tell(text, "look again in some minutes, or take the limit out")
-    return None
 
 
 def _advice(expectation: VolumesHealthy) -> str:

@@ -17,9 +17,6 @@ from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Par
 from opscheck.systems.kubernetes.pod_status import has_ended
 from opscheck.systems.kubernetes.pods import ListPods, Pod, Resources
 from opscheck.systems.kubernetes.remedies import (
-    FORMER_NAMESPACE,
-    MISSING_FACTS,
-    NAMESPACE_FACT,
     kubectl_remedy,
     missing_remedy,
 )
@@ -30,8 +27,6 @@ from opscheck.systems.prometheus.target import PrometheusTarget
 
 @final
 class ClaimSpec(Part, frozen=True):
-    """What was asked for."""
-
     storage_class_name: str | None = None
     """Absent: none was named, and there was no default class; empty: no volume is to be made for it."""
     volume_name: str | None = None
@@ -43,8 +38,6 @@ class ClaimSpec(Part, frozen=True):
 
 @final
 class ClaimStatus(Part, frozen=True):
-    """What became of it."""
-
     phase: str | None = None
     access_modes: tuple[str, ...] | None = None
     capacity: Quantities | None = None
@@ -53,8 +46,6 @@ class ClaimStatus(Part, frozen=True):
 
 @final
 class PersistentVolumeClaim(KubernetesObject, frozen=True):
-    """A claim of storage."""
-
     spec: ClaimSpec | None = None
     status: ClaimStatus | None = None
 
@@ -209,7 +200,6 @@ class ReadVolumeStats(Query[VolumeStats], name="kubernetes.volume_stats"):
 
 
 NODES_PROXY = KubernetesRule("", "nodes/proxy", "get")
-
 FRESH_S = 600
 """Older numbers are none."""
 
@@ -291,20 +281,16 @@ class VolumesHealthy(OfKind, check="kubernetes.volumes"):
         ENLARGE,
         MISSING,
     )
-    fact_names = (
-        NAMESPACE_FACT
-        | {
-            "claim": "the claim's name",
-            "storage_class": "the storage class that it names",
-            "pod": "a pod that waits for it, or that uses it",
-            "volume": "the volume that it names",
-            "owner": "what controls the pod that mounts it, such as statefulset/db",
-            "doubled_size": "twice the size that it requests",
-            "size_patch": "the patch of the claim that requests that size, as JSON",
-        }
-        | MISSING_FACTS
-    )
-    former_fact_names = FORMER_NAMESPACE | {
+    fact_names = OfKind.fact_names | {
+        "claim": "the claim's name",
+        "storage_class": "the storage class that it names",
+        "pod": "a pod that waits for it, or that uses it",
+        "volume": "the volume that it names",
+        "owner": "what controls the pod that mounts it, such as statefulset/db",
+        "doubled_size": "twice the size that it requests",
+        "size_patch": "the patch of the claim that requests that size, as JSON",
+    }
+    former_fact_names = OfKind.former_fact_names | {
         "pending": "claim",
         "stuck": "claim",
         "expandable": "claim",

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import final
 
 import msgspec
@@ -15,6 +16,7 @@ from opscheck.systems.kubernetes.objects import (
     LabelSelector,
     Metadata,
     Part,
+    condition,
 )
 from opscheck.systems.kubernetes.pods import PodSpec
 
@@ -26,8 +28,6 @@ class Anything(Part, frozen=True):
 
 @final
 class OwnedFields(Part, frozen=True):
-    """Which fields a writer set."""
-
     spec: Anything | None = msgspec.field(default=None, name="f:spec")
 
 
@@ -59,13 +59,6 @@ class WrittenMetadata(CommonMetadata, frozen=True):
         return max((one.time for one in writers if one.time), default=None)
 
 
-class Workload(KubernetesObject, frozen=True):
-    """What makes pods from a template and keeps them running."""
-
-    # A sibling of the other objects' metadata: both are final, so that a type checker trusts `metadata and ...`.
-    metadata: WrittenMetadata | None = None  # type: ignore[assignment]
-
-
 @final
 class PodTemplate(Part, frozen=True):
     """What the pods of a workload are made from."""
@@ -75,7 +68,6 @@ class PodTemplate(Part, frozen=True):
 
     @property
     def labels(self) -> dict[str, str]:
-        """The labels that its pods get."""
         return (self.metadata.labels if self.metadata else None) or {}
 
 
@@ -97,110 +89,76 @@ class UpdateStrategy(Part, frozen=True):
 
 
 @final
-class DeploymentSpec(Part, frozen=True):
-    """What was asked for."""
+class WorkloadSpec(Part, frozen=True):
+    """What was asked for. Each kind of workload has some of these fields."""
 
     replicas: int | None = None
-    """How many pods; the server writes 1 where nobody said."""
+    """How many pods; the server writes 1 where nothing says. A daemon set has no such number."""
     selector: LabelSelector | None = None
     template: PodTemplate | None = None
     strategy: UpdateStrategy | None = None
+    """Of a deployment."""
+    update_strategy: UpdateStrategy | None = None
+    """Of the others."""
+    pod_management_policy: str | None = None
+    """
+    Of a stateful set: OrderedReady, the default, or Parallel.
+
+    With OrderedReady no pod is made or replaced before the ones in front of it are ready.
+    """
     min_ready_seconds: int | None = None
     paused: bool | None = None
+    """Of a deployment."""
 
 
 @final
-class DeploymentStatus(Part, frozen=True):
-    """What became of it. A counter that is 0 is left out."""
+class WorkloadStatus(Part, frozen=True):
+    """What became of it. A counter that is 0 is left out. Only the controller of deployments sets conditions."""
 
     observed_generation: int | None = None
     replicas: int | None = None
     """Pods there are, of every revision."""
+    current_replicas: int | None = None
+    """Pods of the current revision of a stateful set."""
     updated_replicas: int | None = None
+    """Pods of the newest revision."""
     ready_replicas: int | None = None
     available_replicas: int | None = None
     """Pods that have been ready for `min_ready_seconds`, of every revision."""
+    current_revision: str | None = None
+    update_revision: str | None = None
+    """Of a stateful set: the same as the current one when a rollout is over."""
+    desired_number_scheduled: int | None = None
+    """Of a daemon set: nodes that should run a pod of it; 0 is right where no node matches."""
+    updated_number_scheduled: int | None = None
+    number_available: int | None = None
+    number_misscheduled: int | None = None
+    """Of a daemon set: nodes that should not run one, and do."""
     conditions: tuple[Condition, ...] | None = None
+
+
+class Workload(KubernetesObject, frozen=True):
+    """What makes pods from a template and keeps them running."""
+
+    # A sibling of the other objects' metadata: both are final, so that a type checker trusts `metadata and ...`.
+    metadata: WrittenMetadata | None = None  # type: ignore[assignment]
+    spec: WorkloadSpec | None = None
+    status: WorkloadStatus | None = None
 
 
 @final
 class Deployment(Workload, frozen=True):
     """A deployment."""
 
-    spec: DeploymentSpec | None = None
-    status: DeploymentStatus | None = None
-
-
-@final
-class StatefulSetSpec(Part, frozen=True):
-    """What was asked for."""
-
-    replicas: int | None = None
-    """How many pods; the server writes 1 where nobody said."""
-    selector: LabelSelector | None = None
-    template: PodTemplate | None = None
-    update_strategy: UpdateStrategy | None = None
-    pod_management_policy: str | None = None
-    """OrderedReady, the default: no pod is made or replaced before the ones in front of it are ready. Or Parallel."""
-    min_ready_seconds: int | None = None
-
-
-@final
-class StatefulSetStatus(Part, frozen=True):
-    """What became of it. No controller sets conditions on it."""
-
-    observed_generation: int | None = None
-    replicas: int | None = None
-    current_replicas: int | None = None
-    """Pods of the current revision."""
-    updated_replicas: int | None = None
-    """Pods of the update revision."""
-    ready_replicas: int | None = None
-    available_replicas: int | None = None
-    current_revision: str | None = None
-    update_revision: str | None = None
-    """The same as the current one when a rollout is over."""
-    conditions: tuple[Condition, ...] | None = None
-
 
 @final
 class StatefulSet(Workload, frozen=True):
     """A stateful set."""
 
-    spec: StatefulSetSpec | None = None
-    status: StatefulSetStatus | None = None
-
-
-@final
-class DaemonSetSpec(Part, frozen=True):
-    """What was asked for."""
-
-    selector: LabelSelector | None = None
-    template: PodTemplate | None = None
-    update_strategy: UpdateStrategy | None = None
-    min_ready_seconds: int | None = None
-
-
-@final
-class DaemonSetStatus(Part, frozen=True):
-    """What became of it, counted in nodes. No controller sets conditions on it."""
-
-    observed_generation: int | None = None
-    desired_number_scheduled: int | None = None
-    """Nodes that should run a pod of it; 0 is right where no node matches."""
-    updated_number_scheduled: int | None = None
-    number_available: int | None = None
-    number_misscheduled: int | None = None
-    """Nodes that should not run one, and do."""
-    conditions: tuple[Condition, ...] | None = None
-
 
 @final
 class DaemonSet(Workload, frozen=True):
     """A daemon set."""
-
-    spec: DaemonSetSpec | None = None
-    status: DaemonSetStatus | None = None
 
 
 @dataclass(frozen=True)
@@ -216,3 +174,133 @@ class ListStatefulSets(ListObjects[StatefulSet], name="kubernetes.statefulsets",
 @dataclass(frozen=True)
 class ListDaemonSets(ListObjects[DaemonSet], name="kubernetes.daemonsets", resource="daemonsets.v1.apps"):
     """Every daemon set there."""
+
+
+_ON_DELETE = "OnDelete"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a workload is, in the same words for each kind."""
+
+    workload: Workload
+    wanted: int
+    """How many pods there should be."""
+    to_update: int
+    """How many of them have to be of the newest revision."""
+    updated: int
+    available: int
+    observed_generation: int
+    left_over: int = 0
+    """Pods of old revisions that should be gone when all is done."""
+    misplaced: int = 0
+    paused: bool = False
+    on_delete: bool = False
+    """True when pods become new ones only when somebody deletes them."""
+    in_order: bool = False
+    """True when each pod waits for the ones in front of it."""
+    min_ready_seconds: int = 0
+    conditions: tuple[Condition, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """As a person types it: `deployment/api`."""
+        return f"{type(self.workload).__name__.lower()}/{self.workload.name}"
+
+    @property
+    def generation(self) -> int:
+        """Of the spec; 0 where it does not say."""
+        return (self.workload.metadata and self.workload.metadata.generation) or 0
+
+    @property
+    def missing(self) -> int:
+        """How many pods are not available and should be."""
+        return max(0, self.wanted - self.available)
+
+    @property
+    def changes(self) -> bool:
+        """True while there are pods of an old revision that are to be replaced."""
+        return self.updated < self.to_update or self.left_over > 0
+
+    @property
+    def serves(self) -> bool:
+        """
+        True while enough pods are available for the users not to notice.
+
+        That is the deployment's own condition, but never with no pod at all, which a generous maxUnavailable allows.
+        """
+        if not self.wanted:
+            return True
+        own = condition(self.conditions, "Available")
+        enough = self.available * 2 > self.wanted if own is None else own.status == "True"
+        return enough and self.available > 0
+
+    def since(self, kind: str, status: str) -> datetime | None:
+        """Since when the condition of that type has that status; None while it has another."""
+        found = condition(self.conditions, kind)
+        return found.last_transition_time if found is not None and found.status == status else None
+
+
+def progress_of(workload: Workload) -> Progress | None:
+    """How far `workload` is; None for one that is half written, of which nothing can be said."""
+    # A server gives every object a generation; one without a status is one that no controller has seen.
+    is_made = workload.status is not None or bool(workload.metadata and workload.metadata.generation)
+    spec, status = workload.spec, workload.status or WorkloadStatus()
+    if spec is None or not is_made:
+        return None
+    progress = partial(
+        Progress,
+        workload,
+        observed_generation=status.observed_generation or 0,
+        min_ready_seconds=spec.min_ready_seconds or 0,
+    )
+    replicas, updated = 1 if spec.replicas is None else spec.replicas, status.updated_replicas or 0
+    match workload:
+        case Deployment():
+            return progress(
+                wanted=replicas,
+                to_update=replicas,
+                updated=updated,
+                available=status.available_replicas or 0,
+                left_over=max(0, (status.replicas or 0) - updated),
+                paused=bool(spec.paused),
+                conditions=status.conditions or (),
+            )
+        case StatefulSet():
+            # Servers before 1.22 count no available pods.
+            available = status.ready_replicas if status.available_replicas is None else status.available_replicas
+            return progress(
+                wanted=replicas,
+                to_update=_to_update(replicas, spec, status),
+                updated=updated,
+                available=available or 0,
+                on_delete=_by_deletion(spec),
+                in_order=spec.pod_management_policy != "Parallel",
+            )
+    desired = status.desired_number_scheduled or 0
+    return progress(
+        wanted=desired,
+        to_update=0 if _by_deletion(spec) else desired,
+        updated=status.updated_number_scheduled or 0,
+        available=status.number_available or 0,
+        misplaced=status.number_misscheduled or 0,
+        on_delete=_by_deletion(spec),
+    )
+
+
+def _to_update(replicas: int, spec: WorkloadSpec, status: WorkloadStatus) -> int:
+    """
+    How many pods of a stateful set have to be of the newest revision.
+
+    With OnDelete none has to, and `currentRevision` never becomes the update revision (kubernetes/kubernetes#73492).
+    Pods below the partition keep theirs, so that the revisions differ for as long as there is one. A partition counts
+    from the first pod, also where ordinals do not start at 0.
+    """
+    if _by_deletion(spec) or (status.update_revision and status.update_revision == status.current_revision):
+        return 0
+    rolling = spec.update_strategy and spec.update_strategy.rolling_update
+    return max(0, replicas - ((rolling.partition if rolling else None) or 0))
+
+
+def _by_deletion(spec: WorkloadSpec) -> bool:
+    return spec.update_strategy is not None and spec.update_strategy.type == _ON_DELETE

@@ -13,8 +13,8 @@ from opscheck import KubernetesTarget
 from opscheck.demo.kubernetes import daemon_set, deployment, pod, stateful_set, timestamp
 from opscheck.systems.kubernetes.lists import ObjectList
 from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.rollout import RolloutComplete, progress_of
-from opscheck.systems.kubernetes.workloads import Deployment
+from opscheck.systems.kubernetes.rollout import RolloutComplete
+from opscheck.systems.kubernetes.workloads import Deployment, progress_of
 from opscheck.testing import expect, judge
 from tests.property_tests import examples
 

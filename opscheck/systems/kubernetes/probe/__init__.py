@@ -27,7 +27,6 @@ from opscheck.systems.kubernetes.volumes import ReadVolumeStats, VolumeStats
 from opscheck.transport.connect import late
 
 T = TypeVar("T")
-
 _VERSION = Request("/version")
 _decode_version = msgspec.json.Decoder(ServerVersion).decode
 # Proxies and load balancers answer so when the API server behind them is down.

@@ -28,7 +28,6 @@ from opscheck.transport.proxies import environment_proxy
 _NOT_A_KUBECONFIG = (ConfigException, yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError)
 # Fields with the name of a file; with the suffix `-data`, its content.
 _IN_FILES = ("certificate-authority", "client-certificate", "client-key")
-
 Headers = list[tuple[str, str]]
 
 

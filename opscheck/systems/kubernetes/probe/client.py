@@ -20,13 +20,9 @@ MOST_BYTES = 64 * 2**20
 """Of one answer. A page of 500 pods has 3 to 5 MB."""
 
 _CHUNK = 2**16
-
 _SHORTEST_PAUSE = 0.2
-
 _USABLE = 0.97  # of the timeout; the problem must be reported before the gatherer abandons the query
-
 _OK, _TOO_MANY, _SERVER_ERROR = 200, 429, 500
-
 Sink = Callable[[bytes], object]
 
 

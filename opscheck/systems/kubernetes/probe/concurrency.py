@@ -10,7 +10,6 @@ from opscheck.systems.kubernetes.probe.client import Deadline
 from opscheck.transport.concurrency import completed
 
 AT_ONCE = 8
-
 T = TypeVar("T")
 R = TypeVar("R")
 

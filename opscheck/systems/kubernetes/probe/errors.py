@@ -14,11 +14,8 @@ if TYPE_CHECKING:
 
 
 METRICS = "metrics.k8s.io"
-
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _TOO_MANY, _UNAVAILABLE = 401, 403, 404, 429, 503
-
 _LONGEST = 300
-
 _IF_ABSENT = "is its version too old, or a CustomResourceDefinition missing? Where that is meant: `when_absent: skip`"
 
 

@@ -13,7 +13,6 @@ from opscheck.systems.kubernetes.probe.errors import refusal, status_of
 from opscheck.systems.kubernetes.probe.interning import Interner
 
 PAGE = 500
-
 _METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _OK, _GONE = 200, 410
 _RESTARTS = 1
@@ -22,7 +21,6 @@ _SHORT = 2000
 """Shorter lists are not interned: that takes a tenth of the decoding time."""
 
 _LOOKING_INTO_TYPES = threading.Lock()
-
 T = TypeVar("T")
 
 

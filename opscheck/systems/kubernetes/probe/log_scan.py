@@ -12,15 +12,10 @@ LONGEST_LINE = 4096
 """How much of a line is searched: a bound for the cost of a bad pattern."""
 
 MOST_SIGNATURES = 10
-
 _SHOWN = 300
-
 _KEPT = 500  # signatures per log; a log with more is not grouped by them
-
 _GROUPED = 2000  # matching lines per log; masking takes longer than searching
-
 _STAMP_ENDS_BY = 40
-
 # In this order: what is longer and contains what is shorter comes first.
 _VARIABLE = tuple(
     (re.compile(pattern), shown)

@@ -17,7 +17,6 @@ from opscheck.systems.kubernetes.probe.errors import message_of, refusal
 from opscheck.systems.kubernetes.probe.log_scan import LogScan, compiled, most_frequent
 
 _OK, _BAD_REQUEST, _NOT_FOUND = 200, 400, 404
-
 # The kubelet's words for a container that never ran.
 _NOT_STARTED = "is waiting to start"
 

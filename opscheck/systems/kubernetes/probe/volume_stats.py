@@ -47,7 +47,6 @@ class _Summary(msgspec.Struct, frozen=True):
 
 
 _decode = msgspec.json.Decoder(_Summary).decode
-
 NodeVolumes = tuple[VolumeUsage, ...] | str
 """The measurements of one kubelet, or the reason why there are none."""
 

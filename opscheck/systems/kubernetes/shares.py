@@ -1,0 +1,60 @@
+"""How much of what they have objects use, and the objects for which that is not known."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from opscheck.core.expectation import Expectation
+from opscheck.core.findings import Findings
+from opscheck.core.remedy import Remedy
+
+
+@dataclass(frozen=True)
+class Share:
+    """The share of one limit that one object uses."""
+
+    limit: str
+    """The field of the expectation."""
+    subject: str
+    percent: float
+    detail: str
+    """The two numbers."""
+    remedies: tuple[Remedy, ...]
+    facts: Mapping[str, str]
+    evidence: tuple[str, ...] = ()
+    about: str = ""
+
+    def grade(self, findings: Findings, expectation: Expectation, name: str) -> None:
+        """Compare it with its limit, under the `name` of the measurement."""
+        findings.grade(
+            name,
+            self.percent,
+            getattr(expectation, self.limit),
+            unit="%",
+            subject=self.subject,
+            detail=self.detail,
+            evidence=self.evidence,
+            remedies=self.remedies,
+            facts=self.facts,
+            about=self.about,
+        )
+
+
+@dataclass
+class Shares:
+    """The shares that could be judged, and the objects without one."""
+
+    found: list[Share] = field(default_factory=list)
+    missing: dict[str, str] = field(default_factory=dict)
+    """Object, and why its share is not known though it should be."""
+    not_yet: dict[str, str] = field(default_factory=dict)
+    """Object, and why it has no share to judge, or none yet."""
+
+    def of(self, limit: str) -> list[Share]:
+        """The shares of one limit, largest first."""
+        return sorted((one for one in self.found if one.limit == limit), key=lambda one: (-one.percent, one.subject))
+
+    def grade(self, findings: Findings, expectation: Expectation, limit: str, name: str) -> None:
+        """Measure the largest share of a limit, and report all that break it."""
+        for place, share in enumerate(self.of(limit)):
+            if place == 0 or getattr(expectation, limit).severity(share.percent):
+                share.grade(findings, expectation, name)
