@@ -96,6 +96,8 @@ POD_STUCK = kubectl_remedy(
     "describe pod {{ pod }}",
     "get pod {{ pod }} -o jsonpath='{.metadata.finalizers}'",
 )
+POD_REMEDIES = (POD_REPORT, POD_CRASHED, POD_UNREADY, POD_UNSCHEDULED, POD_STUCK, NODE_LOST)
+"""Those of the faults of a pod, whatever controls it."""
 ROLL_BACK = kubectl_remedy(
     "Roll back, if the rollout is the cause",
     "rollout history {{ owner }}",
