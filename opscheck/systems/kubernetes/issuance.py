@@ -58,7 +58,7 @@ class Issuing:
     def _read(self, queries: tuple[ListObjects[K], ...]) -> tuple[K, ...]:
         items: list[K] = []
         for query in queries:
-            answer = self._observe.aside(query)
+            answer = self._observe.evidence(query)
             if not isinstance(answer, Problem):
                 items += answer.items
             # Without an ACME issuer, a cluster may not serve orders and challenges.

@@ -71,7 +71,7 @@ class JobsComplete(OfKind, check="kubernetes.jobs"):
         """The jobs there; and the cron jobs, which know of later runs that succeeded and were deleted since."""
         return *self.lists(ListJobs), *self.lists(ListCronJobs)
 
-    def aside(self) -> Iterable[Query[Any]]:
+    def evidence_queries(self) -> Iterable[Query[Any]]:
         """The pods too: how those of a failed job ended."""
-        yield from super().aside()
+        yield from super().evidence_queries()
         yield from self.lists(ListPods)

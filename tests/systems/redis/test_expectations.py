@@ -73,7 +73,7 @@ def test_those_of_info_ask_once():
 
 def test_each_further_command_is_asked_only_where_the_policy_wants_it():
     def asked(kind: type[Expectation], **fields):
-        return {type(query) for query in expect(kind, CACHE, **fields).looks_at()} - {RedisInfo}
+        return {type(query) for query in expect(kind, CACHE, **fields).queries()} - {RedisInfo}
 
     assert {RedisSlowLog} == asked(RedisCache, slow_commands={"P3": 5})
     assert {RedisSlowerThan} == asked(RedisCache, slower_than="10ms", severity="P3")
