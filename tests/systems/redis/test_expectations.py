@@ -66,7 +66,7 @@ def test_policies_of_before_may_name_each_fact_of_before(kind):
 def test_those_of_info_ask_once():
     kinds = [kind for kind in VALID if kind is not RedisPong]
 
-    asked = {query for kind in kinds for query in expect(kind, CACHE, **VALID[kind]).queries()}
+    asked = {query for kind in kinds for query in expect(kind, CACHE, **VALID[kind]).described()}
 
     assert {RedisInfo("target"), RedisIdentity("target")} == asked
 
