@@ -6,6 +6,7 @@ from table import Line
 
 from rows import (
     buckets,
+    commands,
     databases,
     dead_target,
     dumps,
@@ -33,6 +34,7 @@ ROWS: dict[str, Row] = {
     "real-20000": real_pods.twenty_thousand,
     "engine": engine.per_expectation,
     "one": one.whole_process,
+    "commands": commands.describing,
     "databases": databases.many_tables,
     "bucket-100000": buckets.freshness,
     "dump-2gb": dumps.two_gigabytes,

@@ -2,7 +2,7 @@
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from inspect import cleandoc
 from itertools import pairwise
@@ -29,18 +29,16 @@ def field_docs(model: type[Any]) -> dict[str, str]:
 def _docs_in(file: str) -> dict[str, dict[str, str]]:
     """Of every class in a module, by its qualified name: the texts of its fields."""
     tree = ast.parse(Path(file).read_bytes())
-    return {name: dict(_texts(body)) for name, body in _classes(tree, "")}
+    return {name: dict(_texts(body)) for name, body in _classes(tree.body, "")}
 
 
-def _classes(node: ast.AST, prefix: str) -> Iterator[tuple[str, list[ast.stmt]]]:
-    for child in ast.iter_child_nodes(node):
-        inside = prefix
+def _classes(body: Iterable[ast.stmt], prefix: str) -> Iterator[tuple[str, list[ast.stmt]]]:
+    for child in body:
         if isinstance(child, ast.ClassDef):
             yield f"{prefix}{child.name}", child.body
-            inside = f"{prefix}{child.name}."
-        elif isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
-            inside = f"{prefix}{child.name}.<locals>."
-        yield from _classes(child, inside)
+            yield from _classes(child.body, f"{prefix}{child.name}.")
+        elif isinstance(child, ast.FunctionDef):
+            yield from _classes(child.body, f"{prefix}{child.name}.<locals>.")
 
 
 def _texts(body: list[ast.stmt]) -> Iterator[tuple[str, str]]:
