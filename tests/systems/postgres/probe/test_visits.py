@@ -15,6 +15,7 @@ from opscheck.systems.postgres.probe import PostgresSession, open_session
 from opscheck.systems.postgres.size import LargestRelations, Sequences
 from opscheck.systems.postgres.vacuum import AskTables
 from opscheck.transport.processes import wait_until
+from tests.registries import BUNDLED
 from tests.servers.clients import superuser
 
 OPENED = "SELECT datname FROM pg_stat_activity WHERE application_name = 'opscheck' ORDER BY datname"
@@ -91,7 +92,7 @@ def test_databases_are_visited_side_by_side_over_one_connection_each(session, se
         for kind in (Sequences, LargestRelations, AskTables, AskDuplicateIndexes)
     ]
     most: set[str] = set()
-    gatherer = Gatherer({"database": target})
+    gatherer = Gatherer({"database": target}, registry=BUNDLED)
     answers = gatherer.gather(asked, lambda *_: most.update(twice(opened(admin))))
     gatherer.close()
 
