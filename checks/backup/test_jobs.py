@@ -1,13 +1,28 @@
 """Whatever makes the backups: cron jobs, Velero, pgBackRest, Barman."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
 from opscheck import Findings, Observe
-from opscheck.systems.backup import barman_backups, cronjob_backups, pgbackrest_backups, velero_backups
-from opscheck.systems.backup.jobs import BackupJobs
-from opscheck.systems.backup.last_backups import Made, require_all, tell, with_some
+from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
+from opscheck.core.units import Duration, Graded, Severity, format_duration
+from opscheck.core.words import counted
+from opscheck.systems.backup.barman_backups import barman_report
+from opscheck.systems.backup.cronjob_backups import cronjob_report
+from opscheck.systems.backup.jobs import MISSING_SCHEDULES, BackupJobs
+from opscheck.systems.backup.last_backups import LastBackup, ToolReport
+from opscheck.systems.backup.pgbackrest_backups import pgbackrest_report
 from opscheck.systems.backup.velero import ListStorageLocations, ListVeleroBackups, ListVeleroSchedules
+from opscheck.systems.backup.velero_backups import Around, velero_report
 from opscheck.systems.kubernetes.batch import ListCronJobs, ListJobs
+from opscheck.systems.kubernetes.cronjobs import MISSING
 from opscheck.systems.kubernetes.selection import count_matches, listed, matching
 from opscheck.systems.kubernetes.warnings import Warnings
+
+_CLOCKS = 300.0
+"""Seconds that two clocks may differ by. A backup that begins later than that proves nothing of its age."""
 
 
 def test_backups_are_made(expectation: BackupJobs, observe: Observe, findings: Findings) -> None:
@@ -17,37 +32,173 @@ def test_backups_are_made(expectation: BackupJobs, observe: Observe, findings: F
     What was written since then is lost with the system. A tool that stops says so to nobody: its jobs fail at night,
     are suspended for an afternoon and forgotten, or hang and keep the next from starting.
     """
-    made = _made(expectation, observe, findings)
-    tell(expectation, made, findings)
-    require_all(made, next(iter(expectation.looks_at())))
+    report = _report(expectation, observe, findings)
+    for name, (count, subject) in report.counts.items():
+        findings.measure(name, count, subject=subject)
+    for last in report.last_backups:
+        _Case(expectation, report, last, findings).judge()
+    for finding in report.findings:
+        findings.report(finding)
+    if report.unknown:
+        query, text = next(iter(expectation.queries())), "; ".join(dict.fromkeys(report.unknown))
+        raise CouldNotObserve(query, Problem(kind=ProblemKind.UNSUPPORTED, text=text, advice=report.advice))
 
 
-def _made(expectation: BackupJobs, observe: Observe, findings: Findings) -> Made:
+def _report(expectation: BackupJobs, observe: Observe, findings: Findings) -> ToolReport:
     match expectation.tool:
         case "cronjob":
-            return _made_by_cronjobs(expectation, observe, findings)
+            return _of_cronjobs(expectation, observe, findings)
         case "velero":
-            return _made_by_velero(expectation, observe, findings)
+            return _of_velero(expectation, observe, findings)
         case "pgbackrest":
-            return pgbackrest_backups.made_by(expectation, observe(expectation.pgbackrest))
+            return pgbackrest_report(expectation, observe(expectation.pgbackrest))
         case "barman":
-            return barman_backups.made_by(expectation, observe(expectation.barman))
+            return barman_report(expectation, observe(expectation.barman))
 
 
-def _made_by_cronjobs(expectation: BackupJobs, observe: Observe, findings: Findings) -> Made:
+def _of_cronjobs(expectation: BackupJobs, observe: Observe, findings: Findings) -> ToolReport:
     of = expectation.cronjobs
     there, jobs = listed(observe, of.lists(ListCronJobs)), listed(observe, of.lists(ListJobs))
-    meant = matching(of, there)
-    count_matches(of, there, meant, findings, kind="cron jobs")
-    made = cronjob_backups.made_by(expectation, meant, jobs, Warnings(of, observe), observe.now)
-    return with_some(made, meant, "cron job", "suspended")
+    selected = matching(of, there)
+    count_matches(of, there, selected, findings, kind="cron jobs", remedy=MISSING)
+    report = cronjob_report(expectation, selected, jobs, Warnings(of, observe), observe.now)
+    return _with_some(report, selected, "cron job", "suspended")
 
 
-def _made_by_velero(expectation: BackupJobs, observe: Observe, findings: Findings) -> Made:
+def _of_velero(expectation: BackupJobs, observe: Observe, findings: Findings) -> ToolReport:
     of = expectation.schedules
     there = listed(observe, of.lists(ListVeleroSchedules))
     backups, locations = listed(observe, of.lists(ListVeleroBackups)), listed(observe, of.lists(ListStorageLocations))
-    meant = matching(of, there)
-    count_matches(of, there, meant, findings, kind="schedules")
-    made = velero_backups.made_by(expectation, meant, velero_backups.Around(backups, locations), observe.now)
-    return with_some(made, meant, "schedule", "paused")
+    selected = matching(of, there)
+    count_matches(of, there, selected, findings, kind="schedules", remedy=MISSING_SCHEDULES)
+    report = velero_report(expectation, selected, Around(backups, locations), observe.now)
+    return _with_some(report, selected, "schedule", "paused")
+
+
+def _with_some(report: ToolReport, selected: Sequence[object], noun: str, resting: str) -> ToolReport:
+    """The same; where everything that is selected rests or is being deleted, backups are unknown."""
+    if not selected or report.last_backups:
+        return report
+    are = "is" if len(selected) == 1 else "are"
+    left_out = f"{counted(len(selected), noun)} {are} {resting} or being deleted"
+    unknown = [*report.unknown, f"nothing is left that makes backups: {left_out}"]
+    return replace(report, unknown=unknown, advice="resume one, or waive this until one is to be made")
+
+
+@dataclass(frozen=True)
+class _Case:
+    """The last good backup of one thing."""
+
+    expectation: BackupJobs
+    report: ToolReport
+    last: LastBackup
+    findings: Findings
+
+    def judge(self) -> None:
+        last = self.last
+        if self._is_recent():
+            for problem in last.problems:
+                self.findings.report(problem)
+        self._judge_full()
+        if last.copies is not None:
+            self.findings.grade(
+                "good backups",
+                last.copies,
+                self.expectation.copies,
+                subject=last.subject.name,
+                remedies=last.subject.remedies,
+                facts=last.subject.facts,
+            )
+
+    def _is_recent(self) -> bool:
+        """Whether the last good backup is recent enough; a finding where it is not."""
+        last, limit = self.last, self.expectation.age
+        if last.began is None:
+            severity, observed = self._none()
+            expected = f"one that began {_words(limit)} ago"
+            self.findings.add(observed=observed, expected=expected, severity=severity, **self._stale())
+            return False
+        if self._is_ahead(last.began):
+            ahead = format_duration((last.began - self.report.taken_at).total_seconds())
+            self.findings.add(
+                observed=f"the newest backup begins in {ahead}: one of the clocks is wrong",
+                expected="a time that has been",
+                severity=self.expectation.worst_severity,
+                **self._stale(),
+            )
+            return False
+        self._require_certain(last.began)
+        since = last.began + timedelta(seconds=float(limit.steps[0][1]))
+        age = Duration(self._age(last.began))
+        stale = self._stale() | {"since": since}
+        return self.findings.grade("age of the last good backup", age, limit, detail=last.detail, **stale) is None
+
+    def _stale(self) -> dict[str, Any]:
+        """The subject, and what keeps a more recent backup from being made."""
+        last = self.last
+        reasons = [problem.observed for problem in last.problems if problem.observed not in last.detail]
+        lines = [line for problem in last.problems for line in problem.evidence]
+        causes = (*last.subject.because, *(cause for problem in last.problems for cause in problem.because))
+        of_problems = {name: value for problem in last.problems for name, value in problem.facts.items()}
+        return {
+            "subject": last.subject.name,
+            "since": last.none_since,
+            "evidence": (*reasons, *lines, *last.evidence),
+            "remedies": (*last.subject.remedies, *last.stale_remedies),
+            "facts": {**of_problems, **last.subject.facts, **last.stale_facts},
+            "because": tuple(dict.fromkeys(causes)),
+        }
+
+    def _none(self) -> tuple[Severity, str]:
+        """The severity and the text where there is no good backup."""
+        last = self.last
+        why = f": {last.detail}" if last.detail else ""
+        if last.none_since is None:
+            return self.expectation.worst_severity, f"no good backup at all{why}"
+        seconds = self._age(last.none_since)
+        severity = self.expectation.age.severity(seconds) or self.expectation.mild_severity
+        return severity, f"no good backup yet, {format_duration(seconds)} after it was made{why}"
+
+    def _require_certain(self, latest: datetime) -> None:
+        """Note where the limit lies between the earliest and the latest time of the last good backup."""
+        if self.last.began_earliest is None:
+            return
+        oldest, youngest = self._age(self.last.began_earliest), self._age(latest)
+        if self.expectation.age.severity(oldest) is not self.expectation.age.severity(youngest):
+            ages = f"{format_duration(youngest)} to {format_duration(oldest)}"
+            self.report.unknown.append(f"{self.last.subject.name}: the last good backup began {ages} ago")
+
+    def _judge_full(self) -> None:
+        last, limit = self.last, self.expectation.full_age
+        if limit is None or last.began is None:
+            return
+        remedies = (*last.subject.remedies, *last.full_remedies)
+        if last.full_began is None:
+            self.findings.add(
+                subject=last.subject.name,
+                observed="no good full backup",
+                expected=f"one that began {_words(limit)} ago",
+                severity=limit.steps[-1][0],
+                remedies=remedies,
+                facts=last.subject.facts,
+            )
+        elif not self._is_ahead(last.full_began):
+            self.findings.grade(
+                "age of the last full backup",
+                Duration(self._age(last.full_began)),
+                limit,
+                subject=last.subject.name,
+                since=last.full_began + timedelta(seconds=float(limit.steps[0][1])),
+                remedies=remedies,
+                facts=last.subject.facts,
+            )
+
+    def _is_ahead(self, moment: datetime) -> bool:
+        return (moment - self.report.taken_at).total_seconds() > _CLOCKS
+
+    def _age(self, moment: datetime) -> float:
+        return max(0.0, (self.report.taken_at - moment).total_seconds())
+
+
+def _words(limit: Graded[Duration]) -> str:
+    return f"{limit.words} {limit.steps[0][1]}"

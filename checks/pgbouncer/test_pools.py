@@ -32,7 +32,7 @@ def test_clients_get_a_server_connection(expectation: PgbouncerPools, observe: O
     The server looks well while they queue: its connections are all there, and none is too many. Requests then take
     as long as the queue does, and end with an error at query_wait_timeout.
     """
-    answer = observe(expectation.asked)
+    answer = observe(expectation.pools_query)
     for finding in _stopped(expectation, answer):
         findings.report(finding)
     judge_all(
@@ -65,12 +65,12 @@ def _stopped(expectation: PgbouncerPools, answer: Pools) -> Iterator[Finding]:
 
 
 def _judge_clients(expectation: PgbouncerPools, answer: Pools, findings: Findings) -> None:
-    """The clients of all pools. Raises CouldNotObserve where the console does not say how many there may be."""
+    """The clients of all pools. Raises CouldNotObserve where the console does not show their limit."""
     if expectation.clients is None:
         return
     if not answer.max_clients:
         text = "the console does not say max_client_conn"
-        raise CouldNotObserve(expectation.asked, Problem(kind=ProblemKind.UNSUPPORTED, text=text))
+        raise CouldNotObserve(expectation.pools_query, Problem(kind=ProblemKind.UNSUPPORTED, text=text))
     findings.grade(
         "clients connected",
         Percentage(100.0 * answer.clients / answer.max_clients),
@@ -127,7 +127,7 @@ def _pools(expectation: PgbouncerPools, answer: Pools) -> list[Pool]:
             there = ", ".join(pool.name for pool in answer.pools) or "none"
             advice = f"there are {there}; a pool is there once a client has asked for it"
             problem = Problem(kind=ProblemKind.UNSUPPORTED, text=f"no pool is called {pattern}", advice=advice)
-            raise CouldNotObserve(expectation.asked, problem)
+            raise CouldNotObserve(expectation.pools_query, problem)
     return [pool for pool in answer.pools if _matches(pool.name, expectation.pools)]
 
 

@@ -16,14 +16,14 @@ def test_opscheck_may_only_look(expectation: PostgresAccess, observe: Observe, f
     so can a query of a policy by mistake.
     """
     role = observe(expectation.own_role)
-    beside = list(_excess(expectation, role))
-    findings.measure("rights beside looking", len(beside), subject=f"role {role.name}", limit=0, margin=-len(beside))
-    for finding in beside:
+    excess = list(_excess(expectation, role))
+    findings.measure("rights beside looking", len(excess), subject=f"role {role.name}", limit=0, margin=-len(excess))
+    for finding in excess:
         findings.report(finding)
 
 
 def _excess(expectation: PostgresAccess, role: OwnRole) -> Iterator[Finding]:
-    """Each right that the role has beside looking, without those that the policy allows."""
+    """Each right that the role has besides reading, without those that the policy allows."""
     finding = partial(expectation.finding, subject=f"role {role.name}")
     known = {"role": role.name}
     if role.superuser:

@@ -41,7 +41,7 @@ class Slots:
     """What the limit belongs to; None for max_wal_senders."""
     name: str = ""
     """The role or database with the limit."""
-    asked_for: bool = True
+    named: bool = True
     """False for a limit that the policy does not name, and that is judged because it is there."""
 
     @property
@@ -62,7 +62,7 @@ def test_clients_can_connect(expectation: PostgresConnections, observe: Observe,
     for slots in connection_slots(expectation, answer):
         findings.measure("connections", slots.used, subject=slots.subject)
         _grade(expectation, "connections used", slots, slots.share, expectation.used, findings)
-        free = expectation.free if slots.asked_for else None
+        free = expectation.free if slots.named else None
         _grade(expectation, "connections free", slots, slots.free, free, findings)
     walsenders = _walsenders(expectation, answer)
     if walsenders is not None:
@@ -71,7 +71,7 @@ def test_clients_can_connect(expectation: PostgresConnections, observe: Observe,
 
 
 def _judge_refusal(expectation: PostgresConnections, answer: SessionsAnswer, findings: Findings) -> None:
-    """That the server refuses opscheck. Raises CouldNotObserve when it met a limit that is not the one in question."""
+    """That the server refuses opscheck. Raises CouldNotObserve for a limit that is not the judged one."""
     met = answer.refusal
     if met is None:
         return
@@ -154,7 +154,7 @@ def connection_slots(expectation: PostgresConnections, answer: SessionsAnswer) -
         (RefusedBy.DATABASE, expectation.database, occupancy.databases),
     )
     if expectation.role is None and expectation.database is None:
-        own = [_share(occupancy, kind, share, asked_for=False) for kind, _, shares in kinds for share in shares]
+        own = [_share(occupancy, kind, share, named=False) for kind, _, shares in kinds for share in shares]
         return [_server(expectation, occupancy), *own]
     return [
         _share(occupancy, kind, _find(expectation, kind, name, shares))
@@ -188,7 +188,7 @@ def _find(expectation: PostgresConnections, kind: RefusedBy, name: str, shares: 
     raise CouldNotObserve(expectation.sessions, Problem(kind=ProblemKind.UNSUPPORTED, text=text, advice=advice))
 
 
-def _share(occupancy: Occupancy, kind: RefusedBy, share: Share, *, asked_for: bool = True) -> Slots:
+def _share(occupancy: Occupancy, kind: RefusedBy, share: Share, *, named: bool = True) -> Slots:
     """What counts against the limit of one role or one database."""
     usable = occupancy.usable if share.limit is None else share.limit
     whose = "the server's limit, it has none of its own" if share.limit is None else "its own limit"
@@ -202,7 +202,7 @@ def _share(occupancy: Occupancy, kind: RefusedBy, share: Share, *, asked_for: bo
         holders=tuple(holder for holder in occupancy.holders if getattr(holder, kind) == share.name),
         limited=RefusedBy.SERVER if share.limit is None else kind,
         name="" if share.limit is None else share.name,
-        asked_for=asked_for,
+        named=named,
     )
 
 

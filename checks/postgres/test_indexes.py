@@ -13,13 +13,13 @@ from opscheck.systems.postgres.indexes import (
     DROP_CONSTRAINT,
     DROP_PARTITIONED,
     REBUILD,
-    AskDuplicateIndexes,
-    AskInvalidIndexes,
-    AskUnusedIndexes,
     DuplicateIndex,
     DuplicateIndexes,
     Index,
     InvalidIndexes,
+    ListDuplicateIndexes,
+    ListInvalidIndexes,
+    ListUnusedIndexes,
     PostgresIndexes,
     UnusedIndexes,
 )
@@ -43,9 +43,9 @@ def test_indexes_serve(expectation: PostgresIndexes, observe: Observe, findings:
         _each_database(expectation, observe, findings, kind, judge)
 
     judge_all(
-        lambda: each(AskInvalidIndexes, _judge_invalid),
-        lambda: each(AskDuplicateIndexes, _judge_duplicates),
-        lambda: each(AskUnusedIndexes, _judge_unused),
+        lambda: each(ListInvalidIndexes, _judge_invalid),
+        lambda: each(ListDuplicateIndexes, _judge_duplicates),
+        lambda: each(ListUnusedIndexes, _judge_unused),
     )
 
 
@@ -56,9 +56,7 @@ def _each_database(
     kind: type[DatabaseQuery[A]],
     judge: Callable[[PostgresIndexes, A, Findings], None],
 ) -> None:
-    """One kind of trouble in each database, where it has a limit; a doubt about one does not stop the others."""
-    if kind not in expectation.judged_kinds:
-        return
+    """One kind of index in each database; a doubt about one database does not stop the others."""
     doubts: list[CouldNotObserve] = []
     indexes = 0
     for one in each_database(expectation, observe, kind):
@@ -68,7 +66,7 @@ def _each_database(
             doubts.append(CouldNotObserve(one.query, _no_index(one.answer.database)))
         elif isinstance(one.answer, UnusedIndexes) and (why := _unproven(expectation, one.answer)):
             doubts.append(CouldNotObserve(one.query, why))
-    # One index in any database, and those without are nothing to wonder about.
+    # One index in any database, and databases without are no doubt.
     doubts = [why for why in doubts if not indexes or why.problem.kind is not ProblemKind.ABSENT]
     if doubts:
         raise doubts[0]
@@ -153,7 +151,7 @@ def _about_duplicate(answer: DuplicateIndexes, index: DuplicateIndex) -> dict[st
 
 
 def _unproven(expectation: PostgresIndexes, answer: UnusedIndexes) -> Problem | None:
-    """Why a server cannot tell what was used for so long."""
+    """Why the counters of a server prove nothing for so long a time."""
     if not answer.counts:
         text = "track_counts is off: the server does not count which indexes are used"
         return Problem(kind=ProblemKind.UNSUPPORTED, text=text, advice="set track_counts = on, and reload")

@@ -107,7 +107,7 @@ def largest_holders(answer: LocksAnswer) -> Iterator[str]:
 def _blocked(expectation: PostgresLocks, answer: LocksAnswer) -> Iterator[Finding]:
     """The roots that too many wait behind, or for too long: the worst first, then the one with the longest wait."""
     found = roots(_graph(answer))
-    # Who waits beyond the list waits for somebody too: the one with the most behind it has them all, at worst.
+    # Sessions beyond the list wait too: at worst all of them for the root with the most behind it.
     unlisted = [answer.waiting - len(answer.waiters), *(0 for _ in found)]
     every = [_Blocked(expectation, answer, root, more) for root, more in zip(found, unlisted, strict=False)]
     broken = sorted(((one, values) for one in every if (values := one.violated())), key=_worst_first)

@@ -59,7 +59,7 @@ class Workload:
     seconds: float
     """The time of all that clients executed, utility statements with it, what functions executed not counted twice."""
     incomparable: tuple[StatementCounts, ...]
-    """Statements of which nobody knows what they took in the interval: the earlier answer had no room for them."""
+    """Statements whose time in the interval is unknown: the earlier answer had no room for them."""
 
 
 def test_statements_are_fast(expectation: PostgresQueries, observe: Observe, findings: Findings) -> None:

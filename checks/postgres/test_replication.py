@@ -53,7 +53,7 @@ class Inactive:
 
     @property
     def known(self) -> bool:
-        """Whether the server tells, so that both are the same."""
+        """Whether the server shows it, so that both are the same."""
         return self.at_least == self.at_most
 
     def settles(self, limit: Graded[Duration]) -> bool:
@@ -180,7 +180,7 @@ def cut_off(expectation: PostgresReplication, answer: Replication, replay: Repla
     """
     Why nothing reaches the standby; None while its receiver is connected and hears from its sender.
 
-    Raises CouldNotObserve where nothing tells: it never had a receiver, or its silence means nothing.
+    Raises CouldNotObserve where that is unknown: it never had a receiver, or its silence means nothing.
     """
     if expectation.log_shipping:
         return None

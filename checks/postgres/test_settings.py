@@ -40,10 +40,10 @@ from opscheck.systems.postgres.settings import (
     SHOW_PENDING,
     UPDATE_EXTENSION,
     UPGRADE,
-    AskCollations,
-    AskExtensions,
     Extension,
     Extensions,
+    ListCollations,
+    ListExtensions,
     PostgresSettings,
     Settings,
 )
@@ -105,7 +105,7 @@ def _settings(expectation: PostgresSettings, observe: Observe) -> Iterator[Findi
     """The settings that break their rules; at the end raises CouldNotObserve for the first that cannot be judged."""
     if expectation.settings is None:
         return
-    answer = observe(expectation.asked_settings)
+    answer = observe(expectation.read_settings)
     there = {setting.name.lower(): setting for setting in answer.settings}
     missing: Problem | None = None
     for name, rule in expectation.settings.items():
@@ -115,7 +115,7 @@ def _settings(expectation: PostgresSettings, observe: Observe) -> Iterator[Findi
         elif judged is not None:
             yield judged
     if missing is not None:
-        raise CouldNotObserve(expectation.asked_settings, missing)
+        raise CouldNotObserve(expectation.read_settings, missing)
 
 
 def _setting(
@@ -184,7 +184,7 @@ def _origin(setting: Setting, effective: Setting) -> str:
 def _pending_restarts(expectation: PostgresSettings, observe: Observe) -> Iterator[Finding]:
     if expectation.pending_restart is None:
         return
-    for setting in observe(expectation.asked_settings).settings:
+    for setting in observe(expectation.read_settings).settings:
         if setting.pending_restart:
             yield expectation.finding(
                 subject=f"setting {setting.name}",
@@ -241,7 +241,7 @@ def _checksum_failures(expectation: PostgresSettings, observe: Observe) -> Itera
 
 
 def _collations(expectation: PostgresSettings, observe: Observe) -> Iterator[Finding]:
-    """The databases whose own collation has changed. Raises CouldNotObserve where they do not tell."""
+    """The databases whose own collation has changed. Raises CouldNotObserve where that is not recorded."""
     if expectation.collations is None:
         return
     state = observe(expectation.state)
@@ -264,9 +264,7 @@ def _collations(expectation: PostgresSettings, observe: Observe) -> Iterator[Fin
 
 
 def _column_collations(expectation: PostgresSettings, observe: Observe) -> Iterator[Finding]:
-    if expectation.collations is None:
-        return
-    for came in each_database(expectation, observe, AskCollations):
+    for came in each_database(expectation, observe, ListCollations):
         database, can = came.answer.database, connectable(came.answer.database)
         for one in came.answer.changed:
             yield expectation.finding(
@@ -296,9 +294,7 @@ def _invalid_databases(expectation: PostgresSettings, observe: Observe) -> Itera
 
 def _extensions(expectation: PostgresSettings, observe: Observe) -> Iterator[Finding]:
     """The extensions that are not there, not in their version, or could be updated."""
-    if expectation.extensions is None and expectation.outdated_extensions is None:
-        return
-    for came in each_database(expectation, observe, AskExtensions):
+    for came in each_database(expectation, observe, ListExtensions):
         there = {one.name: one for one in came.answer.extensions}
         for name, rule in (expectation.extensions or {}).items():
             yield from _required(expectation, came.answer, name, rule, there.get(name))

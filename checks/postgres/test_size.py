@@ -144,8 +144,6 @@ def _judge_sequences(expectation: PostgresSize, observe: Observe, findings: Find
 
 
 def _require_sequences(expectation: PostgresSize, observe: Observe) -> None:
-    if expectation.sequences is None:
-        return
     for one in each_database(expectation, observe, Sequences):
         _require_readable(one.query, one.answer)
 

@@ -17,8 +17,8 @@ from opscheck.systems.postgres.vacuum import (
     FREEZE_XIDS,
     VACUUM,
     Ages,
-    AskTables,
     DatabaseAge,
+    ListTables,
     PostgresVacuum,
     Table,
     Tables,
@@ -125,7 +125,7 @@ def _judge_holders(expectation: PostgresVacuum, observe: Observe, findings: Find
 
 
 def grade_holders(expectation: PostgresVacuum, answer: XminHolders, findings: Findings) -> None:
-    """Each holder that is beyond a limit, else the worst: by transactions, and by time where it says since when."""
+    """Each holder that is beyond a limit, else the worst: by transactions, and by time where that is known."""
     limit = expectation.oldest_xmin
     if not answer.holders:
         findings.grade("transactions kept", 0, limit, subject="oldest xmin")
@@ -170,7 +170,7 @@ def _judge_tables(expectation: PostgresVacuum, observe: Observe, findings: Findi
     holders = _holders(expectation, observe)
     doubts: list[CouldNotObserve] = []
     tables = 0
-    for one in each_database(expectation, observe, AskTables):
+    for one in each_database(expectation, observe, ListTables):
         tables += one.answer.tables
         grade_tables(expectation, one.answer, holders, findings)
         doubts += [CouldNotObserve(one.query, why) for why in unproven(expectation, one.answer)]
@@ -178,7 +178,7 @@ def _judge_tables(expectation: PostgresVacuum, observe: Observe, findings: Findi
             text = f"there is no table in database {one.answer.database}"
             advice = "name the databases that have tables in `databases`"
             doubts.append(CouldNotObserve(one.query, Problem(kind=ProblemKind.ABSENT, text=text, advice=advice)))
-    # One table in any database, and those without are nothing to wonder about.
+    # One table in any database, and databases without are no doubt.
     doubts = [why for why in doubts if not tables or why.problem.kind is not ProblemKind.ABSENT]
     if doubts:
         raise doubts[0]

@@ -53,7 +53,7 @@ def test_one_that_ended_lately_and_began_long_ago_is_old(barman):
 
     assert (Severity.P2, "server main", "at most 1d1h") == (finding.severity, finding.subject, finding.expected)
     assert finding.observed.startswith("age of the last good backup 1d6h (")
-    assert "main" == finding.facts["stale_server"]
+    assert "main" == finding.facts["server"]
 
 
 def test_a_newest_one_that_failed_is_told_while_an_older_is_young(barman):
@@ -65,7 +65,7 @@ def test_a_newest_one_that_failed_is_told_while_an_older_is_young(barman):
     assert Severity.P2 == finding.severity
     assert finding.observed.startswith("its newest backup ")
     assert finding.observed.endswith(" is FAILED")
-    assert {"server", "failed", "failed_server"} == finding.facts.keys()
+    assert {"server", "failed_backup"} == finding.facts.keys()
 
 
 def test_a_failure_that_a_good_one_followed_is_no_news(barman):

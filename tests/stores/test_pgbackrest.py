@@ -9,7 +9,7 @@ from checks.backup.test_jobs import test_backups_are_made as check
 from opscheck import Findings, HostTarget, Severity
 from opscheck.core.observation import ProblemKind
 from opscheck.core.templates import render
-from opscheck.systems.backup.jobs import BackupJobs
+from opscheck.systems.backup.jobs import STANZA_DAMAGED, BackupJobs
 from opscheck.systems.backup.tools import PgbackrestInfo, ReadPgbackrest
 from opscheck.systems.host.probe import open_session
 from opscheck.testing import expect
@@ -78,7 +78,7 @@ def test_a_repository_without_backups_is_found_beside_one_that_has_them(backrest
 
     assert (f"stanza {STANZA}, repository 2", Severity.P0) == (finding.subject, finding.severity)
     assert "no good backup at all: no valid backups" == finding.observed
-    assert "2" == finding.facts["stale_repository"]
+    assert "2" == finding.facts["repository"]
 
 
 def test_an_old_backup_is_found_by_when_it_began(backrest):
@@ -93,7 +93,7 @@ def test_a_full_backup_has_a_limit_of_its_own(backrest):
     (finding,) = judged(backrest, full_age={"P1": "1ms"}).violations
 
     assert finding.observed.startswith("age of the last full backup ")
-    assert STANZA == finding.facts["full_stanza"]
+    assert STANZA == finding.facts["stanza"]
 
 
 def test_what_is_suggested_mends_it(bare):
@@ -110,9 +110,8 @@ def test_what_is_suggested_mends_it(bare):
 
 def test_the_command_about_a_damaged_backup_can_be_typed(backrest):
     label = told(backrest).stanzas[0].repositories[0].backups[-1].label
-    asked = expect(BackupJobs, HERE, tool="pgbackrest", **LIMITS)
-    facts = {"stanza": STANZA, "repository": "1", "damaged": label, "damaged_stanza": STANZA}
-    commands = [render(one, facts) for one in asked.default_remediation.commands if "damaged" in one]
+    facts = {"stanza": STANZA, "repository": "1", "damaged_backup": label}
+    commands = [render(one, facts) for one in STANZA_DAMAGED.commands]
 
     assert [True] == [label in backrest.type_in(command) for command in commands if command]
 

@@ -10,7 +10,7 @@ from opscheck.core.expectation import Expectation
 from opscheck.core.query import Query
 from opscheck.core.remedy import Remedy
 from opscheck.core.units import Duration, Graded, GradedMinimum, Severity
-from opscheck.systems.postgres.setting_rules import Asked
+from opscheck.systems.postgres.setting_rules import Enabled
 from opscheck.systems.stores.bucket import (
     BucketQuery,
     ReadEncryption,
@@ -88,24 +88,24 @@ class BackupBucket(Expectation, check="backup.bucket"):
     """The bucket."""
     prefix: str = ""
     """What the keys of the backups begin with; rules about other keys are not judged."""
-    versioning: Asked = None
+    versioning: Enabled = None
     """What is overwritten or deleted stays as an older version."""
     object_lock: GradedMinimum[Duration] | None = None
     """For how long by default nobody may delete what was written."""
     object_lock_mode: Literal["governance", "compliance"] | None = None
     """How strictly: `compliance` lets nobody delete it, not even the owner of the account; either by default."""
-    encryption: Asked = None
+    encryption: Enabled = None
     """Objects are encrypted whose upload says nothing."""
     encrypted_with: Literal["AES256", "aws:kms", "aws:kms:dsse"] | None = None
     """With what; by default anything."""
-    public_access_blocked: Asked = None
+    public_access_blocked: Enabled = None
     """
     All four ways to make objects public are blocked for this bucket. A block of the whole account counts too, and
     cannot be seen from here.
     """
-    policy_not_public: Asked = None
+    policy_not_public: Enabled = None
     """The bucket's policy, if there is one, does not let everybody in."""
-    replication: Asked = None
+    replication: Enabled = None
     """Backups are copied to another bucket."""
     kept_for: GradedMinimum[Duration] | None = None
     """How long no lifecycle rule may delete a backup."""

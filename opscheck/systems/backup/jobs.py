@@ -1,4 +1,4 @@
-"""What findings about the tools that make backups know, and what to type for each."""
+"""backup.jobs: backups are made, by a cron job, Velero, pgBackRest or Barman."""
 
 import shlex
 from collections.abc import Iterable, Mapping
@@ -7,106 +7,77 @@ from typing import Annotated, Any, ClassVar, Literal, Self, cast
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from opscheck.core.expectation import Expectation, Remediation
+from opscheck.core.expectation import Expectation
 from opscheck.core.field_types import CountLeft, TimeZone
 from opscheck.core.observation import Problem, ProblemKind
 from opscheck.core.query import Query
+from opscheck.core.remedy import Remedy
 from opscheck.core.target import Target, TargetOf
 from opscheck.core.units import Count, Duration, Graded, PositiveCount, Severity, Timeout
 from opscheck.systems.backup.tools import BarmanCatalogue, PgbackrestInfo, ReadBarman, ReadPgbackrest
 from opscheck.systems.backup.velero import ListStorageLocations, ListVeleroBackups, ListVeleroSchedules
 from opscheck.systems.host.target import HostTarget
 from opscheck.systems.kubernetes.batch import ListCronJobs, ListJobs
-from opscheck.systems.kubernetes.cronjobs import CronJobsOnTime
-from opscheck.systems.kubernetes.remedies import PLACE_FACTS, kubectl
+from opscheck.systems.kubernetes.cronjobs import RUN_FACTS, CronJobsOnTime
+from opscheck.systems.kubernetes.remedies import kubectl_remedy, missing_remedy
 from opscheck.systems.kubernetes.scope import InCluster, InNamespaces, Matched, Namespace, Namespaces, Selector, Window
 from opscheck.systems.kubernetes.target import KubernetesTarget
 
-SUMMARY = "See why the last backups failed or were not made, mend that, then make one now and see it succeed"
-
-# A command that names a fact is left out of findings without it, so each kind of trouble has facts of its own.
-FACTS: Mapping[str, Mapping[str, str]] = {
-    "cronjob": PLACE_FACTS
-    | {
-        "cronjob": "the cron job's name",
-        "suspended": "the cron job, when it is suspended",
-        "failed_job": "its newest job, when that failed",
-        "active_job": "the oldest of its jobs that still run",
-        "rerun_of": "the cron job, when it is neither suspended nor running",
-        "rerun": "a name for another run of it",
-        "scripted": "the cron job, when its script hides failures",
-    },
-    "velero": PLACE_FACTS
-    | {
-        "schedule": "the name of Velero's schedule",
-        "run_schedule": "the schedule, when a backup should be made by it now",
-        "paused_schedule": "the schedule, when it is paused",
-        "failed_backup": "its newest backup, when that failed",
-        "stuck_backup": "its backup that does not end",
-        "location": "the storage location that is not available, or not there",
-    },
-    "pgbackrest": {
-        "stanza": "the stanza",
-        "repository": "the number of its repository",
-        "stale_stanza": "the stanza, when its last good backup is too old or there is none",
-        "stale_repository": "the number of its repository then",
-        "full_stanza": "the stanza, when its last full backup is too old or there is none",
-        "full_repository": "the number of its repository then",
-        "damaged": "the newest backup, when it is damaged",
-        "damaged_stanza": "its stanza",
-        "missing_stanza": "a stanza that is not there",
-    },
-    "barman": {
-        "server": "the server, as Barman calls it",
-        "stale_server": "the server, when its last good backup is too old or there is none",
-        "failed": "the newest backup that failed",
-        "failed_server": "its server",
-        "missing_server": "a server that Barman does not know",
-    },
-}
+_MAKE = "Find out why no good backup was made, fix that, and make one now"
 
 
-def velero(*commands: str) -> tuple[str, ...]:
-    """Remediation commands of Velero's own program, each with the context that the policy pins, or without."""
-    return tuple(
-        form
-        for command in commands
-        for form in (
-            f"velero --kubecontext {{{{ context }}}} -n {{{{ namespace }}}} {command}",
-            f"velero -n {{{{ current_namespace }}}} {command}",
-        )
-    )
+def _velero(summary: str, *commands: str) -> Remedy:
+    return Remedy(summary, *(f"velero {{{{ kubecontext_option }}}} -n {{{{ namespace }}}} {one}" for one in commands))
 
 
-TOOL_COMMANDS = (
-    *kubectl(
-        "describe cronjob {{ cronjob }}",
-        "logs job/{{ failed_job }} --all-containers --tail=100",
-        "describe job {{ active_job }}",
-        "logs job/{{ active_job }} --all-containers --tail=100",
-        'patch cronjob {{ suspended }} -p \'{"spec": {"suspend": false}}\'',
-        "create job --from=cronjob/{{ rerun_of }} {{ rerun }}",
-        "edit cronjob {{ scripted }}  # begin with `set -euo pipefail`, keep a file's name in a variable",
-    ),
-    *velero(
-        "schedule describe {{ schedule }}",
-        "backup describe {{ failed_backup }} --details",
-        "backup logs {{ failed_backup }}",
-        "backup describe {{ stuck_backup }} --details",
-        "schedule unpause {{ paused_schedule }}",
-        "backup create --from-schedule {{ run_schedule }} --wait",
-    ),
-    *kubectl("describe backupstoragelocations.velero.io {{ location }}"),
-    "pgbackrest info --stanza={{ stanza }} --repo={{ repository }}",
-    "pgbackrest backup --stanza={{ stale_stanza }} --repo={{ stale_repository }} --log-level-console=info",
-    "pgbackrest backup --stanza={{ full_stanza }} --repo={{ full_repository }} --type=full --log-level-console=info",
-    "pgbackrest info --stanza={{ damaged_stanza }} --repo={{ repository }} --set={{ damaged }}  # names the files",
-    "pgbackrest info --stanza={{ missing_stanza }}  # was it renamed, or never created?",
-    "barman list-backup {{ server }}",
-    "barman show-backup {{ failed_server }} {{ failed }}",
-    "barman backup --wait {{ stale_server }}",
-    "barman show-server {{ missing_server }}  # is its file in barman.d, and `active`?",
+CRONJOB_SCRIPT = kubectl_remedy(
+    "Have the script fail where a part of it fails",
+    "edit cronjob {{ cronjob }}  # begin with `set -euo pipefail`, keep a file's name in a variable",
 )
+SCHEDULE = _velero("See what the schedule did last", "schedule describe {{ schedule }}")
+SCHEDULE_PAUSED = _velero("Resume the schedule", "schedule unpause {{ schedule }}")
+SCHEDULE_RUN = _velero("Make a backup now, and see it succeed", "backup create --from-schedule {{ schedule }} --wait")
+VELERO_FAILED = _velero(
+    "Find out from its log why the newest backup failed",
+    "backup describe {{ failed_backup }} --details",
+    "backup logs {{ failed_backup }}",
+)
+VELERO_STUCK = _velero(
+    "Find out what the backup that does not end waits for", "backup describe {{ stuck_backup }} --details"
+)
+LOCATION = kubectl_remedy(
+    "Make the storage location available: its bucket, its credentials, the network",
+    "describe backupstoragelocations.velero.io {{ location }}",
+)
+NO_LOCATION = Remedy("Create the storage location that the schedule names, or make one the default")
+STANZA = Remedy(
+    "See what pgBackRest knows of the repository", "pgbackrest info --stanza={{ stanza }} --repo={{ repository }}"
+)
+STANZA_BACKUP = Remedy(
+    _MAKE, "pgbackrest backup --stanza={{ stanza }} --repo={{ repository }} --log-level-console=info"
+)
+STANZA_FULL = Remedy(
+    "Make a full backup now",
+    "pgbackrest backup --stanza={{ stanza }} --repo={{ repository }} --type=full --log-level-console=info",
+)
+STANZA_DAMAGED = Remedy(
+    "Repair the damaged files of the database, then make a new backup",
+    "pgbackrest info --stanza={{ stanza }} --repo={{ repository }} --set={{ damaged_backup }}  # names the files",
+)
+STANZA_MISSING = Remedy(
+    "Create the stanza, or correct its name in the policy",
+    "pgbackrest info --stanza={{ stanza }}  # was it renamed, or never created?",
+)
+STANZA_STATUS = Remedy("See in pgBackRest's configuration and log why the stanza is not in order")
+SERVER = Remedy("See which backups Barman has of the server", "barman list-backup {{ server }}")
+SERVER_FAILED = Remedy("Find out why the newest backup failed", "barman show-backup {{ server }} {{ failed_backup }}")
+SERVER_BACKUP = Remedy(_MAKE, "barman backup --wait {{ server }}")
+SERVER_MISSING = Remedy(
+    "Configure the server in Barman, or correct its name in the policy",
+    "barman show-server {{ server }}  # is its file in barman.d, and `active`?",
+)
+NOTHING = Remedy("Configure what is to be backed up: the tool knows nothing")
+MISSING_SCHEDULES = missing_remedy("schedules.velero.io")
 
 
 Tool = Literal["cronjob", "velero", "pgbackrest", "barman"]
@@ -164,8 +135,52 @@ class BackupJobs(Expectation, check="backup.jobs"):
     such as a newest run that failed, is as bad as `severity`, or as the mildest step.
     """
 
-    fact_names: ClassVar[Mapping[str, str]] = {name: word for facts in FACTS.values() for name, word in facts.items()}
-    default_remediation = Remediation(summary=SUMMARY, commands=TOOL_COMMANDS)
+    remedies = (
+        *CronJobsOnTime.remedies,
+        CRONJOB_SCRIPT,
+        SCHEDULE,
+        VELERO_FAILED,
+        VELERO_STUCK,
+        SCHEDULE_PAUSED,
+        SCHEDULE_RUN,
+        LOCATION,
+        NO_LOCATION,
+        STANZA,
+        STANZA_BACKUP,
+        STANZA_FULL,
+        STANZA_DAMAGED,
+        STANZA_MISSING,
+        STANZA_STATUS,
+        SERVER,
+        SERVER_FAILED,
+        SERVER_BACKUP,
+        SERVER_MISSING,
+        NOTHING,
+        MISSING_SCHEDULES,
+    )
+    fact_names: ClassVar[Mapping[str, str]] = {
+        **Matched.fact_names,
+        **RUN_FACTS,
+        "kubecontext_option": "velero's option for the context that the policy pins",
+        "schedule": "the name of Velero's schedule",
+        "failed_backup": "the newest backup of Velero or Barman, which failed",
+        "stuck_backup": "the backup of Velero that does not end",
+        "location": "the storage location that is not available",
+        "stanza": "the stanza",
+        "repository": "the number of its repository",
+        "damaged_backup": "the newest backup of pgBackRest, which is damaged",
+        "server": "the server, as Barman calls it",
+    }
+    former_fact_names: ClassVar = {
+        **CronJobsOnTime.former_fact_names,
+        "scripted": "cronjob",
+        **dict.fromkeys(("run_schedule", "paused_schedule"), "schedule"),
+        **dict.fromkeys(("stale_stanza", "full_stanza", "damaged_stanza", "missing_stanza"), "stanza"),
+        **dict.fromkeys(("stale_repository", "full_repository"), "repository"),
+        "damaged": "damaged_backup",
+        **dict.fromkeys(("stale_server", "failed_server", "missing_server"), "server"),
+        "failed": "failed_backup",
+    }
 
     tool: Tool
     """
@@ -293,6 +308,11 @@ class BackupJobs(Expectation, check="backup.jobs"):
         return {name: getattr(self, name) for name in names} | {"severity": self.ungraded_severity}
 
     @property
+    def host(self) -> str:
+        """The host's address in reports."""
+        return self.target.address or self.target.name
+
+    @property
     def program(self) -> tuple[str, ...]:
         """The words to run on the host."""
         return tuple(shlex.split(self.command or self.tool))
@@ -307,8 +327,8 @@ class BackupJobs(Expectation, check="backup.jobs"):
         """What Barman is asked."""
         return ReadBarman(self.target.name, command=self.program, servers=self.servers or ())
 
-    def looks_at(self) -> Iterable[Query[Any]]:
-        """What it is judged by."""
+    def queries(self) -> Iterable[Query[Any]]:
+        """The queries of its tool."""
         match self.tool:
             case "cronjob":
                 return *self.cronjobs.lists(ListCronJobs), *self.cronjobs.lists(ListJobs)
@@ -320,22 +340,11 @@ class BackupJobs(Expectation, check="backup.jobs"):
         return (self.barman,)
 
     def aside(self) -> Iterable[Query[Any]]:
-        """Of a cluster: who asks, and the Warning events about cron jobs."""
+        """For a cluster: the identity of opscheck, and the Warning events about cron jobs."""
         if self.tool == "cronjob":
             return InNamespaces.aside(self.cronjobs)
         return InCluster.aside(self.schedules) if self.tool == "velero" else ()
 
-    def queries(self) -> Iterable[Query[Any]]:
-        """What it is judged by, and what is asked beside it."""
-        return (*self.looks_at(), *self.aside())
-
     def does_not_apply(self, problem: Problem) -> bool:
         """True where Velero is not installed and the policy says that this is all right."""
         return problem.kind is ProblemKind.ABSENT and self.when_absent == "skip"
-
-    def facts_ruled_out(self) -> frozenset[str]:
-        """What findings about other tools carry; and of a cluster's commands one form is for a pinned context."""
-        others = frozenset(self.fact_names) - FACTS[self.tool].keys()
-        if not isinstance(self.target, KubernetesTarget):
-            return others
-        return others | {"context" if self.target.context is None else "current_namespace"}

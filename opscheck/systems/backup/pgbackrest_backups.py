@@ -1,164 +1,148 @@
-"""What pgBackRest tells: each repository of each stanza is judged by itself, for either may be what is left."""
+"""The last good backups of pgBackRest: one of each repository of each stanza, for either may be what is left."""
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Any
 
+from opscheck.core.record import Finding
+from opscheck.core.remedy import Fact
 from opscheck.core.words import some
-from opscheck.systems.backup.jobs import BackupJobs
-from opscheck.systems.backup.last_backups import Fault, Made, Series, missing
-from opscheck.systems.backup.tools import (
-    PgbackrestBackup,
-    PgbackrestInfo,
-    PgbackrestRepository,
-    PgbackrestStanza,
+from opscheck.systems.backup.jobs import (
+    NOTHING,
+    STANZA,
+    STANZA_BACKUP,
+    STANZA_DAMAGED,
+    STANZA_FULL,
+    STANZA_MISSING,
+    STANZA_STATUS,
+    BackupJobs,
 )
+from opscheck.systems.backup.last_backups import LastBackup, Subject, ToolReport, missing_names
+from opscheck.systems.backup.tools import PgbackrestBackup, PgbackrestInfo, PgbackrestRepository, PgbackrestStanza
 
 _FULL = "full"
-_WELL, _OTHER = 0, 99
-# The databases of its repositories are not the same one. All other codes are told of each repository.
-_OF_THE_WHOLE = frozenset({5})
+_OK, _OTHER = 0, 99
+# The databases of its repositories differ. All other codes are also those of a repository.
+_OF_THE_STANZA = frozenset({5})
 _ADVICE = "run `pgbackrest info` there by hand as the user that opscheck is there; it says what it cannot read"
 
 
-def made_by(expectation: BackupJobs, info: PgbackrestInfo) -> Made:
-    """What the stanzas tell that are meant."""
-    made = Made(info.taken_at, advice=_ADVICE)
-    for name in missing(expectation.stanzas, (stanza.name for stanza in info.stanzas)):
-        made.faults.append(_not_there(expectation, info, name))
-    meant = [stanza for stanza in info.stanzas if expectation.stanzas is None or stanza.name in expectation.stanzas]
-    if not meant and expectation.stanzas is None:
-        expected, severity = "at least one", expectation.worst_severity
-        made.faults.append(Fault("pgBackRest knows no stanza", expected, _host(expectation), severity))
-    for stanza in meant:
-        _judge_stanza(expectation, stanza, made)
-    made.counts["stanzas"] = len(meant), _host(expectation)
-    return made
+def pgbackrest_report(expectation: BackupJobs, info: PgbackrestInfo) -> ToolReport:
+    """The stanzas that the policy names, or all."""
+    report = ToolReport(info.taken_at, advice=_ADVICE)
+    worst = expectation.worst_severity
+    for name in missing_names(expectation.stanzas, (stanza.name for stanza in info.stanzas)):
+        there = some(stanza.name for stanza in info.stanzas) or "none at all"
+        missing = Subject(expectation, f"stanza {name}", (STANZA_MISSING,), {"stanza": name})
+        what, wanted = "pgBackRest knows no such stanza", "a stanza with backups"
+        report.findings.append(missing.finding(what, wanted, severity=worst, evidence=(f"stanzas there: {there}",)))
+    named = [one for one in info.stanzas if expectation.stanzas is None or one.name in expectation.stanzas]
+    if not named and expectation.stanzas is None:
+        host = Subject(expectation, expectation.host)
+        report.findings.append(host.finding("pgBackRest knows no stanza", "at least one", NOTHING, severity=worst))
+    for stanza in named:
+        report.findings += _of_the_stanza(expectation, stanza)
+        for repository in sorted(stanza.repositories, key=lambda one: one.number):
+            _add(expectation, stanza, repository, report)
+    report.counts["stanzas"] = len(named), expectation.host
+    return report
 
 
-def _judge_stanza(expectation: BackupJobs, stanza: PgbackrestStanza, made: Made) -> None:
-    wanted = expectation.repositories
-    there = {one.number: one for one in stanza.repositories}
-    for number in sorted(set(wanted or ()) - there.keys()):
-        observed, facts = f"repository {number} is not configured", {"stanza": stanza.name, "repository": str(number)}
-        subject, severity = f"stanza {stanza.name}", expectation.worst_severity
-        made.faults.append(Fault(observed, "a repository with backups", subject, severity, facts=facts))
-    if stanza.code in _OF_THE_WHOLE:
-        subject, severity = f"stanza {stanza.name}", expectation.ungraded_severity
-        made.faults.append(Fault(_said(stanza.message, stanza.code), "ok", subject, severity))
-    if not there:
-        observed, expected = f"no repository; {_said(stanza.message, stanza.code)}", "a repository with backups"
-        subject = f"stanza {stanza.name}"
-        made.faults.append(Fault(observed, expected, subject, expectation.worst_severity))
-    for number, repository in sorted(there.items()):
-        if wanted is not None and number not in wanted:
-            continue
-        if repository.code == _OTHER:
-            made.unknown.append(f"{_subject(stanza, repository)} could not be read: {repository.message}")
-        else:
-            made.series.append(_series(stanza, repository))
-            made.faults += _of_the_newest(expectation, stanza, repository)
+def _of_the_stanza(expectation: BackupJobs, stanza: PgbackrestStanza) -> Iterator[Finding]:
+    """Repositories that are not configured, and a stanza that is not in order as a whole."""
+    subject, worst = Subject(expectation, f"stanza {stanza.name}"), expectation.worst_severity
+    wanted, status = "a repository with backups", _status(stanza.message, stanza.code)
+    for number in sorted(set(expectation.repositories or ()) - {one.number for one in stanza.repositories}):
+        facts = {"stanza": stanza.name, "repository": number}
+        observed = f"repository {number} is not configured"
+        yield subject.finding(observed, wanted, STANZA, severity=worst, facts=facts)
+    if stanza.code in _OF_THE_STANZA:
+        yield subject.finding(status, "ok", STANZA_STATUS, severity=expectation.ungraded_severity)
+    if not stanza.repositories:
+        yield subject.finding(f"no repository; {status}", wanted, STANZA_STATUS, severity=worst)
 
 
-def _series(stanza: PgbackrestStanza, repository: PgbackrestRepository) -> Series:
+def _add(
+    expectation: BackupJobs, stanza: PgbackrestStanza, repository: PgbackrestRepository, report: ToolReport
+) -> None:
+    if expectation.repositories is not None and repository.number not in expectation.repositories:
+        return
+    facts: dict[str, Fact] = {"stanza": stanza.name, "repository": repository.number}
+    subject = Subject(expectation, f"stanza {stanza.name}, repository {repository.number}", (STANZA,), facts)
+    if repository.code == _OTHER:
+        report.unknown.append(f"{subject.name} could not be read: {repository.message}")
+        return
     good = sorted(_good(repository), key=_began)
     full = [one for one in good if one.type == _FULL]
-    number = str(repository.number)
-    return Series(
-        subject=_subject(stanza, repository),
-        began=good[-1].began_at if good else None,
-        detail=f"{good[-1].label}, {good[-1].type}" if good else _why_none(repository),
-        full_began=full[-1].began_at if full else None,
-        copies=len(good),
-        faults=tuple(_unwell(repository)),
-        evidence=tuple(_evidence(stanza, repository)),
-        facts={"stanza": stanza.name, "repository": number},
-        stale_facts={"stale_stanza": stanza.name, "stale_repository": number},
-        full_facts={"full_stanza": stanza.name, "full_repository": number},
+    is_ok = repository.code == _OK
+    why_none = "none that can be restored" if is_ok else repository.message
+    report.last_backups.append(
+        LastBackup(
+            subject=subject,
+            began=good[-1].began_at if good else None,
+            detail=f"{good[-1].label}, {good[-1].type}" if good else why_none,
+            full_began=full[-1].began_at if full else None,
+            copies=len(good),
+            problems=() if is_ok else (subject.finding(_status(repository.message, repository.code), "ok"),),
+            evidence=tuple(_evidence(stanza, repository)),
+            stale_remedies=(STANZA_BACKUP,),
+            full_remedies=(STANZA_FULL,),
+        )
     )
+    report.findings += _of_the_newest(subject, repository)
 
 
-def _why_none(repository: PgbackrestRepository) -> str:
-    return "none that can be restored" if repository.code == _WELL else repository.message
-
-
-def _unwell(repository: PgbackrestRepository) -> Iterator[Fault]:
-    if repository.code != _WELL:
-        yield Fault(_said(repository.message, repository.code), "ok")
-
-
-def _said(message: str, code: int) -> str:
+def _status(message: str, code: int) -> str:
     return f"pgBackRest says: {message or 'nothing'} (code {code})"
 
 
 def _good(repository: PgbackrestRepository) -> Iterator[PgbackrestBackup]:
-    """Those that can be restored, as far as a list tells: whole, with all that they are differences to."""
+    """Those that can be restored, as far as a list shows: undamaged, with all backups that they depend on."""
     labels = {one.label for one in repository.backups if not one.damaged}
     for backup in repository.backups:
         if backup.label in labels and labels.issuperset(backup.needs) and not _lacks_wal(repository, backup):
             yield backup
 
 
-def _of_the_newest(
-    expectation: BackupJobs, stanza: PgbackrestStanza, repository: PgbackrestRepository
-) -> Iterator[Fault]:
+def _of_the_newest(subject: Subject, repository: PgbackrestRepository) -> Iterator[Finding]:
     """Why the newest backup is not good, whatever older ones there are."""
     newest = max(repository.backups, key=_began, default=None)
     if newest is None:
         return
-    subject, severity = _subject(stanza, repository), expectation.ungraded_severity
-    facts = {"stanza": stanza.name, "repository": str(repository.number)}
+    about: dict[str, Any] = {"severity": subject.expectation.ungraded_severity, "since": newest.ended_at}
     if newest.damaged:
-        facts |= {"damaged": newest.label, "damaged_stanza": stanza.name}
-        observed = f"pages of the database failed their checksums in {newest.label}"
-        yield Fault(observed, "no page that is damaged", subject, severity, newest.ended_at, facts=facts)
+        observed, facts = (
+            f"pages of the database failed their checksums in {newest.label}",
+            {"damaged_backup": newest.label},
+        )
+        yield subject.finding(observed, "no page that is damaged", STANZA_DAMAGED, facts=facts, **about)
     if lost := sorted(set(newest.needs) - {one.label for one in repository.backups}):
         observed = f"{newest.label} is a difference to {some(lost)}, which is not there"
-        yield Fault(observed, "a backup that can be restored", subject, severity, newest.ended_at, facts=facts)
+        yield subject.finding(observed, "a backup that can be restored", **about)
     if _lacks_wal(repository, newest):
-        observed = (
-            f"{newest.label} needs WAL until {newest.wal_until}, and the archive ends {_archived(repository, newest)}"
-        )
-        yield Fault(observed, "a backup that can be restored", subject, severity, newest.ended_at, facts=facts)
+        archived = _archived(repository, newest)
+        end = f"with {max(archived)}" if any(archived) else "before"
+        observed = f"{newest.label} needs WAL until {newest.wal_until}, and the archive ends {end}"
+        yield subject.finding(observed, "a backup that can be restored", **about)
 
 
 def _lacks_wal(repository: PgbackrestRepository, backup: PgbackrestBackup) -> bool:
-    newest = [one.newest for one in repository.archives if one.database == backup.database]
-    # Names of segments sort by timeline and place. Without a list of archives nothing is known, as in old versions.
-    return bool(backup.wal_until and repository.archives) and max(newest, default="") < backup.wal_until
+    # Names of segments sort by timeline and place. Old versions list no archives.
+    newest = max(_archived(repository, backup), default="")
+    return bool(backup.wal_until and repository.archives) and newest < backup.wal_until
 
 
-def _archived(repository: PgbackrestRepository, backup: PgbackrestBackup) -> str:
-    newest = [one.newest for one in repository.archives if one.database == backup.database]
-    return f"with {max(newest)}" if any(newest) else "before"
+def _archived(repository: PgbackrestRepository, backup: PgbackrestBackup) -> list[str]:
+    return [one.newest for one in repository.archives if one.database == backup.database]
 
 
 def _evidence(stanza: PgbackrestStanza, repository: PgbackrestRepository) -> Iterator[str]:
     if stanza.running:
         yield "a backup, or the removal of old ones, runs there now"
-    if repository.backups and (newest := max(repository.backups, key=_began)) is not None:
+    if (newest := max(repository.backups, key=_began, default=None)) is not None:
         yield f"newest backup: {newest.label}, {newest.type}, began {newest.began_at:%Y-%m-%d %H:%M}Z"
     if archived := max((one.newest for one in repository.archives), default=""):
         yield f"WAL is archived until {archived}"
-
-
-def _not_there(expectation: BackupJobs, info: PgbackrestInfo, name: str) -> Fault:
-    there = some(stanza.name for stanza in info.stanzas) or "none at all"
-    return Fault(
-        "pgBackRest knows no such stanza",
-        "a stanza with backups",
-        f"stanza {name}",
-        expectation.worst_severity,
-        evidence=(f"stanzas there: {there}",),
-        facts={"missing_stanza": name},
-    )
-
-
-def _subject(stanza: PgbackrestStanza, repository: PgbackrestRepository) -> str:
-    return f"stanza {stanza.name}, repository {repository.number}"
-
-
-def _host(expectation: BackupJobs) -> str:
-    return expectation.target.address or expectation.target.name
 
 
 def _began(backup: PgbackrestBackup) -> tuple[datetime, str]:

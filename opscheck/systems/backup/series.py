@@ -15,7 +15,7 @@ from opscheck.core.field_types import TimeZone
 from opscheck.core.query import Query
 from opscheck.core.remedy import Fact, Remedy
 from opscheck.core.units import format_duration
-from opscheck.systems.kubernetes.batch import rerun_facts
+from opscheck.systems.kubernetes.batch import rerun_name
 from opscheck.systems.stores.listing import ListBackups, Listing, StoredBackup
 from opscheck.systems.stores.names import SERIES, NameTemplate, name_template
 from opscheck.systems.stores.target import FolderTarget, StoreTarget
@@ -66,7 +66,7 @@ def rerun(cronjob: str | None) -> tuple[tuple[Remedy, ...], dict[str, Fact]]:
     if cronjob is None:
         return (), {}
     namespace, _, name = cronjob.partition("/")
-    return (RERUN,), {"job_namespace": namespace, **rerun_facts(name)}
+    return (RERUN,), {"job_namespace": namespace, "rerun_of": name, "rerun": rerun_name(name)}
 
 
 @dataclass(frozen=True)

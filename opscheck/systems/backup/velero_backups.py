@@ -1,12 +1,25 @@
-"""What Velero's schedules tell, with the backups that were made by each and the buckets that these are in."""
+"""The last good backups of Velero: one of each schedule, and the buckets that they are in."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
+from opscheck.core.record import Finding
+from opscheck.core.remedy import Fact, Remedy
+from opscheck.core.units import Duration
 from opscheck.core.words import counted
-from opscheck.systems.backup.jobs import BackupJobs
-from opscheck.systems.backup.last_backups import Fault, Made, Series
+from opscheck.systems.backup.jobs import (
+    LOCATION,
+    NO_LOCATION,
+    SCHEDULE,
+    SCHEDULE_PAUSED,
+    SCHEDULE_RUN,
+    VELERO_FAILED,
+    VELERO_STUCK,
+    BackupJobs,
+)
+from opscheck.systems.backup.last_backups import LastBackup, Subject, ToolReport
 from opscheck.systems.backup.velero import (
     Backup,
     BackupStatus,
@@ -15,15 +28,14 @@ from opscheck.systems.backup.velero import (
     ScheduleSpec,
     ScheduleStatus,
 )
-from opscheck.systems.kubernetes.remedies import place_facts
 from opscheck.systems.kubernetes.words import message, messages, span
 
-# Its life ends with these, well or not; `Deleting` is none of them, and is not there any more.
+# Final phases. A backup that is `Deleting` counts as gone.
 _GOOD = "Completed"
 _BAD = frozenset({"PartiallyFailed", "Failed", "FailedValidation"})
 _GOING = "Deleting"
 _AVAILABLE = "Available"
-# One that is made here is created before it begins, by clocks that may differ.
+# The object of a backup that is made here is created before it begins, by clocks that may differ.
 _SYNCED_AFTER = timedelta(seconds=60)
 
 
@@ -35,39 +47,48 @@ class Around:
     locations: Sequence[BackupStorageLocation]
 
 
-def made_by(expectation: BackupJobs, schedules: Iterable[Schedule], around: Around, now: datetime) -> Made:
-    """What the selected schedules tell."""
-    made, paused = Made(now), 0
+def velero_report(expectation: BackupJobs, schedules: Iterable[Schedule], around: Around, now: datetime) -> ToolReport:
+    """The selected schedules."""
+    report, paused = ToolReport(now), 0
     for schedule in schedules:
         if schedule.is_terminating:
             continue
         if _is_paused(schedule) and expectation.allow_suspended:
             paused += 1
             continue
-        made.series.append(_series(expectation, schedule, around, now))
-        made.faults += [one for one in _of_the_location(expectation, schedule, around, now) if one not in made.faults]
+        report.last_backups.append(_last_backup(expectation, schedule, around, now))
+        location = _location_finding(expectation, schedule, around, now)
+        if location is not None and location not in report.findings:
+            report.findings.append(location)
     if paused:
-        made.counts["paused schedules"] = paused, expectation.schedules.selected
-    return made
+        report.counts["paused schedules"] = paused, expectation.schedules.selected
+    return report
 
 
-def _series(expectation: BackupJobs, schedule: Schedule, around: Around, now: datetime) -> Series:
+def _last_backup(expectation: BackupJobs, schedule: Schedule, around: Around, now: datetime) -> LastBackup:
     of = expectation.schedules
+    option = ("--kubecontext", of.target.context) if of.target.context else ()
+    facts: dict[str, Fact] = {
+        "namespace": schedule.namespace,
+        "kubecontext_option": option,
+        "schedule": schedule.name,
+    }
+    subject = Subject(expectation, of.subject(schedule), (SCHEDULE,), facts)
     there = [one for one in around.backups if _is_of(one, schedule)]
     own = [one for one in there if expectation.count_synced or not is_synced(one)]
     good = [one for one in own if _is_good(one, now)]
     newest = max(good, key=_began, default=None)
-    facts = {**place_facts(of.target, schedule.namespace), "schedule": schedule.name}
-    return Series(
-        subject=of.subject(schedule),
+    problems = list(_problems(subject, schedule, own, now))
+    stale = dict.fromkeys(remedy for remedies, _ in problems for remedy in remedies)
+    return LastBackup(
+        subject=subject,
         began=_status(newest).start_timestamp if newest else None,
         none_since=None if newest else schedule.created,
         detail=newest.name if newest else "",
         copies=len(good),
-        faults=tuple(_faults(expectation, schedule, own, now)),
+        problems=tuple(finding for _, finding in problems),
         evidence=tuple(_evidence(newest, there, own, now)),
-        facts=facts,
-        stale_facts={} if _is_paused(schedule) else {"run_schedule": schedule.name},
+        stale_remedies=(*stale, *([] if _is_paused(schedule) else [SCHEDULE_RUN])),
     )
 
 
@@ -95,23 +116,42 @@ def _is_good(backup: Backup, now: datetime) -> bool:
     return status.phase == _GOOD and status.start_timestamp is not None and lasts
 
 
-def _faults(expectation: BackupJobs, schedule: Schedule, own: Sequence[Backup], now: datetime) -> Iterator[Fault]:
-    status = schedule.status or ScheduleStatus()
+def _problems(
+    subject: Subject, schedule: Schedule, own: Sequence[Backup], now: datetime
+) -> Iterator[tuple[tuple[Remedy, ...], Finding]]:
+    """Why the next backup may not be made, each with the remedies of its own."""
+
+    def problem(observed: str, expected: str, *remedies: Remedy, **more: Any) -> tuple[tuple[Remedy, ...], Finding]:
+        return remedies, subject.finding(observed, expected, *remedies, **more)
+
+    status, limit = schedule.status or ScheduleStatus(), subject.expectation.max_runtime
     if _is_paused(schedule):
-        yield Fault("it is paused", "a schedule that runs", facts={"paused_schedule": schedule.name})
+        yield problem("it is paused", "a schedule that runs", SCHEDULE_PAUSED)
     if status.phase == "FailedValidation":
-        told = messages(*(status.validation_errors or ()))
-        yield Fault("Velero refuses it: FailedValidation", "a schedule that is Enabled", evidence=told)
+        reasons = messages(*(status.validation_errors or ()))
+        yield problem("Velero refuses it: FailedValidation", "a schedule that is Enabled", evidence=reasons)
     ended = [one for one in own if _status(one).phase in _BAD or _status(one).phase == _GOOD]
     last = max(ended, key=_began, default=None)
-    if last is not None and _status(last).phase in _BAD:
-        yield _failure(last, now)
+    if last is not None and (failure := _status(last)).phase in _BAD:
+        yield problem(
+            _failure(last, now),
+            _GOOD,
+            VELERO_FAILED,
+            since=failure.completion_timestamp or failure.start_timestamp or last.created,
+            evidence=messages(failure.failure_reason, *(failure.validation_errors or ())),
+            facts={"failed_backup": last.name},
+        )
     for backup in sorted(own, key=_began):
-        if (fault := _stuck(expectation, backup, now)) is not None:
-            yield fault
+        if (since := _stuck_since(backup, limit, now)) is not None:
+            observed, facts = (
+                f"{backup.name} is {_status(backup).phase or 'New'} for {span(since, now)}",
+                {"stuck_backup": backup.name},
+            )
+            until = since + timedelta(seconds=limit)
+            yield problem(observed, f"finished within {limit}", VELERO_STUCK, since=until, facts=facts)
 
 
-def _failure(backup: Backup, now: datetime) -> Fault:
+def _failure(backup: Backup, now: datetime) -> str:
     status = _status(backup)
     began = status.start_timestamp or backup.created
     ago = f" {span(began, now)} ago" if began else ""
@@ -119,29 +159,16 @@ def _failure(backup: Backup, now: datetime) -> Fault:
         counted(number, noun) for number, noun in ((status.errors, "error"), (status.warnings, "warning")) if number
     ]
     how = f" ({', '.join(counts)})" if counts else ""
-    return Fault(
-        f"its newest backup {backup.name}, which began{ago}, is {status.phase}{how}",
-        _GOOD,
-        since=status.completion_timestamp or began,
-        evidence=messages(status.failure_reason, *(status.validation_errors or ())),
-        facts={"failed_backup": backup.name},
-    )
+    return f"its newest backup {backup.name}, which began{ago}, is {status.phase}{how}"
 
 
-def _stuck(expectation: BackupJobs, backup: Backup, now: datetime) -> Fault | None:
+def _stuck_since(backup: Backup, limit: Duration, now: datetime) -> datetime | None:
+    """When a backup began that should have ended by now."""
     status = _status(backup)
-    phase = status.phase or "New"
-    if phase in _BAD or phase in {_GOOD, _GOING}:
+    if status.phase in _BAD or status.phase in {_GOOD, _GOING}:
         return None
     since = status.start_timestamp or backup.created
-    if since is None or (now - since).total_seconds() <= expectation.max_runtime:
-        return None
-    return Fault(
-        f"{backup.name} is {phase} for {span(since, now)}",
-        f"finished within {expectation.max_runtime}",
-        since=since + timedelta(seconds=expectation.max_runtime),
-        facts={"stuck_backup": backup.name},
-    )
+    return since if since and (now - since).total_seconds() > limit else None
 
 
 def _evidence(newest: Backup | None, there: Sequence[Backup], own: Sequence[Backup], now: datetime) -> Iterator[str]:
@@ -154,29 +181,25 @@ def _evidence(newest: Backup | None, there: Sequence[Backup], own: Sequence[Back
         yield f"{counted(synced, 'backup')} of it that Velero found in the bucket and did not make here; not counted"
 
 
-def _of_the_location(expectation: BackupJobs, schedule: Schedule, around: Around, now: datetime) -> Iterator[Fault]:
-    """Whether the bucket that its backups go to can be written."""
-    of = expectation.schedules
+def _location_finding(expectation: BackupJobs, schedule: Schedule, around: Around, now: datetime) -> Finding | None:
+    """A bucket for its backups that cannot be written."""
     here = [one for one in around.locations if one.namespace == schedule.namespace]
     template = schedule.spec and schedule.spec.template
     wanted = (template and template.storage_location) or next((one.name for one in here if _is_default(one)), "")
-    facts = place_facts(of.target, schedule.namespace)
     location = next((one for one in here if one.name == wanted), None)
-    subject = f"storage location {wanted}" if wanted else of.subject(schedule)
+    name = f"storage location {wanted}" if wanted else expectation.schedules.subject(schedule)
+    subject = Subject(expectation, name, facts={"namespace": schedule.namespace})
     if location is None:
         observed = "it is not there" if wanted else "it names no storage location, and none is the default"
-        yield Fault(observed, "a storage location that is Available", subject, facts=facts)
-    elif (phase := (location.status and location.status.phase) or "not looked at yet") != _AVAILABLE:
-        yield Fault(
-            f"it is {phase}",
-            _AVAILABLE,
-            subject,
-            evidence=tuple(_looked_at(location, now)),
-            facts={**facts, "location": location.name},
-        )
+        return subject.finding(observed, "a storage location that is Available", NO_LOCATION)
+    phase = (location.status and location.status.phase) or "not looked at yet"
+    if phase == _AVAILABLE:
+        return None
+    evidence, facts = tuple(_location_evidence(location, now)), {"location": location.name}
+    return subject.finding(f"it is {phase}", _AVAILABLE, LOCATION, evidence=evidence, facts=facts)
 
 
-def _looked_at(location: BackupStorageLocation, now: datetime) -> Iterator[str]:
+def _location_evidence(location: BackupStorageLocation, now: datetime) -> Iterator[str]:
     status = location.status
     if status and status.message:
         yield message(status.message)

@@ -1,6 +1,6 @@
 """What can be expected of cron jobs."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
@@ -22,7 +22,6 @@ from opscheck.systems.kubernetes.batch import (
     described_failure,
     failed,
     newest_runs,
-    rerun_facts,
     rerun_name,
     started,
 )
@@ -86,7 +85,6 @@ class CronJobsOnTime(OfKind, check="kubernetes.cronjobs"):
     """
 
     def queries(self) -> Iterable[Query[Any]]:
-        """The cron jobs there."""
         return self.lists(ListCronJobs)
 
     def aside(self) -> Iterable[Query[Any]]:
@@ -106,7 +104,6 @@ def schedule_of(expectation: CronJobsOnTime, cronjob: CronJob) -> Schedule:
 
 
 def is_suspended(cronjob: CronJob) -> bool:
-    """True while it starts no runs."""
     return bool(spec_of(cronjob).suspend)
 
 
@@ -152,18 +149,6 @@ def run_facts(cronjob: CronJob, runs: Runs) -> dict[str, str]:
     jobs = {"failed_job": runs.failure.name if runs.failure else "", "active_job": runs.active}
     known = {name: job for name, job in jobs.items() if job}
     return {"cronjob": cronjob.name, "rerun": rerun_name(cronjob.name)} | known
-
-
-def remedies(cronjob: CronJob, runs: Runs) -> Iterator[tuple[str, str]]:
-    """What commands may name, beside the cron job itself."""
-    if runs.failure is not None:
-        yield "failed_job", runs.failure.name
-    if is_suspended(cronjob):
-        return
-    if runs.active:
-        yield "active_job", runs.active
-    else:
-        yield from rerun_facts(cronjob.name).items()
 
 
 def what_keeps(expectation: CronJobsOnTime, cronjob: CronJob, runs: Runs, now: datetime) -> str:

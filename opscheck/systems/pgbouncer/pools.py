@@ -29,7 +29,7 @@ class StatsUser(Permission):
 
 @dataclass(frozen=True)
 class ConsoleQuery(Query[A], Generic[A]):
-    """A question to the console."""
+    """A query to the console."""
 
     def permissions(self) -> tuple[Permission, ...]:
         """To be one of stats_users."""
@@ -37,7 +37,7 @@ class ConsoleQuery(Query[A], Generic[A]):
 
 
 @dataclass(frozen=True)
-class AskBouncer(ConsoleQuery[Identity], name="pgbouncer.identity"):
+class ReadIdentity(ConsoleQuery[Identity], name="pgbouncer.identity"):
     """Which PgBouncer answers."""
 
     def text(self) -> str:
@@ -51,11 +51,11 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True):
     database: str
     user: str
     mode: str = ""
-    """session, transaction or statement; empty where its version does not say."""
+    """session, transaction or statement; empty where its version does not show it."""
     active: int = 0
     """Clients that are served, or that want nothing."""
     waiting: int = 0
-    """Clients that have asked for something and got no server connection yet."""
+    """Clients that wait for a server connection."""
     waited_s: float = 0
     """How long the first of those has waited."""
     servers: int = 0
@@ -72,7 +72,7 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PooledDatabase(msgspec.Struct, frozen=True, kw_only=True):
-    """A database that clients may ask for."""
+    """A database that clients may connect to."""
 
     name: str
     server: str
@@ -86,21 +86,21 @@ class PooledDatabase(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Pools(msgspec.Struct, frozen=True, kw_only=True):
-    """What the console says. Its own pool and database are left out, and so is the client that asks."""
+    """The pools and databases of a PgBouncer, without those of its console and the client that queries it."""
 
     pools: tuple[Pool, ...]
-    """Those that a client has asked for since the start."""
+    """Those that a client has used since the start."""
     databases: tuple[PooledDatabase, ...]
     clients: int
     """Clients of all pools, those that are logging in as well."""
     max_clients: int | None = None
-    """max_client_conn; None where the console does not say."""
+    """max_client_conn; None where the console does not show it."""
     paused: bool | None = None
-    """Whether PgBouncer as a whole is paused; None before 1.20, which does not say."""
+    """Whether PgBouncer as a whole is paused; None before 1.20, which does not show it."""
 
 
 @dataclass(frozen=True)
-class AskPools(ConsoleQuery[Pools], name="pgbouncer.pools"):
+class ListPools(ConsoleQuery[Pools], name="pgbouncer.pools"):
     """The pools, who waits for them, and what is paused."""
 
     def text(self) -> str:
@@ -186,18 +186,18 @@ class PgbouncerPools(Expectation, check="pgbouncer.pools"):
     """Databases that may be paused or disabled, with `*` and `?`."""
 
     @property
-    def asked(self) -> AskPools:
-        """The one question it is judged by."""
-        return AskPools(self.target.name)
+    def pools_query(self) -> ListPools:
+        """Its query."""
+        return ListPools(self.target.name)
 
     def queries(self) -> Iterable[Query[Any]]:
         """The pools."""
-        return (self.asked,)
+        return (self.pools_query,)
 
     def aside(self) -> Iterable[Query[Any]]:
         """Which PgBouncer answers: for the report."""
-        yield AskBouncer(self.target.name)
+        yield ReadIdentity(self.target.name)
 
     def no_answer(self, problem: Problem) -> Severity | None:
-        """A PgBouncer that nobody can reach gives no client a connection."""
+        """An unreachable PgBouncer gives no client a connection."""
         return self.ungraded_severity if problem.kind is ProblemKind.UNREACHABLE else None

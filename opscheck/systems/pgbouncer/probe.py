@@ -15,7 +15,7 @@ from psycopg import pq
 
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.core.query import Identity, Query
-from opscheck.systems.pgbouncer.pools import AskBouncer, AskPools, Pool, PooledDatabase, Pools
+from opscheck.systems.pgbouncer.pools import ListPools, Pool, PooledDatabase, Pools, ReadIdentity
 from opscheck.systems.pgbouncer.target import PgbouncerTarget
 from opscheck.systems.postgres.probe.libpq import Connection, TooManyConnections, connect
 from opscheck.systems.postgres.probe.refusals import NO_CONNECTION
@@ -25,7 +25,7 @@ Row: TypeAlias = dict[str, str]
 Show: TypeAlias = Callable[[str], list[Row]]
 
 _CONSOLE = "pgbouncer"
-# Servers that nobody uses: `sv_used` are those that have been idle for long and are tested before they are used again.
+# Idle servers: `sv_used` are those that have been idle for long and are tested before they are used again.
 _FREE = ("sv_idle", "sv_used")
 _NO_CONSOLE = "this is no console of PgBouncer"
 _NAME_CONSOLE = "name the database pgbouncer in the dsn: postgresql://user:password@host:6432/pgbouncer"
@@ -92,7 +92,7 @@ class PgbouncerSession:
             try:
                 return _show(console, what, deadline)
             except TimeoutError:
-                self.close()  # what it still says would be taken for the next answer
+                self.close()  # a late answer would be taken for the next one
                 raise _silence(timeout_s) from None
 
         return _READERS[type(query)](show, console)
@@ -209,4 +209,4 @@ def _number(text: str) -> int | None:
     return int(text) if text.isdigit() else None
 
 
-_READERS: Mapping[type[Any], Callable[[Show, Connection], Any]] = {AskBouncer: _read_identity, AskPools: _read_pools}
+_READERS: Mapping[type[Any], Callable[[Show, Connection], Any]] = {ReadIdentity: _read_identity, ListPools: _read_pools}

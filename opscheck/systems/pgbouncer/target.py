@@ -12,7 +12,7 @@ class PgbouncerTarget(Target, kind="pgbouncer"):
     dsn: SecretStr
     """A libpq connection string or URL that names the database `pgbouncer`, for one of its `stats_users`."""
     concurrency: PositiveCount = Field(default=1, le=1)
-    """Always one question at a time."""
+    """Always one query at a time."""
 
     @property
     def address(self) -> str:

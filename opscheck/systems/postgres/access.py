@@ -32,12 +32,10 @@ class OwnRole(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True)
-class AskOwnRole(ServerQuery[OwnRole], name="postgres.own-role"):
+class ReadOwnRole(ServerQuery[OwnRole], name="postgres.own-role"):
     """What opscheck's own role may do that reading does not need."""
 
-    def text(self) -> str:
-        """For people."""
-        return "what the role of the dsn may do beside reading"
+    what = "what the role of the dsn may do beside reading"
 
 
 OWN_ROLE = Remedy("Give opscheck a role of its own that may only look; `opscheck permissions` prints its grants")
@@ -90,6 +88,6 @@ class PostgresAccess(InServer, check="postgres.access"):
         return (self.own_role,)
 
     @property
-    def own_role(self) -> AskOwnRole:
-        """The one question it asks."""
-        return AskOwnRole(self.target.name)
+    def own_role(self) -> ReadOwnRole:
+        """Its query."""
+        return ReadOwnRole(self.target.name)

@@ -19,7 +19,7 @@ from opscheck.systems.postgres.sessions import Session
 
 
 class ActivityAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """The sessions with the oldest transactions, and how many there are. The session that asked is not one of them."""
+    """The sessions with the oldest transactions, and how many there are. The session of opscheck is not one of them."""
 
     at: datetime
     """The server's clock."""
@@ -29,18 +29,16 @@ class ActivityAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """The oldest first."""
     total: int
     silent: tuple[str, ...] = ()
-    """The roles with sessions that do not tell what they do, because track_activities is off for them."""
+    """The roles whose sessions do not show what they do, because track_activities is off for them."""
 
 
 @dataclass(frozen=True)
 class Activity(ServerQuery[ActivityAnswer], name="postgres.activity"):
     """What clients do on the server."""
 
-    needs = (READ_SESSIONS,)
+    what = "the sessions that have a transaction or run a query, and since when"
 
-    def text(self) -> str:
-        """For people."""
-        return "the sessions that have a transaction or run a query, and since when"
+    needs = (READ_SESSIONS,)
 
 
 Pattern = Annotated[str, Field(min_length=1)]
@@ -177,5 +175,5 @@ class PostgresActivity(InServer, check="postgres.activity"):
 
     @property
     def activity(self) -> Activity:
-        """The one question it asks."""
+        """Its query."""
         return Activity(self.target.name)

@@ -23,7 +23,7 @@ class Archiving(msgspec.Struct, frozen=True, kw_only=True):
     standby: bool
     archive_mode: Literal["off", "on", "always"]
     has_command: bool
-    """Whether archive_command or archive_library is set; told while archive_mode is not off."""
+    """Whether archive_command or archive_library is set; known while archive_mode is not off."""
     discards: bool
     """Whether archive_command is one that succeeds and keeps nothing, such as `/bin/true`."""
     archive_timeout_s: float
@@ -64,11 +64,9 @@ class Archiving(msgspec.Struct, frozen=True, kw_only=True):
 class ReadArchiver(ServerQuery[Archiving], name="postgres.archiver"):
     """How a server archives its WAL, and what waits for it."""
 
-    needs = (READ_SERVER_FILES,)
+    what = "the archiver's successes and failures, and the WAL that waits for it"
 
-    def text(self) -> str:
-        """For people."""
-        return "the archiver's successes and failures, and the WAL that waits for it"
+    needs = (READ_SERVER_FILES,)
 
 
 SHOW_ARCHIVER = Remedy(
@@ -147,7 +145,7 @@ class PostgresArchiver(InServer, check="postgres.archiver"):
 
     @property
     def archiver(self) -> ReadArchiver:
-        """The one question it asks."""
+        """Its query."""
         return ReadArchiver(self.target.name)
 
     def does_not_apply(self, problem: Problem) -> bool:
@@ -165,7 +163,7 @@ class OfArchive(Protocol):
 
     @property
     def archiver(self) -> ReadArchiver:
-        """The question it asks."""
+        """Its query."""
         ...
 
     @property
@@ -216,7 +214,7 @@ def waiting(answer: Archiving) -> Waiting:
     """What waits, and since when."""
     since = answer.oldest_waiting_since
     if since is None and answer.failing:
-        since = answer.last_failed_at  # somebody removed what could not be archived: it is missing there
+        since = answer.last_failed_at  # the file was removed unarchived: it is missing there
     failed = answer.failing and answer.last_failed_wal
     remedies = {SHOW_FAILED: failed, SHOW_WAITING: answer.oldest_waiting}
     facts = {"failed_wal": failed or "", "waiting_wal": (answer.oldest_waiting or "").removesuffix(_READY)}

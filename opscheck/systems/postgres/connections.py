@@ -28,7 +28,7 @@ class RefusedBy(StrEnum):
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):
-    """The server has no connection left for the role that asks."""
+    """The server has no connection left for the role of the dsn."""
 
     text: str
     """The server's own words, in its own language."""
@@ -61,10 +61,10 @@ class Holder(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Occupancy(msgspec.Struct, frozen=True, kw_only=True):
-    """Who holds a server's connections. The session that asked is not counted, nor are walsenders."""
+    """Who holds a server's connections. The session of opscheck is not counted, nor are walsenders."""
 
     role: str
-    """The role that asked."""
+    """The role of the dsn."""
     is_superuser: bool
     server_version: int
     """As server_version_num has it: 180004."""
@@ -74,9 +74,9 @@ class Occupancy(msgspec.Struct, frozen=True, kw_only=True):
     """`reserved_connections`; 0 before PostgreSQL 16, which has no such setting."""
     used: int
     roles: tuple[Share, ...]
-    """Those with a limit of their own, and the one that was asked for."""
+    """Those with a limit of their own, and the one that the query names."""
     databases: tuple[Share, ...]
-    """Those with a limit of their own, and the one that was asked for."""
+    """Those with a limit of their own, and the one that the query names."""
     holders: tuple[Holder, ...]
     """The largest groups, the largest first."""
     walsenders: int
@@ -92,7 +92,7 @@ class Occupancy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SessionsAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """Exactly one of the two: who holds the connections, or that not even one was left to ask."""
+    """Exactly one of the two: who holds the connections, or that not even one was left for opscheck."""
 
     occupancy: Occupancy | None = None
     refusal: Refusal | None = None
@@ -222,9 +222,9 @@ class PostgresConnections(InServer, check="postgres.connections"):
 
     @property
     def sessions(self) -> Sessions:
-        """The one question it asks."""
+        """Its query."""
         return Sessions(self.target.name, role=self.role, database=self.database)
 
     def no_answer(self, problem: Problem) -> Severity | None:
-        """A server that nobody can reach leaves no client a connection."""
+        """An unreachable server gives no client a connection."""
         return self.ungraded_severity if problem.kind is ProblemKind.UNREACHABLE else None

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Annotated, Any, ClassVar, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 from pydantic import Field
@@ -20,7 +20,7 @@ _WILD = frozenset("*?[")
 
 @dataclass(frozen=True)
 class DatabaseQuery(ServerQuery[A]):
-    """One question that is asked in a database: about its tables, its indexes, its sequences."""
+    """One query that is sent in a database: about its tables, its indexes, its sequences."""
 
     database: str | None = None
     """The database; None is the one that the target's dsn names."""
@@ -31,20 +31,21 @@ class DatabaseQuery(ServerQuery[A]):
 
     @property
     def group(self) -> str:
-        """Asked after the other questions in this database, on one connection."""
+        """Sent after the other queries in this database, on one connection."""
         return self.database or super().group
 
     def text(self) -> str:
-        """The question, and in which database."""
-        return f"{self.asked_for()} in {f'database {self.database}' if self.database else 'the database of the dsn'}"
+        """The query in words, and its database."""
+        where = f"database {self.database}" if self.database else "the database of the dsn"
+        return f"{self.in_words() or self.name} in {where}"
 
-    def asked_for(self) -> str:
-        """What is asked for, in words."""
-        return self.name
+    def in_words(self) -> str:
+        """What is queried there."""
+        return self.what
 
 
 class DatabaseNames(msgspec.Struct, frozen=True, kw_only=True):
-    """The databases of a server to which somebody may connect, templates left out."""
+    """The databases of a server that accept connections, templates left out."""
 
     names: tuple[str, ...]
     current: str
@@ -55,9 +56,7 @@ class DatabaseNames(msgspec.Struct, frozen=True, kw_only=True):
 class ListDatabases(ServerQuery[DatabaseNames], name="postgres.databases"):
     """Which databases there are."""
 
-    def text(self) -> str:
-        """For people."""
-        return "the names of the databases"
+    what = "the names of the databases"
 
 
 DatabasePatterns = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
@@ -65,9 +64,6 @@ DatabasePatterns = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Fi
 
 class InDatabases(InServer):
     """Looks into one or several databases of a server, one after the other."""
-
-    asks: ClassVar[tuple[type[DatabaseQuery[Any]], ...]] = ()
-    """The kinds of question that are asked in each database."""
 
     databases: DatabasePatterns | None = None
     """Names of databases, with `*` and `?`; the one that the target's dsn names by default. Each costs a connection."""
@@ -77,20 +73,24 @@ class InDatabases(InServer):
         """Those of `databases` that may mean several, or none."""
         return tuple(name for name in self.databases or () if _WILD & set(name))
 
+    def in_database(self, database: str | None) -> Iterable[DatabaseQuery[Any]]:  # noqa: ARG002 - subclasses read it
+        """Its queries in one database; None is the one that the dsn names."""
+        return ()
+
     def queries(self) -> Iterable[Query[Any]]:
-        """Its questions in the databases that it names, and which databases there are where it names a pattern."""
-        if self.patterns:
-            yield ListDatabases(self.target.name)
-        else:
+        """Its queries in the databases that it names, and which databases there are where it names a pattern."""
+        if not self.patterns:
             yield from self._in(self.databases or (None,))
+        elif self._in((None,)):
+            yield ListDatabases(self.target.name)
 
     def further(self, answer: Callable[[Query[Any]], Any]) -> Iterable[Query[Any]]:
-        """Its questions in the databases that its patterns match."""
-        if self.patterns:
+        """Its queries in the databases that its patterns match."""
+        if self.patterns and self._in((None,)):
             yield from self._in(self.matched(answer(ListDatabases(self.target.name))))
 
     def described(self) -> Iterable[Query[Any]]:
-        """For people, the questions with the patterns in the place of the databases."""
+        """For people, the queries with the patterns in the place of the databases."""
         yield from super().described()
         if self.patterns:
             yield from self._in(self.databases or ())
@@ -103,12 +103,8 @@ class InDatabases(InServer):
             found |= dict.fromkeys(matching if _WILD & set(name) else [name])
         return tuple(found)
 
-    def question(self, kind: type[DatabaseQuery[Any]], database: str | None) -> DatabaseQuery[Any]:
-        """One of its questions, in one database."""
-        return kind(self.target.name, database)
-
-    def _in(self, databases: Iterable[str | None]) -> Iterable[Query[Any]]:
-        return [self.question(kind, database) for database in databases for kind in self.asks]
+    def _in(self, databases: Iterable[str | None]) -> list[DatabaseQuery[Any]]:
+        return [query for database in databases for query in self.in_database(database)]
 
 
 @dataclass(frozen=True)
@@ -130,8 +126,8 @@ def each_database(
     """
     The answers of all that answered; at the end raises CouldNotObserve for the first that did not.
 
-    So a loop over it judges what can be judged, and what it finds stands beside what could not be looked at.
-    Raises CouldNotObserve at once where no database matches.
+    So a loop over it judges what can be judged before it stops. Raises CouldNotObserve at once where no database
+    matches. Nothing where the expectation has no such query.
     """
     missing: CouldNotObserve | None = None
     for query in _queries(expectation, observe, kind):
@@ -146,6 +142,8 @@ def each_database(
 
 
 def _queries(expectation: InDatabases, observe: Observe, kind: type[DatabaseQuery[A]]) -> list[DatabaseQuery[A]]:
+    if not any(isinstance(query, kind) for query in expectation.in_database(None)):
+        return []
     databases: tuple[str | None, ...] = expectation.databases or (None,)
     if expectation.patterns:
         listing = ListDatabases(expectation.target.name)
@@ -153,7 +151,8 @@ def _queries(expectation: InDatabases, observe: Observe, kind: type[DatabaseQuer
         databases = expectation.matched(there)
         if not databases:
             raise CouldNotObserve(listing, _none_matches(expectation, there.names))
-    return [expectation.question(kind, database) for database in databases]
+    queries = [query for database in databases for query in expectation.in_database(database)]
+    return [query for query in queries if isinstance(query, kind)]
 
 
 def _none_matches(expectation: InDatabases, names: tuple[str, ...]) -> Problem:

@@ -21,7 +21,7 @@ class RoleGrant(Permission):
 
 @dataclass(frozen=True)
 class ConnectGrant(Permission):
-    """The right to connect to a database, which PUBLIC has where nobody took it away."""
+    """The right to connect to a database, which PUBLIC has unless it was revoked."""
 
     database: str
     """Its name; with `*` and `?`, of all those that match."""

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from opscheck.core.query import Query
 from opscheck.core.remedy import Remedy
 from opscheck.core.units import ByteSize, Count, Duration, Graded, Timeout
 from opscheck.systems.postgres.databases import DatabaseQuery, InDatabases
@@ -27,7 +26,7 @@ class Index(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InvalidIndex(Index, frozen=True, kw_only=True):
-    """An index that no query may use, and that every write still has to keep; nobody is building it."""
+    """An index that no query may use, and that every write still has to keep; no build of it is running."""
 
     leftover: bool
     """True for what a REINDEX CONCURRENTLY left behind that failed: the index itself is another one."""
@@ -76,7 +75,7 @@ class DuplicateIndexes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UnusedIndexes(msgspec.Struct, frozen=True, kw_only=True):
-    """The indexes that nobody used, the largest first; none is named where the server has not counted for so long."""
+    """The unused indexes, the largest first; none is named where the server has not counted for so long."""
 
     database: str
     indexes: int
@@ -94,33 +93,29 @@ class UnusedIndexes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True)
-class AskInvalidIndexes(DatabaseQuery[InvalidIndexes], name="postgres.invalid-indexes"):
+class ListInvalidIndexes(DatabaseQuery[InvalidIndexes], name="postgres.invalid-indexes"):
     """Which indexes are invalid, and not being built."""
+
+    what = "the invalid indexes that nobody is building"
 
     needs = (READ_SESSIONS,)  # without it, an index that is being built looks like one that failed
 
-    def asked_for(self) -> str:
-        """In words."""
-        return "the invalid indexes that nobody is building"
-
 
 @dataclass(frozen=True)
-class AskDuplicateIndexes(DatabaseQuery[DuplicateIndexes], name="postgres.duplicate-indexes"):
+class ListDuplicateIndexes(DatabaseQuery[DuplicateIndexes], name="postgres.duplicate-indexes"):
     """Which indexes are there twice."""
 
-    def asked_for(self) -> str:
-        """In words."""
-        return "the indexes that are there twice"
+    what = "the indexes that are there twice"
 
 
 @dataclass(frozen=True)
-class AskUnusedIndexes(DatabaseQuery[UnusedIndexes], name="postgres.unused-indexes"):
-    """Which indexes nobody uses."""
+class ListUnusedIndexes(DatabaseQuery[UnusedIndexes], name="postgres.unused-indexes"):
+    """Which indexes no query uses."""
 
     unused_for_s: float = 30 * 86400.0
-    """For how long nobody may have used them."""
+    """For how long no query may have used them."""
 
-    def asked_for(self) -> str:
+    def in_words(self) -> str:
         """In words."""
         return f"the indexes that nobody has used for {self.unused_for_s / 86400:g} days"
 
@@ -160,7 +155,6 @@ class PostgresIndexes(InDatabases, check="postgres.indexes"):
     what its replicas use nor when an index was created: ask there, and let a new index its time, before you drop one.
     """
 
-    asks: ClassVar[tuple[type[DatabaseQuery[Any]], ...]] = (AskInvalidIndexes, AskDuplicateIndexes, AskUnusedIndexes)
     any_limit_of = ("invalid", "duplicates", "unused")
     remedies = (REBUILD, DROP, DROP_PARTITIONED, DROP_CONSTRAINT)
     fact_names: ClassVar[Mapping[str, str]] = {
@@ -187,17 +181,12 @@ class PostgresIndexes(InDatabases, check="postgres.indexes"):
     unused_for: Timeout = Duration(30 * 86400)
     """For how long nobody used it. A server that has not counted for so long cannot tell, and it is unknown."""
 
-    def question(self, kind: type[DatabaseQuery[Any]], database: str | None) -> DatabaseQuery[Any]:
-        """One of its questions, in one database."""
-        if kind is AskUnusedIndexes:
-            return AskUnusedIndexes(self.target.name, database, unused_for_s=float(self.unused_for))
-        return super().question(kind, database)
-
-    @property
-    def judged_kinds(self) -> list[type[DatabaseQuery[Any]]]:
-        """Its queries in each database: those with a limit."""
-        limits = (self.invalid, self.duplicates, self.unused)
-        return [kind for kind, limit in zip(self.asks, limits, strict=True) if limit is not None]
-
-    def _in(self, databases: Iterable[str | None]) -> Iterable[Query[Any]]:
-        return [self.question(kind, database) for database in databases for kind in self.judged_kinds]
+    def in_database(self, database: str | None) -> Iterable[DatabaseQuery[Any]]:
+        """A query for each limit."""
+        name = self.target.name
+        if self.invalid is not None:
+            yield ListInvalidIndexes(name, database)
+        if self.duplicates is not None:
+            yield ListDuplicateIndexes(name, database)
+        if self.unused is not None:
+            yield ListUnusedIndexes(name, database, unused_for_s=float(self.unused_for))

@@ -25,7 +25,7 @@ class Waiter(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime | None
     """Since when; None when it has only just begun to."""
     is_exact: bool
-    """False before PostgreSQL 14, which does not tell: `since` is then when its query began."""
+    """False before PostgreSQL 14, which does not show it: `since` is then when its query began."""
     mode: str
     locktype: str
     relation: str | None = None
@@ -95,11 +95,9 @@ class LocksAnswer(msgspec.Struct, frozen=True, kw_only=True):
 class Locks(ServerQuery[LocksAnswer], name="postgres.locks"):
     """Who waits for whom."""
 
-    needs = (READ_SESSIONS,)
+    what = "who waits for locks and for whom, the prepared transactions, and how full the lock table is"
 
-    def text(self) -> str:
-        """For people."""
-        return "who waits for locks and for whom, the prepared transactions, and how full the lock table is"
+    needs = (READ_SESSIONS,)
 
 
 SHOW_WAITS = Remedy(
@@ -124,7 +122,7 @@ SET_IDLE_TIMEOUT = Remedy(
     'echo "alter role :\\"role\\" set idle_in_transaction_session_timeout = \'5min\'" '
     "| psql {{ dsn }} -v role={{ role }}  # for its next sessions",
 )
-# It must be said in the database where it was prepared.
+# It must run in the database where it was prepared.
 ROLL_BACK = Remedy(
     "End the prepared transaction",
     "printf '%s\\n' '\\connect :\"database\"' \"rollback prepared :'gid'\" "
@@ -188,5 +186,5 @@ class PostgresLocks(InServer, check="postgres.locks"):
 
     @property
     def locks(self) -> Locks:
-        """The one question it asks."""
+        """Its query."""
         return Locks(self.target.name)

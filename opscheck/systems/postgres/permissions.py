@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 from opscheck.core.query import Permission
 from opscheck.systems.postgres.grants import ConnectGrant, MakeDatabases, OwnTables, RoleGrant, SequenceGrant
 from opscheck.systems.postgres.server import identifier
-from opscheck.systems.postgres.settings import CONFIGURATION_GRANTS, ReadConfigurationFiles
+from opscheck.systems.postgres.settings import CONFIGURATION_GRANTS, ConfigurationFilesGrant
 from opscheck.systems.postgres.target import PostgresTarget
 
 ROLE = "opscheck"
@@ -89,7 +89,7 @@ def _by_database(wanted: list[Permission], home: str) -> dict[str, list[Permissi
     """What is granted inside databases, by their names; that of the dsn first, which is empty where it names none."""
     found: dict[str, list[Permission]] = {}
     for one in wanted:
-        if isinstance(one, ReadConfigurationFiles):
+        if isinstance(one, ConfigurationFilesGrant):
             found.setdefault(home, []).append(one)
         elif isinstance(one, SequenceGrant | OwnTables):
             found.setdefault(one.database or home, []).append(one)
@@ -109,7 +109,7 @@ def _in_database(database: str, inside: list[Permission]) -> Iterator[str]:
 def _grants(permission: Permission) -> list[str]:
     if isinstance(permission, SequenceGrant):
         return _sequences()
-    if isinstance(permission, ReadConfigurationFiles):
+    if isinstance(permission, ConfigurationFilesGrant):
         return [
             "-- errors in configuration files are hidden without these",
             *(f"{grant.format(role=ROLE)};" for grant in CONFIGURATION_GRANTS),

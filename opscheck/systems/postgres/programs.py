@@ -43,7 +43,7 @@ class Installation:
 
 
 def installations(*programs: str) -> tuple[Installation, ...]:
-    """Those that have all of `programs`, the newest first. The first of them is asked for its version."""
+    """Those that have all of `programs`, the newest first. The version is that of the first."""
     found: dict[Path, Installation] = {}
     for folder in _folders():
         place = folder.resolve()

@@ -52,7 +52,7 @@ class StatementCounters(msgspec.Struct, frozen=True, kw_only=True):
     system: str
     """The system identifier of the cluster."""
     reset: float | None
-    """When all counters were reset, in seconds since 1970; None where nobody knows."""
+    """When all counters were reset, in seconds since 1970; None where that is unknown."""
     started: float
     """When the server started, in seconds since 1970."""
     server_version: int
@@ -109,22 +109,18 @@ class StatementTexts(msgspec.Struct, frozen=True, kw_only=True):
 class CountStatements(DatabaseQuery[StatementCounters], name="postgres.statement-counters", remembered=True):
     """How often statements ran in all databases, from the extension in this one."""
 
-    needs = (READ_SESSIONS,)
+    what = "the counters of pg_stat_statements"
 
-    def asked_for(self) -> str:
-        """For people."""
-        return "the counters of pg_stat_statements"
+    needs = (READ_SESSIONS,)
 
 
 @dataclass(frozen=True)
 class ReadStatements(DatabaseQuery[StatementTexts], name="postgres.statement-texts"):
     """The texts of the statements that are counted, which need not be kept from run to run."""
 
-    needs = (READ_SESSIONS,)
+    what = "the texts of pg_stat_statements, without their values"
 
-    def asked_for(self) -> str:
-        """For people."""
-        return "the texts of pg_stat_statements, without their values"
+    needs = (READ_SESSIONS,)
 
 
 Sessions = Annotated[float, Field(ge=0, strict=True)]

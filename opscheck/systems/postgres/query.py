@@ -1,5 +1,6 @@
 """postgres.query: what a SELECT of the policy returns."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
@@ -18,7 +19,7 @@ from opscheck.systems.postgres.select_statements import SelectStatement
 
 
 class Selected(msgspec.Struct, frozen=True, kw_only=True):
-    """What the statement yielded, as far as it was asked for."""
+    """What the statement returned, as far as the query wants it."""
 
     database: str
     """Where it ran."""
@@ -42,7 +43,7 @@ class Select(DatabaseQuery[Selected], name="postgres.select"):
     number: bool = False
     """True for the number; else rows are counted."""
     shown: tuple[str, ...] = ()
-    """The columns whose values are asked for."""
+    """The columns whose values are fetched."""
     most: int = 1000
     """How many rows are counted at most."""
 
@@ -50,7 +51,7 @@ class Select(DatabaseQuery[Selected], name="postgres.select"):
         """What the statement reads is the team's own."""
         return (*super().permissions(), OwnTables(self.database))
 
-    def asked_for(self) -> str:
+    def in_words(self) -> str:
         """For people."""
         return f"the {'number' if self.number else 'rows'} that the policy's sql yields"
 
@@ -72,7 +73,6 @@ class PostgresQuery(InDatabases, check="postgres.query"):
     """
 
     any_limit_of = ("at_most", "at_least", "rows_at_most", "rows_at_least", "empty")
-    asks = (Select,)
     remedies = (RUN, LOOK)
     fact_names: ClassVar = {
         "database": "the database it ran in",
@@ -108,9 +108,10 @@ class PostgresQuery(InDatabases, check="postgres.query"):
     max_rows: PositiveCount = Field(default=1000, le=10_000)
     """How many rows are counted, and fetched where columns are shown."""
 
-    def question(self, kind: type[DatabaseQuery[Any]], database: str | None) -> DatabaseQuery[Any]:  # noqa: ARG002 - it asks one kind
-        """Its statement, in one database."""
-        return Select(self.target.name, database, self.sql, number=self.is_number, shown=self.shown, most=self.max_rows)
+    def in_database(self, database: str | None) -> Iterable[DatabaseQuery[Any]]:
+        """Its statement."""
+        number, most = self.is_number, self.max_rows
+        return (Select(self.target.name, database, self.sql, number=number, shown=self.shown, most=most),)
 
     @property
     def is_number(self) -> bool:

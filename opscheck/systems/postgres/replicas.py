@@ -13,7 +13,7 @@ DEFAULT_SILENCE = 60.0
 # They copy or keep WAL, and are no servers that could take over.
 _TOOLS = frozenset({"pg_basebackup", "pg_receivewal", "pg_rewind"})
 _WILD = frozenset("*?[")
-# A base backup under whatever name, and who has not asked for any WAL yet.
+# A base backup under any name, and a client that has not requested WAL yet.
 _NO_STREAM = frozenset({"backup", "startup"})
 _SYNCHRONOUS = frozenset({"sync", "quorum"})
 
@@ -23,7 +23,7 @@ class OfReplicas(Protocol):
 
     @property
     def replication(self) -> ReadReplication:
-        """The question it asks."""
+        """Its query."""
         ...
 
     @property
@@ -38,7 +38,7 @@ class OfReplicas(Protocol):
 
     @property
     def silence(self) -> Duration | None:
-        """For how long they may say nothing; None is as long as the server waits."""
+        """For how long they may be silent; None is as long as the server waits."""
         ...
 
 
@@ -86,7 +86,7 @@ def replicas(expectation: OfReplicas, answer: Replication) -> list[Replica]:
 
 
 def missing_names(expectation: OfReplicas, answer: Replication) -> list[str]:
-    """The patterns of the policy that match nobody who is connected."""
+    """The patterns of the policy that match no connected replica."""
     return [
         pattern
         for pattern in expectation.replicas or ()
@@ -105,14 +105,14 @@ def connected(senders: Iterable[Sender]) -> list[str]:
 
 
 def silence(expectation: OfReplicas, answer: Replication, replica: Replica) -> tuple[Duration, Duration] | None:
-    """For how long it has said nothing, and may; None while that is not too long."""
+    """For how long it has been silent, and may be; None while that is not too long."""
     allowed = expectation.silence or answer.sender_timeout_s or DEFAULT_SILENCE
     silent = replica.sender.silent_s or 0.0
     return (Duration(silent), Duration(allowed)) if silent > allowed else None
 
 
 def behind_bytes(expectation: OfReplicas, replica: Replica) -> ByteSize:
-    """How much it has not replayed. Raises CouldNotObserve before it has said anything."""
+    """How much it has not replayed. Raises CouldNotObserve before its first reply."""
     if replica.sender.behind_bytes is not None:
         return ByteSize(max(0, replica.sender.behind_bytes))
     if replica.sender.caught_up_s is not None:
@@ -122,9 +122,9 @@ def behind_bytes(expectation: OfReplicas, replica: Replica) -> ByteSize:
 
 def lag(expectation: OfReplicas, replica: Replica) -> Duration:
     """
-    How far it is behind in time. Raises CouldNotObserve where nobody knows.
+    How far it is behind in time. Raises CouldNotObserve where that is unknown.
 
-    One that has meanwhile replayed what was there has no more lag than that took, whatever replay_lag says: that is
+    One that has meanwhile replayed what was there has no more lag than that took, regardless of replay_lag: that is
     NULL when nothing is under way.
     """
     sender = replica.sender

@@ -36,7 +36,7 @@ class Sender(msgspec.Struct, frozen=True, kw_only=True):
     unsent_bytes: int | None
     unflushed_bytes: int | None
     behind_bytes: int | None
-    """What is not replayed yet; not written, for one that never replays anything. None before it said anything."""
+    """What is not replayed yet; not written, for one that never replays anything. None before its first reply."""
     lag_s: float | None
     """The server's own estimate; None while nothing is under way, and before the first replies."""
     silent_s: float | None
@@ -56,7 +56,7 @@ class Receiver(msgspec.Struct, frozen=True, kw_only=True):
     sender: str
     """Host and port that it receives from."""
     sent_bytes: int | None
-    """How far what its sender last told of is ahead of what is replayed."""
+    """How far the end of WAL that its sender last reported is ahead of what is replayed."""
 
 
 class Replay(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,15 +97,13 @@ class Replication(msgspec.Struct, frozen=True, kw_only=True):
 class ReadReplication(ServerQuery[Replication], name="postgres.replication"):
     """What a server sends, and what it receives when it is a standby."""
 
-    needs = (READ_SESSIONS, READ_SETTINGS)
+    what = "whether this is a primary or a standby, its replicas, and its own replay"
 
-    def text(self) -> str:
-        """For people."""
-        return "whether this is a primary or a standby, its replicas, and its own replay"
+    needs = (READ_SESSIONS, READ_SETTINGS)
 
 
 class Slot(msgspec.Struct, frozen=True, kw_only=True):
-    """A place in the WAL that is kept for somebody."""
+    """A replication slot: a position in the WAL that is kept for a consumer."""
 
     name: str
     logical: bool
@@ -142,9 +140,7 @@ class Slots(msgspec.Struct, frozen=True, kw_only=True):
 class ReadSlots(ServerQuery[Slots], name="postgres.slots", remembered=True):
     """What a server keeps for those that replicate from it."""
 
-    def text(self) -> str:
-        """For people."""
-        return "the replication slots, and the WAL that each holds back"
+    what = "the replication slots, and the WAL that each holds back"
 
 
 NamePatterns = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
@@ -308,7 +304,7 @@ class PostgresReplication(InServer, check="postgres.replication"):
 
     @property
     def needs_a_replica(self) -> bool:
-        """Whether a primary without any replica proves it violated: a lag that nobody has is no small lag."""
+        """Whether a primary without any replica proves it violated: no lag is not a small lag."""
         named = self.replicas is not None or self.minimum is not None
         return not named and (self.lag is not None or self.lag_bytes is not None)
 

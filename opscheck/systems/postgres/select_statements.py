@@ -20,7 +20,7 @@ _OPAQUE = re.compile(
 )
 _SELECTS = re.compile(r"[\s(]*(?:select|values|table|with)\b", re.IGNORECASE)
 # What acts, reaches out or holds a lock although the transaction is read-only. There is no end of such functions;
-# these are those that somebody types by mistake.
+# these are those that are typed by mistake.
 _ACTING = re.compile(
     r"""
     \b(?: pg_(?: switch_wal | create_restore_point | promote | wal_replay_(?:pause|resume) | (?:backup|start|stop)_\w*

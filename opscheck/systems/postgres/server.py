@@ -12,7 +12,7 @@ from opscheck.systems.postgres.target import PostgresTarget
 A = TypeVar("A")
 
 NEWEST_KNOWN = 18
-"""The newest major version whose columns are known here; what is newer is asked in its words."""
+"""The newest major version whose columns are known here; a newer one gets the same statements."""
 
 _SERVER = "\0"  # no database is called so
 
@@ -24,28 +24,32 @@ def identifier(name: str) -> str:
 
 @dataclass(frozen=True)
 class ServerQuery(Query[A]):
-    """One question to a server. The probe makes sure of `needs` before it asks: without them some answers are wrong."""
+    """One query to a server. The probe requires `needs` before it runs: without them some answers are wrong."""
 
     needs: ClassVar[tuple[RoleGrant, ...]] = ()
     """The predefined roles without which the server hides part of the answer, or refuses it."""
+    what: ClassVar[str] = ""
+    """What is queried, in words."""
 
     @property
     def group(self) -> str:
-        """Asked one after the other, on one connection."""
+        """Sent one after the other, on one connection."""
         return _SERVER
 
     def permissions(self) -> tuple[Permission, ...]:
         """The roles of `needs`."""
         return self.needs
 
+    def text(self) -> str:
+        """The query in words."""
+        return self.what or super().text()
+
 
 @dataclass(frozen=True)
-class AskIdentity(ServerQuery[Identity], name="postgres.identity"):
-    """Which server answers, in which version and role, and as whom it is asked."""
+class ReadIdentity(ServerQuery[Identity], name="postgres.identity"):
+    """Which server answers, in which version and role, and the role of the dsn there."""
 
-    def text(self) -> str:
-        """For people."""
-        return "ask which server this is, and who this client is to it"
+    what = "ask which server this is, and who this client is to it"
 
 
 class InServer(Expectation):
@@ -61,4 +65,4 @@ class InServer(Expectation):
 
     def aside(self) -> Iterable[Query[Any]]:
         """Which server answers, and the role of the dsn there: for the report."""
-        yield AskIdentity(self.target.name)
+        yield ReadIdentity(self.target.name)

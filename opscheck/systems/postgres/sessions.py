@@ -22,7 +22,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     leader_pid: int | None = None
     """Of a parallel worker: whose query it helps with."""
     application: str = ""
-    """What the client calls itself; empty when it says nothing."""
+    """What the client calls itself; empty when it gives no name."""
     role: str = ""
     database: str = ""
     client: str = ""

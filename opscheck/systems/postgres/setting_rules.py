@@ -30,7 +30,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     place: str
     """File and line, where it comes from a file."""
     own: bool
-    """True when opscheck's own role or dsn sets it, so that nobody knows what others have."""
+    """True when opscheck's own role or dsn sets it, so that the value for others is hidden."""
     masked: bool
     """True when part of the value looks like a secret, and is not here."""
     pending_restart: bool
@@ -100,7 +100,7 @@ class SettingRule(OneOperator):
 
     @property
     def words(self) -> str:
-        """The rule as a finding tells it."""
+        """The rule as a finding shows it."""
         several = isinstance(self.operand, tuple)
         operand = ", ".join(map(written, self.operand)) if several else written(self.operand)
         return _WORDS[self.operator] + operand
@@ -128,14 +128,14 @@ def _as_extension(value: object) -> object:
     return {"version": value} if isinstance(value, str) else value
 
 
-def _not_asked(value: object) -> object:
+def _disabled(value: object) -> object:
     return None if value is False else value
 
 
 WantedSetting = Annotated[SettingRule, BeforeValidator(_as_setting, json_schema_input_type=Scalar | SettingRule)]
 WantedExtension = Annotated[ExtensionRule, BeforeValidator(_as_extension, json_schema_input_type=str | ExtensionRule)]
-Asked = Annotated[
-    Literal[True] | Severity | None, BeforeValidator(_not_asked, json_schema_input_type=bool | Severity | None)
+Enabled = Annotated[
+    Literal[True] | Severity | None, BeforeValidator(_disabled, json_schema_input_type=bool | Severity | None)
 ]
 """Whether something is judged: true at the expectation's severity, or a severity of its own; false leaves it out."""
 
@@ -178,7 +178,7 @@ class Amount:
 
 
 def keeps(setting: Setting, rule: SettingRule) -> bool:
-    """True when the setting is what the rule says. Raises NotComparableError."""
+    """True when the setting keeps the rule. Raises NotComparableError."""
     operand = rule.operand
     match rule.operator:
         case "equals":
@@ -186,7 +186,7 @@ def keeps(setting: Setting, rule: SettingRule) -> bool:
         case "other_than":
             return not _equal(setting, operand)
         case "one_of":
-            return sum(_equal(setting, one) for one in operand) > 0  # each, so that one that cannot be is told
+            return sum(_equal(setting, one) for one in operand) > 0  # each: one that cannot be compared must raise
         case "at_least":
             return _lasting(setting) >= _wanted(setting, operand)
         case _:
@@ -235,7 +235,7 @@ def _switch(setting: Setting, wanted: Any) -> str:
 
 
 def _lasting(setting: Setting) -> float:
-    """The amount, without end where the value says so."""
+    """The amount; infinite for a value that means no limit."""
     amount = _of(setting).value
     if amount < 0 and setting.minimum is not None and float(setting.minimum) == -1:
         return _ENDLESS

@@ -1,6 +1,6 @@
 """postgres.settings: settings, configuration files, extensions, checksums, collations and releases."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any, ClassVar, Literal
@@ -15,7 +15,7 @@ from opscheck.systems.postgres.databases import DatabaseQuery, InDatabases
 from opscheck.systems.postgres.grants import READ_SETTINGS
 from opscheck.systems.postgres.server import ServerQuery
 from opscheck.systems.postgres.setting_rules import (
-    Asked,
+    Enabled,
     ExtensionRule,
     Setting,
     SettingRule,
@@ -25,14 +25,14 @@ from opscheck.systems.postgres.setting_rules import (
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Settings that were asked for, as far as they are there, and all that wait for a restart."""
+    """The settings of the query, as far as they exist, and all that wait for a restart."""
 
     role: str
     settings: tuple[Setting, ...]
 
 
 @dataclass(frozen=True)
-class AskSettings(ServerQuery[Settings], name="postgres.settings"):
+class ReadSettings(ServerQuery[Settings], name="postgres.settings"):
     """Some settings by their names, and which wait for a restart."""
 
     needs = (READ_SETTINGS,)
@@ -45,7 +45,7 @@ class AskSettings(ServerQuery[Settings], name="postgres.settings"):
 
 
 @dataclass(frozen=True)
-class ReadConfigurationFiles(Permission):
+class ConfigurationFilesGrant(Permission):
     """The right to read what the server makes of its configuration files; no predefined role has it."""
 
     def text(self) -> str:
@@ -78,16 +78,14 @@ class FileErrors(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True)
-class AskConfigurationFiles(ServerQuery[FileErrors], name="postgres.configuration-files"):
+class ListFileErrors(ServerQuery[FileErrors], name="postgres.configuration-files"):
     """What is wrong in postgresql.conf, in what it includes, and in pg_hba.conf, as they are on disk now."""
+
+    what = "errors in postgresql.conf and pg_hba.conf"
 
     def permissions(self) -> tuple[Permission, ...]:
         """More than any predefined role allows."""
-        return (ReadConfigurationFiles(),)
-
-    def text(self) -> str:
-        """For people."""
-        return "errors in postgresql.conf and pg_hba.conf"
+        return (ConfigurationFilesGrant(),)
 
 
 class ChecksumFailures(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,7 +99,7 @@ class ChecksumFailures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DatabaseState(msgspec.Struct, frozen=True, kw_only=True):
-    """One database, also one that nobody can connect to."""
+    """One database, also one that accepts no connection."""
 
     name: str
     invalid: bool
@@ -137,12 +135,10 @@ class ServerState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True)
-class AskServerState(ServerQuery[ServerState], name="postgres.server-state"):
+class ReadServerState(ServerQuery[ServerState], name="postgres.server-state"):
     """Version, checksums, collations, databases that are half dropped."""
 
-    def text(self) -> str:
-        """For people."""
-        return "the server's version, its checksums, and the state of its databases"
+    what = "the server's version, its checksums, and the state of its databases"
 
 
 class Extension(msgspec.Struct, frozen=True, kw_only=True):
@@ -163,16 +159,14 @@ class Extensions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True)
-class AskExtensions(DatabaseQuery[Extensions], name="postgres.extensions"):
+class ListExtensions(DatabaseQuery[Extensions], name="postgres.extensions"):
     """Which extensions are installed, in which version."""
 
-    def asked_for(self) -> str:
-        """For people."""
-        return "extensions and their versions"
+    what = "extensions and their versions"
 
 
 class Collation(msgspec.Struct, frozen=True, kw_only=True):
-    """A collation that somebody chose for a column or an index, and that has changed since."""
+    """A collation of a column or an index that has changed since."""
 
     name: str
     recorded: str
@@ -187,12 +181,10 @@ class Collations(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True)
-class AskCollations(DatabaseQuery[Collations], name="postgres.collations"):
+class ListCollations(DatabaseQuery[Collations], name="postgres.collations"):
     """Which collations of columns and indexes have changed."""
 
-    def asked_for(self) -> str:
-        """For people."""
-        return "collations whose library has changed"
+    what = "collations whose library has changed"
 
 
 FALLBACKS = {
@@ -330,28 +322,28 @@ class PostgresSettings(InDatabases, check="postgres.settings"):
     Settings by name, each with the value that it must have, or with one of `other_than`, `one_of`, `at_least` and
     `at_most`. Values are written as in postgresql.conf: `4MB` is 4096 kB, and a number alone is in the setting's unit.
     """
-    pending_restart: Asked = None
+    pending_restart: Enabled = None
     """No setting was changed in a way that takes a restart which has not come yet: the next one would surprise."""
-    configuration_files: Asked = None
+    configuration_files: Enabled = None
     """
     postgresql.conf and pg_hba.conf, as they are on disk, have no error: with one, a reload changes nothing, and a
     restart fails. No predefined role may read this: `opscheck permissions` prints the grants.
     """
     extensions: Annotated[dict[str, WantedExtension], Field(min_length=1)] | None = None
     """Extensions that must be installed in each of `databases`: `any`, a version, or `">= 3.4"`."""
-    outdated_extensions: Asked = None
+    outdated_extensions: Enabled = None
     """Every extension of `databases` has the version of the server's files, as after ALTER EXTENSION … UPDATE."""
-    checksums: Asked = None
+    checksums: Enabled = None
     """Pages have checksums, so that a disk which changes data is noticed."""
-    checksum_failures: Asked = None
+    checksum_failures: Enabled = None
     """No page has been read that was not what had been written, in any database or in what all share."""
-    collations: Asked = None
+    collations: Enabled = None
     """
     No library has changed how texts are sorted since indexes were built: otherwise they miss rows that are there.
 
     Databases tell it from PostgreSQL 15 on, collations of single columns (in `databases`) on every version.
     """
-    invalid_databases: Asked = None
+    invalid_databases: Enabled = None
     """No database is left over from a DROP DATABASE that was interrupted."""
     end_of_life: GradedMinimum[Duration] | None = None
     """
@@ -377,47 +369,40 @@ class PostgresSettings(InDatabases, check="postgres.settings"):
     def queries(self) -> Iterable[Query[Any]]:
         """What its groups are judged by."""
         if self.settings is not None or self.pending_restart is not None:
-            yield self.asked_settings
+            yield self.read_settings
         if self.configuration_files is not None:
             yield self.files
         if self.wants_state:
             yield self.state
-        if self.kinds_in_databases:
-            yield from super().queries()
+        yield from super().queries()
 
-    def further(self, answer: Callable[[Query[Any]], Any]) -> Iterable[Query[Any]]:
-        """The same of each database that its patterns match."""
-        return super().further(answer) if self.kinds_in_databases else ()
-
-    @property
-    def kinds_in_databases(self) -> tuple[type[DatabaseQuery[Any]], ...]:
-        """What is asked in each database."""
-        extensions = (AskExtensions,) if self.extensions is not None or self.outdated_extensions is not None else ()
-        return (*extensions, *((AskCollations,) if self.collations is not None else ()))
+    def in_database(self, database: str | None) -> Iterable[DatabaseQuery[Any]]:
+        """Its extensions, and the collations of its columns."""
+        if self.extensions is not None or self.outdated_extensions is not None:
+            yield ListExtensions(self.target.name, database)
+        if self.collations is not None:
+            yield ListCollations(self.target.name, database)
 
     @property
-    def asked_settings(self) -> AskSettings:
+    def read_settings(self) -> ReadSettings:
         """The settings that it names, and those that they fall back to."""
         names = {name.lower() for name in self.settings or ()}
         names |= {FALLBACKS[name] for name in names if name in FALLBACKS}
-        return AskSettings(self.target.name, tuple(sorted(names)))
+        return ReadSettings(self.target.name, tuple(sorted(names)))
 
     @property
-    def files(self) -> AskConfigurationFiles:
+    def files(self) -> ListFileErrors:
         """Errors in the configuration files."""
-        return AskConfigurationFiles(self.target.name)
+        return ListFileErrors(self.target.name)
 
     @property
-    def state(self) -> AskServerState:
+    def state(self) -> ReadServerState:
         """Version, checksums and databases."""
-        return AskServerState(self.target.name)
+        return ReadServerState(self.target.name)
 
-    def severity_of(self, asked: Literal[True] | Severity | None) -> Severity:
+    def severity_of(self, group: Literal[True] | Severity | None) -> Severity:
         """How bad a violation in a group is."""
-        return asked if isinstance(asked, Severity) else self.ungraded_severity
-
-    def _in(self, databases: Iterable[str | None]) -> Iterable[Query[Any]]:
-        return [self.question(kind, database) for database in databases for kind in self.kinds_in_databases]
+        return group if isinstance(group, Severity) else self.ungraded_severity
 
     def _graded_severities(self) -> list[Severity]:
         rules: list[SettingRule | ExtensionRule] = [*(self.settings or {}).values()]

@@ -24,7 +24,7 @@ class DatabaseSize(msgspec.Struct, frozen=True, kw_only=True):
     oid: int
     """Its number; a database that was dropped and made again has another one."""
     bytes: int | None
-    """None where the role that asks may not know."""
+    """None where the role of the dsn may not read it."""
     is_template: bool = False
 
 
@@ -32,7 +32,7 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
     """The databases of a server on disk: tables, indexes and what else is in their folders; no WAL."""
 
     role: str
-    """The role that asked."""
+    """The role of the dsn."""
     current: str
     """The database of the dsn."""
     system: str
@@ -46,14 +46,14 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True)
-class AskSizes(ServerQuery[Sizes], name="postgres.sizes", remembered=True):
+class ReadSizes(ServerQuery[Sizes], name="postgres.sizes", remembered=True):
     """How large databases are. The server looks at each of their files."""
 
     databases: tuple[str, ...] | None = ()
     """Their names; none is the one of the dsn, and None is every one."""
 
     def permissions(self) -> tuple[Permission, ...]:
-        """Whoever may connect to a database may know its size; to know them all, more is needed."""
+        """A role that may connect to a database may read its size; to read them all, more is needed."""
         return (READ_SIZES,) if self.databases is None else ()
 
     def text(self) -> str:
@@ -90,9 +90,7 @@ class Relations(msgspec.Struct, frozen=True, kw_only=True):
 class LargestRelations(DatabaseQuery[Relations], name="postgres.largest-relations", remembered=True):
     """What a database is large by. Which relations are measured is chosen by their last VACUUM or ANALYZE."""
 
-    def asked_for(self) -> str:
-        """For people."""
-        return "the largest relations"
+    what = "the largest relations"
 
 
 class Sequence(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,7 +121,7 @@ class SequencesAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
     database: str
     role: str
-    """The role that asked."""
+    """The role of the dsn."""
     seen: int
     """How many could be read."""
     most_used: tuple[Sequence, ...]
@@ -139,13 +137,11 @@ class SequencesAnswer(msgspec.Struct, frozen=True, kw_only=True):
 class Sequences(DatabaseQuery[SequencesAnswer], name="postgres.sequences"):
     """How much of each sequence is used."""
 
+    what = "how much of each sequence is used"
+
     def permissions(self) -> tuple[Permission, ...]:
         """To read the sequences of others takes a grant on each; pg_monitor is not enough."""
         return (*super().permissions(), SequenceGrant(self.database))
-
-    def asked_for(self) -> str:
-        """For people."""
-        return "how much of each sequence is used"
 
 
 # psql takes a DSN or the name of a database, not both; it knows the rest of the DSN when it connects again.
@@ -197,7 +193,6 @@ class PostgresSize(InDatabases, check="postgres.size"):
     """
 
     any_limit_of = ("size", "total", "growth", "grown", "sequences")
-    asks = (Sequences,)
     remedies = (SHOW_RELATIONS, SHOW_DATABASES, SHOW_SEQUENCE, WIDEN_COLUMN, WIDEN_SEQUENCE, REMOVE_LIMIT)
     fact_names: ClassVar[Mapping[str, str]] = {
         "database": "the database that is too large or grows too fast, or that of a sequence near its end",
@@ -235,7 +230,7 @@ class PostgresSize(InDatabases, check="postgres.size"):
 
     @property
     def judges_growth(self) -> bool:
-        """Whether it needs to know what was there earlier."""
+        """Whether it compares with an earlier answer."""
         return self.growth is not None or self.grown is not None
 
     @property
@@ -244,52 +239,55 @@ class PostgresSize(InDatabases, check="postgres.size"):
         return self.size is not None or self.judges_growth
 
     @property
-    def sizes(self) -> AskSizes:
-        """The question for the sizes."""
+    def sizes(self) -> ReadSizes:
+        """The query for the sizes."""
         if self.total is not None or self.patterns:
-            return AskSizes(self.target.name, None)
-        return AskSizes(self.target.name, self.databases or ())
+            return ReadSizes(self.target.name, None)
+        return ReadSizes(self.target.name, self.databases or ())
 
     def queries(self) -> Iterable[Query[Any]]:
         """The sizes, and the sequences in each database."""
         if self.judges_databases or self.total is not None:
             yield self.sizes
+        if self.patterns and self.judges_databases:
+            yield ListDatabases(self.target.name)
         yield from super().queries()
 
+    def in_database(self, database: str | None) -> Iterable[DatabaseQuery[Any]]:
+        """Its sequences."""
+        return () if self.sequences is None else (Sequences(self.target.name, database),)
+
     def aside(self) -> Iterable[Query[Any]]:
-        """Who asks, and the largest relations."""
+        """The role of the dsn, and the largest relations."""
         yield from super().aside()
         if not self.patterns:
             yield from self._relations_in(self.databases or (None,))
 
     def further(self, answer: Callable[[Query[Any]], Any]) -> Iterable[Query[Any]]:
-        """The same in the databases that its patterns match; by what they are large only where that is told."""
+        """The same in the databases that its patterns match; the largest relations only where a finding shows them."""
         yield from super().further(answer)
         if self.patterns and self.judges_databases:
             there: DatabaseNames = answer(ListDatabases(self.target.name))
             matched = self.matched(there)
-            told = matched if self.judges_growth else set(matched) & self._too_large(answer(self.sizes))
-            yield from self._relations_in(sorted(told))
+            shown = matched if self.judges_growth else set(matched) & self._too_large(answer(self.sizes))
+            yield from self._relations_in(sorted(shown))
 
     def described(self) -> Iterable[Query[Any]]:
-        """For people, the questions with the patterns in the place of the databases."""
+        """For people, the queries with the patterns in the place of the databases."""
         yield from super().described()
         if self.patterns:
             yield from self._relations_in(self.databases or ())
 
     def is_too_large(self, size: int | None) -> bool:
-        """Whether a database of this size is told."""
+        """Whether a database of this size violates the limit."""
         return self.size is not None and size is not None and self.size.severity(size) is not None
 
     def _too_large(self, sizes: Sizes) -> set[str]:
         return {one.name for one in sizes.databases if self.is_too_large(one.bytes)}
 
     def relations(self, database: str) -> LargestRelations:
-        """The question what a database is large by."""
+        """The query for the largest relations of a database."""
         return LargestRelations(self.target.name, database if self.databases else None)
-
-    def _in(self, databases: Iterable[str | None]) -> Iterable[Query[Any]]:
-        return super()._in(databases) if self.sequences is not None else ()
 
     def _relations_in(self, databases: Iterable[str | None]) -> Iterable[Query[Any]]:
         return [LargestRelations(self.target.name, one) for one in databases] if self.judges_databases else []

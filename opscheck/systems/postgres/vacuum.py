@@ -1,6 +1,6 @@
 """postgres.vacuum: how far vacuum and analyze are behind, and what holds them back."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Self
@@ -15,7 +15,7 @@ from opscheck.core.remedy import Remedy
 from opscheck.core.units import Count, Duration, Graded, Percentage
 from opscheck.systems.postgres.databases import DatabaseQuery, InDatabases
 from opscheck.systems.postgres.server import ServerQuery
-from opscheck.systems.postgres.xmin import FORMER_HOLDER_FACTS, HOLDER_FACTS, HOLDER_REMEDIES, AskXminHolders
+from opscheck.systems.postgres.xmin import FORMER_HOLDER_FACTS, HOLDER_FACTS, HOLDER_REMEDIES, ListXminHolders
 
 
 class DatabaseAge(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,7 +27,7 @@ class DatabaseAge(msgspec.Struct, frozen=True, kw_only=True):
     multixact_age: int
     """The same for multixacts: row locks that several transactions share."""
     connectable: bool
-    """False where nobody may connect, as to template0: only autovacuum can freeze its rows."""
+    """False where no role may connect, as to template0: only autovacuum can freeze its rows."""
 
 
 class Ages(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,12 +39,10 @@ class Ages(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True)
-class AskAges(ServerQuery[Ages], name="postgres.ages"):
-    """How old the oldest transaction numbers are that a server still has to know."""
+class ReadAges(ServerQuery[Ages], name="postgres.ages"):
+    """The ages of the oldest transaction numbers that are still in use."""
 
-    def text(self) -> str:
-        """For people."""
-        return "the transaction and multixact age of every database"
+    what = "the transaction and multixact age of every database"
 
 
 class Table(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,7 +92,7 @@ class Tables(msgspec.Struct, frozen=True, kw_only=True):
     modified: int
     """How many had more than `min_rows` changed since they were analysed."""
     unanalyzed: int
-    """How many have not been analysed since the server counts; ANALYZE counts the dead rows that are there anew."""
+    """How many have not been analysed since the server counts; ANALYZE counts the dead rows again."""
     counted_since: datetime | None
     """Since when the server counts; before that it forgot: a reset, a crash, a new server."""
     clock: datetime
@@ -106,13 +104,13 @@ class Tables(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True)
-class AskTables(DatabaseQuery[Tables], name="postgres.tables"):
+class ListTables(DatabaseQuery[Tables], name="postgres.tables"):
     """Which tables wait for vacuum or analyze."""
 
     min_rows: int = 10_000
     """Tables with fewer dead, written or changed rows are not named."""
 
-    def asked_for(self) -> str:
+    def in_words(self) -> str:
         """In words."""
         return f"the tables with more than {self.min_rows} dead, written or never analysed rows"
 
@@ -170,7 +168,6 @@ class PostgresVacuum(InDatabases, check="postgres.vacuum"):
     to count less than `counted_for` ago has not counted proves nothing, and is unknown.
     """
 
-    asks = (AskTables,)
     any_limit_of = (
         "xid_age",
         "multixact_age",
@@ -261,14 +258,14 @@ class PostgresVacuum(InDatabases, check="postgres.vacuum"):
         return limits != (None, None, None, None)
 
     @property
-    def ages(self) -> AskAges:
-        """The question for the ages of databases."""
-        return AskAges(self.target.name)
+    def ages(self) -> ReadAges:
+        """The query for the ages of databases."""
+        return ReadAges(self.target.name)
 
     @property
-    def holders(self) -> AskXminHolders:
-        """The question who keeps old rows."""
-        return AskXminHolders(self.target.name)
+    def holders(self) -> ListXminHolders:
+        """The query for what keeps old rows."""
+        return ListXminHolders(self.target.name)
 
     def queries(self) -> Iterable[Query[Any]]:
         """What has a limit."""
@@ -276,19 +273,14 @@ class PostgresVacuum(InDatabases, check="postgres.vacuum"):
             yield self.ages
         if self.judges_holders:
             yield self.holders
-        if self.judges_tables:
-            yield from super().queries()
+        yield from super().queries()
 
-    def further(self, answer: Callable[[Query[Any]], Any]) -> Iterable[Query[Any]]:
-        """The tables in the databases that its patterns match."""
-        return super().further(answer) if self.judges_tables else ()
+    def in_database(self, database: str | None) -> Iterable[DatabaseQuery[Any]]:
+        """The tables that are behind."""
+        return (ListTables(self.target.name, database, min_rows=self.min_rows),) if self.judges_tables else ()
 
     def aside(self) -> Iterable[Query[Any]]:
-        """Who asks; and who keeps old rows, for that explains the rest."""
+        """The role of the dsn; and what keeps old rows, for that explains the rest."""
         yield from super().aside()
         if not self.judges_holders:
             yield self.holders
-
-    def question(self, kind: type[DatabaseQuery[Any]], database: str | None) -> DatabaseQuery[Any]:  # noqa: ARG002 - there is one kind
-        """Which tables wait, in one database."""
-        return AskTables(self.target.name, database, min_rows=self.min_rows)

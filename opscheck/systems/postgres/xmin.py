@@ -38,9 +38,9 @@ class XminHolder(msgspec.Struct, frozen=True, kw_only=True):
     state: str = ""
     """Of a session."""
     since: datetime | None = None
-    """Since when it holds them, at least; slots and standbys mostly do not say."""
+    """Since when it holds them, at least; slots and standbys mostly do not show it."""
     active: bool = True
-    """False for a slot that nobody reads from."""
+    """False for a slot without a consumer."""
     catalog_only: bool = False
     """True for a slot that keeps rows of system catalogs only."""
 
@@ -53,14 +53,12 @@ class XminHolders(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True)
-class AskXminHolders(ServerQuery[XminHolders], name="postgres.xmin-holders"):
+class ListXminHolders(ServerQuery[XminHolders], name="postgres.xmin-holders"):
     """For whose sake rows that are dead must be kept: sessions, prepared transactions, slots and standbys."""
 
-    needs = (READ_SESSIONS,)
+    what = "which sessions, prepared transactions, slots and standbys keep dead rows from being removed"
 
-    def text(self) -> str:
-        """For people."""
-        return "which sessions, prepared transactions, slots and standbys keep dead rows from being removed"
+    needs = (READ_SESSIONS,)
 
 
 _END = "End what keeps dead rows from being removed"

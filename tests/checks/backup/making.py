@@ -68,7 +68,7 @@ def expectation_of(tool: str, target: KubernetesTarget = TARGET, **fields: Any) 
 
 
 def _answers(expectation: BackupJobs, objects: tuple[Object, ...]) -> dict[Any, Any]:
-    lists = [query for query in expectation.queries() if isinstance(query, ListObjects)]
+    lists = [query for query in expectation.described() if isinstance(query, ListObjects)]
     return {
         query: ObjectList(
             tuple(

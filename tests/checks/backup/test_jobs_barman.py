@@ -65,7 +65,7 @@ def test_an_old_one_names_what_failed_since():
     (finding,) = judged(backup(30), backup(2, "FAILED"), backup(1, "STARTED")).violations
 
     assert ("its newest backup 20260310T100000 is FAILED", "20260310T110000 is STARTED") == finding.evidence
-    assert {"server", "stale_server", "failed", "failed_server"} == finding.facts.keys()
+    assert {"server", "failed_backup"} == finding.facts.keys()
 
 
 def test_a_version_without_types_has_full_ones_alone():

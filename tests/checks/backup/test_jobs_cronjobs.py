@@ -153,7 +153,7 @@ def test_one_that_never_ran_has_no_backup_however_young_it_is(age, severity):
     assert severity is finding.severity
     assert finding.observed.startswith("no good backup yet, ")
     assert "one that began at most 1d1h ago" == finding.expected
-    assert "backup" == finding.facts["rerun_of"]
+    assert "backup" == finding.facts["cronjob"]
 
 
 def test_a_name_that_matches_nothing_is_found_with_what_is_there():

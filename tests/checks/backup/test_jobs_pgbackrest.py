@@ -56,7 +56,7 @@ def test_each_repository_of_each_stanza_is_judged_by_itself():
     (finding,) = findings.violations
     assert ("stanza main, repository 2", Severity.P0) == (finding.subject, finding.severity)
     assert "age of the last good backup 2d12h (b, full)" == finding.observed
-    assert {"stanza": "main", "repository": "2", "stale_stanza": "main", "stale_repository": "2"} == finding.facts
+    assert {"stanza": "main", "repository": "2"} == finding.facts
 
 
 @given(st.permutations([1.0, 9.0, 30.0, 60.0]))
@@ -73,7 +73,7 @@ def test_a_damaged_backup_is_told_and_does_not_count():
     age, damage = findings.violations
     assert "age of the last good backup 1d6h (old, full)" == age.observed
     assert ("pages of the database failed their checksums in new", Severity.P0) == (damage.observed, damage.severity)
-    assert ("new", "main") == (damage.facts["damaged"], damage.facts["damaged_stanza"])
+    assert ("new", "main") == (damage.facts["damaged_backup"], damage.facts["stanza"])
 
 
 def test_a_difference_to_what_is_gone_cannot_be_restored():

@@ -36,7 +36,7 @@ def test_an_old_one_is_found_although_its_object_is_new():
 
     assert (Severity.P0, "at most 2d1h") == (finding.severity, finding.expected)
     assert finding.observed.startswith("age of the last good backup 3d (daily-")
-    assert "daily" == finding.facts["run_schedule"]
+    assert "daily" == finding.facts["schedule"]
 
 
 def test_the_last_backup_of_a_schedule_is_not_taken_for_a_good_one():
@@ -126,7 +126,7 @@ def test_a_paused_schedule_is_told_or_may_be():
     assert (Severity.P2, "it is paused", "daily") == (
         finding.severity,
         finding.observed,
-        finding.facts["paused_schedule"],
+        finding.facts["schedule"],
     )
     assert [] == quiet.violations
     assert [1] == [one.value for one in quiet.measurements if one.name == "paused schedules"]

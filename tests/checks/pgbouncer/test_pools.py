@@ -21,7 +21,7 @@ from opscheck.systems.pgbouncer.pools import (
     RESUME_DATABASE,
     SHOW_CLIENTS,
     SHOW_LIMIT,
-    AskPools,
+    ListPools,
     PgbouncerPools,
     Pools,
 )
@@ -170,7 +170,7 @@ def test_who_may_not_look_is_told_what_to_do(bouncer, database, kind, text, advi
 
 def ask(dsn: str) -> Pools:
     with closing(open_session(PgbouncerTarget(kind="pgbouncer", dsn=dsn), 5)) as session:
-        return session.ask(AskPools("pool"), 5)
+        return session.ask(ListPools("pool"), 5)
 
 
 def test_the_suggested_commands_run(bouncer, judged):

@@ -7,7 +7,7 @@ from checks.pgbouncer.test_pools import test_clients_get_a_server_connection as 
 from opscheck import Severity
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.systems.pgbouncer.permissions import render
-from opscheck.systems.pgbouncer.pools import RESUME, AskPools, PgbouncerPools, Pool, PooledDatabase, Pools
+from opscheck.systems.pgbouncer.pools import RESUME, ListPools, PgbouncerPools, Pool, PooledDatabase, Pools
 from opscheck.systems.pgbouncer.target import PgbouncerTarget
 from opscheck.testing import expect, judge
 from tests.servers.typing_in import commands_of
@@ -17,7 +17,7 @@ QUIET = Pools(pools=(), databases=(PooledDatabase(name="shop", server="db:5432")
 
 
 def judged(answer: Pools, **fields):
-    return judge(check, expect(PgbouncerPools, TARGET, **fields), {AskPools("target"): answer})
+    return judge(check, expect(PgbouncerPools, TARGET, **fields), {ListPools("target"): answer})
 
 
 def test_a_limit_is_needed():
@@ -64,7 +64,7 @@ def test_only_a_pgbouncer_that_is_not_there_proves_that_clients_get_nothing(kind
 
 
 def test_the_right_that_it_needs_is_printed():
-    (permission,) = expect(PgbouncerPools, TARGET, waited={"P0": "5s"}).asked.permissions()
+    (permission,) = expect(PgbouncerPools, TARGET, waited={"P0": "5s"}).pools_query.permissions()
 
     assert permission.text().startswith("stats_users in pgbouncer.ini")
     assert "stats_users = opscheck" in render(TARGET, [permission])

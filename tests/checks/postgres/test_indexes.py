@@ -15,7 +15,7 @@ from opscheck import PostgresTarget, Severity
 from opscheck.core.findings import Findings
 from opscheck.core.observation import ProblemKind
 from opscheck.demo.postgres import DATABASE, PostgreSQL
-from opscheck.systems.postgres.indexes import AskUnusedIndexes, PostgresIndexes
+from opscheck.systems.postgres.indexes import ListUnusedIndexes, PostgresIndexes
 from opscheck.testing import Answers, expect
 from opscheck.transport.processes import wait_until
 from tests.checks.postgres.worlds import execute
@@ -400,4 +400,4 @@ def _counted_since(server: PostgreSQL) -> datetime:
     with closing(
         BUNDLED.probe("postgres").open_session(PostgresTarget(kind="postgres", dsn=server.dsn()), 10)
     ) as session:
-        return session.ask(AskUnusedIndexes("target"), 10).counted_since
+        return session.ask(ListUnusedIndexes("target"), 10).counted_since

@@ -12,15 +12,15 @@ from opscheck.systems.postgres import releases
 from opscheck.systems.postgres.server import NEWEST_KNOWN
 from opscheck.systems.postgres.settings import (
     CREATE_EXTENSION,
-    AskCollations,
-    AskExtensions,
-    AskServerState,
     ChecksumFailures,
     Collations,
     DatabaseState,
     Extension,
     Extensions,
+    ListCollations,
+    ListExtensions,
     PostgresSettings,
+    ReadServerState,
     ServerState,
 )
 from opscheck.testing import expect, judge
@@ -43,9 +43,9 @@ def _judged() -> Callable[..., Findings]:
     def judged(*, now: datetime = JUST_THEN, version: int = 170_011, **fields: Any) -> Findings:
         state = {"checksums": True, "failures": (), "databases": ()} | fields.pop("state", {})
         answers = {
-            AskServerState("target"): ServerState(server_version=version, **state),
-            AskExtensions("target"): Extensions(database="shop", extensions=fields.pop("there", ())),
-            AskCollations("target"): Collations(database="shop", changed=()),
+            ReadServerState("target"): ServerState(server_version=version, **state),
+            ListExtensions("target"): Extensions(database="shop", extensions=fields.pop("there", ())),
+            ListCollations("target"): Collations(database="shop", changed=()),
         }
         return judge(check, expect(PostgresSettings, TARGET, severity="P2", **fields), answers, now)
 

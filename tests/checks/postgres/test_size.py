@@ -23,9 +23,9 @@ from opscheck.systems.postgres.size import (
     SHOW_SEQUENCE,
     WIDEN_COLUMN,
     WIDEN_SEQUENCE,
-    AskSizes,
     LargestRelations,
     PostgresSize,
+    ReadSizes,
 )
 from tests.servers.clients import superuser
 from tests.servers.looking import look, missing
@@ -177,7 +177,7 @@ def test_a_database_that_is_dropped_while_it_is_measured_is_left_out(world, admi
     connection.execute("BEGIN READ ONLY")
     connection.execute("SELECT 1")
     admin.execute("DROP DATABASE passing")
-    sizes = read_sizes(connection, AskSizes("database", None))
+    sizes = read_sizes(connection, ReadSizes("database", None))
     session.close()
 
     assert "shop" in [one.name for one in sizes.databases]
@@ -188,14 +188,14 @@ def grown(world: PostgreSQL, by: int, ago: timedelta, **fields: Any) -> Findings
     """Judge `shop` as if it had been smaller by so many bytes."""
     target = PostgresTarget(kind="postgres", dsn=world.dsn(database="shop"))
     session = open_session(target, 10)
-    now = session.ask(AskSizes("target"), 10)
+    now = session.ask(ReadSizes("target"), 10)
     relations = session.ask(LargestRelations("target"), 10)
     session.close()
     smaller = tuple(msgspec.structs.replace(one, bytes=one.bytes - by) for one in now.databases)
     earlier = msgspec.structs.replace(now, databases=smaller)
     taken = datetime.now(UTC)
     samples = {
-        AskSizes("target"): [Sample(taken_at=taken - ago, answer=earlier)],
+        ReadSizes("target"): [Sample(taken_at=taken - ago, answer=earlier)],
         LargestRelations("target"): [Sample(taken_at=taken - ago, answer=relations)],
     }
     return look(check, PostgresSize, target, earlier=samples, now=taken, **fields)
@@ -242,12 +242,12 @@ def test_without_an_earlier_sample_growth_is_unknown(judged, shop):
 def test_a_database_that_was_made_anew_has_no_earlier_sample(world, shop):
     target = PostgresTarget(kind="postgres", dsn=world.dsn(database="shop"))
     session = open_session(target, 10)
-    now = session.ask(AskSizes("target"), 10)
+    now = session.ask(ReadSizes("target"), 10)
     session.close()
     before = msgspec.structs.replace(
         now, databases=tuple(msgspec.structs.replace(one, oid=1, bytes=1) for one in now.databases)
     )
-    samples = {AskSizes("target"): [Sample(taken_at=datetime.now(UTC) - timedelta(days=1), answer=before)]}
+    samples = {ReadSizes("target"): [Sample(taken_at=datetime.now(UTC) - timedelta(days=1), answer=before)]}
     problem = missing(lambda: look(check, PostgresSize, target, earlier=samples, grown={"P2": "2MB"}))
 
     assert ProblemKind.FIRST_SAMPLE == problem.kind

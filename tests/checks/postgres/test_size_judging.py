@@ -13,10 +13,10 @@ from opscheck.systems.postgres.size import (
     SHOW_SEQUENCE,
     WIDEN_COLUMN,
     WIDEN_SEQUENCE,
-    AskSizes,
     DatabaseSize,
     LargestRelations,
     PostgresSize,
+    ReadSizes,
     Relations,
     RelationSize,
     Sequence,
@@ -57,7 +57,7 @@ def judged(answers, earlier=None, **fields) -> tuple[Findings, Problem | None]:
 
 
 def test_what_is_known_of_a_total_is_enough_to_break_it():
-    answers = {AskSizes("target", None): sizes(shop=3 * GB, vault=None)}
+    answers = {ReadSizes("target", None): sizes(shop=3 * GB, vault=None)}
     findings, problem = judged(answers, total={"P1": "2GB"})
 
     assert [Severity.P1] == [one.severity for one in findings.violations]
@@ -66,7 +66,7 @@ def test_what_is_known_of_a_total_is_enough_to_break_it():
 
 
 def test_what_is_known_of_a_total_is_not_enough_to_keep_it():
-    answers = {AskSizes("target", None): sizes(shop=1 * GB, vault=None)}
+    answers = {ReadSizes("target", None): sizes(shop=1 * GB, vault=None)}
     findings, problem = judged(answers, total={"P1": "2GB"})
 
     assert [] == findings.measurements
@@ -74,7 +74,7 @@ def test_what_is_known_of_a_total_is_not_enough_to_keep_it():
 
 
 def test_evidence_that_is_missing_is_said_and_decides_nothing():
-    answers = {AskSizes("target"): sizes(shop=3 * GB), LargestRelations("target"): REFUSED}
+    answers = {ReadSizes("target"): sizes(shop=3 * GB), LargestRelations("target"): REFUSED}
     findings, problem = judged(answers, size={"P1": "2GB"})
 
     assert problem is None
@@ -85,7 +85,7 @@ def test_evidence_that_is_missing_is_said_and_decides_nothing():
 
 
 def test_what_grew_is_shown_with_what_it_was():
-    asked, tables = AskSizes("target"), LargestRelations("target")
+    asked, tables = ReadSizes("target"), LargestRelations("target")
     answers = {asked: sizes(shop=5 * GB), tables: relations(orders=3 * GB, notes=GB)}
     earlier = {
         asked: [Sample(taken_at=NOON - DAY, answer=sizes(shop=4 * GB))],
@@ -100,16 +100,16 @@ def test_what_grew_is_shown_with_what_it_was():
 
 @pytest.mark.parametrize(("ago", "grown"), [(DAY / 2, 2 * GB), (DAY, GB), (DAY * 2, GB / 2)])
 def test_growth_is_told_for_the_time_that_the_policy_names(ago, grown):
-    answers = {AskSizes("target"): sizes(shop=5 * GB), LargestRelations("target"): relations()}
-    earlier = {AskSizes("target"): [Sample(taken_at=NOON - ago, answer=sizes(shop=4 * GB))]}
+    answers = {ReadSizes("target"): sizes(shop=5 * GB), LargestRelations("target"): relations()}
+    earlier = {ReadSizes("target"): [Sample(taken_at=NOON - ago, answer=sizes(shop=4 * GB))]}
     findings, _ = judged(answers, earlier, grown={"P3": "9GB"})
 
     assert grown in [one.value for one in findings.measurements if one.name == "grown in 1d"]
 
 
 def test_the_growth_of_another_system_is_none():
-    answers = {AskSizes("target"): sizes(shop=5 * GB), LargestRelations("target"): relations()}
-    earlier = {AskSizes("target"): [Sample(taken_at=NOON - DAY, answer=sizes("another", shop=GB))]}
+    answers = {ReadSizes("target"): sizes(shop=5 * GB), LargestRelations("target"): relations()}
+    earlier = {ReadSizes("target"): [Sample(taken_at=NOON - DAY, answer=sizes("another", shop=GB))]}
     findings, problem = judged(answers, earlier, grown={"P3": "1GB"})
 
     assert [] == findings.violations
@@ -119,7 +119,7 @@ def test_the_growth_of_another_system_is_none():
 
 def test_sizes_and_sequences_are_judged_beside_growth_that_is_unknown():
     answers = {
-        AskSizes("target"): sizes(shop=5 * GB),
+        ReadSizes("target"): sizes(shop=5 * GB),
         LargestRelations("target"): relations(),
         Sequences("target"): SequencesAnswer(database="shop", role="opscheck", seen=1, most_used=(sequence(used=90),)),
     }

@@ -13,7 +13,7 @@ from opscheck import PostgresTarget, Severity
 from opscheck.core.findings import Findings
 from opscheck.core.observation import ProblemKind
 from opscheck.demo.postgres import DATABASE, PostgreSQL
-from opscheck.systems.postgres.vacuum import ANALYZE, ENABLE, VACUUM, AskTables, PostgresVacuum, Tables
+from opscheck.systems.postgres.vacuum import ANALYZE, ENABLE, VACUUM, ListTables, PostgresVacuum, Tables
 from opscheck.transport.processes import wait_until
 from tests.checks.postgres.worlds import eventually, snapshot
 from tests.registries import BUNDLED
@@ -372,7 +372,7 @@ def _problem(target: PostgresTarget) -> str:
 
 def _tables(server: PostgreSQL) -> Tables:
     with closing(BUNDLED.probe("postgres").open_session(_target(server), 10)) as session:
-        return session.ask(AskTables("target"), 10)
+        return session.ask(ListTables("target"), 10)
 
 
 def _target(server: PostgreSQL) -> PostgresTarget:

@@ -12,7 +12,7 @@ import pytest
 
 from opscheck import Query
 from opscheck.core.observation import ProbeError, ProblemKind
-from opscheck.systems.pgbouncer.pools import AskPools, Pool, PooledDatabase, Pools
+from opscheck.systems.pgbouncer.pools import ListPools, Pool, PooledDatabase, Pools
 from opscheck.systems.pgbouncer.probe import PgbouncerSession, _read_pools, open_session
 from opscheck.systems.pgbouncer.target import PgbouncerTarget
 
@@ -166,7 +166,7 @@ def test_a_console_that_falls_silent_or_goes_is_told_in_time(speak, times, kind)
 
 def ask(dsn: str) -> None:
     with closing(open_session(PgbouncerTarget(kind="pgbouncer", dsn=dsn), 0.5)) as session:
-        session.ask(AskPools("pool"), 0.5)
+        session.ask(ListPools("pool"), 0.5)
 
 
 def test_a_question_of_another_system_is_not_supported():

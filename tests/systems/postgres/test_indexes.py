@@ -4,7 +4,12 @@ import pytest
 from pydantic import ValidationError
 
 from opscheck import PostgresTarget
-from opscheck.systems.postgres.indexes import AskDuplicateIndexes, AskInvalidIndexes, AskUnusedIndexes, PostgresIndexes
+from opscheck.systems.postgres.indexes import (
+    ListDuplicateIndexes,
+    ListInvalidIndexes,
+    ListUnusedIndexes,
+    PostgresIndexes,
+)
 from opscheck.testing import expect
 
 TARGET = PostgresTarget(kind="postgres", dsn="postgresql://someone@127.0.0.1/shop")
@@ -20,8 +25,8 @@ def test_a_limit_is_needed():
 
 
 def test_only_what_has_a_limit_is_asked():
-    assert [AskInvalidIndexes("target")] == list(indexes(invalid={"P2": 0}).queries())
-    assert [AskDuplicateIndexes("target", "a"), AskDuplicateIndexes("target", "b")] == list(
+    assert [ListInvalidIndexes("target")] == list(indexes(invalid={"P2": 0}).queries())
+    assert [ListDuplicateIndexes("target", "a"), ListDuplicateIndexes("target", "b")] == list(
         indexes(duplicates={"P3": "0B"}, databases=["a", "b"]).queries()
     )
 
@@ -29,7 +34,7 @@ def test_only_what_has_a_limit_is_asked():
 def test_for_how_long_an_index_is_unused_is_a_part_of_the_question():
     (question,) = indexes(unused={"P3": "100MB"}, unused_for="7d").queries()
 
-    assert AskUnusedIndexes("target", None, unused_for_s=7 * 86400) == question
+    assert ListUnusedIndexes("target", None, unused_for_s=7 * 86400) == question
     assert "the indexes that nobody has used for 7 days in the database of the dsn" == question.text()
 
 

@@ -22,7 +22,7 @@ from opscheck.running.checks import bound_check
 from opscheck.systems.postgres.grants import ConnectGrant, OwnTables, RoleGrant, SequenceGrant
 from opscheck.systems.postgres.permissions import render
 from opscheck.systems.postgres.probe import open_session
-from opscheck.systems.postgres.settings import ReadConfigurationFiles
+from opscheck.systems.postgres.settings import ConfigurationFilesGrant
 from opscheck.testing import expect, judge
 from tests.registries import BUNDLED
 from tests.servers.looking import answers_of
@@ -199,8 +199,8 @@ def test_a_role_that_pg_monitor_brings_is_missing_to_what_needs_it_alone(granted
             "elsewhere",
             SequenceGrant("elsewhere"),
         ),
-        ("SELECT ON pg_file_settings", "GRANT SELECT ON pg_file_settings", "integration_db", ReadConfigurationFiles),
-        ("EXECUTE ON FUNCTION pg_hba_file_rules()", "pg_hba_file_rules()", "integration_db", ReadConfigurationFiles),
+        ("SELECT ON pg_file_settings", "GRANT SELECT ON pg_file_settings", "integration_db", ConfigurationFilesGrant),
+        ("EXECUTE ON FUNCTION pg_hba_file_rules()", "pg_hba_file_rules()", "integration_db", ConfigurationFilesGrant),
     ],
 )
 def test_a_right_in_a_database_is_missing_to_what_needs_it_alone(granted, revoke, grant, database, wanted):

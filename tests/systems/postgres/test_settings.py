@@ -6,12 +6,12 @@ from pydantic import ValidationError
 from opscheck import PostgresTarget, Severity
 from opscheck.systems.postgres.databases import ListDatabases
 from opscheck.systems.postgres.settings import (
-    AskCollations,
-    AskConfigurationFiles,
-    AskExtensions,
-    AskServerState,
-    AskSettings,
+    ListCollations,
+    ListExtensions,
+    ListFileErrors,
     PostgresSettings,
+    ReadServerState,
+    ReadSettings,
 )
 from opscheck.testing import expect
 
@@ -91,16 +91,18 @@ def test_a_version_that_cannot_be_compared_is_refused(version):
 def test_only_what_is_judged_is_asked():
     where = "target"
 
-    assert [AskSettings(where, ("fsync", "timezone"))] == list(made(settings={"TimeZone": "UTC", "fsync": 1}).queries())
-    assert [AskSettings(where)] == list(made(pending_restart=True).queries())
-    assert [AskConfigurationFiles(where)] == list(made(configuration_files=True).queries())
-    assert [AskServerState(where)] == list(made(checksums=True).queries())
-    assert [AskServerState(where), AskCollations(where)] == list(made(collations=True).queries())
-    assert [AskExtensions(where, "a"), AskExtensions(where, "b")] == list(
+    assert [ReadSettings(where, ("fsync", "timezone"))] == list(
+        made(settings={"TimeZone": "UTC", "fsync": 1}).queries()
+    )
+    assert [ReadSettings(where)] == list(made(pending_restart=True).queries())
+    assert [ListFileErrors(where)] == list(made(configuration_files=True).queries())
+    assert [ReadServerState(where)] == list(made(checksums=True).queries())
+    assert [ReadServerState(where), ListCollations(where)] == list(made(collations=True).queries())
+    assert [ListExtensions(where, "a"), ListExtensions(where, "b")] == list(
         made(outdated_extensions=True, databases=["a", "b"]).queries()
     )
     assert [ListDatabases(where)] == list(made(extensions={"a": "any"}, databases=["*"]).queries())
-    assert [AskServerState(where)] == list(made(checksums=True, databases=["*"]).queries())
+    assert [ReadServerState(where)] == list(made(checksums=True, databases=["*"]).queries())
 
 
 def test_a_setting_that_may_mean_another_one_asks_for_both():

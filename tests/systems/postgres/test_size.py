@@ -6,13 +6,13 @@ from pydantic import ValidationError
 from opscheck import PostgresTarget
 from opscheck.systems.postgres.databases import DatabaseNames, ListDatabases
 from opscheck.systems.postgres.grants import ConnectGrant, SequenceGrant
-from opscheck.systems.postgres.server import AskIdentity
+from opscheck.systems.postgres.server import ReadIdentity
 from opscheck.systems.postgres.size import (
     READ_SIZES,
-    AskSizes,
     DatabaseSize,
     LargestRelations,
     PostgresSize,
+    ReadSizes,
     Sequences,
     Sizes,
 )
@@ -20,9 +20,9 @@ from opscheck.testing import expect
 
 TARGET = PostgresTarget(kind="postgres", dsn="postgresql://someone@127.0.0.1/shop")
 THERE = DatabaseNames(names=("shop_one", "shop_two", "wiki"), current="wiki")
-IDENTITY = AskIdentity("target")
+IDENTITY = ReadIdentity("target")
 LIST = ListDatabases("target")
-EVERY = AskSizes("target", None)
+EVERY = ReadSizes("target", None)
 
 
 def size(**fields) -> PostgresSize:
@@ -49,16 +49,16 @@ def test_a_sequence_cannot_be_used_more_than_whole(limit):
 @pytest.mark.parametrize(
     ("fields", "queries"),
     [
-        ({"size": {"P2": "1GB"}}, {AskSizes("target", ()), LargestRelations("target")}),
-        ({"grown": {"P2": "1GB"}}, {AskSizes("target", ()), LargestRelations("target")}),
-        ({"total": {"P2": "1GB"}}, {AskSizes("target", None)}),
+        ({"size": {"P2": "1GB"}}, {ReadSizes("target", ()), LargestRelations("target")}),
+        ({"grown": {"P2": "1GB"}}, {ReadSizes("target", ()), LargestRelations("target")}),
+        ({"total": {"P2": "1GB"}}, {ReadSizes("target", None)}),
         ({"sequences": {"P2": "75%"}}, {Sequences("target")}),
         ({"sequences": {"P2": "75%"}, "databases": ["a", "b"]}, {Sequences("target", "a"), Sequences("target", "b")}),
         (
             {"size": {"P2": "1GB"}, "databases": ["a", "b"]},
-            {AskSizes("target", ("a", "b")), LargestRelations("target", "a"), LargestRelations("target", "b")},
+            {ReadSizes("target", ("a", "b")), LargestRelations("target", "a"), LargestRelations("target", "b")},
         ),
-        ({"size": {"P2": "1GB"}, "databases": ["shop_*"]}, {AskSizes("target", None), LIST}),
+        ({"size": {"P2": "1GB"}, "databases": ["shop_*"]}, {ReadSizes("target", None), LIST}),
     ],
 )
 def test_it_asks_what_it_judges_and_no_more(fields, queries):
@@ -106,9 +106,9 @@ def test_the_rights_that_it_needs_are_named(fields, permissions):
 @pytest.mark.parametrize(
     ("query", "text"),
     [
-        (AskSizes("target"), "the size of the database"),
-        (AskSizes("target", None), "the size of every database"),
-        (AskSizes("target", ("a", "b")), "the size of database a and b"),
+        (ReadSizes("target"), "the size of the database"),
+        (ReadSizes("target", None), "the size of every database"),
+        (ReadSizes("target", ("a", "b")), "the size of database a and b"),
         (Sequences("target", "a"), "how much of each sequence is used in database a"),
         (LargestRelations("target"), "the largest relations in the database of the dsn"),
     ],
@@ -118,4 +118,4 @@ def test_questions_are_told_in_words(query, text):
 
 
 def test_what_is_compared_with_earlier_is_remembered():
-    assert (True, True, False) == (AskSizes.remembered, LargestRelations.remembered, Sequences.remembered)
+    assert (True, True, False) == (ReadSizes.remembered, LargestRelations.remembered, Sequences.remembered)

@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from opscheck import PostgresTarget
 from opscheck.systems.postgres.databases import DatabaseNames, ListDatabases
-from opscheck.systems.postgres.vacuum import AskAges, AskTables, AskXminHolders, PostgresVacuum
+from opscheck.systems.postgres.vacuum import ListTables, ListXminHolders, PostgresVacuum, ReadAges
 from opscheck.testing import expect
 
 TARGET = PostgresTarget(kind="postgres", dsn="postgresql://someone@127.0.0.1/shop")
@@ -37,9 +37,9 @@ def test_a_limit_in_time_needs_one_in_transactions_because_slots_and_standbys_do
 
 
 def test_only_what_has_a_limit_is_asked():
-    assert [AskAges("target")] == list(vacuum(xid_age={"P2": "40%"}).queries())
-    assert [AskXminHolders("target")] == list(vacuum(oldest_xmin={"P2": 1000}).queries())
-    assert [AskTables("target", None, min_rows=500)] == list(vacuum(dead_rows={"P3": "200%"}, min_rows=500).queries())
+    assert [ReadAges("target")] == list(vacuum(xid_age={"P2": "40%"}).queries())
+    assert [ListXminHolders("target")] == list(vacuum(oldest_xmin={"P2": 1000}).queries())
+    assert [ListTables("target", None, min_rows=500)] == list(vacuum(dead_rows={"P3": "200%"}, min_rows=500).queries())
 
 
 def test_nothing_is_asked_in_databases_where_only_the_server_has_limits():
@@ -57,8 +57,8 @@ def test_each_database_that_matches_is_asked():
 
 
 def test_who_keeps_rows_is_asked_aside_where_it_has_no_limit():
-    assert AskXminHolders("target") in list(vacuum(dead_rows={"P3": "200%"}).aside())
-    assert AskXminHolders("target") not in list(vacuum(oldest_xmin={"P2": 1000}).aside())
+    assert ListXminHolders("target") in list(vacuum(dead_rows={"P3": "200%"}).aside())
+    assert ListXminHolders("target") not in list(vacuum(oldest_xmin={"P2": 1000}).aside())
 
 
 def test_only_who_keeps_rows_needs_a_right():

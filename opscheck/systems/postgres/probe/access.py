@@ -2,7 +2,7 @@
 
 import msgspec
 
-from opscheck.systems.postgres.access import AskOwnRole, OwnRole
+from opscheck.systems.postgres.access import OwnRole, ReadOwnRole
 from opscheck.systems.postgres.probe.libpq import Connection
 from opscheck.systems.postgres.probe.statements import one_row
 
@@ -44,5 +44,5 @@ _ACTING_ROLES = [
 ]
 
 
-def read_own_role(connection: Connection, query: AskOwnRole) -> OwnRole:  # noqa: ARG001 - as every reader
+def read_own_role(connection: Connection, query: ReadOwnRole) -> OwnRole:  # noqa: ARG001 - as every reader
     return msgspec.convert(one_row(connection, _OWN_ROLE, {"acting": _ACTING_ROLES}), OwnRole)

@@ -56,7 +56,7 @@ def sessions_of(connection: Connection, pids: Iterable[int]) -> tuple[Session, .
 
 def read_activity(connection: Connection, query: Activity) -> ActivityAnswer:  # noqa: ARG001 - as every reader
     sessions = rows(connection, _SESSIONS_BY_VERSION, {"told": _SESSIONS_TOLD})
-    # Asked last: no session may seem to have begun in the future.
+    # Enabled last: no session may seem to have begun in the future.
     server = one_row(connection, _SERVER)
     total = sessions[0]["total"] if sessions else 0
     return msgspec.convert(server | {"sessions": tuple(map(_session, sessions)), "total": total}, ActivityAnswer)

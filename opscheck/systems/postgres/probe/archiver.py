@@ -6,7 +6,7 @@ from opscheck.systems.postgres.archiver import Archiving, ReadArchiver
 from opscheck.systems.postgres.probe.libpq import Connection
 from opscheck.systems.postgres.probe.statements import Versions, one_row
 
-# archive_command may hold a secret, so what is asked of it is asked on the server. `archive_library` came with 15.
+# archive_command may hold a secret, so it is evaluated on the server. `archive_library` came with 15.
 # pg_walfile_name_offset cannot be called on a standby; the place in a segment is the remainder.
 _ARCHIVING = Versions(
     {

@@ -46,5 +46,5 @@ _SESSIONS = Versions({12: _OCCUPANCY.format(held=_GROUPS.format(of="held"), send
 
 
 def read_sessions(connection: Connection, query: Sessions) -> SessionsAnswer:
-    asked = {"role": query.role, "database": query.database, "holders": _HOLDERS}
-    return SessionsAnswer(occupancy=msgspec.convert(one_row(connection, _SESSIONS, asked), Occupancy))
+    parameters = {"role": query.role, "database": query.database, "holders": _HOLDERS}
+    return SessionsAnswer(occupancy=msgspec.convert(one_row(connection, _SESSIONS, parameters), Occupancy))

@@ -3,11 +3,11 @@
 import msgspec
 
 from opscheck.systems.postgres.indexes import (
-    AskDuplicateIndexes,
-    AskInvalidIndexes,
-    AskUnusedIndexes,
     DuplicateIndexes,
     InvalidIndexes,
+    ListDuplicateIndexes,
+    ListInvalidIndexes,
+    ListUnusedIndexes,
     UnusedIndexes,
 )
 from opscheck.systems.postgres.probe.libpq import Connection
@@ -15,12 +15,12 @@ from opscheck.systems.postgres.probe.statements import COUNTED_SINCE, LOCKED, Ve
 
 _NAMED = 100
 
-# The size of a relation that somebody has locked for himself cannot be asked without waiting for him, and one that was
+# The size of a relation with an exclusive lock cannot be read without waiting for the lock, and one that was
 # dropped meanwhile has none: the catalog has an older one.
 _SIZE = """(CASE WHEN {c}.oid NOT IN (SELECT relation FROM locked) THEN pg_relation_size({c}.oid) END)"""
 _OLD_SIZE = "({c}.relpages::int8 * current_setting('block_size')::int8)"
 _BYTES = f"coalesce({_SIZE}, {_OLD_SIZE})"
-# Of a partitioned index x, all that it has in partitions. Most are none, and that is not asked for each.
+# Of a partitioned index x, all that it has in partitions. Most are none, and that is not read for each.
 _TREE = """CASE WHEN x.relkind = 'I' THEN (
                           SELECT coalesce(sum({leaf}), 0)::int8
                           FROM pg_partition_tree(x.oid) p JOIN pg_class leaf ON leaf.oid = p.relid
@@ -51,13 +51,13 @@ _INVALID = """
 _INVALID_IN = Versions({12: _INVALID.format(locked=LOCKED, count=_COUNT, bytes=_BYTES.format(c="c"))})
 
 
-def read_invalid(connection: Connection, query: AskInvalidIndexes) -> InvalidIndexes:  # noqa: ARG001 - as every reader
+def read_invalid(connection: Connection, query: ListInvalidIndexes) -> InvalidIndexes:  # noqa: ARG001 - as every reader
     return msgspec.convert(one_row(connection, _INVALID_IN, {"most": _NAMED}), InvalidIndexes)
 
 
 # An index that is UNIQUE does all that a plain one does, but neither stands for the other where one is deferrable, or
 # takes nulls for equal. Of partitioned tables only the index of the parent can be dropped. Expressions are compared as
-# text, and so their text is asked for those alone that are equal in all else.
+# text, and so their text is read for those alone that are equal in all else.
 _DUPLICATES = """
     WITH {locked}, twice AS MATERIALIZED (
         SELECT indrelid, indkey::text AS columns FROM pg_index WHERE indisvalid AND indislive
@@ -115,7 +115,7 @@ _DUPLICATES_BY_VERSION = Versions(
 )
 
 
-def read_duplicates(connection: Connection, query: AskDuplicateIndexes) -> DuplicateIndexes:  # noqa: ARG001 - as every reader
+def read_duplicates(connection: Connection, query: ListDuplicateIndexes) -> DuplicateIndexes:  # noqa: ARG001 - as every reader
     return msgspec.convert(one_row(connection, _DUPLICATES_BY_VERSION, {"most": _NAMED}), DuplicateIndexes)
 
 
@@ -183,6 +183,6 @@ _UNUSED_BY_VERSION = Versions(
 )
 
 
-def read_unused(connection: Connection, query: AskUnusedIndexes) -> UnusedIndexes:
-    asked = {"unused_for_s": query.unused_for_s, "most": _NAMED}
-    return msgspec.convert(one_row(connection, _UNUSED_BY_VERSION, asked), UnusedIndexes)
+def read_unused(connection: Connection, query: ListUnusedIndexes) -> UnusedIndexes:
+    parameters = {"unused_for_s": query.unused_for_s, "most": _NAMED}
+    return msgspec.convert(one_row(connection, _UNUSED_BY_VERSION, parameters), UnusedIndexes)

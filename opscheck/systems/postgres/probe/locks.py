@@ -11,7 +11,7 @@ from opscheck.systems.postgres.probe.statements import Row, Versions, one_row, r
 
 _WAITERS_TOLD, _PREPARED_TOLD, _HOLDERS_TOLD = 200, 50, 5
 
-# Asking whom a process waits for stops the traffic of locks for a moment: only those that wait are asked about.
+# pg_blocking_pids stops the traffic of locks for a moment: it is called for waiting processes only.
 # pg_blocking_pids has 0 for a prepared transaction; its own lock on the same object tells which one it is. A table
 # can be named in its own database alone: in another one its number is another table's.
 _WAITERS = """
@@ -71,7 +71,7 @@ _TABLE = """
 def read_locks(connection: Connection, query: Locks) -> LocksAnswer:  # noqa: ARG001 - as every reader
     waiters = rows(connection, _WAITERS_BY_VERSION, {"told": _WAITERS_TOLD})
     prepared = rows(connection, _PREPARED, {"told": _PREPARED_TOLD})
-    # Asked last: no wait may seem to begin in the future.
+    # Enabled last: no wait may seem to begin in the future.
     table = one_row(connection, _TABLE, {"told": _HOLDERS_TOLD})
     answer = {
         "at": table["at"],

@@ -1,5 +1,5 @@
 """
-Runs a team's own SELECT, and lets no more of it leave the server than was asked for.
+Runs a SELECT of the policy, and fetches no more of its result than the query wants.
 
 The statement is first declared as a cursor, by the extended protocol: so the server itself makes sure that it is one
 statement and a SELECT that changes nothing, and tells the columns without a row. It is then executed inside another
@@ -61,7 +61,7 @@ def _selected(connection: Connection, columns: tuple[str, ...], **found: Any) ->
 
 def _described(connection: Connection, sql: str) -> tuple[tuple[str, ...], list[int]]:
     connection.execute(_WHOLE)
-    # Asked for in binary, it goes by the extended protocol, which takes one statement alone.
+    # Enabled for in binary, it goes by the extended protocol, which takes one statement alone.
     connection.execute(f"{_DECLARE}{sql}".encode(), binary=True)
     described = connection.execute("FETCH 0 FROM opscheck_select").description or []
     connection.execute("CLOSE opscheck_select")

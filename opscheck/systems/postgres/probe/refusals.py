@@ -82,7 +82,7 @@ NO_CONNECTION = "check whether the host is up, and whether a firewall drops what
 def refused(  # noqa: PLR0913 - what a server says of it, by name
     sqlstate: str, text: str, *, routine: str, role: str, database: str, encrypted: bool
 ) -> ProbeError:
-    """The server itself said no. `routine` is where in its source; `encrypted`, whether it was asked over TLS."""
+    """The server itself refused. `routine` is the place in its source; `encrypted`, whether the connection had TLS."""
     kind, advice = ProblemKind.UNREACHABLE, ""
     if sqlstate == _POOLER:
         return _refused_by_pooler(text)

@@ -6,7 +6,7 @@ from opscheck.core.query import Identity
 from opscheck.systems.postgres.databases import DatabaseNames, ListDatabases
 from opscheck.systems.postgres.probe.libpq import Connection
 from opscheck.systems.postgres.probe.statements import major_version, one_row
-from opscheck.systems.postgres.server import NEWEST_KNOWN, AskIdentity
+from opscheck.systems.postgres.server import NEWEST_KNOWN, ReadIdentity
 
 _SERVER = """
     SELECT current_user::text AS role, current_setting('server_version') AS version, pg_is_in_recovery() AS standby,
@@ -24,7 +24,7 @@ def read_databases(connection: Connection, query: ListDatabases) -> DatabaseName
     return msgspec.convert(one_row(connection, _DATABASES), DatabaseNames)
 
 
-def read_identity(connection: Connection, query: AskIdentity) -> Identity:  # noqa: ARG001 - as every reader
+def read_identity(connection: Connection, query: ReadIdentity) -> Identity:  # noqa: ARG001 - as every reader
     row = one_row(connection, _SERVER)
     place = f"PostgreSQL {row['version']}, {'standby' if row['standby'] else 'primary'}"
     if major_version(connection) > NEWEST_KNOWN:

@@ -47,7 +47,7 @@ def open_session(target: PostgresTarget, timeout_s: float) -> "PostgresSession":
 
 
 class _Line:
-    """The way to one database: a connection while somebody needs it, and whose turn it is."""
+    """One database: a connection while it is in use, and the lock of its users."""
 
     def __init__(self, database: str | None) -> None:
         self.database = database
@@ -70,7 +70,7 @@ class PostgresSession:
         self._guard = threading.Lock()
         self._home = _Line(None)
         self._visits: dict[str, _Line] = {}
-        """Those to other databases than that of the dsn: that are asked now, and the last one."""
+        """Those to other databases than that of the dsn: those in use, and the last one."""
         self._refusal: Refusal | None = None
         self._granted: dict[str, bool] = {}
 
@@ -103,7 +103,7 @@ class PostgresSession:
 
     @contextmanager
     def _line(self, query: Query[Any]) -> Iterator[_Line]:
-        """The line to the database it is asked in; nobody hangs up meanwhile. Lines that nobody uses end here."""
+        """The line to the query's database, which is not closed meanwhile. Unused lines are closed here."""
         line, idle = self._choose(query)
         for one in idle:
             one.close()
@@ -119,7 +119,7 @@ class PostgresSession:
         with self._guard:
             if database is None or (home is not None and home.info.dbname == database):
                 self._home.users += 1
-                return self._home, []  # it is at home in the database that the question names
+                return self._home, []  # the query names the database of the dsn
             line = self._visits.setdefault(database, _Line(database))
             line.users += 1
             idle = [name for name, one in self._visits.items() if not one.users]
@@ -167,7 +167,7 @@ class PostgresSession:
             text = f"refused by database {line.database}: {full.refusal.text}"
             raise ProbeError(ProblemKind.UNREACHABLE, text) from None
         except ProbeError as error:
-            # The server is there: somebody is connected to it.
+            # The server is there: another connection to it is open.
             error.problem = msgspec.structs.replace(error.problem, target_down=False)
             raise
 
@@ -197,7 +197,7 @@ def _has_role(connection: Connection, role: str) -> bool:
 @contextmanager
 def _cut_off(connection: Connection, deadline: float, late: threading.Event) -> Iterator[None]:
     """
-    Shut the socket when time is up, and set `late`: nobody waits on for a server that has fallen silent.
+    Shut the socket when time is up, and set `late`: a silent server delays no run.
 
     The oldest psycopg that is supported has no time-out for a query.
     """

@@ -11,14 +11,14 @@ from opscheck.systems.postgres.probe.statements import Row, Versions, one_row, r
 from opscheck.systems.postgres.server import identifier
 from opscheck.systems.postgres.settings import (
     CONFIGURATION_GRANTS,
-    AskCollations,
-    AskConfigurationFiles,
-    AskExtensions,
-    AskServerState,
-    AskSettings,
     Collations,
     Extensions,
     FileErrors,
+    ListCollations,
+    ListExtensions,
+    ListFileErrors,
+    ReadServerState,
+    ReadSettings,
     ServerState,
     Settings,
 )
@@ -96,10 +96,10 @@ _COLLATIONS = """
 _CHANGED = Versions({12: _COLLATIONS.replace("c.oid::regcollation::text", "c.collname::text"), 13: _COLLATIONS})
 
 
-def read_settings(connection: Connection, query: AskSettings) -> Settings:
+def read_settings(connection: Connection, query: ReadSettings) -> Settings:
     options = [name.lower().replace("-", "_") for name in _OPTION.findall(connection.info.options)]
-    asked = {"names": [name.lower() for name in query.names], "options": options}
-    found = [_without_secrets(row) for row in rows(connection, _SETTINGS, asked)]
+    parameters = {"names": [name.lower() for name in query.names], "options": options}
+    found = [_without_secrets(row) for row in rows(connection, _SETTINGS, parameters)]
     return msgspec.convert({"role": connection.info.user, "settings": found}, Settings)
 
 
@@ -109,7 +109,7 @@ def _without_secrets(row: Row) -> Row:
     return row | {"value": shown, "masked": shown != row["value"]}
 
 
-def read_configuration_files(connection: Connection, query: AskConfigurationFiles) -> FileErrors:  # noqa: ARG001 - as every reader
+def read_configuration_files(connection: Connection, query: ListFileErrors) -> FileErrors:  # noqa: ARG001 - as every reader
     may = one_row(connection, _MAY_READ_FILES)
     if not may["allowed"]:
         text = f"role {may['role']} may not read pg_file_settings and pg_hba_file_rules, which only superusers may"
@@ -118,7 +118,7 @@ def read_configuration_files(connection: Connection, query: AskConfigurationFile
     return msgspec.convert({"errors": rows(connection, _FILES)}, FileErrors)
 
 
-def read_server_state(connection: Connection, query: AskServerState) -> ServerState:  # noqa: ARG001 - as every reader
+def read_server_state(connection: Connection, query: ReadServerState) -> ServerState:  # noqa: ARG001 - as every reader
     lists = {
         "failures": rows(connection, _FAILURES),
         "databases": rows(connection, _DATABASES, {"most": _MOST}),
@@ -126,11 +126,11 @@ def read_server_state(connection: Connection, query: AskServerState) -> ServerSt
     return msgspec.convert(one_row(connection, _STATE) | lists, ServerState)
 
 
-def read_extensions(connection: Connection, query: AskExtensions) -> Extensions:  # noqa: ARG001 - as every reader
+def read_extensions(connection: Connection, query: ListExtensions) -> Extensions:  # noqa: ARG001 - as every reader
     found = rows(connection, _EXTENSIONS, {"most": _MOST})
     return msgspec.convert({"database": connection.info.dbname, "extensions": found}, Extensions)
 
 
-def read_collations(connection: Connection, query: AskCollations) -> Collations:  # noqa: ARG001 - as every reader
+def read_collations(connection: Connection, query: ListCollations) -> Collations:  # noqa: ARG001 - as every reader
     found = rows(connection, _CHANGED, {"most": _MOST})
     return msgspec.convert({"database": connection.info.dbname, "changed": found}, Collations)

@@ -8,9 +8,9 @@ import psycopg
 from opscheck.systems.postgres.probe.libpq import Connection
 from opscheck.systems.postgres.probe.statements import Row, Versions, one_row, renew_transaction, rows
 from opscheck.systems.postgres.size import (
-    AskSizes,
     DatabaseSize,
     LargestRelations,
+    ReadSizes,
     Relations,
     RelationSize,
     Sequence,
@@ -142,7 +142,7 @@ _USED = Versions(
 )
 
 
-def read_sizes(connection: Connection, query: AskSizes) -> Sizes:
+def read_sizes(connection: Connection, query: ReadSizes) -> Sizes:
     place = one_row(connection, _PLACE)
     wanted = [place["current"]] if query.databases == () else query.databases
     found = _sizes(connection, None if wanted is None else list(wanted))
@@ -205,8 +205,8 @@ def read_sequences(connection: Connection, query: Sequences) -> SequencesAnswer:
 def _used(connection: Connection, oids: list[int]) -> tuple[Sequence, ...]:
     """The most used of some sequences."""
     lasts = {row["oid"]: row["last"] for row in _last_values(connection, oids) if row["last"] is not None}
-    asked = {"oids": list(lasts), "lasts": list(lasts.values()), "most": _MOST_USED}
-    found = rows(connection, _USED, asked)
+    parameters = {"oids": list(lasts), "lasts": list(lasts.values()), "most": _MOST_USED}
+    found = rows(connection, _USED, parameters)
     return tuple(msgspec.convert(row | {"left": int(row["left"])}, Sequence) for row in found)
 
 

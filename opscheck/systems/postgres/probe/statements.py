@@ -1,4 +1,4 @@
-"""Statements: one table per question where versions differ, and their rows by the names of their columns."""
+"""Statements: one table per query where versions differ, and their rows by the names of their columns."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
@@ -27,7 +27,7 @@ common too, of which a person resets one at a time: hence the earlier of two.
 LOCKED = """locked AS MATERIALIZED (
         SELECT relation FROM pg_locks WHERE locktype = 'relation' AND mode = 'AccessExclusiveLock'
     )"""
-"""The relations that somebody has for himself, or waits to have: to ask for their size would be to wait as well."""
+"""The relations with an exclusive lock, held or awaited: a query for their size would wait as well."""
 
 _NUMBERS_OF_A_MAJOR = 10_000
 _LIMITS = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "jit")

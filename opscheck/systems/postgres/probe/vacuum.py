@@ -4,8 +4,8 @@ import msgspec
 
 from opscheck.systems.postgres.probe.libpq import Connection
 from opscheck.systems.postgres.probe.statements import COUNTED_SINCE, LOCKED, Versions, major_version, one_row, rows
-from opscheck.systems.postgres.vacuum import Ages, AskAges, AskTables, DatabaseAge, Tables
-from opscheck.systems.postgres.xmin import AskXminHolders, XminHolder, XminHolders
+from opscheck.systems.postgres.vacuum import Ages, DatabaseAge, ListTables, ReadAges, Tables
+from opscheck.systems.postgres.xmin import ListXminHolders, XminHolder, XminHolders
 
 _DATABASES = 1000
 _HOLDERS = 20
@@ -22,7 +22,7 @@ _AGES = """
 """
 
 
-def read_ages(connection: Connection, query: AskAges) -> Ages:  # noqa: ARG001 - as every reader
+def read_ages(connection: Connection, query: ReadAges) -> Ages:  # noqa: ARG001 - as every reader
     found = rows(connection, _AGES, {"most": _DATABASES})
     return Ages(
         databases=tuple(msgspec.convert(row, DatabaseAge) for row in found),
@@ -63,14 +63,14 @@ _XMIN_HOLDERS = Versions(
 )
 
 
-def read_xmin_holders(connection: Connection, query: AskXminHolders) -> XminHolders:  # noqa: ARG001 - as every reader
+def read_xmin_holders(connection: Connection, query: ListXminHolders) -> XminHolders:  # noqa: ARG001 - as every reader
     found = rows(connection, _XMIN_HOLDERS, {"most": _HOLDERS})
     clock = one_row(connection, "SELECT clock_timestamp() AS clock")["clock"]
     return XminHolders(holders=tuple(msgspec.convert(row, XminHolder) for row in found), clock=clock)
 
 
 # The statistics functions are called once per table, and not through pg_stat_user_tables, which groups all indexes.
-# What costs more (options, sizes) is asked for the few tables that are left then.
+# What costs more (options, sizes) is read for the few tables that are left then.
 _TABLES = """
     WITH RECURSIVE every AS MATERIALIZED (
         SELECT c.oid, n.nspname, c.relname, c.relkind, c.reltuples::float8 AS reltuples, c.reloptions,
@@ -155,7 +155,7 @@ _TABLES = """
            current_setting('track_counts')::bool AS counts
 """
 _PARTS = {"locked": LOCKED, "counted_since": COUNTED_SINCE}
-# Before 14 nothing tells whether the parent of partitions was ever analysed.
+# Before 14 nothing shows whether the parent of partitions was ever analysed.
 _BY_VERSION = Versions(
     {
         12: _TABLES.format(**_PARTS, inserted="0"),
@@ -165,7 +165,7 @@ _BY_VERSION = Versions(
 _PARENTS_SINCE = 14
 
 
-def read_tables(connection: Connection, query: AskTables) -> Tables:
+def read_tables(connection: Connection, query: ListTables) -> Tables:
     kinds = ["r", "m", "p"] if major_version(connection) >= _PARENTS_SINCE else ["r", "m"]
-    asked = {"min_rows": query.min_rows, "kinds": kinds, "row_bytes": _ROW_BYTES, "most": _NAMED}
-    return msgspec.convert(one_row(connection, _BY_VERSION, asked), Tables)
+    parameters = {"min_rows": query.min_rows, "kinds": kinds, "row_bytes": _ROW_BYTES, "most": _NAMED}
+    return msgspec.convert(one_row(connection, _BY_VERSION, parameters), Tables)

@@ -12,12 +12,12 @@ from opscheck.demo.postgres import DATABASE, PostgreSQL
 from opscheck.systems.postgres.connections import Sessions
 from opscheck.systems.postgres.databases import ListDatabases
 from opscheck.systems.postgres.probe import PostgresSession, open_session
-from opscheck.systems.postgres.server import AskIdentity
+from opscheck.systems.postgres.server import ReadIdentity
 from opscheck.systems.postgres.size import Sequences
 from tests.servers.pgbouncer import PgBouncer
 
 SETTINGS = ("default_transaction_read_only", "statement_timeout", "lock_timeout", "jit")
-QUESTIONS = (AskIdentity("pooled"), Sessions("pooled"), ListDatabases("pooled"), Sequences("pooled", DATABASE))
+QUESTIONS = (ReadIdentity("pooled"), Sessions("pooled"), ListDatabases("pooled"), Sequences("pooled", DATABASE))
 
 
 @pytest.fixture(name="bouncer")

@@ -8,7 +8,7 @@ from opscheck.core.query import Identity
 from opscheck.systems.postgres.probe import open_session, statements
 from opscheck.systems.postgres.probe import server as server_readers
 from opscheck.systems.postgres.probe.statements import Versions
-from opscheck.systems.postgres.server import AskIdentity
+from opscheck.systems.postgres.server import ReadIdentity
 
 
 @pytest.fixture(name="asked")
@@ -16,7 +16,7 @@ def _asked(server, stack):
     def ask(role: str = "opscheck") -> Identity:
         session = open_session(PostgresTarget(kind="postgres", dsn=server.dsn(role)), 10)
         stack.callback(session.close)
-        return session.ask(AskIdentity("database"), 10)
+        return session.ask(ReadIdentity("database"), 10)
 
     return ask
 

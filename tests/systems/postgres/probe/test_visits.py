@@ -10,11 +10,12 @@ from opscheck.demo.postgres import DATABASE
 from opscheck.gathering.gatherer import Gatherer
 from opscheck.gathering.plan import Asked
 from opscheck.systems.postgres.databases import DatabaseNames, ListDatabases
-from opscheck.systems.postgres.indexes import AskDuplicateIndexes
+from opscheck.systems.postgres.indexes import ListDuplicateIndexes
 from opscheck.systems.postgres.probe import PostgresSession, open_session
 from opscheck.systems.postgres.size import LargestRelations, Sequences
-from opscheck.systems.postgres.vacuum import AskTables
+from opscheck.systems.postgres.vacuum import ListTables
 from opscheck.transport.processes import wait_until
+from tests.registries import BUNDLED
 from tests.servers.clients import superuser
 
 OPENED = "SELECT datname FROM pg_stat_activity WHERE application_name = 'opscheck' ORDER BY datname"
@@ -88,10 +89,10 @@ def test_databases_are_visited_side_by_side_over_one_connection_each(session, se
     asked = [
         Asked(kind("database", name), 10)
         for name in ("visit_one", "visit_two")
-        for kind in (Sequences, LargestRelations, AskTables, AskDuplicateIndexes)
+        for kind in (Sequences, LargestRelations, ListTables, ListDuplicateIndexes)
     ]
     most: set[str] = set()
-    gatherer = Gatherer({"database": target})
+    gatherer = Gatherer({"database": target}, registry=BUNDLED)
     answers = gatherer.gather(asked, lambda *_: most.update(twice(opened(admin))))
     gatherer.close()
 
