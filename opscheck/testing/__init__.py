@@ -11,6 +11,8 @@ from opscheck.core.query import Query
 from opscheck.core.target import Target
 from opscheck.core.templates import missing_facts
 
+__all__ = ["NOON", "Answers", "expect", "judge"]
+
 E = TypeVar("E", bound=Expectation)
 A = TypeVar("A")
 

@@ -85,7 +85,6 @@ class CronJobsOnTime(OfKind, check="kubernetes.cronjobs"):
     """
 
     def queries(self) -> Iterable[Query[Any]]:
-        """The cron jobs there."""
         return self.lists(ListCronJobs)
 
     def evidence_queries(self) -> Iterable[Query[Any]]:
@@ -105,7 +104,6 @@ def schedule_of(expectation: CronJobsOnTime, cronjob: CronJob) -> Schedule:
 
 
 def is_suspended(cronjob: CronJob) -> bool:
-    """True while it starts no runs."""
     return bool(spec_of(cronjob).suspend)
 
 

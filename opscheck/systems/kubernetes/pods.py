@@ -37,8 +37,6 @@ class Resources(Part, frozen=True):
 
 @final
 class Container(Part, frozen=True):
-    """One container of a pod's spec."""
-
     name: str | None = None
     image: str | None = None
     restart_policy: str | None = None
@@ -70,8 +68,6 @@ class Volume(Part, frozen=True):
 
 @final
 class PodSpec(Part, frozen=True):
-    """What was asked for."""
-
     node_name: str | None = None
     restart_policy: str | None = None
     containers: tuple[Container, ...] | None = None
@@ -100,8 +96,6 @@ class Running(Part, frozen=True):
 
 @final
 class Terminated(Part, frozen=True):
-    """How a container ended."""
-
     exit_code: int | None = None
     signal: int | None = None
     reason: str | None = None
@@ -141,8 +135,6 @@ class ContainerStatus(Part, frozen=True):
 
 @final
 class PodStatus(Part, frozen=True):
-    """What became of it."""
-
     phase: str | None = None
     reason: str | None = None
     message: str | None = None
@@ -154,8 +146,6 @@ class PodStatus(Part, frozen=True):
 
 @final
 class Pod(KubernetesObject, frozen=True):
-    """A pod."""
-
     spec: PodSpec | None = None
     status: PodStatus | None = None
 
@@ -238,5 +228,4 @@ class PodsHealthy(OfKind, check="kubernetes.pods"):
     """How long a pod may take to start, to become ready again, or to go, before that is a violation."""
 
     def queries(self) -> Iterable[Query[Any]]:
-        """The pods there."""
         return self.lists(ListPods)
