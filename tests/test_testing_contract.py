@@ -136,7 +136,7 @@ def test_check_that_observes_nothing_is_found(monkeypatch, tmp_path):
 
 
 def test_check_that_swallows_a_missing_answer_is_found(monkeypatch, tmp_path):
-    bad = held(monkeypatch, tmp_path, body="observe.aside(ReadLevel(expectation.target.name))")
+    bad = held(monkeypatch, tmp_path, body="observe.evidence(ReadLevel(expectation.target.name))")
 
     with pytest.raises(AssertionError, match=r"tank.level passes although"):
         bad.test_check_never_passes_without_an_observation(bad.expectations[0])

@@ -118,7 +118,7 @@ class Expectation(BaseModel):
         """The queries whose answers it is judged by; they are sent together, before any check runs."""
         return ()
 
-    def further(self, answer: Callable[[Query[Any]], Any]) -> Iterable[Query[Any]]:  # noqa: ARG002 - subclasses read it
+    def follow_up_queries(self, answer: Callable[[Query[Any]], Any]) -> Iterable[Query[Any]]:  # noqa: ARG002 - subclasses read it
         """
         More such queries, which depend on the answers to the first ones: one for each database there is.
 
@@ -128,7 +128,7 @@ class Expectation(BaseModel):
 
     def described(self) -> Iterable[Query[Any]]:
         """Its queries as people are shown them before any was sent."""
-        return dict.fromkeys((*self.queries(), *self.aside()))
+        return dict.fromkeys((*self.queries(), *self.evidence_queries()))
 
     @property
     def extra_time_s(self) -> float:
@@ -181,7 +181,7 @@ class Expectation(BaseModel):
         """Which of `fact_names` none of its findings can carry, given its target; `explain` leaves them out."""
         return frozenset()
 
-    def aside(self) -> Iterable[Query[Any]]:
+    def evidence_queries(self) -> Iterable[Query[Any]]:
         """Further queries for the report and as evidence; no verdict stands on their answers."""
         return ()
 

@@ -47,7 +47,7 @@ class Answers:
             raise CouldNotObserve(query, answer)
         return answer  # type: ignore[no-any-return]  # the caller chose it
 
-    def aside(self, query: Query[A]) -> A | Problem:
+    def evidence(self, query: Query[A]) -> A | Problem:
         """The answer to `query`, or a Problem; nothing has to be chosen for what is mere evidence."""
         try:
             return self(query)
@@ -62,7 +62,7 @@ class Answers:
 
     def observation(self, query: Query[Any]) -> Observation:
         """The answer to `query`, taken now; without `earlier`, as in a run without a state file."""
-        answer = self.aside(query)
+        answer = self.evidence(query)
         problem = answer if isinstance(answer, Problem) else None
         return Observation(
             taken_at=self.now,

@@ -87,9 +87,9 @@ class CronJobsOnTime(OfKind, check="kubernetes.cronjobs"):
     def queries(self) -> Iterable[Query[Any]]:
         return self.lists(ListCronJobs)
 
-    def aside(self) -> Iterable[Query[Any]]:
+    def evidence_queries(self) -> Iterable[Query[Any]]:
         """The jobs too: which of its runs failed, and which still runs."""
-        yield from super().aside()
+        yield from super().evidence_queries()
         yield from self.lists(ListJobs)
 
 

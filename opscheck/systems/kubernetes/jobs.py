@@ -70,7 +70,7 @@ class JobsComplete(OfKind, check="kubernetes.jobs"):
     def queries(self) -> Iterable[Query[Any]]:
         return *self.lists(ListJobs), *self.lists(ListCronJobs)
 
-    def aside(self) -> Iterable[Query[Any]]:
+    def evidence_queries(self) -> Iterable[Query[Any]]:
         """The pods too: how those of a failed job ended."""
-        yield from super().aside()
+        yield from super().evidence_queries()
         yield from self.lists(ListPods)

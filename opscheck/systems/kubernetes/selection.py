@@ -55,7 +55,7 @@ def listed_aside(observe: Observe, queries: Iterable[ListObjects[T]]) -> Beside[
     items: list[T] = []
     unread: list[str] = []
     for query in queries:
-        answer = observe.aside(query)
+        answer = observe.evidence(query)
         if isinstance(answer, Problem):
             unread.append(f"{query.called} could not be read: {answer.text}")
         else:
