@@ -76,10 +76,6 @@ class InCluster(Expectation):
         """What is asked for the report and as evidence; a missing answer changes no verdict."""
         yield ReadIdentity(self.target.name)
 
-    def facts_ruled_out(self) -> frozenset[str]:
-        """Each command has a form with the context that the policy pins, and one without."""
-        return frozenset({"context" if self.target.context is None else "current_namespace"})
-
     def does_not_apply(self, problem: Problem) -> bool:
         """True where the cluster does not serve such objects and the policy says that this is all right."""
         return problem.kind is ProblemKind.ABSENT and self.when_absent == "skip"
