@@ -13,13 +13,8 @@ from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Part, Quantities
 from opscheck.systems.kubernetes.remedies import (
     MISSING_PODS,
-    NODE_LOST,
-    POD_CRASHED,
     POD_FACTS,
-    POD_REPORT,
-    POD_STUCK,
-    POD_UNREADY,
-    POD_UNSCHEDULED,
+    POD_REMEDIES,
     RESTART,
     ROLL_BACK,
     kubectl_remedy,
@@ -187,15 +182,10 @@ class PodsHealthy(OfKind, check="kubernetes.pods"):
 
     explains_others: ClassVar[bool] = True
     remedies: ClassVar = (
-        POD_REPORT,
-        POD_CRASHED,
+        *POD_REMEDIES,
         MORE_MEMORY,
         ROLL_BACK,
-        POD_UNREADY,
         RESTART,
-        POD_UNSCHEDULED,
-        NODE_LOST,
-        POD_STUCK,
         POD_FAILED,
         MISSING_PODS,
     )

@@ -14,13 +14,8 @@ from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import condition
 from opscheck.systems.kubernetes.pods import ListPods
 from opscheck.systems.kubernetes.remedies import (
-    NODE_LOST,
-    POD_CRASHED,
     POD_FACTS,
-    POD_REPORT,
-    POD_STUCK,
-    POD_UNREADY,
-    POD_UNSCHEDULED,
+    POD_REMEDIES,
     RESTART,
     ROLL_BACK,
     kubectl_remedy,
@@ -76,14 +71,9 @@ class RolloutComplete(OfKind, check="kubernetes.rollout"):
 
     explains_others = True
     remedies = (
+        *POD_REMEDIES,
         STATUS,
         REPORT,
-        POD_REPORT,
-        POD_CRASHED,
-        POD_UNREADY,
-        POD_UNSCHEDULED,
-        POD_STUCK,
-        NODE_LOST,
         ROLL_BACK,
         DELETE_BLOCKING,
         RESTART,
