@@ -101,11 +101,9 @@ class BucketQuery(Query[A], Generic[A]):
     """The action that IAM must allow."""
 
     def permissions(self) -> tuple[Permission, ...]:
-        """To read that part."""
         return (S3Action(self.action),)
 
     def text(self) -> str:
-        """For people."""
         part = (type(self).__doc__ or "").rstrip(".")
         return part[:1].lower() + part[1:]
 

@@ -71,11 +71,9 @@ class S3Store:
     def pages(
         self, prefix: str, *, after: str = "", versions: bool = False, deadline: float
     ) -> Iterator[tuple[Entry, ...]]:
-        """What is there, a page per request."""
         return self._versions(prefix, after, deadline) if versions else self._objects(prefix, after, deadline)
 
     def size(self, key: str, version: str, *, deadline: float) -> int:
-        """How many bytes the object has. ABSENT where there is none."""
         found = self.call("head_object", "s3:GetObject", deadline, what=key, **_one(key, version))
         return int(found["ContentLength"])
 
@@ -83,7 +81,6 @@ class S3Store:
     def open(
         self, key: str, version: str, *, start: int = 0, length: int | None = None, deadline: float
     ) -> Iterator[Iterator[bytes]]:
-        """The bytes from `start`, to the end or `length` of them. ABSENT where there is no object."""
         if length == 0:
             yield iter(())
             return
@@ -124,7 +121,6 @@ class S3Store:
         return answer
 
     def close(self) -> None:
-        """Close all connections."""
         self._transport.close()
         self._client.close()
 
