@@ -107,7 +107,7 @@ def test_explain_prints_queries_permissions_and_remediation_of_every_kubernetes_
     assert {"Claim", "Limits", "Queries", "Permissions", "Remediation"} <= set(sections)
     assert "ask who this client is" in sections["Queries"]
     assert "list" in sections["Permissions"]
-    assert "$ kubectl" in sections["Remediation"]
+    assert "$ kubectl {{ context_option }}" in sections["Remediation"]
     assert "--context" not in sections["Remediation"]  # this policy pins none
 
 

@@ -1,5 +1,6 @@
 """The example of a team's own check: it runs as its README says."""
 
+import ast
 import json
 import os
 import re
@@ -10,6 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+import opscheck as opscheck_package
+from opscheck import testing
 
 ROOT = Path(__file__).parents[1]
 
@@ -108,3 +112,47 @@ def test_the_code_in_its_readme_runs():
     done = python("-c", program)
 
     assert (0, "") == (done.returncode, done.stderr)
+
+
+MEMCACHED = ROOT / "examples" / "opscheck-memcached"
+
+
+def test_system_from_outside_holds_to_the_contract():
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+        cwd=MEMCACHED,
+        env=os.environ | {"PYTHONPATH": str(MEMCACHED), "PATH": "/nowhere"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert 0 == done.returncode, done.stdout + done.stderr
+    assert "26 passed, 4 skipped" in done.stdout
+
+
+def imported(file: Path) -> set[str]:
+    """What a module imports of opscheck, as `module:name`."""
+    found = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Import | ast.ImportFrom)]
+    plain = {alias.name for node in found if isinstance(node, ast.Import) for alias in node.names}
+    named = {f"{one.module}:{alias.name}" for one in found if isinstance(one, ast.ImportFrom) for alias in one.names}
+    return {name for name in plain | named if name.partition(":")[0].partition(".")[0] == "opscheck"}
+
+
+def test_system_from_outside_imports_public_names_alone():
+    allowed = {f"opscheck:{name}" for name in opscheck_package.__all__}
+    allowed |= {f"opscheck.testing:{name}" for name in testing.__all__}
+    allowed |= {f"opscheck.testing.contract:{name}" for name in ("SECRET", "SystemContract")}
+    used = {name for file in MEMCACHED.rglob("*.py") for name in imported(file)}
+
+    assert "opscheck:System" in used
+    assert used <= allowed
+
+
+def test_page_about_systems_lists_every_public_name():
+    page = (ROOT / "docs" / "writing-a-system.md").read_text()
+    names = [*opscheck_package.__all__, *testing.__all__, "SystemContract", "SECRET"]
+    listed = set(re.findall(r"`(\w+)`", page))
+
+    assert [] == [name for name in names if name not in listed]

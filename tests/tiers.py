@@ -30,6 +30,7 @@ _FETCHED = {
     "contrib",
     "contrib_installation",
     "own_contrib",
+    "memcached_program",
     "parallel_packers",
     "pgbackrest_programs",
     "pgbouncer_program",

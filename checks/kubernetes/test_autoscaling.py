@@ -1,7 +1,7 @@
 """The horizontal pod autoscalers of a cluster."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,10 +19,8 @@ from opscheck.systems.kubernetes.autoscaling import (
     AutoscalerSpec,
     AutoscalerStatus,
     Autoscaling,
+    HorizontalPodAutoscaler,
     ListAutoscalers,
-)
-from opscheck.systems.kubernetes.autoscaling import (
-    HorizontalPodAutoscaler as Autoscaler,
 )
 from opscheck.systems.kubernetes.objects import Condition, condition
 from opscheck.systems.kubernetes.owners import reference
@@ -47,177 +45,146 @@ def test_autoscalers_can_scale(expectation: Autoscaling, observe: Observe, findi
     there = [one for one in listed(observe, expectation.lists(ListAutoscalers)) if not one.is_terminating]
     matched, warnings = matching(expectation, there), Warnings(expectation, observe)
     count_matches(expectation, there, matched, findings, kind="autoscalers", remedy=MISSING)
-    for autoscaler in matched:
-        if (finding := obstacle(expectation, autoscaler, observe.now)) is not None:
-            findings.report(warnings.attach(finding, autoscaler))
-    if (found := fullest(matched)) is not None:
-        name, replicas, maximum = expectation.subject(found.autoscaler), found.replicas, found.maximum
+    scalers = [Scaler(expectation, one, observe.now) for one in matched]
+    for scaler in scalers:
+        if (finding := scaler.obstacle) is not None:
+            findings.report(warnings.attach(finding, scaler.autoscaler))
+    variable = [one for one in scalers if one.has is not None and one.maximum and not one.is_pinned]
+    if (fullest := max(variable, key=lambda one: (one.has or 0) / one.maximum, default=None)) is not None:
+        name, replicas, maximum = expectation.subject(fullest.autoscaler), fullest.has or 0, fullest.maximum
         findings.measure("replicas", replicas, subject=name, limit=maximum, margin=maximum - replicas)
 
 
-def obstacle(expectation: Autoscaling, autoscaler: Autoscaler, now: datetime) -> Finding | None:
-    """What keeps it from scaling for longer than the grace; None when nothing does, or when nobody wants it to."""
-    if _is_off(autoscaler):
-        return None
-    kinds = (_never_seen, _cannot_reach_target, _cannot_measure, _wants_more_than_it_may, _gets_nowhere)
-    found = (finding for kind in kinds for finding in kind(expectation, autoscaler, now))
-    return next((one for one in found if longer_than(expectation.grace, one.since, now)), None)
-
-
-def _finding(
-    expectation: Autoscaling,
-    autoscaler: Autoscaler,
-    since: datetime | None,
-    *remedies: Remedy,
-    said_by: Condition | None = None,
-    **given: Any,
-) -> Finding:
-    maximum = _spec(autoscaler).max_replicas or 0
-    return expectation.finding_on(
-        autoscaler,
-        since=since,
-        evidence=messages(said_by and said_by.message),
-        remedies=(CONDITIONS, *remedies),
-        facts={"autoscaler": autoscaler.name, "scaled": scaled(autoscaler), "raised_maximum": _patch(2 * maximum)},
-        **given,
-    )
-
-
-def _spec(autoscaler: Autoscaler) -> AutoscalerSpec:
-    return autoscaler.spec or AutoscalerSpec()
-
-
-def _status(autoscaler: Autoscaler) -> AutoscalerStatus:
-    return autoscaler.status or AutoscalerStatus()
-
-
-def _condition(autoscaler: Autoscaler, kind: str, status: str) -> Condition | None:
-    found = condition(_status(autoscaler).conditions, kind)
-    return found if found is not None and found.status == status else None
-
-
-def _is_off(autoscaler: Autoscaler) -> bool:
-    """True when its target was scaled to none by hand, which switches an autoscaler off."""
-    active = _condition(autoscaler, "ScalingActive", "False")
-    return active is not None and active.reason == _SCALED_TO_NONE
-
-
-def scaled(autoscaler: Autoscaler) -> str:
-    """What it scales, as kubectl takes it: `deployment/api`; empty where it does not say."""
-    target = _spec(autoscaler).scale_target_ref
-    return f"{target.kind.lower()}/{target.name}" if target and target.kind and target.name else ""
-
-
-def _never_seen(expectation: Autoscaling, autoscaler: Autoscaler, now: datetime) -> Iterator[Finding]:
-    since, expected = autoscaler.created, "looked at by the autoscaler's controller"
-    if not _status(autoscaler).conditions and since is not None:
-        seen = f"without any status{lasting(since, now)}"
-        yield _finding(expectation, autoscaler, since, observed=seen, expected=expected)
-
-
-def _cannot_reach_target(expectation: Autoscaling, autoscaler: Autoscaler, now: datetime) -> Iterator[Finding]:
-    able, target = _condition(autoscaler, "AbleToScale", "False"), scaled(autoscaler)
-    # To wait between two steps was a False of its own once; it lasts minutes and is meant to.
-    if able is None or (able.reason or "").startswith(_WAITS):
-        return
-    since = able.last_transition_time or autoscaler.created
-    yield _finding(
-        expectation,
-        autoscaler,
-        since,
-        *([TARGET] if target else []),
-        observed=f"cannot scale {target or 'its target'}{lasting(since, now)}: {able.reason or 'no reason given'}",
-        expected="able to scale",
-        said_by=able,
-    )
-
-
-def _cannot_measure(expectation: Autoscaling, autoscaler: Autoscaler, now: datetime) -> Iterator[Finding]:
-    active = _condition(autoscaler, "ScalingActive", "False")
-    if active is None:
-        return
-    since = active.last_transition_time or autoscaler.created
-    reason = active.reason or "no reason given"
-    unread = reason.startswith(_NO_METRIC) and reason not in _SELECTORS
-    yield _finding(
-        expectation,
-        autoscaler,
-        since,
-        *([METRICS] if unread else [SAME_TARGET] if reason == "AmbiguousSelector" else []),
-        observed=f"{'cannot read its metrics' if unread else 'does not scale'}{lasting(since, now)}: {reason}",
-        expected="scaling by its metrics",
-        said_by=active,
-    )
-
-
-def _wants_more_than_it_may(expectation: Autoscaling, autoscaler: Autoscaler, now: datetime) -> Iterator[Finding]:
-    """
-    It is at its maximum and would go on.
-
-    To be at the maximum is no trouble where that satisfies the demand (prometheus-community/helm-charts#7278), and
-    to be limited is none at the minimum (kubernetes/kubernetes#116387).
-    """
-    limited, maximum = _condition(autoscaler, "ScalingLimited", "True"), _spec(autoscaler).max_replicas
-    if limited is None or limited.reason != _AT_MAXIMUM or not maximum or _is_pinned(autoscaler):
-        return
-    if (_status(autoscaler).current_replicas or 0) < maximum:
-        return
-    # The condition keeps its time when it goes from one limit to the other: as to the maximum, the last step knows.
-    since = latest(limited.last_transition_time, _status(autoscaler).last_scale_time) or autoscaler.created
-    yield _finding(
-        expectation,
-        autoscaler,
-        since,
-        HIGHER_MAXIMUM,
-        observed=f"wants more than its maximum of {maximum} replicas{lasting(since, now)}",
-        expected=f"enough with at most {maximum}",
-        said_by=limited,
-    )
-
-
-def _patch(maximum: int) -> str:
-    return json.dumps({"spec": {"maxReplicas": maximum}}, separators=(",", ":"))
-
-
-def _is_pinned(autoscaler: Autoscaler) -> bool:
-    least = _spec(autoscaler).min_replicas
-    return (1 if least is None else least) == _spec(autoscaler).max_replicas
-
-
-def _gets_nowhere(expectation: Autoscaling, autoscaler: Autoscaler, now: datetime) -> Iterator[Finding]:
-    status, target = _status(autoscaler), scaled(autoscaler)
-    has, wants = status.current_replicas, status.desired_replicas
-    if has is None or wants is None or has == wants:
-        return
-    since, (kind, _, name) = status.last_scale_time or autoscaler.created, target.partition("/")
-    yield _finding(
-        expectation,
-        autoscaler,
-        since,
-        *([TARGET] if target else []),
-        observed=f"wants {wants} replicas of {target or 'its target'} and has {has}{lasting(since, now)}",
-        expected="as many as it wants",
-        said_by=_condition(autoscaler, "AbleToScale", "True"),
-        # Of the problems of an autoscaler only this one is the workload's. One that lacks a pod still has metrics.
-        because=(reference(expectation.target, kind, name, autoscaler.namespace),) if target else (),
-    )
-
-
 @dataclass(frozen=True)
-class Fill:
-    """How many replicas an autoscaler has of those that it may have."""
+class Scaler:
+    """An autoscaler at one moment."""
 
-    autoscaler: Autoscaler
-    replicas: int
-    maximum: int
+    expectation: Autoscaling
+    autoscaler: HorizontalPodAutoscaler
+    now: datetime
 
+    @property
+    def spec(self) -> AutoscalerSpec:
+        return self.autoscaler.spec or AutoscalerSpec()
 
-def fullest(autoscalers: Iterable[Autoscaler]) -> Fill | None:
-    """The autoscaler that is nearest to its maximum, of those that may have more than one size."""
-    known = [
-        Fill(one, has, maximum)
-        for one in autoscalers
-        if (maximum := _spec(one).max_replicas) and (has := _status(one).current_replicas) is not None
-        if not _is_pinned(one)
-    ]
-    return max(known, key=lambda one: one.replicas / one.maximum, default=None)
+    @property
+    def status(self) -> AutoscalerStatus:
+        return self.autoscaler.status or AutoscalerStatus()
+
+    @property
+    def has(self) -> int | None:
+        return self.status.current_replicas
+
+    @property
+    def maximum(self) -> int:
+        return self.spec.max_replicas or 0
+
+    @property
+    def is_pinned(self) -> bool:
+        """True where its minimum is its maximum."""
+        return (1 if self.spec.min_replicas is None else self.spec.min_replicas) == self.spec.max_replicas
+
+    @property
+    def scaled(self) -> str:
+        """What it scales, as kubectl takes it: `deployment/api`; empty where it does not say."""
+        target = self.spec.scale_target_ref
+        return f"{target.kind.lower()}/{target.name}" if target and target.kind and target.name else ""
+
+    @property
+    def obstacle(self) -> Finding | None:
+        """What keeps it from scaling for longer than the grace; None when nothing does, or when it is switched off."""
+        active = self._condition("ScalingActive", "False")
+        if active is not None and active.reason == _SCALED_TO_NONE:
+            return None  # its target was scaled to none by hand
+        kinds = (self._never_seen, self._cannot_reach_target, self._cannot_measure, self._limited, self._gets_nowhere)
+        found = (finding for kind in kinds for finding in kind())
+        return next((one for one in found if longer_than(self.expectation.grace, one.since, self.now)), None)
+
+    def _condition(self, kind: str, status: str) -> Condition | None:
+        found = condition(self.status.conditions, kind)
+        return found if found is not None and found.status == status else None
+
+    def _finding(self, *remedies: Remedy, said_by: Condition | None = None, **given: Any) -> Finding:
+        patch = json.dumps({"spec": {"maxReplicas": 2 * self.maximum}}, separators=(",", ":"))
+        return self.expectation.finding_on(
+            self.autoscaler,
+            evidence=messages(said_by and said_by.message),
+            remedies=(CONDITIONS, *remedies),
+            facts={"autoscaler": self.autoscaler.name, "scaled": self.scaled, "raised_maximum": patch},
+            **given,
+        )
+
+    def _never_seen(self) -> Iterator[Finding]:
+        since = self.autoscaler.created
+        if not self.status.conditions and since is not None:
+            seen = f"without any status{lasting(since, self.now)}"
+            yield self._finding(observed=seen, expected="looked at by the autoscaler's controller", since=since)
+
+    def _cannot_reach_target(self) -> Iterator[Finding]:
+        able = self._condition("AbleToScale", "False")
+        # To wait between two steps was a False of its own once; it lasts minutes and is meant to.
+        if able is None or (able.reason or "").startswith(_WAITS):
+            return
+        since, reason = able.last_transition_time or self.autoscaler.created, able.reason or "no reason given"
+        yield self._finding(
+            *([TARGET] if self.scaled else []),
+            observed=f"cannot scale {self.scaled or 'its target'}{lasting(since, self.now)}: {reason}",
+            expected="able to scale",
+            since=since,
+            said_by=able,
+        )
+
+    def _cannot_measure(self) -> Iterator[Finding]:
+        active = self._condition("ScalingActive", "False")
+        if active is None:
+            return
+        since, reason = active.last_transition_time or self.autoscaler.created, active.reason or "no reason given"
+        unread = reason.startswith(_NO_METRIC) and reason not in _SELECTORS
+        yield self._finding(
+            *([METRICS] if unread else [SAME_TARGET] if reason == "AmbiguousSelector" else []),
+            observed=f"{'cannot read its metrics' if unread else 'does not scale'}{lasting(since, self.now)}: {reason}",
+            expected="scaling by its metrics",
+            since=since,
+            said_by=active,
+        )
+
+    def _limited(self) -> Iterator[Finding]:
+        """
+        It is at its maximum and would go on.
+
+        To be at the maximum is no fault where that satisfies the demand (prometheus-community/helm-charts#7278), and
+        to be limited is none at the minimum (kubernetes/kubernetes#116387).
+        """
+        limited, maximum = self._condition("ScalingLimited", "True"), self.maximum
+        if (
+            limited is None
+            or limited.reason != _AT_MAXIMUM
+            or not maximum
+            or self.is_pinned
+            or (self.has or 0) < maximum
+        ):
+            return
+        # The condition keeps its time when it goes from one limit to the other: as to the maximum, the last step knows.
+        since = latest(limited.last_transition_time, self.status.last_scale_time) or self.autoscaler.created
+        yield self._finding(
+            HIGHER_MAXIMUM,
+            observed=f"wants more than its maximum of {maximum} replicas{lasting(since, self.now)}",
+            expected=f"enough with at most {maximum}",
+            since=since,
+            said_by=limited,
+        )
+
+    def _gets_nowhere(self) -> Iterator[Finding]:
+        has, wants, target = self.has, self.status.desired_replicas, self.scaled
+        if has is None or wants is None or has == wants:
+            return
+        since, (kind, _, name) = self.status.last_scale_time or self.autoscaler.created, target.partition("/")
+        yield self._finding(
+            *([TARGET] if target else []),
+            observed=f"wants {wants} replicas of {target or 'its target'} and has {has}{lasting(since, self.now)}",
+            expected="as many as it wants",
+            since=since,
+            said_by=self._condition("AbleToScale", "True"),
+            # Of its faults only this one is the workload's. One that lacks a pod still has metrics.
+            because=[reference(self.expectation.target, kind, name, self.autoscaler.namespace)] if target else [],
+        )

@@ -79,7 +79,6 @@ class Age:
 
     @property
     def is_overdue(self) -> bool:
-        """True beyond the limit."""
         return self.seconds > self.limit
 
 
@@ -107,7 +106,6 @@ class Judgement:
 
 
 def judge_cronjobs(expectation: CronJobsOnTime, cronjobs: Iterable[CronJob], now: datetime) -> Judgement:
-    """Hold each to its limit."""
     judgement = Judgement()
     for cronjob in cronjobs:
         if cronjob.is_terminating:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -11,6 +11,7 @@ from opscheck.core.record import Finding
 from opscheck.systems.kubernetes.batch import (
     CronJob,
     Job,
+    JobStatus,
     ListCronJobs,
     ListJobs,
     cronjob_of,
@@ -41,6 +42,8 @@ from opscheck.systems.kubernetes.selection import Beside, count_matches, listed,
 from opscheck.systems.kubernetes.warnings import Warnings
 from opscheck.systems.kubernetes.words import message, messages, span
 
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
 
 def test_the_jobs_do_their_work(expectation: JobsComplete, observe: Observe, findings: Findings) -> None:
     """
@@ -57,6 +60,21 @@ def test_the_jobs_do_their_work(expectation: JobsComplete, observe: Observe, fin
     for job in jobs:
         for finding in problems(expectation, job, around, observe.now):
             findings.report(warnings.attach(finding, job))
+
+
+def measure_jobs(expectation: JobsComplete, jobs: Sequence[Job], now: datetime, findings: Findings) -> None:
+    """Record how many failed, old ones too, and which runs longest."""
+    findings.measure("failed jobs", sum(failed(job) is not None for job in jobs), subject=expectation.selected)
+    runs = [
+        ((now - since).total_seconds(), job.namespace, job.name, job)
+        for job in jobs
+        if not (job.is_terminating or succeeded(job) or failed(job) or is_suspended(job))
+        and (since := started(job)) is not None
+    ]
+    if runs:
+        seconds, *_, job = max(runs, key=lambda run: run[:3])
+        name, limit = expectation.subject(job), float(expectation.max_runtime)
+        findings.measure("longest run", seconds, unit="s", subject=name, limit=limit, margin=limit - seconds)
 
 
 @dataclass(frozen=True)
@@ -93,8 +111,10 @@ def problems(expectation: JobsComplete, job: Job, around: Around, now: datetime)
     elif cronjob_of(job):
         if (job.namespace, job.name) in around.newest_runs and not around.has_succeeded_since(job, failure):
             yield _failure(expectation, job, failure, around.pods, now)
-    elif not _is_forgotten(expectation, failure, now):
-        yield _failure(expectation, job, failure, around.pods, now)
+    else:
+        at, limit = failure.last_transition_time, expectation.forget_after
+        if limit is None or at is None or (now - at).total_seconds() <= limit:
+            yield _failure(expectation, job, failure, around.pods, now)
 
 
 def _finding(expectation: JobsComplete, job: Job, facts: Mapping[str, str], **given: Any) -> Finding:
@@ -105,11 +125,6 @@ def _finding(expectation: JobsComplete, job: Job, facts: Mapping[str, str], **gi
 def is_suspended(job: Job) -> bool:
     """True while somebody holds it back."""
     return bool(job.spec and job.spec.suspend)
-
-
-def _is_forgotten(expectation: JobsComplete, failure: Condition, now: datetime) -> bool:
-    at, limit = failure.last_transition_time, expectation.forget_after
-    return limit is not None and at is not None and (now - at).total_seconds() > limit
 
 
 def _failure(expectation: JobsComplete, job: Job, failure: Condition, pods: Beside[Pod], now: datetime) -> Finding:
@@ -140,7 +155,7 @@ def _failed_pod(job: Job, pods: Iterable[Pod]) -> tuple[Pod, Reported | None] | 
     # A pod that restarts its containers itself (restartPolicy OnFailure) may be there and not have failed.
     ended = [(pod, _ended_badly(pod)) for pod in pods_of(job, pods)]
     bad = [(pod, container) for pod, container in ended if container is not None or phase(pod) == "Failed"]
-    return max(bad, key=lambda one: (_born(one[0]), one[0].name), default=None)
+    return max(bad, key=lambda one: (one[0].created or _LONG_AGO, one[0].name), default=None)
 
 
 def _ended_badly(pod: Pod) -> Reported | None:
@@ -154,10 +169,6 @@ def _described_pod(pod: Pod, container: Reported | None, now: datetime) -> str:
     said = message(pod.status and pod.status.message)
     reason = (pod.status and pod.status.reason) or "Failed"
     return f"{reason}: {said}" if said else reason
-
-
-def _born(pod: Pod) -> float:
-    return pod.created.timestamp() if pod.created else 0.0
 
 
 def pods_of(job: Job, pods: Iterable[Pod]) -> Iterator[Pod]:
@@ -175,27 +186,19 @@ def _slow(expectation: JobsComplete, job: Job, pods: Beside[Pod], now: datetime)
     if since is None or now - since <= limit:
         return
     slow = min((pod for pod in pods_of(job, pods.items) if not has_ended(pod)), key=lambda pod: pod.name, default=None)
+    status, has_deadline = job.status or JobStatus(), job.spec is None or job.spec.active_deadline_seconds is not None
+    counts = f"{status.active or 0} active, {status.succeeded or 0} succeeded, {status.failed or 0} failed"
+    unlimited = "" if has_deadline else "; no activeDeadlineSeconds ends it"
     yield _finding(
         expectation,
         job,
         {"pod": slow.name} if slow else {},
-        observed=f"not finished after {span(since, now)}, pods: {', '.join(_progress(job))}{_unlimited(job)}",
+        observed=f"not finished after {span(since, now)}, pods: {counts}{unlimited}",
         expected=f"finished within {expectation.max_runtime}",
         since=since + limit,
         evidence=[f"pod {slow.name}: {_state(slow)}" if slow else pods.unread or "no pod of it is there"],
         remedies=[SLOW, SLOW_POD] if slow else [SLOW],
     )
-
-
-def _progress(job: Job) -> Iterator[str]:
-    status = job.status
-    yield f"{(status and status.active) or 0} active"
-    yield f"{(status and status.succeeded) or 0} succeeded"
-    yield f"{(status and status.failed) or 0} failed"
-
-
-def _unlimited(job: Job) -> str:
-    return "; no activeDeadlineSeconds ends it" if job.spec and job.spec.active_deadline_seconds is None else ""
 
 
 def _state(pod: Pod) -> str:
@@ -219,25 +222,3 @@ def _suspended(expectation: JobsComplete, job: Job, now: datetime) -> Iterator[F
         since=since,
         remedies=[RESUME],
     )
-
-
-def longest_run(jobs: Iterable[Job], now: datetime) -> tuple[Job, float] | None:
-    """The job that runs longest now, and for how many seconds; None when none runs."""
-    runs = [
-        (job, (now - since).total_seconds())
-        for job in jobs
-        if not (job.is_terminating or succeeded(job) or failed(job) or is_suspended(job))
-        and (since := started(job)) is not None
-    ]
-    return max(runs, key=lambda run: (run[1], run[0].namespace, run[0].name), default=None)
-
-
-def measure_jobs(expectation: JobsComplete, jobs: Sequence[Job], now: datetime, findings: Findings) -> None:
-    """Record how many failed, old ones too, and which runs longest."""
-    findings.measure("failed jobs", sum(failed(job) is not None for job in jobs), subject=expectation.selected)
-    if (run := longest_run(jobs, now)) is not None:
-        job, seconds = run
-        limit = float(expectation.max_runtime)
-        findings.measure(
-            "longest run", seconds, unit="s", subject=expectation.subject(job), limit=limit, margin=limit - seconds
-        )

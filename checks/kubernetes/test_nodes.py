@@ -35,10 +35,12 @@ from opscheck.systems.kubernetes.words import cannot_tell, lasting, longer_than,
 
 UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
 UNREACHABLE = "node.kubernetes.io/unreachable"
-PRESSURES = {
-    "MemoryPressure": ("memory is short", MEMORY_PRESSURE),
-    "DiskPressure": ("disk space or inodes are short", DISK_PRESSURE),
-    "PIDPressure": ("process identifiers are short", CONDITION),
+_EVICTS = ", so that the kubelet evicts pods"
+BAD_CONDITIONS = {
+    "MemoryPressure": ("memory is short", _EVICTS, "no MemoryPressure", MEMORY_PRESSURE),
+    "DiskPressure": ("disk space or inodes are short", _EVICTS, "no DiskPressure", DISK_PRESSURE),
+    "PIDPressure": ("process identifiers are short", _EVICTS, "no PIDPressure", CONDITION),
+    "NetworkUnavailable": ("without a network for pods", "", "a network for pods", NOT_READY),
 }
 LIMITED = {"pods": "pods", "cpu_requests": "cpu", "memory_requests": "memory"}
 """Fields of the expectation, and the resource of the node that each is a share of."""
@@ -125,11 +127,7 @@ class NodeState:
         if unready:
             return  # its other conditions are from before
         yield from self._unreachable()
-        for kind in PRESSURES:
-            yield from self._pressure(kind)
-        yield from self._network()
-        for kind, wanted in sorted(self.expectation.conditions.items()):
-            yield from self._condition(kind, wanted)
+        yield from self._conditions()
         yield from self._cordoned()
 
     def lacks(self, kind: str) -> bool:
@@ -200,26 +198,23 @@ class NodeState:
             observed = f"tainted as unreachable{lasting(since, self.now)}, so that pods are evicted"
             yield self._finding(observed, "reachable", remedy=NOT_READY, since=since)
 
-    def _pressure(self, kind: str) -> Iterator[Finding]:
+    def _conditions(self) -> Iterator[Finding]:
         # The node controller writes Unknown when the kubelet is silent; that is reported as not ready.
-        if found := self._lasting(kind, "True", self.expectation.pressure_grace):
-            what, remedy = PRESSURES[kind]
-            since, evidence = found.last_transition_time, messages(found.message)
-            observed = f"{what}{lasting(since, self.now)} ({kind}), so that the kubelet evicts pods"
-            yield self._finding(observed, f"no {kind}", remedy=remedy, since=since, evidence=evidence)
+        expectation = self.expectation
+        for kind, (what, so_that, expected, remedy) in BAD_CONDITIONS.items():
+            grace = expectation.grace if kind == "NetworkUnavailable" else expectation.pressure_grace
+            found = self.node.reported(kind)
+            if found and found.status == "True" and self._is_over(found.last_transition_time, grace):
+                yield self._of_condition(found, what, f" ({kind}){so_that}", expected, remedy)
+        for kind, wanted in sorted(expectation.conditions.items()):
+            found = self.node.reported(kind)
+            if found and found.status != wanted and self._is_over(found.last_transition_time, expectation.grace):
+                yield self._of_condition(found, f"{kind} is {found.status}", "", f"{kind} is {wanted}", CONDITION)
 
-    def _network(self) -> Iterator[Finding]:
-        if found := self._lasting("NetworkUnavailable", "True", self.expectation.grace):
-            since, evidence = found.last_transition_time, messages(found.message)
-            observed = f"without a network for pods{lasting(since, self.now)} (NetworkUnavailable)"
-            yield self._finding(observed, "a network for pods", remedy=NOT_READY, since=since, evidence=evidence)
-
-    def _condition(self, kind: str, wanted: str) -> Iterator[Finding]:
-        found = self.node.reported(kind)
-        if found and found.status != wanted and self._is_over(found.last_transition_time, self.expectation.grace):
-            since, evidence = found.last_transition_time, messages(found.message)
-            observed = f"{kind} is {found.status}{lasting(since, self.now)}"
-            yield self._finding(observed, f"{kind} is {wanted}", remedy=CONDITION, since=since, evidence=evidence)
+    def _of_condition(self, found: Condition, what: str, so_that: str, expected: str, remedy: Remedy) -> Finding:
+        since = found.last_transition_time
+        observed = f"{what}{lasting(since, self.now)}{so_that}"
+        return self._finding(observed, expected, remedy=remedy, since=since, evidence=messages(found.message))
 
     def _cordoned(self) -> Iterator[Finding]:
         since = self._cordoned_since()
@@ -231,12 +226,6 @@ class NodeState:
                 since=since,
                 explains=False,
             )
-
-    def _lasting(self, kind: str, status: str, grace: float) -> Condition | None:
-        """The condition of that type where it has had that status for longer than `grace`."""
-        found = self.node.reported(kind)
-        matches = found is not None and found.status == status and self._is_over(found.last_transition_time, grace)
-        return found if matches else None
 
     def _cordoned_since(self) -> datetime | None:
         return _tainted_since(self.node, UNSCHEDULABLE) if self.node.is_cordoned else None

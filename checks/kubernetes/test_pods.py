@@ -61,12 +61,10 @@ class Selection:
 
     @property
     def ready(self) -> int:
-        """How many of those that count are ready."""
         return sum(is_ready(pod) for pod in self.counted)
 
 
 def select_pods(expectation: PodsHealthy, pods: Iterable[Pod]) -> Selection:
-    """What `expectation` means of `pods`."""
     there = tuple(pods)
     matched = matching(expectation, there)
     counted = tuple(pod for pod in matched if not _left_out(pod, count_completed=expectation.count_completed))

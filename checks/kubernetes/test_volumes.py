@@ -58,7 +58,7 @@ def test_the_volumes_are_there_and_have_room(expectation: VolumesHealthy, observ
     count_matches(expectation, there, claims, findings, remedy=MISSING)
     findings.measure("bound volumes", sum(claim.phase == "Bound" for claim in claims), subject=expectation.selected)
     users = users_of_claims(listed(observe, expectation.lists(ListPods)))
-    classes = observe.aside(expectation.classes())
+    classes = observe.evidence(expectation.classes())
     by_name = None if isinstance(classes, Problem) else {one.name: one for one in classes.items}
     storage = Storage(users, by_name, observe.now, expectation.grace)
     warnings = Warnings(expectation, observe)

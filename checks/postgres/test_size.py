@@ -198,7 +198,7 @@ def _growth(expectation: PostgresSize, observe: Observe) -> Iterator[Growth]:
 def _largest(expectation: PostgresSize, database: Sized, observe: Observe) -> dict[str, Any]:
     """The largest relations as evidence, and the rest of a finding about one database."""
     query, facts = expectation.relations(database.name), {"database": database.name}
-    answer = observe.aside(query)
+    answer = observe.evidence(query)
     evidence: list[str] = []
     if isinstance(answer, Problem):
         evidence = [f"its largest relations are not known: {answer.text}"]

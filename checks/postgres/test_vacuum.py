@@ -56,7 +56,7 @@ def test_vacuum_keeps_up(expectation: PostgresVacuum, observe: Observe, findings
 
 def _holders(expectation: PostgresVacuum, observe: Observe) -> Holders:
     """What keeps rows, for evidence; nothing where that is not known."""
-    answer = observe.aside(expectation.holders)
+    answer = observe.evidence(expectation.holders)
     return () if isinstance(answer, Problem) else answer.holders
 
 

@@ -106,12 +106,11 @@ class Served:
             for one in self.path
         )
 
-    def finding(  # noqa: PLR0913 - the parts of a finding, by name
+    def finding(
         self,
         observed: str,
         expected: str,
-        remedy: Remedy = LOOK,
-        *,
+        *remedies: Remedy,
         severity: Severity | None = None,
         certificate: Certificate | None = None,
         evidence: Iterable[str] = (),
@@ -124,7 +123,7 @@ class Served:
             expected=expected,
             severity=severity,
             evidence=evidence,
-            remedies=(remedy,),
+            remedies=(LOOK, *remedies),
             facts=self.facts | facts,
         )
 
@@ -151,7 +150,7 @@ def _judge_time(one: Served, observe: Observe, findings: Findings) -> None:
             observe.now,
             subject=one.subject(certificate),
             evidence=one.evidence,
-            remedies=(RENEW if certificate is one.path[0] else REPLACE,),
+            remedies=(LOOK, RENEW if certificate is one.path[0] else REPLACE),
             facts=one.facts,
         )
 

@@ -69,8 +69,6 @@ class Expectation(BaseModel):
     """The values of its findings that a remediation command may name, each with a word of explanation."""
     former_fact_names: ClassVar[Mapping[str, str]] = {}
     """Names that policies of earlier versions may use, each with today's name of that value."""
-    default_remediation: ClassVar[Remediation] = Remediation()
-    """Superseded by `remedies`: every command of it is suggested for which a finding has all facts."""
     needs_severity: ClassVar[bool] = False
     """True when it also judges what has no grade, so that a policy must say how bad that is."""
     explains_others: ClassVar[bool] = False
@@ -118,7 +116,7 @@ class Expectation(BaseModel):
         """The queries whose answers it is judged by; they are sent together, before any check runs."""
         return ()
 
-    def further(self, answer: Callable[[Query[Any]], Any]) -> Iterable[Query[Any]]:  # noqa: ARG002 - subclasses read it
+    def follow_up_queries(self, answer: Callable[[Query[Any]], Any]) -> Iterable[Query[Any]]:  # noqa: ARG002 - subclasses read it
         """
         More such queries, which depend on the answers to the first ones: one for each database there is.
 
@@ -128,7 +126,7 @@ class Expectation(BaseModel):
 
     def described(self) -> Iterable[Query[Any]]:
         """Its queries as people are shown them before any was sent."""
-        return dict.fromkeys((*self.queries(), *self.aside()))
+        return dict.fromkeys((*self.queries(), *self.evidence_queries()))
 
     @property
     def extra_time_s(self) -> float:
@@ -177,11 +175,7 @@ class Expectation(BaseModel):
             because=tuple(because),
         )
 
-    def facts_ruled_out(self) -> frozenset[str]:
-        """Which of `fact_names` none of its findings can carry, given its target; `explain` leaves them out."""
-        return frozenset()
-
-    def aside(self) -> Iterable[Query[Any]]:
+    def evidence_queries(self) -> Iterable[Query[Any]]:
         """Further queries for the report and as evidence; no verdict stands on their answers."""
         return ()
 

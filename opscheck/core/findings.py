@@ -26,7 +26,7 @@ class Observe(Protocol):
         """The answer to `query`, which is fetched now if it was not gathered."""
         ...
 
-    def aside(self, query: Query[A]) -> A | Problem:
+    def evidence(self, query: Query[A]) -> A | Problem:
         """The answer, or why there is none, for what is evidence only: no verdict may stand on it."""
         ...
 

@@ -37,7 +37,7 @@ class Observing:
         answer: A = observation.answer
         return answer
 
-    def aside(self, query: Query[A]) -> A | Problem:
+    def evidence(self, query: Query[A]) -> A | Problem:
         """The answer, or why there is none; no verdict stands on it."""
         observation = self.observation(query)
         answer: A | Problem = observation.answer if observation.problem is None else observation.problem

@@ -34,7 +34,11 @@ def timeout_of(expectation: Expectation, query: Query[Any], default: Duration) -
 
 def first_questions(expectations: Iterable[Expectation]) -> list[Questions]:
     """The first queries of each of these expectations; one that is skipped has none, and is left out."""
-    return [(one, tuple(dict.fromkeys((*one.queries(), *one.aside())))) for one in expectations if one.skip is None]
+    return [
+        (one, tuple(dict.fromkeys((*one.queries(), *one.evidence_queries()))))
+        for one in expectations
+        if one.skip is None
+    ]
 
 
 def plan(questions: Iterable[Questions], default: Duration) -> list[Asked]:

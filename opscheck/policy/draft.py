@@ -136,9 +136,16 @@ class Draft:
         """The policy's expectations of this kind, in its order: those that are valid. What is wrong is kept."""
         return list(self._by_index(kind).values())
 
-    def finish(self, *, today: date, strict: bool = False) -> Policy:
+    def ids_of_unknown_checks(self) -> list[str]:
+        """The ids of the entries whose check is unknown so far."""
+        unknown = self.unknown_checks()
+        return [entry.id for entry in self._entries if entry.id is not None and entry.check in unknown]
+
+    def finish(self, *, today: date, strict: bool = False, without_unknown: bool = False) -> Policy:
         """
         The whole policy. With `strict`, a waiver that has expired is an error and no notice.
+
+        With `without_unknown` the entries whose check is unknown are left out: the caller accounts for them.
 
         Raises PolicyError with everything that is wrong with it.
         """
@@ -151,11 +158,13 @@ class Draft:
         if self._asks_targets:
             self._targets.refuse_missing_clients(issues)
             self._refuse_missing_clients(issues)
-        self._refuse_unknown_checks(issues)
+        if not without_unknown:
+            self._refuse_unknown_checks(issues)
         check_waivers(issues, self._sections, today, strict=strict)
         check_escalation(issues)
         issues.raise_any(self.secrets)
-        if len(made) != len(self._entries):
+        left_out = len(self.ids_of_unknown_checks()) if without_unknown else 0
+        if len(made) + left_out != len(self._entries):
             raise AssertionError(f"{len(self._entries)} entries became {len(made)} expectations, and no error says why")
         return self._policy(targets, tuple(made[index] for index in sorted(made)), today)
 

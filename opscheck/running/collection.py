@@ -63,14 +63,15 @@ class Collector:
         """The policy's expectations that `check` judges, valid ones only; what is wrong comes out in `finish`."""
         return self._draft.entries(check.kind)
 
-    def finish(self, items: list[pytest.Item], *, judged_in_full: bool) -> Policy:
+    def finish(self, items: list[pytest.Item], *, judged_in_full: bool, modules_failed: bool) -> Policy:
         """
         The whole policy. Raises UsageError with everything that is wrong with it.
 
         `judged_in_full` asks for a check for each of its expectations: one that is missing would go unnoticed.
+        Where `modules_failed`, a check may be unknown because its module cannot be imported; `uncollected` has it.
         """
         try:
-            policy = self._draft.finish(today=self._today)
+            policy = self._draft.finish(today=self._today, without_unknown=modules_failed)
         except UserError as error:
             raise pytest.UsageError(str(error)) from None
         wrong = [
@@ -100,7 +101,8 @@ class Collector:
     def uncollected(self, items: list[pytest.Item], policy: Policy) -> list[str]:
         """The ids of what is selected and has no item, such as those whose check could not be imported."""
         found = _by_id(items)
-        return [one.id for one in policy.expectations if one.id not in found and self._settings.selects(one)]
+        missing = [one.id for one in policy.expectations if one.id not in found and self._settings.selects(one)]
+        return missing + [name for name in self._draft.ids_of_unknown_checks() if self._settings.names(name)]
 
     def _unjudged(self, policy: Policy, found: set[str]) -> list[str]:
         selected = [one for one in policy.expectations if self._settings.selects(one)]

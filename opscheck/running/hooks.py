@@ -164,7 +164,9 @@ class RunHooks:
                 item.stash[EXPECTATION] = self._settings.allowed(expectation)
                 item.add_marker(_NO_RETURN)
         self._policy = self._collector.finish(
-            items, judged_in_full=not session.testsfailed and not chosen_by_node(config)
+            items,
+            judged_in_full=not session.testsfailed and not chosen_by_node(config),
+            modules_failed=bool(session.testsfailed),
         )
         for tag in sorted({tag for one in self._policy.expectations for tag in one.tags}):
             config.addinivalue_line("markers", f"{tag}: expectations tagged {tag}")

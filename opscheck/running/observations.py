@@ -58,7 +58,7 @@ class Observations:
         self._extra_time_s = sum(one.extra_time_s for one in selected if one.skip is None)
         questions = first_questions(selected)
         self._ask(questions, progress)
-        further = [(one, self._further(one)) for one, _ in questions]
+        further = [(one, self._follow_up(one)) for one, _ in questions]
         self._ask(further, progress)
         if self._snapshot is None:
             self.now = datetime.now(UTC)
@@ -124,9 +124,9 @@ class Observations:
         elif asked:
             self._gathered |= self._kept(self._open().gather(asked, progress))
 
-    def _further(self, expectation: Expectation) -> tuple[Query[Any], ...]:
+    def _follow_up(self, expectation: Expectation) -> tuple[Query[Any], ...]:
         try:
-            return tuple(expectation.further(self.rehearsing()))
+            return tuple(expectation.follow_up_queries(self.rehearsing()))
         except CouldNotObserve:  # its check meets it too, and tells
             return ()
 
@@ -142,7 +142,7 @@ class Observations:
 
     def _missing(self, questions: Iterable[Questions]) -> Iterable[tuple[Expectation, str, Any]]:
         for expectation, queries in questions:
-            aside = set(expectation.aside())
+            aside = set(expectation.evidence_queries())
             for query in queries:
                 if query in aside:
                     continue

@@ -33,8 +33,11 @@ class Settings:
     def selects(self, expectation: Expectation) -> bool:
         """True when `--tag` and `--only` let this expectation through."""
         tagged = not self.tags or any(tag in expectation.tags for tag in self.tags)
-        named = not self.only or any(fnmatchcase(expectation.id, glob) for glob in self.only)
-        return tagged and named
+        return tagged and self.names(expectation.id)
+
+    def names(self, name: str) -> bool:
+        """True when `--only` lets this id through."""
+        return not self.only or any(fnmatchcase(name, glob) for glob in self.only)
 
     def allowed(self, expectation: Expectation) -> Expectation:
         """The expectation, skipped where it needs a word of the command that was not said."""

@@ -11,6 +11,8 @@ from opscheck.core.query import Query
 from opscheck.core.target import Target
 from opscheck.core.templates import missing_facts
 
+__all__ = ["NOON", "Answers", "expect", "judge"]
+
 E = TypeVar("E", bound=Expectation)
 A = TypeVar("A")
 
@@ -45,7 +47,7 @@ class Answers:
             raise CouldNotObserve(query, answer)
         return answer  # type: ignore[no-any-return]  # the caller chose it
 
-    def aside(self, query: Query[A]) -> A | Problem:
+    def evidence(self, query: Query[A]) -> A | Problem:
         """The answer to `query`, or a Problem; nothing has to be chosen for what is mere evidence."""
         try:
             return self(query)
@@ -60,7 +62,7 @@ class Answers:
 
     def observation(self, query: Query[Any]) -> Observation:
         """The answer to `query`, taken now; without `earlier`, as in a run without a state file."""
-        answer = self.aside(query)
+        answer = self.evidence(query)
         problem = answer if isinstance(answer, Problem) else None
         return Observation(
             taken_at=self.now,

@@ -16,6 +16,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.util import module_from_spec, spec_from_file_location
+from inspect import signature
 from pathlib import Path
 from typing import Any, ClassVar, get_args
 
@@ -76,6 +77,23 @@ class SystemContract:
     def running(cls) -> AbstractContextManager[Target | None]:
         """A target that is a real server, which must answer every query of `expectations`; None where there is none."""
         return nullcontext()
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Leave out the tests for which the subclass has nothing, instead of skipping them."""
+        super().__init_subclass__(**options)
+        if not hasattr(cls, "system"):  # a base of others
+            return
+        nothing_for = {
+            "check_name": not cls.system.expectations,
+            "expectation": not cls.expectations,
+            "sample": not cls.answers,
+            "model": not (cls.system.expectations or cls.system.kinds),
+            "place": not list(cls.targets(1)),
+            "server": cls.running.__func__ is SystemContract.running.__func__,  # type: ignore[attr-defined]
+        }
+        for name, parameters in _TESTS.items():
+            if any(nothing_for[parameter] for parameter in parameters if parameter in nothing_for):
+                setattr(cls, name, None)  # pytest collects no test of this name then
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """One test per check, query, model and stand-in server."""
@@ -272,6 +290,17 @@ def _ask(known: Registry, session: Any, query: Query[Any], timeout_s: float) -> 
 
 def _queries(expectation: Expectation) -> list[Query[Any]]:
     return list(dict.fromkeys([*expectation.queries(), *expectation.described()]))
+
+
+_TESTS = {
+    name: {
+        *signature(test).parameters,
+        *(["server"] if name == "test_probe_answers_every_query_of_a_real_server" else []),
+    }
+    for name, test in vars(SystemContract).items()
+    if name.startswith("test_")
+}
+"""The tests by name, each with its arguments."""
 
 
 @dataclass(frozen=True)

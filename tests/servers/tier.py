@@ -14,6 +14,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from tests.servers.barman import BARMAN, find_barman
 from tests.servers.cache import NotThere
+from tests.servers.debian import find_debian
 from tests.servers.pgbackrest import find_pgbackrest
 from tests.servers.stores import debian, postgres, postgres_majors, redis, redis_majors, version_of
 
@@ -52,6 +53,7 @@ def versions() -> Iterator[tuple[str, str]]:
         yield "Redis", version_of(redis(major))
     yield "PgBouncer", version_of(debian() / "pgbouncer")
     yield "pgBackRest", version_of(find_pgbackrest(), "version")
+    yield "memcached", version_of(find_debian("memcached") / "bin" / "memcached")
     find_barman()
     yield "Barman", BARMAN
 

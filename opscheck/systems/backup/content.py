@@ -201,7 +201,7 @@ class BackupContent(OfSeries, check="backup.content"):
             return ReadManifest(self.target.name, beside, self.recorded.sha256)
         return ReadChecksum(self.target.name, beside, key)
 
-    def further(self, answer: Callable[[Query[Any]], Any]) -> Iterable[Query[Any]]:
+    def follow_up_queries(self, answer: Callable[[Query[Any]], Any]) -> Iterable[Query[Any]]:
         """The newest of each series."""
         for series in self.each_series(answer):
             if series.newest is not None:

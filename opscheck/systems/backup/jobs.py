@@ -339,11 +339,11 @@ class BackupJobs(Expectation, check="backup.jobs"):
                 return (self.pgbackrest,)
         return (self.barman,)
 
-    def aside(self) -> Iterable[Query[Any]]:
+    def evidence_queries(self) -> Iterable[Query[Any]]:
         """For a cluster: the identity of opscheck, and the Warning events about cron jobs."""
         if self.tool == "cronjob":
-            return InNamespaces.aside(self.cronjobs)
-        return InCluster.aside(self.schedules) if self.tool == "velero" else ()
+            return InNamespaces.evidence_queries(self.cronjobs)
+        return InCluster.evidence_queries(self.schedules) if self.tool == "velero" else ()
 
     def does_not_apply(self, problem: Problem) -> bool:
         """True where Velero is not installed and the policy says that this is all right."""

@@ -168,7 +168,7 @@ class BackupObjects(OfSeries, check="backup.objects"):
         if self.manifest is not None:
             yield ReadManifest(self.target.name, self.manifest.key_of(self.template.prefix), self.manifest.time)
 
-    def further(self, answer: Callable[[Query[Any]], Any]) -> Iterable[Query[Any]]:
+    def follow_up_queries(self, answer: Callable[[Query[Any]], Any]) -> Iterable[Query[Any]]:
         """The manifests of the newest of each series."""
         if self.manifest is None:
             return []

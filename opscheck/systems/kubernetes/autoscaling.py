@@ -24,8 +24,6 @@ class ScaleTarget(Part, frozen=True):
 
 @final
 class AutoscalerSpec(Part, frozen=True):
-    """What was asked for."""
-
     min_replicas: int | None = None
     """The server fills in 1."""
     max_replicas: int | None = None
@@ -46,8 +44,6 @@ class AutoscalerStatus(Part, frozen=True):
 
 @final
 class HorizontalPodAutoscaler(KubernetesObject, frozen=True):
-    """A horizontal pod autoscaler."""
-
     spec: AutoscalerSpec | None = None
     status: AutoscalerStatus | None = None
 
@@ -96,5 +92,4 @@ class Autoscaling(OfKind, check="kubernetes.autoscaling"):
     }
 
     def queries(self) -> Iterable[Query[Any]]:
-        """The autoscalers there."""
         return self.lists(ListAutoscalers)

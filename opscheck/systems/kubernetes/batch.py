@@ -19,8 +19,6 @@ from opscheck.systems.kubernetes.words import span
 
 @final
 class JobSpec(Part, frozen=True):
-    """What was asked for."""
-
     suspend: bool | None = None
     active_deadline_seconds: int | None = None
     backoff_limit: int | None = None
@@ -29,8 +27,6 @@ class JobSpec(Part, frozen=True):
 
 @final
 class JobStatus(Part, frozen=True):
-    """What became of it."""
-
     conditions: tuple[Condition, ...] | None = None
     active: int | None = None
     succeeded: int | None = None
@@ -46,8 +42,6 @@ class JobStatus(Part, frozen=True):
 
 @final
 class Job(KubernetesObject, frozen=True):
-    """A job."""
-
     spec: JobSpec | None = None
     status: JobStatus | None = None
 
@@ -78,37 +72,27 @@ class Scripted(Part, frozen=True):
 
 @final
 class ScriptedPod(Part, frozen=True):
-    """What the pods of a job run."""
-
     containers: tuple[Scripted, ...] | None = None
     init_containers: tuple[Scripted, ...] | None = None
 
 
 @final
 class PodTemplate(Part, frozen=True):
-    """What the pods of a job are like."""
-
     spec: ScriptedPod | None = None
 
 
 @final
 class JobTemplateSpec(Part, frozen=True):
-    """What was asked for of each job."""
-
     template: PodTemplate | None = None
 
 
 @final
 class JobTemplate(Part, frozen=True):
-    """What the jobs of a cron job are like."""
-
     spec: JobTemplateSpec | None = None
 
 
 @final
 class CronJobSpec(Part, frozen=True):
-    """What was asked for."""
-
     schedule: str | None = None
     time_zone: str | None = None
     """Of the schedule; the zone of the controller manager where it says nothing."""
@@ -128,8 +112,6 @@ class CronJobSpec(Part, frozen=True):
 
 @final
 class ActiveJob(Part, frozen=True):
-    """One of the jobs that a cron job has running."""
-
     name: str | None = None
 
 
@@ -144,8 +126,6 @@ class CronJobStatus(Part, frozen=True):
 
 @final
 class CronJob(KubernetesObject, frozen=True):
-    """A cron job."""
-
     spec: CronJobSpec | None = None
     status: CronJobStatus | None = None
 

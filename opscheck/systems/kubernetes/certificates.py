@@ -301,9 +301,9 @@ class CertificatesRenewed(OfKind, CertificatesLast, check="kubernetes.certificat
         """The certificates there, and what is in their secrets where the policy asks for it."""
         return *self.lists(ListCertificates), *self.secrets()
 
-    def aside(self) -> Iterable[Query[Any]]:
+    def evidence_queries(self) -> Iterable[Query[Any]]:
         """What each is issued through: requests, orders, challenges, issuers."""
-        yield from super().aside()
+        yield from super().evidence_queries()
         for kind in (ListCertificateRequests, ListOrders, ListChallenges, ListIssuers):
             yield from self.lists(kind)
         yield ListClusterIssuers(self.target.name)

@@ -41,12 +41,10 @@ class Reported:
 
     @property
     def name(self) -> str:
-        """Its name."""
         return self.spec.name or self.status.name or ""
 
     @property
     def state(self) -> ContainerState:
-        """How it is now."""
         return self.status.state or ContainerState()
 
     @property
@@ -164,7 +162,6 @@ def described_end(container: Reported, now: datetime) -> str:
 
 
 def described(ended: Terminated | None, container: Reported, now: datetime) -> str:
-    """One end of the container."""
     if ended is None:
         return "it left no trace of how it ended"
     notes = [ended.reason] if ended.reason else []

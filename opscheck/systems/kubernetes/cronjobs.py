@@ -85,12 +85,11 @@ class CronJobsOnTime(OfKind, check="kubernetes.cronjobs"):
     """
 
     def queries(self) -> Iterable[Query[Any]]:
-        """The cron jobs there."""
         return self.lists(ListCronJobs)
 
-    def aside(self) -> Iterable[Query[Any]]:
+    def evidence_queries(self) -> Iterable[Query[Any]]:
         """The jobs too: which of its runs failed, and which still runs."""
-        yield from super().aside()
+        yield from super().evidence_queries()
         yield from self.lists(ListJobs)
 
 
@@ -105,7 +104,6 @@ def schedule_of(expectation: CronJobsOnTime, cronjob: CronJob) -> Schedule:
 
 
 def is_suspended(cronjob: CronJob) -> bool:
-    """True while it starts no runs."""
     return bool(spec_of(cronjob).suspend)
 
 

@@ -19,8 +19,6 @@ from opscheck.systems.kubernetes.scope import OfKind
 
 @final
 class BudgetSpec(Part, frozen=True):
-    """Which pods are meant."""
-
     selector: LabelSelector | None = None
     """Without one no pod is meant; an empty one means every pod of the namespace."""
 
@@ -39,8 +37,6 @@ class BudgetStatus(Part, frozen=True):
 
 @final
 class PodDisruptionBudget(KubernetesObject, frozen=True):
-    """A budget of how many pods may be down on purpose."""
-
     spec: BudgetSpec | None = None
     status: BudgetStatus | None = None
 
@@ -92,5 +88,4 @@ class DisruptionBudgets(OfKind, check="kubernetes.disruption"):
     """How many pods each budget must be about at least; 0 says that there may be none, as of what is scaled to none."""
 
     def queries(self) -> Iterable[Query[Any]]:
-        """The budgets there and the pods they are about."""
         return *self.lists(ListDisruptionBudgets), *self.lists(ListPods)

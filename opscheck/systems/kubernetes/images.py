@@ -74,7 +74,6 @@ def parse_image(text: str) -> ImageReference:
 
 
 def is_image(text: str) -> bool:
-    """True for what can name an image."""
     return _IMAGE.fullmatch(text) is not None
 
 
@@ -166,5 +165,4 @@ class ImagesPinned(OfKind, check="kubernetes.images"):
     """How long a rollout may take, while which pods run different images."""
 
     def queries(self) -> Iterable[Query[Any]]:
-        """The pods there."""
         return self.lists(ListPods)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from opscheck.core.findings import Observe
 from opscheck.core.observation import Problem, ProblemKind
@@ -14,6 +14,7 @@ from opscheck.systems.kubernetes.certificates import (
     CertificatesRenewed,
     Challenge,
     ClusterIssuer,
+    ConditionsOnly,
     Issuer,
     ListCertificateRequests,
     ListChallenges,
@@ -23,10 +24,11 @@ from opscheck.systems.kubernetes.certificates import (
     Order,
 )
 from opscheck.systems.kubernetes.lists import ListObjects
-from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, condition
+from opscheck.systems.kubernetes.objects import KubernetesObject, condition
 from opscheck.systems.kubernetes.words import message
 
 K = TypeVar("K", bound=KubernetesObject)
+
 _CHALLENGES = 3
 _SETTLED = {"valid", "ready"}
 
@@ -58,7 +60,7 @@ class Issuing:
     def _read(self, queries: tuple[ListObjects[K], ...]) -> tuple[K, ...]:
         items: list[K] = []
         for query in queries:
-            answer = self._observe.aside(query)
+            answer = self._observe.evidence(query)
             if not isinstance(answer, Problem):
                 items += answer.items
             # Without an ACME issuer, a cluster may not serve orders and challenges.
@@ -70,13 +72,11 @@ class Issuing:
 
     def cause(self, certificate: Certificate) -> Cause:
         """Why it is not issued, from its issuer down to the challenge that is not met."""
-        evidence, facts = list[str](), dict[str, str]()
-        for told, known in (*self._issuer(certificate), *self._attempt(certificate)):
-            evidence.append(told)
-            facts |= known
-        return Cause(tuple(evidence), facts)
+        facts: dict[str, str] = {}
+        evidence = (*self._issuer(certificate, facts), *self._attempt(certificate, facts))
+        return Cause(tuple(line for line in evidence if line), facts)
 
-    def _issuer(self, certificate: Certificate) -> Iterator[tuple[str, dict[str, str]]]:
+    def _issuer(self, certificate: Certificate, facts: dict[str, str]) -> Iterator[str]:
         named = certificate.spec and certificate.spec.issuer_ref
         if named is None or not named.name or (named.group or GROUP) != GROUP:
             return  # an external issuer, whose state is not known
@@ -84,56 +84,52 @@ class Issuing:
         of_cluster = kind == "ClusterIssuer"
         called, fact = ("cluster issuer", "cluster_issuer") if of_cluster else ("issuer", "issuer")
         found = self._issuers.get((kind, "" if of_cluster else certificate.namespace, named.name))
-        if found is None:
-            unread = self._unread.get("clusterissuers" if of_cluster else "issuers")
-            if unread is None:
-                yield f"there is no {called} {named.name}", {fact: named.name}
-            elif unread:
-                yield unread, {}
-        elif (told := _not_ready(found.status and found.status.conditions)) is not None:
-            yield f"{called} {named.name} {told}", {fact: named.name}
+        unread = self._unread.get("clusterissuers" if of_cluster else "issuers")
+        state = f"there is no {called} {named.name}"
+        if found is not None:
+            told = _not_ready(found.status)
+            state = f"{called} {named.name} {told}" if told else ""
+        elif unread is not None:
+            yield unread
+            return
+        if state:
+            facts[fact] = named.name
+            yield state
 
-    def _attempt(self, certificate: Certificate) -> Iterator[tuple[str, dict[str, str]]]:
-        request = self._request(certificate)
+    def _attempt(self, certificate: Certificate, facts: dict[str, str]) -> Iterator[str]:
+        # The newest attempt has the highest revision. Old ones stay, and have succeeded.
+        requests = _owned(self._requests, "Certificate", certificate)
+        request = max(requests, key=lambda one: (_revision(one), one.name), default=None)
         if request is None:
-            if unread := self._unread.get("certificaterequests"):
-                yield unread, {}
-            return
-        conditions = request.status and request.status.conditions
-        told = _denied(conditions) or _not_ready(conditions)
-        if told is None:
-            return
-        yield f"certificate request {request.name} {told}", {"request": request.name}
-        for order in _owned(self._orders, "CertificateRequest", request):
-            yield from self._order(order)
-        if unread := self._unread.get("orders"):
-            yield unread, {}
+            yield self._unread.get("certificaterequests", "")
+        elif told := _denied(request.status) or _not_ready(request.status):
+            facts["request"] = request.name
+            yield f"certificate request {request.name} {told}"
+            for order in _owned(self._orders, "CertificateRequest", request):
+                yield from self._order(order, facts)
+            yield self._unread.get("orders", "")
 
-    def _request(self, certificate: Certificate) -> CertificateRequest | None:
-        """The newest attempt: that of the highest revision. Old ones stay, and have succeeded."""
-        mine = _owned(self._requests, "Certificate", certificate)
-        return max(mine, key=lambda one: (_revision(one), one.name), default=None)
-
-    def _order(self, order: Order) -> Iterator[tuple[str, dict[str, str]]]:
+    def _order(self, order: Order, facts: dict[str, str]) -> Iterator[str]:
         state = (order.status and order.status.state) or "new"
         if state == "valid":
             return
-        yield f"order {order.name} is {state}{_because(order.status and order.status.reason)}", {"order": order.name}
-        open_ones = [one for one in _owned(self._challenges, "Order", order) if not _is_settled(one)]
-        told = some_lines(open_ones, _told, _CHALLENGES)
-        for number, line in enumerate(told):
-            yield line, {"challenge": open_ones[0].name} if number == 0 else {}
-        if not open_ones and (unread := self._unread.get("challenges")):
-            yield unread, {}
+        facts["order"] = order.name
+        yield f"order {order.name} is {state}{_because(order.status and order.status.reason)}"
+        of_order = _owned(self._challenges, "Order", order)
+        unmet = [one for one in of_order if ((one.status and one.status.state) or "") not in _SETTLED]
+        if unmet:
+            facts["challenge"] = unmet[0].name
+            yield from some_lines(unmet, _described, _CHALLENGES)
+        else:
+            yield self._unread.get("challenges", "")
 
 
 def _owned(objects: tuple[K, ...], kind: str, owner: KubernetesObject) -> list[K]:
-    return [one for one in objects if one.namespace == owner.namespace and _is_of(one, kind, owner.name)]
+    def is_owned(one: KubernetesObject) -> bool:
+        owners = (one.metadata and one.metadata.owner_references) or ()
+        return any(by.kind == kind and by.name == owner.name for by in owners)
 
-
-def _is_of(one: KubernetesObject, kind: str, name: str) -> bool:
-    owners: Any = (one.metadata and one.metadata.owner_references) or ()
-    return any(owner.kind == kind and owner.name == name for owner in owners)
+    return [one for one in objects if one.namespace == owner.namespace and is_owned(one)]
 
 
 def _revision(request: CertificateRequest) -> int:
@@ -141,37 +137,30 @@ def _revision(request: CertificateRequest) -> int:
     return int(text) if text.isdecimal() else 0
 
 
-def _denied(conditions: tuple[Condition, ...] | None) -> str | None:
+def _denied(status: ConditionsOnly | None) -> str:
+    conditions = status and status.conditions
     for kind, told in (("Denied", "was denied"), ("InvalidRequest", "is refused as invalid")):
         found = condition(conditions, kind)
         if found is not None and found.status == "True":
             return told + _because(found.message)
-    approved = condition(conditions, "Approved")
-    if approved is None and condition(conditions, "Ready") is None:
+    if condition(conditions, "Approved") is None and condition(conditions, "Ready") is None:
         return "is approved by nobody: does cert-manager's approver run, or another in its place?"
-    return None
+    return ""
 
 
-def _not_ready(conditions: tuple[Condition, ...] | None) -> str | None:
-    found = condition(conditions, "Ready")
+def _not_ready(status: ConditionsOnly | None) -> str:
+    found = condition(status and status.conditions, "Ready")
     if found is None:
         return "says nothing of its state"
-    if found.status == "True":
-        return None
-    return f"is not ready ({found.reason or 'no reason given'}){_because(found.message)}"
+    ready = found.status == "True"
+    return "" if ready else f"is not ready ({found.reason or 'no reason given'}){_because(found.message)}"
 
 
 def _because(text: str | None) -> str:
-    said = message(text)
-    return f": {said}" if said else ""
+    return f": {said}" if (said := message(text)) else ""
 
 
-def _is_settled(challenge: Challenge) -> bool:
-    return ((challenge.status and challenge.status.state) or "") in _SETTLED
-
-
-def _told(challenge: Challenge) -> str:
+def _described(challenge: Challenge) -> str:
     spec, status = challenge.spec, challenge.status
     of = f" for {spec.dns_name} ({spec.type})" if spec and spec.dns_name else ""
-    state = (status and status.state) or "new"
-    return f"challenge {challenge.name}{of} is {state}{_because(status and status.reason)}"
+    return f"challenge {challenge.name}{of} is {(status and status.state) or 'new'}{_because(status and status.reason)}"

@@ -68,10 +68,9 @@ class JobsComplete(OfKind, check="kubernetes.jobs"):
     """How long a job may be suspended where `allow_suspended` is false. A job that failed has no grace."""
 
     def queries(self) -> Iterable[Query[Any]]:
-        """The jobs there; and the cron jobs, which know of later runs that succeeded and were deleted since."""
         return *self.lists(ListJobs), *self.lists(ListCronJobs)
 
-    def aside(self) -> Iterable[Query[Any]]:
+    def evidence_queries(self) -> Iterable[Query[Any]]:
         """The pods too: how those of a failed job ended."""
-        yield from super().aside()
+        yield from super().evidence_queries()
         yield from self.lists(ListPods)

@@ -80,7 +80,6 @@ class KubernetesObject(Part, frozen=True):
 
     @property
     def name(self) -> str:
-        """Its name."""
         return (self.metadata and self.metadata.name) or ""
 
     @property
@@ -90,7 +89,6 @@ class KubernetesObject(Part, frozen=True):
 
     @property
     def labels(self) -> dict[str, str]:
-        """Its labels."""
         return (self.metadata.labels if self.metadata else None) or {}
 
     @property
@@ -100,7 +98,6 @@ class KubernetesObject(Part, frozen=True):
 
     @property
     def created(self) -> datetime | None:
-        """When it was made."""
         return self.metadata and self.metadata.creation_timestamp
 
     @property
@@ -115,7 +112,6 @@ class KubernetesObject(Part, frozen=True):
 
     @property
     def deleted(self) -> datetime | None:
-        """When somebody deleted it."""
         if self.metadata is None or self.deletion_due is None:
             return None
         return self.deletion_due - timedelta(seconds=self.metadata.deletion_grace_period_seconds or 0)

@@ -25,7 +25,6 @@ class PodGroup:
 
     @property
     def namespace(self) -> str:
-        """The namespace they are in."""
         return self.pods[0].namespace
 
     @property

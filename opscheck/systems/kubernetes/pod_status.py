@@ -84,7 +84,6 @@ class PodFault:
 
     @property
     def node(self) -> str:
-        """The node its pod is on."""
         return self.pod.node
 
     @property
@@ -147,7 +146,6 @@ def is_ready(pod: Pod) -> bool:
 
 
 def pod_condition(pod: Pod, kind: str) -> Condition | None:
-    """The condition of that type."""
     return find_condition(pod.status and pod.status.conditions, kind)
 
 

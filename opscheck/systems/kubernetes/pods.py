@@ -13,13 +13,8 @@ from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Part, Quantities
 from opscheck.systems.kubernetes.remedies import (
     MISSING_PODS,
-    NODE_LOST,
-    POD_CRASHED,
     POD_FACTS,
-    POD_REPORT,
-    POD_STUCK,
-    POD_UNREADY,
-    POD_UNSCHEDULED,
+    POD_REMEDIES,
     RESTART,
     ROLL_BACK,
     kubectl_remedy,
@@ -37,8 +32,6 @@ class Resources(Part, frozen=True):
 
 @final
 class Container(Part, frozen=True):
-    """One container of a pod's spec."""
-
     name: str | None = None
     image: str | None = None
     restart_policy: str | None = None
@@ -70,8 +63,6 @@ class Volume(Part, frozen=True):
 
 @final
 class PodSpec(Part, frozen=True):
-    """What was asked for."""
-
     node_name: str | None = None
     restart_policy: str | None = None
     containers: tuple[Container, ...] | None = None
@@ -100,8 +91,6 @@ class Running(Part, frozen=True):
 
 @final
 class Terminated(Part, frozen=True):
-    """How a container ended."""
-
     exit_code: int | None = None
     signal: int | None = None
     reason: str | None = None
@@ -141,8 +130,6 @@ class ContainerStatus(Part, frozen=True):
 
 @final
 class PodStatus(Part, frozen=True):
-    """What became of it."""
-
     phase: str | None = None
     reason: str | None = None
     message: str | None = None
@@ -154,8 +141,6 @@ class PodStatus(Part, frozen=True):
 
 @final
 class Pod(KubernetesObject, frozen=True):
-    """A pod."""
-
     spec: PodSpec | None = None
     status: PodStatus | None = None
 
@@ -197,15 +182,10 @@ class PodsHealthy(OfKind, check="kubernetes.pods"):
 
     explains_others: ClassVar[bool] = True
     remedies: ClassVar = (
-        POD_REPORT,
-        POD_CRASHED,
+        *POD_REMEDIES,
         MORE_MEMORY,
         ROLL_BACK,
-        POD_UNREADY,
         RESTART,
-        POD_UNSCHEDULED,
-        NODE_LOST,
-        POD_STUCK,
         POD_FAILED,
         MISSING_PODS,
     )
@@ -238,5 +218,4 @@ class PodsHealthy(OfKind, check="kubernetes.pods"):
     """How long a pod may take to start, to become ready again, or to go, before that is a violation."""
 
     def queries(self) -> Iterable[Query[Any]]:
-        """The pods there."""
         return self.lists(ListPods)

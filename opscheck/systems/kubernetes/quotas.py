@@ -28,15 +28,11 @@ class ScopeRequirement(Part, frozen=True):
 
 @final
 class ScopeSelector(Part, frozen=True):
-    """Which pods a quota counts."""
-
     match_expressions: tuple[ScopeRequirement, ...] | None = None
 
 
 @final
 class QuotaSpec(Part, frozen=True):
-    """What was asked for."""
-
     hard: Quantities | None = None
     scopes: tuple[str, ...] | None = None
     scope_selector: ScopeSelector | None = None
@@ -52,8 +48,6 @@ class QuotaStatus(Part, frozen=True):
 
 @final
 class ResourceQuota(KubernetesObject, frozen=True):
-    """A quota of a namespace."""
-
     spec: QuotaSpec | None = None
     status: QuotaStatus | None = None
 
@@ -102,5 +96,4 @@ class Quotas(OfKind, check="kubernetes.quotas"):
     """Only resources whose name matches one of these, such as `limits.*` or `count/jobs.batch`."""
 
     def queries(self) -> Iterable[Query[Any]]:
-        """The quotas there."""
         return self.lists(ListQuotas)

@@ -1,8 +1,6 @@
-"""What remediation commands for a cluster have in common: kubectl's options, and where a finding is."""
+"""Remedies of kubectl commands, those that several checks bring, and the facts that they name."""
 
 from opscheck.core.remedy import Remedy
-from opscheck.systems.kubernetes.scope import Matched
-from opscheck.systems.kubernetes.target import KubernetesTarget
 
 
 def kubectl_remedy(summary: str, *commands: str) -> Remedy:
@@ -19,47 +17,12 @@ def missing_remedy(kinds: str) -> Remedy:
     )
 
 
-def kubectl(*commands: str) -> tuple[str, ...]:
-    """Remediation commands about something in a namespace, each with the context that the policy pins, or without."""
-    # Each command has two forms, and a finding carries the facts of one: with the context that the policy pins,
-    # so that nobody repairs another cluster, and without one where the policy goes by kubectl's own choice too.
-    return tuple(
-        form
-        for command in commands
-        for form in (
-            f"kubectl --context {{{{ context }}}} -n {{{{ namespace }}}} {command}",
-            f"kubectl -n {{{{ current_namespace }}}} {command}",
-        )
-    )
-
-
-PLACE_FACTS = {
-    "namespace": "the namespace the finding is about",
-    "context": "the kubeconfig context, where the policy pins one",
-    "current_namespace": "the namespace, where the policy pins no context",
-}
 POD_FACTS = {
     "pod": "the pod's name",
     "container": "the container that is to blame",
     "owner": "what controls the pod, such as deployment/api",
     "node": "the node the pod is on",
 }
-
-
-def place_facts(target: KubernetesTarget, namespace: str | None) -> dict[str, str]:
-    """Where commands go. Those for a context that the policy pins, and those without, tell themselves apart by it."""
-    name = namespace or target.namespace
-    if target.context:
-        return {"namespace": name, "context": target.context}
-    return {"namespace": name, "current_namespace": name}
-
-
-def too_few_facts(expectation: Matched, kind: str = "pod") -> dict[str, str]:
-    """What commands may name when objects of a kind are missing."""
-    if expectation.only_namespace is None:
-        return {}
-    missing = expectation.selector or expectation.name or f"any {kind}"
-    return place_facts(expectation.target, expectation.only_namespace) | {"missing": missing}
 
 
 GROUP_FACTS = {
@@ -96,6 +59,8 @@ POD_STUCK = kubectl_remedy(
     "describe pod {{ pod }}",
     "get pod {{ pod }} -o jsonpath='{.metadata.finalizers}'",
 )
+POD_REMEDIES = (POD_REPORT, POD_CRASHED, POD_UNREADY, POD_UNSCHEDULED, POD_STUCK, NODE_LOST)
+"""Those of the faults of a pod, whatever controls it."""
 ROLL_BACK = kubectl_remedy(
     "Roll back, if the rollout is the cause",
     "rollout history {{ owner }}",

@@ -60,5 +60,4 @@ class ResourcesSet(Matched, check="kubernetes.resources"):
     """Containers that others put into the pods, such as `istio-*`: they are not judged."""
 
     def queries(self) -> Iterable[Query[Any]]:
-        """The pods there."""
         return self.lists(ListPods)

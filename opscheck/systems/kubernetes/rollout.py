@@ -10,16 +10,12 @@ from pydantic_core import PydanticCustomError
 from opscheck.core.query import Query
 from opscheck.core.units import Duration, Severity
 from opscheck.core.words import counted
+from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import condition
 from opscheck.systems.kubernetes.pods import ListPods
 from opscheck.systems.kubernetes.remedies import (
-    NODE_LOST,
-    POD_CRASHED,
     POD_FACTS,
-    POD_REPORT,
-    POD_STUCK,
-    POD_UNREADY,
-    POD_UNSCHEDULED,
+    POD_REMEDIES,
     RESTART,
     ROLL_BACK,
     kubectl_remedy,
@@ -36,6 +32,11 @@ from opscheck.systems.kubernetes.workloads import (
 Kind = Literal["deployments", "statefulsets", "daemonsets"]
 Kinds = Annotated[tuple[Kind, ...], Field(min_length=1), AfterValidator(lambda kinds: tuple(dict.fromkeys(kinds)))]
 EVERY_KIND: tuple[Kind, ...] = ("deployments", "statefulsets", "daemonsets")
+_LISTS: dict[Kind, type[ListObjects[Any]]] = {
+    "deployments": ListDeployments,
+    "statefulsets": ListStatefulSets,
+    "daemonsets": ListDaemonSets,
+}
 STATUS = kubectl_remedy(
     "See how far the rollout is", "rollout status {{ owner }} --watch=false", "describe {{ owner }}"
 )
@@ -70,14 +71,9 @@ class RolloutComplete(OfKind, check="kubernetes.rollout"):
 
     explains_others = True
     remedies = (
+        *POD_REMEDIES,
         STATUS,
         REPORT,
-        POD_REPORT,
-        POD_CRASHED,
-        POD_UNREADY,
-        POD_UNSCHEDULED,
-        POD_STUCK,
-        NODE_LOST,
         ROLL_BACK,
         DELETE_BLOCKING,
         RESTART,
@@ -152,21 +148,13 @@ class RolloutComplete(OfKind, check="kubernetes.rollout"):
         """What it looks at, in a word."""
         return self.workloads[0] if len(self.workloads) == 1 else "workloads"
 
-    def deployments(self) -> tuple[ListDeployments, ...]:
-        """The lists of deployments, if those are looked at."""
-        return self.lists(ListDeployments) if "deployments" in self.workloads else ()
-
-    def stateful_sets(self) -> tuple[ListStatefulSets, ...]:
-        """The lists of stateful sets, if those are looked at."""
-        return self.lists(ListStatefulSets) if "statefulsets" in self.workloads else ()
-
-    def daemon_sets(self) -> tuple[ListDaemonSets, ...]:
-        """The lists of daemon sets, if those are looked at."""
-        return self.lists(ListDaemonSets) if "daemonsets" in self.workloads else ()
+    def workload_lists(self) -> tuple[ListObjects[Any], ...]:
+        """The lists of workloads of the kinds that are looked at."""
+        return tuple(one for kind, lists in _LISTS.items() if kind in self.workloads for one in self.lists(lists))
 
     def queries(self) -> Iterable[Query[Any]]:
         """The workloads there, and the pods, which say what holds them up."""
-        return *self.deployments(), *self.stateful_sets(), *self.daemon_sets(), *self.lists(ListPods)
+        return *self.workload_lists(), *self.lists(ListPods)
 
 
 DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
@@ -237,7 +225,6 @@ def _available(progress: Progress) -> str:
 
 
 def wanted(progress: Progress, gap: Gap) -> str:
-    """What should be there."""
     match gap:
         case Gap.UNSEEN:
             return f"generation {progress.generation} is seen"

@@ -72,13 +72,9 @@ class InCluster(Expectation):
     when_absent: Literal["unknown", "skip"] = "unknown"
     """What to say where the cluster does not serve such objects at all, as without metrics-server."""
 
-    def aside(self) -> Iterable[Query[Any]]:
+    def evidence_queries(self) -> Iterable[Query[Any]]:
         """What is asked for the report and as evidence; a missing answer changes no verdict."""
         yield ReadIdentity(self.target.name)
-
-    def facts_ruled_out(self) -> frozenset[str]:
-        """Each command has a form with the context that the policy pins, and one without."""
-        return frozenset({"context" if self.target.context is None else "current_namespace"})
 
     def does_not_apply(self, problem: Problem) -> bool:
         """True where the cluster does not serve such objects and the policy says that this is all right."""
@@ -146,9 +142,9 @@ class InNamespaces(InCluster):
         """The lists of a kind, one for each namespace; each is shared with every other expectation there."""
         return tuple(kind(self.target.name, namespace) for namespace in self.namespaces)
 
-    def aside(self) -> Iterable[Query[Any]]:
+    def evidence_queries(self) -> Iterable[Query[Any]]:
         """Who asks, and the Warning events there."""
-        yield from super().aside()
+        yield from super().evidence_queries()
         if self.reads_events:
             yield from self.lists(ListWarnings)
 

@@ -1,7 +1,7 @@
 """Which objects an expectation selects, and what is there instead where they are too few."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Generic, Protocol, TypeVar
@@ -24,34 +24,17 @@ class Selecting(Protocol):
     """An expectation of objects that are selected by their labels and their names, and of how many there are."""
 
     @property
-    def check(self) -> str:
-        """Which check judges it."""
-        ...
-
+    def check(self) -> str: ...
     @property
-    def selector(self) -> str | None:
-        """The labels; None is any."""
-        ...
-
+    def selector(self) -> str | None: ...
     @property
-    def name(self) -> str | None:
-        """The glob for names; None is any."""
-        ...
-
+    def name(self) -> str | None: ...
     @property
-    def min_matches(self) -> int:
-        """How many there must be."""
-        ...
-
+    def min_matches(self) -> int: ...
     @property
-    def where(self) -> str:
-        """Where it looks, in words."""
-        ...
-
+    def where(self) -> str: ...
     @property
-    def selected(self) -> str:
-        """What is looked at, in words."""
-        ...
+    def selected(self) -> str: ...
 
 
 def listed(observe: Observe, queries: Iterable[ListObjects[T]]) -> tuple[T, ...]:
@@ -72,7 +55,7 @@ def listed_aside(observe: Observe, queries: Iterable[ListObjects[T]]) -> Beside[
     items: list[T] = []
     unread: list[str] = []
     for query in queries:
-        answer = observe.aside(query)
+        answer = observe.evidence(query)
         if isinstance(answer, Problem):
             unread.append(f"{query.called} could not be read: {answer.text}")
         else:
@@ -82,8 +65,8 @@ def listed_aside(observe: Observe, queries: Iterable[ListObjects[T]]) -> Beside[
 
 def matching(expectation: Selecting, objects: Iterable[K]) -> tuple[K, ...]:
     """Those that the selector and the name mean, in the order of their namespaces and names."""
-    selector = parse_selector(expectation.selector)
-    chosen = (one for one in objects if selector.matches(one.labels) and _is_named(one, expectation.name))
+    selector, name = parse_selector(expectation.selector), expectation.name
+    chosen = (one for one in objects if selector.matches(one.labels) and (name is None or fnmatchcase(one.name, name)))
     return tuple(sorted(chosen, key=lambda one: (one.namespace, one.name)))
 
 
@@ -95,7 +78,6 @@ def count_matches(  # noqa: PLR0913 - what is counted, and by name what is said 
     *,
     kind: str = "",
     remedy: Remedy | None = None,
-    facts: Mapping[str, str] | None = None,
 ) -> None:
     """
     Compare the number of objects with the minimum; a finding contains what is there instead of those that are missing.
@@ -103,7 +85,7 @@ def count_matches(  # noqa: PLR0913 - what is counted, and by name what is said 
     `kind` is what they are called; by default what the check is called after its dot. `remedy` is one that
     `missing_remedy` made.
     """
-    kind, least = kind or _plural_of(expectation), expectation.min_matches
+    kind, least = kind or expectation.check.partition(".")[2], expectation.min_matches
     findings.measure(kind, len(matched), subject=expectation.selected, limit=least, margin=len(matched) - least)
     if len(matched) < least:
         findings.add(
@@ -112,7 +94,7 @@ def count_matches(  # noqa: PLR0913 - what is counted, and by name what is said 
             expected=f"at least {least}",
             evidence=there_instead(expectation, there, f"{len(there) or 'no'} {kind}"),
             remedies=(remedy,) if remedy else (),
-            facts=missing_facts(expectation, kind) if remedy else facts,
+            facts=missing_facts(expectation, kind) if remedy else {},
         )
 
 
@@ -125,10 +107,6 @@ def missing_facts(expectation: Selecting, kind: str) -> dict[str, Fact]:
     return {"missing": missing, "namespace_option": ("-n", only) if only else ("-A",)}
 
 
-def _plural_of(expectation: Selecting) -> str:
-    return expectation.check.partition(".")[2]
-
-
 def there_instead(expectation: Selecting, there: Sequence[KubernetesObject], counted: str) -> Iterator[str]:
     """What is there, `counted` in words: `no pods`, `3 pods`, with their labels and names where those select."""
     if not there:
@@ -139,10 +117,6 @@ def there_instead(expectation: Selecting, there: Sequence[KubernetesObject], cou
     yield from labels_there(parse_selector(expectation.selector).keys, there)
     if expectation.name is not None:
         yield f"names there: {_most_frequent(one.name for one in there)}"
-
-
-def _is_named(one: KubernetesObject, pattern: str | None) -> bool:
-    return pattern is None or fnmatchcase(one.name, pattern)
 
 
 def labels_there(keys: Iterable[str], there: Sequence[KubernetesObject]) -> Iterator[str]:

@@ -377,7 +377,7 @@ class VolumesHealthy(OfKind, check="kubernetes.volumes"):
             return ()
         return tuple(ReadVolumeStats(self.target.name, namespace) for namespace in self.namespaces)
 
-    def aside(self) -> Iterable[Query[Any]]:
+    def evidence_queries(self) -> Iterable[Query[Any]]:
         """The storage classes too."""
-        yield from super().aside()
+        yield from super().evidence_queries()
         yield self.classes()

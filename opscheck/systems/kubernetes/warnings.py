@@ -26,7 +26,7 @@ class Warnings:
         self._events: dict[tuple[str, str, str], list[Event]] = defaultdict(list)
         self._unread = ""
         for query in expectation.lists(ListWarnings):
-            answer = observe.aside(query)
+            answer = observe.evidence(query)
             if isinstance(answer, Problem):
                 self._unread = f"Warning events could not be read: {answer.text}"
                 continue

@@ -28,8 +28,6 @@ class Anything(Part, frozen=True):
 
 @final
 class OwnedFields(Part, frozen=True):
-    """Which fields a writer set."""
-
     spec: Anything | None = msgspec.field(default=None, name="f:spec")
 
 
@@ -70,7 +68,6 @@ class PodTemplate(Part, frozen=True):
 
     @property
     def labels(self) -> dict[str, str]:
-        """The labels that its pods get."""
         return (self.metadata.labels if self.metadata else None) or {}
 
 

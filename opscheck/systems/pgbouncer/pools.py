@@ -194,7 +194,7 @@ class PgbouncerPools(Expectation, check="pgbouncer.pools"):
         """The pools."""
         return (self.pools_query,)
 
-    def aside(self) -> Iterable[Query[Any]]:
+    def evidence_queries(self) -> Iterable[Query[Any]]:
         """Which PgBouncer answers: for the report."""
         yield ReadIdentity(self.target.name)
 

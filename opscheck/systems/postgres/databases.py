@@ -84,7 +84,7 @@ class InDatabases(InServer):
         elif self._in((None,)):
             yield ListDatabases(self.target.name)
 
-    def further(self, answer: Callable[[Query[Any]], Any]) -> Iterable[Query[Any]]:
+    def follow_up_queries(self, answer: Callable[[Query[Any]], Any]) -> Iterable[Query[Any]]:
         """Its queries in the databases that its patterns match."""
         if self.patterns and self._in((None,)):
             yield from self._in(self.matched(answer(ListDatabases(self.target.name))))

@@ -63,6 +63,6 @@ class InServer(Expectation):
         """Its address, as the subject of findings; the target's name where the dsn has none."""
         return self.target.address or self.target.name
 
-    def aside(self) -> Iterable[Query[Any]]:
+    def evidence_queries(self) -> Iterable[Query[Any]]:
         """Which server answers, and the role of the dsn there: for the report."""
         yield ReadIdentity(self.target.name)

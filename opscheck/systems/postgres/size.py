@@ -257,15 +257,15 @@ class PostgresSize(InDatabases, check="postgres.size"):
         """Its sequences."""
         return () if self.sequences is None else (Sequences(self.target.name, database),)
 
-    def aside(self) -> Iterable[Query[Any]]:
+    def evidence_queries(self) -> Iterable[Query[Any]]:
         """The role of the dsn, and the largest relations."""
-        yield from super().aside()
+        yield from super().evidence_queries()
         if not self.patterns:
             yield from self._relations_in(self.databases or (None,))
 
-    def further(self, answer: Callable[[Query[Any]], Any]) -> Iterable[Query[Any]]:
+    def follow_up_queries(self, answer: Callable[[Query[Any]], Any]) -> Iterable[Query[Any]]:
         """The same in the databases that its patterns match; the largest relations only where a finding shows them."""
-        yield from super().further(answer)
+        yield from super().follow_up_queries(answer)
         if self.patterns and self.judges_databases:
             there: DatabaseNames = answer(ListDatabases(self.target.name))
             matched = self.matched(there)

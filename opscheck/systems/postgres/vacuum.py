@@ -279,8 +279,8 @@ class PostgresVacuum(InDatabases, check="postgres.vacuum"):
         """The tables that are behind."""
         return (ListTables(self.target.name, database, min_rows=self.min_rows),) if self.judges_tables else ()
 
-    def aside(self) -> Iterable[Query[Any]]:
+    def evidence_queries(self) -> Iterable[Query[Any]]:
         """The role of the dsn; and what keeps old rows, for that explains the rest."""
-        yield from super().aside()
+        yield from super().evidence_queries()
         if not self.judges_holders:
             yield self.holders

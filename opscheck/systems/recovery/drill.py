@@ -138,7 +138,7 @@ class RestoreDrill(OfSeries, check="recovery.drill"):
     record: Annotated[str, Field(min_length=1)] | None = None
     """Where the record of the drill is written, as a JSON document that `recovery.drilled` reads."""
 
-    def further(self, answer: Callable[[Query[Any]], Any]) -> Iterable[Query[Any]]:
+    def follow_up_queries(self, answer: Callable[[Query[Any]], Any]) -> Iterable[Query[Any]]:
         """The drill itself, of the newest backup; none where there is no backup."""
         newest = self.chosen(answer).newest
         return [] if newest is None else [self.drill_of(newest)]

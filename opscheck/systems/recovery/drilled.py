@@ -42,7 +42,7 @@ class Drilled(Expectation, check="recovery.drilled"):
     record: Annotated[str, Field(min_length=1)] | None = None
     """The JSON document that the drill writes, where there is no state file that keeps it."""
 
-    def further(self, answer: Callable[[Query[Any]], Any]) -> Iterable[Query[Any]]:  # noqa: ARG002 - nothing decides it
+    def follow_up_queries(self, answer: Callable[[Query[Any]], Any]) -> Iterable[Query[Any]]:  # noqa: ARG002 - nothing decides it
         """What is known of drills: asked beside a drill of the same run, so that it is among them."""
         return [self.last]
 

@@ -144,7 +144,7 @@ class RedisCache(OverInterval, OfInfo, check="redis.cache"):
         """The query for the threshold of the slow log."""
         return RedisSlowerThan(self.target.name, finds=self.info.finds)
 
-    def looks_at(self) -> Iterable[Query[Any]]:
+    def queries(self) -> Iterable[Query[Any]]:
         """INFO, and of the others those whose answers are judged."""
         yield self.info
         if self.slow_commands is not None:

@@ -176,17 +176,13 @@ class OfInfo(OfServers):
         """The query that all of them share."""
         return RedisInfo(self.target.name, finds=self.target.finds)
 
-    def looks_at(self) -> Iterable[Query[Any]]:
+    def queries(self) -> Iterable[Query[Any]]:
         """The queries it is judged by."""
         yield self.info
 
-    def aside(self) -> Iterable[Query[Any]]:
+    def evidence_queries(self) -> Iterable[Query[Any]]:
         """Which server answers: for the report."""
         yield RedisIdentity(self.target.name, finds=self.target.finds)
-
-    def queries(self) -> Iterable[Query[Any]]:
-        """Those it is judged by, and those for evidence."""
-        return (*self.looks_at(), *self.aside())
 
 
 def loaded(server: Server[ServerInfo]) -> ServerInfo:

@@ -116,7 +116,7 @@ class RedisReplication(OfInfo, check="redis.replication"):
         """Whether the servers are one set, of which one is the primary."""
         return not (self.target.is_one_server or self.target.nodes == "cluster" or self.cluster or self.role)
 
-    def looks_at(self) -> Iterable[Query[Any]]:
+    def queries(self) -> Iterable[Query[Any]]:
         """INFO, and how a cluster is where there should be one."""
         yield self.info
         if self.cluster:

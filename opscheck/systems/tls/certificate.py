@@ -23,28 +23,26 @@ from opscheck.systems.tls.target import Endpoint
 _VERSIONS = {"1.0": Protocol.TLSV1, "1.1": Protocol.TLSV1_1, "1.2": Protocol.TLSV1_2, "1.3": Protocol.TLSV1_3}
 
 _COLUMNS = "NAMESPACE:.metadata.namespace,NAME:.metadata.name,ENDS:.status.notAfter,NAMES:.spec.dnsNames"
-_LOOK = "openssl s_client -connect {{ address }} {{ client_options }} </dev/null  # the chain, with its times"
-LOOK = Remedy("Look at what is served", _LOOK)
-REPLACE = Remedy("Look at what is served; replace it, and have the server load the new one", _LOOK)
+LOOK = Remedy(
+    "Look at what is served",
+    "openssl s_client -connect {{ address }} {{ client_options }} </dev/null  # the chain, with its times",
+)
+REPLACE = Remedy("Replace the certificate, and have the server load the new one")
 RENEW = Remedy(
-    "Look at what is served; renew it, and have the server load the new one",
-    _LOOK,
+    "Renew the certificate, and have the server load the new one",
     "certbot certificates --domain {{ name }}  # then: certbot renew --cert-name NAME, and reload the server",
     f"kubectl get certificates -A -o custom-columns={_COLUMNS} | grep {{{{ name }}}}  # cmctl renew NAME",
 )
 COMPARE_CLOCKS = Remedy(
-    "Look at what is served, and compare the clocks of the server and of this machine",
-    _LOOK,
+    "Compare the clocks of the server and of this machine",
     "ssh {{ host }} date -u; date -u  # do the clocks agree?",
 )
 SERVE_INTERMEDIATE = Remedy(
-    "Look at what is served, and have the server send its intermediate certificate too",
-    _LOOK,
+    "Have the server send its intermediate certificate too",
     "curl -sS {{ issuer_url }} | openssl x509 -noout -subject  # serve it behind the server's own certificate",
 )
 DISABLE_PROTOCOL = Remedy(
-    "Look at what is served, and disable the old version of TLS in the server's configuration",
-    _LOOK,
+    "Disable the old version of TLS in the server's configuration",
     "openssl s_client -connect {{ peer }} {{ client_options }} -max_protocol {{ protocol }} "
     "-cipher ALL:@SECLEVEL=0 <&-",
 )

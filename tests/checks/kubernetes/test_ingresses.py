@@ -237,7 +237,7 @@ class _Denying:
             raise CouldNotObserve(query, self._denied)
         return self._known[query]
 
-    def aside(self, query):
+    def evidence(self, query):
         return self._known.get(query, ObjectList())
 
 

@@ -119,8 +119,9 @@ def test_without_a_manifest_nothing_further_is_asked():
     def nothing(query):
         raise AssertionError(query)
 
-    assert [] == list(objects().further(nothing))
-    assert [] == list(objects(manifest={"key": "{key}.json", "time": "a"}).further(lambda _: Listing(backups=())))
+    assert [] == list(objects().follow_up_queries(nothing))
+    with_manifest = objects(manifest={"key": "{key}.json", "time": "a"})
+    assert [] == list(with_manifest.follow_up_queries(lambda _: Listing(backups=())))
 
 
 @pytest.mark.parametrize(

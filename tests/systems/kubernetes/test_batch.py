@@ -91,14 +91,14 @@ def test_jobs_are_judged_by_jobs_and_cron_jobs_and_pods_are_evidence():
     asked = ("target", "shop")
 
     assert [ListJobs(*asked), ListCronJobs(*asked)] == list(jobs().queries())
-    assert [ReadIdentity("target"), ListWarnings(*asked), ListPods(*asked)] == list(jobs().aside())
+    assert [ReadIdentity("target"), ListWarnings(*asked), ListPods(*asked)] == list(jobs().evidence_queries())
 
 
 def test_cron_jobs_are_judged_by_themselves_and_jobs_are_evidence():
     asked = ("target", "shop")
 
     assert [ListCronJobs(*asked)] == list(cronjobs().queries())
-    assert [ReadIdentity("target"), ListWarnings(*asked), ListJobs(*asked)] == list(cronjobs().aside())
+    assert [ReadIdentity("target"), ListWarnings(*asked), ListJobs(*asked)] == list(cronjobs().evidence_queries())
 
 
 def test_their_findings_may_explain_those_of_others():

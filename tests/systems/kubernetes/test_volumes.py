@@ -40,7 +40,7 @@ def test_without_limits_on_use_nobody_but_the_api_server_is_asked():
 
 
 def test_storage_classes_are_asked_beside():
-    assert ListStorageClasses("target") in list(volumes().aside())
+    assert ListStorageClasses("target") in list(volumes().evidence_queries())
     assert ListStorageClasses("target") in list(volumes().described())
 
 

@@ -106,7 +106,7 @@ def expectations(server: PostgreSQL) -> dict[str, Expectation]:
 
 
 def permissions(expectation: Expectation) -> set[Permission]:
-    aside = set(expectation.aside())
+    aside = set(expectation.evidence_queries())
     return {one for query in expectation.described() if query not in aside for one in query.permissions()}
 
 

@@ -32,7 +32,7 @@ def size(**fields) -> PostgresSize:
 def further(expectation: PostgresSize, **sizes: int) -> set:
     databases = tuple(DatabaseSize(name=name, oid=1, bytes=size) for name, size in sizes.items())
     answers = {LIST: THERE, EVERY: Sizes(role="opscheck", current="wiki", system="7", databases=databases)}
-    return set(expectation.further(answers.__getitem__))
+    return set(expectation.follow_up_queries(answers.__getitem__))
 
 
 def test_a_limit_is_needed():
@@ -64,7 +64,7 @@ def test_a_sequence_cannot_be_used_more_than_whole(limit):
 def test_it_asks_what_it_judges_and_no_more(fields, queries):
     expectation = size(**fields)
 
-    assert queries | {IDENTITY} == {*expectation.queries(), *expectation.aside()}
+    assert queries | {IDENTITY} == {*expectation.queries(), *expectation.evidence_queries()}
 
 
 def test_what_a_pattern_means_is_asked_in_each_database():
@@ -86,7 +86,7 @@ def test_where_a_pattern_matches_the_largest_relations_are_asked_of_what_is_told
 
 
 def test_the_largest_relations_decide_nothing():
-    assert LargestRelations("target") in set(size(size={"P2": "1GB"}).aside())
+    assert LargestRelations("target") in set(size(size={"P2": "1GB"}).evidence_queries())
 
 
 @pytest.mark.parametrize(

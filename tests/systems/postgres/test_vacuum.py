@@ -45,7 +45,7 @@ def test_only_what_has_a_limit_is_asked():
 def test_nothing_is_asked_in_databases_where_only_the_server_has_limits():
     there = DatabaseNames(names=("shop",), current="shop")
 
-    assert [] == list(vacuum(xid_age={"P2": "40%"}, databases=["*"]).further(lambda _: there))
+    assert [] == list(vacuum(xid_age={"P2": "40%"}, databases=["*"]).follow_up_queries(lambda _: there))
 
 
 def test_each_database_that_matches_is_asked():
@@ -53,12 +53,12 @@ def test_each_database_that_matches_is_asked():
     expectation = vacuum(dead_rows={"P3": "200%"}, databases=["s*"])
 
     assert [ListDatabases("target")] == list(expectation.queries())
-    assert ["shop", "stock"] == [query.database for query in expectation.further(lambda _: there)]
+    assert ["shop", "stock"] == [query.database for query in expectation.follow_up_queries(lambda _: there)]
 
 
 def test_who_keeps_rows_is_asked_aside_where_it_has_no_limit():
-    assert ListXminHolders("target") in list(vacuum(dead_rows={"P3": "200%"}).aside())
-    assert ListXminHolders("target") not in list(vacuum(oldest_xmin={"P2": 1000}).aside())
+    assert ListXminHolders("target") in list(vacuum(dead_rows={"P3": "200%"}).evidence_queries())
+    assert ListXminHolders("target") not in list(vacuum(oldest_xmin={"P2": 1000}).evidence_queries())
 
 
 def test_only_who_keeps_rows_needs_a_right():

@@ -92,11 +92,11 @@ def test_the_newest_by_the_time_of_its_data_is_restored():
         StoredBackup(key="db-20260227-02.dump", size=9, modified=NOON),
         StoredBackup(key="db-20260228-02.dump", size=9, modified=NOON.replace(hour=3)),
     ]
-    (query,) = drill().further(lambda _: Listing(backups=tuple(stored)))
+    (query,) = drill().follow_up_queries(lambda _: Listing(backups=tuple(stored)))
 
     assert isinstance(query, PerformDrill)
     assert ("db-20260228-02.dump", 28) == (query.key, query.data_time.day)
-    assert [] == drill().further(lambda _: Listing(backups=()))
+    assert [] == drill().follow_up_queries(lambda _: Listing(backups=()))
 
 
 def test_what_is_asked_is_told_before_the_newest_is_known():

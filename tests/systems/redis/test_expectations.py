@@ -66,14 +66,14 @@ def test_policies_of_before_may_name_each_fact_of_before(kind):
 def test_those_of_info_ask_once():
     kinds = [kind for kind in VALID if kind is not RedisPong]
 
-    asked = {query for kind in kinds for query in expect(kind, CACHE, **VALID[kind]).queries()}
+    asked = {query for kind in kinds for query in expect(kind, CACHE, **VALID[kind]).described()}
 
     assert {RedisInfo("target"), RedisIdentity("target")} == asked
 
 
 def test_each_further_command_is_asked_only_where_the_policy_wants_it():
     def asked(kind: type[Expectation], **fields):
-        return {type(query) for query in expect(kind, CACHE, **fields).looks_at()} - {RedisInfo}
+        return {type(query) for query in expect(kind, CACHE, **fields).queries()} - {RedisInfo}
 
     assert {RedisSlowLog} == asked(RedisCache, slow_commands={"P3": 5})
     assert {RedisSlowerThan} == asked(RedisCache, slower_than="10ms", severity="P3")

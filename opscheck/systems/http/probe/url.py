@@ -39,7 +39,8 @@ class Url:
             raise ValueError(url)
         host = parts.hostname if parts.hostname.isascii() else parts.hostname.encode("idna").decode()
         path = parts.path + (f"?{parts.query}" if parts.query else "")
-        authorization = "" if parts.username is None else _basic(parts.username, parts.password or "")
+        user = None if parts.username is None else f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        authorization = "" if user is None else f"Basic {base64.b64encode(user.encode()).decode()}"
         return cls(parts.scheme, host, parts.port or _PORTS[parts.scheme], quote(path, _AS_WRITTEN), authorization)
 
     @classmethod
@@ -121,7 +122,3 @@ def _unusable(fault: str) -> ProbeError:
         "write https://api.example.com; special characters in a user or password are percent-encoded",
         target_down=True,
     )
-
-
-def _basic(user: str, password: str) -> str:
-    return "Basic " + base64.b64encode(f"{unquote(user)}:{unquote(password)}".encode()).decode()

@@ -16,7 +16,7 @@ from opscheck.systems.kubernetes.logs import PodLogs
 from opscheck.systems.kubernetes.pods import ListPods, Pod
 from opscheck.systems.kubernetes.probe.access import find_access
 from opscheck.systems.kubernetes.probe.client import Client, Deadline, Reply, Request
-from opscheck.systems.kubernetes.probe.errors import message_of, refusal
+from opscheck.systems.kubernetes.probe.errors import message_of
 from opscheck.systems.kubernetes.probe.identity import read_identity
 from opscheck.systems.kubernetes.probe.lists import list_items
 from opscheck.systems.kubernetes.probe.logs import read_logs
@@ -115,7 +115,7 @@ class KubernetesSession:
         # Read when the session was opened.
         found = _version_in(self._hello.body) if self._hello.status == HTTPStatus.OK else None
         if found is None:
-            raise refusal(_VERSION, self._hello, self._client.access, self._client.place)
+            raise self._client.refusal(_VERSION, self._hello)
         return found
 
     def _read_volume_stats(self, query: ReadVolumeStats, deadline: Deadline) -> VolumeStats:

@@ -2,9 +2,11 @@
 
 import http.client
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import urllib3
@@ -13,6 +15,7 @@ from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.systems.kubernetes.lists import KubernetesRule
 from opscheck.systems.kubernetes.probe.access import Access
 from opscheck.systems.kubernetes.probe.errors import refusal, retry_after
+from opscheck.transport.concurrency import completed
 from opscheck.transport.connect import host_and_port, late, unreachable
 from opscheck.transport.timed_http import innermost, send, timed
 
@@ -20,9 +23,17 @@ MOST_BYTES = 64 * 2**20
 """Of one answer. A page of 500 pods has 3 to 5 MB."""
 
 _CHUNK = 2**16
+
 _SHORTEST_PAUSE = 0.2
+
 _USABLE = 0.97  # of the timeout; the problem must be reported before the gatherer abandons the query
+
 _OK, _TOO_MANY, _SERVER_ERROR = 200, 429, 500
+
+_AT_ONCE = 8
+
+T = TypeVar("T")
+R = TypeVar("R")
 Sink = Callable[[bytes], object]
 
 
@@ -100,13 +111,6 @@ class Client:
         self._pool = _open_pool(access, concurrency)
         self._heard = 0.0
 
-    def get(self, request: Request, deadline: Deadline) -> bytes:
-        """The body of a good answer. Raises ProbeError, with advice, for any other."""
-        reply = self.reply(request, deadline)
-        if reply.status != _OK:
-            raise refusal(request, reply, self.access, self.place)
-        return reply.body
-
     def reply(
         self, request: Request, deadline: Deadline, *, sink: Sink | None = None, limit: int = MOST_BYTES
     ) -> Reply:
@@ -123,6 +127,10 @@ class Client:
             if wait >= deadline.left:
                 raise _throttled(request, reply, wait, deadline)
             time.sleep(max(wait, _SHORTEST_PAUSE))
+
+    def refusal(self, request: Request, reply: Reply) -> ProbeError:
+        """The problem that an answer other than 200 stands for."""
+        return refusal(request, reply, self.access, self.place)
 
     def close(self) -> None:
         """Close all connections."""
@@ -227,16 +235,33 @@ def _with_advice(error: ProbeError) -> ProbeError:
 
 
 def _open_pool(access: Access, size: int) -> urllib3.PoolManager:
+    """At most `size` connections at once, shared by all threads."""
+    tls = {"ssl_context": access.tls, "server_hostname": access.tls_server_name} if access.tls else {}
+    options: dict[str, Any] = {"num_pools": 1, "maxsize": size, "block": True, "retries": False, **tls}
     try:
-        return new_pool(access, size)
+        return timed(urllib3.ProxyManager(access.proxy, **options) if access.proxy else urllib3.PoolManager(**options))
     except (urllib3.exceptions.HTTPError, AssertionError, ValueError) as error:
         text = f"the proxy {host_and_port(access.proxy or '')} cannot be used: {error}"
         advice = "use a proxy-url that starts with http:// or https://"
         raise ProbeError(ProblemKind.UNSUPPORTED, text, advice, target_down=True) from error
 
 
-def new_pool(access: Access, size: int) -> urllib3.PoolManager:
-    """At most `size` connections at once, shared by all threads. Raises urllib3's errors for a proxy it cannot use."""
-    tls = {"ssl_context": access.tls, "server_hostname": access.tls_server_name} if access.tls else {}
-    options: dict[str, Any] = {"num_pools": 1, "maxsize": size, "block": True, "retries": False, **tls}
-    return timed(urllib3.ProxyManager(access.proxy, **options) if access.proxy else urllib3.PoolManager(**options))
+def in_parallel(
+    one: Callable[[T], R], jobs: Sequence[T], deadline: Deadline, late: Callable[[int], ProbeError]
+) -> list[R]:
+    """
+    `one` of every job, in the order of the jobs.
+
+    Raises the first ProbeError, and `late` of the number of finished jobs at the deadline.
+    """
+    results: dict[int, R] = {}
+    with closing(completed([partial(one, job) for job in jobs], deadline.at, _AT_ONCE)) as finished:
+        for number, result in finished:
+            if isinstance(result, ProbeError) and result.problem.kind is ProblemKind.LATE and results:
+                raise late(len(results)) from result
+            if isinstance(result, BaseException):
+                raise result
+            results[number] = result
+    if len(results) < len(jobs):
+        raise late(len(results))
+    return [results[number] for number in range(len(jobs))]

@@ -6,7 +6,6 @@ import msgspec
 
 from opscheck.core.query import Identity
 from opscheck.systems.kubernetes.probe.client import Client, Deadline, Request
-from opscheck.systems.kubernetes.probe.errors import refusal
 
 _CREATED, _FORBIDDEN, _NOT_FOUND = 201, 403, 404
 _REVIEW = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
@@ -39,7 +38,7 @@ def read_identity(client: Client, deadline: Deadline) -> Identity:
     access = client.access
     reply = client.reply(_REVIEW_REQUEST, deadline)
     if reply.status not in {_CREATED, _FORBIDDEN, _NOT_FOUND}:
-        raise refusal(_REVIEW_REQUEST, reply, access, client.place)
+        raise client.refusal(_REVIEW_REQUEST, reply)
     user = _user(reply.body) if reply.status == _CREATED else _User()
     return Identity(
         place=access.server + (f" (context {access.context})" if access.context else ""),

@@ -9,7 +9,7 @@ import msgspec
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.probe.client import Client, Deadline, Request
-from opscheck.systems.kubernetes.probe.errors import refusal, status_of
+from opscheck.systems.kubernetes.probe.errors import status_of
 from opscheck.systems.kubernetes.probe.interning import Interner
 
 PAGE = 500
@@ -57,7 +57,7 @@ def list_items(
                 raise _unreadable(request, "the list expired again and again while it was read", "raise the timeout")
             continue
         if reply.status != _OK:
-            raise refusal(request, reply, client.access, client.place)
+            raise client.refusal(request, reply)
         page = _decoded(decode, reply.body, request, cut=reply.cut)
         following = (page.metadata and page.metadata.continue_) or ""
         if len(items) >= _SHORT:

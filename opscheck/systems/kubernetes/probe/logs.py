@@ -11,9 +11,8 @@ from opscheck.systems.kubernetes.lists import KubernetesRule
 from opscheck.systems.kubernetes.logs import ContainerLog, LogMatches, PodLogs
 from opscheck.systems.kubernetes.owners import top_owner
 from opscheck.systems.kubernetes.pods import Container, ContainerStatus, Pod
-from opscheck.systems.kubernetes.probe.client import Client, Deadline, Reply, Request
-from opscheck.systems.kubernetes.probe.concurrency import in_parallel
-from opscheck.systems.kubernetes.probe.errors import message_of, refusal
+from opscheck.systems.kubernetes.probe.client import Client, Deadline, Reply, Request, in_parallel
+from opscheck.systems.kubernetes.probe.errors import message_of
 from opscheck.systems.kubernetes.probe.log_scan import LogScan, compiled, most_frequent
 
 _OK, _BAD_REQUEST, _NOT_FOUND = 200, 400, 404
@@ -134,14 +133,14 @@ class _Reader:
 
     def _scan(self, read: LogRead, scan: LogScan, limit: int, tail: int | None) -> tuple[Reply | None, bool]:
         """Feed `scan`. The reply where the server refuses, and whether the log is longer than was read."""
-        reply = self._client.reply(self._requested(read, limit, tail), self._deadline, sink=scan.feed, limit=limit)
+        reply = self._client.reply(self._request(read, limit, tail), self._deadline, sink=scan.feed, limit=limit)
         if reply.status != _OK:
             return reply, False
         cut = reply.cut or scan.size >= limit
         scan.finish(cut=cut)
         return None, cut
 
-    def _requested(self, read: LogRead, limit: int, tail: int | None) -> Request:
+    def _request(self, read: LogRead, limit: int, tail: int | None) -> Request:
         parameters: dict[str, str | int] = {"container": read.container, "timestamps": "true"}
         parameters |= {"sinceSeconds": self._query.window_s, "limitBytes": limit}
         parameters |= {"previous": "true"} if read.previous else {}
@@ -157,7 +156,7 @@ class _Reader:
             return _Part(read, (), _log(read, (), not_started=said.rpartition(": ")[2]))
         if reply.status == _BAD_REQUEST or reply.status >= 500:  # noqa: PLR2004 - the kubelet's own failures
             return _Part(read, (), _log(read, (), unread=said or f"answered {reply.status}"))
-        raise refusal(self._requested(read, 1, None), reply, self._client.access, self._client.place)
+        raise self._client.refusal(self._request(read, 1, None), reply)
 
 
 def _log(

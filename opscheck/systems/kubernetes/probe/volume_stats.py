@@ -9,9 +9,8 @@ from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.core.query import Timestamp
 from opscheck.systems.kubernetes.objects import Part
 from opscheck.systems.kubernetes.pods import Pod
-from opscheck.systems.kubernetes.probe.client import Client, Deadline, Request
-from opscheck.systems.kubernetes.probe.concurrency import in_parallel
-from opscheck.systems.kubernetes.probe.errors import message_of, refusal
+from opscheck.systems.kubernetes.probe.client import Client, Deadline, Request, in_parallel
+from opscheck.systems.kubernetes.probe.errors import message_of
 from opscheck.systems.kubernetes.volumes import NODES_PROXY, ReadVolumeStats, VolumeStats, VolumeUsage, mounts_of
 
 _OK, _NOT_FOUND = 200, 404
@@ -91,7 +90,7 @@ def volumes_of_node(client: Client, node: str, deadline: Deadline) -> NodeVolume
     if reply.status == _NOT_FOUND or reply.status >= 500:  # noqa: PLR2004 - the proxy's and the kubelet's own failures
         return f"{reply.status}: {message_of(reply) or 'nothing more'}"
     if reply.status != _OK:
-        raise refusal(request, reply, client.access, client.place)
+        raise client.refusal(request, reply)
     try:
         summary = _decode(reply.body)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:

@@ -11,7 +11,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import pkcs12
 
 from opscheck.systems.tls.files import Fault
-from opscheck.systems.tls.probe.parsing import certificate_in_der, certificates_of, quietly
+from opscheck.systems.tls.probe.parsing import certificate_in_der, certificate_of, quietly
 from opscheck.systems.tls.x509 import Certificate
 
 _BEGIN = re.compile(r"-----BEGIN [A-Z0-9 ]*CERTIFICATE-----\s*")
@@ -113,7 +113,7 @@ def _opened(data: bytes, password: bytes | None) -> Content:
     listed = [one.certificate for one in (found.cert, *found.additional_certs) if one is not None]
     if not listed:
         return Content((), Fault.NONE, "a keystore without a certificate")
-    return Content(certificates_of(listed))
+    return Content(tuple(map(certificate_of, listed)))
 
 
 def _is_cut(data: bytes) -> bool:

@@ -3,7 +3,7 @@
 import re
 import threading
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -45,7 +45,7 @@ def certificate_of(certificate: x509.Certificate) -> Certificate:
 def certificates_in_pem(text: bytes) -> tuple[Certificate, ...]:
     """Every certificate in a PEM text, in its order; other content is ignored. Raises ValueError."""
     with quietly():
-        found = certificates_of(x509.load_pem_x509_certificates(text))
+        found = tuple(map(certificate_of, x509.load_pem_x509_certificates(text)))
     # cryptography ignores a truncated certificate, such as the last of a chain that was cut off.
     begun = len(_BEGIN.findall(text))
     if len(found) < begun:
@@ -72,11 +72,6 @@ def quietly() -> Iterator[None]:
             yield
         except (x509.InvalidVersion, TypeError) as error:  # some odd names raise a TypeError
             raise ValueError(str(error)) from error
-
-
-def certificates_of(certificates: Iterable[x509.Certificate]) -> tuple[Certificate, ...]:
-    """The public part of each of them."""
-    return tuple(certificate_of(one) for one in certificates)
 
 
 def _names(certificate: x509.Certificate) -> tuple[str, ...]:

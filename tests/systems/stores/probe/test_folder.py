@@ -21,6 +21,7 @@ from opscheck.systems.stores.listing import ListBackups
 from opscheck.systems.stores.probe.folder import FolderStore, open_session
 from opscheck.systems.stores.target import FolderTarget
 from opscheck.transport.processes import folder
+from tests.registries import BUNDLED
 from tests.servers.s3 import FolderPlace
 from tests.servers.web import problem_of
 
@@ -184,7 +185,7 @@ def test_a_mount_that_hangs_is_given_up_in_time(tmp_path, monkeypatch):
     hanging = threading.Event()
     monkeypatch.setattr("opscheck.systems.stores.probe.folder.os.scandir", lambda _path: hanging.wait(20))
     query = ListBackups("target", "*")
-    gatherer = Gatherer({"target": FolderPlace(tmp_path).target})
+    gatherer = Gatherer({"target": FolderPlace(tmp_path).target}, registry=BUNDLED)
     started = time.monotonic()
 
     observation = gatherer.gather([Asked(query, 0.3)])[query]
