@@ -11,11 +11,10 @@ from typing import Any
 from pydantic import BaseModel
 
 from opscheck.core.exit_codes import UserError
-from opscheck.core.expectation import Expectation, Remediation
+from opscheck.core.expectation import Expectation
 from opscheck.core.query import Permission, Query
 from opscheck.core.registry import Registry
 from opscheck.core.target import Target
-from opscheck.core.templates import placeholders
 from opscheck.core.units import format_duration
 from opscheck.gathering.plan import timeout_of
 from opscheck.policy.distributions import add_distribution
@@ -244,20 +243,9 @@ def _told(permission: Permission) -> str:
 
 def _remediation_lines(expectation: Expectation) -> list[str]:
     """The policy's remediation, else each remedy of the check, then the facts that a policy may name."""
-    ruled_out = expectation.facts_ruled_out()
-    default = (expectation.default_remediation,) if expectation.default_remediation != Remediation() else ()
-    suggested = (expectation.remediation,) if expectation.remediation else (*expectation.remedies, *default)
-    lines = [
-        line
-        for one in suggested
-        for line in (one.summary, *(f"$ {command}" for command in one.commands if _possible(command, ruled_out)))
-    ]
-    names = {name: meaning for name, meaning in expectation.fact_names.items() if name not in ruled_out}
-    return [*lines, *(f"{{{{ {name} }}}}: {meaning}" for name, meaning in names.items())]
-
-
-def _possible(command: str, ruled_out: frozenset[str]) -> bool:
-    return ruled_out.isdisjoint(placeholders(command))
+    suggested = (expectation.remediation,) if expectation.remediation else expectation.remedies
+    lines = [line for one in suggested for line in (one.summary, *(f"$ {command}" for command in one.commands))]
+    return [*lines, *(f"{{{{ {name} }}}}: {meaning}" for name, meaning in expectation.fact_names.items())]
 
 
 def _about_lines(expectation: Expectation) -> list[str]:

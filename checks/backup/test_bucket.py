@@ -1,8 +1,10 @@
 """The configuration of a bucket of backups."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from functools import partial
+from typing import Literal, TypeVar
 
 from opscheck import Findings, Observe
 from opscheck.core.findings import judge_all
@@ -20,8 +22,12 @@ from opscheck.systems.backup.bucket import (
 )
 from opscheck.systems.stores.bucket import (
     ARCHIVES,
+    BucketQuery,
+    Encryption,
     Lifecycle,
     LifecycleRule,
+    PolicyStatus,
+    PublicAccess,
     ReadEncryption,
     ReadLifecycle,
     ReadObjectLock,
@@ -29,7 +35,11 @@ from opscheck.systems.stores.bucket import (
     ReadPublicAccess,
     ReadReplication,
     ReadVersioning,
+    Replication,
+    Versioning,
 )
+
+A = TypeVar("A")
 
 _DAY_S = 86400.0
 
@@ -44,14 +54,42 @@ def test_the_bucket_keeps_what_is_written_to_it(
     """
     case = _Case(expectation, observe, findings)
     judge_all(
-        case.judge_versioning,
+        partial(case.judge_part, expectation.versioning, ReadVersioning, _versioning),
         case.judge_object_lock,
-        case.judge_encryption,
-        case.judge_public_access,
-        case.judge_policy,
-        case.judge_replication,
+        partial(case.judge_part, expectation.encryption, ReadEncryption, _encryption),
+        partial(case.judge_part, expectation.public_access_blocked, ReadPublicAccess, case.public_access),
+        partial(case.judge_part, expectation.policy_not_public, ReadPolicyStatus, _policy),
+        partial(case.judge_part, expectation.replication, ReadReplication, _replication),
         case.judge_lifecycle,
     )
+
+
+Fault = tuple[Remedy, str, str] | None
+"""The remedy, the observed and the expected state of a part; None where it is as it should be."""
+
+
+def _versioning(_: BackupBucket, found: Versioning) -> Fault:
+    observed = f"versioning is {found.status or 'not enabled'}"
+    return None if found.status == "Enabled" else (UNVERSIONED, observed, "Enabled")
+
+
+def _encryption(expectation: BackupBucket, found: Encryption) -> Fault:
+    wanted, algorithm = expectation.encrypted_with, found.algorithm
+    if algorithm and wanted in {None, algorithm}:
+        return None
+    observed = f"encrypted with {algorithm}" if algorithm else "not encrypted by default"
+    return UNENCRYPTED, observed, wanted or "encrypted"
+
+
+def _policy(_: BackupBucket, found: PolicyStatus) -> Fault:
+    return (PUBLIC, "its policy lets everybody in", "a policy that is not public") if found.public else None
+
+
+def _replication(expectation: BackupBucket, found: Replication) -> Fault:
+    if any(expectation.prefix.startswith(begins) for begins, _ in found.rules):
+        return None
+    only = ", ".join(begins for begins, _ in found.rules)
+    return UNREPLICATED, f"only copied: {only}" if found.rules else "copied nowhere", "copied to another bucket"
 
 
 @dataclass(frozen=True)
@@ -76,128 +114,82 @@ class _Case:
     observe: Observe
     findings: Findings
 
+    @property
+    def address(self) -> str:
+        return self.expectation.target.address
+
+    def read(self, kind: type[BucketQuery[A]]) -> A:
+        return self.observe(kind(self.expectation.target.name))
+
     def find(self, remedy: Remedy, observed: str, expected: str, severity: Severity | None = None) -> None:
         self.findings.add(
-            subject=self.expectation.target.address,
-            observed=observed,
-            expected=expected,
-            severity=severity,
-            remedies=(remedy,),
+            subject=self.address, observed=observed, expected=expected, severity=severity, remedies=(remedy,)
         )
 
-    def judge_versioning(self) -> None:
-        wanted = self.expectation.versioning
-        if wanted is None:
-            return
-        status = self.observe(ReadVersioning(self.expectation.target.name)).status
-        if status != "Enabled":
-            observed = f"versioning is {status or 'not enabled'}"
-            self.find(UNVERSIONED, observed, "Enabled", self.expectation.severity_of(wanted))
+    def judge_part(
+        self,
+        wanted: Literal[True] | Severity | None,
+        kind: type[BucketQuery[A]],
+        judge: Callable[[BackupBucket, A], Fault],
+    ) -> None:
+        """Judge a part that is either as it should be or not, where the policy names it."""
+        if wanted is not None and (fault := judge(self.expectation, self.read(kind))) is not None:
+            self.find(*fault, self.expectation.severity_of(wanted))
 
-    def judge_object_lock(self) -> None:
-        limit, mode = self.expectation.object_lock, self.expectation.object_lock_mode
-        if limit is None:
-            return
-        found, wanted = self.observe(ReadObjectLock(self.expectation.target.name)), limit.steps[0][1]
-        if not found.enabled:
-            self.find(UNLOCKED, "objects are not locked", f"locked for at least {wanted}")
-        elif not found.mode:
-            self.find(UNLOCKED, "locked only where their upload says it", f"locked for at least {wanted}")
-        else:
-            self.findings.grade(
-                "default retention",
-                Duration(found.days * 86400),
-                limit,
-                subject=self.expectation.target.address,
-                remedies=(UNLOCKED,),
-            )
-            if mode is not None and found.mode.lower() not in {mode, "compliance"}:
-                self.find(UNLOCKED, f"locked in {found.mode} mode, which some may lift", mode.upper())
-
-    def judge_encryption(self) -> None:
-        wanted, with_algorithm = self.expectation.encryption, self.expectation.encrypted_with
-        if wanted is None:
-            return
-        algorithm = self.observe(ReadEncryption(self.expectation.target.name)).algorithm
-        if not algorithm or with_algorithm not in {None, algorithm}:
-            observed = f"encrypted with {algorithm}" if algorithm else "not encrypted by default"
-            self.find(UNENCRYPTED, observed, with_algorithm or "encrypted", self.expectation.severity_of(wanted))
-
-    def judge_public_access(self) -> None:
-        wanted = self.expectation.public_access_blocked
-        if wanted is None:
-            return
-        found = self.observe(ReadPublicAccess(self.expectation.target.name))
+    def public_access(self, _: BackupBucket, found: PublicAccess) -> Fault:
         blocks = {
             "BlockPublicAcls": found.block_public_acls,
             "IgnorePublicAcls": found.ignore_public_acls,
             "BlockPublicPolicy": found.block_public_policy,
             "RestrictPublicBuckets": found.restrict_public_buckets,
         }
-        self.findings.measure("public access blocks", sum(blocks.values()), subject=self.expectation.target.address)
-        if missing := [name for name, there in blocks.items() if not there]:
-            observed = f"not blocked: {', '.join(missing)}"
-            self.find(UNBLOCKED, observed, "all four public access blocks", self.expectation.severity_of(wanted))
+        self.findings.measure("public access blocks", sum(blocks.values()), subject=self.address)
+        missing = ", ".join(name for name, there in blocks.items() if not there)
+        return (UNBLOCKED, f"not blocked: {missing}", "all four public access blocks") if missing else None
 
-    def judge_policy(self) -> None:
-        wanted = self.expectation.policy_not_public
-        if wanted is not None and self.observe(ReadPolicyStatus(self.expectation.target.name)).public:
-            observed = "its policy lets everybody in"
-            self.find(PUBLIC, observed, "a policy that is not public", self.expectation.severity_of(wanted))
-
-    def judge_replication(self) -> None:
-        wanted, prefix = self.expectation.replication, self.expectation.prefix
-        if wanted is None:
-            return
-        rules = self.observe(ReadReplication(self.expectation.target.name)).rules
-        if not any(prefix.startswith(begins) for begins, _ in rules):
-            observed = "copied nowhere" if not rules else f"only copied: {', '.join(begins for begins, _ in rules)}"
-            self.find(UNREPLICATED, observed, "copied to another bucket", self.expectation.severity_of(wanted))
-
-    def judge_lifecycle(self) -> None:
-        wanted, query = self.expectation, ReadLifecycle(self.expectation.target.name)
-        if query not in wanted.queries():
-            return
-        found = self.observe(query)
-        rules, all_over = _overlapping(found, wanted), _covering(found, wanted)
-        self._none_before("backups are deleted after", wanted.kept_for, _deletions(rules, self.observe.now))
-        self._none_before("backups are archived after", wanted.at_hand_for, _archivings(rules, self.observe.now))
-        self._none_before("old versions are deleted after", wanted.noncurrent_kept_for, _version_deletions(rules))
-        self._one_before("old versions", wanted.noncurrent_gone_after, _version_deletions(all_over))
-        self._one_before("unfinished uploads", wanted.uploads_gone_after, _upload_deletions(all_over))
-
-    def _none_before(self, name: str, limit: Graded[Duration] | None, actions: Sequence[Action]) -> None:
-        for action in actions if limit is not None else ():
-            self.findings.grade(
-                name,
-                action.after,
-                limit,
-                subject=f"{self.expectation.target.address}, {action.rule_name}",
-                detail=action.detail,
-                remedies=(RULES,),
-            )
-
-    def _one_before(self, what: str, limit: Graded[Duration] | None, actions: Sequence[Action]) -> None:
+    def judge_object_lock(self) -> None:
+        limit, mode = self.expectation.object_lock, self.expectation.object_lock_mode
         if limit is None:
             return
-        if not actions:
-            where = f" under {self.expectation.prefix}" if self.expectation.prefix else ""
-            self.find(
-                RULES,
-                f"no rule deletes all {what}{where}",
-                f"deleted within {limit.steps[-1][1]}",
-                limit.steps[-1][0],
-            )
+        found, wanted = self.read(ReadObjectLock), f"locked for at least {limit.steps[0][1]}"
+        if not found.enabled:
+            self.find(UNLOCKED, "objects are not locked", wanted)
+        elif not found.mode:
+            self.find(UNLOCKED, "locked only where their upload says it", wanted)
+        else:
+            days = Duration(found.days * _DAY_S)
+            self.findings.grade("default retention", days, limit, subject=self.address, remedies=(UNLOCKED,))
+            if mode is not None and found.mode.lower() not in {mode, "compliance"}:
+                self.find(UNLOCKED, f"locked in {found.mode} mode, which some may lift", mode.upper())
+
+    def judge_lifecycle(self) -> None:
+        wanted, now = self.expectation, self.observe.now
+        if ReadLifecycle(wanted.target.name) not in wanted.queries():
             return
-        first = min(actions, key=lambda action: action.after)
-        self.findings.grade(
-            f"{what} are deleted after",
-            first.after,
-            limit,
-            subject=f"{self.expectation.target.address}, {first.rule_name}",
-            detail=first.detail,
-            remedies=(RULES,),
-        )
+        found = self.read(ReadLifecycle)
+        rules, all_over = _overlapping(found, wanted), _covering(found, wanted)
+        for name, limit, actions in (
+            ("backups are deleted after", wanted.kept_for, _deletions(rules, now)),
+            ("backups are archived after", wanted.at_hand_for, _archivings(rules, now)),
+            ("old versions are deleted after", wanted.noncurrent_kept_for, _version_deletions(rules)),
+        ):
+            for action in actions if limit is not None else ():
+                self._grade(name, limit, action)
+        self._judge_deletion("old versions", wanted.noncurrent_gone_after, _version_deletions(all_over))
+        self._judge_deletion("unfinished uploads", wanted.uploads_gone_after, _upload_deletions(all_over))
+
+    def _judge_deletion(self, what: str, limit: Graded[Duration] | None, actions: Sequence[Action]) -> None:
+        """Judge the earliest deletion, of which there must be one."""
+        if limit is not None and actions:
+            self._grade(f"{what} are deleted after", limit, min(actions, key=lambda action: action.after))
+        elif limit is not None:
+            where = f" under {self.expectation.prefix}" if self.expectation.prefix else ""
+            severity, largest = limit.steps[-1]
+            self.find(RULES, f"no rule deletes all {what}{where}", f"deleted within {largest}", severity)
+
+    def _grade(self, name: str, limit: Graded[Duration] | None, action: Action) -> None:
+        subject = f"{self.address}, {action.rule_name}"
+        self.findings.grade(name, action.after, limit, subject=subject, detail=action.detail, remedies=(RULES,))
 
 
 def _overlapping(lifecycle: Lifecycle, expectation: BackupBucket) -> list[LifecycleRule]:

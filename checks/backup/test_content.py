@@ -11,7 +11,7 @@ from opscheck import Findings, Observe
 from opscheck.core.findings import judge_all
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.query import Query
-from opscheck.core.remedy import Fact, Remedy
+from opscheck.core.remedy import Fact
 from opscheck.core.units import ByteSize, Percentage, format_bytes
 from opscheck.systems.backup.content import (
     BROKEN,
@@ -27,14 +27,11 @@ from opscheck.systems.backup.content import (
     PUBLISH,
     BackupContent,
 )
-from opscheck.systems.backup.series import Backup, Series, listing_remedies, location_facts, rerun
+from opscheck.systems.backup.series import Backup, Series, Suggestion, list_backups, rerun
 from opscheck.systems.stores.content import EMPTY, TOO_LARGE, Content, Flaw
 from opscheck.systems.stores.listing import ListBackups
 from opscheck.systems.stores.sidecar_files import Checksum, ManifestValue
 from opscheck.systems.stores.target import FolderTarget
-
-Help = tuple[tuple[Remedy, ...], dict[str, Fact]]
-"""The remedies of a finding, and the facts that their commands name."""
 
 _HOLDS = {"dump": "a whole PostgreSQL dump", "tar": "a whole tar", "any": "whole, and not empty"}
 _CLOCKS = timedelta(minutes=15)
@@ -62,15 +59,13 @@ def test_the_newest_backup_is_whole(expectation: BackupContent, observe: Observe
 def _judge_series(expectation: BackupContent, series: Series, observe: Observe, findings: Findings) -> None:
     newest, target = series.newest, expectation.target
     prefix = series.prefix[: series.prefix.rfind("/") + 1]
-    look, there = listing_remedies(target), location_facts(target, prefix)
+    listed = list_backups(target, prefix)
     if newest is None:
-        again, job = rerun(expectation.cronjob)
         findings.add(
             subject=target.address_of(series.template),
             observed=series.found_instead,
             expected=f"a backup that is named {series.template}",
-            remedies=(*look, *again),
-            facts={**there, **job},
+            **vars(listed + rerun(expectation.cronjob)),
         )
         return
     if newest.at > observe.now + _CLOCKS:
@@ -78,8 +73,7 @@ def _judge_series(expectation: BackupContent, series: Series, observe: Observe, 
             subject=target.address_of(newest.key),
             observed=newest.in_future(observe.now),
             expected="a time that has been: those that were made since are not looked at",
-            remedies=look,
-            facts=there,
+            **vars(listed),
         )
     judge_all(
         partial(_judge_content, expectation, series, newest, observe, findings),
@@ -94,8 +88,7 @@ def _judge_content(
     content = observe(query)
     subject = expectation.target.address_of(backup.key)
     _measure(content, subject, findings)
-    remedies, facts = damage_remedies(expectation, backup, content)
-    again, new = new_dump_remedies(expectation, series, backup, content, observe.now)
+    suggestion = look_into(expectation, backup, content) + make_again(expectation, series, backup, content, observe.now)
     for flaw in content.flaws:
         findings.add(
             subject=subject,
@@ -103,8 +96,7 @@ def _judge_content(
             expected=expected_content(expectation, flaw),
             since=backup.at,
             evidence=origin(content),
-            remedies=(*remedies, *again),
-            facts={**facts, **new},
+            **vars(suggestion),
         )
     if content.unjudged:
         text = f"{backup.key}: {content.unjudged}"
@@ -162,26 +154,25 @@ def _judge_checksum(
     record: Checksum | ManifestValue = observe(asked)
     content = observe(expectation.content(backup))
     recorded, subject = recorded_sum(record), expectation.target.address_of(backup.key)
-    again, new = new_dump_remedies(expectation, series, backup, content, observe.now)
+    again = make_again(expectation, series, backup, content, observe.now)
     if not recorded:
         missing = f"no checksum: there is no {query.key}" if not record.there else f"no checksum of it in {query.key}"
         findings.add(
             subject=subject,
             observed=missing,
             expected="its sha256, as it was when it was made",
-            remedies=again,
-            facts=new,
+            **vars(again),
         )
     elif recorded != content.sha256:
-        folder = isinstance(expectation.target, FolderTarget)
+        is_file = isinstance(expectation.target, FolderTarget)
+        compare = Suggestion((DIFFERING_FILE if is_file else DIFFERING,), {"file" if is_file else "url": subject})
         findings.add(
             subject=subject,
             observed=f"sha256 {content.sha256}",
             expected=f"{recorded}, as {query.key} says",
             since=backup.at,
             evidence=origin(content),
-            remedies=(DIFFERING_FILE if folder else DIFFERING, *again),
-            facts={"file" if folder else "url": subject, **new},
+            **vars(compare + again),
         )
 
 
@@ -194,26 +185,26 @@ def recorded_sum(record: Checksum | ManifestValue) -> str:
     return text if len(text) == _SHA256_LETTERS and _HEX.issuperset(text) else ""
 
 
-def damage_remedies(expectation: BackupContent, backup: Backup, content: Content) -> Help:
-    """How to look into a damaged backup."""
+def look_into(expectation: BackupContent, backup: Backup, content: Content) -> Suggestion:
+    """Look into a damaged backup."""
     address = expectation.target.address_of(backup.key)
     packer = packer_of(expectation, content)
     is_archive = content.format in {"custom", "tar"} and not content.packed_with
     if not packer and not is_archive:
-        return (BROKEN,), {}
+        return Suggestion((BROKEN,))
     if isinstance(expectation.target, FolderTarget):
-        return (BROKEN_PACKED_FILE[packer] if packer else BROKEN_ARCHIVE_FILE,), {"file": address}
-    return (BROKEN_PACKED[packer] if packer else BROKEN_ARCHIVE,), {"url": address}
+        return Suggestion((BROKEN_PACKED_FILE[packer] if packer else BROKEN_ARCHIVE_FILE,), {"file": address})
+    return Suggestion((BROKEN_PACKED[packer] if packer else BROKEN_ARCHIVE,), {"url": address})
 
 
-def new_dump_remedies(
+def make_again(
     expectation: BackupContent, series: Series, backup: Backup, content: Content, now: datetime
-) -> Help:
-    """How to make a new backup."""
+) -> Suggestion:
+    """Make a new backup."""
     if expectation.cronjob is not None:
         return rerun(expectation.cronjob)
     if expectation.holds != "dump" or expectation.template.is_folder:
-        return (), {}
+        return Suggestion()
     key = new_key(expectation, series, now) or backup.key
     address = expectation.target.address_of(key)
     in_folder = isinstance(expectation.target, FolderTarget)
@@ -225,7 +216,7 @@ def new_dump_remedies(
         dump, facts["database"] = DUMP_DATABASE, database
     else:
         dump = DUMP
-    return ((dump,), facts) if in_folder else ((dump, PUBLISH), {**facts, "published": address})
+    return Suggestion((dump,), facts) + (Suggestion() if in_folder else Suggestion((PUBLISH,), {"published": address}))
 
 
 def new_key(expectation: BackupContent, series: Series, now: datetime) -> str:

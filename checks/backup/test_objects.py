@@ -13,10 +13,9 @@ from zoneinfo import ZoneInfo
 from opscheck import Findings, Observe
 from opscheck.core.findings import judge_all
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
-from opscheck.core.remedy import Fact, Remedy
 from opscheck.core.units import ByteSize, Duration, GradedMinimum, Percentage, Severity, format_bytes
 from opscheck.systems.backup.objects import ARCHIVED, DELETED, FAILED, SMALL, UNFINISHED, BackupObjects
-from opscheck.systems.backup.series import Backup, Series, listing_remedies, location_facts, moment_text, rerun
+from opscheck.systems.backup.series import Backup, Series, Suggestion, list_backups, moment_text, rerun
 from opscheck.systems.stores.bucket import ARCHIVES
 from opscheck.systems.stores.listing import ListBackups, StoredBackup
 from opscheck.systems.stores.sidecar_files import ManifestValue
@@ -144,18 +143,14 @@ class _Case:
 
     @property
     def listed(self) -> dict[str, Any]:
-        """How to list the backups of the series: the remedies and facts of a finding."""
-        target = self.expectation.target
-        return {"remedies": listing_remedies(target), "facts": location_facts(target, self.series.prefix)}
+        """The suggestion to list the backups of the series."""
+        return vars(list_backups(self.expectation.target, self.series.prefix))
 
     @property
     def failed(self) -> dict[str, Any]:
-        """How to make a backup where none was made."""
-        remedies, facts = rerun(self.expectation.cronjob)
-        return {
-            "remedies": (FAILED, *remedies, *self.listed["remedies"]),
-            "facts": {**self.listed["facts"], **facts},
-        }
+        """The suggestion where no backup was made."""
+        listed = list_backups(self.expectation.target, self.series.prefix)
+        return vars(Suggestion((FAILED,)) + rerun(self.expectation.cronjob) + listed)
 
     @property
     def doubtful(self) -> Severity | None:
@@ -258,48 +253,44 @@ class _Case:
 
     def _judge_size(self, newest: Backup) -> None:
         size, subject = ByteSize(newest.stored.size), self.subject(newest.key)
-        remedies, facts = self._small(newest.key)
+        small = self._small(newest.key)
         if is_empty(newest.stored):
             self.findings.measure("size of the newest backup", size, subject=subject)
-            again, job_facts = rerun(self.expectation.cronjob)
             self.findings.add(
                 subject=subject,
                 observed=f"{size}: no larger than a file with nothing in it",
                 expected=f"more than {format_bytes(empty_size(newest.key))}",
                 evidence=_last_ones(self.found.backups),
-                remedies=(FAILED, *again, *remedies),
-                facts={**facts, **job_facts},
+                **vars(Suggestion((FAILED,)) + rerun(self.expectation.cronjob) + small),
             )
             return
         floor = self.expectation.size_floor
-        self.findings.grade("size of the newest backup", size, floor, subject=subject, remedies=remedies, facts=facts)
+        self.findings.grade("size of the newest backup", size, floor, subject=subject, **vars(small))
         if self.expectation.size_share is not None:
-            self._judge_share(self.expectation.size_share, newest.key)
+            self._judge_share(self.expectation.size_share, subject, small)
 
-    def _judge_share(self, limit: GradedMinimum[Percentage], key: str) -> None:
+    def _judge_share(self, limit: GradedMinimum[Percentage], subject: str, small: Suggestion) -> None:
         found = compared(self.expectation, self.found.backups)
         if found is None:
             raise CouldNotObserve(self.series.query, _too_few(self.expectation, self.found))
         share, detail = found
-        remedies, facts = self._small(key)
         self.findings.grade(
             "size beside the median",
             share,
             limit,
-            subject=self.subject(key),
+            subject=subject,
             detail=detail,
             evidence=_last_ones(self.found.backups),
-            remedies=remedies,
-            facts=facts,
+            **vars(small),
         )
 
-    def _small(self, key: str) -> tuple[tuple[Remedy, ...], dict[str, Fact]]:
-        """How to look at a backup that is too small, and at those next to it."""
+    def _small(self, key: str) -> Suggestion:
+        """The suggestion to look into a backup that is too small, and at those next to it."""
         target = self.expectation.target
-        remedies, facts = listing_remedies(target), location_facts(target, key[: key[:-1].rfind("/") + 1])
+        listed = list_backups(target, key[: key[:-1].rfind("/") + 1])
         if isinstance(target, FolderTarget):
-            return remedies, facts
-        return (*remedies, SMALL), {**facts, "url": target.address_of(key)}
+            return listed
+        return listed + Suggestion((SMALL,), {"url": target.address_of(key)})
 
 
 def deleted_on_top(series: Series) -> StoredBackup | None:

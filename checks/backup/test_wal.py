@@ -1,15 +1,15 @@
 """The WAL that leaves a PostgreSQL server, to an archive or to replicas."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from opscheck import Findings, Observe
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.query import Query
 from opscheck.core.record import Finding
-from opscheck.core.remedy import Remedy
 from opscheck.core.units import Duration
+from opscheck.systems.backup.series import Suggestion
 from opscheck.systems.backup.wal import LAGGING_REPLICA, MISSING_REPLICA, STREAM, BackupWal, Way
 from opscheck.systems.postgres import replicas as of_replicas
 from opscheck.systems.postgres.archiver import Archiving, not_archiving, unarchived, waiting
@@ -45,10 +45,9 @@ class Loss:
     subject: str
     seconds: Duration
     """The possible age of the oldest of them."""
+    suggestion: Suggestion
     detail: str = ""
     evidence: tuple[str, ...] = ()
-    remedies: tuple[Remedy, ...] = ()
-    facts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -101,8 +100,7 @@ def _grade(expectation: BackupWal, loss: Loss, evidence: tuple[str, ...], findin
         subject=loss.subject,
         detail=loss.detail,
         evidence=(*loss.evidence, *evidence),
-        remedies=loss.remedies,
-        facts=loss.facts,
+        **vars(loss.suggestion),
     )
 
 
@@ -123,8 +121,8 @@ def by_archive(expectation: BackupWal, answer: Archiving) -> Outcome:
     if answer.standby and answer.archive_mode != "always":
         return Outcome("archive", unknown=_a_standby(expectation.archiver))
     if (fault := not_archiving(answer)) is not None:
-        gap = _gap(expectation, expectation.server, fault.observed, fault.expected, fault.remedies, fault.facts)
-        return Outcome("archive", gaps=(gap,))
+        suggestion = Suggestion(fault.remedies, fault.facts)
+        return Outcome("archive", gaps=(_gap(expectation, "", fault.observed, fault.expected, suggestion),))
     try:
         outside, queue = unarchived(expectation, answer), waiting(answer)
     except CouldNotObserve as error:
@@ -137,8 +135,7 @@ def by_archive(expectation: BackupWal, answer: Archiving) -> Outcome:
         seconds=max(outside.seconds if outside.judged else Duration(0), queue.seconds),
         detail=outside.detail + failing,
         evidence=tuple(queue.evidence),
-        remedies=(*queue.remedies, *outside.remedies),
-        facts={**outside.facts, **queue.facts},
+        suggestion=Suggestion(queue.remedies, queue.facts) + Suggestion(outside.remedies, outside.facts),
     )
     return Outcome("archive", loss)
 
@@ -158,7 +155,7 @@ def by_replicas(expectation: BackupWal, answer: Replication) -> Outcome:
             losses.append(_loss(expectation, replica))
         except CouldNotObserve as error:
             unknown = error
-    evidence = tuple(of_replicas.connected(answer.senders))
+    evidence = of_replicas.connected(answer.senders)
     gaps = [_missing(expectation, name, evidence) for name in of_replicas.missing_names(expectation, answer)]
     if expectation.replicas is not None and expectation.minimum is None:
         worst = max(losses, key=lambda loss: loss.seconds, default=None)
@@ -179,60 +176,52 @@ def _loss(expectation: BackupWal, replica: Replica) -> Loss:
         seconds=of_replicas.unflushed(expectation, replica),
         detail=replica.detail,
         evidence=(_BY_ITS_CLOCK,),
-        remedies=_of_replica(replica),
-        facts=replica.facts,
+        suggestion=_look_at(replica),
     )
 
 
 def _absent(expectation: BackupWal, answer: Replication, replica: Replica) -> Finding | None:
     """The gap of a replica that does not stream or is silent."""
-    subject, remedies, facts = replica.subject, _of_replica(replica), replica.facts
     if not replica.in_state:
-        return _gap(expectation, subject, replica.detail, expectation.state, remedies, facts)
+        return _gap(expectation, replica.subject, replica.detail, expectation.state, _look_at(replica))
     if (silent := of_replicas.silence(expectation, answer, replica)) is not None:
         observed, expected = f"no reply for {silent[0]}", f"a reply in the last {silent[1]}"
-        return _gap(expectation, subject, observed, expected, remedies, facts, (_BY_ITS_CLOCK,))
+        return _gap(expectation, replica.subject, observed, expected, _look_at(replica), _BY_ITS_CLOCK)
     return None
 
 
-def _missing(expectation: BackupWal, name: str, evidence: tuple[str, ...]) -> Finding:
+def _missing(expectation: BackupWal, name: str, evidence: list[str]) -> Finding:
     facts = of_replicas.missing_facts(name)
-    remedies = (MISSING_REPLICA if facts else STREAM,)
-    return _gap(expectation, f"replica {name}", "not connected", "streaming", remedies, facts, evidence)
+    suggestion = Suggestion((MISSING_REPLICA if facts else STREAM,), facts)
+    return _gap(expectation, f"replica {name}", "not connected", "streaming", suggestion, *evidence)
 
 
 def _too_few(
-    expectation: BackupWal, count: int, least: int, lacking: Mapping[Replica, Finding], evidence: tuple[str, ...]
+    expectation: BackupWal, count: int, least: int, lacking: Mapping[Replica, Finding], evidence: list[str]
 ) -> Finding:
     streaming = f"{count} replicas stream" if count != 1 else "1 replica streams"
-    seen = tuple(f"{gap.subject}: {gap.observed}" for gap in lacking.values())
+    seen = [f"{gap.subject}: {gap.observed}" for gap in lacking.values()]
     first = next(iter(lacking), None)
-    remedies, facts = (_of_replica(first), first.facts) if first else ((STREAM,), {})
+    suggestion = _look_at(first) if first else Suggestion((STREAM,))
     observed = streaming if count else "no replica streams"
-    return _gap(expectation, expectation.server, observed, f"at least {least}", remedies, facts, (*seen, *evidence))
+    return _gap(expectation, "", observed, f"at least {least}", suggestion, *seen, *evidence)
 
 
-def _of_replica(replica: Replica) -> tuple[Remedy, ...]:
-    return (LAGGING_REPLICA if replica.facts else STREAM,)
+def _look_at(replica: Replica) -> Suggestion:
+    return Suggestion((LAGGING_REPLICA if replica.facts else STREAM,), replica.facts)
 
 
-def _gap(  # noqa: PLR0913, PLR0917 - what a finding is made of
-    expectation: BackupWal,
-    subject: str,
-    observed: str,
-    expected: str,
-    remedies: tuple[Remedy, ...],
-    facts: Mapping[str, str],
-    evidence: tuple[str, ...] = (),
+def _gap(
+    expectation: BackupWal, subject: str, observed: str, expected: str, suggestion: Suggestion, *evidence: str
 ) -> Finding:
+    """Why WAL does not leave the server; about the server itself, where no subject is given."""
     return expectation.finding(
-        subject=subject,
+        subject=subject or expectation.server,
         observed=observed,
         expected=expected,
         severity=expectation.worst_severity,
         evidence=evidence,
-        remedies=remedies,
-        facts=facts,
+        **vars(suggestion),
     )
 
 

@@ -35,7 +35,7 @@ from opscheck.systems.kubernetes.cronjobs import (
     what_keeps,
 )
 from opscheck.systems.kubernetes.schedules import Schedule, UnreadableSchedule
-from opscheck.systems.kubernetes.selection import Beside, count_matches, listed, listed_aside, matching
+from opscheck.systems.kubernetes.selection import Evidence, count_matches, listed, listed_evidence, matching
 from opscheck.systems.kubernetes.warnings import Warnings
 from opscheck.systems.kubernetes.words import cannot_tell
 
@@ -51,7 +51,7 @@ def test_the_cron_jobs_are_on_time(expectation: CronJobsOnTime, observe: Observe
     count_matches(expectation, there, cronjobs, findings, remedy=MISSING)
     judgement = judge_cronjobs(expectation, cronjobs, observe.now)
     measure_ages(expectation, judgement, findings)
-    jobs, warnings = listed_aside(observe, expectation.lists(ListJobs)), Warnings(expectation, observe)
+    jobs, warnings = listed_evidence(observe, expectation.lists(ListJobs)), Warnings(expectation, observe)
     for cronjob in judgement.never_due:
         findings.report(warnings.attach(never_runs(expectation, cronjob), cronjob))
     for age in judgement.overdue:
@@ -207,7 +207,7 @@ def never_runs(expectation: CronJobsOnTime, cronjob: CronJob) -> Finding:
     )
 
 
-def overdue(expectation: CronJobsOnTime, age: Age, jobs: Beside[Job], now: datetime) -> Finding:
+def overdue(expectation: CronJobsOnTime, age: Age, jobs: Evidence[Job], now: datetime) -> Finding:
     """A cron job whose last success is too long ago, with what keeps it from another."""
     cronjob, since = age.cronjob, format_duration(age.seconds)
     runs = runs_of(cronjob, jobs.items)

@@ -38,7 +38,7 @@ from opscheck.systems.kubernetes.objects import Condition, condition
 from opscheck.systems.kubernetes.owners import controller, owner_reference
 from opscheck.systems.kubernetes.pod_status import has_ended, phase
 from opscheck.systems.kubernetes.pods import ListPods, Pod
-from opscheck.systems.kubernetes.selection import Beside, count_matches, listed, listed_aside, matching
+from opscheck.systems.kubernetes.selection import Evidence, count_matches, listed, listed_evidence, matching
 from opscheck.systems.kubernetes.warnings import Warnings
 from opscheck.systems.kubernetes.words import message, messages, span
 
@@ -55,7 +55,7 @@ def test_the_jobs_do_their_work(expectation: JobsComplete, observe: Observe, fin
     jobs = matching(expectation, there)
     count_matches(expectation, there, jobs, findings, remedy=MISSING)
     measure_jobs(expectation, jobs, observe.now, findings)
-    around = Around(there, cronjobs, listed_aside(observe, expectation.lists(ListPods)))
+    around = Around(there, cronjobs, listed_evidence(observe, expectation.lists(ListPods)))
     warnings = Warnings(expectation, observe)
     for job in jobs:
         for finding in problems(expectation, job, around, observe.now):
@@ -84,7 +84,7 @@ class Around:
     jobs: Sequence[Job]
     """All jobs that were listed, the selected ones too."""
     cronjobs: Sequence[CronJob]
-    pods: Beside[Pod] = field(default_factory=Beside)
+    pods: Evidence[Pod] = field(default_factory=Evidence)
 
     @cached_property
     def newest_runs(self) -> frozenset[tuple[str, str]]:
@@ -127,7 +127,7 @@ def is_suspended(job: Job) -> bool:
     return bool(job.spec and job.spec.suspend)
 
 
-def _failure(expectation: JobsComplete, job: Job, failure: Condition, pods: Beside[Pod], now: datetime) -> Finding:
+def _failure(expectation: JobsComplete, job: Job, failure: Condition, pods: Evidence[Pod], now: datetime) -> Finding:
     evidence, facts, remedies = [*messages(failure.message)], {}, [FAILED]
     if (bad := _failed_pod(job, pods.items)) is not None:
         pod, container = bad
@@ -181,7 +181,7 @@ def pods_of(job: Job, pods: Iterable[Pod]) -> Iterator[Pod]:
                 yield pod
 
 
-def _slow(expectation: JobsComplete, job: Job, pods: Beside[Pod], now: datetime) -> Iterator[Finding]:
+def _slow(expectation: JobsComplete, job: Job, pods: Evidence[Pod], now: datetime) -> Iterator[Finding]:
     since, limit = started(job), timedelta(seconds=expectation.max_runtime)
     if since is None or now - since <= limit:
         return

@@ -29,7 +29,7 @@ from opscheck.systems.kubernetes.objects import Condition
 from opscheck.systems.kubernetes.owners import reference
 from opscheck.systems.kubernetes.pods import Pod
 from opscheck.systems.kubernetes.quantities import holds_its_node, parse_quantity, requested
-from opscheck.systems.kubernetes.selection import count_matches, listed, listed_aside, matching
+from opscheck.systems.kubernetes.selection import count_matches, listed, listed_evidence, matching
 from opscheck.systems.kubernetes.shares import Share, Shares
 from opscheck.systems.kubernetes.words import cannot_tell, lasting, longer_than, messages, span
 
@@ -61,7 +61,7 @@ def test_the_nodes_are_well(expectation: NodesHealthy, observe: Observe, finding
     """
     nodes = count_nodes(expectation, listed(observe, expectation.nodes()), findings)
     # Evidence; empty where no limit needs the pods, or they cannot be listed.
-    seen = pods_by_node(listed_aside(observe, expectation.every_pod()).items)
+    seen = pods_by_node(listed_evidence(observe, expectation.every_pod()).items)
     for finding in state_findings(expectation, nodes, seen, observe.now):
         findings.report(finding)
     judge_versions(expectation, nodes, observe, findings)

@@ -5,9 +5,8 @@ from collections.abc import Iterator
 from opscheck import Findings, Observe
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.record import Finding
-from opscheck.core.remedy import Fact, Remedy
 from opscheck.core.units import format_duration, format_value
-from opscheck.systems.backup.series import Series, listing_remedies, location_facts
+from opscheck.systems.backup.series import Series, Suggestion, list_backups
 from opscheck.systems.recovery.drill import (
     AGAIN,
     DAMAGED,
@@ -31,9 +30,6 @@ from opscheck.systems.recovery.drill_record import (
     ahead,
 )
 from opscheck.systems.stores.target import FolderTarget
-
-Help = tuple[tuple[Remedy, ...], dict[str, Fact]]
-"""The remedies of a finding, and the facts that their commands name."""
 
 _DAMAGED = frozenset({BROKEN, EMPTY, REFUSED})
 _NOT_ASKED = Asserted(name="", problem="it was not asked")
@@ -71,32 +67,29 @@ def _nothing_to_restore(expectation: RestoreDrill, series: Series) -> Finding:
         subject=expectation.target.name,
         observed=f"no backup is there{others}",
         expected=f"one named {series.template}",
-        remedies=(*listing_remedies(expectation.target), AGAIN),
-        facts=location_facts(expectation.target, series.prefix),
+        **vars(list_backups(expectation.target, series.prefix) + Suggestion((AGAIN,))),
     )
 
 
 def _failed(expectation: RestoreDrill, drill: Drill, failure: Failure) -> Finding:
-    remedies, facts = _cause_of(expectation, drill, failure)
     return expectation.finding(
         subject=drill.key,
         observed=f"{failure.phase}: {failure.text}",
         expected="restored and asked",
         evidence=evidence(drill),
-        remedies=(*remedies, AGAIN),
-        facts=facts,
+        **vars(_look_into(expectation, drill, failure) + Suggestion((AGAIN,))),
     )
 
 
-def _cause_of(expectation: RestoreDrill, drill: Drill, failure: Failure) -> Help:
-    """How to look into what ended a drill early."""
+def _look_into(expectation: RestoreDrill, drill: Drill, failure: Failure) -> Suggestion:
+    """Look into the cause of a failed drill."""
     if failure.trouble in _DAMAGED:
         address = expectation.target.address_of(drill.key)
         in_folder = isinstance(expectation.target, FolderTarget)
-        return ((DAMAGED_FILE,), {"file": address}) if in_folder else ((DAMAGED,), {"url": address})
+        return Suggestion((DAMAGED_FILE,), {"file": address}) if in_folder else Suggestion((DAMAGED,), {"url": address})
     if failure.trouble == NEWER and drill.dumped_from:
-        return (NEWER_DUMP,), {"newer": drill.dumped_from}
-    return (), {}
+        return Suggestion((NEWER_DUMP,), {"newer": drill.dumped_from})
+    return Suggestion()
 
 
 def _measure(drill: Drill, findings: Findings) -> None:

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import msgspec
 
-from opscheck.core.expectation import Expectation, Remediation
+from opscheck.core.expectation import Expectation
 from opscheck.core.record import Advice, Call, Finding
 from opscheck.core.redaction import Secrets
 from opscheck.core.templates import expectation_facts, render
@@ -122,18 +122,13 @@ def _facts(finding: Finding, expectation: Expectation, *, environment: str, clai
 
 
 def _advice(finding: Finding, expectation: Expectation, facts: Mapping[str, str], secrets: Secrets) -> Advice:
-    remediation = expectation.remediation or _own_remediation(finding, expectation)
+    remediation = expectation.remediation or finding.remediation
     rendered = (render(command, facts, secrets) for command in remediation.commands)
     return Advice(
         summary=remediation.summary,
         commands=tuple(dict.fromkeys(command for command in rendered if command)),
         runbook=expectation.runbook,
     )
-
-
-def _own_remediation(finding: Finding, expectation: Expectation) -> Advice | Remediation:
-    """What the finding brings; that of its kind, where it brings nothing."""
-    return finding.remediation if finding.remediation != Advice() else type(expectation).default_remediation
 
 
 def _calls(

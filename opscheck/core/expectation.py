@@ -69,8 +69,6 @@ class Expectation(BaseModel):
     """The values of its findings that a remediation command may name, each with a word of explanation."""
     former_fact_names: ClassVar[Mapping[str, str]] = {}
     """Names that policies of earlier versions may use, each with today's name of that value."""
-    default_remediation: ClassVar[Remediation] = Remediation()
-    """Superseded by `remedies`: every command of it is suggested for which a finding has all facts."""
     needs_severity: ClassVar[bool] = False
     """True when it also judges what has no grade, so that a policy must say how bad that is."""
     explains_others: ClassVar[bool] = False
@@ -176,10 +174,6 @@ class Expectation(BaseModel):
             about=about,
             because=tuple(because),
         )
-
-    def facts_ruled_out(self) -> frozenset[str]:
-        """Which of `fact_names` none of its findings can carry, given its target; `explain` leaves them out."""
-        return frozenset()
 
     def evidence_queries(self) -> Iterable[Query[Any]]:
         """Further queries for the report and as evidence; no verdict stands on their answers."""

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
 from opscheck.core.advice import advise
-from opscheck.core.expectation import Expectation, Remediation
+from opscheck.core.expectation import Expectation
 from opscheck.core.record import Call
 from opscheck.core.redaction import Secrets
 from opscheck.core.remedy import Remedy
@@ -53,21 +53,21 @@ LOOK = Remedy("Look at the node", "kubectl {{ context_option }} describe node {{
 DRAIN = Remedy("Drain it", "kubectl drain {{ node }}", "kubectl {{ context_option }} describe node {{ node }}")
 
 
+POD = Remedy(
+    "Look at the pod",
+    "kubectl describe pod {{ pod }} -n {{ namespace }}",
+    "kubectl logs {{ pod }} --context {{ context }}",
+    "echo {{ environment }} {{ id }} {{ severity }} {{ subject }} {{ title }}",
+)
+
+
 class PodsRun(Expectation):
     """Pods run."""
 
-    remedies: ClassVar = (LOOK, DRAIN)
+    remedies: ClassVar = (LOOK, DRAIN, POD)
     former_fact_names: ClassVar = {"bad_node": "node"}
 
     fact_names: ClassVar = {"pod": "the pod", "namespace": "its namespace", "node": "a node", "words": "some words"}
-    default_remediation: ClassVar = Remediation(
-        summary="Look at the pod",
-        commands=(
-            "kubectl describe pod {{ pod }} -n {{ namespace }}",
-            "kubectl logs {{ pod }} --context {{ context }}",
-            "echo {{ environment }} {{ id }} {{ severity }} {{ subject }} {{ title }}",
-        ),
-    )
 
     target: KubernetesTarget
 
@@ -77,7 +77,7 @@ EVERYBODY = Rule(Match(), (Step("On-call Engineer", 0), Step("Engineering Manage
 
 
 def _advised(  # noqa: PLR0913 - what a finding and its advice are made of, by name
-    *rules, severity=Severity.P2, facts=None, remedies=(), context=None, secrets=None, claim="", **fields
+    *rules, severity=Severity.P2, facts=None, remedies=(POD,), context=None, secrets=None, claim="", **fields
 ):
     target = KubernetesTarget(kind="kubernetes", namespace="shop", context=context)
     expectation = expect(PodsRun, target, check="pods", severity="P2", **fields)

@@ -19,8 +19,7 @@ def suggested(kind: type[Expectation], finding: Finding, server: PostgreSQL, **f
     facts = expectation_facts(expect(kind, PostgresTarget(kind="postgres", dsn=dsn), **fields))
     secrets = Secrets()
     secrets.add(dsn, "${DATABASE_URL}")  # as the policy reader does with a variable's value
-    suggested = finding.remediation.commands or kind.default_remediation.commands
-    commands = [render(one, facts | finding.facts, secrets) for one in suggested]
+    commands = [render(one, facts | finding.facts, secrets) for one in finding.remediation.commands]
     return [one for one in commands if one is not None]
 
 

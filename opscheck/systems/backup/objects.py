@@ -81,6 +81,7 @@ class BackupObjects(OfSeries, check="backup.objects"):
 
     any_limit_of = ("age", "size_floor", "size_share", "count", "unfinished_uploads")
     remedies = (FAILED, RERUN, LIST_BUCKET, LIST_FOLDER, SMALL, ARCHIVED, DELETED, UNFINISHED)
+    no_answer_remedies = (FAILED,)
     fact_names: ClassVar = {
         **LOCATION_FACTS,
         "url": "the backup, as s3://…",

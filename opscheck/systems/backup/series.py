@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
@@ -49,24 +49,35 @@ Answer = Callable[[ListBackups], Listing]
 """Answers a query, as `observe` does. Raises CouldNotObserve."""
 
 
-def listing_remedies(target: StoreTarget) -> tuple[Remedy, ...]:
-    """How to list the backups in a store of this kind."""
-    return (LIST_FOLDER,) if isinstance(target, FolderTarget) else (LIST_BUCKET,)
+@dataclass(frozen=True)
+class Suggestion:
+    """Remedies of a finding, and the facts that their commands name."""
+
+    remedies: tuple[Remedy, ...] = ()
+    facts: Mapping[str, Fact] = field(default_factory=dict)
+
+    def __add__(self, other: "Suggestion") -> "Suggestion":
+        return Suggestion((*self.remedies, *other.remedies), {**self.facts, **other.facts})
 
 
-def location_facts(target: StoreTarget, prefix: str) -> dict[str, Fact]:
-    """The values for `listing_remedies`: where the keys with this prefix are."""
+def list_backups(target: StoreTarget, prefix: str) -> Suggestion:
+    """List the backups whose keys have this prefix."""
     if isinstance(target, FolderTarget):
-        return {"folder": target.address_of(prefix.rpartition("/")[0])}
-    return {"location": target.address_of(prefix)}
+        return Suggestion((LIST_FOLDER,), {"folder": target.address_of(prefix.rpartition("/")[0])})
+    return Suggestion((LIST_BUCKET,), {"location": target.address_of(prefix)})
 
 
-def rerun(cronjob: str | None) -> tuple[tuple[Remedy, ...], dict[str, Fact]]:
-    """How to run the cron job that makes the backups, and the values for it; nothing where the policy names none."""
+def rerun(cronjob: str | None) -> Suggestion:
+    """Run the cron job that makes the backups; nothing where the policy names none."""
     if cronjob is None:
-        return (), {}
+        return Suggestion()
     namespace, _, name = cronjob.partition("/")
-    return (RERUN,), {"job_namespace": namespace, "rerun_of": name, "rerun": rerun_name(name)}
+    return Suggestion((RERUN,), {"job_namespace": namespace, "rerun_of": name, "rerun": rerun_name(name)})
+
+
+def moment_text(moment: datetime) -> str:
+    """A moment in reports."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 @dataclass(frozen=True)
@@ -135,45 +146,6 @@ class Series:
         return f"nothing under {where}"
 
 
-@dataclass(frozen=True)
-class Reading:
-    """How to read what a store lists."""
-
-    zone: tzinfo
-    """That of times in names that tell none."""
-    by_name: bool
-    """Whether the time of the data is that in the name; otherwise when it was written last."""
-
-
-def series_in(
-    name: str, query: ListBackups, listing: Listing, expected: Iterable[str], reading: Reading
-) -> list[Series]:
-    """
-    The series of a listing, sorted by name: expected ones also where no backup is there.
-
-    name: the series that was listed; empty where all of them were.
-    """
-    wanted, template = {name} if name else set(expected), name_template(query.template)
-    backups: dict[str, list[Backup]] = {one: [] for one in wanted}
-    markers: dict[str, list[StoredBackup]] = {}
-    for stored in listing.backups:
-        named = template.read(stored.key)
-        if named is None:
-            continue
-        series = name or named.series
-        if stored.deleted:
-            markers.setdefault(series, []).append(stored)
-        else:
-            at = named.in_zone(reading.zone) if reading.by_name else None
-            begun = stored.modified if at is None else _begun(at, template.resolution, stored.modified)
-            backups.setdefault(series, []).append(Backup(stored, begun))
-    return [
-        Series(one, query, listing, _newest_first(backups.get(one, ())), tuple(markers.get(one, ())))
-        for one in sorted({*backups, *markers} or {""})
-        if not wanted or one in wanted
-    ]
-
-
 def _begun(local: datetime, resolution: timedelta, modified: datetime) -> datetime:
     """
     When it was begun, by a name that may contain only the day.
@@ -196,13 +168,6 @@ def _newest_first(backups: Iterable[Backup]) -> tuple[Backup, ...]:
 
 
 _DAY_S = 86400.0
-
-
-def moment_text(moment: datetime) -> str:
-    """A moment in reports."""
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-
-
 _NO_SERIES = re.compile(r"[/*?{}]")
 
 
@@ -292,9 +257,31 @@ class OfSeries(Expectation):
         return [series for name, query in self.listings() for series in self.series_in(name, query, answer)]
 
     def series_in(self, name: str, query: ListBackups, answer: Answer) -> list[Series]:
-        """Each series in one of its listings, sorted by name. Raises CouldNotObserve."""
-        reading = Reading(ZoneInfo(self.time_zone), by_name=self._by_name)
-        return series_in(name, query, answer(query), self.series, reading)
+        """
+        The series in one of its listings, sorted by name: expected ones also where no backup is there.
+
+        name: the series that was listed; empty where all of them were. Raises CouldNotObserve.
+        """
+        listing, template, zone = answer(query), name_template(query.template), ZoneInfo(self.time_zone)
+        wanted = {name} if name else set(self.series)
+        backups: dict[str, list[Backup]] = {one: [] for one in wanted}
+        markers: dict[str, list[StoredBackup]] = {}
+        for stored in listing.backups:
+            named = template.read(stored.key)
+            if named is None:
+                continue
+            series = name or named.series
+            if stored.deleted:
+                markers.setdefault(series, []).append(stored)
+            else:
+                at = named.in_zone(zone) if self._by_name else None
+                begun = stored.modified if at is None else _begun(at, template.resolution, stored.modified)
+                backups.setdefault(series, []).append(Backup(stored, begun))
+        return [
+            Series(one, query, listing, _newest_first(backups.get(one, ())), tuple(markers.get(one, ())))
+            for one in sorted({*backups, *markers} or {""})
+            if not wanted or one in wanted
+        ]
 
     def queries(self) -> Iterable[Query[Any]]:
         """The listings."""

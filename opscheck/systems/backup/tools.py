@@ -74,7 +74,6 @@ class ReadPgbackrest(Query[PgbackrestInfo], name="backup.pgbackrest"):
     command: tuple[str, ...] = ("pgbackrest",)
 
     def text(self) -> str:
-        """For people."""
         return f"{' '.join(self.command)} info --output=json"
 
 
@@ -116,5 +115,4 @@ class ReadBarman(Query[BarmanCatalogue], name="backup.barman"):
     """Only of these it is asked more; of every one where none is named."""
 
     def text(self) -> str:
-        """For people."""
         return f"{' '.join(self.command)} list-backup all, and show-backup of the newest of each server"

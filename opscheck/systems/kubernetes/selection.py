@@ -43,14 +43,14 @@ def listed(observe: Observe, queries: Iterable[ListObjects[T]]) -> tuple[T, ...]
 
 
 @dataclass(frozen=True)
-class Beside(Generic[T]):
+class Evidence(Generic[T]):
     """Objects that are evidence only, and why some of them could not be read."""
 
     items: tuple[T, ...] = ()
     unread: str = ""
 
 
-def listed_aside(observe: Observe, queries: Iterable[ListObjects[T]]) -> Beside[T]:
+def listed_evidence(observe: Observe, queries: Iterable[ListObjects[T]]) -> Evidence[T]:
     """The objects of several lists, as far as they can be read; no verdict may stand on them."""
     items: list[T] = []
     unread: list[str] = []
@@ -60,7 +60,7 @@ def listed_aside(observe: Observe, queries: Iterable[ListObjects[T]]) -> Beside[
             unread.append(f"{query.called} could not be read: {answer.text}")
         else:
             items += answer.items
-    return Beside(tuple(items), next(iter(unread), ""))
+    return Evidence(tuple(items), next(iter(unread), ""))
 
 
 def matching(expectation: Selecting, objects: Iterable[K]) -> tuple[K, ...]:

@@ -148,7 +148,6 @@ class LastDrill(Query[Drill | None], name="recovery.last_drill", remembered=True
         return LastDrill(target=DRILLS, drill=self.drill)
 
     def text(self) -> str:
-        """For people."""
         return f"the earlier drills of {self.drill}"
 
 
@@ -199,7 +198,6 @@ class PerformDrill(Query[Drill], name="recovery.perform", remembered=True):
         return ((self.store, read), *made)
 
     def text(self) -> str:
-        """For people."""
         asked = len(self.assertions) + bool(self.newest)
         what = f" and ask it {asked} question{'' if asked == 1 else 's'}" if asked else ""
         return f"restore {self.key} into a scratch server{what}, within {format_duration(self.within_s)}"

@@ -83,7 +83,6 @@ class DrillPlace(Target):
 
     @property
     def address(self) -> str:
-        """From where to where."""
         return f"{self.store.address} to {self.scratch.address if self.scratch else 'a server of its own'}"
 
 
@@ -96,5 +95,4 @@ class DrillRecords(Target):
 
     @property
     def address(self) -> str:
-        """Where it is known from."""
         return self.record or "the state file"

@@ -95,27 +95,24 @@ class Replication(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 @dataclass(frozen=True)
 class BucketQuery(Query[A], Generic[A]):
-    """A part of a bucket's configuration."""
+    """A part of a bucket's configuration; the class's docstring says in reports which one."""
 
     action: ClassVar[str] = ""
-    """What IAM must allow."""
-    what: ClassVar[str] = ""
+    """The action that IAM must allow."""
 
     def permissions(self) -> tuple[Permission, ...]:
-        """To read that part."""
         return (S3Action(self.action),)
 
     def text(self) -> str:
-        """For people."""
-        return self.what
+        part = (type(self).__doc__ or "").rstrip(".")
+        return part[:1].lower() + part[1:]
 
 
 @dataclass(frozen=True)
 class ReadVersioning(BucketQuery[Versioning], name="bucket.versioning"):
-    """Whether the bucket keeps versions."""
+    """Whether versions are kept."""
 
     action = "s3:GetBucketVersioning"
-    what = "whether versions are kept"
 
 
 @dataclass(frozen=True)
@@ -123,15 +120,13 @@ class ReadObjectLock(BucketQuery[ObjectLock], name="bucket.object_lock"):
     """For how long objects are locked."""
 
     action = "s3:GetBucketObjectLockConfiguration"
-    what = "for how long objects are locked"
 
 
 @dataclass(frozen=True)
 class ReadEncryption(BucketQuery[Encryption], name="bucket.encryption"):
-    """How objects are encrypted by default."""
+    """How objects are encrypted."""
 
     action = "s3:GetEncryptionConfiguration"
-    what = "how objects are encrypted"
 
 
 @dataclass(frozen=True)
@@ -139,7 +134,6 @@ class ReadPublicAccess(BucketQuery[PublicAccess], name="bucket.public_access"):
     """Which public access is blocked."""
 
     action = "s3:GetBucketPublicAccessBlock"
-    what = "which public access is blocked"
 
 
 @dataclass(frozen=True)
@@ -147,15 +141,13 @@ class ReadPolicyStatus(BucketQuery[PolicyStatus], name="bucket.policy_status"):
     """Whether the bucket's policy is public."""
 
     action = "s3:GetBucketPolicyStatus"
-    what = "whether the bucket's policy is public"
 
 
 @dataclass(frozen=True)
 class ReadLifecycle(BucketQuery[Lifecycle], name="bucket.lifecycle"):
-    """The rules that delete and move objects."""
+    """The lifecycle rules."""
 
     action = "s3:GetLifecycleConfiguration"
-    what = "the lifecycle rules"
 
 
 @dataclass(frozen=True)
@@ -163,4 +155,3 @@ class ReadReplication(BucketQuery[Replication], name="bucket.replication"):
     """Where objects are copied to."""
 
     action = "s3:GetReplicationConfiguration"
-    what = "where objects are copied to"

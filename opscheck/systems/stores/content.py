@@ -92,7 +92,6 @@ class ReadEnds(BackupQuery[Content], name="stores.ends"):
     """What the first and the last bytes of a backup tell."""
 
     def text(self) -> str:
-        """For people."""
         return f"the first and last bytes of {self.key}"
 
 
@@ -110,16 +109,14 @@ class ReadContent(BackupQuery[Content], name="stores.content"):
 
     @property
     def group(self) -> str:
-        """One is read after the other: each takes a core, and what it takes of memory and disk."""
+        """One at a time: each takes a core, memory and disk."""
         return "contents"
 
     @property
     def time_limit_s(self) -> float:
-        """As long as the policy gives it."""
         return self.within_s
 
     def text(self) -> str:
-        """For people."""
         return f"{self.key} from its first byte to its last"
 
 

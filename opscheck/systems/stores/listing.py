@@ -61,12 +61,10 @@ class ListBackups(Query[Listing], name="stores.backups"):
     versions: bool = False
 
     def permissions(self) -> tuple[Permission, ...]:
-        """To list the bucket."""
         action = "s3:ListBucketVersions" if self.versions else "s3:ListBucket"
         return (S3Action(action, prefix=name_template(self.template).prefix),)
 
     def text(self) -> str:
-        """For people."""
         within = f" of the last {format_duration(self.within_s)}" if self.within_s is not None else ""
         return f"list {'versions of ' if self.versions else ''}{self.template}{within}"
 
@@ -98,9 +96,7 @@ class ListUploads(Query[Uploads], name="stores.uploads"):
     prefix: str = ""
 
     def permissions(self) -> tuple[Permission, ...]:
-        """To list them."""
         return (S3Action(self.action),)
 
     def text(self) -> str:
-        """For people."""
         return f"list unfinished uploads under {self.prefix}" if self.prefix else "list unfinished uploads"

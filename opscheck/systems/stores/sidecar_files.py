@@ -43,11 +43,9 @@ class ReadChecksum(Query[Checksum], name="stores.checksum"):
     most_bytes: ClassVar[int] = 2**20
 
     def permissions(self) -> tuple[Permission, ...]:
-        """To read it."""
         return to_read(self.key)
 
     def text(self) -> str:
-        """For people."""
         return f"the checksum in {self.key}"
 
 
@@ -68,9 +66,7 @@ class ReadManifest(Query[ManifestValue], name="stores.manifest"):
     path: str
 
     def permissions(self) -> tuple[Permission, ...]:
-        """To read it."""
         return to_read(self.key)
 
     def text(self) -> str:
-        """For people."""
         return f"{self.path} in {self.key}"

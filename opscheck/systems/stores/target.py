@@ -37,7 +37,6 @@ class S3Target(StoreTarget, kind="s3"):
 
     @property
     def address(self) -> str:
-        """The bucket as a URL."""
         return f"s3://{self.bucket}"
 
     def facts(self) -> Mapping[str, Fact]:
@@ -60,7 +59,6 @@ class FolderTarget(StoreTarget, kind="folder"):
 
     @property
     def address(self) -> str:
-        """Its path."""
         return self.path
 
     def facts(self) -> dict[str, str]:
@@ -85,7 +83,6 @@ class S3Action(Permission):
     """True for an action on objects, as s3:GetObject is; else it is one on the bucket."""
 
     def text(self) -> str:
-        """As a person says it: `s3:GetObject on database/*`."""
         if self.on_objects:
             return f"{self.action} on {self.prefix}*"
         return f"{self.action} under {self.prefix}" if self.prefix else f"{self.action} on the bucket"

@@ -5,17 +5,17 @@ from datetime import UTC, datetime
 import pytest
 
 from checks.backup.test_content import (
-    damage_remedies,
     expected_content,
     flaw_text,
-    new_dump_remedies,
+    look_into,
+    make_again,
     new_key,
     origin,
     recorded_sum,
 )
 from checks.backup.test_content import test_the_newest_backup_is_whole as check
 from opscheck.systems.backup.content import BROKEN, BROKEN_PACKED, DUMP, DUMP_DATABASE, PUBLISH, BackupContent
-from opscheck.systems.backup.series import Backup, Series
+from opscheck.systems.backup.series import Backup, Series, Suggestion
 from opscheck.systems.stores.content import Content, DumpHeader, Flaw
 from opscheck.systems.stores.listing import ListBackups, Listing, StoredBackup
 from opscheck.systems.stores.sidecar_files import Checksum, ManifestValue
@@ -101,8 +101,8 @@ def test_a_name_that_cannot_be_made_up_is_that_of_the_old_one(names):
     one = expectation(names=names, time_from="modified")
 
     assert "" == new_key(one, series(template=names), NOW)
-    _, facts = new_dump_remedies(one, series(template=names), backup(), content(), NOW)
-    assert "orders-20260228.dump" == facts["new_dump"]
+    found = make_again(one, series(template=names), backup(), content(), NOW)
+    assert "orders-20260228.dump" == found.facts["new_dump"]
 
 
 @pytest.mark.parametrize(
@@ -114,19 +114,19 @@ def test_a_name_that_cannot_be_made_up_is_that_of_the_old_one(names):
     ],
 )
 def test_where_a_new_one_belongs_is_told_in_the_form_of_its_store(target, facts):
-    remedies, found = new_dump_remedies(expectation(target), series(), backup(), content(), NOW)
+    found = make_again(expectation(target), series(), backup(), content(), NOW)
     file = "/mnt/backups/db/orders-20260301.dump" if target is FOLDER else "orders-20260301.dump"
 
-    assert facts | {"database": "shop", "new_dump": file} == found
-    assert [DUMP_DATABASE, *([] if target is FOLDER else [PUBLISH])] == list(remedies)
+    assert facts | {"database": "shop", "new_dump": file} == found.facts
+    assert [DUMP_DATABASE, *([] if target is FOLDER else [PUBLISH])] == list(found.remedies)
 
 
 def test_a_dump_that_does_not_tell_its_database_leaves_that_to_the_person():
-    remedies, found = new_dump_remedies(expectation(), series(), backup(), content(database=""), NOW)
+    found = make_again(expectation(), series(), backup(), content(database=""), NOW)
 
-    assert (DUMP, PUBLISH) == remedies
-    assert "new_dump" in found
-    assert "database" not in found
+    assert (DUMP, PUBLISH) == found.remedies
+    assert "new_dump" in found.facts
+    assert "database" not in found.facts
 
 
 @pytest.mark.parametrize(
@@ -143,10 +143,10 @@ def test_a_dump_that_does_not_tell_its_database_leaves_that_to_the_person():
 def test_the_program_that_packs_is_that_of_the_name_and_of_the_bytes(names, packed_with, packer):
     """Where the two disagree no command is right."""
     one = expectation(names=names)
-    remedies, found = damage_remedies(one, backup(), content(packed_with=packed_with, format_="plain"))
+    found = look_into(one, backup(), content(packed_with=packed_with, format_="plain"))
 
-    assert (BROKEN_PACKED[packer] if packer else BROKEN,) == remedies
-    assert ({"url": "s3://backups/db/orders-20260228.dump"} if packer else {}) == found
+    assert (BROKEN_PACKED[packer] if packer else BROKEN,) == found.remedies
+    assert ({"url": "s3://backups/db/orders-20260228.dump"} if packer else {}) == found.facts
 
 
 def test_where_there_is_none_the_folder_of_them_is_named():
@@ -159,4 +159,4 @@ def test_where_there_is_none_the_folder_of_them_is_named():
 
 
 def test_no_new_dump_is_made_of_what_is_no_dump():
-    assert ((), {}) == new_dump_remedies(expectation(holds="any"), series(), backup(), content(), NOW)
+    assert Suggestion() == make_again(expectation(holds="any"), series(), backup(), content(), NOW)

@@ -11,6 +11,6 @@ def rendered(expectation: Expectation, findings: Findings) -> list[str]:
     return [
         command
         for violation in findings.violations
-        for template in dict.fromkeys(violation.remediation.commands or expectation.default_remediation.commands)
+        for template in dict.fromkeys(violation.remediation.commands)
         if (command := render(template, known | violation.facts))
     ]

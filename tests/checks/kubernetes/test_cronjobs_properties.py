@@ -10,7 +10,7 @@ from checks.kubernetes.test_cronjobs import judge_cronjobs, never_runs, overdue,
 from opscheck.demo.kubernetes import timestamp
 from opscheck.systems.kubernetes.batch import CronJob, Job
 from opscheck.systems.kubernetes.cronjobs import CronJobsOnTime
-from opscheck.systems.kubernetes.selection import Beside
+from opscheck.systems.kubernetes.selection import Evidence
 from opscheck.testing import expect
 from tests.checks.kubernetes.judging_batch import (
     NOW,
@@ -56,7 +56,7 @@ def test_no_cron_job_is_too_odd_to_be_judged_and_no_order_matters(cronjobs, data
     def told(cronjobs, runs):
         judgement = judge_cronjobs(expectation, cronjobs, NOW)
         found = [never_runs(expectation, one) for one in judgement.never_due]
-        found += [overdue(expectation, age, Beside(runs), NOW) for age in judgement.overdue]
+        found += [overdue(expectation, age, Evidence(runs), NOW) for age in judgement.overdue]
         each = sorted((one.subject, one.observed, one.evidence, sorted(one.facts.items())) for one in found)
         return each, unjudged(judgement)
 

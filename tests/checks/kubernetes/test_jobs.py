@@ -15,7 +15,7 @@ from opscheck.systems.kubernetes.batch import CronJob, Job, ListCronJobs, ListJo
 from opscheck.systems.kubernetes.jobs import JobsComplete
 from opscheck.systems.kubernetes.lists import ObjectList
 from opscheck.systems.kubernetes.pods import ListPods, Pod
-from opscheck.systems.kubernetes.selection import Beside
+from opscheck.systems.kubernetes.selection import Evidence
 from opscheck.testing import expect, judge
 from tests.checks.kubernetes.judging_batch import (
     NOW,
@@ -345,7 +345,7 @@ CRONJOBS = (msgspec.convert(a_cronjob(), CronJob),)
 @given(st.lists(odd_jobs(), max_size=4, unique_by=lambda job: job.name), st.data())
 def test_no_job_is_too_odd_to_be_judged_and_no_order_matters(jobs, data):
     def told(jobs, pods):
-        around = Around(jobs, CRONJOBS, Beside(pods))
+        around = Around(jobs, CRONJOBS, Evidence(pods))
         found = [one for job in jobs for one in problems(expectation, job, around, NOW)]
         return sorted((one.subject, one.observed, one.evidence, sorted(one.facts.items())) for one in found)
 

@@ -140,7 +140,6 @@ class _Members:
                 return
 
     def end(self) -> None:
-        """Finish. Raises Broken where the data is cut off."""
         if self._member is not None or not self._over:
             raise Broken(f"{self._packing.name} data ends before its end", cut_off=True)
 

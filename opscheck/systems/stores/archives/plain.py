@@ -60,12 +60,10 @@ class PlainScan:
         self._rest = b""
 
     def feed(self, piece: bytes) -> None:
-        """Read the next piece."""
         self._count(piece)
         self._tail = piece[-TAIL:] if len(piece) >= TAIL else (self._tail + piece)[-TAIL:]
 
     def end(self) -> None:
-        """Finish. Raises Broken."""
         self._count_in(self._rest + b"\n", len(self._rest) + 1)
         if not has_footer(self._tail, self._format):
             raise without_footer(self._format)

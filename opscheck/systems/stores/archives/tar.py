@@ -50,7 +50,6 @@ class TarWalk:
         self._ends = 0
 
     def feed(self, piece: bytes) -> None:
-        """Read the next piece."""
         view = memoryview(piece)
         while view and self._ends < 2:  # noqa: PLR2004 - what follows two empty blocks is padding
             if self._passing:
@@ -66,7 +65,6 @@ class TarWalk:
                 self._header.clear()
 
     def end(self) -> None:
-        """Finish. Raises Broken."""
         if self._passing:
             raise Broken(f"the last of {self.files} files in the tar is cut off", cut_off=True)
         if self._header or not self._ends:

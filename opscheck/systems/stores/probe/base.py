@@ -88,5 +88,4 @@ class StoreSession:
         return reader(self.store, query, timeout_s)
 
     def close(self) -> None:
-        """Close the store's connections."""
         self.store.close()

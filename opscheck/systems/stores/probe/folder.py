@@ -45,14 +45,12 @@ class FolderStore:
     def pages(
         self, prefix: str, *, after: str = "", versions: bool = False, deadline: float
     ) -> Iterator[tuple[Entry, ...]]:
-        """What is there, a thousand at a time. A file has no versions but itself."""
         _refuse_versions(self.address, versions=versions)
         entries = self._below("", prefix, after, deadline)
         while page := tuple(islice(entries, _PAGE)):
             yield page
 
     def size(self, key: str, version: str, *, deadline: float) -> int:  # noqa: ARG002 - as for every store
-        """How many bytes the file has."""
         try:
             return self._file(key).stat().st_size
         except OSError as error:
@@ -68,7 +66,6 @@ class FolderStore:
         length: int | None = None,
         deadline: float,
     ) -> Iterator[Iterator[bytes]]:
-        """The bytes from `start`, to the end or `length` of them."""
         try:
             # A pipe in the place of a file would hold the thread that opens it.
             descriptor = os.open(self._file(key), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -117,7 +117,7 @@ class PgRestore:
         return self._process.pid
 
     def feed(self, piece: bytes) -> None:
-        """Hand on what it reads. Where it has ended with an error, raises Broken or Unjudged; ProbeError when late."""
+        """Write to its input. Raises Broken or Unjudged where it has failed, ProbeError when late."""
         view = memoryview(piece)
         while view and self._feeding:
             with DefaultSelector() as ready:
@@ -129,7 +129,7 @@ class PgRestore:
             self._conclude()
 
     def end(self) -> None:
-        """Wait until it has read all. Raises as `feed` does."""
+        """Wait until it has read all. Raises as `feed`."""
         self._stdin.close()
         self._conclude()
 

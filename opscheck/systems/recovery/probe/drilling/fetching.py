@@ -2,8 +2,8 @@
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from opscheck.core.observation import ProbeError, ProblemKind
@@ -24,104 +24,70 @@ _SERVER_TAKES, _LOG_TAKES_AT_MOST = 150_000_000, 300_000_000
 _SPARE = 50_000_000
 
 
-@dataclass(frozen=True)
-class Part:
-    """One object that a backup is made of."""
-
-    key: str
-    name: str
-    size: int
-
-
-@dataclass(frozen=True)
-class Found:
-    """A backup in its store."""
-
-    parts: tuple[Part, ...]
-    is_folder: bool
-
-    @property
-    def size(self) -> int:
-        """In bytes."""
-        return sum(part.size for part in self.parts)
-
-
 class Fetching:
     """One backup in its store. Every wait ends by `deadline` on the monotonic clock."""
 
     def __init__(self, target: StoreTarget, key: str, version: str, deadline: float) -> None:
         self._target, self._key, self._version, self._deadline = target, key, version, deadline
+        self._is_folder = key.endswith("/")
 
-    def find(self) -> Found:
-        """List the objects of the backup. Raises Failed where it is gone, and ProbeError."""
-        session = (
-            Registry.bundled().probe(self._target.kind).open_session(self._target, min(_CONTACT_WITHIN_S, self._left))
-        )
+    def find(self) -> Mapping[str, int]:
+        """The size of each object of the backup by its key. Raises Failed where it is gone, and ProbeError."""
+        left = max(0.1, self._deadline - time.monotonic())
+        probe = Registry.bundled().probe(self._target.kind)
+        session = probe.open_session(self._target, min(_CONTACT_WITHIN_S, left))
         assert isinstance(session, StoreSession)  # noqa: S101 - every store's is one
         self._store: Store = session.store
         try:
-            return self._found()
+            if not self._is_folder:
+                return {self._key: self._store.size(self._key, self._version, deadline=self._deadline)}
+            pages = self._store.pages(self._key, deadline=self._deadline)
+            inside = {entry.key: entry.size for page in pages for entry in page if entry.key != self._key}
         except ProbeError as error:
             raise _of_the_backup(error, self._key) from None
+        # The directory format has no folders in it. A name must be a name, and not a path.
+        sizes = {key: size for key, size in inside.items() if "/" not in key.removeprefix(self._key)}
+        if not sizes:
+            raise Failed(ABSENT, f"there is nothing in {self._key} any more")
+        return {key: size for key, size in sizes.items() if key.removeprefix(self._key) not in {".", ".."}}
 
-    def fetch(self, found: Found, to: Path, advance: Callable[[float], None]) -> None:
+    def fetch(self, sizes: Mapping[str, int], to: Path, advance: Callable[[float], None]) -> None:
         """Write it to a file, or to a folder where it is one. Raises Failed and ProbeError."""
-        if found.is_folder:
+        if self._is_folder:
             to.mkdir(mode=0o700)
         fetched = 0
-        for part in found.parts:
-            place = to / part.name if found.is_folder else to
+        for key, size in sizes.items():
+            place = to / key.removeprefix(self._key) if self._is_folder else to
             try:
-                for size in self._copy(part, place):
-                    fetched += size
+                for written in self._copy(key, place, size):
+                    fetched += written
                     advance(fetched)
             except ProbeError as error:
-                raise _of_the_backup(error, part.key) from None
-            if place.stat().st_size != part.size:
-                text = (
-                    f"{part.key} has {format_bytes(place.stat().st_size)}, of {format_bytes(part.size)} that are listed"
-                )
-                raise Failed(BROKEN, text)
+                raise _of_the_backup(error, key) from None
+            if (there := place.stat().st_size) != size:
+                raise Failed(BROKEN, f"{key} has {format_bytes(there)}, of {format_bytes(size)} that are listed")
         give(to, unprivileged_user())
         self._store.close()
 
-    @property
-    def _left(self) -> float:
-        return max(0.1, self._deadline - time.monotonic())
-
-    def _found(self) -> Found:
-        if not self._key.endswith("/"):
-            size = self._store.size(self._key, self._version, deadline=self._deadline)
-            return Found((Part(self._key, "", size),), is_folder=False)
-        pages = self._store.pages(self._key, deadline=self._deadline)
-        inside = [(entry, entry.key.removeprefix(self._key)) for page in pages for entry in page]
-        # The directory format has no folders in it, and a name is a name: not `..`, not a path.
-        parts = tuple(Part(entry.key, name, entry.size) for entry, name in inside if name and "/" not in name)
-        if not parts:
-            raise Failed(ABSENT, f"there is nothing in {self._key} any more")
-        return Found(tuple(part for part in parts if part.name not in {".", ".."}), is_folder=True)
-
-    def _copy(self, part: Part, place: Path) -> Iterator[int]:
-        with (
-            place.open("xb") as file,
-            self._store.open(part.key, self._version, deadline=self._deadline) as pieces,
-        ):
+    def _copy(self, key: str, place: Path, size: int) -> Iterator[int]:
+        opened = self._store.open(key, self._version, deadline=self._deadline)
+        with place.open("xb") as file, opened as pieces:
             written = 0
             for piece in pieces:
                 written += file.write(piece)
                 yield len(piece)
-                if written > part.size:  # no more disk is used than was free
+                if written > size:  # no more disk is used than was free
                     return
 
 
-def require_disk_space(found: Found, folder: Path, wanted: float | None, *, own_server: bool) -> None:
+def require_disk_space(size: int, folder: Path, wanted: float | None, *, own_server: bool) -> None:
     """Raise ProbeError where the disk has no room for the drill, before it begins."""
     free = shutil.disk_usage(folder).free
-    needed = wanted if wanted is not None else _estimated(found.size, own_server=own_server)
+    needed = wanted if wanted is not None else _estimated(size, own_server=own_server)
     if free < needed:
         raise ProbeError(
             ProblemKind.UNSUPPORTED,
-            f"a drill of {format_bytes(found.size)} needs {format_bytes(needed)} of disk, and {folder.parent} has"
+            f"a drill of {format_bytes(size)} needs {format_bytes(needed)} of disk, and {folder.parent} has"
             f" {format_bytes(free)} free",
             "set TMPDIR to a place with more room, or say with `disk` how much it takes",
         )

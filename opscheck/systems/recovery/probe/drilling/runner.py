@@ -2,7 +2,7 @@
 
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -33,7 +33,7 @@ from opscheck.systems.recovery.probe.drilling.assertions import evaluate, read_o
 from opscheck.systems.recovery.probe.drilling.cleanup import remove_folder
 from opscheck.systems.recovery.probe.drilling.dumps import Dump, identify
 from opscheck.systems.recovery.probe.drilling.errors import Ended, Failed, Late
-from opscheck.systems.recovery.probe.drilling.fetching import Fetching, Found, require_disk_space, unpack_archive
+from opscheck.systems.recovery.probe.drilling.fetching import Fetching, require_disk_space, unpack_archive
 from opscheck.systems.recovery.probe.drilling.messages import (
     Began,
     Done,
@@ -126,9 +126,11 @@ class _Drill:
         programs = for_server() if self._place.scratch is None else for_client()
         fetching = Fetching(self._place.store, self._query.key, self._query.version, self._deadline)
         with self._measured(FIND, f"looking for {self._query.key}"):
-            found = fetching.find()
-            require_disk_space(found, self._folder, self._place.disk_bytes, own_server=self._place.scratch is None)
-        dump = self._fetched(fetching, found)
+            sizes = fetching.find()
+            require_disk_space(
+                sum(sizes.values()), self._folder, self._place.disk_bytes, own_server=self._place.scratch is None
+            )
+        dump = self._fetched(fetching, sizes)
         with self._measured(START, "starting a scratch server"):
             settings = Settings(dump.encoding, self._query.time_zone)
             scratch = made.enter_context(self._scratch(reachable_programs(programs, self._folder), settings))
@@ -141,11 +143,11 @@ class _Drill:
                 sound, missing = verify(scratch)
                 self._note(amcheck=sound, amcheck_missing=missing)
 
-    def _fetched(self, fetching: Fetching, found: Found) -> Dump:
+    def _fetched(self, fetching: Fetching, sizes: Mapping[str, int]) -> Dump:
         place = self._folder / "backup"
-        self._note(began_at=datetime.now(UTC), size=found.size)
-        with self._measured(FETCH, f"fetching {self._query.key}", found.size):
-            fetching.fetch(found, place, self._progress.advance)
+        self._note(began_at=datetime.now(UTC), size=sum(sizes.values()))
+        with self._measured(FETCH, f"fetching {self._query.key}", sum(sizes.values())):
+            fetching.fetch(sizes, place, self._progress.advance)
             dump = identify(place, self._query.key)
             self._note(made_of=str(dump), dumped_from=dump.version)
         return dump

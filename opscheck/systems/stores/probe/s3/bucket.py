@@ -28,7 +28,7 @@ class _Part:
 
     def __call__(self, store: S3Store, query: bucket.BucketQuery[Any], timeout_s: float) -> Any:
         deadline = deadline_in(timeout_s)
-        return self.read(store.asked(self.call, query.action, deadline, self.absent) or {})
+        return self.read(store.call(self.call, query.action, deadline, self.absent))
 
 
 def _versioning(answer: Answer) -> bucket.Versioning:
@@ -134,30 +134,29 @@ _MOST = 100
 
 def read_uploads(store: S3Store, query: ListUploads, timeout_s: float) -> Uploads:
     """The answer to `query`. Raises ProbeError."""
-    deadline = deadline_in(timeout_s)
     found: list[Upload] = []
-    count, place = 0, dict[str, str]()
-    while True:
-        answer = _page(store, query, place, deadline)
-        for one in answer.get("Uploads", ()):
-            count += 1
-            found.append(Upload(key=one["Key"], upload=one["UploadId"], started=one["Initiated"].astimezone(UTC)))
-        found = sorted(found, key=lambda one: one.started)[:_MOST]
-        # Some stores leave it out, and give a place to go on from all the same.
-        if not answer.get("IsTruncated", bool(answer.get("NextKeyMarker"))):
-            return Uploads(oldest=tuple(found), count=count)
-        following = {
-            "KeyMarker": answer.get("NextKeyMarker", ""),
-            "UploadIdMarker": answer.get("NextUploadIdMarker", ""),
-        }
-        if following == place or not following["KeyMarker"]:
-            text = f"{store.address} says that there are more unfinished uploads, and gives the same"
-            raise ProbeError(ProblemKind.UNREADABLE, text)
-        place = following
+    count = 0
+    # NoSuchUpload: some stores answer that where there is none.
+    pages = store.listed(
+        "list_multipart_uploads",
+        query.action,
+        deadline_in(timeout_s),
+        _next_uploads,
+        {},
+        "NoSuchUpload",
+        prefix=query.prefix,
+    )
+    for answer in pages:
+        uploads = [
+            Upload(key=one["Key"], upload=one["UploadId"], started=one["Initiated"].astimezone(UTC))
+            for one in answer.get("Uploads", ())
+        ]
+        count += len(uploads)
+        found = sorted([*found, *uploads], key=lambda one: one.started)[:_MOST]
+    return Uploads(oldest=tuple(found), count=count)
 
 
-def _page(store: S3Store, query: ListUploads, place: dict[str, str], deadline: float) -> dict[str, Any]:
-    prefix = {"Prefix": query.prefix} if query.prefix else {}
-    # NoSuchUpload is how some stores say that there is none.
-    found = store.asked("list_multipart_uploads", query.action, deadline, "NoSuchUpload", **prefix, **place)
-    return found or {}
+def _next_uploads(answer: Answer) -> dict[str, Any]:
+    if not answer.get("NextKeyMarker"):
+        return {}
+    return {"KeyMarker": answer["NextKeyMarker"], "UploadIdMarker": answer.get("NextUploadIdMarker", "")}

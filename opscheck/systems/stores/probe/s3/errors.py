@@ -1,4 +1,4 @@
-"""What each refusal of an S3 store, and each failure before it is asked, means to a person who can act on it."""
+"""Errors of S3 stores, and of botocore before a request is sent, as problems with advice."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -43,12 +43,6 @@ _CODES: Mapping[str, _Meaning] = {
     "PermanentRedirect": _Meaning(
         ProblemKind.UNSUPPORTED, "the bucket {bucket} is in another region", "name its `region` in the target"
     ),
-    "AuthorizationHeaderMalformed": _Meaning(
-        ProblemKind.UNSUPPORTED, "the bucket {bucket} is in another region", "name its `region` in the target"
-    ),
-    "IllegalLocationConstraintException": _Meaning(
-        ProblemKind.UNSUPPORTED, "the bucket {bucket} is in another region", "name its `region` in the target"
-    ),
     "AccessDenied": _Meaning(ProblemKind.DENIED, "{action} is not allowed", "", target_down=False),
     "AllAccessDisabled": _Meaning(ProblemKind.DENIED, "all access to the bucket {bucket} is disabled"),
     "NoSuchKey": _Meaning(ProblemKind.ABSENT, "there is no object {what}", target_down=False),
@@ -76,6 +70,8 @@ _SAME = {
     "Unauthorized": "AccessDenied",
     "404": "NoSuchKey",
     "301": "PermanentRedirect",
+    "AuthorizationHeaderMalformed": "PermanentRedirect",
+    "IllegalLocationConstraintException": "PermanentRedirect",
     "501": "NotImplemented",
     "MethodNotAllowed": "NotImplemented",
     "405": "NotImplemented",
@@ -94,23 +90,24 @@ class Call:
     """One request to a bucket."""
 
     name: str
-    """As S3 calls it, such as ListObjectsV2."""
+    """Its name in S3, such as ListObjectsV2."""
     action: str
-    """What IAM must allow for it."""
+    """The action that IAM must allow."""
     bucket: str
     what: str = ""
     """The key or prefix that it is about."""
 
 
 def refusal(error: Exception, call: Call) -> ProbeError:
-    """What `error` means. Raises it again where it is no refusal and no failure that is known."""
+    """The problem behind `error`. Raises `error` again where it is not known."""
     if isinstance(error, ProbeError):
         return error
     if isinstance(error, exceptions.ClientError):
         return _refused(error, call)
-    for kinds, kind, text, advice in _BEFORE:
+    for kinds, meaning in _BEFORE:
         if isinstance(error, kinds):
-            return ProbeError(kind, text.format(reason=_reason(error)), advice, target_down=True)
+            text = meaning.text.format(reason=_reason(error))
+            return ProbeError(meaning.kind, text, meaning.advice, target_down=True)
     if isinstance(error, ResponseParserError | exceptions.ResponseStreamingError):
         text = f"the store answered {call.name} with something that is not S3's"
         return ProbeError(ProblemKind.UNREADABLE, text, "does the endpoint_url lead to a web page?")
@@ -118,7 +115,7 @@ def refusal(error: Exception, call: Call) -> ProbeError:
 
 
 def code_of(error: Exception) -> str:
-    """The code of an error as S3 calls it; empty for what is none of S3's."""
+    """The S3 code of an error; empty for other errors."""
     if not isinstance(error, exceptions.ClientError):
         return ""
     code = str(error.response.get("Error", {}).get("Code", ""))
@@ -149,42 +146,36 @@ def _reason(error: Exception) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
-_BEFORE: tuple[tuple[tuple[type[Exception], ...], ProblemKind, str, str], ...] = (
+_CHECK_CONFIGURATION = "check the target's `profile`, AWS_PROFILE, ~/.aws/config and ~/.aws/credentials"
+# Errors before any request is sent.
+_BEFORE: tuple[tuple[tuple[type[Exception], ...], _Meaning], ...] = (
     (
         (exceptions.NoCredentialsError,),
-        ProblemKind.DENIED,
-        "no AWS credentials were found",
-        _ANY_CREDENTIALS,
+        _Meaning(ProblemKind.DENIED, "no AWS credentials were found", _ANY_CREDENTIALS),
     ),
-    ((exceptions.PartialCredentialsError,), ProblemKind.DENIED, "{reason}", _ANY_CREDENTIALS),
+    ((exceptions.PartialCredentialsError,), _Meaning(ProblemKind.DENIED, "{reason}", _ANY_CREDENTIALS)),
     (
         (exceptions.SSOError, exceptions.TokenRetrievalError, exceptions.UnauthorizedSSOTokenError),
-        ProblemKind.DENIED,
-        "the session of AWS's single sign-on is over",
-        _SIGN_IN,
+        _Meaning(ProblemKind.DENIED, "the session of AWS's single sign-on is over", _SIGN_IN),
     ),
     (
         (exceptions.CredentialRetrievalError, exceptions.MetadataRetrievalError),
-        ProblemKind.DENIED,
-        "the program or service that gives the AWS credentials failed",
-        "run `aws sts get-caller-identity` to see why",
+        _Meaning(
+            ProblemKind.DENIED,
+            "the program or service that gives the AWS credentials failed",
+            "run `aws sts get-caller-identity` to see why",
+        ),
     ),
     (
         (exceptions.ProfileNotFound, exceptions.ConfigParseError, exceptions.InvalidConfigError),
-        ProblemKind.UNSUPPORTED,
-        "{reason}",
-        "check the target's `profile`, AWS_PROFILE, ~/.aws/config and ~/.aws/credentials",
+        _Meaning(ProblemKind.UNSUPPORTED, "{reason}", _CHECK_CONFIGURATION),
     ),
     (
         (exceptions.ParamValidationError, exceptions.EndpointResolutionError, exceptions.InvalidRegionError),
-        ProblemKind.UNSUPPORTED,
-        "{reason}",
-        "check the target's bucket, region and endpoint_url",
+        _Meaning(ProblemKind.UNSUPPORTED, "{reason}", "check the target's bucket, region and endpoint_url"),
     ),
     (
         (exceptions.NoRegionError,),
-        ProblemKind.UNSUPPORTED,
-        "no region is named",
-        "name the target's `region`, or set AWS_REGION",
+        _Meaning(ProblemKind.UNSUPPORTED, "no region is named", "name the target's `region`, or set AWS_REGION"),
     ),
 )

@@ -71,11 +71,9 @@ class S3Store:
     def pages(
         self, prefix: str, *, after: str = "", versions: bool = False, deadline: float
     ) -> Iterator[tuple[Entry, ...]]:
-        """What is there, a page per request."""
         return self._versions(prefix, after, deadline) if versions else self._objects(prefix, after, deadline)
 
     def size(self, key: str, version: str, *, deadline: float) -> int:
-        """How many bytes the object has. ABSENT where there is none."""
         found = self.call("head_object", "s3:GetObject", deadline, what=key, **_one(key, version))
         return int(found["ContentLength"])
 
@@ -83,7 +81,6 @@ class S3Store:
     def open(
         self, key: str, version: str, *, start: int = 0, length: int | None = None, deadline: float
     ) -> Iterator[Iterator[bytes]]:
-        """The bytes from `start`, to the end or `length` of them. ABSENT where there is no object."""
         if length == 0:
             yield iter(())
             return
@@ -92,8 +89,8 @@ class S3Store:
             wanted["Range"] = f"bytes={start}-" + (str(start + length - 1) if length is not None else "")
         # What lies behind the end of the object is nothing, and no reason for an error.
         past_it = ("InvalidRange", "416")
-        found = self.asked("get_object", "s3:GetObject", deadline, *past_it, what=key, **wanted)
-        if found is None:
+        found = self.call("get_object", "s3:GetObject", deadline, *past_it, what=key, **wanted)
+        if not found:
             yield iter(())
             return
         if start and "ContentRange" not in found:
@@ -104,28 +101,26 @@ class S3Store:
         finally:
             found["Body"].close()
 
-    def call(self, name: str, action: str, deadline: float, *, what: str = "", **words: Any) -> dict[str, Any]:
-        """One request about the bucket. Raises ProbeError."""
-        answer = self.asked(name, action, deadline, what=what, **words)
-        return answer or {}
-
-    def asked(
+    def call(
         self, name: str, action: str, deadline: float, *absent: str, what: str = "", **words: Any
-    ) -> dict[str, Any] | None:
-        """The same; None where the store answers with one of these codes, which say that there is nothing."""
+    ) -> dict[str, Any]:
+        """
+        Send one request about the bucket. Raises ProbeError.
+
+        absent: error codes of the store for something that does not exist; the answer is empty then.
+        """
         self._waiting.deadline, self._waiting.sent = deadline, 0
         try:
             answer: dict[str, Any] = getattr(self._client, name)(Bucket=self.bucket, **words)
         except Exception as error:  # botocore's errors have many roots; what is not known is raised again
-            code = code_of(error)  # empty for what is no answer of the store
+            code = code_of(error)  # empty for errors that are not the store's
             if code and code in absent:
-                return None
+                return {}
             call = Call("".join(word.capitalize() for word in name.split("_")), action, self.bucket, what)
             raise refusal(error, call) from error
         return answer
 
     def close(self) -> None:
-        """Close all connections."""
         self._transport.close()
         self._client.close()
 
@@ -157,63 +152,59 @@ class S3Store:
         raise ProbeError(ProblemKind.UNREADABLE, text, "does the endpoint_url lead to an S3 store?")
 
     def _objects(self, prefix: str, after: str, deadline: float) -> Iterator[tuple[Entry, ...]]:
-        def page(place: Mapping[str, Any]) -> dict[str, Any]:
-            return self.call("list_objects_v2", "s3:ListBucket", deadline, what=prefix, Prefix=prefix, **place)
-
-        for answer in self._listed(page, {"StartAfter": after} if after else {}, _next_objects):
+        start = {"StartAfter": after} if after else {}
+        pages = self.listed("list_objects_v2", "s3:ListBucket", deadline, _next_objects, start, prefix=prefix)
+        for answer in pages:
             yield tuple(
                 Entry(found["Key"], found["Size"], _utc(found["LastModified"]), _class(found))
                 for found in answer.get("Contents", ())
             )
 
     def _versions(self, prefix: str, after: str, deadline: float) -> Iterator[tuple[Entry, ...]]:
-        action = "s3:ListBucketVersions"
-
-        def page(place: Mapping[str, Any]) -> dict[str, Any]:
-            return self.call("list_object_versions", action, deadline, what=prefix, Prefix=prefix, **place)
-
-        for answer in self._listed(page, {"KeyMarker": after} if after else {}, _next_versions):
+        start, action = {"KeyMarker": after} if after else {}, "s3:ListBucketVersions"
+        for answer in self.listed("list_object_versions", action, deadline, _next_versions, start, prefix=prefix):
             found = [
                 *(_version(one, deleted=False) for one in answer.get("Versions", ())),
                 *(_version(one, deleted=True) for one in answer.get("DeleteMarkers", ())),
             ]
             yield tuple(one for _, one in sorted(found, key=itemgetter(0)))
 
-    def _listed(
+    def listed(  # noqa: PLR0913 - what a listing is made of
         self,
-        page: Callable[[Mapping[str, Any]], dict[str, Any]],
-        place: Mapping[str, Any],
+        name: str,
+        action: str,
+        deadline: float,
         following: Callable[[Mapping[str, Any]], dict[str, Any]],
+        place: dict[str, Any],
+        *absent: str,
+        prefix: str,
     ) -> Iterator[dict[str, Any]]:
+        """
+        Each page of a listing, from `place` on. Raises ProbeError.
+
+        following: the place of the next page, which an answer gives. absent: as of `call`.
+        """
         seen: set[tuple[tuple[str, Any], ...]] = set()
         began = time.monotonic()
         while True:
-            answer = self._page(page, place, began, len(seen))
+            try:
+                answer = self.call(name, action, deadline, *absent, what=prefix, Prefix=prefix, **place)
+            except ProbeError as error:
+                if error.problem.kind is ProblemKind.LATE and seen:
+                    after = f"{len(seen)} pages and {time.monotonic() - began:.1f} s"
+                    text = f"{self.address} was not listed to its end after {after}"
+                    advice = "raise the timeout, or begin names with their date"
+                    raise ProbeError(ProblemKind.LATE, text, advice) from error
+                raise
             yield answer
             place = following(answer)
-            # Some stores leave it out, and give a place to go on from all the same.
+            # Some stores leave IsTruncated out, and give a place for the next page all the same.
             if not answer.get("IsTruncated", bool(place)):
                 return
             mark = tuple(sorted(place.items()))
             if not place or mark in seen:
                 raise ProbeError(ProblemKind.UNREADABLE, f"{self.address} says that there is more, and gives the same")
             seen.add(mark)
-
-    def _page(
-        self,
-        page: Callable[[Mapping[str, Any]], dict[str, Any]],
-        place: Mapping[str, Any],
-        began: float,
-        pages: int,
-    ) -> dict[str, Any]:
-        try:
-            return page(place)
-        except ProbeError as error:
-            if error.problem.kind is ProblemKind.LATE and pages:
-                after = f"{pages} pages and {time.monotonic() - began:.1f} s"
-                text = f"{self.address} was not listed to its end after {after}"
-                raise ProbeError(ProblemKind.LATE, text, "raise the timeout, or begin names with their date") from error
-            raise
 
     def _read(self, body: Any, key: str, length: int | None) -> Iterator[bytes]:
         left = length

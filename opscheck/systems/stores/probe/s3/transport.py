@@ -51,7 +51,6 @@ class Transport:
         return AWSResponse(request.url, response.status, dict(response.headers), body)
 
     def close(self) -> None:
-        """Close all connections."""
         for pool in self._pools.values():
             pool.clear()
 
@@ -104,7 +103,6 @@ class Body:
         return piece
 
     def close(self) -> None:
-        """Give the connection up where not all was read."""
         self._response.close()
 
 
