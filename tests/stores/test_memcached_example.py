@@ -124,15 +124,17 @@ def test_run_passes_and_its_record_has_the_version(world):
     assert record["policy"]["uses"] == [{"name": "opscheck-memcached", "version": "0.1.0"}]
 
 
-def test_server_that_is_gone_is_no_pass(world):
+def test_server_that_is_gone_is_a_violation(world):
     run, process, _ = world
     process.terminate()
     process.wait()
 
     done = run("run", "-p", "policy.yaml")
 
-    assert 20 == done.returncode, done.stdout + done.stderr
+    assert 1 == done.returncode, done.stdout + done.stderr
     assert "connection refused" in done.stdout
+    assert "systemctl status memcached" in done.stdout
+    assert "2 expectations: 1 violated, 1 unknown" in done.stdout
 
 
 def test_full_connections_are_a_violation_also_from_a_snapshot(world):

@@ -8,7 +8,7 @@ from opscheck import Findings, Observe, Percentage
 
 def test_connections(expectation: MemcachedConnections, observe: Observe, findings: Findings) -> None:
     """
-    Connections stay under the server's limit.
+    The server accepts connections, and they stay under its limit.
 
     At the limit memcached accepts no connection, and new clients wait or fail.
     """
