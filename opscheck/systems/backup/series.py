@@ -163,10 +163,6 @@ def _begun(local: datetime, resolution: timedelta, modified: datetime) -> dateti
     return named
 
 
-def _newest_first(backups: Iterable[Backup]) -> tuple[Backup, ...]:
-    return tuple(sorted(backups, key=lambda one: (one.at, one.stored.modified, one.key), reverse=True))
-
-
 _DAY_S = 86400.0
 _NO_SERIES = re.compile(r"[/*?{}]")
 
@@ -277,8 +273,10 @@ class OfSeries(Expectation):
                 at = named.in_zone(zone) if self._by_name else None
                 begun = stored.modified if at is None else _begun(at, template.resolution, stored.modified)
                 backups.setdefault(series, []).append(Backup(stored, begun))
+        for found in backups.values():
+            found.sort(key=lambda one: (one.at, one.stored.modified, one.key), reverse=True)
         return [
-            Series(one, query, listing, _newest_first(backups.get(one, ())), tuple(markers.get(one, ())))
+            Series(one, query, listing, tuple(backups.get(one, ())), tuple(markers.get(one, ())))
             for one in sorted({*backups, *markers} or {""})
             if not wanted or one in wanted
         ]

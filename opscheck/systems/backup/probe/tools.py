@@ -222,13 +222,10 @@ class _Patience:
 
 def _asked_about(backups: Iterable[_Listed]) -> set[str]:
     """The newest good one and the newest good full one: by when they ended, which lists tell."""
-    good = sorted((one for one in backups if one.status == "DONE"), key=_ended)
+    good = [one for one in backups if one.status == "DONE"]
+    good.sort(key=lambda one: (int(one.end_time_timestamp or 0), one.backup_id))
     full = [one for one in good if one.backup_type != "incremental"]
     return {kind[-1].backup_id for kind in (good, full) if kind}
-
-
-def _ended(backup: _Listed) -> tuple[int, str]:
-    return int(backup.end_time_timestamp or 0), backup.backup_id
 
 
 def _began(run: Run, command: tuple[str, ...], server: str, patience: _Patience) -> datetime | None:

@@ -74,7 +74,8 @@ class _Seen:
         return found
 
     def _sort(self, entry: Entry, found: _Found) -> None:
-        if _is_marker(entry) or entry.key.endswith(TEMPORARY_SUFFIXES):
+        is_folder_marker = entry.key.endswith("/") and not entry.size
+        if is_folder_marker or entry.key.endswith(TEMPORARY_SUFFIXES):
             return
         found.any = True
         fits = self.template.folder_of(entry.key) if self.template.is_folder else self.template.read(entry.key)
@@ -114,10 +115,6 @@ def _one(folder: str, entries: list[Entry]) -> StoredBackup:
         storage_class=next((entry.storage_class for entry in entries if entry.storage_class), ""),
         objects=len(entries),
     )
-
-
-def _is_marker(entry: Entry) -> bool:
-    return entry.key.endswith("/") and not entry.size
 
 
 def _elsewhere(store: Store, template: NameTemplate, deadline: float) -> tuple[int, tuple[str, ...]]:
