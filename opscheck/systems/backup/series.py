@@ -104,14 +104,14 @@ class Series:
     """The backups of one thing, such as one database."""
 
     name: str
-    """What {series} stands for; empty where names tell of no series."""
+    """The value of {series}; empty where names contain none."""
     query: ListBackups
     """The query that listed them."""
     listing: Listing
     backups: tuple[Backup, ...] = ()
     """Newest first, by the time of their data; delete markers are none of them."""
     markers: tuple[StoredBackup, ...] = field(default=())
-    """Delete markers, where versions were asked for."""
+    """Delete markers, where versions were listed."""
 
     @property
     def newest(self) -> Backup | None:

@@ -18,7 +18,7 @@ else:
     from backports import zstd
 
 _WINDOW_LOG = 27
-"""As far back as the zstd program itself looks, unless it is told otherwise: 128 MiB."""
+"""The default window limit of the zstd program: 128 MiB."""
 _SKIPPABLE, _SKIPPABLE_FROM = b"\x2a\x4d\x18", 0x50
 """The magic number of skippable frames, which pzstd writes before each frame."""
 _XZ_MEMORY = 96 * 2**20

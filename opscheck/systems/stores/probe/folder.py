@@ -104,7 +104,7 @@ class FolderStore:
                     key=lambda found: found[0],
                 )
         except FileNotFoundError as error:
-            if folder:  # somebody deleted it meanwhile, as whoever rotates backups does
+            if folder:  # deleted meanwhile, as by rotation
                 return []
             raise _refused(error, str(path), target_down=True) from error
         except OSError as error:

@@ -12,7 +12,7 @@ TEMPORARY_SUFFIXES = (".tmp", ".part", ".partial", ".filepart")
 """How names end of what is being written; it is no backup yet."""
 
 _DAY_S = 86400.0
-_WIDER = 16  # how many times as far back is looked at next, where there is nothing in the time that was asked for
+_WIDER = 16  # the factor of the next look back, where the first finds too few
 _WIDEST_S = 10 * 366 * 86400.0  # beyond that, all of it
 _EXAMPLES, _ELSEWHERE = 3, 5
 
