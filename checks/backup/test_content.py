@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from opscheck import Findings, Observe
@@ -150,8 +150,7 @@ def _judge_checksum(
     query = expectation.record(backup.key)
     if query is None:
         return
-    asked: Query[Any] = query
-    record: Checksum | ManifestValue = observe(asked)
+    record: Checksum | ManifestValue = observe(cast("Query[Any]", query))
     content = observe(expectation.content(backup))
     recorded, subject = recorded_sum(record), expectation.target.address_of(backup.key)
     again = make_again(expectation, series, backup, content, observe.now)

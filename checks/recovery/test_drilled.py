@@ -66,22 +66,22 @@ def history(expectation: Drilled, observe: Observe) -> History:
     remembered = [sample.answer for sample in observe.earlier(expectation.last)]
     forgotten = observe.observation(expectation.last).forgotten
     if forgotten and recorded is None and not remembered:
-        raise CouldNotObserve(expectation.last, _not_looked_at(expectation, forgotten))
+        raise CouldNotObserve(expectation.last, _unread(expectation, forgotten))
     return in_order((drill for drill in [*remembered, recorded] if drill is not None), observe.now)
 
 
 def in_order(drills: Iterable[Drill], now: datetime) -> History:
     """The newest of them, and when one passed last; those of the future, by a clock that was wrong, are none."""
-    told = sorted(drills, key=lambda drill: drill.began_at)
-    known = [drill for drill in told if drill.began_at <= now + _SKEW]
+    ordered = sorted(drills, key=lambda drill: drill.began_at)
+    known = [drill for drill in ordered if drill.began_at <= now + _SKEW]
     if not known:
-        return History(ahead=told[-1] if told else None)
+        return History(ahead=ordered[-1] if ordered else None)
     passed = [drill.began_at for drill in known if drill.passed]
     passed += [drill.passed_at for drill in known if drill.passed_at is not None and drill.passed_at <= drill.began_at]
     return History(known[-1], max(passed, default=None))
 
 
-def _not_looked_at(expectation: Drilled, forgotten: str) -> Problem:
+def _unread(expectation: Drilled, forgotten: str) -> Problem:
     if forgotten != NO_STATE_FILE:
         return Problem(kind=ProblemKind.UNREADABLE, text=f"no drill is known: {forgotten}")
     if expectation.record is not None:

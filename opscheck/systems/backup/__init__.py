@@ -20,7 +20,7 @@ SYSTEM = System(
     clients={"backup.content": Client("opscheck[backup]", *UNPACKERS)},
     checks=bundled("checks") / "backup",
     readers={
-        "backup.barman": "opscheck.systems.backup.probe.tools:read_barman",
-        "backup.pgbackrest": "opscheck.systems.backup.probe.tools:read_pgbackrest",
+        "backup.barman": "opscheck.systems.backup.probe:read_barman",
+        "backup.pgbackrest": "opscheck.systems.backup.probe:read_pgbackrest",
     },
 )

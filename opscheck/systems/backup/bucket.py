@@ -121,7 +121,7 @@ class BackupBucket(Expectation, check="backup.bucket"):
     """The ids of lifecycle rules that are right although they break a limit, such as one about other tags."""
 
     def queries(self) -> Iterable[Query[Any]]:
-        """A question for each part that it names."""
+        """A query for each part that it names."""
         return [kind(self.target.name) for kind in self._kinds]
 
     def severity_of(self, wanted: Literal[True] | Severity | None) -> Severity:
@@ -142,8 +142,8 @@ class BackupBucket(Expectation, check="backup.bucket"):
         return [kind for kind, wanted in parts.items() if any(one is not None for one in wanted)]
 
     def _graded_severities(self) -> list[Severity]:
-        asked = [getattr(self, name) for name in self.any_limit_of]
-        return [*super()._graded_severities(), *(one for one in asked if isinstance(one, Severity))]
+        values = [getattr(self, name) for name in self.any_limit_of]
+        return [*super()._graded_severities(), *(one for one in values if isinstance(one, Severity))]
 
     @model_validator(mode="after")
     def _fields_fit(self) -> Self:

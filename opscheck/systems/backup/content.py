@@ -21,7 +21,7 @@ from opscheck.systems.backup.series import (
     OfSeries,
 )
 from opscheck.systems.stores.content import ANY, ReadContent, ReadEnds
-from opscheck.systems.stores.sidecar_files import KEY, KeyBeside, ReadChecksum, ReadManifest
+from opscheck.systems.stores.sidecar_files import KEY, ReadChecksum, ReadManifest, SidecarKey
 
 PACKERS: Mapping[str, str] = {
     ".gz": "gzip",
@@ -91,7 +91,7 @@ class ChecksumIn(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    key: KeyBeside
+    key: SidecarKey
     """Its key, in which {key} is that of the backup: `{key}.sha256`, `{key}.json`."""
     sha256: JsonPath | None = None
     """JMESPath of the sum where that file is a JSON document; else it is what sha256sum writes."""
@@ -189,11 +189,11 @@ class BackupContent(OfSeries, check="backup.content"):
         return _SIDECAR if self.checksum == "sidecar" else None
 
     def content(self, backup: Backup) -> ReadEnds | ReadContent:
-        """What is asked of a backup."""
+        """The query for the content of a backup."""
         return self._content(backup.key, backup.stored.size, backup.stored.version)
 
     def record(self, key: str) -> ReadChecksum | ReadManifest | None:
-        """What is asked of the record of its checksum."""
+        """The query for the record of its checksum."""
         if self.recorded is None:
             return None
         beside = self.recorded.key.replace(KEY, key)

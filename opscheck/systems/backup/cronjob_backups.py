@@ -131,10 +131,11 @@ class _Case:
             yield finding(reason, "runs when they are due")
         failure, success = self.runs.failure, last_success(self.cronjob)
         condition = failed(failure) if failure else None
-        if failure is not None and condition is not None and not _is_before(condition.last_transition_time, success):
+        at = condition.last_transition_time if condition else None
+        if failure is not None and condition is not None and not (at and success and at < success):
             observed = f"its newest run {failure.name} {described_failure(failure, condition, self.now)}"
             about = self._about("failed_job", failure)
-            yield finding(observed, "complete", FAILED_RUN, since=condition.last_transition_time, **about)
+            yield finding(observed, "complete", FAILED_RUN, since=at, **about)
 
     def _about(self, fact: str, job: Job) -> dict[str, Any]:
         return {"facts": {fact: job.name}, "because": (reference(self.of.target, "job", job.name, job.namespace),)}
@@ -156,10 +157,6 @@ class _Case:
 def _ended(job: Job) -> float:
     moment = (job.status and job.status.completion_time) or started(job)
     return moment.timestamp() if moment else 0.0
-
-
-def _is_before(failure: datetime | None, success: datetime | None) -> bool:
-    return failure is not None and success is not None and failure < success
 
 
 def _last(cronjob: CronJob) -> Iterator[str]:

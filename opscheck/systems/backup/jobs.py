@@ -84,7 +84,7 @@ Tool = Literal["cronjob", "velero", "pgbackrest", "barman"]
 
 _IN_CLUSTER = ("cronjob", "velero")
 _ON_HOST = ("pgbackrest", "barman")
-# Which tools a field says something of; the others refuse it.
+# The tools that a field is for; the others refuse it.
 _TOOLS_OF: Mapping[str, tuple[Tool, ...]] = {
     "namespace": ("cronjob", "velero"),
     "selector": ("cronjob", "velero"),
@@ -272,8 +272,8 @@ class BackupJobs(Expectation, check="backup.jobs"):
         return self
 
     @model_validator(mode="after")
-    def _says_nothing_of_other_tools(self) -> Self:
-        # So that nobody reads of limits that count for nothing. No code asks for a field of another tool.
+    def _no_fields_of_other_tools(self) -> Self:
+        # `explain` shows no limits that do not count. No code reads a field of another tool.
         for field in (name for name, tools in _TOOLS_OF.items() if self.tool not in tools):
             self.__dict__[field] = None
         return self
@@ -287,19 +287,19 @@ class BackupJobs(Expectation, check="backup.jobs"):
 
     @property
     def mild_severity(self) -> Severity:
-        """How bad it is what has gone wrong while there is a good backup that is young enough."""
+        """The severity of a problem while the last good backup is recent enough."""
         return self.severity or self.age.steps[0][0]
 
     @property
     def cronjobs(self) -> CronJobsOnTime:
-        """The cron jobs that are meant, as checks of cron jobs take them."""
+        """The selected cron jobs, as an expectation of cron jobs."""
         return CronJobsOnTime.model_validate(
             self._in_cluster() | {"check": CronJobsOnTime.check_name, "time_zone": self.time_zone}
         )
 
     @property
     def schedules(self) -> Matched:
-        """The schedules of Velero that are meant."""
+        """The selected schedules of Velero."""
         fields = self._in_cluster()
         return Matched.model_validate(fields | {"check": self.check, "namespace": self.namespace or _VELEROS_NAMESPACE})
 
@@ -319,12 +319,12 @@ class BackupJobs(Expectation, check="backup.jobs"):
 
     @property
     def pgbackrest(self) -> Query[PgbackrestInfo]:
-        """What pgBackRest is asked."""
+        """The query to pgBackRest."""
         return ReadPgbackrest(self.target.name, command=self.program)
 
     @property
     def barman(self) -> Query[BarmanCatalogue]:
-        """What Barman is asked."""
+        """The query to Barman."""
         return ReadBarman(self.target.name, command=self.program, servers=self.servers or ())
 
     def queries(self) -> Iterable[Query[Any]]:

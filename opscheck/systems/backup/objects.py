@@ -1,4 +1,4 @@
-"""What can be expected of the backups in a bucket or folder, by what a listing tells."""
+"""backup.objects: the backups in a bucket or folder, by a listing."""
 
 from collections.abc import Callable, Iterable
 from typing import Annotated, Any, ClassVar, Self
@@ -23,7 +23,7 @@ from opscheck.systems.backup.series import (
     Series,
 )
 from opscheck.systems.stores.listing import ListUploads
-from opscheck.systems.stores.sidecar_files import KEY, KeyBeside, ReadManifest
+from opscheck.systems.stores.sidecar_files import KEY, ReadManifest, SidecarKey
 from opscheck.systems.stores.target import S3Target
 
 _MOST_MANIFESTS = 3
@@ -61,7 +61,7 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    key: KeyBeside
+    key: SidecarKey
     """Its key, in which {key} is that of the backup: `{key}.json`; of a folder `{key}manifest.json`."""
     time: JsonPath
     """JMESPath of the time: ISO 8601, in `time_zone` where it tells none, or seconds since 1970."""
@@ -155,9 +155,9 @@ class BackupObjects(OfSeries, check="backup.objects"):
 
     @property
     def mild_severity(self) -> Severity:
-        """How bad it is that a time cannot be trusted, where what it says breaks no limit."""
-        milder = [limit.steps[0][0] for limit in self.limits().values()]
-        return self.severity or max(milder, default=Severity.P2)
+        """The severity of a time that cannot be trusted, where it breaks no limit."""
+        mildest = [limit.steps[0][0] for limit in self.limits().values()]
+        return self.severity or max(mildest, default=Severity.P2)
 
     def queries(self) -> Iterable[Query[Any]]:
         """The listings, and the uploads that are not finished."""
@@ -176,7 +176,7 @@ class BackupObjects(OfSeries, check="backup.objects"):
         return [query for series in self.each_series(answer) for query in self.manifests(series).values()]
 
     def manifests(self, series: Series) -> dict[str, ReadManifest]:
-        """By its key, what is asked of the manifest of each backup that may be the newest."""
+        """The query for the manifest of each backup that may be the newest, by its key."""
         if self.manifest is None:
             return {}
         newest = series.backups[:_MOST_MANIFESTS]
@@ -185,7 +185,7 @@ class BackupObjects(OfSeries, check="backup.objects"):
         }
 
     def no_answer(self, problem: Problem) -> Severity | None:
-        """Where the store says that there is no such bucket, there is no backup in it."""
+        """A bucket that does not exist contains no backup."""
         return self.ungraded_severity if problem.kind is ProblemKind.ABSENT else None
 
     @property

@@ -104,14 +104,14 @@ class Series:
     """The backups of one thing, such as one database."""
 
     name: str
-    """What {series} stands for; empty where names tell of no series."""
+    """The value of {series}; empty where names contain none."""
     query: ListBackups
     """The query that listed them."""
     listing: Listing
     backups: tuple[Backup, ...] = ()
     """Newest first, by the time of their data; delete markers are none of them."""
     markers: tuple[StoredBackup, ...] = field(default=())
-    """Delete markers, where versions were asked for."""
+    """Delete markers, where versions were listed."""
 
     @property
     def newest(self) -> Backup | None:
@@ -161,10 +161,6 @@ def _begun(local: datetime, resolution: timedelta, modified: datetime) -> dateti
     if resolution > _EXACT and named <= modified <= named + resolution + _UPLOADED_WITHIN:
         return min(modified, named + resolution)
     return named
-
-
-def _newest_first(backups: Iterable[Backup]) -> tuple[Backup, ...]:
-    return tuple(sorted(backups, key=lambda one: (one.at, one.stored.modified, one.key), reverse=True))
 
 
 _DAY_S = 86400.0
@@ -277,8 +273,10 @@ class OfSeries(Expectation):
                 at = named.in_zone(zone) if self._by_name else None
                 begun = stored.modified if at is None else _begun(at, template.resolution, stored.modified)
                 backups.setdefault(series, []).append(Backup(stored, begun))
+        for found in backups.values():
+            found.sort(key=lambda one: (one.at, one.stored.modified, one.key), reverse=True)
         return [
-            Series(one, query, listing, _newest_first(backups.get(one, ())), tuple(markers.get(one, ())))
+            Series(one, query, listing, tuple(backups.get(one, ())), tuple(markers.get(one, ())))
             for one in sorted({*backups, *markers} or {""})
             if not wanted or one in wanted
         ]

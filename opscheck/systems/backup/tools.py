@@ -1,4 +1,4 @@
-"""Questions to the tools that back up PostgreSQL, which a host runs, and the shapes of their answers."""
+"""The queries to pgBackRest and Barman, which a host runs, and their answers."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -49,7 +49,7 @@ class PgbackrestRepository(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PgbackrestStanza(msgspec.Struct, frozen=True, kw_only=True):
-    """What pgBackRest tells of one stanza."""
+    """One stanza of pgBackRest."""
 
     name: str
     code: int
@@ -69,7 +69,7 @@ class PgbackrestInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class ReadPgbackrest(Query[PgbackrestInfo], name="backup.pgbackrest"):
-    """What pgBackRest knows of its stanzas. It is `info`, which reads; `check` would end a segment of WAL."""
+    """The stanzas of pgBackRest, by `info`, which reads; `check` would end a segment of WAL."""
 
     command: tuple[str, ...] = ("pgbackrest",)
 
@@ -87,12 +87,12 @@ class BarmanBackup(msgspec.Struct, frozen=True, kw_only=True):
     status: str
     """`DONE` alone is a good one; `WAITING_FOR_WALS`, `FAILED`, `STARTED`, …"""
     began_at: Moment | None
-    """None where Barman was not asked, or does not say, as of one that failed."""
+    """None where it was not read, or Barman does not contain it, as for a failed one."""
     ended_at: Moment | None
 
 
 class BarmanServer(msgspec.Struct, frozen=True, kw_only=True):
-    """What Barman tells of one server."""
+    """One server of Barman."""
 
     name: str
     backups: tuple[BarmanBackup, ...]
@@ -108,11 +108,11 @@ class BarmanCatalogue(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class ReadBarman(Query[BarmanCatalogue], name="backup.barman"):
-    """Which backups Barman has, and when the newest of each server began. `check` would switch WAL, and is not run."""
+    """The backups of Barman. `check` would switch WAL, and is not run."""
 
     command: tuple[str, ...] = ("barman",)
     servers: tuple[str, ...] = ()
-    """Only of these it is asked more; of every one where none is named."""
+    """The servers whose backups are read in detail; all by default."""
 
     def text(self) -> str:
         return f"{' '.join(self.command)} list-backup all, and show-backup of the newest of each server"

@@ -14,14 +14,14 @@ LOCATION_LABEL = "velero.io/storage-location"
 
 @final
 class BackupSpec(Part, frozen=True):
-    """What was asked for."""
+    """The wanted state."""
 
     storage_location: str | None = None
 
 
 @final
 class BackupStatus(Part, frozen=True):
-    """What became of it."""
+    """The actual state."""
 
     phase: str | None = None
     start_timestamp: Timestamp | None = None
@@ -63,7 +63,7 @@ class ScheduleTemplate(Part, frozen=True):
 
 @final
 class ScheduleSpec(Part, frozen=True):
-    """What was asked for."""
+    """The wanted state."""
 
     schedule: str | None = None
     paused: bool | None = None
@@ -88,7 +88,7 @@ class Schedule(KubernetesObject, frozen=True):
 
 @final
 class StorageLocationSpec(Part, frozen=True):
-    """What was asked for."""
+    """The wanted state."""
 
     default: bool | None = None
 

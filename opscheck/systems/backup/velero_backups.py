@@ -185,7 +185,9 @@ def _location_finding(expectation: BackupJobs, schedule: Schedule, around: Aroun
     """A bucket for its backups that cannot be written."""
     here = [one for one in around.locations if one.namespace == schedule.namespace]
     template = schedule.spec and schedule.spec.template
-    wanted = (template and template.storage_location) or next((one.name for one in here if _is_default(one)), "")
+    wanted = (template and template.storage_location) or next(
+        (one.name for one in here if one.spec and one.spec.default), ""
+    )
     location = next((one for one in here if one.name == wanted), None)
     name = f"storage location {wanted}" if wanted else expectation.schedules.subject(schedule)
     subject = Subject(expectation, name, facts={"namespace": schedule.namespace})
@@ -205,10 +207,6 @@ def _location_evidence(location: BackupStorageLocation, now: datetime) -> Iterat
         yield message(status.message)
     if status and status.last_validation_time:
         yield f"Velero looked at it last {span(status.last_validation_time, now)} ago"
-
-
-def _is_default(location: BackupStorageLocation) -> bool:
-    return bool(location.spec and location.spec.default)
 
 
 def _is_paused(schedule: Schedule) -> bool:

@@ -75,11 +75,18 @@ class DrillAssertion(BaseModel):
 
     def __str__(self) -> str:
         """In words, for people."""
-        kinds = ("at_least", "at_most", "equals", "newest_within")
-        said = (
-            f"{kind.replace('_', ' ')} {_said(value)}" for kind in kinds if (value := getattr(self, kind)) is not None
+        limits = {
+            "at least": self.at_least,
+            "at most": self.at_most,
+            "equals": self.equals,
+            "newest within": self.newest_within,
+        }
+        texts = (
+            f"{words} {limit if isinstance(limit, Duration) else format_value(limit)}"
+            for words, limit in limits.items()
+            if limit is not None
         )
-        return f"{self.name} {', '.join(said)}"
+        return f"{self.name} {', '.join(texts)}"
 
     @model_validator(mode="after")
     def _one_kind_of_limit(self) -> Self:
@@ -228,18 +235,15 @@ class RestoreDrill(OfSeries, check="recovery.drill"):
 
     @model_validator(mode="after")
     def _it_can_be_late(self) -> Self:
-        if self.rto is not None and self.rto.steps and self.within is not None and self.within < _largest(self.rto):
+        if (
+            self.rto is not None
+            and self.rto.steps
+            and self.within is not None
+            and self.within < max(float(step) for _, step in self.rto.steps)
+        ):
             raise PydanticCustomError("within_rto", "`within` that is no shorter than the largest `rto`")
         return self
 
 
-def _said(value: float) -> str:
-    return str(value) if isinstance(value, Duration) else format_value(value)
-
-
 def _mildest(limit: Graded[Duration] | None) -> float | None:
     return None if limit is None else float(limit.steps[0][1])
-
-
-def _largest(limit: Graded[Duration]) -> float:
-    return max(float(step) for _, step in limit.steps)

@@ -62,7 +62,7 @@ class Asserted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     number: float | None = None
     """The number."""
     time: Timestamp | None = None
-    """The time, where one was asked for."""
+    """The time, where the assertion yields one."""
     problem: str = ""
     """Why there is neither."""
 
@@ -88,14 +88,14 @@ class Drill(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The version of the server that it was restored into."""
     phases: tuple[Phase, ...] = ()
     newest: Timestamp | None = None
-    """The time of the newest row, where it was asked for."""
+    """The time of the newest row, where requested."""
     newest_problem: str = ""
     """Why there is no such time."""
     assertions: tuple[Asserted, ...] = ()
     missing: tuple[str, ...] = ()
     """What the backup names and the scratch server does not have, so that it was left out: `role app`."""
     amcheck: str = ""
-    """`sound`, or what is wrong; empty where it was not asked for, or did not come to that."""
+    """`sound`, or the damage; empty where it was not requested or not reached."""
     amcheck_missing: str = ""
     """Why tables and indexes could not be verified."""
     failure: Failure | None = None
@@ -154,7 +154,7 @@ class LastDrill(Query[Drill | None], name="recovery.last_drill", remembered=True
 @dataclass(frozen=True)
 class PerformDrill(Query[Drill], name="recovery.perform", remembered=True):
     """
-    Restore one backup into a scratch server, ask it the assertions, and leave nothing behind.
+    Restore one backup into a scratch server, run the assertions, and leave nothing behind.
 
     What it is restored into, and how much the drill may take, is said by its target.
     """
@@ -171,7 +171,7 @@ class PerformDrill(Query[Drill], name="recovery.perform", remembered=True):
     data_time: Timestamp | None = None
     assertions: tuple[Assertion, ...] = ()
     newest: str = ""
-    """The SELECT that yields the time of the newest row; empty where none is asked."""
+    """The SELECT that yields the time of the newest row; empty for none."""
     time_zone: str = "UTC"
     """The zone of times that have none."""
     amcheck: bool = False
@@ -198,8 +198,8 @@ class PerformDrill(Query[Drill], name="recovery.perform", remembered=True):
         return ((self.store, read), *made)
 
     def text(self) -> str:
-        asked = len(self.assertions) + bool(self.newest)
-        what = f" and ask it {asked} question{'' if asked == 1 else 's'}" if asked else ""
+        questions = len(self.assertions) + bool(self.newest)
+        what = f" and ask it {questions} question{'' if questions == 1 else 's'}" if questions else ""
         return f"restore {self.key} into a scratch server{what}, within {format_duration(self.within_s)}"
 
 

@@ -43,7 +43,7 @@ class Drilled(Expectation, check="recovery.drilled"):
     """The JSON document that the drill writes, where there is no state file that keeps it."""
 
     def follow_up_queries(self, answer: Callable[[Query[Any]], Any]) -> Iterable[Query[Any]]:  # noqa: ARG002 - nothing decides it
-        """What is known of drills: asked beside a drill of the same run, so that it is among them."""
+        """The record of drills: read together with a drill of the same run, to include that."""
         return [self.last]
 
     def described(self) -> Iterable[Query[Any]]:

@@ -23,7 +23,7 @@ class _Heading(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_record(path: Path) -> Drill | None:
-    """The drill that the document tells; None where there is no document. Raises ProbeError."""
+    """The drill in the document; None where there is no document. Raises ProbeError."""
     try:
         if path.exists() and not path.is_file():
             raise ProbeError(ProblemKind.UNREADABLE, f"{path} is no file", "name another file in `record`")
@@ -56,13 +56,13 @@ def write_records(
 
 
 def _write(path: Path, drill: Drill, environment: str, secrets: Secrets) -> None:
-    told = msgspec.structs.replace(drill, passed_at=drill.began_at if drill.passed else _passed_before(path, drill))
+    recorded = msgspec.structs.replace(drill, passed_at=drill.began_at if drill.passed else _passed_before(path, drill))
     document = {
         "schema": DRILL_SCHEMA,
         "environment": environment,
         "passed": drill.passed,
         "recovered_s": drill.recovered_s,
-        **msgspec.to_builtins(told),
+        **msgspec.to_builtins(recorded),
     }
     write_whole(path, msgspec.json.format(msgspec.json.encode(secrets.clean_value(document)), indent=2) + b"\n")
 
@@ -71,7 +71,7 @@ def _passed_before(path: Path, drill: Drill) -> Any:
     """When the last one passed, as the record before this one knows."""
     try:
         before = read_record(path)
-    except ProbeError:  # it is written anew
+    except ProbeError:  # it is overwritten
         return None
     if before is None or before.drill != drill.drill:
         return None

@@ -1,4 +1,4 @@
-"""How a bucket is configured, a question for each part of it, since each takes a permission of its own."""
+"""The configuration of a bucket: a query for each part, since each takes a permission of its own."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Generic, TypeVar
@@ -23,7 +23,7 @@ class Versioning(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ObjectLock(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """For how long nobody may delete what was written."""
+    """The default retention of new objects."""
 
     enabled: bool = False
     mode: str = ""
@@ -90,7 +90,7 @@ class Replication(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """Where objects are copied to."""
 
     rules: tuple[tuple[str, str], ...] = ()
-    """Of each rule that is enabled and asks for no tags its prefix, and the bucket that it copies to."""
+    """The prefix and the destination bucket of each enabled rule without tags."""
 
 
 @dataclass(frozen=True)

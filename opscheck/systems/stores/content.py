@@ -35,7 +35,7 @@ class DumpHeader(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     archive_version: str = ""
     """That of the archive format, `1.16`; a plain dump has none."""
     made_at: datetime | None = None
-    """By the clock of the machine where it was made, in a zone that the dump does not tell."""
+    """In the local time of the machine that made it; the dump does not contain the zone."""
     database: str = ""
     dumped_from: str = ""
     """The version of the server."""
@@ -60,12 +60,12 @@ class Content(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`custom`, `tar`, `directory`, `plain`, `cluster`, `archive` (a tar of other files), `other`, `empty`."""
     header: DumpHeader | None = None
     sha256: str = ""
-    """Of the packed bytes, where that was asked for."""
+    """Of the compressed bytes, where requested."""
     judged_by: str = ""
     """The program that has read it to its end: `pg_restore 18.1`."""
     flaws: tuple[Flaw, ...] = ()
     unjudged: str = ""
-    """Why nobody can say whether it is whole; empty where one can."""
+    """Why it could not be judged; empty where it could."""
     advice: str = ""
     """What to do about that."""
 
@@ -89,7 +89,7 @@ class BackupQuery(Query[A]):
 
 @dataclass(frozen=True)
 class ReadEnds(BackupQuery[Content], name="stores.ends"):
-    """What the first and the last bytes of a backup tell."""
+    """The head and the tail of a backup."""
 
     def text(self) -> str:
         return f"the first and last bytes of {self.key}"

@@ -22,9 +22,9 @@ class StoredBackup(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     storage_class: str = ""
     """As the store calls it, such as GLACIER; empty where it is at hand."""
     version: str = ""
-    """Which of several versions under this key it is; empty where versions were not asked for."""
+    """Its version id; empty where versions were not listed."""
     deleted: bool = False
-    """True of a delete marker: somebody deleted what was under this key."""
+    """True for a delete marker."""
     objects: int = 1
     """How many objects it is made of."""
 

@@ -64,20 +64,20 @@ class NameTemplate:
 
     @property
     def says_when(self) -> bool:
-        """Whether its names tell the day on which a backup was begun, at least."""
+        """Whether its names contain at least the day on which a backup was begun."""
         there = set(self._parts)
         return "%s" in there or (bool(there & {"%Y", "%y"}) and ({"%m", "%d"} <= there or "%j" in there))
 
     @property
     def resolution(self) -> timedelta:
-        """How exactly its names tell the time; only where they tell the day."""
+        """The resolution of the time in its names; only where they contain the day."""
         there = set(self._parts)
         exact = [("%s", 1), ("%S", 1), ("%M", 60), ("%H", 3600)]
         return timedelta(seconds=next((seconds for part, seconds in exact if part in there), 86400))
 
     @property
     def has_series(self) -> bool:
-        """Whether its names tell of which series they are."""
+        """Whether its names contain the series."""
         return SERIES in self._parts
 
     @property

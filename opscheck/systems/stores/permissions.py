@@ -1,4 +1,4 @@
-"""The policy of IAM that lets opscheck ask what a policy needs of a bucket, and nothing else."""
+"""An IAM policy that allows what a policy reads from a bucket, and nothing else."""
 
 import json
 from collections.abc import Iterable

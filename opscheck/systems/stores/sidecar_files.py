@@ -20,7 +20,7 @@ def _with_key(text: str) -> str:
     return text
 
 
-KeyBeside = Annotated[str, AfterValidator(_with_key)]
+SidecarKey = Annotated[str, AfterValidator(_with_key)]
 """A key in which {key} is that of the backup."""
 
 
@@ -50,7 +50,7 @@ class ReadChecksum(Query[Checksum], name="stores.checksum"):
 
 
 class ManifestValue(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The one value that was asked for."""
+    """The value at one place of a manifest."""
 
     there: bool = True
     """False where there is no manifest."""

@@ -1,9 +1,8 @@
 """
-Has a restore drill done, in a process of its own.
+Runs a restore drill in a process of its own.
 
-That process holds the other end of a pipe: when this one is gone, whatever ended it, it removes all that it has made.
-And when that one is gone, this one does. What a drill needs to know goes by the pipe too, for a command line and an
-environment can be read by others.
+That process holds the other end of a pipe: when this one is gone, it removes everything that it made, and when that one
+is gone, this one does. The task goes through the pipe too, because other users can read command lines and environments.
 """
 
 import atexit
@@ -53,35 +52,35 @@ from opscheck.transport.processes import reachable_parent
 
 FOLDER_PREFIX = "opscheck-drill-"
 _OVERTIME_S = 0.5 * CLEANING_TAKES_AT_MOST_S
-"""How long after its time it may still tell that it was late, and has cleaned; then it is killed."""
+"""The time after the limit in which it may report that it is late and has cleaned; then it is killed."""
 _ENDING_TAKES_AT_MOST_S = 10.0
 
 
-def open_session(target: DrillPlace, timeout_s: float) -> "DrillSession":  # noqa: ARG001 - nothing is asked yet
-    """Nothing is reached here: the store is asked for its backups first, and a drill that finds none is not begun."""
+def open_session(target: DrillPlace, timeout_s: float) -> "DrillSession":  # noqa: ARG001 - nothing is sent yet
+    """Nothing is reached here: the store is listed first, and without a backup no drill begins."""
     return DrillSession(target)
 
 
 class DrillSession:
-    """Where one expectation's drills are done."""
+    """The drills of one expectation."""
 
     def __init__(self, place: DrillPlace) -> None:
         self._place = place
 
     def ask(self, query: Query[Any], timeout_s: float) -> Drill:  # noqa: ARG002 - the query has a limit of its own
-        """Do the drill. Raises ProbeError where it could not be done; a backup that fails it is an answer."""
+        """Run the drill. Raises ProbeError where it could not run; a backup that fails it is an answer."""
         if not isinstance(query, PerformDrill):
             raise ProbeError(ProblemKind.UNSUPPORTED, f"a drill does not answer {query.name}")
-        _make_sure_of_the_record(self._place.record)
+        _require_writable(self._place.record)
         with _Performance(query, self._place) as performance:
             return performance.result()
 
     def close(self) -> None:
-        """Nothing of a drill is there after its answer."""
+        """A drill leaves nothing behind after its answer."""
 
 
 class _Performance:
-    """One drill's process, and what is left to remove after it."""
+    """The process of one drill, and what remains to be removed after it."""
 
     def __init__(self, query: PerformDrill, place: DrillPlace) -> None:
         self._query, self._place = query, place
@@ -109,15 +108,15 @@ class _Performance:
         atexit.unregister(self._end)
 
     def result(self) -> Drill:
-        """The drill as its process tells it. Raises ProbeError."""
-        with ExitStack() as told:
-            advance = told.enter_context(working(f"restoring {self._query.key}"))
+        """The drill as its process reports it. Raises ProbeError."""
+        with ExitStack() as phase:
+            advance = phase.enter_context(working(f"restoring {self._query.key}"))
             for message in self._messages():
                 match message:
                     case Began():
                         self._phases.append((message.phase, time.monotonic()))
-                        told.close()
-                        advance = told.enter_context(working(message.what, message.total))
+                        phase.close()
+                        advance = phase.enter_context(working(message.what, message.total))
                     case Did():
                         advance(message.size)
                     case Made():
@@ -139,14 +138,14 @@ class _Performance:
             start_new_session=True,  # a Ctrl-C at the terminal reaches us alone
         )
         stated = msgspec.json.encode(task(self._query, self._place, str(self._folder), self._database))
-        assert process.stdin is not None  # noqa: S101 - it was asked for
+        assert process.stdin is not None  # noqa: S101 - it is a pipe
         with suppress(BrokenPipeError):  # it ended at once, which is met where it is listened to
             process.stdin.write(stated + b"\n")
             process.stdin.flush()
         return process
 
     def _messages(self) -> Iterator[Message]:
-        """What the process says, until it ends or time is over."""
+        """The messages of the process, until it ends or the time is over."""
         lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         threading.Thread(target=_listen, args=(self._process, lines), daemon=True).start()
         while (left := self._ends - time.monotonic()) > 0:
@@ -160,12 +159,12 @@ class _Performance:
                 yield msgspec.json.decode(line, type=Message)
 
     def _end(self) -> None:
-        """Let the process clean up and end; what it has not removed by then is removed here."""
+        """Let the process clean up and end; remove the rest here."""
         with self._ending:
             if self._over:
                 return
             self._over = True
-            assert self._process.stdin is not None  # noqa: S101 - it was asked for
+            assert self._process.stdin is not None  # noqa: S101 - it is a pipe
             with suppress(OSError):
                 self._process.stdin.close()  # it holds on to that end
             with suppress(subprocess.TimeoutExpired):
@@ -175,16 +174,16 @@ class _Performance:
             self._process.wait(_ENDING_TAKES_AT_MOST_S)
             remove_folder(self._folder)
             dsn = scratch_dsn(self._place)
-            if self._made is not None and dsn is not None and not self._told_its_end:
+            if self._made is not None and dsn is not None and not self._cleaned_up:
                 drop_database(dsn, self._made)
 
     @property
-    def _told_its_end(self) -> bool:
-        """Whether the process ended by itself: it says nothing of its end before all is removed."""
+    def _cleaned_up(self) -> bool:
+        """Whether the process ended by itself: it exits with 0 after everything is removed."""
         return self._process.returncode == 0
 
     def _late(self) -> Drill:
-        """It did not end in time, and not even tell so."""
+        """The drill as far as known, where its process neither ended in time nor reported that."""
         phase = self._phases[-1][0]
         ended = [*self._phases[1:], ("", time.monotonic())]
         times = zip(self._phases, ended, strict=True)
@@ -206,7 +205,7 @@ class _Performance:
 
 
 def _listen(process: "subprocess.Popen[bytes]", lines: "queue.SimpleQueue[bytes | None]") -> None:
-    assert process.stdout is not None  # noqa: S101 - it was asked for
+    assert process.stdout is not None  # noqa: S101 - it is a pipe
     with suppress(OSError, ValueError), process.stdout as output:
         for line in output:
             lines.put(line)
@@ -219,8 +218,8 @@ def _as_error(message: Refused) -> ProbeError:
     return error
 
 
-def _make_sure_of_the_record(record: str | None) -> None:
-    """Raise ProbeError where the record could not be written: that is said before anything is begun."""
+def _require_writable(record: str | None) -> None:
+    """Raise ProbeError where the record cannot be written, before the drill begins."""
     if record is None:
         return
     path = Path(record).absolute()

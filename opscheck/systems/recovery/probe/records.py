@@ -22,7 +22,7 @@ class DrillRecordsSession:
         self._record = record
 
     def ask(self, query: Query[Any], timeout_s: float) -> Drill | None:  # noqa: ARG002 - a file is read
-        """The newest drill as its record tells it; None where there is no record. Raises ProbeError."""
+        """The newest drill on record; None where there is no record. Raises ProbeError."""
         if not isinstance(query, LastDrill):
             raise ProbeError(ProblemKind.UNSUPPORTED, f"records of drills do not answer {query.name}")
         drill = read_record(Path(self._record)) if self._record is not None else None

@@ -18,7 +18,7 @@ else:
     from backports import zstd
 
 _WINDOW_LOG = 27
-"""As far back as the zstd program itself looks, unless it is told otherwise: 128 MiB."""
+"""The default window limit of the zstd program: 128 MiB."""
 _SKIPPABLE, _SKIPPABLE_FROM = b"\x2a\x4d\x18", 0x50
 """The magic number of skippable frames, which pzstd writes before each frame."""
 _XZ_MEMORY = 96 * 2**20
@@ -128,7 +128,8 @@ class _Members:
     def take(self, packed: bytes) -> Iterator[bytes]:
         """The decompressed bytes."""
         left = packed
-        while self._member is not None or (left := self._to_next(left)):
+        # Zeros may precede every member but the first.
+        while self._member is not None or (left := left.lstrip(b"\0") if self._over else left):
             member = self._member = self._member or self._packing.begin()
             yield self._some(member, left)
             left = b""
@@ -142,10 +143,6 @@ class _Members:
     def end(self) -> None:
         if self._member is not None or not self._over:
             raise Broken(f"{self._packing.name} data ends before its end", cut_off=True)
-
-    def _to_next(self, packed: bytes) -> bytes:
-        """The bytes from the next member on. Zeros may precede every member but the first."""
-        return packed.lstrip(b"\0") if self._over else packed
 
     def _some(self, member: _Unpacker, packed: bytes) -> bytes:
         try:

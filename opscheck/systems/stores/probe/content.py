@@ -7,6 +7,8 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+import msgspec
+
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.core.progress import working
 from opscheck.core.units import format_bytes, format_duration
@@ -24,18 +26,18 @@ _MARGIN, _MARGIN_AT_MOST_S = 0.03, 2.0
 
 
 class Clock:
-    """How long a reading may go on, and how far it is."""
+    """The time limit of a reading, and the bytes read so far."""
 
     def __init__(self, query: BackupQuery[Content], timeout_s: float) -> None:
         self._query = query
         self._began = time.monotonic()
-        # So that the probe itself ends the reading before the gatherer gives it up, and says how far it came.
+        # Before the gatherer gives it up, so that the probe reports how far it came.
         self.deadline = self._began + timeout_s - min(_MARGIN_AT_MOST_S, timeout_s * _MARGIN)
         self.read = 0
-        """How many packed bytes were read so far."""
+        """The number of compressed bytes read so far."""
 
     def check(self) -> None:
-        """Raise ProbeError when time is over."""
+        """Raise ProbeError when the time is over."""
         if time.monotonic() > self.deadline:
             so_far = f"{format_bytes(self.read)} of {format_bytes(self._query.size)}"
             took = format_duration(time.monotonic() - self._began)
@@ -43,13 +45,13 @@ class Clock:
 
 
 def changed(query: BackupQuery[Content], read: int) -> ProbeError:
-    """What it means that there are more or fewer bytes than were listed."""
+    """The error for more or fewer bytes than were listed."""
     text = f"{query.key} changed: it was listed with {query.size} bytes, and {read} were read"
     return ProbeError(ProblemKind.UNREADABLE, text, "is it still being written? Then write it under another name first")
 
 
 def content_of(query: BackupQuery[Content], found: Inspected, *, read: int, whole: bool = True) -> Content:
-    """The answer that says what was found."""
+    """The answer with the result of an inspection."""
     unjudged = found.unjudged
     return Content(
         size=query.size,
@@ -76,18 +78,18 @@ def read_directory(store: Store, query: ReadContent, clock: Clock) -> Content:
 
 
 def files_of(store: Store, folder: str, deadline: float) -> list[Entry]:
-    """What is in the folder, without the empty objects that stand for folders. Raises ProbeError."""
+    """The objects of the folder, without the empty ones that stand for folders. Raises ProbeError."""
     pages = store.pages(folder, deadline=deadline)
     return [entry for page in pages for entry in page if not (entry.key.endswith("/") and not entry.size)]
 
 
 def nothing_in(files: int) -> Flaw:
-    """What is wrong where there is nothing in any of them."""
+    """The flaw of a folder with nothing but empty files."""
     return Flaw(trouble=EMPTY, text=f"nothing is in its {files} files")
 
 
 def no_dump(files: int) -> Flaw:
-    """What is wrong where the list of contents is missing."""
+    """The flaw of a folder without a table of contents."""
     return Flaw(trouble=FOREIGN, text=f"no dump in directory format: {CONTENTS} is not among its {files} files")
 
 
@@ -104,14 +106,14 @@ def _dump(store: Store, query: ReadContent, entries: list[Entry], clock: Clock) 
 
 
 def _fetch(store: Store, query: ReadContent, entries: list[Entry], clock: Clock, to: Path) -> None:
-    with working(f"fetching {query.key}", query.size) as tell:
+    with working(f"fetching {query.key}", query.size) as advance:
         for entry in entries:
             file = to / _inside(query.key, entry.key)
             file.parent.mkdir(parents=True, exist_ok=True)
             with file.open("wb") as out:
                 for piece in _bytes_of(store, query, entry, clock):
                     out.write(piece)
-                    tell(clock.read)
+                    advance(clock.read)
 
 
 def _bytes_of(store: Store, query: ReadContent, entry: Entry, clock: Clock) -> Iterator[bytes]:
@@ -136,7 +138,7 @@ def _inside(folder: str, key: str) -> PurePosixPath:
 
 
 def _run_pg_restore(kept: TemporaryDirectory, found: Inspected, clock: Clock) -> None:
-    """Have pg_restore read it."""
+    """Read the dump with pg_restore."""
     try:
         with (kept.path / CONTENTS).open("rb") as file:
             first = file.read(pg_dump.HEAD)
@@ -154,18 +156,20 @@ def _run_pg_restore(kept: TemporaryDirectory, found: Inspected, clock: Clock) ->
 
 
 def _each_file(store: Store, query: ReadContent, entries: list[Entry], clock: Clock) -> Content:
-    """Unpack each of its files, whatever they are."""
+    """Decompress each of its files, whatever they are."""
     found, empty = Inspected(format="other", judged=True), True
-    with working(f"reading {query.key}", query.size) as tell:
+    with working(f"reading {query.key}", query.size) as advance:
         for entry in entries:
             one = _anything(query, clock).run(_bytes_of(store, query, entry, clock))
-            tell(clock.read)
+            advance(clock.read)
             found.unpacked += one.unpacked
             found.judged = found.judged and one.judged
             found.unjudged = found.unjudged or one.unjudged
             empty = empty and any(flaw.trouble == EMPTY for flaw in one.flaws)
             found.flaws += [
-                replace_text(flaw, f"{entry.key}: {flaw.text}") for flaw in one.flaws if flaw.trouble != EMPTY
+                msgspec.structs.replace(flaw, text=f"{entry.key}: {flaw.text}")
+                for flaw in one.flaws
+                if flaw.trouble != EMPTY
             ]
     if empty:
         found.flaws.append(nothing_in(len(entries)))
@@ -180,11 +184,6 @@ def _anything(query: ReadContent, clock: Clock) -> Inspection:
     return Inspection("any", no_judge, lambda: clock.read, clock.check, limit)
 
 
-def replace_text(flaw: Flaw, text: str) -> Flaw:
-    """The same flaw in other words."""
-    return Flaw(trouble=flaw.trouble, text=text, at=flaw.at)
-
-
 def read_content(store: Store, query: ReadContent, timeout_s: float) -> Content:
     """The answer to `query`. Raises ProbeError."""
     clock = Clock(query, timeout_s)
@@ -195,7 +194,7 @@ def read_content(store: Store, query: ReadContent, timeout_s: float) -> Content:
 
 
 class _Reading:
-    """One object that is read."""
+    """The reading of one object."""
 
     def __init__(self, store: Store, query: ReadContent, clock: Clock, running: ExitStack) -> None:
         self._store, self._query, self._clock, self._running = store, query, clock, running
@@ -204,11 +203,11 @@ class _Reading:
         self._judged_by = ""
 
     def content(self) -> Content:
-        """What is in it."""
+        """Its content."""
         query, clock = self._query, self._clock
         opened = self._store.open(query.key, query.version, deadline=clock.deadline)
-        with opened as pieces, working(f"reading {query.key}", query.size) as tell:
-            source = self._counted(pieces, tell)
+        with opened as pieces, working(f"reading {query.key}", query.size) as advance:
+            source = self._counted(pieces, advance)
             found = self._inspection().run(source)
             if query.hashed:  # also of what is broken: whether it was so when it was made
                 for _ in source:
@@ -228,13 +227,13 @@ class _Reading:
             unpacked_limit=self._query.unpacked_limit,
         )
 
-    def _counted(self, pieces: Iterable[bytes], tell: Callable[[float], None]) -> Iterator[bytes]:
+    def _counted(self, pieces: Iterable[bytes], advance: Callable[[float], None]) -> Iterator[bytes]:
         for piece in pieces:
             self._clock.check()
             self._clock.read += len(piece)
             if self._query.hashed:
                 self._sha256.update(piece)
-            tell(self._clock.read)
+            advance(self._clock.read)
             yield piece
         self._at_end = True
 
@@ -246,9 +245,9 @@ class _Reading:
 
 class _Tar:
     """
-    A dump in tar format: walked through beside pg_restore.
+    Judges a dump in tar format by its files too, not by pg_restore alone.
 
-    Those of PostgreSQL 16 to 18 never end on one that is cut off within a file.
+    pg_restore of PostgreSQL 16 to 18 never ends on a tar that is cut off within a file.
     """
 
     def __init__(self, program: PgRestore) -> None:

@@ -88,7 +88,8 @@ class FolderStore:
                 raise _late(f"{self.address} was not listed to its end in time")
             key = folder + name
             if name.endswith("/"):
-                if _may_hold(key, prefix) and (key >= after or after.startswith(key)):
+                has_prefix = key.startswith(prefix) or prefix.startswith(key)
+                if has_prefix and (key >= after or after.startswith(key)):
                     yield from self._below(key, prefix, after, deadline)
             elif key.startswith(prefix) and key > after and (found := self._entry(key, entry)) is not None:
                 yield found
@@ -103,7 +104,7 @@ class FolderStore:
                     key=lambda found: found[0],
                 )
         except FileNotFoundError as error:
-            if folder:  # somebody deleted it meanwhile, as whoever rotates backups does
+            if folder:  # deleted meanwhile, as by rotation
                 return []
             raise _refused(error, str(path), target_down=True) from error
         except OSError as error:
@@ -131,10 +132,6 @@ class FolderStore:
 
     def _is_inside(self, path: Path) -> bool:
         return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self._root))
-
-
-def _may_hold(folder: str, prefix: str) -> bool:
-    return folder.startswith(prefix) or prefix.startswith(folder)
 
 
 def _text(key: str) -> str:

@@ -1,4 +1,4 @@
-"""What the first and the last bytes of a backup tell: two requests, however large it is."""
+"""The head and the tail of a backup: two requests, whatever its size."""
 
 from opscheck.systems.stores.archives import plain, tar
 from opscheck.systems.stores.archives.compression import XZ, Compression, decompressed_head
@@ -128,7 +128,7 @@ def _which_tar(first: bytes) -> Unjudged:
 
 
 def _look_at_end(last: bytes, packings: list[Compression], found: Inspected, *, expects: str) -> None:
-    """What of an end can be told without all that is before it."""
+    """Judge the tail by what needs no bytes before it."""
     if packings == [XZ] and not last.rstrip(b"\0").endswith(_XZ_END):
         raise Broken("xz data ends before its end", cut_off=True)
     if packings:

@@ -12,7 +12,7 @@ TEMPORARY_SUFFIXES = (".tmp", ".part", ".partial", ".filepart")
 """How names end of what is being written; it is no backup yet."""
 
 _DAY_S = 86400.0
-_WIDER = 16  # how many times as far back is looked at next, where there is nothing in the time that was asked for
+_WIDER = 16  # the factor of the next look back, where the first finds too few
 _WIDEST_S = 10 * 366 * 86400.0  # beyond that, all of it
 _EXAMPLES, _ELSEWHERE = 3, 5
 
@@ -74,7 +74,8 @@ class _Seen:
         return found
 
     def _sort(self, entry: Entry, found: _Found) -> None:
-        if _is_marker(entry) or entry.key.endswith(TEMPORARY_SUFFIXES):
+        is_folder_marker = entry.key.endswith("/") and not entry.size
+        if is_folder_marker or entry.key.endswith(TEMPORARY_SUFFIXES):
             return
         found.any = True
         fits = self.template.folder_of(entry.key) if self.template.is_folder else self.template.read(entry.key)
@@ -114,10 +115,6 @@ def _one(folder: str, entries: list[Entry]) -> StoredBackup:
         storage_class=next((entry.storage_class for entry in entries if entry.storage_class), ""),
         objects=len(entries),
     )
-
-
-def _is_marker(entry: Entry) -> bool:
-    return entry.key.endswith("/") and not entry.size
 
 
 def _elsewhere(store: Store, template: NameTemplate, deadline: float) -> tuple[int, tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""pg_restore as a judge of archives: it reads all of one, and what it writes goes nowhere."""
+"""pg_restore as a judge of archives: it reads all of one, and its output is discarded."""
 
 import fcntl
 import os
@@ -20,13 +20,12 @@ from opscheck.systems.stores.archives.stream import Broken
 
 PROGRAM = "pg_restore"
 _NOWHERE = ("--file", os.devnull)
-_MOST_SAID = 2**16
+_MOST_ERRORS = 2**16
 _PIPE = 2**20
 _REAPING_S = 1.0
 _F_SETPIPE_SZ = getattr(fcntl, "F_SETPIPE_SZ", None)
 
-# What may be told of what it says: its own words about the archive, of which none quotes what is in it. Each stands
-# for itself, whatever follows it in the line.
+# Messages about the archive that quote none of its content, each whatever follows it in the line.
 _SAFE_MESSAGES = re.compile(
     r"could not read from input file(: end of file)?"
     r"|could not uncompress data(: (incorrect data check|incorrect header check|invalid [a-z /-]+))?"
@@ -70,7 +69,7 @@ class PgRestore:
     """
     Feeds an archive to pg_restore, which runs until the `with` ends.
 
-    It is in a process group of its own: nothing but us ends it, and when we are gone it is at the end of its input.
+    It is in a process group of its own, which this process ends; otherwise it ends with its input.
     """
 
     def __init__(
@@ -79,7 +78,7 @@ class PgRestore:
         """`group` is a process group of this session that it joins instead, whose end is its own."""
         self.name = f"{PROGRAM} {program.version}"
         self._deadline = deadline
-        self._said = bytearray()
+        self._errors = bytearray()
         self._feeding = True
         self._process = subprocess.Popen(  # noqa: S603 - a program of PostgreSQL's name
             [program.program(PROGRAM), *_NOWHERE, *options],
@@ -143,16 +142,16 @@ class PgRestore:
             return 0
 
     def _listen(self, ready: DefaultSelector) -> bool:
-        """Take down what it says; False once it says nothing any more."""
+        """Read from its standard error; False at the end of that."""
         left = self._deadline - time.monotonic()
         events = ready.select(max(0.0, left))
         if not events and left <= 0:
             raise ProbeError(ProblemKind.LATE, f"{self.name} did not end in time", "raise `within`")
         if any(key.fileobj is self._stderr for key, _ in events):
-            said = os.read(self._stderr.fileno(), _MOST_SAID)
-            if len(self._said) < _MOST_SAID:
-                self._said += said
-            return bool(said)
+            piece = os.read(self._stderr.fileno(), _MOST_ERRORS)
+            if len(self._errors) < _MOST_ERRORS:
+                self._errors += piece
+            return bool(piece)
         return True
 
     def _conclude(self) -> None:
@@ -165,18 +164,18 @@ class PgRestore:
         except subprocess.TimeoutExpired:
             raise ProbeError(ProblemKind.LATE, f"{self.name} did not end in time", "raise `within`") from None
         if status:
-            raise error_of(self.name, self._said.decode("utf-8", "replace"), status)
+            raise error_of(self.name, self._errors.decode("utf-8", "replace"), status)
 
 
-def error_of(name: str, said: str, status: int) -> Broken | Unjudged:
-    """What it means that it ended so, in words that quote nothing of the archive."""
-    last = _last_error(said)
+def error_of(name: str, errors: str, status: int) -> Broken | Unjudged:
+    """The reason why it failed, in words that quote nothing of the archive."""
+    last = _last_error(errors)
     if (found := _TOO_NEW.search(last)) is not None:
         return Unjudged(
             f"its archive format {found[1]} is newer than {name} knows",
             f"install newer client programs of PostgreSQL, or name their folder in {VARIABLE}",
         )
-    if (found := _BUILT_WITHOUT.search(said)) is not None:
+    if (found := _BUILT_WITHOUT.search(errors)) is not None:
         packed = (found[1] or "").strip() or "what it is compressed with"
         return Unjudged(
             f"{name} was built without {packed}, which the tables in it are compressed with",
@@ -184,15 +183,15 @@ def error_of(name: str, said: str, status: int) -> Broken | Unjudged:
         )
     if status < 0:
         return Unjudged(f"{name} was ended by signal {signal.Signals(-status).name}", "is there enough memory?")
-    told = _SAFE_MESSAGES.search(last)
-    if told is None:
+    found = _SAFE_MESSAGES.search(last)
+    if found is None:
         return Broken(f"{name} cannot read it, and says why in words that may quote rows")
-    return Broken(f"{name}: {told[0]}", cut_off="end of file" in told[0] or "short" in told[0])
+    return Broken(f"{name}: {found[0]}", cut_off="end of file" in found[0] or "short" in found[0])
 
 
-def _last_error(said: str) -> str:
-    errors = [line for line in said.splitlines() if line.startswith(f"{PROGRAM}: error: ")]
-    return errors[-1] if errors else said[-1000:]
+def _last_error(text: str) -> str:
+    errors = [line for line in text.splitlines() if line.startswith(f"{PROGRAM}: error: ")]
+    return errors[-1] if errors else text[-1000:]
 
 
 def _kill(process: int, *, alone: bool) -> None:

@@ -1,4 +1,4 @@
-"""A private folder that is gone when we are, however we end."""
+"""A private folder that is removed when this process ends, however it ends."""
 
 import shutil
 import subprocess
@@ -12,7 +12,7 @@ from opscheck.core.units import format_bytes
 PREFIX = "opscheck-content-"
 _SPARE = 64 * 2**20
 _REMOVING_TAKES_AT_MOST_S = 30.0
-# Its input ends when we do, also by SIGKILL. Then it removes the folder, and ends whoever reads in it.
+# Its input ends with this process, also by SIGKILL. Then it removes the folder, and ends its process group.
 _SCRIPT = "trap '' HUP INT TERM; cat > /dev/null; rm -rf -- \"$1\"; kill -KILL 0"
 
 
@@ -43,7 +43,7 @@ class TemporaryDirectory:
         try:
             self._keeper.wait(_REMOVING_TAKES_AT_MOST_S)
         finally:
-            # Where somebody has killed the keeper.
+            # In case the keeper was killed.
             shutil.rmtree(self.path, ignore_errors=True)
 
     @property

@@ -81,11 +81,11 @@ def verify(scratch: Scratch) -> tuple[str, str]:
         message = error.diag.message_primary or "the server does not answer"
         return "", f"the extension amcheck cannot be had: {message}; {_INSTALL}"
     words = ("--heapallindexed", "--jobs=2", "--no-password", f"service={scratch.admin_service}")
-    told = scratch.programs.run("pg_amcheck", *words, service=scratch.admin_service)
-    if told.returncode == 0:
+    finished = scratch.programs.run("pg_amcheck", *words, service=scratch.admin_service)
+    if finished.returncode == 0:
         return "sound", ""
-    if told.returncode != _CORRUPT:
-        return "", f"pg_amcheck ended with {told.returncode}"
-    damaged = sorted(set(_RELATION.findall(told.stdout)))
+    if finished.returncode != _CORRUPT:
+        return "", f"pg_amcheck ended with {finished.returncode}"
+    damaged = sorted(set(_RELATION.findall(finished.stdout)))
     more = f" and {len(damaged) - _SHOWN} more" if len(damaged) > _SHOWN else ""
     return f"damaged: {', '.join(damaged[:_SHOWN]) or 'pg_amcheck says not what'}{more}", ""

@@ -27,7 +27,7 @@ def pieces(path: Path, packing: Compression | None) -> Iterator[bytes]:
         try:
             yield from decompressed(packed, packing)
         except Broken as error:
-            raise Failed(BROKEN, f"it cannot be decompressed to its end: {error}") from None
+            raise Failed(BROKEN, f"it cannot be unpacked to its end: {error}") from None
         except NeedsMore as error:
             raise ProbeError(ProblemKind.UNSUPPORTED, str(error)) from None
 

@@ -17,7 +17,7 @@ _KEPT = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TZDIR", "SYSTEMROOT")
 @dataclass(frozen=True)
 class Programs:
     """
-    The programs of one installation, as whoever may run them.
+    The programs of one installation, for the unprivileged user.
 
     folder: the drill's own, which is their home. What a connection takes is in a file there, for a command line can be
     read by everybody.

@@ -85,7 +85,7 @@ def _feed_psql(dump: Dump, scratch: Scratch, errors: RestoreErrors, advance: Adv
         closing(pieces(dump.path, dump.packing)) as unpacked,  # type: ignore[type-var]  # a generator has `close`
         _running(scratch, errors, "psql", *_QUIETLY, stdin=subprocess.PIPE) as process,
     ):
-        assert process.stdin is not None  # noqa: S101 - it was asked for
+        assert process.stdin is not None  # noqa: S101 - it is a pipe
         fed = 0
         with suppress(BrokenPipeError):  # it has ended: its errors say why
             for piece in without_commands(unpacked):
@@ -148,7 +148,7 @@ def _running(
     process = scratch.programs.popen(program, *words, stdin=stdin, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
     def listen() -> None:
-        assert process.stderr is not None  # noqa: S101 - it was asked for
+        assert process.stderr is not None  # noqa: S101 - it is a pipe
         for line in process.stderr:
             errors.read_line(line.decode(errors="replace"))
             if errors.ending is not None:

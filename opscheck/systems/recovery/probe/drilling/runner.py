@@ -164,8 +164,8 @@ class _Drill:
         with self._measured(RESTORE, f"restoring {self._query.key}"):
             unpacked = unpack_archive(dump, self._progress.advance)
             self._note(missing=restore(unpacked, scratch, self._progress.advance))
-            asks = self._query.newest or self._query.assertions
-            if not asks and not has_relations(scratch):  # else the answers tell
+            has_questions = self._query.newest or self._query.assertions
+            if not has_questions and not has_relations(scratch):  # otherwise the answers show it
                 raise Failed(EMPTY, "no table or view is in the restored database")
 
     def _ask(self, scratch: Scratch) -> None:

@@ -192,7 +192,7 @@ def scratch_database(
     connection = _connected(dsn)
     with connection:
         require_scratch(connection)
-        version = _version(connection)
+        major, minor = divmod(connection.info.server_version, 10000)
     on_created()
     try:
         with _connected(dsn) as connection, _as_problem("make a database on the scratch server"):
@@ -202,7 +202,7 @@ def scratch_database(
             password = connection.info.password
         own = make_conninfo(dsn, dbname=database)
         write_service(programs.folder, {**conninfo_to_dict(own), **({"password": password} if password else {})})
-        yield Scratch(programs, own, own, SERVICE, version)
+        yield Scratch(programs, own, own, SERVICE, f"{major}.{minor}")
     finally:
         dropped = drop_database(dsn, database)
     if not dropped:
@@ -259,11 +259,6 @@ def _connected(dsn: str) -> Connection:
         raise ProbeError(ProblemKind.LATE, text) from None
     except TooManyConnections as full:
         raise ProbeError(ProblemKind.UNREACHABLE, f"the scratch server is full: {full.refusal.text}") from None
-
-
-def _version(connection: Connection) -> str:
-    number = connection.info.server_version
-    return f"{number // 10000}.{number % 10000}"
 
 
 @contextmanager

@@ -71,10 +71,6 @@ def policy_status(answer: Answer) -> bucket.PolicyStatus:
     return bucket.PolicyStatus(public=public)
 
 
-def _lifecycle(answer: Answer) -> bucket.Lifecycle:
-    return bucket.Lifecycle(rules=tuple(_rule(one) for one in answer.get("Rules", ())))
-
-
 def _rule(found: Answer) -> bucket.LifecycleRule:
     where = found.get("Filter", {})
     where = {**where, **where.get("And", {})}
@@ -125,7 +121,11 @@ read_object_lock = _Part("get_object_lock_configuration", "ObjectLockConfigurati
 read_encryption = _Part("get_bucket_encryption", "ServerSideEncryptionConfigurationNotFoundError", _encryption)
 read_public_access = _Part("get_public_access_block", "NoSuchPublicAccessBlockConfiguration", _public_access)
 read_policy_status = _Part("get_bucket_policy_status", "NoSuchBucketPolicy", policy_status)
-read_lifecycle = _Part("get_bucket_lifecycle_configuration", "NoSuchLifecycleConfiguration", _lifecycle)
+read_lifecycle = _Part(
+    "get_bucket_lifecycle_configuration",
+    "NoSuchLifecycleConfiguration",
+    lambda answer: bucket.Lifecycle(rules=tuple(map(_rule, answer.get("Rules", ())))),
+)
 read_replication = _Part("get_bucket_replication", "ReplicationConfigurationNotFoundError", replication)
 
 

@@ -47,7 +47,7 @@ def _store(target: S3Target) -> S3Store:
         found.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_moment)
         session = boto3.session.Session(botocore_session=found, region_name=target.region)
         client = session.client("s3", endpoint_url=target.endpoint_url, config=_config(target))
-        # A store that answers without them would be asked as nobody.
+        # Without credentials requests would be anonymous.
         if session.get_credentials() is None:
             raise exceptions.NoCredentialsError
     except ValueError as error:  # without its text, which is the whole endpoint

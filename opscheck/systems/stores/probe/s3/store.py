@@ -134,10 +134,10 @@ class S3Store:
 
     def _recognise(self, operation_model: Any, response_dict: Mapping[str, Any], **_: Any) -> None:
         """
-        Make sure that a good answer is one to the question.
+        Raise ProbeError where a successful response has another root element than that of the request.
 
-        botocore reads nothing from a page of HTML, nor from the list of objects that a small store gives whatever is
-        asked of the bucket: it would look as if nothing were there.
+        botocore finds nothing in a page of HTML, nor in the list of objects that small stores send to every request:
+        the bucket would look empty.
         """
         root = _ROOTS.get(operation_model.name)
         if root is None or response_dict["status_code"] >= HTTPStatus.MULTIPLE_CHOICES:

@@ -1,7 +1,7 @@
 """
 How requests that botocore has signed are sent: bounded in time and bytes, once.
 
-botocore's own time-outs are per read, and it asks up to five times. It lets a handler of `before-send` answer in its
+botocore's own timeouts are per read, and it retries up to five times. It lets a handler of `before-send` answer in its
 place, which is what its stand-ins for tests do too.
 """
 

@@ -1,4 +1,4 @@
-"""How pgBackRest and Barman are read: a host runs their commands that list backups, and no other."""
+"""Readers of pgBackRest and Barman: a host runs their commands that list backups, and no other."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -38,17 +38,17 @@ class Host(Protocol):
         ...
 
 
-# Of its time, so that the tool is ended over there too.
+# The share of the time limit after which the tool is ended on the host itself.
 _SHARE = 0.8
 
-# $1 is how many seconds the tool may take; the rest is its command. `timeout -t` is that of busybox before 1.30.
+# $1 is the time limit in seconds; the rest is the command. `timeout -t` is that of busybox before 1.30.
 _RUN = """
 LC_ALL=C; export LC_ALL; limit=; seconds=$1; shift;
 if timeout -s KILL 1 true 2>/dev/null; then limit="timeout -s KILL $seconds";
 elif timeout -t 1 -s KILL true 2>/dev/null; then limit="timeout -t $seconds -s KILL"; fi;
 date +%s; $limit "$@"; exit $?
 """
-# Its log would stand before the JSON, and what only reads should write none.
+# A log on the console would precede the JSON; a reader writes no log file.
 _INFO = ("info", "--output=json", "--log-level-console=off", "--log-level-stderr=error", "--log-level-file=off")
 _BARMAN = ("--format", "json")
 _FORBIDDEN = 126
@@ -60,7 +60,7 @@ _SHOWN = 300
 
 
 class _Loose(msgspec.Struct, frozen=True):
-    """What is read of an answer; other fields are left out."""
+    """The part of an answer that is read; other fields are ignored."""
 
 
 class _Times(_Loose, frozen=True):
@@ -120,49 +120,49 @@ class _Stanza(_Loose, frozen=True):
 
 
 def read_pgbackrest(session: Host, query: ReadPgbackrest, timeout_s: float) -> PgbackrestInfo:
-    """What pgBackRest knows. Raises ProbeError."""
-    taken_at, said = _answer(session.run, (*query.command, *_INFO), timeout_s)
-    told = _decoded(said, tuple[_Stanza, ...], query.command)
-    return PgbackrestInfo(taken_at=taken_at, stanzas=tuple(map(_stanza, told)))
+    """The stanzas of pgBackRest. Raises ProbeError."""
+    taken_at, output = _answer(session.run, (*query.command, *_INFO), timeout_s)
+    raw = _decoded(output, tuple[_Stanza, ...], query.command)
+    return PgbackrestInfo(taken_at=taken_at, stanzas=tuple(map(_stanza, raw)))
 
 
-def _stanza(told: _Stanza) -> PgbackrestStanza:
-    lock = told.status.lock and told.status.lock.backup
+def _stanza(raw: _Stanza) -> PgbackrestStanza:
+    lock = raw.status.lock and raw.status.lock.backup
     # Before 2.32 there was one repository, and its status was that of the stanza.
-    repositories = told.repo if told.repo is not None else (_Repository(status=told.status),)
+    repositories = raw.repo if raw.repo is not None else (_Repository(status=raw.status),)
     return PgbackrestStanza(
-        name=told.name,
-        code=told.status.code,
-        message=_one_line(told.status.message),
+        name=raw.name,
+        code=raw.status.code,
+        message=_one_line(raw.status.message),
         running=bool(lock and lock.held),
-        repositories=tuple(_repository(told, one) for one in repositories),
+        repositories=tuple(_repository(raw, one) for one in repositories),
     )
 
 
-def _repository(told: _Stanza, one: _Repository) -> PgbackrestRepository:
+def _repository(raw: _Stanza, one: _Repository) -> PgbackrestRepository:
     return PgbackrestRepository(
         number=one.key,
         code=one.status.code,
         message=_one_line(one.status.message),
-        backups=tuple(_backup(backup) for backup in told.backup if backup.database.number == one.key),
+        backups=tuple(_backup(backup) for backup in raw.backup if backup.database.number == one.key),
         archives=tuple(
             PgbackrestArchive(database=archive.database.id, newest=archive.max or "")
-            for archive in told.archive
+            for archive in raw.archive
             if archive.database.number == one.key
         ),
     )
 
 
-def _backup(told: _Backup) -> PgbackrestBackup:
+def _backup(raw: _Backup) -> PgbackrestBackup:
     return PgbackrestBackup(
-        label=told.label,
-        type=told.type,
-        began_at=_moment(told.timestamp.start),
-        ended_at=_moment(told.timestamp.stop),
-        damaged=bool(told.error),
-        needs=told.reference or (),
-        wal_until=(told.archive and told.archive.stop) or "",
-        database=told.database.id,
+        label=raw.label,
+        type=raw.type,
+        began_at=_moment(raw.timestamp.start),
+        ended_at=_moment(raw.timestamp.stop),
+        damaged=bool(raw.error),
+        needs=raw.reference or (),
+        wal_until=(raw.archive and raw.archive.stop) or "",
+        database=raw.database.id,
     )
 
 
@@ -184,88 +184,85 @@ class _Shown(_Loose, frozen=True):
 
 def read_barman(session: Host, query: ReadBarman, timeout_s: float) -> BarmanCatalogue:
     """
-    Which backups Barman has, and when the newest good one of each server began, and the newest full one.
+    The backups of Barman, with the begin of the newest good one and the newest full one of each server.
 
-    Its lists tell only when backups ended. Raises ProbeError.
+    Its lists contain only the ends of backups. Raises ProbeError.
     """
-    patience = _Patience(timeout_s)
+    time_left = _TimeLeft(timeout_s)
     command = (*query.command, *_BARMAN)
-    taken_at, said = _answer(session.run, (*command, "list-backup", "all"), patience.left())
-    listed = _without_messages(said, tuple[_Listed, ...], command)
+    taken_at, output = _answer(session.run, (*command, "list-backup", "all"), time_left.left())
+    listed = _by_server(output, tuple[_Listed, ...], command)
     servers = []
     for name, backups in sorted(listed.items()):
         if query.servers and name not in query.servers:
             continue
         began = {
-            one: _began(session.run, (*command, "show-backup", name, one), name, patience)
-            for one in _asked_about(backups)
+            one: _began(session.run, (*command, "show-backup", name, one), name, time_left)
+            for one in _newest_ids(backups)
         }
         made = tuple(_barman_backup(backup, began.get(backup.backup_id)) for backup in backups)
         servers.append(BarmanServer(name=name, backups=made))
     return BarmanCatalogue(taken_at=taken_at, servers=tuple(servers))
 
 
-class _Patience:
-    """How much is left of the time for several commands."""
+class _TimeLeft:
+    """The time left for several commands."""
 
     def __init__(self, timeout_s: float) -> None:
         self._ends = monotonic() + timeout_s
         self._timeout_s = timeout_s
 
     def left(self) -> float:
-        """Seconds. Raises ProbeError when there are none."""
+        """The seconds left. Raises ProbeError when there are none."""
         left = self._ends - monotonic()
         if left <= 0:
             raise ProbeError(ProblemKind.LATE, f"not every backup was told in {self._timeout_s:g} s", "raise `timeout`")
         return left
 
 
-def _asked_about(backups: Iterable[_Listed]) -> set[str]:
-    """The newest good one and the newest good full one: by when they ended, which lists tell."""
-    good = sorted((one for one in backups if one.status == "DONE"), key=_ended)
+def _newest_ids(backups: Iterable[_Listed]) -> set[str]:
+    """The newest good backup and the newest good full one, by their ends."""
+    good = [one for one in backups if one.status == "DONE"]
+    good.sort(key=lambda one: (int(one.end_time_timestamp or 0), one.backup_id))
     full = [one for one in good if one.backup_type != "incremental"]
     return {kind[-1].backup_id for kind in (good, full) if kind}
 
 
-def _ended(backup: _Listed) -> tuple[int, str]:
-    return int(backup.end_time_timestamp or 0), backup.backup_id
-
-
-def _began(run: Run, command: tuple[str, ...], server: str, patience: _Patience) -> datetime | None:
-    _, said = _answer(run, command, patience.left())
-    shown = _without_messages(said, _Shown, command).get(server)
+def _began(run: Run, command: tuple[str, ...], server: str, time_left: _TimeLeft) -> datetime | None:
+    _, output = _answer(run, command, time_left.left())
+    shown = _by_server(output, _Shown, command).get(server)
     if shown is None or shown.base_backup_information is None:
         return None
     return _seconds(shown.base_backup_information.begin_time_timestamp)
 
 
-def _barman_backup(told: _Listed, began: datetime | None) -> BarmanBackup:
+def _barman_backup(raw: _Listed, began: datetime | None) -> BarmanBackup:
     return BarmanBackup(
-        id=told.backup_id,
-        type=told.backup_type,
-        status=told.status,
+        id=raw.backup_id,
+        type=raw.backup_type,
+        status=raw.status,
         began_at=began,
-        ended_at=_seconds(told.end_time_timestamp),
+        ended_at=_seconds(raw.end_time_timestamp),
     )
 
 
 def _answer(run: Run, command: tuple[str, ...], timeout_s: float) -> tuple[datetime, bytes]:
-    """When the host says it is, and what the command says. Raises ProbeError."""
+    """The host's time, and the output of the command. Raises ProbeError."""
     seconds = str(max(1, int(timeout_s * _SHARE)))
     finished = run(_RUN, (seconds, *command), timeout_s)
-    clock, _, said = finished.stdout.partition(b"\n")
+    clock, _, output = finished.stdout.partition(b"\n")
     if not clock.isdigit():
         raise _unreadable(command, finished.stdout)
     if finished.status in KILLED:
         raise ProbeError(ProblemKind.LATE, f"{command[0]} did not end in {seconds} s", "raise `timeout`")
     if finished.status != 0:
-        raise _failed(command, finished, said)
-    return _moment(int(clock)), said
+        raise _failed(command, finished, output)
+    return _moment(int(clock)), output
 
 
-def _failed(command: tuple[str, ...], finished: Finished, said: bytes) -> ProbeError:
-    raw = (finished.stderr.strip() or said).decode(errors="replace")
-    # Masked, this would say nothing.
+def _failed(command: tuple[str, ...], finished: Finished, output: bytes) -> ProbeError:
+    raw = (finished.stderr.strip() or output).decode(errors="replace")
+    # Masking would leave nothing of this message.
     text = "sudo wants a password there" if _SUDO.search(raw) else _one_line(raw)
     if finished.status == NOT_FOUND:
         advice = "name the host where it keeps its backups, or say `command` with its path"
@@ -275,31 +272,31 @@ def _failed(command: tuple[str, ...], finished: Finished, said: bytes) -> ProbeE
     return ProbeError(ProblemKind.UNREADABLE, f"{command[0]} ended with {finished.status}: {text}")
 
 
-def _without_messages(said: bytes, each: type[T], command: tuple[str, ...]) -> dict[str, T]:
-    """What Barman tells of each server. Raises ProbeError for an error that it tells among them."""
-    whole = _decoded(said, dict[str, msgspec.Raw], command)
+def _by_server(output: bytes, each: type[T], command: tuple[str, ...]) -> dict[str, T]:
+    """The part of Barman's answer about each server. Raises ProbeError for an error in it."""
+    whole = _decoded(output, dict[str, msgspec.Raw], command)
     for name in ("_ERROR", "_EXCEPTION"):
         if name in whole:
             raise ProbeError(ProblemKind.UNREADABLE, f"{command[0]} says: {_one_line(bytes(whole[name]).decode())}")
     return {name: _decoded(bytes(raw), each, command) for name, raw in whole.items() if not name.startswith("_")}
 
 
-def _decoded(said: bytes, kind: type[T], command: tuple[str, ...]) -> T:
+def _decoded(output: bytes, kind: type[T], command: tuple[str, ...]) -> T:
     try:
-        return msgspec.json.decode(said, type=kind)
+        return msgspec.json.decode(output, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise _unreadable(command, said, str(error)) from None
+        raise _unreadable(command, output, str(error)) from None
 
 
-def _unreadable(command: tuple[str, ...], said: bytes, why: str = "") -> ProbeError:
-    start = mask_secrets(said[:60].decode(errors="replace").split("\n")[0])
+def _unreadable(command: tuple[str, ...], output: bytes, why: str = "") -> ProbeError:
+    start = mask_secrets(output[:60].decode(errors="replace").split("\n")[0])
     reason = f" ({why})" if why else ""
     text = f"{command[0]} answered what it never does{reason}; it starts with {start!r}"
     return ProbeError(ProblemKind.UNREADABLE, text, "does a login script over there print something?")
 
 
-def _seconds(told: str | None) -> datetime | None:
-    return _moment(int(told)) if told and told.isdigit() else None
+def _seconds(raw: str | None) -> datetime | None:
+    return _moment(int(raw)) if raw and raw.isdigit() else None
 
 
 def _moment(seconds: int) -> datetime:
