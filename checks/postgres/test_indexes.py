@@ -59,13 +59,13 @@ def _each_database(
     """One kind of index in each database; a doubt about one database does not stop the others."""
     doubts: list[CouldNotObserve] = []
     indexes = 0
-    for one in each_database(expectation, observe, kind):
-        judge(expectation, one.answer, findings)
-        indexes += one.answer.indexes
+    for query, answer in each_database(expectation, observe, kind):
+        judge(expectation, answer, findings)
+        indexes += answer.indexes
         if not indexes:
-            doubts.append(CouldNotObserve(one.query, _no_index(one.answer.database)))
-        elif isinstance(one.answer, UnusedIndexes) and (why := _unproven(expectation, one.answer)):
-            doubts.append(CouldNotObserve(one.query, why))
+            doubts.append(CouldNotObserve(query, _no_index(answer.database)))
+        elif isinstance(answer, UnusedIndexes) and (why := _unproven(expectation, answer)):
+            doubts.append(CouldNotObserve(query, why))
     # One index in any database, and databases without are no doubt.
     doubts = [why for why in doubts if not indexes or why.problem.kind is not ProblemKind.ABSENT]
     if doubts:

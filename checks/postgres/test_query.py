@@ -27,8 +27,8 @@ def test_the_statement_yields_what_it_should(expectation: PostgresQuery, observe
             _judge_number(expectation, answer, number, findings)
         return
     judge = _judge_emptiness if expectation.empty else _judge_rows
-    for came in each_database(expectation, observe, Select):
-        judge(expectation, came.answer, findings)
+    for _, answer in each_database(expectation, observe, Select):
+        judge(expectation, answer, findings)
 
 
 def _judge_number(expectation: PostgresQuery, answer: Selected, number: float, findings: Findings) -> None:
@@ -89,12 +89,12 @@ def _each_number(expectation: PostgresQuery, observe: Observe) -> Iterator[tuple
     At the end raises CouldNotObserve for the first that does not.
     """
     missing: CouldNotObserve | None = None
-    for came in each_database(expectation, observe, Select):
-        number = _number(came.answer)
+    for query, answer in each_database(expectation, observe, Select):
+        number = _number(answer)
         if isinstance(number, Problem):
-            missing = missing or CouldNotObserve(came.query, number)
+            missing = missing or CouldNotObserve(query, number)
         else:
-            yield came.answer, number
+            yield answer, number
     if missing is not None:
         raise missing
 

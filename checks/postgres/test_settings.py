@@ -264,9 +264,9 @@ def _collations(expectation: PostgresSettings, observe: Observe) -> Iterator[Fin
 
 
 def _column_collations(expectation: PostgresSettings, observe: Observe) -> Iterator[Finding]:
-    for came in each_database(expectation, observe, ListCollations):
-        database, can = came.answer.database, connectable(came.answer.database)
-        for one in came.answer.changed:
+    for _, answer in each_database(expectation, observe, ListCollations):
+        database, can = answer.database, connectable(answer.database)
+        for one in answer.changed:
             yield expectation.finding(
                 subject=f"collation {one.name} in database {database}",
                 observed=f"indexes were built with its version {one.recorded}, now it is {one.actual}",
@@ -294,12 +294,12 @@ def _invalid_databases(expectation: PostgresSettings, observe: Observe) -> Itera
 
 def _extensions(expectation: PostgresSettings, observe: Observe) -> Iterator[Finding]:
     """The extensions that are not there, not in their version, or could be updated."""
-    for came in each_database(expectation, observe, ListExtensions):
-        there = {one.name: one for one in came.answer.extensions}
+    for _, answer in each_database(expectation, observe, ListExtensions):
+        there = {one.name: one for one in answer.extensions}
         for name, rule in (expectation.extensions or {}).items():
-            yield from _required(expectation, came.answer, name, rule, there.get(name))
+            yield from _required(expectation, answer, name, rule, there.get(name))
         if expectation.outdated_extensions is not None:
-            yield from _outdated(expectation, came.answer)
+            yield from _outdated(expectation, answer)
 
 
 def _required(

@@ -126,8 +126,7 @@ def _judge_sequences(expectation: PostgresSize, observe: Observe, findings: Find
     if expectation.sequences is None:
         return
     limit = expectation.sequences
-    for one in each_database(expectation, observe, Sequences):
-        answer = one.answer
+    for _, answer in each_database(expectation, observe, Sequences):
         findings.measure("sequences", answer.seen, subject=f"database {answer.database}")
         broken = [sequence for sequence in answer.most_used if limit.severity(sequence.used) is not None]
         for sequence in broken or answer.most_used[:1]:
@@ -144,8 +143,8 @@ def _judge_sequences(expectation: PostgresSize, observe: Observe, findings: Find
 
 
 def _require_sequences(expectation: PostgresSize, observe: Observe) -> None:
-    for one in each_database(expectation, observe, Sequences):
-        _require_readable(one.query, one.answer)
+    for query, answer in each_database(expectation, observe, Sequences):
+        _require_readable(query, answer)
 
 
 def _sized(expectation: PostgresSize, sizes: Sizes) -> Iterator[Sized]:

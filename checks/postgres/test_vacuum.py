@@ -170,14 +170,14 @@ def _judge_tables(expectation: PostgresVacuum, observe: Observe, findings: Findi
     holders = _holders(expectation, observe)
     doubts: list[CouldNotObserve] = []
     tables = 0
-    for one in each_database(expectation, observe, ListTables):
-        tables += one.answer.tables
-        grade_tables(expectation, one.answer, holders, findings)
-        doubts += [CouldNotObserve(one.query, why) for why in unproven(expectation, one.answer)]
+    for query, answer in each_database(expectation, observe, ListTables):
+        tables += answer.tables
+        grade_tables(expectation, answer, holders, findings)
+        doubts += [CouldNotObserve(query, why) for why in unproven(expectation, answer)]
         if not tables:
-            text = f"there is no table in database {one.answer.database}"
+            text = f"there is no table in database {answer.database}"
             advice = "name the databases that have tables in `databases`"
-            doubts.append(CouldNotObserve(one.query, Problem(kind=ProblemKind.ABSENT, text=text, advice=advice)))
+            doubts.append(CouldNotObserve(query, Problem(kind=ProblemKind.ABSENT, text=text, advice=advice)))
     # One table in any database, and databases without are no doubt.
     doubts = [why for why in doubts if not tables or why.problem.kind is not ProblemKind.ABSENT]
     if doubts:

@@ -42,4 +42,4 @@ def _run(command: str, environment: dict[str, str]) -> str:
     )
     if ran.returncode or "ERROR" in ran.stderr:
         raise AssertionError(f"{command}\n{ran.stdout}\n{ran.stderr}")
-    return (ran.stdout + ran.stderr).strip()
+    return (ran.stderr + ran.stdout).strip()

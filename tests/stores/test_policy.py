@@ -105,7 +105,7 @@ def _servers(installation: Path, pgbouncer_program: Path, folder: Path, run: Int
 
 def test_what_needs_an_interval_is_unknown_once_and_all_passes_from_then_on(world):
     first = world.judge()
-    time.sleep(4)  # so that the first samples are as old as SHORT wants them
+    time.sleep(6)  # so that the first samples are as old as SHORT wants them
     second = world.judge()
 
     assert OVER_INTERVALS == {name for name, result in first.items() if result["verdict"] == "unknown"} - OLD_AGE | {

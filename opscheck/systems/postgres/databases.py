@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from pydantic import Field
@@ -107,24 +107,11 @@ class InDatabases(InServer):
         return [query for database in databases for query in self.in_database(database)]
 
 
-@dataclass(frozen=True)
-class FromDatabase(Generic[A]):
-    """What one database answered."""
-
-    query: DatabaseQuery[A]
-    answer: A
-
-    @property
-    def database(self) -> str | None:
-        """Its name, None for the one of the dsn."""
-        return self.query.database
-
-
 def each_database(
     expectation: InDatabases, observe: Observe, kind: type[DatabaseQuery[A]]
-) -> Iterator[FromDatabase[A]]:
+) -> Iterator[tuple[DatabaseQuery[A], A]]:
     """
-    The answers of all that answered; at the end raises CouldNotObserve for the first that did not.
+    The query and the answer of all that answered; at the end raises CouldNotObserve for the first that did not.
 
     So a loop over it judges what can be judged before it stops. Raises CouldNotObserve at once where no database
     matches. Nothing where the expectation has no such query.
@@ -136,7 +123,7 @@ def each_database(
         except CouldNotObserve as error:
             missing = missing or error
         else:
-            yield FromDatabase(query, answer)
+            yield query, answer
     if missing is not None:
         raise missing
 
