@@ -1,6 +1,5 @@
 """`postgres.settings` on real servers: what is set otherwise, waits, is missing, has changed or is half gone."""
 
-import subprocess
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -300,12 +299,12 @@ def test_checksums_that_are_off_are_found_and_their_failures_are_unknown(server,
         assert "data checksums are off" in missing(lambda: judged(checksum_failures="P0")).text
 
 
+@pytest.mark.since_postgres(18)  # whose initdb switches checksums on; the programs of the others have no pg_checksums
 def test_a_page_that_the_disk_has_changed_is_found(own_server):
     with psycopg.connect(own_server.dsn("app"), autocommit=True) as app:
         app.execute("CREATE TABLE accounts AS SELECT generate_series(1, 10000) AS id")
         (path,) = app.execute("SELECT pg_relation_filepath('accounts')").fetchone()
     own_server.stop()
-    _enable_checksums(own_server)
     with (own_server.data / path).open("r+b") as file:
         file.seek(8192 + 4000)
         file.write(b"\0changed\0")
@@ -324,15 +323,6 @@ def test_a_page_that_the_disk_has_changed_is_found(own_server):
     )
     assert finding.since is not None
     assert "integration_db" in type_in(PostgresSettings, finding, own_server, **fields)[0]
-
-
-def _enable_checksums(server: PostgreSQL) -> None:
-    program = server.programs / "bin" / "pg_checksums"
-    if server.major >= 18:
-        return
-    if not program.exists():
-        pytest.skip("these programs have no pg_checksums, and initdb does not switch checksums on")
-    subprocess.run([program, "--enable", "--no-sync", server.data], check=True, capture_output=True, timeout=60)
 
 
 def _sorted_by(server: PostgreSQL) -> str | None:

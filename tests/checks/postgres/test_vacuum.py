@@ -184,7 +184,8 @@ def test_a_small_table_needs_no_statistics(judged, do, schema):
 
 def test_a_table_that_changed_since_it_was_analysed_is_a_violation(judged, table, do):
     subject = table('UPDATE shop."Orders" SET what = what')
-    (finding,) = eventually(lambda: judged(**STALE).violations)
+    # Before PostgreSQL 15 the statistics collector reports the changes and the time of the analysis one by one.
+    (finding,) = eventually(lambda: [one for one in judged(**STALE).violations if one.since is not None])
 
     assert (Severity.P3, subject) == (finding.severity, finding.subject)
     assert finding.observed == (
