@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from opscheck.cli import exit_code
+from opscheck.core.expectation import Expectation
 from opscheck.core.observation import Observation
 from opscheck.core.query import Query
 from opscheck.gathering.state_store import Memory
@@ -34,6 +35,10 @@ STATE_ENVIRONMENT = {
     "DATABASE_HOST": "local://",
     "DATABASE_MOUNT": "/dev/shm",  # noqa: S108 - the mount that was looked at
 }
+
+
+def gathered(expectation: Expectation) -> list[Query[Any]]:
+    return [*expectation.queries(), *expectation.evidence_queries()]
 
 
 def unpacked(name: str, folder: Path) -> Path:
@@ -107,7 +112,7 @@ def test_state_file_gives_the_samples_of_before(tmp_path):
     state.write_bytes((HERE / "state.db").read_bytes())
     draft = read_policy(HERE / "daily.yaml", environ=STATE_ENVIRONMENT)
     policy = draft.finish(today=datetime(2026, 11, 30, tzinfo=UTC).date())
-    queries = {query for one in policy.expectations for query in one.queries() if query.remembered}
+    queries = {query for one in policy.expectations for query in gathered(one) if query.remembered}
     queries.add(Query.known["recovery.last_drill"](target="drills://state", drill="database-drill"))
     now = datetime(2026, 11, 30, 12, tzinfo=UTC)
     taken = {query: Observation(taken_at=now, duration_s=0.0) for query in queries}

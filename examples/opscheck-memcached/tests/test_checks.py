@@ -80,7 +80,7 @@ def test_full_server_is_found(server):
 
 
 def asked_until_refused(port):
-    """Query until it refuses: memcached counts a connection once a worker has taken it over, and accepts more before."""
+    """Query until it refuses: memcached counts a connection only once a worker has taken it over."""
     ends = time.monotonic() + 10
     while time.monotonic() < ends:
         asked(port)
