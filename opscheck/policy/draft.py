@@ -219,14 +219,15 @@ class Draft:
             refuse_missing(client, f"queries of {entry.check}", issues, entry.node, entry.path)
 
     def _refuse_unknown_checks(self, issues: Issues) -> None:
+        known = self.registry.checks
         for entry in self._entries:
             node = entry.node.items.get("check")
             if node is None:
                 issues.at(entry.node, entry.path, "the key `check` is missing")
             elif entry.check is None:
                 issues.at(node, (*entry.path, "check"), "expected the name of a check", node.shown)
-            elif entry.check not in self.registry.checks:
-                hint = _known_checks(entry.check, self.registry.checks)
+            elif entry.check not in known:
+                hint = _known_checks(entry.check, known)
                 issues.at(node, (*entry.path, "check"), "unknown check", node.shown, hint)
 
 
