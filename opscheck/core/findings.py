@@ -1,8 +1,9 @@
 """What a check records while it judges: measurements and findings."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, Self, TypedDict, TypeVar, Unpack
 
 from opscheck.core.expectation import Expectation
 from opscheck.core.observation import CouldNotObserve, Observation, Problem, Sample
@@ -39,13 +40,39 @@ class Observe(Protocol):
         ...
 
 
+class FindingParts(TypedDict, total=False):
+    """What `Expectation.finding` takes besides what was observed and what was expected."""
+
+    subject: str
+    severity: Severity | None
+    since: datetime | None
+    evidence: Iterable[str]
+    remedies: Sequence[Remedy]
+    facts: Mapping[str, Fact]
+    about: str
+    because: Iterable[str]
+
+
 class Findings:
     """Collects what a check measures and what it finds wrong with one expectation."""
 
     def __init__(self, expectation: Expectation) -> None:
         self._expectation = expectation
+        self.common: FindingParts = {"subject": "", "facts": {}}
+        """What each finding has that says nothing else."""
         self.violations: list[Finding] = []
         self.measurements: list[Measurement] = []
+
+    def on(self, subject: str, *, about: str = "", **facts: Fact) -> Self:
+        """
+        The same collection, for what is recorded of one subject.
+
+        `subject`, `about` and `facts` are then those of each measurement and finding that gives no others; facts that
+        a finding gives itself come beside these.
+        """
+        narrowed = copy(self)
+        narrowed.common = {"subject": subject, "about": about, "facts": {**self.common["facts"], **facts}}
+        return narrowed
 
     def measure(  # noqa: PLR0913 - one per column of the report, by name
         self,
@@ -65,89 +92,51 @@ class Findings:
                 unit=unit or _unit(value),
                 limit=None if limit is None else float(limit),
                 margin=None if margin is None else float(margin),
-                subject=subject,
+                subject=subject or self.common["subject"],
             )
         )
 
-    def grade(  # noqa: PLR0913 - what a finding is made of, by name
+    def grade(
         self,
         name: str,
         observed: float,
         limit: Graded[Any] | None,
         *,
-        subject: str,
         unit: str = "",
         detail: str = "",
-        since: datetime | None = None,
-        evidence: Iterable[str] = (),
-        remedies: Sequence[Remedy] = (),
-        facts: Mapping[str, Fact] | None = None,
-        about: str = "",
-        because: Iterable[str] = (),
+        **parts: Unpack[FindingParts],
     ) -> Severity | None:
         """
         Hold `observed` to `limit`: always a measurement, and a finding at the severity of the worst limit it breaks.
 
         `detail` says in brackets what the number is made of ("91 of 97"). Returns that severity, None within the limit.
         """
+        subject = parts.get("subject", "")
         if limit is None:
             self.measure(name, observed, unit=unit, subject=subject)
             return None
-        unit = unit or _unit(observed) or _unit(limit.limit(observed))
-        self.measure(
-            name,
-            observed,
-            unit=unit,
-            subject=subject,
-            limit=limit.limit(observed),
-            margin=limit.margin(observed),
-        )
+        allowed = limit.limit(observed)
+        unit = unit or _unit(observed) or _unit(allowed)
+        self.measure(name, observed, unit=unit, subject=subject, limit=allowed, margin=limit.margin(observed))
         severity = limit.severity(observed)
         if severity is not None:
-            seen = f"{name} {format_value(observed, unit)}" + (f" ({detail})" if detail else "")
+            parts["severity"] = severity
             self.add(
-                subject=subject,
-                observed=seen,
-                expected=f"{limit.words} {format_value(float(limit.limit(observed)), unit)}",
-                severity=severity,
-                since=since,
-                evidence=evidence,
-                remedies=remedies,
-                facts=facts,
-                about=about,
-                because=because,
+                observed=f"{name} {format_value(observed, unit)}" + (f" ({detail})" if detail else ""),
+                expected=f"{limit.words} {format_value(float(allowed), unit)}",
+                **parts,
             )
         return severity
 
-    def add(  # noqa: PLR0913 - what a finding is made of, by name
-        self,
-        *,
-        subject: str,
-        observed: str,
-        expected: str,
-        severity: Severity | None = None,
-        since: datetime | None = None,
-        evidence: Iterable[str] = (),
-        remedies: Sequence[Remedy] = (),
-        facts: Mapping[str, Fact] | None = None,
-        about: str = "",
-        because: Iterable[str] = (),
-    ) -> None:
-        """Record a violation, which `Expectation.finding` makes of these values. Raises LookupError as it does."""
-        self.report(
-            self._expectation.finding(
-                subject=subject,
-                observed=observed,
-                expected=expected,
-                severity=severity,
-                since=since,
-                evidence=evidence,
-                remedies=remedies,
-                facts=facts,
-                about=about,
-                because=because,
-            )
-        )
+    def finding(self, *, observed: str, expected: str, **parts: Unpack[FindingParts]) -> Finding:
+        """A violation that `Expectation.finding` makes of these values; it is not recorded. Raises LookupError."""
+        facts = {**self.common["facts"], **parts.get("facts", {})}
+        whole: FindingParts = {**self.common, **parts, "facts": facts}
+        return self._expectation.finding(observed=observed, expected=expected, **whole)
+
+    def add(self, *, observed: str, expected: str, **parts: Unpack[FindingParts]) -> None:
+        """Record a violation, made as by `finding`."""
+        self.report(self.finding(observed=observed, expected=expected, **parts))
 
     def report(self, finding: Finding) -> None:
         """Record a violation that `Expectation.finding` made."""

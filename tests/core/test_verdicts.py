@@ -1,6 +1,7 @@
 """What becomes of a judgement: the verdict, who carries an outage, and the exit code."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import pytest
 
@@ -30,6 +31,12 @@ class Use(Expectation, check="test.use"):
     """Not too much is used."""
 
     used: Graded[Percentage]
+
+
+class Serving(Use, check="test.serving"):
+    """It serves, and not too much is used."""
+
+    fact_names: ClassVar = {"host": "where it is", "port": "its port"}
 
 
 class Answering(Use, check="test.answering"):
@@ -76,6 +83,23 @@ def test_a_graded_limit_gives_one_value_the_severity_of_the_worst_step_it_breaks
     assert limit == measurement.limit
     assert margin == pytest.approx(measurement.margin)
     assert ("%", "database") == (measurement.unit, measurement.subject)
+
+
+def test_what_is_recorded_on_a_subject_has_that_subject_and_its_facts():
+    findings = Findings(expect(Serving, used={"P2": "75%"}))
+    here = findings.on("replica", about="replica 1", host="db2")
+
+    here.grade("used", 80.0, USE.used, unit="%")
+    here.add(observed="1", expected="0", facts={"port": 5432})
+    here.add(observed="1", expected="0", subject="primary", facts={"host": "db1"})
+
+    assert ["replica"] == [measurement.subject for measurement in findings.measurements]
+    assert [
+        ("replica", "replica 1", {"host": "db2"}),
+        ("replica", "replica 1", {"host": "db2", "port": "5432"}),
+        ("primary", "replica 1", {"host": "db1"}),
+    ] == [(finding.subject, finding.about, finding.facts) for finding in findings.violations]
+    assert "" == findings.finding(observed="1", expected="0").subject
 
 
 def test_a_check_that_found_nothing_passes_and_shows_what_it_measured():

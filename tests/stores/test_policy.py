@@ -108,9 +108,10 @@ def test_what_needs_an_interval_is_unknown_once_and_all_passes_from_then_on(worl
     time.sleep(6)  # so that the first samples are as old as SHORT wants them
     second = world.judge()
 
-    assert OVER_INTERVALS == {name for name, result in first.items() if result["verdict"] == "unknown"} - OLD_AGE | {
-        "statement-history"
-    }
+    # Before PostgreSQL 15 a database counts from the first connection to it, which may be the one of this run.
+    young = {"unused-indexes"} if world.postgres.primary.major < 15 else set()
+    unknown = {name for name, result in first.items() if result["verdict"] == "unknown"}
+    assert OVER_INTERVALS == unknown - OLD_AGE - young | {"statement-history"}
     assert [] == [
         result["summary"] for name, result in second.items() if result["verdict"] != "passed" and name not in OLD_AGE
     ]

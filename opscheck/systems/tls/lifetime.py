@@ -1,17 +1,16 @@
 """Limits on certificates that all their checks share: their remaining lifetime, keys and signatures."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, Unpack
 
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from opscheck.core.expectation import Expectation
 from opscheck.core.field_types import values
-from opscheck.core.findings import Findings
-from opscheck.core.remedy import Fact, Remedy
+from opscheck.core.findings import FindingParts, Findings
 from opscheck.core.units import (
     Duration,
     Graded,
@@ -164,31 +163,19 @@ def expected_of(expectation: CertificatesLast, lifetime: Lifetime, now: datetime
     return min(broken, key=lambda one: one[0])[1] if broken else "still valid"
 
 
-def judge_lifetime(  # noqa: PLR0913 - the parts of a finding, by name
+def judge_lifetime(
     findings: Findings,
     expectation: CertificatesLast,
     lifetime: Lifetime,
     now: datetime,
-    *,
-    subject: str,
-    evidence: Iterable[str] = (),
-    remedies: Sequence[Remedy] = (),
-    facts: Mapping[str, Fact] | None = None,
+    **parts: Unpack[FindingParts],
 ) -> None:
-    """Measure the remaining time, and report one finding where it is too short."""
-    measure_lifetime(findings, expectation, lifetime, now, subject)
+    """Measure the remaining time, and report one finding made of `parts` where it is too short."""
+    measure_lifetime(findings, expectation, lifetime, now, parts.get("subject", ""))
     severity = severity_of(expectation, lifetime, now)
     if severity is not None:
-        findings.add(
-            subject=subject,
-            observed=lifetime.remaining_text(now),
-            expected=expected_of(expectation, lifetime, now),
-            severity=severity,
-            since=lifetime.end if lifetime.left(now) < 0 else None,
-            evidence=evidence,
-            remedies=remedies,
-            facts=facts,
-        )
+        parts |= {"severity": severity, "since": lifetime.end if lifetime.left(now) < 0 else None}
+        findings.add(observed=lifetime.remaining_text(now), expected=expected_of(expectation, lifetime, now), **parts)
 
 
 def measure_lifetime(  # noqa: PLR0913 - the parts of a measurement, by name
