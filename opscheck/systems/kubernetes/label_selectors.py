@@ -66,7 +66,7 @@ def parse_selector(text: str | None) -> LabelSelector:
 
 class _Reader:
     def __init__(self, text: str) -> None:
-        self._tokens = [*_TOKEN.findall(text), ""]  # the last stands for the end
+        self._tokens: list[str] = [*_TOKEN.findall(text), ""]  # the last stands for the end
 
     @property
     def _next(self) -> str:
