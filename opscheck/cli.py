@@ -39,6 +39,12 @@ CHECKS_OPTION = click.option(
     type=click.Path(exists=True, path_type=Path),
     help="A folder with checks of your own; the bundled ones are always known.",
 )
+USES_OPTION = click.option(
+    "--uses",
+    multiple=True,
+    metavar="DIST",
+    help="An installed distribution whose systems are part of it too, as in a policy's `uses`; repeatable.",
+)
 POLICY_OPTION = click.option(
     "-p",
     "--policy",
@@ -173,13 +179,33 @@ def explain(id_: str, policy: Path | None, checks: Sequence[Path]) -> int:
 
 
 @cli.command()
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
+@USES_OPTION
+@CHECKS_OPTION
+def checks(name: str | None, as_json: bool, uses: Sequence[str], checks: Sequence[Path]) -> int:
+    """
+    List the checks, or describe one: claim, fields, queries, permissions, remedies, an example.
+
+    \b
+      opscheck checks
+      opscheck checks postgres.connections
+    """  # noqa: D301 - \b is click's word for "do not rewrap"
+    from opscheck import check_reference, inspection  # noqa: PLC0415 - loads pydantic
+
+    registry, own = inspection.known_checks(checks, uses)
+    if name is None:
+        show = check_reference.checks_json if as_json else check_reference.checks_text
+        click.echo(show(registry))
+    else:
+        page = check_reference.check_page(name, registry, own)
+        click.echo(check_reference.page_json(page) if as_json else check_reference.page_text(page))
+    return ExitCode.OPEN
+
+
+@cli.command()
 @click.option("--run", "of_run", is_flag=True, help="The schema of run records instead.")
-@click.option(
-    "--uses",
-    multiple=True,
-    metavar="DIST",
-    help="An installed distribution whose systems are part of it too, as in a policy's `uses`; repeatable.",
-)
+@USES_OPTION
 @CHECKS
 def schema(of_run: bool, uses: Sequence[str], checks: Sequence[Path]) -> int:
     """

@@ -67,12 +67,17 @@ def validated(path: Path, folders: Sequence[Path], today: date) -> tuple[bool, s
     return False, f"{path}: {len(policy.expectations)} expectations, no errors{notices}"
 
 
-def policy_schema(folders: Sequence[Path], uses: Sequence[str] = ()) -> dict[str, Any]:
-    """The JSON Schema of policy files, also with the checks in `folders` and of the distributions in `uses`."""
+def known_checks(folders: Sequence[Path], uses: Sequence[str] = ()) -> tuple[Registry, dict[str, Check]]:
+    """The bundled systems and those of the distributions in `uses`, and the checks in `folders`."""
     registry = Registry.bundled()
     for requirement in uses:
         add_distribution(registry, requirement)
-    _own_checks(folders, registry)
+    return registry, _own_checks(folders, registry)
+
+
+def policy_schema(folders: Sequence[Path], uses: Sequence[str] = ()) -> dict[str, Any]:
+    """The JSON Schema of policy files, also with the checks in `folders` and of the distributions in `uses`."""
+    registry, _ = known_checks(folders, uses)
     from opscheck.policy.schema import policy_schema as schema_of_policies  # noqa: PLC0415 - only `schema` needs it
 
     return schema_of_policies(registry)
@@ -137,8 +142,8 @@ def explained(described: Described, name: str) -> str:
         _paragraph("Target", _target_lines(expectation)),
         _paragraph("Writes", [_ONLY_WITH_DRILL] if expectation.changes_its_target else []),
         _paragraph("Limits", _limit_lines(expectation)),
-        _paragraph("Queries", _query_lines(expectation, described.policy)),
-        _paragraph("Permissions", [_told(permission) for permission in _permissions_of(expectation)] or ["none"]),
+        _paragraph("Queries", query_lines(expectation, described.policy)),
+        _paragraph("Permissions", permission_lines(expectation) or ["none"]),
         _paragraph("Remediation", _remediation_lines(expectation)),
         _paragraph("About", _about_lines(expectation)),
         f"{source.file}:{source.line}",
@@ -224,7 +229,9 @@ def _shown(value: object) -> str:
     return str(value)
 
 
-def _query_lines(expectation: Expectation, policy: Policy) -> list[str]:
+def query_lines(expectation: Expectation, policy: Policy) -> list[str]:
+    """Its queries in words, each with its time limit."""
+
     def line(query: Query[Any]) -> str:
         timeout = format_duration(timeout_of(expectation, query, policy.default_timeout))
         kept = ", kept in the state file" if query.remembered else ""
@@ -233,12 +240,10 @@ def _query_lines(expectation: Expectation, policy: Policy) -> list[str]:
     return [line(query) for query in expectation.described()]
 
 
-def _permissions_of(expectation: Expectation) -> list[Permission]:
-    return list(dict.fromkeys(permission for query in expectation.described() for permission in query.permissions()))
-
-
-def _told(permission: Permission) -> str:
-    return f"{permission.text()}; risk: {permission.risk}" if permission.risk else permission.text()
+def permission_lines(expectation: Expectation) -> list[str]:
+    """What its queries need, a line per permission."""
+    needed = dict.fromkeys(permission for query in expectation.described() for permission in query.permissions())
+    return [f"{one.text()}; risk: {one.risk}" if one.risk else one.text() for one in needed]
 
 
 def _remediation_lines(expectation: Expectation) -> list[str]:

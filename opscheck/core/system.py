@@ -66,6 +66,8 @@ class System:
     """What the queries of a check need beyond the client library of their targets, by the check's name."""
     checks: Path | None = None
     """The folder with its check functions, `test_<concern>.py`."""
+    examples: Path | None = None
+    """A folder of policy files with an expectation for each of its checks, for people; the bundled ones by default."""
     readers: Mapping[str, str] = field(default_factory=dict)
     """
     Functions `(session, query, timeout_s)` by the name of the query that they answer, as `module:function`.
