@@ -72,6 +72,11 @@ format: $(READY) ## Format the code and apply the fixes of the linter
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
+.PHONY: docs
+docs: $(READY) ## Build the documentation into build/docs; a warning is an error
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -b html docs build/docs
+	@echo "$$(find build/docs -name '*.html' | wc -l) pages in build/docs"
+
 .PHONY: bench
 bench: $(READY) ## Measure, and write benchmarks/RESULTS.md
 	$(BIN)/python benchmarks/run.py

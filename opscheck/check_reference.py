@@ -248,7 +248,7 @@ def _example_of(name: str, file: Path, block: str, blocks: list[str]) -> Example
     targets = [line for each in blocks for line in each.splitlines() if line.partition(":")[0].strip() in names]
     # The block of the first expectation has the key of the list above it.
     entry = block.rstrip().removeprefix("expectations:\n")
-    head = ["version: 1", "extends: base.yaml", "environment: production"]
+    head = ["version: 1", "environment: production"]
     policy = "\n".join([*head, *(["targets:", *targets] if targets else []), "expectations:", entry])
     return Example(policy, tuple(query_lines(expectation, described.policy)), tuple(permission_lines(expectation)))
 

@@ -15,7 +15,9 @@ ROOT = Path(__file__).parents[1]
 PAGES = sorted(
     [
         *ROOT.glob("*.md"),
-        *(page for folder in ("docs", "examples", "benchmarks", ".github") for page in (ROOT / folder).rglob("*.md")),
+        # `make docs` writes this one, and the pages below docs/checks.
+        *(page for page in (ROOT / "docs").glob("*.md") if page.name != "commands.md"),
+        *(page for folder in ("examples", "benchmarks", ".github") for page in (ROOT / folder).rglob("*.md")),
     ]
 )
 FOLDERS = ("opscheck", "checks", "policies", "tests", "docs", "examples", "benchmarks", r"\.ci", r"\.github")

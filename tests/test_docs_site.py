@@ -1,0 +1,58 @@
+"""The documentation site: policies in its pages are valid, and each check has a whole page."""
+
+import re
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from opscheck.bundle import bundled
+from opscheck.check_reference import check_page
+from opscheck.core.registry import Registry
+from opscheck.inspection import read
+from tests.test_docs_paths import PAGES, ROOT
+
+sys.path.insert(0, str(ROOT / "docs" / "_ext"))
+
+from generated_pages import HEADINGS, markdown
+
+CHECKS = Registry.bundled().checks
+
+_POLICY = re.compile(r"^```yaml\n(version:.*?)^```", re.DOTALL | re.MULTILINE)
+
+
+def policies() -> Iterator[pytest.ParameterSet]:
+    """Every policy in a page, but for one that uses a distribution which is not installed here."""
+    for page in PAGES:
+        found = [one for one in _POLICY.findall(page.read_text(encoding="utf-8")) if "\nuses:" not in one]
+        for number, policy in enumerate(found, 1):
+            yield pytest.param(policy, id=f"{page.relative_to(ROOT)}-{number}")
+
+
+@pytest.mark.parametrize("policy", list(policies()))
+def test_policy_in_a_page_is_valid(policy, tmp_path):
+    for extended in ("base.yaml", "eu.yaml"):
+        (tmp_path / extended).write_text((bundled("policies") / "base.yaml").read_text())
+    file = tmp_path / "policy.yaml"
+    file.write_text(policy)
+
+    assert read(file, ()).policy.expectations
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_page_of_a_check_is_whole_and_its_example_is_valid(name, tmp_path):
+    page = markdown(check_page(name, Registry.bundled(), {}))
+    (example,) = _POLICY.findall(page)
+    file = tmp_path / "policy.yaml"
+    file.write_text(example)
+
+    assert [heading for heading in HEADINGS if f"## {heading}\n" not in page] == []
+    assert [one.check for one in read(file, ()).policy.expectations] == [name]
+
+
+def test_page_without_an_example_is_an_error():
+    page = check_page("redis.ping", Registry.bundled(), {})
+    without = type(page)(**{**vars(page), "example": None})
+
+    with pytest.raises(ValueError, match=r"redis\.ping has nothing below: Queries and permissions, Example"):
+        markdown(without)
