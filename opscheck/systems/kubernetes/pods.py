@@ -11,14 +11,7 @@ from opscheck.core.query import Query, Timestamp
 from opscheck.core.units import Count, Duration, PositiveCount
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Part, Quantities
-from opscheck.systems.kubernetes.remedies import (
-    MISSING_PODS,
-    POD_FACTS,
-    POD_REMEDIES,
-    RESTART,
-    ROLL_BACK,
-    kubectl_remedy,
-)
+from opscheck.systems.kubernetes.remedies import MISSING_PODS, POD_FACTS, POD_REMEDIES, RESTART, ROLL_BACK, kubectl
 from opscheck.systems.kubernetes.scope import OfKind, Window
 
 
@@ -155,11 +148,11 @@ class ListPods(ListObjects[Pod], name="kubernetes.pods", resource="pods"):
     """Every pod there."""
 
 
-MORE_MEMORY = kubectl_remedy(
+MORE_MEMORY = kubectl(
     "Raise the memory limit, or find out what takes the memory",
     "set resources {{ owner }} -c {{ container }} --limits=memory={{ doubled_memory }}",
 )
-POD_FAILED = kubectl_remedy(
+POD_FAILED = kubectl(
     "See why the pod failed, then delete it",
     "describe pod {{ pod }}",
     "delete pod {{ pod }}  # it holds no work any more",
