@@ -11,8 +11,7 @@ from pydantic import Field
 from opscheck.core.findings import Observe
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.query import Permission, Query
-from opscheck.systems.postgres.grants import ConnectGrant
-from opscheck.systems.postgres.server import InServer, ServerQuery
+from opscheck.systems.postgres.server import ConnectGrant, InServer, ServerQuery, database_in_words
 
 A = TypeVar("A")
 _WILD = frozenset("*?[")
@@ -36,8 +35,7 @@ class DatabaseQuery(ServerQuery[A]):
 
     def text(self) -> str:
         """The query in words, and its database."""
-        where = f"database {self.database}" if self.database else "the database of the dsn"
-        return f"{self.in_words() or self.name} in {where}"
+        return f"{self.in_words() or self.name} in {database_in_words(self.database)}"
 
     def in_words(self) -> str:
         """What is queried there."""
