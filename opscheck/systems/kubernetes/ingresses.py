@@ -1,7 +1,6 @@
 """Ingresses, ingress classes and the names of secrets, and what a policy expects of ingresses."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, final
 
 from opscheck.core.query import Query
@@ -99,12 +98,10 @@ class SecretName(KubernetesObject, frozen=True):
     """That a secret exists. What it holds is never asked for."""
 
 
-@dataclass(frozen=True)
 class ListIngresses(ListObjects[Ingress], name="kubernetes.ingresses", resource="ingresses.v1.networking.k8s.io"):
     """Every ingress there."""
 
 
-@dataclass(frozen=True)
 class ListIngressClasses(
     ListObjects[IngressClass],
     name="kubernetes.ingressclasses",
@@ -115,7 +112,6 @@ class ListIngressClasses(
     """Every ingress class of the cluster."""
 
 
-@dataclass(frozen=True)
 class ListSecretNames(
     ListObjects[SecretName],
     name="kubernetes.secret_names",
@@ -163,15 +159,7 @@ class IngressesServed(OfKind, check="kubernetes.ingresses"):
     the AWS load balancer controller (`use-annotation`).
     """
 
-    remedies = (
-        SERVICE_NOT_FOUND,
-        PORT_NOT_FOUND,
-        NOT_SERVED,
-        SECRET_NOT_FOUND,
-        CLASS_NOT_FOUND,
-        NO_ADDRESS,
-        MISSING,
-    )
+    remedies = (SERVICE_NOT_FOUND, PORT_NOT_FOUND, NOT_SERVED, SECRET_NOT_FOUND, CLASS_NOT_FOUND, NO_ADDRESS, MISSING)
     fact_names = OfKind.fact_names | {
         "ingress": "the ingress's name",
         "service": "the service that it names",
@@ -219,5 +207,5 @@ class IngressesServed(OfKind, check="kubernetes.ingresses"):
 
     def queries(self) -> Iterable[Query[Any]]:
         """The ingresses there, the services and endpoint slices behind them, and what else the policy asks for."""
-        kinds: tuple[type[ListObjects[Any]], ...] = (ListIngresses, ListServices, ListEndpointSlices, ListPods)
-        return (*(one for kind in kinds for one in self.lists(kind)), *self.classes(), *self.secrets())
+        lists = self.lists(ListIngresses, ListServices, ListEndpointSlices, ListPods)
+        return *lists, *self.classes(), *self.secrets()

@@ -63,7 +63,6 @@ class PersistentVolumeClaim(KubernetesObject, frozen=True):
         return ((resources and resources.requests) or {}).get("storage", "")
 
 
-@dataclass(frozen=True)
 class ListClaims(
     ListObjects[PersistentVolumeClaim], name="kubernetes.claims", resource="persistentvolumeclaims", called="claims"
 ):
@@ -79,7 +78,6 @@ class StorageClass(KubernetesObject, frozen=True):
     allow_volume_expansion: bool | None = None
 
 
-@dataclass(frozen=True)
 class ListStorageClasses(
     ListObjects[StorageClass],
     name="kubernetes.storage_classes",
@@ -362,8 +360,7 @@ class VolumesHealthy(OfKind, check="kubernetes.volumes"):
 
     def queries(self) -> Iterable[Query[Any]]:
         """Claims and pods there, and for use six metrics of Prometheus at most, or each node's own numbers."""
-        yield from self.lists(ListClaims)
-        yield from self.lists(ListPods)
+        yield from self.lists(ListClaims, ListPods)
         yield from self.series().values()
         yield from self.kubelets()
 
