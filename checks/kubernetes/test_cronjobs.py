@@ -10,14 +10,7 @@ from opscheck.core.observation import CouldNotObserve, Problem
 from opscheck.core.record import Finding
 from opscheck.core.units import Severity, format_duration
 from opscheck.core.words import some
-from opscheck.systems.kubernetes.batch import (
-    CronJob,
-    Job,
-    ListCronJobs,
-    ListJobs,
-    described_failure,
-    failed,
-)
+from opscheck.systems.kubernetes.batch import CronJob, Job, ListCronJobs, ListJobs, described_failure, failed
 from opscheck.systems.kubernetes.cronjobs import (
     MISSING,
     REPORT,

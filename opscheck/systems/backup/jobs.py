@@ -19,7 +19,7 @@ from opscheck.systems.backup.velero import ListStorageLocations, ListVeleroBacku
 from opscheck.systems.host.target import HostTarget
 from opscheck.systems.kubernetes.batch import ListCronJobs, ListJobs
 from opscheck.systems.kubernetes.cronjobs import RUN_FACTS, CronJobsOnTime
-from opscheck.systems.kubernetes.remedies import kubectl_remedy, missing_remedy
+from opscheck.systems.kubernetes.remedies import kubectl, missing_remedy
 from opscheck.systems.kubernetes.scope import InCluster, InNamespaces, Matched, Namespace, Namespaces, Selector, Window
 from opscheck.systems.kubernetes.target import KubernetesTarget
 
@@ -30,7 +30,7 @@ def _velero(summary: str, *commands: str) -> Remedy:
     return Remedy(summary, *(f"velero {{{{ kubecontext_option }}}} -n {{{{ namespace }}}} {one}" for one in commands))
 
 
-CRONJOB_SCRIPT = kubectl_remedy(
+CRONJOB_SCRIPT = kubectl(
     "Have the script fail where a part of it fails",
     "edit cronjob {{ cronjob }}  # begin with `set -euo pipefail`, keep a file's name in a variable",
 )
@@ -45,7 +45,7 @@ VELERO_FAILED = _velero(
 VELERO_STUCK = _velero(
     "Find out what the backup that does not end waits for", "backup describe {{ stuck_backup }} --details"
 )
-LOCATION = kubectl_remedy(
+LOCATION = kubectl(
     "Make the storage location available: its bucket, its credentials, the network",
     "describe backupstoragelocations.velero.io {{ location }}",
 )

@@ -11,10 +11,7 @@ from opscheck.core.remedy import Former, Remedy
 from opscheck.core.units import Duration
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Part
-from opscheck.systems.kubernetes.remedies import (
-    kubectl_remedy,
-    missing_remedy,
-)
+from opscheck.systems.kubernetes.remedies import kubectl, missing_remedy
 from opscheck.systems.kubernetes.scope import OfKind
 from opscheck.systems.tls.lifetime import CertificatesLast, DurationLeft, Lifetime, ShareLeft, share_unless_time
 from opscheck.systems.tls.x509 import Certificate as PublicCertificate
@@ -224,25 +221,25 @@ class ListTlsSecrets(
 
 
 _ISSUE = "See which of request, order, challenge or issuer fails, fix that, then have it issued again"
-CERTIFICATE = kubectl_remedy(_ISSUE, "describe certificate {{ certificate }}")
+CERTIFICATE = kubectl(_ISSUE, "describe certificate {{ certificate }}")
 CAUSES = {
-    "request": kubectl_remedy(_ISSUE, "describe certificaterequest {{ request }}"),
-    "order": kubectl_remedy(_ISSUE, "describe order {{ order }}"),
-    "challenge": kubectl_remedy(_ISSUE, "describe challenge {{ challenge }}"),
-    "issuer": kubectl_remedy(_ISSUE, "describe issuer {{ issuer }}"),
-    "cluster_issuer": kubectl_remedy(_ISSUE, "describe clusterissuer {{ cluster_issuer }}"),
+    "request": kubectl(_ISSUE, "describe certificaterequest {{ request }}"),
+    "order": kubectl(_ISSUE, "describe order {{ order }}"),
+    "challenge": kubectl(_ISSUE, "describe challenge {{ challenge }}"),
+    "issuer": kubectl(_ISSUE, "describe issuer {{ issuer }}"),
+    "cluster_issuer": kubectl(_ISSUE, "describe clusterissuer {{ cluster_issuer }}"),
 }
 """Remedies for the objects that a certificate is issued through, by the fact that names the object."""
 RENEW = Remedy(
     _ISSUE,
     "cmctl {{ context_option }} -n {{ namespace }} renew {{ certificate }}  # once the cause is mended",
 )
-NOT_PROCESSED = kubectl_remedy(
+NOT_PROCESSED = kubectl(
     "See whether cert-manager runs",
     "get certificate {{ certificate }}; kubectl {{ context_option }} get pods -A"
     " -l app.kubernetes.io/instance=cert-manager",
 )
-SECRET = kubectl_remedy(
+SECRET = kubectl(
     "See which certificate is stored in the secret, and replace it",
     "get secret {{ secret }} -o 'jsonpath={.data.tls\\.crt}' | base64 -d | openssl x509 -noout -text",
 )

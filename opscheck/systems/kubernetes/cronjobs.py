@@ -25,10 +25,7 @@ from opscheck.systems.kubernetes.batch import (
     rerun_name,
     started,
 )
-from opscheck.systems.kubernetes.remedies import (
-    kubectl_remedy,
-    missing_remedy,
-)
+from opscheck.systems.kubernetes.remedies import kubectl, missing_remedy
 from opscheck.systems.kubernetes.schedules import Schedule, UnreadableSchedule, read_schedule
 from opscheck.systems.kubernetes.scope import OfKind, Window
 from opscheck.systems.kubernetes.words import lasting
@@ -42,17 +39,15 @@ RUN_FACTS = {
     "active_job": "the oldest of its jobs that still run",
     "rerun": "a name for another run of it",
 }
-REPORT = kubectl_remedy("See why no run succeeds, and fix that", "describe cronjob {{ cronjob }}")
-FAILED_RUN = kubectl_remedy(
-    "Read the log of the run that failed", "logs job/{{ failed_job }} --all-containers --tail=100"
-)
-ACTIVE_RUN = kubectl_remedy(
+REPORT = kubectl("See why no run succeeds, and fix that", "describe cronjob {{ cronjob }}")
+FAILED_RUN = kubectl("Read the log of the run that failed", "logs job/{{ failed_job }} --all-containers --tail=100")
+ACTIVE_RUN = kubectl(
     "See what the run that has not ended waits for",
     "describe job {{ active_job }}",
     "logs job/{{ active_job }} --all-containers --tail=100",
 )
-RESUME = kubectl_remedy("Resume it", 'patch cronjob {{ cronjob }} -p \'{"spec": {"suspend": false}}\'')
-RUN_NOW = kubectl_remedy("Then run it by hand once", "create job --from=cronjob/{{ cronjob }} {{ rerun }}")
+RESUME = kubectl("Resume it", 'patch cronjob {{ cronjob }} -p \'{"spec": {"suspend": false}}\'')
+RUN_NOW = kubectl("Then run it by hand once", "create job --from=cronjob/{{ cronjob }} {{ rerun }}")
 MISSING = missing_remedy("cronjobs")
 
 

@@ -11,10 +11,7 @@ from opscheck.core.units import Count
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, LabelSelector, Part
 from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.remedies import (
-    kubectl_remedy,
-    missing_remedy,
-)
+from opscheck.systems.kubernetes.remedies import kubectl, missing_remedy
 from opscheck.systems.kubernetes.scope import OfKind
 
 
@@ -51,17 +48,16 @@ class ListDisruptionBudgets(
     """Every disruption budget there."""
 
 
-REPORT = kubectl_remedy("See what the disruption controller counted", "describe pdb {{ budget }}")
-UNHEALTHY = kubectl_remedy(
+REPORT = kubectl("See what the disruption controller counted", "describe pdb {{ budget }}")
+UNHEALTHY = kubectl(
     "Bring its pods back; until then every drain of their nodes waits", "get pods -l {{ pod_selector }} -o wide"
 )
-SELECTED = kubectl_remedy(
+SELECTED = kubectl(
     "Correct its selector, or create the pods that it is about", "get pods -l {{ pod_selector }} -o wide"
 )
-ROLLOUT = kubectl_remedy("See whether a rollout is on its way", "rollout status {{ workload }} --timeout=10s")
-ONE_MORE = kubectl_remedy(
-    "Run one replica more",
-    "scale {{ workload }} --replicas={{ one_more }}  # one may go while the others serve",
+ROLLOUT = kubectl("See whether a rollout is on its way", "rollout status {{ workload }} --timeout=10s")
+ONE_MORE = kubectl(
+    "Run one replica more", "scale {{ workload }} --replicas={{ one_more }}  # one may go while the others serve"
 )
 MISSING = missing_remedy("pdb")
 

@@ -10,10 +10,7 @@ from opscheck.core.units import Duration
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import KubernetesObject, Part
 from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.remedies import (
-    kubectl_remedy,
-    missing_remedy,
-)
+from opscheck.systems.kubernetes.remedies import kubectl, missing_remedy
 from opscheck.systems.kubernetes.scope import OfKind
 from opscheck.systems.kubernetes.services import BalancedStatus, ListEndpointSlices, ListServices, LoadBalancerStatus
 
@@ -131,27 +128,27 @@ class ListSecretNames(
 
 
 _DESCRIBE = "describe ingress {{ ingress }}"
-SERVICE_NOT_FOUND = kubectl_remedy(
+SERVICE_NOT_FOUND = kubectl(
     "Let the ingress name a service that exists", _DESCRIBE, "get services  # which should be {{ service }}?"
 )
-PORT_NOT_FOUND = kubectl_remedy(
+PORT_NOT_FOUND = kubectl(
     "Let the ingress name a port that the service has", _DESCRIBE, "get service {{ service }} -o wide"
 )
-NOT_SERVED = kubectl_remedy(
+NOT_SERVED = kubectl(
     "Give the service ready pods",
     _DESCRIBE,
     "get endpointslices -l kubernetes.io/service-name={{ service }}",
     "describe service {{ service }}",
 )
-SECRET_NOT_FOUND = kubectl_remedy(
+SECRET_NOT_FOUND = kubectl(
     "Create the secret, or see why the certificate is not issued", _DESCRIBE, "get secret {{ secret }}"
 )
-CLASS_NOT_FOUND = kubectl_remedy(
+CLASS_NOT_FOUND = kubectl(
     "Let the ingress name a class that exists, or make one the default",
     _DESCRIBE,
     "get ingressclasses  # is there {{ class_name }}?",
 )
-NO_ADDRESS = kubectl_remedy(
+NO_ADDRESS = kubectl(
     "See whether the ingress controller runs, and what it reports",
     _DESCRIBE,
     "get events --field-selector involvedObject.kind=Ingress,involvedObject.name={{ ingress }}",

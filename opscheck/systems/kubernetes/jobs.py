@@ -8,24 +8,18 @@ from opscheck.core.remedy import Former
 from opscheck.core.units import Count, Duration
 from opscheck.systems.kubernetes.batch import ListCronJobs, ListJobs
 from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.remedies import (
-    kubectl_remedy,
-    missing_remedy,
-)
+from opscheck.systems.kubernetes.remedies import kubectl, missing_remedy
 from opscheck.systems.kubernetes.scope import OfKind, Window
 
-FAILED = kubectl_remedy("See how its pods ended, and fix the cause", "describe job {{ job }}")
-FAILED_POD = kubectl_remedy("Read the log of the pod that failed", "logs {{ pod }} -c {{ container }} --tail=100")
-SLOW = kubectl_remedy("See what it waits for or works on", "describe job {{ job }}")
-SLOW_POD = kubectl_remedy("Read the log of the pod that runs", "logs {{ pod }} --all-containers --tail=100")
-RERUN = kubectl_remedy(
-    "Then run it again", "create job --from=cronjob/{{ cronjob }} {{ rerun }}  # once the cause is mended"
+FAILED = kubectl("See how its pods ended, and fix the cause", "describe job {{ job }}")
+FAILED_POD = kubectl("Read the log of the pod that failed", "logs {{ pod }} -c {{ container }} --tail=100")
+SLOW = kubectl("See what it waits for or works on", "describe job {{ job }}")
+SLOW_POD = kubectl("Read the log of the pod that runs", "logs {{ pod }} --all-containers --tail=100")
+RERUN = kubectl("Then run it again", "create job --from=cronjob/{{ cronjob }} {{ rerun }}  # once the cause is mended")
+DELETE = kubectl(
+    "Then delete the job", "delete job {{ job }}  # once its work is done otherwise; it counts until it is gone"
 )
-DELETE = kubectl_remedy(
-    "Then delete the job",
-    "delete job {{ job }}  # once its work is done otherwise; it counts until it is gone",
-)
-RESUME = kubectl_remedy(
+RESUME = kubectl(
     "Resume it, or delete it", "describe job {{ job }}", 'patch job {{ job }} -p \'{"spec": {"suspend": false}}\''
 )
 MISSING = missing_remedy("jobs")

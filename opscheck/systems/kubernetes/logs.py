@@ -14,7 +14,7 @@ from opscheck.core.query import Permission, Query
 from opscheck.core.remedy import Former
 from opscheck.core.units import ByteSize, Count, Graded
 from opscheck.systems.kubernetes.lists import KubernetesRule
-from opscheck.systems.kubernetes.remedies import kubectl_remedy
+from opscheck.systems.kubernetes.remedies import kubectl
 from opscheck.systems.kubernetes.scope import InNamespaces, Window
 
 
@@ -115,12 +115,12 @@ Pattern = Annotated[str, AfterValidator(_pattern), Field(json_schema_extra={"for
 
 _READ = "Read the lines around the most frequent message, and fix its cause"
 _LOGS = "logs {{ pod }} -c {{ container }} --since={{ since }}"
-MATCHING_LINES = kubectl_remedy(_READ, f"{_LOGS} | grep -E -- {{{{ pattern }}}} | tail")
-MATCHING_LINES_ANY_CASE = kubectl_remedy(_READ, f"{_LOGS} | grep -iE -- {{{{ pattern }}}} | tail")
-ALL_LINES = kubectl_remedy(
+MATCHING_LINES = kubectl(_READ, f"{_LOGS} | grep -E -- {{{{ pattern }}}} | tail")
+MATCHING_LINES_ANY_CASE = kubectl(_READ, f"{_LOGS} | grep -iE -- {{{{ pattern }}}} | tail")
+ALL_LINES = kubectl(
     _READ, "logs -l {{ selector }} --all-containers --prefix --tail=-1 --since={{ since }} | tail -n 100"
 )
-LAST_ROLLOUTS = kubectl_remedy("See whether it began with a rollout", "rollout history {{ owner }}")
+LAST_ROLLOUTS = kubectl("See whether it began with a rollout", "rollout history {{ owner }}")
 
 
 class LogLines(InNamespaces, check="kubernetes.logs"):

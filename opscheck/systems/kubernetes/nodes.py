@@ -14,7 +14,7 @@ from opscheck.systems.kubernetes.api_server import ReadVersion
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Part, Quantities, condition
 from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.remedies import kubectl_remedy
+from opscheck.systems.kubernetes.remedies import kubectl
 from opscheck.systems.kubernetes.scope import InCluster, Selector
 
 
@@ -108,39 +108,39 @@ ConditionStatus = Annotated[Literal["True", "False"], BeforeValidator(_status)]
 _DESCRIBE = "describe node {{ node }}"
 _PODS_THERE = "get pods -A -o wide --field-selector spec.nodeName={{ node }}"
 _DRAIN = "drain {{ node }} --ignore-daemonsets --delete-emptydir-data"
-NOT_READY = kubectl_remedy(
+NOT_READY = kubectl(
     "See what the node reports, move its pods elsewhere, then repair or replace it",
     _DESCRIBE,
     _PODS_THERE,
     f"{_DRAIN}  # if it does not come back",
 )
-MEMORY_PRESSURE = kubectl_remedy(
+MEMORY_PRESSURE = kubectl(
     "See which pods use the memory, then limit them or move them elsewhere",
     _DESCRIBE,
     "top pods -A --sort-by=memory  # which of them are on {{ node }}?",
 )
-DISK_PRESSURE = kubectl_remedy(
+DISK_PRESSURE = kubectl(
     "See which file system is full, then clean it up or enlarge it",
     _DESCRIBE,
     "debug node/{{ node }} -it --image=busybox -- df -h /host /host/var/lib",
 )
-CONDITION = kubectl_remedy("See what the node reports, then repair or replace it", _DESCRIBE)
-CORDONED = kubectl_remedy(
+CONDITION = kubectl("See what the node reports, then repair or replace it", _DESCRIBE)
+CORDONED = kubectl(
     "Finish the work on the node and uncordon it", _DESCRIBE, "uncordon {{ node }}  # when the work on it is done"
 )
-NOT_REMOVED = kubectl_remedy(
+NOT_REMOVED = kubectl(
     "See which finalizer holds the node, and why its controller does not finish",
     _DESCRIBE,
     "get node {{ node }} -o jsonpath='{.metadata.finalizers}'",
 )
-VERSION_SKEW = kubectl_remedy(
+VERSION_SKEW = kubectl(
     "Upgrade or replace the nodes whose kubelet does not fit the API server",
     _DESCRIBE,
     "get nodes -o wide  # which versions are there beside that of {{ node }}?",
     f"{_DRAIN}  # then upgrade or replace it",
 )
-FULL = kubectl_remedy("Move pods elsewhere, lower their requests, or add a node", _DESCRIBE, _PODS_THERE)
-MISSING = kubectl_remedy(
+FULL = kubectl("Move pods elsewhere, lower their requests, or add a node", _DESCRIBE, _PODS_THERE)
+MISSING = kubectl(
     "Compare the labels of the nodes with the selector; correct it, or add nodes",
     "get nodes --show-labels  # what should match {{ missing }}?",
 )

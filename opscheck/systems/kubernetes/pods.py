@@ -19,7 +19,7 @@ from opscheck.systems.kubernetes.remedies import (
     POD_REMEDIES,
     RESTART,
     ROLL_BACK,
-    kubectl_remedy,
+    kubectl,
 )
 from opscheck.systems.kubernetes.scope import OfKind, Window
 
@@ -157,11 +157,11 @@ class ListPods(ListObjects[Pod], name="kubernetes.pods", resource="pods"):
     """Every pod there."""
 
 
-MORE_MEMORY = kubectl_remedy(
+MORE_MEMORY = kubectl(
     "Raise the memory limit, or find out what takes the memory",
     "set resources {{ owner }} -c {{ container }} --limits=memory={{ doubled_memory }}",
 )
-POD_FAILED = kubectl_remedy(
+POD_FAILED = kubectl(
     "See why the pod failed, then delete it",
     "describe pod {{ pod }}",
     "delete pod {{ pod }}  # it holds no work any more",

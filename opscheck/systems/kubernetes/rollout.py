@@ -20,16 +20,11 @@ from opscheck.systems.kubernetes.remedies import (
     POD_REMEDIES,
     RESTART,
     ROLL_BACK,
-    kubectl_remedy,
+    kubectl,
     missing_remedy,
 )
 from opscheck.systems.kubernetes.scope import OfKind
-from opscheck.systems.kubernetes.workloads import (
-    ListDaemonSets,
-    ListDeployments,
-    ListStatefulSets,
-    Progress,
-)
+from opscheck.systems.kubernetes.workloads import ListDaemonSets, ListDeployments, ListStatefulSets, Progress
 
 Kind = Literal["deployments", "statefulsets", "daemonsets"]
 Kinds = Annotated[tuple[Kind, ...], Field(min_length=1), AfterValidator(lambda kinds: tuple(dict.fromkeys(kinds)))]
@@ -39,29 +34,27 @@ _LISTS: dict[Kind, type[ListObjects[Any]]] = {
     "statefulsets": ListStatefulSets,
     "daemonsets": ListDaemonSets,
 }
-STATUS = kubectl_remedy(
-    "See how far the rollout is", "rollout status {{ owner }} --watch=false", "describe {{ owner }}"
-)
-REPORT = kubectl_remedy("See what the workload reports", "describe {{ owner }}")
-DELETE_BLOCKING = kubectl_remedy(
+STATUS = kubectl("See how far the rollout is", "rollout status {{ owner }} --watch=false", "describe {{ owner }}")
+REPORT = kubectl("See what the workload reports", "describe {{ owner }}")
+DELETE_BLOCKING = kubectl(
     "Delete the pod that the others wait for, once the workload is rolled back",
     "delete pod {{ pod }}  # after the undo: what is broken and not ready is not replaced by itself",
 )
-RESUME = kubectl_remedy("Resume the rollout", "rollout resume {{ owner }}")
-QUOTA = kubectl_remedy("Make room in the quota, or raise it", "describe quota  # which one is used up by {{ owner }}?")
-FEWER_PODS = kubectl_remedy(
+RESUME = kubectl("Resume the rollout", "rollout resume {{ owner }}")
+QUOTA = kubectl("Make room in the quota, or raise it", "describe quota  # which one is used up by {{ owner }}?")
+FEWER_PODS = kubectl(
     "Otherwise run as many pods as the quota allows",
     "scale {{ owner }} --replicas={{ fitting }}  # if the quota is to stay",
 )
-REFUSED = kubectl_remedy(
+REFUSED = kubectl(
     "See what refuses the pods, and change that or the workload",
     "get events --field-selector=reason=FailedCreate  # what refuses the pods of {{ owner }}?",
 )
-MISPLACED = kubectl_remedy(
+MISPLACED = kubectl(
     "See which pods are on the wrong nodes",
     "get pods -o wide  # which pods of {{ owner }} are on nodes that it does not mean?",
 )
-UNSEEN = kubectl_remedy(
+UNSEEN = kubectl(
     "See whether kube-controller-manager works",
     "get lease kube-controller-manager -n kube-system  # does anybody look at {{ owner }}?",
 )

@@ -14,10 +14,7 @@ from opscheck.core.units import Duration, GradedMinimum
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import KubernetesObject, Part
 from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.remedies import (
-    kubectl_remedy,
-    missing_remedy,
-)
+from opscheck.systems.kubernetes.remedies import kubectl, missing_remedy
 from opscheck.systems.kubernetes.scope import OfKind
 from opscheck.systems.kubernetes.workloads import ListDeployments, ListStatefulSets
 
@@ -210,31 +207,31 @@ class ListEndpointSlices(
 _DESCRIBE = "describe service {{ service }}"
 _SLICES = "get endpointslices -l kubernetes.io/service-name={{ service }}"
 _PODS = "get pods -l {{ pod_selector }} -o wide"
-NOT_READY = kubectl_remedy(
+NOT_READY = kubectl(
     "See why the pods that the service selects are not ready, then fix them",
     _DESCRIBE,
     _SLICES,
     _PODS,
     "describe pod {{ pod }}",
 )
-TOO_FEW_PODS = kubectl_remedy(
+TOO_FEW_PODS = kubectl(
     "Run more of the pods that the service selects, or correct its selector", _DESCRIBE, _SLICES, _PODS
 )
-NO_PODS = kubectl_remedy(
+NO_PODS = kubectl(
     "Compare the labels of the pods with the service's selector; correct one of them, or start the pods",
     _DESCRIBE,
     "get pods --show-labels  # what should match {{ pod_selector }}?",
 )
-NOT_IN_SLICES = kubectl_remedy("See why the endpoint slices do not have the ready pods", _DESCRIBE, _SLICES, _PODS)
-NO_SELECTOR = kubectl_remedy("Correct the endpoint slices, or the program that writes them", _DESCRIBE, _SLICES)
-PORT_NOT_FOUND = kubectl_remedy(
+NOT_IN_SLICES = kubectl("See why the endpoint slices do not have the ready pods", _DESCRIBE, _SLICES, _PODS)
+NO_SELECTOR = kubectl("Correct the endpoint slices, or the program that writes them", _DESCRIBE, _SLICES)
+PORT_NOT_FOUND = kubectl(
     "Let the service name a port that its pods have",
     _DESCRIBE,
     _SLICES,
     "get pods -l {{ pod_selector }} -o 'custom-columns=POD:.metadata.name,PORTS:.spec.containers[*].ports'"
     "  # which should be {{ port }}?",
 )
-LOAD_BALANCER = kubectl_remedy(
+LOAD_BALANCER = kubectl(
     "See why the load balancer is not made, in the events of its controller",
     _DESCRIBE,
     "get events --field-selector involvedObject.kind=Service,involvedObject.name={{ service }}",

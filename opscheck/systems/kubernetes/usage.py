@@ -14,7 +14,7 @@ from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.nodes import ListNodes
 from opscheck.systems.kubernetes.objects import KubernetesObject, Part, Quantities
 from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.remedies import kubectl_remedy
+from opscheck.systems.kubernetes.remedies import kubectl
 from opscheck.systems.kubernetes.scope import InNamespaces
 
 
@@ -59,13 +59,13 @@ class ListNodeUsage(
 
 
 _TOP_POD = "top pod {{ pod }} --containers"
-NODE_FULL = kubectl_remedy(
+NODE_FULL = kubectl(
     "See which pods use it, then spread the load or add a node",
     "describe node {{ node }}",
     "top pods -A --sort-by=memory  # which of them are on {{ node }}?",
 )
-NEAR_LIMIT = kubectl_remedy("See which container uses it, then raise its limit or spread its load", _TOP_POD)
-NEAR_MEMORY_LIMIT = kubectl_remedy(
+NEAR_LIMIT = kubectl("See which container uses it, then raise its limit or spread its load", _TOP_POD)
+NEAR_MEMORY_LIMIT = kubectl(
     "See which container uses it, then raise its limit or spread its load",
     _TOP_POD,
     "set resources {{ owner }} -c {{ container }} --limits=memory={{ doubled_memory }}",

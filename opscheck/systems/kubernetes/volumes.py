@@ -17,10 +17,7 @@ from opscheck.systems.kubernetes.lists import KubernetesRule, ListObjects
 from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Part, Quantities
 from opscheck.systems.kubernetes.pod_status import has_ended
 from opscheck.systems.kubernetes.pods import ListPods, Pod, Resources
-from opscheck.systems.kubernetes.remedies import (
-    kubectl_remedy,
-    missing_remedy,
-)
+from opscheck.systems.kubernetes.remedies import kubectl, missing_remedy
 from opscheck.systems.kubernetes.scope import OfKind
 from opscheck.systems.prometheus.query import PrometheusQuery, fresh, selector
 from opscheck.systems.prometheus.target import PrometheusTarget
@@ -232,31 +229,30 @@ LabelName = Annotated[str, AfterValidator(_label), Field(json_schema_extra={"pat
 
 _DESCRIBE = "describe pvc {{ claim }}"
 _GET_VOLUME = "See why the claim gets no volume, then correct it or its storage class"
-PENDING = kubectl_remedy(
+PENDING = kubectl(
     _GET_VOLUME,
     _DESCRIBE,
     "get events --field-selector=involvedObject.kind=PersistentVolumeClaim,involvedObject.name={{ claim }}",
 )
-STORAGE_CLASS = kubectl_remedy(_GET_VOLUME, "get storageclass {{ storage_class }} -o yaml")
-CLASS_NOT_FOUND = kubectl_remedy(
+STORAGE_CLASS = kubectl(_GET_VOLUME, "get storageclass {{ storage_class }} -o yaml")
+CLASS_NOT_FOUND = kubectl(
     "Create the storage class, or name one that exists",
     "get storageclass  # which of them is meant by {{ storage_class }}?",
 )
-USED_BY = kubectl_remedy("See the pod that names the claim", "describe pod {{ pod }}")
-NAMED_VOLUME = kubectl_remedy("See the volume that the claim names", "get pv {{ volume }}")
-LOST = kubectl_remedy("Restore the volume's data, then make a new claim for it", _DESCRIBE)
-RESIZE = kubectl_remedy("See why the change of the volume does not end", _DESCRIBE)
-RESTART_TO_RESIZE = kubectl_remedy(
-    "Restart the pods that mount it",
-    "rollout restart {{ owner }}  # the file system grows when it is mounted anew",
+USED_BY = kubectl("See the pod that names the claim", "describe pod {{ pod }}")
+NAMED_VOLUME = kubectl("See the volume that the claim names", "get pv {{ volume }}")
+LOST = kubectl("Restore the volume's data, then make a new claim for it", _DESCRIBE)
+RESIZE = kubectl("See why the change of the volume does not end", _DESCRIBE)
+RESTART_TO_RESIZE = kubectl(
+    "Restart the pods that mount it", "rollout restart {{ owner }}  # the file system grows when it is mounted anew"
 )
-NOT_REMOVED = kubectl_remedy(
+NOT_REMOVED = kubectl(
     "See what still holds the claim", _DESCRIBE, "get pvc {{ claim }} -o jsonpath='{.metadata.finalizers}'"
 )
-FULL = kubectl_remedy("Make room on the volume", _DESCRIBE)
-SEE_FILES = kubectl_remedy("Make room on the volume", "exec {{ pod }} -- df -h")
-SEE_INODES = kubectl_remedy("Make room on the volume", "exec {{ pod }} -- df -i")
-ENLARGE = kubectl_remedy(
+FULL = kubectl("Make room on the volume", _DESCRIBE)
+SEE_FILES = kubectl("Make room on the volume", "exec {{ pod }} -- df -h")
+SEE_INODES = kubectl("Make room on the volume", "exec {{ pod }} -- df -i")
+ENLARGE = kubectl(
     "Request a larger volume, which its storage class allows", "patch pvc {{ claim }} -p {{ size_patch }}"
 )
 MISSING = missing_remedy("persistentvolumeclaims")
