@@ -10,7 +10,7 @@ import msgspec
 from opscheck.core.remedy import Former, Remedy
 from opscheck.core.units import ByteSize, Count, Duration, Graded, Timeout
 from opscheck.systems.postgres.databases import DatabaseQuery, InDatabases
-from opscheck.systems.postgres.grants import READ_SESSIONS
+from opscheck.systems.postgres.server import READ_SESSIONS
 
 
 class Index(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,8 +11,7 @@ from opscheck.core.field_types import ShareUsed
 from opscheck.core.query import Query
 from opscheck.core.remedy import Former, Remedy
 from opscheck.core.units import Count, Duration, Graded
-from opscheck.systems.postgres.grants import READ_SESSIONS
-from opscheck.systems.postgres.server import InServer, ServerQuery
+from opscheck.systems.postgres.server import READ_SESSIONS, InServer, ServerQuery
 from opscheck.systems.postgres.sessions import Session
 
 

@@ -15,8 +15,7 @@ from opscheck.core.query import Query
 from opscheck.core.remedy import Former, Remedy
 from opscheck.core.units import Count, Duration, Graded, PositiveCount
 from opscheck.systems.postgres.databases import DatabasePatterns, DatabaseQuery, ListDatabases
-from opscheck.systems.postgres.grants import READ_SESSIONS
-from opscheck.systems.postgres.server import InServer
+from opscheck.systems.postgres.server import READ_SESSIONS, InServer
 
 
 class Place(NamedTuple):

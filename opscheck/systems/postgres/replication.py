@@ -12,8 +12,7 @@ from opscheck.core.field_types import BytesLeft, CountLeft
 from opscheck.core.query import Query, Timestamp
 from opscheck.core.remedy import Former, Remedy
 from opscheck.core.units import ByteSize, Duration, Graded, Severity, Timeout
-from opscheck.systems.postgres.grants import READ_SESSIONS, READ_SETTINGS
-from opscheck.systems.postgres.server import InServer, ServerQuery
+from opscheck.systems.postgres.server import READ_SESSIONS, READ_SETTINGS, InServer, ServerQuery
 
 
 class Sender(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,8 +12,7 @@ from opscheck.core.query import Permission, Query
 from opscheck.core.remedy import Former, Remedy
 from opscheck.core.units import Count, Duration, Graded, GradedMinimum, PositiveCount, Severity
 from opscheck.systems.postgres.databases import DatabaseQuery, InDatabases
-from opscheck.systems.postgres.grants import READ_SETTINGS
-from opscheck.systems.postgres.server import ServerQuery
+from opscheck.systems.postgres.server import READ_SETTINGS, ServerQuery
 from opscheck.systems.postgres.setting_rules import (
     Enabled,
     ExtensionRule,

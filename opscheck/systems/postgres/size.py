@@ -11,8 +11,7 @@ from opscheck.core.query import Permission, Query
 from opscheck.core.remedy import Former, Remedy
 from opscheck.core.units import ByteSize, Duration, Graded, Percentage, Timeout
 from opscheck.systems.postgres.databases import DatabaseNames, DatabaseQuery, InDatabases, ListDatabases
-from opscheck.systems.postgres.grants import RoleGrant, SequenceGrant
-from opscheck.systems.postgres.server import ServerQuery
+from opscheck.systems.postgres.server import RoleGrant, SequenceGrant, ServerQuery
 
 READ_SIZES = RoleGrant("pg_read_all_stats", "the size of a database that it may not connect to is hidden without it")
 

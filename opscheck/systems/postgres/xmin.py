@@ -8,8 +8,7 @@ import msgspec
 
 from opscheck.core.remedy import Fact, Former, Remedy
 from opscheck.systems.postgres.databases import connectable
-from opscheck.systems.postgres.grants import READ_SESSIONS
-from opscheck.systems.postgres.server import ServerQuery
+from opscheck.systems.postgres.server import READ_SESSIONS, ServerQuery
 
 _MANY = 1_000_000
 
