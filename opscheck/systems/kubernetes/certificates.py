@@ -6,7 +6,7 @@ from typing import Any, final
 from pydantic import Field
 
 from opscheck.core.query import Query, Timestamp
-from opscheck.core.remedy import Remedy
+from opscheck.core.remedy import Former, Remedy
 from opscheck.core.units import Duration
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Part
@@ -256,7 +256,10 @@ class CertificatesRenewed(OfKind, CertificatesLast, check="kubernetes.certificat
         "cluster_issuer": "the cluster issuer that is not ready or does not exist",
         "secret": "the TLS secret",
     }
-    former_fact_names = OfKind.former_fact_names | {"due": "certificate", "unseen": "certificate"}
+    former_fact_names = OfKind.former_fact_names | {
+        "due": Former("certificate", RENEW),
+        "unseen": Former("certificate", NOT_PROCESSED),
+    }
 
     remaining: DurationLeft | None = None
     """How much longer each must be valid, whatever is planned, such as `{P1: 7d, P0: 1d}`."""

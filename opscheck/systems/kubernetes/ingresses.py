@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any, final
 
 from opscheck.core.query import Query
+from opscheck.core.remedy import Former
 from opscheck.core.units import Duration
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import KubernetesObject, Part
@@ -167,12 +168,12 @@ class IngressesServed(OfKind, check="kubernetes.ingresses"):
         "class_name": "the ingress class that it names; `a default` where it names none",
     }
     former_fact_names = OfKind.former_fact_names | {
-        "missing_service": "service",
-        "wrong_port_of": "service",
-        "unserved_service": "service",
-        "missing_secret": "secret",
-        "missing_class": "class_name",
-        "unaddressed": "ingress",
+        "missing_service": Former("service", SERVICE_NOT_FOUND),
+        "wrong_port_of": Former("service", PORT_NOT_FOUND),
+        "unserved_service": Former("service", NOT_SERVED),
+        "missing_secret": Former("secret", SECRET_NOT_FOUND),
+        "missing_class": Former("class_name", CLASS_NOT_FOUND),
+        "unaddressed": Former("ingress", NO_ADDRESS),
     }
 
     address: bool = True

@@ -12,7 +12,7 @@ from opscheck.core.findings import Findings
 from opscheck.core.observation import Problem, ProblemKind
 from opscheck.core.query import Query
 from opscheck.core.record import Finding
-from opscheck.core.remedy import Fact
+from opscheck.core.remedy import Fact, Former
 from opscheck.core.units import Count, Duration
 from opscheck.systems.kubernetes.api_server import ReadIdentity
 from opscheck.systems.kubernetes.events import ListWarnings
@@ -66,7 +66,7 @@ class InCluster(Expectation):
     """Looks at a cluster."""
 
     fact_names: ClassVar[dict[str, str]] = {"namespace": "the namespace the finding is about"}
-    former_fact_names: ClassVar[dict[str, str]] = {"current_namespace": "namespace"}
+    former_fact_names: ClassVar[dict[str, Former]] = {"current_namespace": Former("namespace", without="context")}
 
     target: KubernetesTarget
     """The cluster."""

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from opscheck.core.field_types import CountLeft
 from opscheck.core.query import Query
+from opscheck.core.remedy import Former
 from opscheck.core.units import Duration, GradedMinimum
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import KubernetesObject, Part
@@ -252,13 +253,13 @@ class ServicesServed(OfKind, check="kubernetes.services"):
         "port": "the port without an endpoint, as the service calls it on its pods",
     }
     former_fact_names = OfKind.former_fact_names | {
-        "sliced": "service",
-        "unbalanced": "service",
-        "selected": "pod_selector",
-        "unmatched": "pod_selector",
-        "unported": "pod_selector",
-        "unready_pod": "pod",
-        "missing_port": "port",
+        "sliced": Former("service", NOT_READY, TOO_FEW_PODS, NOT_IN_SLICES, NO_SELECTOR, PORT_NOT_FOUND),
+        "unbalanced": Former("service", LOAD_BALANCER),
+        "selected": Former("pod_selector", NOT_READY, TOO_FEW_PODS, NOT_IN_SLICES),
+        "unmatched": Former("pod_selector", NO_PODS),
+        "unported": Former("pod_selector", PORT_NOT_FOUND),
+        "unready_pod": Former("pod", NOT_READY),
+        "missing_port": Former("port", PORT_NOT_FOUND),
     }
 
     min_ready: CountLeft = Field(default_factory=lambda: GradedMinimum(plain=1))

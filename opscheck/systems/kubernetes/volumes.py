@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from opscheck.core.field_types import ShareUsed
 from opscheck.core.query import Permission, Query, Timestamp
+from opscheck.core.remedy import Former
 from opscheck.systems.kubernetes.lists import KubernetesRule, ListObjects
 from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Part, Quantities
 from opscheck.systems.kubernetes.pod_status import has_ended
@@ -285,13 +286,13 @@ class VolumesHealthy(OfKind, check="kubernetes.volumes"):
         "size_patch": "the patch of the claim that requests that size, as JSON",
     }
     former_fact_names = OfKind.former_fact_names | {
-        "pending": "claim",
-        "stuck": "claim",
-        "expandable": "claim",
-        "missing_class": "storage_class",
-        "resize_rollout": "owner",
-        "full_pod": "pod",
-        "inode_pod": "pod",
+        "pending": Former("claim", PENDING),
+        "stuck": Former("claim", NOT_REMOVED),
+        "expandable": Former("claim", ENLARGE),
+        "missing_class": Former("storage_class", CLASS_NOT_FOUND),
+        "resize_rollout": Former("owner", RESTART_TO_RESIZE),
+        "full_pod": Former("pod", SEE_FILES),
+        "inode_pod": Former("pod", SEE_INODES),
     }
 
     used: ShareUsed | None = None
