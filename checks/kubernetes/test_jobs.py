@@ -165,7 +165,7 @@ def _ended_badly(pod: Pod) -> Reported | None:
 
 def _described_pod(pod: Pod, container: Reported | None, now: datetime) -> str:
     if container is not None:
-        return f"container {container.name}, {described_end(container, now)}"
+        return f"container {container.name}, {described_end(container.last_end, container, now)}"
     said = message(pod.status and pod.status.message)
     reason = (pod.status and pod.status.reason) or "Failed"
     return f"{reason}: {said}" if said else reason

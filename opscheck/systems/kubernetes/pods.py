@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, ClassVar, final
 
 import msgspec
@@ -142,6 +143,17 @@ class Pod(KubernetesObject, frozen=True):
         """The node it is on; empty before one took it."""
         return (self.spec and self.spec.node_name) or ""
 
+    @property
+    def started(self) -> datetime | None:
+        """When a node took it; when it was made, where that is not known."""
+        return (self.status and self.status.start_time) or self.created
+
+    @property
+    def reports(self) -> tuple[ContainerStatus, ...]:
+        """What the kubelet reports of its containers, init containers too."""
+        status = self.status or PodStatus()
+        return (*(status.container_statuses or ()), *(status.init_container_statuses or ()))
+
 
 @dataclass(frozen=True)
 class ListPods(ListObjects[Pod], name="kubernetes.pods", resource="pods"):
@@ -157,6 +169,11 @@ POD_FAILED = kubectl(
     "describe pod {{ pod }}",
     "delete pod {{ pod }}  # it holds no work any more",
 )
+FORMER_POD_FACTS = {
+    **dict.fromkeys(("crashed", "unready", "unscheduled", "stuck"), "pod"),
+    **dict.fromkeys(("failed_rollout", "unready_rollout"), "owner"),
+    "lost_node": "node",
+}
 
 
 class RestartLimit(BaseModel):
@@ -174,26 +191,9 @@ class PodsHealthy(OfKind, check="kubernetes.pods"):
     """Every selected pod runs and is ready, or is complete by design, and there are enough of them."""
 
     explains_others: ClassVar[bool] = True
-    remedies: ClassVar = (
-        *POD_REMEDIES,
-        MORE_MEMORY,
-        ROLL_BACK,
-        RESTART,
-        POD_FAILED,
-        MISSING_PODS,
-    )
+    remedies: ClassVar = (*POD_REMEDIES, MORE_MEMORY, ROLL_BACK, RESTART, POD_FAILED, MISSING_PODS)
     fact_names = OfKind.fact_names | POD_FACTS | {"doubled_memory": "twice the memory limit of the container"}
-    former_fact_names = OfKind.former_fact_names | {
-        "crashed": "pod",
-        "failed_rollout": "owner",
-        "out_of_memory": "owner",
-        "unready": "pod",
-        "unready_rollout": "owner",
-        "unscheduled": "pod",
-        "lost_node": "node",
-        "stuck": "pod",
-        "tombstone": "pod",
-    }
+    former_fact_names = OfKind.former_fact_names | FORMER_POD_FACTS | {"out_of_memory": "owner", "tombstone": "pod"}
 
     min_matches: PositiveCount = 1
     """How many pods must be there at least. Pods that end, failed or completed, and pods of jobs do not count."""

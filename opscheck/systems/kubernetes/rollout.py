@@ -12,7 +12,7 @@ from opscheck.core.units import Duration, Severity
 from opscheck.core.words import counted
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import condition
-from opscheck.systems.kubernetes.pods import ListPods
+from opscheck.systems.kubernetes.pods import FORMER_POD_FACTS, ListPods
 from opscheck.systems.kubernetes.remedies import POD_FACTS, POD_REMEDIES, RESTART, ROLL_BACK, kubectl, missing_remedy
 from opscheck.systems.kubernetes.scope import OfKind
 from opscheck.systems.kubernetes.workloads import ListDaemonSets, ListDeployments, ListStatefulSets, Progress
@@ -76,23 +76,12 @@ class RolloutComplete(OfKind, check="kubernetes.rollout"):
         | POD_FACTS
         | {"owner": "the workload, such as deployment/api", "fitting": "how many of its pods there are now"}
     )
-    former_fact_names = OfKind.former_fact_names | {
-        "workload": "owner",
-        "rolling": "owner",
-        "failed_rollout": "owner",
-        "paused": "owner",
-        "crashed": "pod",
-        "unready": "pod",
-        "unready_rollout": "owner",
-        "unscheduled": "pod",
-        "lost_node": "node",
-        "stuck": "pod",
-        "blocking": "pod",
-        "over_quota": "owner",
-        "refused": "owner",
-        "misplaced": "owner",
-        "unseen": "owner",
-    }
+    former_fact_names = (
+        OfKind.former_fact_names
+        | FORMER_POD_FACTS
+        | dict.fromkeys(("workload", "rolling", "paused", "over_quota", "refused", "misplaced", "unseen"), "owner")
+        | {"blocking": "pod"}
+    )
 
     workloads: Kinds = EVERY_KIND
     """Which kinds to look at: `deployments`, `statefulsets`, `daemonsets`; all three by default."""
