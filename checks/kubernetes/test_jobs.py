@@ -209,8 +209,8 @@ def _state(pod: Pod) -> str:
 
 
 def _suspended(expectation: JobsComplete, job: Job, now: datetime) -> Iterator[Finding]:
-    held = condition(job.status and job.status.conditions, "Suspended")
-    since = (held.last_transition_time if held and held.status == "True" else None) or job.created
+    held = condition(job.status and job.status.conditions, "Suspended", "True")
+    since = (held and held.last_transition_time) or job.created
     if expectation.allow_suspended or since is None or (now - since).total_seconds() <= expectation.grace:
         return
     yield _finding(

@@ -143,8 +143,6 @@ class ListCronJobs(ListObjects[CronJob], name="kubernetes.cronjobs", resource="c
 # Complete and Failed come when the last pod has ended; the other two as soon as that is decided.
 _SUCCEEDED = ("Complete", "SuccessCriteriaMet")
 _FAILED = ("Failed", "FailureTarget")
-_LONGEST_NAME = 63
-_BY_HAND = "-by-hand"
 
 
 def succeeded(job: Job) -> bool:
@@ -181,12 +179,7 @@ def newest_runs(jobs: Iterable[Job]) -> Iterator[Job]:
         if cronjob_of(job) and not job.is_terminating and (succeeded(job) or failed(job)):
             runs[job.namespace, cronjob_of(job)].append(job)
     for finished in runs.values():
-        yield max(finished, key=_by_age)
-
-
-def _by_age(job: Job) -> tuple[float, str]:
-    moment = started(job)
-    return (moment.timestamp() if moment else 0.0, job.name)
+        yield max(finished, key=lambda job: (moment.timestamp() if (moment := started(job)) else 0.0, job.name))
 
 
 def described_failure(job: Job, failure: Condition, now: datetime) -> str:
@@ -215,10 +208,9 @@ def _notes(job: Job, reason: str | None) -> Iterator[str]:
 
 def _holding(job: Job, kinds: tuple[str, ...]) -> Condition | None:
     conditions = job.status and job.status.conditions
-    found = (condition(conditions, kind) for kind in kinds)
-    return next((one for one in found if one is not None and one.status == "True"), None)
+    return next((found for kind in kinds if (found := condition(conditions, kind, "True"))), None)
 
 
 def rerun_name(cronjob: str) -> str:
-    """A name for a job that is made from the cron job by hand."""
-    return cronjob[: _LONGEST_NAME - len(_BY_HAND)] + _BY_HAND
+    """A name for a job that is made from the cron job by hand: 63 characters at most."""
+    return f"{cronjob[:55]}-by-hand"

@@ -165,8 +165,8 @@ def _stuck(pod: Pod, now: datetime, grace: float) -> Iterator[PodFault]:
 
 def _disrupted(pod: Pod) -> Iterator[str]:
     """Who ended it, where that was no person: the eviction of a node, the scheduler, the garbage collector."""
-    target = pod_condition(pod, "DisruptionTarget")
-    if target is not None and target.status == "True" and (said := message(target.message)):
+    target = find_condition(pod.status and pod.status.conditions, "DisruptionTarget", "True")
+    if target is not None and (said := message(target.message)):
         yield f"{target.reason or 'DisruptionTarget'}: {said}"
 
 

@@ -237,8 +237,8 @@ class Progress:
 
     def since(self, kind: str, status: str) -> datetime | None:
         """Since when the condition of that type has that status; None while it has another."""
-        found = condition(self.conditions, kind)
-        return found.last_transition_time if found is not None and found.status == status else None
+        found = condition(self.conditions, kind, status)
+        return found and found.last_transition_time
 
 
 def progress_of(workload: Workload) -> Progress | None:
