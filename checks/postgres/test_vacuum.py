@@ -1,7 +1,8 @@
 """Vacuum and analyze of a PostgreSQL server."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from opscheck import Duration, Findings, Graded, Observe, Percentage, Remedy
@@ -226,20 +227,23 @@ def _too_young(expectation: PostgresVacuum, answer: Tables, counted_since: datet
 
 def grade_tables(expectation: PostgresVacuum, answer: Tables, holders: Holders, findings: Findings) -> None:
     """The tables of one database; none where the server does not count."""
-    place = f"database {answer.database}"
-    findings.measure("tables", answer.tables, subject=place)
+    here = findings.on(f"database {answer.database}")
+    here.measure("tables", answer.tables)
     if not answer.counts or answer.standby:
         return
-
-    def report(cases: Iterable[Case], total: int, what: str) -> None:
-        report_worst(findings, list(cases), total=total, subject=place, what=what)
-
-    report(_dead(expectation, answer, holders, findings), answer.beyond_vacuum, "tables with too many dead rows")
+    report = partial(report_worst, here)
+    report(
+        _dead(expectation, answer, holders, findings), total=answer.beyond_vacuum, what="tables with too many dead rows"
+    )
     never = list(_never_analyzed(expectation, answer, findings))
-    report(never, len(never), "tables that were never analysed")
-    report(_stale(expectation, answer, findings), answer.beyond_analyze, "tables with stale statistics")
-    report(_not_vacuumed(expectation, answer, holders, findings), answer.written, "tables that were not vacuumed")
-    report(_not_analyzed(expectation, answer, findings), answer.modified, "tables that were not analysed")
+    report(never, total=len(never), what="tables that were never analysed")
+    report(_stale(expectation, answer, findings), total=answer.beyond_analyze, what="tables with stale statistics")
+    report(
+        _not_vacuumed(expectation, answer, holders, findings),
+        total=answer.written,
+        what="tables that were not vacuumed",
+    )
+    report(_not_analyzed(expectation, answer, findings), total=answer.modified, what="tables that were not analysed")
 
 
 def _dead(expectation: PostgresVacuum, answer: Tables, holders: Holders, findings: Findings) -> Iterator[Case]:

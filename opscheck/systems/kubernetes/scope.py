@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from opscheck.core.expectation import Expectation
+from opscheck.core.findings import Findings
 from opscheck.core.observation import Problem, ProblemKind
 from opscheck.core.query import Query
 from opscheck.core.record import Finding
@@ -121,6 +122,16 @@ class InNamespaces(InCluster):
         """What findings call `one`, or `name` beside it: with its namespace where it looks at several."""
         called = name or one.name
         return called if self.only_namespace else f"{one.namespace}/{called}"
+
+    def on(self, findings: Findings, one: KubernetesObject, **facts: Fact) -> Findings:
+        """
+        The same collection, for what is found about `one`: under its name, with its namespace among the facts.
+
+        Such findings are the cause of those that name `one` as theirs.
+        """
+        kind = type(one).__name__.lower()  # classes are called as the kinds are
+        about = reference(self.target, kind, one.name, one.namespace)
+        return findings.on(self.subject(one), about=about, namespace=one.namespace or self.target.namespace, **facts)
 
     def finding_on(
         self, one: KubernetesObject, *, facts: Mapping[str, Fact] | None = None, explains: bool = True, **given: Any

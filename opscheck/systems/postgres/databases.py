@@ -11,6 +11,7 @@ from pydantic import Field
 from opscheck.core.findings import Observe
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.query import Permission, Query
+from opscheck.core.remedy import Fact, Remedy
 from opscheck.systems.postgres.grants import ConnectGrant
 from opscheck.systems.postgres.server import InServer, ServerQuery
 
@@ -153,3 +154,8 @@ def _none_matches(expectation: InDatabases, names: tuple[str, ...]) -> Problem:
 def connectable(database: str) -> bool:
     r"""Whether psql's `\connect` takes this for a name; what looks like a connection string would lead elsewhere."""
     return bool(database) and "=" not in database and "://" not in database
+
+
+def in_psql(database: str, remedy: Remedy, **facts: Fact) -> dict[str, Any]:
+    """What a finding has of a remedy in a database: the remedy and its facts, where psql can connect to it."""
+    return {"remedies": (remedy,), "facts": {"database": database, **facts}} if connectable(database) else {}

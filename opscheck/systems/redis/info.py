@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -124,22 +124,14 @@ class ServerInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def server_time(self) -> datetime | None:
         """Its own clock; None before Redis 6.2."""
-        if self.server_time_usec is None:
-            return None
-        try:
-            return datetime.fromtimestamp(self.server_time_usec / 1e6, UTC)
-        except (OverflowError, OSError, ValueError):
-            return None
+        return None if self.server_time_usec is None else moment(self.server_time_usec / 1e6)
 
     @property
     def counting_since(self) -> datetime | None:
         """When it started, by its own clock."""
         if self.server_time is None or self.uptime_in_seconds is None:
             return None
-        try:
-            return self.server_time - timedelta(seconds=self.uptime_in_seconds)
-        except OverflowError:
-            return None
+        return moment(self.server_time.timestamp() - self.uptime_in_seconds)
 
 
 @dataclass(frozen=True)
@@ -183,6 +175,14 @@ class OfInfo(OfServers):
     def evidence_queries(self) -> Iterable[Query[Any]]:
         """Which server answers: for the report."""
         yield RedisIdentity(self.target.name, finds=self.target.finds)
+
+
+def moment(seconds: float) -> datetime | None:
+    """A time in seconds since 1970; None where a server names one that no calendar has."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, OSError, ValueError):
+        return None
 
 
 def loaded(server: Server[ServerInfo]) -> ServerInfo:

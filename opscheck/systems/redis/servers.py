@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from opscheck.core.expectation import Expectation
-from opscheck.core.findings import Observe, judge_all
+from opscheck.core.findings import Findings, Observe, judge_all
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.query import Permission, Query
 from opscheck.systems.redis.target import RedisTarget
@@ -201,10 +201,20 @@ def each_server(
     expectation: OfServers,
     query: RedisQuery[Replies[A]],
     observe: Observe,
-    judge: Callable[[Server[A]], None],
+    findings: Findings,
+    judge: Callable[[Server[A], Findings], None],
 ) -> None:
-    """Judge every server, also when another cannot be judged. Raises the first CouldNotObserve at the end."""
-    run_each(judge, servers(expectation, query, observe(query)))
+    """
+    Judge every server, each with findings of its own, also when another cannot be judged.
+
+    Raises the first CouldNotObserve at the end.
+    """
+    judge_all(
+        *(
+            partial(judge, server, findings.on(server.address, server=server.address))
+            for server in servers(expectation, query, observe(query))
+        )
+    )
 
 
 def servers(expectation: OfServers, query: RedisQuery[Replies[A]], replies: Replies[A]) -> list[Server[A]]:
@@ -212,11 +222,6 @@ def servers(expectation: OfServers, query: RedisQuery[Replies[A]], replies: Repl
     target = expectation.target
     several = not target.is_one_server
     return [Server(target.address_of(reply.node), query, reply, several) for reply in replies.nodes]
-
-
-def run_each(judge: Callable[[V], None], subjects: Iterable[V]) -> None:
-    """Judge each subject, also when another cannot be judged. Raises the first CouldNotObserve at the end."""
-    judge_all(*(partial(judge, subject) for subject in subjects))
 
 
 def _of_one(problem: Problem) -> Problem:
