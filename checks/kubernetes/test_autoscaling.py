@@ -81,7 +81,6 @@ class Scaler:
 
     @property
     def is_pinned(self) -> bool:
-        """True where its minimum is its maximum."""
         return (1 if self.spec.min_replicas is None else self.spec.min_replicas) == self.spec.max_replicas
 
     @property

@@ -89,7 +89,6 @@ class Judgement:
 
     @property
     def overdue(self) -> list[Age]:
-        """Those whose last success is too long ago."""
         return [age for age in self.ages if age.is_overdue]
 
     @property
@@ -182,7 +181,6 @@ def _success_would_be_known(expectation: CronJobsOnTime, cronjob: CronJob, now: 
 
 
 def may_be_suspended(expectation: CronJobsOnTime, cronjob: CronJob) -> bool:
-    """True when the policy allows it for this one."""
     allowed = expectation.allow_suspended
     if isinstance(allowed, bool):
         return allowed
@@ -201,7 +199,6 @@ def never_runs(expectation: CronJobsOnTime, cronjob: CronJob) -> Finding:
 
 
 def overdue(expectation: CronJobsOnTime, age: Age, jobs: Evidence[Job], now: datetime) -> Finding:
-    """A cron job whose last success is too long ago, with what keeps it from another."""
     cronjob, since = age.cronjob, format_duration(age.seconds)
     runs = runs_of(cronjob, jobs.items)
     seen = f"last success {since} ago" if last_success(cronjob) else f"no success since it was made {since} ago"

@@ -142,7 +142,6 @@ class Budget:
 
     @property
     def fault(self) -> Finding | None:
-        """What is wrong with it for longer than the grace; None when nothing is."""
         kinds = (self._never_seen, self._not_synchronised, self._too_few_healthy, self._too_few_pods, self._too_tight)
         found = (finding for kind in kinds for finding in kind())
         return next((one for one in found if longer_than(self.expectation.grace, one.since, self.now)), None)

@@ -123,7 +123,6 @@ def _finding(expectation: JobsComplete, job: Job, facts: Mapping[str, str], **gi
 
 
 def is_suspended(job: Job) -> bool:
-    """True while somebody holds it back."""
     return bool(job.spec and job.spec.suspend)
 
 

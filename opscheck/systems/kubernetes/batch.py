@@ -104,7 +104,6 @@ class CronJobSpec(Part, frozen=True):
 
     @property
     def containers(self) -> tuple[Scripted, ...]:
-        """The containers of its jobs, those that run first as well."""
         of_job = self.job_template and self.job_template.spec
         pod = of_job and of_job.template and of_job.template.spec
         return (*(pod.init_containers or ()), *(pod.containers or ())) if pod else ()

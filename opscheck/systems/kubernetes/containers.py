@@ -40,7 +40,6 @@ class Reported:
 
     @property
     def restarts(self) -> int:
-        """How often it restarted since the pod was made."""
         return self.status.restart_count or 0
 
     @property

@@ -103,7 +103,6 @@ def is_suspended(cronjob: CronJob) -> bool:
 
 
 def last_success(cronjob: CronJob) -> datetime | None:
-    """When its newest successful run ended."""
     return status_of(cronjob).last_successful_time
 
 
@@ -119,7 +118,6 @@ class Runs:
 
 
 def runs_of(cronjob: CronJob, jobs: Iterable[Job]) -> Runs:
-    """Its jobs among `jobs`."""
     own = [job for job in jobs if (job.namespace, cronjob_of(job)) == (cronjob.namespace, cronjob.name)]
     failure = next((job for job in newest_runs(own) if failed(job)), None)
     return Runs(own, failure, _oldest_active(cronjob, own))

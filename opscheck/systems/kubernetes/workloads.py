@@ -209,12 +209,10 @@ class Progress:
 
     @property
     def generation(self) -> int:
-        """Of the spec; 0 where it does not say."""
         return (self.workload.metadata and self.workload.metadata.generation) or 0
 
     @property
     def missing(self) -> int:
-        """How many pods are not available and should be."""
         return max(0, self.wanted - self.available)
 
     @property
