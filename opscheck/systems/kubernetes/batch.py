@@ -181,10 +181,10 @@ def newest_runs(jobs: Iterable[Job]) -> Iterator[Job]:
         yield max(finished, key=lambda job: (moment.timestamp() if (moment := started(job)) else 0.0, job.name))
 
 
-def described_failure(job: Job, failure: Condition, now: datetime) -> str:
+def described_failure(job: Job, now: datetime) -> str:
     """How it failed: `failed 5m ago: BackoffLimitExceeded (7 pods failed, backoffLimit 6)`."""
-    at = failure.last_transition_time
-    ago = f" {span(at, now)} ago" if at else ""
+    failure = failed(job) or Condition()
+    ago = f" {span(failure.last_transition_time, now)} ago" if failure.last_transition_time else ""
     notes = ", ".join(_notes(job, failure.reason))
     return f"failed{ago}: {failure.reason or 'no reason given'}" + (f" ({notes})" if notes else "")
 

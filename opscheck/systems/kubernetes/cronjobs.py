@@ -151,9 +151,8 @@ def what_keeps(expectation: CronJobsOnTime, cronjob: CronJob, runs: Runs, now: d
     if runs.active:
         return still_active(cronjob, runs, now)
     untold = missed(expectation, cronjob, now)
-    condition = failed(runs.failure) if runs.failure else None
-    if runs.failure and condition and not untold:
-        return f"its newest run {runs.failure.name} {described_failure(runs.failure, condition, now)}"
+    if runs.failure and not untold:
+        return f"its newest run {runs.failure.name} {described_failure(runs.failure, now)}"
     return untold or "no run that was started has succeeded"
 
 
