@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from opscheck.core.field_types import values
 from opscheck.core.intervals import OverInterval
 from opscheck.core.query import Query
-from opscheck.core.remedy import Remedy
+from opscheck.core.remedy import Former, Remedy
 from opscheck.core.units import Count, Duration, Graded, GradedMinimum, Percentage, PositiveCount, Timeout
 from opscheck.systems.redis.info import OfInfo
 from opscheck.systems.redis.servers import RedisQuery, Replies
@@ -114,7 +114,11 @@ class RedisCache(OverInterval, OfInfo, check="redis.cache"):
         "slowest": "the name of the command that took longest",
         "threshold": "how many microseconds a command may take before the log must hold it",
     }
-    former_fact_names: ClassVar = dict.fromkeys(("missing", "slow", "unlogged"), "server")
+    former_fact_names: ClassVar = {
+        "missing": Former("server", MISSED),
+        "slow": Former("server", SLOW),
+        "unlogged": Former("server", UNLOGGED),
+    }
 
     hits: Annotated[GradedMinimum[Percentage], AfterValidator(_between)] | None = None
     """How many of the lookups must find their key, in percent, over the interval."""

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from opscheck.core.field_types import CountLeft
 from opscheck.core.query import Query
-from opscheck.core.remedy import Remedy
+from opscheck.core.remedy import Former, Remedy
 from opscheck.core.units import ByteSize, Duration, Graded
 from opscheck.systems.redis.info import OfInfo
 from opscheck.systems.redis.servers import RedisQuery, Replies
@@ -83,9 +83,14 @@ class RedisReplication(OfInfo, check="redis.replication"):
         "first_primary": "the URL of one of two primaries",
         "second_primary": "the URL of the other",
     }
-    former_fact_names: ClassVar = dict.fromkeys(
-        ("misplaced", "lonely", "trailing", "cut_off", "leaderless", "broken_cluster"), "server"
-    )
+    former_fact_names: ClassVar = {
+        "misplaced": Former("server", MISPLACED),
+        "lonely": Former("server", LONELY),
+        "trailing": Former("server", TRAILING),
+        "cut_off": Former("server", CUT_OFF),
+        "leaderless": Former("server", LEADERLESS),
+        "broken_cluster": Former("server", BROKEN_CLUSTER),
+    }
 
     role: Literal["primary", "replica"] | None = None
     """What each of the servers must be."""
