@@ -9,7 +9,7 @@ from pydantic import Field
 
 from opscheck.core.field_types import TimeZone
 from opscheck.core.query import Query
-from opscheck.core.remedy import Remedy
+from opscheck.core.remedy import Former, Remedy
 from opscheck.core.units import Duration, Graded, Percentage
 from opscheck.systems.kubernetes.batch import (
     CronJob,
@@ -57,7 +57,10 @@ class CronJobsOnTime(OfKind, check="kubernetes.cronjobs"):
     explains_others = True
     remedies = (REPORT, FAILED_RUN, ACTIVE_RUN, RESUME, RUN_NOW, MISSING)
     fact_names = OfKind.fact_names | RUN_FACTS
-    former_fact_names = OfKind.former_fact_names | {"suspended": "cronjob", "rerun_of": "cronjob"}
+    former_fact_names = OfKind.former_fact_names | {
+        "suspended": Former("cronjob", RESUME),
+        "rerun_of": Former("cronjob", RUN_NOW),
+    }
 
     max_age: Graded[Duration] | None = None
     """

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from opscheck.core.query import Permission, Query
+from opscheck.core.remedy import Former
 from opscheck.core.units import ByteSize, Count, Graded
 from opscheck.systems.kubernetes.lists import KubernetesRule
 from opscheck.systems.kubernetes.remedies import kubectl
@@ -131,11 +132,11 @@ class LogLines(InNamespaces, check="kubernetes.logs"):
         "since": "the window, as kubectl takes it",
     }
     former_fact_names = InNamespaces.former_fact_names | {
-        "logged_by": "pod",
-        "rollout": "owner",
-        "logged_selector": "selector",
-        "exact_pattern": "pattern",
-        "caseless_pattern": "pattern",
+        "logged_by": Former("pod"),
+        "rollout": Former("owner", LAST_ROLLOUTS),
+        "logged_selector": Former("selector"),
+        "exact_pattern": Former("pattern", MATCHING_LINES),
+        "caseless_pattern": Former("pattern", MATCHING_LINES_ANY_CASE),
     }
 
     pattern: Pattern

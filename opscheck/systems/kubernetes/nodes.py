@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from opscheck.core.query import Query, Timestamp
+from opscheck.core.remedy import Former
 from opscheck.core.units import Count, Duration, Graded, Percentage
 from opscheck.systems.kubernetes.api_server import ReadVersion
 from opscheck.systems.kubernetes.lists import ListObjects
@@ -163,9 +164,15 @@ class NodesHealthy(InCluster, check="kubernetes.nodes"):
         "node": "the node's name; of several nodes, the first",
         "missing": "the selector or the name that matches too few nodes",
     }
-    former_fact_names = InCluster.former_fact_names | dict.fromkeys(
-        ("not_ready", "short_of_memory", "short_of_disk", "cordoned", "leaving", "outdated", "crowded"), "node"
-    )
+    former_fact_names = InCluster.former_fact_names | {
+        "not_ready": Former("node", NOT_READY),
+        "short_of_memory": Former("node", MEMORY_PRESSURE),
+        "short_of_disk": Former("node", DISK_PRESSURE),
+        "cordoned": Former("node", CORDONED),
+        "leaving": Former("node", NOT_REMOVED),
+        "outdated": Former("node", VERSION_SKEW),
+        "crowded": Former("node", FULL),
+    }
 
     selector: Selector | None = None
     """A label selector for nodes, such as `node-role.kubernetes.io/control-plane`; all by default."""

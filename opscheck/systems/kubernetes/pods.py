@@ -9,10 +9,19 @@ import msgspec
 from pydantic import BaseModel, ConfigDict
 
 from opscheck.core.query import Query, Timestamp
+from opscheck.core.remedy import Former
 from opscheck.core.units import Count, Duration, PositiveCount
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Part, Quantities
-from opscheck.systems.kubernetes.remedies import MISSING_PODS, POD_FACTS, POD_REMEDIES, RESTART, ROLL_BACK, kubectl
+from opscheck.systems.kubernetes.remedies import (
+    FORMER_POD_FACTS,
+    MISSING_PODS,
+    POD_FACTS,
+    POD_REMEDIES,
+    RESTART,
+    ROLL_BACK,
+    kubectl,
+)
 from opscheck.systems.kubernetes.scope import OfKind, Window
 
 
@@ -169,11 +178,6 @@ POD_FAILED = kubectl(
     "describe pod {{ pod }}",
     "delete pod {{ pod }}  # it holds no work any more",
 )
-FORMER_POD_FACTS = {
-    **dict.fromkeys(("crashed", "unready", "unscheduled", "stuck"), "pod"),
-    **dict.fromkeys(("failed_rollout", "unready_rollout"), "owner"),
-    "lost_node": "node",
-}
 
 
 class RestartLimit(BaseModel):
@@ -193,7 +197,11 @@ class PodsHealthy(OfKind, check="kubernetes.pods"):
     explains_others: ClassVar[bool] = True
     remedies: ClassVar = (*POD_REMEDIES, MORE_MEMORY, ROLL_BACK, RESTART, POD_FAILED, MISSING_PODS)
     fact_names = OfKind.fact_names | POD_FACTS | {"doubled_memory": "twice the memory limit of the container"}
-    former_fact_names = OfKind.former_fact_names | FORMER_POD_FACTS | {"out_of_memory": "owner", "tombstone": "pod"}
+    former_fact_names = (
+        OfKind.former_fact_names
+        | FORMER_POD_FACTS
+        | {"out_of_memory": Former("owner", MORE_MEMORY), "tombstone": Former("pod", POD_FAILED)}
+    )
 
     min_matches: PositiveCount = 1
     """How many pods must be there at least. Pods that end, failed or completed, and pods of jobs do not count."""

@@ -8,12 +8,21 @@ from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from opscheck.core.query import Query
+from opscheck.core.remedy import Former
 from opscheck.core.units import Duration, Severity
 from opscheck.core.words import counted
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import condition
-from opscheck.systems.kubernetes.pods import FORMER_POD_FACTS, ListPods
-from opscheck.systems.kubernetes.remedies import POD_FACTS, POD_REMEDIES, RESTART, ROLL_BACK, kubectl, missing_remedy
+from opscheck.systems.kubernetes.pods import ListPods
+from opscheck.systems.kubernetes.remedies import (
+    FORMER_POD_FACTS,
+    POD_FACTS,
+    POD_REMEDIES,
+    RESTART,
+    ROLL_BACK,
+    kubectl,
+    missing_remedy,
+)
 from opscheck.systems.kubernetes.scope import OfKind
 from opscheck.systems.kubernetes.workloads import ListDaemonSets, ListDeployments, ListStatefulSets, Progress
 
@@ -79,8 +88,16 @@ class RolloutComplete(OfKind, check="kubernetes.rollout"):
     former_fact_names = (
         OfKind.former_fact_names
         | FORMER_POD_FACTS
-        | dict.fromkeys(("workload", "rolling", "paused", "over_quota", "refused", "misplaced", "unseen"), "owner")
-        | {"blocking": "pod"}
+        | {
+            "workload": Former("owner"),
+            "rolling": Former("owner", STATUS),
+            "paused": Former("owner", RESUME),
+            "blocking": Former("pod", DELETE_BLOCKING),
+            "over_quota": Former("owner", QUOTA),
+            "refused": Former("owner", REFUSED),
+            "misplaced": Former("owner", MISPLACED),
+            "unseen": Former("owner", UNSEEN),
+        }
     )
 
     workloads: Kinds = EVERY_KIND

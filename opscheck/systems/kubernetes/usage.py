@@ -8,6 +8,7 @@ from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
 from opscheck.core.query import Query, Timestamp
+from opscheck.core.remedy import Former
 from opscheck.core.units import Graded, Percentage
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.nodes import ListNodes
@@ -84,7 +85,11 @@ class UsageWithinLimits(InNamespaces, check="kubernetes.usage"):
         "owner": "what controls the pod, such as deployment/api",
         "doubled_memory": "twice the container's memory limit",
     }
-    former_fact_names = InNamespaces.former_fact_names | {"full_node": "node", "hungry": "pod", "memory_owner": "owner"}
+    former_fact_names = InNamespaces.former_fact_names | {
+        "full_node": Former("node", NODE_FULL),
+        "hungry": Former("pod", NEAR_LIMIT, NEAR_MEMORY_LIMIT),
+        "memory_owner": Former("owner", NEAR_MEMORY_LIMIT),
+    }
 
     of: Literal["nodes", "pods"]
     """`nodes`: usage against what the node can give to pods. `pods`: usage against the limits of the containers."""

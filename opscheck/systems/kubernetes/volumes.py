@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from opscheck.core.field_types import ShareUsed
 from opscheck.core.query import Permission, Query, Timestamp
+from opscheck.core.remedy import Former
 from opscheck.systems.kubernetes.lists import KubernetesRule, ListObjects
 from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Part, Quantities
 from opscheck.systems.kubernetes.pod_status import has_ended
@@ -63,7 +64,6 @@ class PersistentVolumeClaim(KubernetesObject, frozen=True):
         return ((resources and resources.requests) or {}).get("storage", "")
 
 
-@dataclass(frozen=True)
 class ListClaims(
     ListObjects[PersistentVolumeClaim], name="kubernetes.claims", resource="persistentvolumeclaims", called="claims"
 ):
@@ -79,7 +79,6 @@ class StorageClass(KubernetesObject, frozen=True):
     allow_volume_expansion: bool | None = None
 
 
-@dataclass(frozen=True)
 class ListStorageClasses(
     ListObjects[StorageClass],
     name="kubernetes.storage_classes",
@@ -287,13 +286,13 @@ class VolumesHealthy(OfKind, check="kubernetes.volumes"):
         "size_patch": "the patch of the claim that requests that size, as JSON",
     }
     former_fact_names = OfKind.former_fact_names | {
-        "pending": "claim",
-        "stuck": "claim",
-        "expandable": "claim",
-        "missing_class": "storage_class",
-        "resize_rollout": "owner",
-        "full_pod": "pod",
-        "inode_pod": "pod",
+        "pending": Former("claim", PENDING),
+        "stuck": Former("claim", NOT_REMOVED),
+        "expandable": Former("claim", ENLARGE),
+        "missing_class": Former("storage_class", CLASS_NOT_FOUND),
+        "resize_rollout": Former("owner", RESTART_TO_RESIZE),
+        "full_pod": Former("pod", SEE_FILES),
+        "inode_pod": Former("pod", SEE_INODES),
     }
 
     used: ShareUsed | None = None
@@ -362,8 +361,7 @@ class VolumesHealthy(OfKind, check="kubernetes.volumes"):
 
     def queries(self) -> Iterable[Query[Any]]:
         """Claims and pods there, and for use six metrics of Prometheus at most, or each node's own numbers."""
-        yield from self.lists(ListClaims)
-        yield from self.lists(ListPods)
+        yield from self.lists(ListClaims, ListPods)
         yield from self.series().values()
         yield from self.kubelets()
 
