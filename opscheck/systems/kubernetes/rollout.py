@@ -137,11 +137,9 @@ class RolloutComplete(OfKind, check="kubernetes.rollout"):
 
     @property
     def called(self) -> str:
-        """What it looks at, in a word."""
         return self.workloads[0] if len(self.workloads) == 1 else "workloads"
 
     def workload_lists(self) -> tuple[ListObjects[Any], ...]:
-        """The lists of workloads of the kinds that are looked at."""
         return tuple(one for kind, lists in _LISTS.items() if kind in self.workloads for one in self.lists(lists))
 
     def queries(self) -> Iterable[Query[Any]]:

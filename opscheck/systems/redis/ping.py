@@ -32,10 +32,7 @@ class RedisPing(RedisQuery[Replies[PingAnswer]], name="redis.ping"):
     """PING on a fresh connection, `samples` times over."""
 
     samples: int = 5
-
-    def commands(self) -> tuple[str, ...]:
-        """PING alone."""
-        return ("ping",)
+    command = "ping"
 
     def text(self) -> str:
         """As typed to the server."""

@@ -29,13 +29,7 @@ class ClusterState(msgspec.Struct, frozen=True, kw_only=True):
 class RedisCluster(RedisQuery[Replies[ClusterState]], name="redis.cluster"):
     """CLUSTER INFO, from each node: they may see different things."""
 
-    def commands(self) -> tuple[str, ...]:
-        """CLUSTER INFO alone."""
-        return ("cluster|info",)
-
-    def text(self) -> str:
-        """As typed to the server."""
-        return "CLUSTER INFO"
+    command = "cluster|info"
 
 
 MISPLACED = Remedy(
