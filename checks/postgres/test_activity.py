@@ -5,7 +5,7 @@ from datetime import datetime
 
 from opscheck import Duration, Findings, Graded, Observe, Remedy
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
-from opscheck.core.record import Finding
+from opscheck.core.words import counted
 from opscheck.systems.postgres.activity import (
     CANCEL,
     SET_IDLE_TIMEOUT,
@@ -17,10 +17,8 @@ from opscheck.systems.postgres.activity import (
     PostgresActivity,
 )
 from opscheck.systems.postgres.sessions import CLIENT, Session, current_state, describe, statement
-from opscheck.systems.postgres.thresholds import Value, finding_about, violated
+from opscheck.systems.postgres.thresholds import MOST, Value, add_violated, violated
 
-_MOST = 20
-"""So many sessions get a finding of their own; the others are counted."""
 _CLOCKS = {"idle in transaction": "idle_in_transaction", "query": "query", "transaction": "transaction"}
 """The ways to say how long a session has taken, each with the field of its limit."""
 _TRANSACTION_TIMEOUT_SINCE = 170_000
@@ -37,8 +35,7 @@ def test_no_client_takes_too_long(expectation: PostgresActivity, observe: Observ
     sessions = _once_each(answer.sessions)
     _measure_longest(expectation, answer, sessions, findings)
     _measure_allowed(expectation, answer, sessions, findings)
-    for finding in _overdue(expectation, answer, sessions):
-        findings.report(finding)
+    _judge_sessions(expectation, answer, sessions, findings)
     _require_all(expectation, answer)
 
 
@@ -67,23 +64,23 @@ def _measure_allowed(
             findings.measure("longest", max(longest), unit="s", subject=f"allowed: {entry}")
 
 
-def _overdue(expectation: PostgresActivity, answer: ActivityAnswer, sessions: Iterable[Session]) -> Iterator[Finding]:
+def _judge_sessions(
+    expectation: PostgresActivity, answer: ActivityAnswer, sessions: Iterable[Session], findings: Findings
+) -> None:
     """The sessions that break a limit: the worst first, then the longest."""
     broken = [(session, values) for session in sessions if (values := _violated(expectation, answer, session))]
     broken.sort(key=lambda one: (one[1][0].severity, -one[1][0].number))
-    more = len(broken) - _MOST
-    others = [f"{_count(more, 'more session')} beyond a limit"] if more > 0 else []
-    for session, values in broken[:_MOST]:
-        facts = {"pid": session.pid, "application": session.application}
-        facts |= {"role": session.role, "database": session.database}
-        yield finding_about(
-            expectation,
+    more = len(broken) - MOST
+    others = [f"{counted(more, 'more session')} beyond a limit"] if more > 0 else []
+    for session, values in broken[:MOST]:
+        told = {"application": session.application, "role": session.role, "database": session.database}
+        here = findings.on(describe(session), pid=session.pid, **{name: value for name, value in told.items() if value})
+        add_violated(
+            here,
             values,
-            subject=describe(session),
             since=_start(values[0].name, session),
             evidence=(statement(session), current_state(session, answer.at), _held(session), *others),
             remedies=_remedies(answer, session, [one.name for one in values]),
-            facts={name: value for name, value in facts.items() if value},
         )
 
 
@@ -177,9 +174,9 @@ def _once_each(sessions: Iterable[Session]) -> list[Session]:
 def _held(session: Session) -> str:
     vacuum = "does not hold back vacuum"
     if session.xmin_age is not None:
-        vacuum = f"holds back vacuum, by {_count(session.xmin_age, 'transaction')} so far"
-    return f"{vacuum}; holds {_count(session.locks, 'lock')}"
+        vacuum = f"holds back vacuum, by {_some(session.xmin_age, 'transaction')} so far"
+    return f"{vacuum}; holds {_some(session.locks, 'lock')}"
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
+def _some(number: int, noun: str) -> str:
+    return counted(number, noun) if number else f"no {noun}s"

@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import TypeAlias
 
 from opscheck import Findings, Observe, Remedy
-from opscheck.core.record import Finding
 from opscheck.core.remedy import Fact
 from opscheck.core.units import Duration, Percentage, format_duration
 from opscheck.systems.postgres.locks import (
@@ -26,7 +25,7 @@ from opscheck.systems.postgres.locks import (
     Waiter,
 )
 from opscheck.systems.postgres.sessions import Session, current_state, describe, statement
-from opscheck.systems.postgres.thresholds import Value, finding_about, violated
+from opscheck.systems.postgres.thresholds import Value, add_violated, violated
 
 _MOST = 20
 """So many roots, and so many prepared transactions, get a finding of their own; the others are counted."""
@@ -49,8 +48,7 @@ def test_nobody_waits_long_for_a_lock(expectation: PostgresLocks, observe: Obser
     answer = observe(expectation.locks)
     findings.measure("sessions waiting", answer.waiting, subject=expectation.server)
     findings.measure("longest wait", _longest(answer, answer.waiters), unit="s", subject=expectation.server)
-    for finding in _blocked(expectation, answer):
-        findings.report(finding)
+    _judge_roots(expectation, answer, findings)
     _judge_prepared(expectation, answer, findings)
     _judge_table(expectation, answer, findings)
 
@@ -104,7 +102,7 @@ def largest_holders(answer: LocksAnswer) -> Iterator[str]:
         yield f"{holder.locks} by {name}"
 
 
-def _blocked(expectation: PostgresLocks, answer: LocksAnswer) -> Iterator[Finding]:
+def _judge_roots(expectation: PostgresLocks, answer: LocksAnswer, findings: Findings) -> None:
     """The roots that too many wait behind, or for too long: the worst first, then the one with the longest wait."""
     found = roots(_graph(answer))
     # Sessions beyond the list wait too: at worst all of them for the root with the most behind it.
@@ -113,8 +111,8 @@ def _blocked(expectation: PostgresLocks, answer: LocksAnswer) -> Iterator[Findin
     broken = sorted(((one, values) for one in every if (values := one.violated())), key=_worst_first)
     others = _others(len(broken), "have sessions waiting behind them")
     for one, values in broken[:_MOST]:
-        yield finding_about(
-            expectation,
+        add_violated(
+            findings,
             values,
             subject=one.subject,
             since=one.since,

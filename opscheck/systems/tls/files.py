@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from opscheck.core.query import Permission, Query, Timestamp
-from opscheck.core.remedy import Fact, Remedy
+from opscheck.core.remedy import Fact, Former, Remedy
 from opscheck.core.units import Duration, Severity
 from opscheck.systems.host.target import HostTarget
 from opscheck.systems.tls.handshake import (
@@ -182,12 +182,12 @@ class TlsFiles(CertificatesLast, check="tls.files"):
         **CLIENT_FACTS,
     }
     former_fact_names: ClassVar = {
-        "pem": "file",
-        "keystore": "file",
-        "ending": "file",
-        "broken": "file",
-        "near": "folder",
-        "serving": "address",
+        "pem": Former("file", LOOK_PEM),
+        "keystore": Former("file", LOOK_KEYSTORE),
+        "ending": Former("file", RENEW),
+        "broken": Former("file", REPLACE_FILE),
+        "near": Former("folder", LOOK_AT_FOLDER),
+        "serving": Former("address", RELOAD),
         **FORMER_CLIENT_FACTS,
     }
 

@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from opscheck.core.observation import Problem
 from opscheck.core.query import Query
-from opscheck.core.remedy import Fact
+from opscheck.core.remedy import Fact, Former
 from opscheck.systems.tls.x509 import Certificate, address_in
 
 
@@ -142,12 +142,12 @@ CLIENT_FACTS: Mapping[str, str] = {
     "name": "the host name or address that is requested there",
 }
 """The values of findings that `openssl s_client` needs."""
-FORMER_CLIENT_FACTS: Mapping[str, str] = {
-    "connect": "address",
-    "connect_nameless": "address",
-    "connect_starttls": "address",
-    "connect_starttls_nameless": "address",
-    "sni": "name",
+FORMER_CLIENT_FACTS: Mapping[str, Former] = {
+    "connect": Former("address", without="starttls"),
+    "connect_nameless": Former("address", without="starttls"),
+    "connect_starttls": Former("address"),
+    "connect_starttls_nameless": Former("address"),
+    "sni": Former("name"),
 }
 
 

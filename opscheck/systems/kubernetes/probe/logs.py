@@ -11,7 +11,7 @@ from opscheck.systems.kubernetes.lists import KubernetesRule
 from opscheck.systems.kubernetes.logs import ContainerLog, LogMatches, PodLogs
 from opscheck.systems.kubernetes.owners import top_owner
 from opscheck.systems.kubernetes.pods import Container, ContainerStatus, Pod
-from opscheck.systems.kubernetes.probe.client import Client, Deadline, Reply, Request, in_parallel
+from opscheck.systems.kubernetes.probe.client import Client, Deadline, Reply, Request
 from opscheck.systems.kubernetes.probe.errors import message_of
 from opscheck.systems.kubernetes.probe.log_scan import LogScan, compiled, most_frequent
 
@@ -87,7 +87,9 @@ def read_logs(client: Client, query: PodLogs, pods: Iterable[Pod], deadline: Dea
         read, siblings = job
         return _Reader(client, query, deadline).part(read, query.max_bytes // siblings)
 
-    parts = in_parallel(one, reads, deadline, lambda read: _too_many(read, len(reads), client, deadline))
+    done = f"logs were read in {format_duration(deadline.timeout_s)}"
+    advice = "raise `timeout`, or narrow `selector`, `window` or `max_bytes`"
+    parts = client.in_parallel(one, reads, deadline, done=done, advice=advice)
     gone = {id(part.read.pod) for part in parts if part.log is None}
     return LogMatches(
         pods_there=len(there),
@@ -177,15 +179,4 @@ def _log(
         not_started=not_started,
         # The kubelet reports its failures with status 200, as a line without a time.
         unread=unread or next((scan.complaint for scan in scans if scan.complaint), ""),
-    )
-
-
-def _too_many(read: int, count: int, client: Client, deadline: Deadline) -> ProbeError:
-    text = f"{read} of {count} logs were read in {format_duration(deadline.timeout_s)}"
-    error = client.late(deadline, text)
-    return ProbeError(
-        ProblemKind.LATE,
-        text,
-        "raise `timeout`, or narrow `selector`, `window` or `max_bytes`",
-        target_down=error.problem.target_down,
     )
