@@ -95,7 +95,6 @@ def state_findings(
 def shared_finding(  # noqa: PLR0913, PLR0917 - what a finding is made of
     expectation: NodesHealthy, nodes: Sequence[Node], observed: str, expected: str, which: str, remedy: Remedy
 ) -> Finding:
-    """One finding about several nodes."""
     names = sorted(node.name for node in nodes)
     return expectation.finding(
         subject=f"{len(names)} nodes {which}" if len(names) > 1 else names[0],
@@ -118,7 +117,6 @@ class NodeState:
     now: datetime
 
     def findings(self) -> Iterator[Finding]:
-        """Everything that is wrong with it and has lasted longer than its grace."""
         if self.node.is_terminating:
             yield from self._not_removed()
             return
@@ -258,7 +256,6 @@ def _why_unready(ready: Condition | None) -> str:
 
 
 def judge_versions(expectation: NodesHealthy, nodes: Sequence[Node], observe: Observe, findings: Findings) -> None:
-    """Compare the kubelets' versions with the API server's."""
     if expectation.version_skew is None:
         return
     query = expectation.version()

@@ -242,8 +242,8 @@ class Rollout:
     @property
     def refused(self) -> str:
         """Why its pods are refused, as its controller says."""
-        failure = condition(self.progress.conditions, "ReplicaFailure")
-        return message(failure.message or failure.reason) if failure and failure.status == "True" else ""
+        failure = condition(self.progress.conditions, "ReplicaFailure", "True")
+        return message(failure.message or failure.reason) if failure else ""
 
     @property
     def blocking(self) -> str:
@@ -302,8 +302,8 @@ def _worst_pod(faults: tuple[PodFault, ...]) -> Iterator[str]:
 
 def evidence(rollout: Rollout) -> Iterator[str]:
     """What its conditions and its pods say, beside what is told already."""
-    faults, progressing = rollout.faults, condition(rollout.progress.conditions, "Progressing")
-    if progressing and progressing.status == "False" and (said := message(progressing.message)):
+    faults, progressing = rollout.faults, condition(rollout.progress.conditions, "Progressing", "False")
+    if progressing and (said := message(progressing.message)):
         yield said
     if rollout.blocking:
         yield f"OrderedReady: the other pods wait for {rollout.blocking}"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, final
 
 from opscheck.core.query import Query, Timestamp
+from opscheck.core.remedy import Former
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Part
 from opscheck.systems.kubernetes.remedies import kubectl, missing_remedy
@@ -82,10 +83,10 @@ class Autoscaling(OfKind, check="kubernetes.autoscaling"):
         "scaled": "what it scales, such as deployment/api",
     }
     former_fact_names = OfKind.former_fact_names | {
-        "maxed": "autoscaler",
-        "unmeasured": "autoscaler",
-        "ambiguous": "autoscaler",
-        "unscaled": "scaled",
+        "maxed": Former("autoscaler", HIGHER_MAXIMUM),
+        "unmeasured": Former("autoscaler", METRICS),
+        "ambiguous": Former("autoscaler", SAME_TARGET),
+        "unscaled": Former("scaled", TARGET),
     }
 
     def queries(self) -> Iterable[Query[Any]]:

@@ -40,13 +40,11 @@ class Event(KubernetesObject, frozen=True):
 
     @property
     def seen_at(self) -> datetime | None:
-        """When it happened last."""
         last_of_series = self.series and self.series.last_observed_time
         return last_of_series or self.last_timestamp or self.event_time or self.created
 
     @property
     def times(self) -> int:
-        """How often it happened."""
         return (self.series and self.series.count) or self.count or 1
 
 

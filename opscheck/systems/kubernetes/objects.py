@@ -135,9 +135,10 @@ class Condition(Part, frozen=True):
     """When its reason or message changed last. Only deployments say it."""
 
 
-def condition(conditions: tuple[Condition, ...] | None, kind: str) -> Condition | None:
-    """The condition of that type; never by its place, for their order means nothing."""
-    return next((found for found in conditions or () if found.type == kind), None)
+def condition(conditions: tuple[Condition, ...] | None, kind: str, status: str | None = None) -> Condition | None:
+    """The condition of that type, where it has that status; never by its place, for their order means nothing."""
+    found = next((one for one in conditions or () if one.type == kind), None)
+    return found if found is not None and status in {None, found.status} else None
 
 
 @final

@@ -8,12 +8,21 @@ from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from opscheck.core.query import Query
+from opscheck.core.remedy import Former
 from opscheck.core.units import Duration, Severity
 from opscheck.core.words import counted
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import condition
 from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.remedies import POD_FACTS, POD_REMEDIES, RESTART, ROLL_BACK, kubectl, missing_remedy
+from opscheck.systems.kubernetes.remedies import (
+    FORMER_POD_FACTS,
+    POD_FACTS,
+    POD_REMEDIES,
+    RESTART,
+    ROLL_BACK,
+    kubectl,
+    missing_remedy,
+)
 from opscheck.systems.kubernetes.scope import OfKind
 from opscheck.systems.kubernetes.workloads import ListDaemonSets, ListDeployments, ListStatefulSets, Progress
 
@@ -76,23 +85,20 @@ class RolloutComplete(OfKind, check="kubernetes.rollout"):
         | POD_FACTS
         | {"owner": "the workload, such as deployment/api", "fitting": "how many of its pods there are now"}
     )
-    former_fact_names = OfKind.former_fact_names | {
-        "workload": "owner",
-        "rolling": "owner",
-        "failed_rollout": "owner",
-        "paused": "owner",
-        "crashed": "pod",
-        "unready": "pod",
-        "unready_rollout": "owner",
-        "unscheduled": "pod",
-        "lost_node": "node",
-        "stuck": "pod",
-        "blocking": "pod",
-        "over_quota": "owner",
-        "refused": "owner",
-        "misplaced": "owner",
-        "unseen": "owner",
-    }
+    former_fact_names = (
+        OfKind.former_fact_names
+        | FORMER_POD_FACTS
+        | {
+            "workload": Former("owner"),
+            "rolling": Former("owner", STATUS),
+            "paused": Former("owner", RESUME),
+            "blocking": Former("pod", DELETE_BLOCKING),
+            "over_quota": Former("owner", QUOTA),
+            "refused": Former("owner", REFUSED),
+            "misplaced": Former("owner", MISPLACED),
+            "unseen": Former("owner", UNSEEN),
+        }
+    )
 
     workloads: Kinds = EVERY_KIND
     """Which kinds to look at: `deployments`, `statefulsets`, `daemonsets`; all three by default."""
@@ -131,11 +137,9 @@ class RolloutComplete(OfKind, check="kubernetes.rollout"):
 
     @property
     def called(self) -> str:
-        """What it looks at, in a word."""
         return self.workloads[0] if len(self.workloads) == 1 else "workloads"
 
     def workload_lists(self) -> tuple[ListObjects[Any], ...]:
-        """The lists of workloads of the kinds that are looked at."""
         return tuple(one for kind, lists in _LISTS.items() if kind in self.workloads for one in self.lists(lists))
 
     def queries(self) -> Iterable[Query[Any]]:

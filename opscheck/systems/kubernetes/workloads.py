@@ -209,12 +209,10 @@ class Progress:
 
     @property
     def generation(self) -> int:
-        """Of the spec; 0 where it does not say."""
         return (self.workload.metadata and self.workload.metadata.generation) or 0
 
     @property
     def missing(self) -> int:
-        """How many pods are not available and should be."""
         return max(0, self.wanted - self.available)
 
     @property
@@ -237,8 +235,8 @@ class Progress:
 
     def since(self, kind: str, status: str) -> datetime | None:
         """Since when the condition of that type has that status; None while it has another."""
-        found = condition(self.conditions, kind)
-        return found.last_transition_time if found is not None and found.status == status else None
+        found = condition(self.conditions, kind, status)
+        return found and found.last_transition_time
 
 
 def progress_of(workload: Workload) -> Progress | None:

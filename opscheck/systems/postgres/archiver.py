@@ -11,8 +11,7 @@ from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.query import Query, Timestamp
 from opscheck.core.remedy import Remedy
 from opscheck.core.units import Count, Duration, Graded, format_bytes
-from opscheck.systems.postgres.grants import READ_SERVER_FILES
-from opscheck.systems.postgres.server import InServer, ServerQuery
+from opscheck.systems.postgres.server import READ_SERVER_FILES, InServer, ServerQuery
 
 
 class Archiving(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,8 +12,7 @@ from opscheck.core.findings import Observe
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.query import Permission, Query
 from opscheck.core.remedy import Fact, Remedy
-from opscheck.systems.postgres.grants import ConnectGrant
-from opscheck.systems.postgres.server import InServer, ServerQuery
+from opscheck.systems.postgres.server import ConnectGrant, InServer, ServerQuery, database_in_words
 
 A = TypeVar("A")
 _WILD = frozenset("*?[")
@@ -37,8 +36,7 @@ class DatabaseQuery(ServerQuery[A]):
 
     def text(self) -> str:
         """The query in words, and its database."""
-        where = f"database {self.database}" if self.database else "the database of the dsn"
-        return f"{self.in_words() or self.name} in {where}"
+        return f"{self.in_words() or self.name} in {database_in_words(self.database)}"
 
     def in_words(self) -> str:
         """What is queried there."""

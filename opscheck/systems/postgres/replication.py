@@ -10,10 +10,9 @@ from pydantic_core import PydanticCustomError
 
 from opscheck.core.field_types import BytesLeft, CountLeft
 from opscheck.core.query import Query, Timestamp
-from opscheck.core.remedy import Remedy
+from opscheck.core.remedy import Former, Remedy
 from opscheck.core.units import ByteSize, Duration, Graded, Severity, Timeout
-from opscheck.systems.postgres.grants import READ_SESSIONS, READ_SETTINGS
-from opscheck.systems.postgres.server import InServer, ServerQuery
+from opscheck.systems.postgres.server import READ_SESSIONS, READ_SETTINGS, InServer, ServerQuery
 
 
 class Sender(msgspec.Struct, frozen=True, kw_only=True):
@@ -234,11 +233,11 @@ class PostgresReplication(InServer, check="postgres.replication"):
         "keep_size": "a max_slot_wal_keep_size that might be set",
     }
     former_fact_names: ClassVar = {
-        "missing": "replica",
-        "replayed": "lsn",
-        "paused_at": "lsn",
-        "cut_off": "lsn",
-        "lost_slot": "slot",
+        "missing": Former("replica", SHOW_SLOT_OF_REPLICA),
+        "replayed": Former("lsn", SHOW_REPLAY),
+        "paused_at": Former("lsn", RESUME),
+        "cut_off": Former("lsn", SHOW_RECEIVER),
+        "lost_slot": Former("slot", DROP_LOST_SLOT),
     }
 
     role: Literal["primary", "standby", "any"] | None = None
