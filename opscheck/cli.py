@@ -1,6 +1,5 @@
 """The command line: a thin face over the rest, and the one place that turns exceptions into exit codes."""
 
-import io
 import json
 import os
 import sys
@@ -231,17 +230,16 @@ def report(runs: Sequence[Path], junit: str) -> int:
 
     Each environment becomes one test suite; records of the same environment are shards of one run.
     """
-    from opscheck.reports.junit import write  # noqa: PLC0415 - loads junit-xml
+    from opscheck.reports.junit import document  # noqa: PLC0415 - loads junit-xml
     from opscheck.reports.read import read_run  # noqa: PLC0415
     from opscheck.transport.files import write_whole  # noqa: PLC0415
 
-    rendered = io.StringIO()
-    write([read_run(path) for path in runs], rendered)
+    written = document([read_run(path) for path in runs])
     if junit == "-":
-        click.echo(rendered.getvalue(), nl=False)
+        click.echo(written, nl=False)
     else:
         try:
-            write_whole(Path(junit), rendered.getvalue().encode())
+            write_whole(Path(junit), written.encode())
         except OSError as error:
             raise click.UsageError(f"--junit: {junit} cannot be written: {error.strerror}") from None
     return ExitCode.OPEN
