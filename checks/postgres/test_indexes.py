@@ -73,8 +73,8 @@ def _each_database(
 
 
 def _judge_invalid(expectation: PostgresIndexes, answer: InvalidIndexes, findings: Findings) -> None:
-    place, limit = f"database {answer.database}", expectation.invalid
-    findings.measure("invalid indexes", answer.total, subject=place)
+    limit, here = expectation.invalid, findings.on(f"database {answer.database}")
+    here.measure("invalid indexes", answer.total)
     severity = limit.severity(answer.total) if limit is not None else None
     if limit is None or severity is None:
         return
@@ -89,12 +89,12 @@ def _judge_invalid(expectation: PostgresIndexes, answer: InvalidIndexes, finding
         )
         for one in answer.found
     ]
-    report_worst(findings, cases, total=answer.total, subject=place, what="invalid indexes")
+    report_worst(here, cases, total=answer.total, what="invalid indexes")
 
 
 def _judge_duplicates(expectation: PostgresIndexes, answer: DuplicateIndexes, findings: Findings) -> None:
-    place, limit = f"database {answer.database}", expectation.duplicates
-    findings.measure("duplicate indexes", answer.total, subject=place)
+    limit, here = expectation.duplicates, findings.on(f"database {answer.database}")
+    here.measure("duplicate indexes", answer.total)
     cases = [
         graded(
             findings,
@@ -107,14 +107,14 @@ def _judge_duplicates(expectation: PostgresIndexes, answer: DuplicateIndexes, fi
         )
         for one in answer.found
     ]
-    report_worst(findings, cases, total=answer.total, subject=place, what="duplicate indexes")
+    report_worst(here, cases, total=answer.total, what="duplicate indexes")
 
 
 def _judge_unused(expectation: PostgresIndexes, answer: UnusedIndexes, findings: Findings) -> None:
     if _unproven(expectation, answer) is not None:
         return
-    place, limit = f"database {answer.database}", expectation.unused
-    findings.measure("unused indexes", answer.total, subject=place)
+    limit, here = expectation.unused, findings.on(f"database {answer.database}")
+    here.measure("unused indexes", answer.total)
     cases = [
         graded(
             findings,
@@ -129,7 +129,7 @@ def _judge_unused(expectation: PostgresIndexes, answer: UnusedIndexes, findings:
         )
         for one in answer.found
     ]
-    report_worst(findings, cases, total=answer.total, subject=place, what="unused indexes")
+    report_worst(here, cases, total=answer.total, what="unused indexes")
 
 
 def _about(answer: Answer, index: Index, remedy: Remedy, **facts: str) -> dict[str, Any]:

@@ -1,10 +1,8 @@
 """The memory of Redis and Valkey servers."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from opscheck import Findings, Observe
-from opscheck.core.record import Finding
 from opscheck.core.units import Percentage, format_bytes
 from opscheck.systems.redis.info import ServerInfo, loaded
 from opscheck.systems.redis.memory import (
@@ -18,13 +16,12 @@ from opscheck.systems.redis.memory import (
     UNLIMITED,
     RedisMemory,
 )
-from opscheck.systems.redis.rates import Rate, counted, grade_rate
+from opscheck.systems.redis.rates import counted, per_minute
 from opscheck.systems.redis.servers import Server, each_server
 
 _RAISED, _SUGGESTED = 1.25, 0.75
 # For how long, or by how much, a server that evicts may be above its maxmemory: eviction works in small steps.
 _EXCEEDED_MS, _EXCEEDED_SHARE = 10_000, 105.0
-_EVICTIONS = Rate(name="keys evicted per minute", counter="evicted_keys", remedy=EVICTING)
 
 
 def test_there_is_memory_for_what_is_written(expectation: RedisMemory, observe: Observe, findings: Findings) -> None:
@@ -35,19 +32,20 @@ def test_there_is_memory_for_what_is_written(expectation: RedisMemory, observe: 
     kernel kills it, and takes along what was not saved.
     """
 
-    def judge(server: Server[ServerInfo]) -> None:
-        findings.report_all(_unbounded(expectation, server))
-        _judge_room(expectation, server, findings)
-        _judge_waste(expectation, server, findings)
-        if expectation.eviction_limit is not None:
+    def judge(server: Server[ServerInfo], here: Findings) -> None:
+        _judge_bounds(expectation, server, here)
+        _judge_room(expectation, server, here)
+        _judge_waste(expectation, server, here)
+        if (limit := expectation.eviction_limit) is not None:
             over = counted(server, expectation, observe)
-            grade_rate(_EVICTIONS, expectation.eviction_limit, server, over, findings)
+            rate = per_minute(server, over, "evicted_keys")
+            here.grade("keys evicted per minute", rate, limit, detail=over.text, remedies=[EVICTING])
 
-    each_server(expectation, expectation.info, observe, judge)
+    each_server(expectation, expectation.info, observe, findings, judge)
 
 
-def _unbounded(expectation: RedisMemory, server: Server[ServerInfo]) -> Iterator[Finding]:
-    """Nothing keeps the server from using more than there is, or its policy may evict what is needed."""
+def _judge_bounds(expectation: RedisMemory, server: Server[ServerInfo], findings: Findings) -> None:
+    """Whether something keeps the server from using more than there is, and its policy from evicting what is needed."""
     maxmemory, limit = server.known(server.answer.maxmemory, "maxmemory"), expectation.limit
     observed = expected = ""
     if maxmemory == 0 and not expectation.unlimited:
@@ -57,73 +55,65 @@ def _unbounded(expectation: RedisMemory, server: Server[ServerInfo]) -> Iterator
         expected = f"a maxmemory of at most {format_bytes(limit)}"
     severity, there = expectation.mild_severity, limit or server.answer.total_system_memory
     if observed:
-        yield expectation.finding(
-            subject=server.address,
+        findings.add(
             observed=observed,
             expected=expected,
             severity=severity,
             remedies=[UNLIMITED, LIMIT] if there else [UNLIMITED],
-            facts={"server": server.address} | ({"suggested": int(there * _SUGGESTED)} if there else {}),
+            facts={"suggested": int(there * _SUGGESTED)} if there else {},
         )
     policy = server.answer.maxmemory_policy or ""
     if expectation.purpose == "store" and policy.startswith("allkeys-"):
-        yield expectation.finding(
-            subject=server.address,
+        findings.add(
             observed=f"maxmemory-policy {policy} may evict any key",
             expected="noeviction, or volatile-…: in a store every key is needed",
             severity=severity,
             remedies=[LOSSY],
-            facts={"server": server.address},
         )
 
 
 def _judge_room(expectation: RedisMemory, server: Server[ServerInfo], findings: Findings) -> None:
     if expectation.used is None:
         return
-    found = room(server, expectation)
-    findings.measure("memory used", found.share, subject=server.address)
+    found = _room(server, expectation)
+    findings.measure("memory used", found.share)
     if found.stuck:
         findings.add(
-            subject=server.address,
             observed=f"memory used {found.share} ({found.detail}): evicting keys does not make room",
             expected="at most 100% once keys are evicted",
             severity=expectation.worst_severity,
             remedies=[STUCK],
-            facts={"server": server.address},
         )
     elif found.kept is not None:
         findings.grade(
             "memory that stays in use",
             found.kept,
             expectation.used,
-            subject=server.address,
             detail=found.detail,
             remedies=[FULL],
-            facts={"server": server.address, "raised": int(found.limit * _RAISED)},
+            facts={"raised": int(found.limit * _RAISED)},
         )
 
 
 def _judge_waste(expectation: RedisMemory, server: Server[ServerInfo], findings: Findings) -> None:
+    if expectation.fragmentation is None and expectation.swapped is None:
+        return
+    info = loaded(server)
     if expectation.fragmentation is not None:
-        waste = fragmentation(server, expectation)
-        findings.grade(
-            "fragmentation",
-            waste.ratio,
-            expectation.fragmentation if waste.judged else None,
-            subject=server.address,
-            detail=waste.detail,
-            remedies=[FRAGMENTED],
-            facts={"server": server.address},
-        )
+        ratio = server.known(info.mem_fragmentation_ratio, "mem_fragmentation_ratio")
+        used = server.known(info.used_memory, "used_memory")
+        wasted = info.mem_fragmentation_bytes
+        if wasted is None:  # before Redis 4
+            wasted = server.known(info.used_memory_rss, "used_memory_rss") - used
+        # So few bytes say nothing.
+        limit = expectation.fragmentation if wasted > expectation.fragmented_above else None
+        detail = f"{format_bytes(wasted)} beside {format_bytes(used)} in use"
+        findings.grade("fragmentation", ratio, limit, detail=detail, remedies=[FRAGMENTED])
     if expectation.swapped is not None:
-        findings.grade(
-            "memory swapped out",
-            swapped(server),
-            expectation.swapped,
-            subject=server.address,
-            remedies=[SWAPPING],
-            facts={"server": server.address},
-        )
+        rss = server.known(info.used_memory_rss, "used_memory_rss")
+        # Pages that were never touched count too.
+        absent = max(0, server.known(info.used_memory, "used_memory") - rss)
+        findings.grade("memory swapped out", absent, expectation.swapped, remedies=[SWAPPING])
 
 
 @dataclass(frozen=True)
@@ -140,7 +130,7 @@ class Room:
     detail: str
 
 
-def room(server: Server[ServerInfo], expectation: RedisMemory) -> Room:
+def _room(server: Server[ServerInfo], expectation: RedisMemory) -> Room:
     """How full it is. Raises CouldNotObserve where the server does not say what that takes."""
     info = loaded(server)
     maxmemory = server.known(info.maxmemory, "maxmemory")
@@ -184,35 +174,6 @@ def _exceeds(info: ServerInfo, share: Percentage) -> bool:
     if info.current_eviction_exceeded_time is not None:  # Redis 7
         return info.current_eviction_exceeded_time > _EXCEEDED_MS
     return share > _EXCEEDED_SHARE
-
-
-@dataclass(frozen=True)
-class Fragmentation:
-    """Memory that a server holds and does not use."""
-
-    ratio: float
-    judged: bool
-    """False where it is too little memory to say anything."""
-    detail: str
-
-
-def fragmentation(server: Server[ServerInfo], expectation: RedisMemory) -> Fragmentation:
-    """How fragmented its memory is. Raises CouldNotObserve where the server does not say."""
-    info = loaded(server)
-    ratio = server.known(info.mem_fragmentation_ratio, "mem_fragmentation_ratio")
-    used = server.known(info.used_memory, "used_memory")
-    wasted = info.mem_fragmentation_bytes
-    if wasted is None:  # before Redis 4
-        wasted = server.known(info.used_memory_rss, "used_memory_rss") - used
-    judged = wasted > expectation.fragmented_above
-    return Fragmentation(ratio, judged, f"{format_bytes(wasted)} beside {format_bytes(used)} in use")
-
-
-def swapped(server: Server[ServerInfo]) -> int:
-    """How many of the bytes that it uses are not in memory; pages that were never touched count too."""
-    info = loaded(server)
-    rss = server.known(info.used_memory_rss, "used_memory_rss")
-    return max(0, server.known(info.used_memory, "used_memory") - rss)
 
 
 def _of(used: int, limit: int) -> str:

@@ -1,15 +1,11 @@
 """What Redis and Valkey servers keep on disk."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from opscheck import Findings, Observe
 from opscheck.core.observation import Problem, ProblemKind
-from opscheck.core.record import Finding
-from opscheck.core.remedy import Remedy
 from opscheck.core.units import Duration, Graded, format_duration
-from opscheck.systems.redis.info import ServerInfo, loaded
+from opscheck.systems.redis.info import ServerInfo, loaded, moment
 from opscheck.systems.redis.persistence import (
     APPEND_ONLY_OFF,
     REWRITE_FAILED,
@@ -35,76 +31,47 @@ def test_what_is_written_survives_a_restart(
     refuses writes soon.
     """
 
-    def judge(server: Server[ServerInfo]) -> None:
+    def judge(server: Server[ServerInfo], here: Findings) -> None:
         info = loaded(server)
-        findings.report_all(failures(server, expectation))
-        if expectation.age is None or not snapshots_count(info, expectation):
-            return
-        changed = unsaved(server, expectation.age, observe.now)
-        findings.grade(
-            "not saved for",
-            changed.seconds,
-            expectation.age,
-            unit="s",
-            subject=server.address,
-            detail=changed.detail,
-            since=changed.since,
-            remedies=[UNSAVED],
-            facts={"server": server.address},
-        )
+        _judge_writes(expectation, server, here)
+        if (limit := expectation.age) is not None and _snapshots_count(info, expectation):
+            seconds, since, detail = _unsaved(server, limit, observe.now)
+            here.grade("not saved for", seconds, limit, unit="s", detail=detail, since=since, remedies=[UNSAVED])
 
-    each_server(expectation, expectation.info, observe, judge)
+    each_server(expectation, expectation.info, observe, findings, judge)
 
 
-def failures(server: Server[ServerInfo], expectation: RedisPersistence) -> Iterator[Finding]:
+def _judge_writes(expectation: RedisPersistence, server: Server[ServerInfo], findings: Findings) -> None:
     """What cannot be written, or is not. Raises CouldNotObserve where the server does not say."""
-
-    def finding(observed: str, remedy: Remedy, *evidence: str, expected: str = _OK) -> Finding:
-        return expectation.finding(
-            subject=server.address,
-            observed=observed,
-            expected=expected,
-            evidence=evidence,
-            remedies=[remedy],
-            facts={"server": server.address},
-        )
-
     info = server.answer
     status = server.known(info.rdb_last_bgsave_status, "rdb_last_bgsave_status")
     if status != _OK:
         changes = info.rdb_changes_since_last_save
         evidence = [f"{changes} changes are in memory alone"] if changes else []
-        yield finding(f"the last snapshot failed: {status}", SNAPSHOT_FAILED, *evidence)
+        observed = f"the last snapshot failed: {status}"
+        findings.add(observed=observed, expected=_OK, evidence=evidence, remedies=[SNAPSHOT_FAILED])
     if not server.known(info.aof_enabled, "aof_enabled"):
         if expectation.by in {"append-only", "both"}:
-            yield finding("the append-only file is off", APPEND_ONLY_OFF, expected="on")
+            findings.add(observed="the append-only file is off", expected="on", remedies=[APPEND_ONLY_OFF])
         return
     written = server.known(info.aof_last_write_status, "aof_last_write_status")
     if written != _OK:
-        yield finding(f"the last write to the append-only file failed: {written}", WRITE_FAILED)
+        observed = f"the last write to the append-only file failed: {written}"
+        findings.add(observed=observed, expected=_OK, remedies=[WRITE_FAILED])
     rewritten = server.known(info.aof_last_bgrewrite_status, "aof_last_bgrewrite_status")
     if rewritten != _OK:
-        yield finding(f"the last rewrite of the append-only file failed: {rewritten}", REWRITE_FAILED)
+        observed = f"the last rewrite of the append-only file failed: {rewritten}"
+        findings.add(observed=observed, expected=_OK, remedies=[REWRITE_FAILED])
 
 
-def snapshots_count(info: ServerInfo, expectation: RedisPersistence) -> bool:
+def _snapshots_count(info: ServerInfo, expectation: RedisPersistence) -> bool:
     """Whether the data would be lost without a snapshot, by the policy's word."""
     return expectation.by in {"snapshot", "both"} or (expectation.by == "any" and not info.aof_enabled)
 
 
-@dataclass(frozen=True)
-class Unsaved:
-    """What changed and is in memory alone."""
-
-    seconds: float
-    """How long ago it may have changed."""
-    since: datetime | None
-    detail: str
-
-
-def unsaved(server: Server[ServerInfo], limit: Graded[Duration], now: datetime) -> Unsaved:
+def _unsaved(server: Server[ServerInfo], limit: Graded[Duration], now: datetime) -> tuple[float, datetime | None, str]:
     """
-    How old changes may be that no snapshot holds; nothing when there are none.
+    For how long changes may have been in memory alone, since when, and what they are; nothing when there are none.
 
     Raises CouldNotObserve where the server does not say, and where it has not saved since it started, which was too
     short a time ago to prove anything: from a start on it gives that for the time of the last save.
@@ -112,30 +79,14 @@ def unsaved(server: Server[ServerInfo], limit: Graded[Duration], now: datetime) 
     info = server.answer
     changes = server.known(info.rdb_changes_since_last_save, "rdb_changes_since_last_save")
     if not changes:
-        return Unsaved(0.0, None, "nothing has changed since the last snapshot")
+        return 0.0, None, "nothing has changed since the last snapshot"
     uptime = server.known(info.uptime_in_seconds, "uptime_in_seconds")
     saved_at = server.known(info.rdb_last_save_time, "rdb_last_save_time")
     clock = (info.server_time or now).timestamp()
-    if _has_saved(info, clock - uptime):
-        return Unsaved(max(0.0, clock - saved_at), _time(saved_at), f"{changes} changes")
+    if info.rdb_saves or saved_at > clock - uptime + _STARTING:
+        return max(0.0, clock - saved_at), moment(saved_at), f"{changes} changes"
     if limit.severity(uptime) is None:
-        raise server.unknown(_started(server, uptime))
-    detail = f"{changes} changes; it has not saved since it started"
-    return Unsaved(float(uptime), _time(int(clock - uptime)), detail)
-
-
-def _has_saved(info: ServerInfo, started: float) -> bool:
-    return bool(info.rdb_saves) or (info.rdb_last_save_time or 0) > started + _STARTING
-
-
-def _started(server: Server[ServerInfo], uptime: int) -> Problem:
-    text = f"{server.reply.node} started {format_duration(uptime)} ago and has not saved since"
-    advice = "it takes its start for its last save; ask again when it has saved, or type BGSAVE"
-    return Problem(kind=ProblemKind.UNSUPPORTED, text=text, advice=advice)
-
-
-def _time(seconds: int) -> datetime | None:
-    try:
-        return datetime.fromtimestamp(seconds, UTC)
-    except (OverflowError, OSError, ValueError):
-        return None
+        text = f"{server.reply.node} started {format_duration(uptime)} ago and has not saved since"
+        advice = "it takes its start for its last save; ask again when it has saved, or type BGSAVE"
+        raise server.unknown(Problem(kind=ProblemKind.UNSUPPORTED, text=text, advice=advice))
+    return float(uptime), moment(int(clock - uptime)), f"{changes} changes; it has not saved since it started"

@@ -16,49 +16,34 @@ def test_the_server_says_pong(expectation: RedisPong, observe: Observe, findings
     be up and refuse all the same: while it loads, when its disk is full, when too many clients are connected.
     """
 
-    def judge(server: Server[PingAnswer]) -> None:
-        problem, facts = server.reply.problem, _facts(server)
+    def judge(server: Server[PingAnswer], here: Findings) -> None:
+        if server.of_several:  # the target's own URL does not lead to it
+            here = here.on(server.address, url=server.address)
+        problem = server.reply.problem
         if problem is not None and (severity := expectation.no_answer(problem)) is not None:
-            findings.add(
-                subject=server.address,
+            here.add(
                 observed=problem.text,
                 expected="PONG",
                 severity=severity,
                 evidence=(problem.advice,) if problem.advice else (),
                 remedies=[UNREACHABLE],
-                facts=facts,
             )
             return
         answer = server.answer
         if answer.refusal is None:
-            findings.grade(
-                "latency",
-                ping_latency(answer),
-                expectation.latency,
-                unit="s",
-                subject=server.address,
-                detail=described(answer),
-                remedies=[SLOW],
-                facts=facts,
-            )
+            latency, detail = ping_latency(answer), described(answer)
+            here.grade("latency", latency, expectation.latency, unit="s", detail=detail, remedies=[SLOW])
             return
         state = STATES[answer.refusal]
-        findings.measure("connected in", answer.connect_s, unit="s", subject=server.address)
-        findings.add(
-            subject=server.address,
+        here.measure("connected in", answer.connect_s, unit="s")
+        here.add(
             observed=state.observed,
             expected="PONG",
             evidence=(answer.error, state.meaning),
             remedies=[STATE_REMEDIES[answer.refusal]],
-            facts=facts,
         )
 
-    each_server(expectation, expectation.ping(), observe, judge)
-
-
-def _facts(server: Server[PingAnswer]) -> dict[str, str]:
-    """Its address; as its URL too where the target has other servers, so that the target's does not lead to it."""
-    return {"server": server.address} | ({"url": server.address} if server.of_several else {})
+    each_server(expectation, expectation.ping(), observe, findings, judge)
 
 
 def ping_latency(answer: PingAnswer) -> float:

@@ -134,7 +134,7 @@ class _Case:
         condition = failed(failure) if failure else None
         at = condition.last_transition_time if condition else None
         if failure is not None and condition is not None and not (at and success and at < success):
-            observed = f"its newest run {failure.name} {described_failure(failure, condition, self.now)}"
+            observed = f"its newest run {failure.name} {described_failure(failure, self.now)}"
             about = self._about("failed_job", failure)
             yield finding(observed, "complete", FAILED_RUN, since=at, **about)
 

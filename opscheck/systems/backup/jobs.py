@@ -11,7 +11,7 @@ from opscheck.core.expectation import Expectation
 from opscheck.core.field_types import CountLeft, TimeZone
 from opscheck.core.observation import Problem, ProblemKind
 from opscheck.core.query import Query
-from opscheck.core.remedy import Remedy
+from opscheck.core.remedy import Former, Remedy
 from opscheck.core.target import Target, TargetOf
 from opscheck.core.units import Count, Duration, Graded, PositiveCount, Severity, Timeout
 from opscheck.systems.backup.tools import BarmanCatalogue, PgbackrestInfo, ReadBarman, ReadPgbackrest
@@ -19,7 +19,7 @@ from opscheck.systems.backup.velero import ListStorageLocations, ListVeleroBacku
 from opscheck.systems.host.target import HostTarget
 from opscheck.systems.kubernetes.batch import ListCronJobs, ListJobs
 from opscheck.systems.kubernetes.cronjobs import RUN_FACTS, CronJobsOnTime
-from opscheck.systems.kubernetes.remedies import kubectl_remedy, missing_remedy
+from opscheck.systems.kubernetes.remedies import kubectl, missing_remedy
 from opscheck.systems.kubernetes.scope import InCluster, InNamespaces, Matched, Namespace, Namespaces, Selector, Window
 from opscheck.systems.kubernetes.target import KubernetesTarget
 
@@ -30,7 +30,7 @@ def _velero(summary: str, *commands: str) -> Remedy:
     return Remedy(summary, *(f"velero {{{{ kubecontext_option }}}} -n {{{{ namespace }}}} {one}" for one in commands))
 
 
-CRONJOB_SCRIPT = kubectl_remedy(
+CRONJOB_SCRIPT = kubectl(
     "Have the script fail where a part of it fails",
     "edit cronjob {{ cronjob }}  # begin with `set -euo pipefail`, keep a file's name in a variable",
 )
@@ -45,7 +45,7 @@ VELERO_FAILED = _velero(
 VELERO_STUCK = _velero(
     "Find out what the backup that does not end waits for", "backup describe {{ stuck_backup }} --details"
 )
-LOCATION = kubectl_remedy(
+LOCATION = kubectl(
     "Make the storage location available: its bucket, its credentials, the network",
     "describe backupstoragelocations.velero.io {{ location }}",
 )
@@ -173,13 +173,20 @@ class BackupJobs(Expectation, check="backup.jobs"):
     }
     former_fact_names: ClassVar = {
         **CronJobsOnTime.former_fact_names,
-        "scripted": "cronjob",
-        **dict.fromkeys(("run_schedule", "paused_schedule"), "schedule"),
-        **dict.fromkeys(("stale_stanza", "full_stanza", "damaged_stanza", "missing_stanza"), "stanza"),
-        **dict.fromkeys(("stale_repository", "full_repository"), "repository"),
-        "damaged": "damaged_backup",
-        **dict.fromkeys(("stale_server", "failed_server", "missing_server"), "server"),
-        "failed": "failed_backup",
+        "scripted": Former("cronjob", CRONJOB_SCRIPT),
+        "run_schedule": Former("schedule", SCHEDULE_RUN),
+        "paused_schedule": Former("schedule", SCHEDULE_PAUSED),
+        "stale_stanza": Former("stanza", STANZA_BACKUP),
+        "full_stanza": Former("stanza", STANZA_FULL),
+        "damaged_stanza": Former("stanza", STANZA_DAMAGED),
+        "missing_stanza": Former("stanza", STANZA_MISSING),
+        "stale_repository": Former("repository", STANZA_BACKUP),
+        "full_repository": Former("repository", STANZA_FULL),
+        "damaged": Former("damaged_backup", STANZA_DAMAGED),
+        "stale_server": Former("server", SERVER_BACKUP),
+        "failed_server": Former("server", SERVER_FAILED),
+        "missing_server": Former("server", SERVER_MISSING),
+        "failed": Former("failed_backup", SERVER_FAILED),
     }
 
     tool: Tool

@@ -5,21 +5,11 @@ from dataclasses import dataclass
 from typing import Any, final
 
 from opscheck.core.query import Query, Timestamp
+from opscheck.core.remedy import Former
 from opscheck.systems.kubernetes.lists import ListObjects
-from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Part
-from opscheck.systems.kubernetes.remedies import (
-    kubectl_remedy,
-    missing_remedy,
-)
+from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, ObjectReference, Part
+from opscheck.systems.kubernetes.remedies import kubectl, missing_remedy
 from opscheck.systems.kubernetes.scope import OfKind
-
-
-@final
-class ScaleTarget(Part, frozen=True):
-    """What an autoscaler scales: anything that has a scale, custom resources too."""
-
-    kind: str | None = None
-    name: str | None = None
 
 
 @final
@@ -27,7 +17,8 @@ class AutoscalerSpec(Part, frozen=True):
     min_replicas: int | None = None
     """The server fills in 1."""
     max_replicas: int | None = None
-    scale_target_ref: ScaleTarget | None = None
+    scale_target_ref: ObjectReference | None = None
+    """What it scales: anything that has a scale, custom resources too."""
 
 
 @final
@@ -57,21 +48,21 @@ class ListAutoscalers(
     """Every horizontal pod autoscaler there."""
 
 
-CONDITIONS = kubectl_remedy("See what its conditions say", "describe hpa {{ autoscaler }}")
-HIGHER_MAXIMUM = kubectl_remedy(
+CONDITIONS = kubectl("See what its conditions say", "describe hpa {{ autoscaler }}")
+HIGHER_MAXIMUM = kubectl(
     "Raise its maximum, or find out why the load is so high",
     "patch hpa {{ autoscaler }} --patch {{ raised_maximum }}  # if quota and nodes have room for them",
 )
-METRICS = kubectl_remedy(
+METRICS = kubectl(
     "Give it its metrics back",
     "get apiservices.apiregistration.k8s.io | grep metrics  # who answers {{ autoscaler }}?",
     "top pods  # {{ autoscaler }} has CPU and memory from there, and needs requests on every container",
 )
-SAME_TARGET = kubectl_remedy(
+SAME_TARGET = kubectl(
     "Delete the other autoscaler of the same pods",
     "get hpa -o wide  # which one beside {{ autoscaler }} has the same target?",
 )
-TARGET = kubectl_remedy("See why its target does not scale", "describe {{ scaled }}")
+TARGET = kubectl("See why its target does not scale", "describe {{ scaled }}")
 MISSING = missing_remedy("hpa")
 
 
@@ -85,10 +76,10 @@ class Autoscaling(OfKind, check="kubernetes.autoscaling"):
         "scaled": "what it scales, such as deployment/api",
     }
     former_fact_names = OfKind.former_fact_names | {
-        "maxed": "autoscaler",
-        "unmeasured": "autoscaler",
-        "ambiguous": "autoscaler",
-        "unscaled": "scaled",
+        "maxed": Former("autoscaler", HIGHER_MAXIMUM),
+        "unmeasured": Former("autoscaler", METRICS),
+        "ambiguous": Former("autoscaler", SAME_TARGET),
+        "unscaled": Former("scaled", TARGET),
     }
 
     def queries(self) -> Iterable[Query[Any]]:

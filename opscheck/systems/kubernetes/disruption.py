@@ -6,14 +6,12 @@ from typing import Any, final
 
 from opscheck.core.field_types import CountLeft
 from opscheck.core.query import Query
+from opscheck.core.remedy import Former
 from opscheck.core.units import Count
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, LabelSelector, Part
 from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.remedies import (
-    kubectl_remedy,
-    missing_remedy,
-)
+from opscheck.systems.kubernetes.remedies import kubectl, missing_remedy
 from opscheck.systems.kubernetes.scope import OfKind
 
 
@@ -50,17 +48,16 @@ class ListDisruptionBudgets(
     """Every disruption budget there."""
 
 
-REPORT = kubectl_remedy("See what the disruption controller counted", "describe pdb {{ budget }}")
-UNHEALTHY = kubectl_remedy(
+REPORT = kubectl("See what the disruption controller counted", "describe pdb {{ budget }}")
+UNHEALTHY = kubectl(
     "Bring its pods back; until then every drain of their nodes waits", "get pods -l {{ pod_selector }} -o wide"
 )
-SELECTED = kubectl_remedy(
+SELECTED = kubectl(
     "Correct its selector, or create the pods that it is about", "get pods -l {{ pod_selector }} -o wide"
 )
-ROLLOUT = kubectl_remedy("See whether a rollout is on its way", "rollout status {{ workload }} --timeout=10s")
-ONE_MORE = kubectl_remedy(
-    "Run one replica more",
-    "scale {{ workload }} --replicas={{ one_more }}  # one may go while the others serve",
+ROLLOUT = kubectl("See whether a rollout is on its way", "rollout status {{ workload }} --timeout=10s")
+ONE_MORE = kubectl(
+    "Run one replica more", "scale {{ workload }} --replicas={{ one_more }}  # one may go while the others serve"
 )
 MISSING = missing_remedy("pdb")
 
@@ -75,7 +72,10 @@ class DisruptionBudgets(OfKind, check="kubernetes.disruption"):
         "workload": "what its pods, or most of the unhealthy ones, belong to, such as deployment/api",
         "one_more": "one replica more than its pods are",
     }
-    former_fact_names = OfKind.former_fact_names | {"budgeted": "pod_selector", "tight": "workload"}
+    former_fact_names = OfKind.former_fact_names | {
+        "budgeted": Former("pod_selector", UNHEALTHY, SELECTED),
+        "tight": Former("workload", ONE_MORE),
+    }
 
     allowed: CountLeft | None = None
     """

@@ -10,13 +10,10 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from opscheck.core.query import Query
+from opscheck.core.remedy import Former
 from opscheck.core.units import Duration
 from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.remedies import (
-    GROUP_FACTS,
-    MISSING_PODS,
-    kubectl_remedy,
-)
+from opscheck.systems.kubernetes.remedies import GROUP_FACTS, MISSING_PODS, kubectl
 from opscheck.systems.kubernetes.scope import Glob, OfKind
 
 _DOCKER_HUB = "docker.io"
@@ -97,16 +94,16 @@ _IMAGES = (
     "get pod {{ pod }}"
     " -o custom-columns='CONTAINERS:.spec.containers[*].name,RUNNING:.status.containerStatuses[*].imageID'"
 )
-UNPINNED = kubectl_remedy("Name the image exactly where the workload is defined, and roll it out", _IMAGES)
-PIN = kubectl_remedy(
+UNPINNED = kubectl("Name the image exactly where the workload is defined, and roll it out", _IMAGES)
+PIN = kubectl(
     "Until then pin the image that runs", "set image {{ owner }} {{ container }}={{ running_image }}  # what runs now"
 )
-OTHER_REGISTRY = kubectl_remedy("Take the image from a registry that is allowed", _IMAGES)
-OTHER_IMAGE = kubectl_remedy("Roll the expected image out, or correct the policy", _IMAGES)
-HISTORY = kubectl_remedy("See which rollout brought the image", "rollout history {{ owner }}")
-SET_IMAGE = kubectl_remedy("Set the expected image", "set image {{ owner }} {{ container }}={{ expected_image }}")
-MIXED = kubectl_remedy("Let the rollout come to its end, or roll back", _IMAGES)
-ROLLOUT = kubectl_remedy(
+OTHER_REGISTRY = kubectl("Take the image from a registry that is allowed", _IMAGES)
+OTHER_IMAGE = kubectl("Roll the expected image out, or correct the policy", _IMAGES)
+HISTORY = kubectl("See which rollout brought the image", "rollout history {{ owner }}")
+SET_IMAGE = kubectl("Set the expected image", "set image {{ owner }} {{ container }}={{ expected_image }}")
+MIXED = kubectl("Let the rollout come to its end, or roll back", _IMAGES)
+ROLLOUT = kubectl(
     "See how far the rollout is", "rollout status {{ owner }} --watch=false", "rollout history {{ owner }}"
 )
 
@@ -126,10 +123,10 @@ class ImagesPinned(OfKind, check="kubernetes.images"):
         }
     )
     former_fact_names = OfKind.former_fact_names | {
-        "looked_at": "pod",
-        "unpinned": "owner",
-        "mixed_rollout": "owner",
-        "differing": "owner",
+        "looked_at": Former("pod", UNPINNED, OTHER_REGISTRY, OTHER_IMAGE, MIXED),
+        "unpinned": Former("owner", PIN),
+        "mixed_rollout": Former("owner", ROLLOUT),
+        "differing": Former("owner", HISTORY),
     }
 
     latest: Literal["forbidden"] | None = None

@@ -4,27 +4,22 @@ from collections.abc import Iterable
 from typing import Any
 
 from opscheck.core.query import Query
+from opscheck.core.remedy import Former
 from opscheck.core.units import Count, Duration
 from opscheck.systems.kubernetes.batch import ListCronJobs, ListJobs
 from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.remedies import (
-    kubectl_remedy,
-    missing_remedy,
-)
+from opscheck.systems.kubernetes.remedies import kubectl, missing_remedy
 from opscheck.systems.kubernetes.scope import OfKind, Window
 
-FAILED = kubectl_remedy("See how its pods ended, and fix the cause", "describe job {{ job }}")
-FAILED_POD = kubectl_remedy("Read the log of the pod that failed", "logs {{ pod }} -c {{ container }} --tail=100")
-SLOW = kubectl_remedy("See what it waits for or works on", "describe job {{ job }}")
-SLOW_POD = kubectl_remedy("Read the log of the pod that runs", "logs {{ pod }} --all-containers --tail=100")
-RERUN = kubectl_remedy(
-    "Then run it again", "create job --from=cronjob/{{ cronjob }} {{ rerun }}  # once the cause is mended"
+FAILED = kubectl("See how its pods ended, and fix the cause", "describe job {{ job }}")
+FAILED_POD = kubectl("Read the log of the pod that failed", "logs {{ pod }} -c {{ container }} --tail=100")
+SLOW = kubectl("See what it waits for or works on", "describe job {{ job }}")
+SLOW_POD = kubectl("Read the log of the pod that runs", "logs {{ pod }} --all-containers --tail=100")
+RERUN = kubectl("Then run it again", "create job --from=cronjob/{{ cronjob }} {{ rerun }}  # once the cause is mended")
+DELETE = kubectl(
+    "Then delete the job", "delete job {{ job }}  # once its work is done otherwise; it counts until it is gone"
 )
-DELETE = kubectl_remedy(
-    "Then delete the job",
-    "delete job {{ job }}  # once its work is done otherwise; it counts until it is gone",
-)
-RESUME = kubectl_remedy(
+RESUME = kubectl(
     "Resume it, or delete it", "describe job {{ job }}", 'patch job {{ job }} -p \'{"spec": {"suspend": false}}\''
 )
 MISSING = missing_remedy("jobs")
@@ -43,11 +38,11 @@ class JobsComplete(OfKind, check="kubernetes.jobs"):
         "rerun": "a name for another run of that cron job",
     }
     former_fact_names = OfKind.former_fact_names | {
-        "failed_pod": "pod",
-        "slow_pod": "pod",
-        "rerun_of": "cronjob",
-        "unowned": "job",
-        "suspended": "job",
+        "failed_pod": Former("pod", FAILED_POD),
+        "slow_pod": Former("pod", SLOW_POD),
+        "rerun_of": Former("cronjob", RERUN),
+        "unowned": Former("job", DELETE),
+        "suspended": Former("job", RESUME),
     }
 
     min_matches: Count = 1

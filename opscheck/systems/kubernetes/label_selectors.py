@@ -1,14 +1,14 @@
-"""TODO."""
+"""Label selectors in kubectl's grammar, such as `app=api,tier in (web, api),!canary,generation>3`."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 _NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _PREFIX = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-_TOKEN = re.compile(r"\s*(?P<token>==|!=|=|!|>|<|\(|\)|,|[^\s=!<>(),]+)")
-_WORD = re.compile(r"[^\s=!<>(),]+")
-_INTEGER = re.compile(r"[+-]?\d+")
+_WORD = r"[^\s=!<>(),]+"
+_TOKEN = re.compile(rf"==|!=|[=!<>(),]|{_WORD}")
+_INTEGER = r"[+-]?\d+"
 _LONGEST_PREFIX = 253
 
 
@@ -23,16 +23,18 @@ class Requirement:
 
     def holds(self, labels: Mapping[str, str]) -> bool:
         """True when `labels` meet it. An object without the label meets `notin`, `!=` and `!exists`."""
-        present, value = self.key in labels, labels.get(self.key, "")
+        value = labels.get(self.key)
         match self.operator:
-            case "exists" | "!exists":
-                return present is (self.operator == "exists")
+            case "exists":
+                return value is not None
+            case "!exists":
+                return value is None
             case "in":
-                return present and value in self.values
+                return value in self.values
             case "notin":
-                return not present or value not in self.values
+                return value not in self.values
         (limit,) = self.values
-        if not _INTEGER.fullmatch(value):
+        if value is None or not re.fullmatch(_INTEGER, value):
             return False
         return int(value) > int(limit) if self.operator == ">" else int(value) < int(limit)
 
@@ -53,103 +55,70 @@ class LabelSelector:
         return tuple(dict.fromkeys(requirement.key for requirement in self.requirements))
 
 
-EVERYTHING = LabelSelector()
-
-
 def parse_selector(text: str | None) -> LabelSelector:
     """
-    Read `app=api,tier in (web, api),!canary,generation>3`. None is the selector of everything.
+    The selector that `text` describes. None is the selector of everything.
 
     Raises ValueError with what was expected and where.
     """
-    return EVERYTHING if text is None else LabelSelector(tuple(_Reader(text).requirements()))
+    return LabelSelector() if text is None else LabelSelector(tuple(_Reader(text).requirements()))
 
 
 class _Reader:
     def __init__(self, text: str) -> None:
-        self._tokens = _tokens(text)
-        self._at = 0
-
-    def requirements(self) -> list[Requirement]:
-        if not self._tokens:
-            raise ValueError("a selector is empty; leave it out to select everything")
-        found = [self._requirement()]
-        while self._next:
-            self._take(",")
-            found.append(self._requirement())
-        return found
+        self._tokens: list[str] = [*_TOKEN.findall(text), ""]  # the last stands for the end
 
     @property
     def _next(self) -> str:
-        return self._tokens[self._at] if self._at < len(self._tokens) else ""
+        return self._tokens[0]
 
-    def _take(self, *expected: str) -> str:
-        token = self._next
-        if token not in expected:
-            raise ValueError(f"expected {' or '.join(f'`{word}`' for word in expected)}, got {_shown(token)}")
-        self._at += 1
-        return token
-
-    def _word(self, what: str) -> str:
-        token = self._next
-        if not _WORD.fullmatch(token):
-            raise ValueError(f"expected {what}, got {_shown(token)}")
-        self._at += 1
-        return token
+    def requirements(self) -> Iterator[Requirement]:
+        if not self._next:
+            raise ValueError("a selector is empty; leave it out to select everything")
+        yield self._requirement()
+        while self._next:
+            self._take(",")
+            yield self._requirement()
 
     def _requirement(self) -> Requirement:
         if self._next == "!":
             self._take("!")
-            return Requirement(_key(self._word("a label")), "!exists")
-        key = _key(self._word("a label"))
+            return Requirement(self._key(), "!exists")
+        key = self._key()
         if self._next in {"", ","}:
             return Requirement(key, "exists")
         operator = self._take("=", "==", "!=", "in", "notin", ">", "<")
         if operator in {"in", "notin"}:
-            return Requirement(key, operator, self._set())
+            return Requirement(key, operator, frozenset(self._set()))
         if operator in {">", "<"}:
-            return Requirement(key, operator, frozenset({_integer(self._word("a whole number"))}))
-        # `app=` is legal: the label is there and empty.
-        value = "" if self._next in {"", ","} else _value(self._word("a value"))
-        return Requirement(key, "notin" if operator == "!=" else "in", frozenset({value}))
+            return Requirement(key, operator, frozenset({self._word("a whole number", _INTEGER)}))
+        return Requirement(key, "notin" if operator == "!=" else "in", frozenset({self._value()}))
 
-    def _set(self) -> frozenset[str]:
-        self._take("(")  # `in ()` is legal too, and means the empty value
-        values = {self._element()}
+    def _set(self) -> Iterator[str]:
+        self._take("(")
+        yield self._value()
         while self._take(",", ")") == ",":
-            values.add(self._element())
-        return frozenset(values)
+            yield self._value()
 
-    def _element(self) -> str:
-        return "" if self._next in {",", ")"} else _value(self._word("a value"))
+    def _key(self) -> str:
+        text = self._word("a label")
+        prefix, slash, name = text.rpartition("/")
+        if not _NAME.fullmatch(name) or (slash and (len(prefix) > _LONGEST_PREFIX or not _PREFIX.fullmatch(prefix))):
+            raise ValueError(f"`{text}` is no label; one is `app` or `example.com/app`, its name 63 characters long")
+        return text
 
+    def _value(self) -> str:
+        if self._next in {"", ",", ")"}:
+            return ""  # `app=` and `in ()` are legal: the label is there and empty
+        text = self._word("a value")
+        if not _NAME.fullmatch(text):
+            raise ValueError(f"`{text}` is no label's value; at most 63 letters, digits, `-`, `_` and `.`")
+        return text
 
-def _tokens(text: str) -> list[str]:
-    tokens, at = [], 0
-    while match := _TOKEN.match(text, at):
-        tokens.append(match["token"])
-        at = match.end()
-    return tokens
+    def _take(self, *expected: str) -> str:
+        return self._word(" or ".join(f"`{word}`" for word in expected), "|".join(map(re.escape, expected)))
 
-
-def _key(text: str) -> str:
-    prefix, slash, name = text.rpartition("/")
-    if not _NAME.fullmatch(name) or (slash and (len(prefix) > _LONGEST_PREFIX or not _PREFIX.fullmatch(prefix))):
-        raise ValueError(f"{_shown(text)} is no label; one is `app` or `example.com/app`, its name 63 characters long")
-    return text
-
-
-def _value(text: str) -> str:
-    if not _NAME.fullmatch(text):
-        raise ValueError(f"{_shown(text)} is no label's value; at most 63 letters, digits, `-`, `_` and `.`")
-    return text
-
-
-def _integer(text: str) -> str:
-    if not _INTEGER.fullmatch(text):
-        raise ValueError(f"expected a whole number, got {_shown(text)}")
-    return text
-
-
-def _shown(token: str) -> str:
-    return f"`{token}`" if token else "the end"
+    def _word(self, what: str, pattern: str = _WORD) -> str:
+        if not re.fullmatch(pattern, self._next):
+            raise ValueError(f"expected {what}, got {f'`{self._next}`' if self._next else 'the end'}")
+        return self._tokens.pop(0)

@@ -8,12 +8,13 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from opscheck.core.query import Query, Timestamp
+from opscheck.core.remedy import Former
 from opscheck.core.units import Count, Duration, Graded, Percentage
 from opscheck.systems.kubernetes.api_server import ReadVersion
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Part, Quantities, condition
 from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.remedies import kubectl_remedy
+from opscheck.systems.kubernetes.remedies import kubectl
 from opscheck.systems.kubernetes.scope import InCluster, Selector
 
 
@@ -59,12 +60,10 @@ class Node(KubernetesObject, frozen=True):
 
     @property
     def is_cordoned(self) -> bool:
-        """True when nothing new may be scheduled there."""
         return bool(self.spec and self.spec.unschedulable)
 
     @property
     def taints(self) -> tuple[Taint, ...]:
-        """Its taints."""
         return (self.spec and self.spec.taints) or ()
 
     @property
@@ -107,39 +106,39 @@ ConditionStatus = Annotated[Literal["True", "False"], BeforeValidator(_status)]
 _DESCRIBE = "describe node {{ node }}"
 _PODS_THERE = "get pods -A -o wide --field-selector spec.nodeName={{ node }}"
 _DRAIN = "drain {{ node }} --ignore-daemonsets --delete-emptydir-data"
-NOT_READY = kubectl_remedy(
+NOT_READY = kubectl(
     "See what the node reports, move its pods elsewhere, then repair or replace it",
     _DESCRIBE,
     _PODS_THERE,
     f"{_DRAIN}  # if it does not come back",
 )
-MEMORY_PRESSURE = kubectl_remedy(
+MEMORY_PRESSURE = kubectl(
     "See which pods use the memory, then limit them or move them elsewhere",
     _DESCRIBE,
     "top pods -A --sort-by=memory  # which of them are on {{ node }}?",
 )
-DISK_PRESSURE = kubectl_remedy(
+DISK_PRESSURE = kubectl(
     "See which file system is full, then clean it up or enlarge it",
     _DESCRIBE,
     "debug node/{{ node }} -it --image=busybox -- df -h /host /host/var/lib",
 )
-CONDITION = kubectl_remedy("See what the node reports, then repair or replace it", _DESCRIBE)
-CORDONED = kubectl_remedy(
+CONDITION = kubectl("See what the node reports, then repair or replace it", _DESCRIBE)
+CORDONED = kubectl(
     "Finish the work on the node and uncordon it", _DESCRIBE, "uncordon {{ node }}  # when the work on it is done"
 )
-NOT_REMOVED = kubectl_remedy(
+NOT_REMOVED = kubectl(
     "See which finalizer holds the node, and why its controller does not finish",
     _DESCRIBE,
     "get node {{ node }} -o jsonpath='{.metadata.finalizers}'",
 )
-VERSION_SKEW = kubectl_remedy(
+VERSION_SKEW = kubectl(
     "Upgrade or replace the nodes whose kubelet does not fit the API server",
     _DESCRIBE,
     "get nodes -o wide  # which versions are there beside that of {{ node }}?",
     f"{_DRAIN}  # then upgrade or replace it",
 )
-FULL = kubectl_remedy("Move pods elsewhere, lower their requests, or add a node", _DESCRIBE, _PODS_THERE)
-MISSING = kubectl_remedy(
+FULL = kubectl("Move pods elsewhere, lower their requests, or add a node", _DESCRIBE, _PODS_THERE)
+MISSING = kubectl(
     "Compare the labels of the nodes with the selector; correct it, or add nodes",
     "get nodes --show-labels  # what should match {{ missing }}?",
 )
@@ -165,9 +164,15 @@ class NodesHealthy(InCluster, check="kubernetes.nodes"):
         "node": "the node's name; of several nodes, the first",
         "missing": "the selector or the name that matches too few nodes",
     }
-    former_fact_names = InCluster.former_fact_names | dict.fromkeys(
-        ("not_ready", "short_of_memory", "short_of_disk", "cordoned", "leaving", "outdated", "crowded"), "node"
-    )
+    former_fact_names = InCluster.former_fact_names | {
+        "not_ready": Former("node", NOT_READY),
+        "short_of_memory": Former("node", MEMORY_PRESSURE),
+        "short_of_disk": Former("node", DISK_PRESSURE),
+        "cordoned": Former("node", CORDONED),
+        "leaving": Former("node", NOT_REMOVED),
+        "outdated": Former("node", VERSION_SKEW),
+        "crowded": Former("node", FULL),
+    }
 
     selector: Selector | None = None
     """A label selector for nodes, such as `node-role.kubernetes.io/control-plane`; all by default."""
@@ -218,7 +223,6 @@ class NodesHealthy(InCluster, check="kubernetes.nodes"):
 
     @property
     def where(self) -> str:
-        """Where it looks, in words."""
         return "the cluster"
 
     @property
@@ -233,7 +237,6 @@ class NodesHealthy(InCluster, check="kubernetes.nodes"):
         return any(limit is not None for limit in (self.pods, self.cpu_requests, self.memory_requests))
 
     def nodes(self) -> tuple[ListNodes]:
-        """The nodes."""
         return (ListNodes(self.target.name),)
 
     def every_pod(self) -> tuple[ListPods, ...]:
@@ -241,10 +244,8 @@ class NodesHealthy(InCluster, check="kubernetes.nodes"):
         return (ListPods(self.target.name, None),) if self.counts_pods else ()
 
     def version(self) -> ReadVersion:
-        """The API server's version."""
         return ReadVersion(self.target.name)
 
     def queries(self) -> Iterable[Query[Any]]:
-        """The nodes, and what the limits need beside them."""
         version = () if self.version_skew is None else (self.version(),)
         return *self.nodes(), *self.every_pod(), *version

@@ -1,7 +1,6 @@
 """Quotas: what is read of them, and what can be expected of them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, final
 
 from pydantic import Field
@@ -10,10 +9,7 @@ from opscheck.core.query import Query
 from opscheck.core.units import Graded, Percentage
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import KubernetesObject, Part, Quantities
-from opscheck.systems.kubernetes.remedies import (
-    kubectl_remedy,
-    missing_remedy,
-)
+from opscheck.systems.kubernetes.remedies import kubectl, missing_remedy
 from opscheck.systems.kubernetes.scope import OfKind
 
 
@@ -51,26 +47,37 @@ class ResourceQuota(KubernetesObject, frozen=True):
     spec: QuotaSpec | None = None
     status: QuotaStatus | None = None
 
+    @property
+    def asked(self) -> Quantities:
+        return (self.spec.hard if self.spec else None) or {}
 
-@dataclass(frozen=True)
+    @property
+    def enforced(self) -> Quantities:
+        return (self.status.hard if self.status else None) or {}
+
+    @property
+    def used(self) -> Quantities:
+        return (self.status.used if self.status else None) or {}
+
+
 class ListQuotas(ListObjects[ResourceQuota], name="kubernetes.quotas", resource="resourcequotas"):
     """Every quota there."""
 
 
 _WHO_TAKES_IT = "See who takes it; remove what is not needed, or raise the quota"
-COUNTED = kubectl_remedy(
+COUNTED = kubectl(
     _WHO_TAKES_IT,
     "describe quota {{ quota }}",
     "get {{ counted }} --sort-by=.metadata.creationTimestamp",
     "edit quota {{ quota }}  # if the cluster has room for more",
 )
-CONSUMED = kubectl_remedy(
+CONSUMED = kubectl(
     _WHO_TAKES_IT,
     "describe quota {{ quota }}",
     "get pods -o custom-columns={{ columns }}",
     "edit quota {{ quota }}  # if the cluster has room for more",
 )
-NOT_COUNTED = kubectl_remedy("See why kube-controller-manager does not count it", "describe quota {{ quota }}")
+NOT_COUNTED = kubectl("See why kube-controller-manager does not count it", "describe quota {{ quota }}")
 MISSING = missing_remedy("quota")
 
 

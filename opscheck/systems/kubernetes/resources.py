@@ -6,12 +6,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from opscheck.core.query import Query
+from opscheck.core.remedy import Former
 from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.remedies import (
-    GROUP_FACTS,
-    MISSING_PODS,
-    kubectl_remedy,
-)
+from opscheck.systems.kubernetes.remedies import GROUP_FACTS, MISSING_PODS, kubectl
 from opscheck.systems.kubernetes.scope import Glob, Matched
 
 Setting = Literal[
@@ -30,10 +27,8 @@ _SET = (
     "set resources {{ owner }} -c {{ container }} --requests=cpu=100m,memory=128Mi --limits=memory=256Mi"
     "  # with numbers of its own"
 )
-SET_IN_SPEC = kubectl_remedy("Set what they use, with some room, where the pods are defined", _USE, _DEFAULTS)
-SET_IN_CLUSTER = kubectl_remedy(
-    "Set what they use, with some room, where the workload is defined", _USE, _SET, _DEFAULTS
-)
+SET_IN_SPEC = kubectl("Set what they use, with some room, where the pods are defined", _USE, _DEFAULTS)
+SET_IN_CLUSTER = kubectl("Set what they use, with some room, where the workload is defined", _USE, _SET, _DEFAULTS)
 
 
 class ResourcesSet(Matched, check="kubernetes.resources"):
@@ -42,7 +37,10 @@ class ResourcesSet(Matched, check="kubernetes.resources"):
     reads_events = False
     remedies = (SET_IN_SPEC, SET_IN_CLUSTER, MISSING_PODS)
     fact_names = Matched.fact_names | GROUP_FACTS
-    former_fact_names = Matched.former_fact_names | {"unset": "owner", "measured": "pod"}
+    former_fact_names = Matched.former_fact_names | {
+        "unset": Former("owner", SET_IN_CLUSTER),
+        "measured": Former("pod"),
+    }
 
     require: Annotated[tuple[Setting, ...], Field(min_length=1)] = (
         "requests.cpu",

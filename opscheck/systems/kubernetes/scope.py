@@ -8,10 +8,11 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from opscheck.core.expectation import Expectation
+from opscheck.core.findings import Findings
 from opscheck.core.observation import Problem, ProblemKind
 from opscheck.core.query import Query
 from opscheck.core.record import Finding
-from opscheck.core.remedy import Fact
+from opscheck.core.remedy import Fact, Former
 from opscheck.core.units import Count, Duration
 from opscheck.systems.kubernetes.api_server import ReadIdentity
 from opscheck.systems.kubernetes.events import ListWarnings
@@ -65,7 +66,7 @@ class InCluster(Expectation):
     """Looks at a cluster."""
 
     fact_names: ClassVar[dict[str, str]] = {"namespace": "the namespace the finding is about"}
-    former_fact_names: ClassVar[dict[str, str]] = {"current_namespace": "namespace"}
+    former_fact_names: ClassVar[dict[str, Former]] = {"current_namespace": Former("namespace", without="context")}
 
     target: KubernetesTarget
     """The cluster."""
@@ -122,6 +123,16 @@ class InNamespaces(InCluster):
         called = name or one.name
         return called if self.only_namespace else f"{one.namespace}/{called}"
 
+    def on(self, findings: Findings, one: KubernetesObject, **facts: Fact) -> Findings:
+        """
+        The same collection, for what is found about `one`: under its name, with its namespace among the facts.
+
+        Such findings are the cause of those that name `one` as theirs.
+        """
+        kind = type(one).__name__.lower()  # classes are called as the kinds are
+        about = reference(self.target, kind, one.name, one.namespace)
+        return findings.on(self.subject(one), about=about, namespace=one.namespace or self.target.namespace, **facts)
+
     def finding_on(
         self, one: KubernetesObject, *, facts: Mapping[str, Fact] | None = None, explains: bool = True, **given: Any
     ) -> Finding:
@@ -138,9 +149,9 @@ class InNamespaces(InCluster):
             **given,
         )
 
-    def lists(self, kind: type[L]) -> tuple[L, ...]:
-        """The lists of a kind, one for each namespace; each is shared with every other expectation there."""
-        return tuple(kind(self.target.name, namespace) for namespace in self.namespaces)
+    def lists(self, *kinds: type[L]) -> tuple[L, ...]:
+        """The lists of these kinds, one for each namespace; each is shared with every other expectation there."""
+        return tuple(kind(self.target.name, namespace) for kind in kinds for namespace in self.namespaces)
 
     def evidence_queries(self) -> Iterable[Query[Any]]:
         """Who asks, and the Warning events there."""

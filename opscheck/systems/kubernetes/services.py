@@ -1,7 +1,6 @@
 """Services and endpoint slices, and what a policy expects of services."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, final
 
 import msgspec
@@ -9,14 +8,12 @@ from pydantic import Field
 
 from opscheck.core.field_types import CountLeft
 from opscheck.core.query import Query
+from opscheck.core.remedy import Former
 from opscheck.core.units import Duration, GradedMinimum
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import KubernetesObject, Part
 from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.remedies import (
-    kubectl_remedy,
-    missing_remedy,
-)
+from opscheck.systems.kubernetes.remedies import kubectl, missing_remedy
 from opscheck.systems.kubernetes.scope import OfKind
 from opscheck.systems.kubernetes.workloads import ListDeployments, ListStatefulSets
 
@@ -191,12 +188,10 @@ class EndpointSlice(KubernetesObject, frozen=True):
         return self.labels.get("kubernetes.io/service-name", "")
 
 
-@dataclass(frozen=True)
 class ListServices(ListObjects[Service], name="kubernetes.services", resource="services"):
     """Every service there."""
 
 
-@dataclass(frozen=True)
 class ListEndpointSlices(
     ListObjects[EndpointSlice],
     name="kubernetes.endpointslices",
@@ -209,31 +204,31 @@ class ListEndpointSlices(
 _DESCRIBE = "describe service {{ service }}"
 _SLICES = "get endpointslices -l kubernetes.io/service-name={{ service }}"
 _PODS = "get pods -l {{ pod_selector }} -o wide"
-NOT_READY = kubectl_remedy(
+NOT_READY = kubectl(
     "See why the pods that the service selects are not ready, then fix them",
     _DESCRIBE,
     _SLICES,
     _PODS,
     "describe pod {{ pod }}",
 )
-TOO_FEW_PODS = kubectl_remedy(
+TOO_FEW_PODS = kubectl(
     "Run more of the pods that the service selects, or correct its selector", _DESCRIBE, _SLICES, _PODS
 )
-NO_PODS = kubectl_remedy(
+NO_PODS = kubectl(
     "Compare the labels of the pods with the service's selector; correct one of them, or start the pods",
     _DESCRIBE,
     "get pods --show-labels  # what should match {{ pod_selector }}?",
 )
-NOT_IN_SLICES = kubectl_remedy("See why the endpoint slices do not have the ready pods", _DESCRIBE, _SLICES, _PODS)
-NO_SELECTOR = kubectl_remedy("Correct the endpoint slices, or the program that writes them", _DESCRIBE, _SLICES)
-PORT_NOT_FOUND = kubectl_remedy(
+NOT_IN_SLICES = kubectl("See why the endpoint slices do not have the ready pods", _DESCRIBE, _SLICES, _PODS)
+NO_SELECTOR = kubectl("Correct the endpoint slices, or the program that writes them", _DESCRIBE, _SLICES)
+PORT_NOT_FOUND = kubectl(
     "Let the service name a port that its pods have",
     _DESCRIBE,
     _SLICES,
     "get pods -l {{ pod_selector }} -o 'custom-columns=POD:.metadata.name,PORTS:.spec.containers[*].ports'"
     "  # which should be {{ port }}?",
 )
-LOAD_BALANCER = kubectl_remedy(
+LOAD_BALANCER = kubectl(
     "See why the load balancer is not made, in the events of its controller",
     _DESCRIBE,
     "get events --field-selector involvedObject.kind=Service,involvedObject.name={{ service }}",
@@ -250,16 +245,7 @@ class ServicesServed(OfKind, check="kubernetes.services"):
     """
 
     explains_others = True
-    remedies = (
-        NOT_READY,
-        TOO_FEW_PODS,
-        NO_PODS,
-        NOT_IN_SLICES,
-        NO_SELECTOR,
-        PORT_NOT_FOUND,
-        LOAD_BALANCER,
-        MISSING,
-    )
+    remedies = (NOT_READY, TOO_FEW_PODS, NO_PODS, NOT_IN_SLICES, NO_SELECTOR, PORT_NOT_FOUND, LOAD_BALANCER, MISSING)
     fact_names = OfKind.fact_names | {
         "service": "the service's name",
         "pod_selector": "the selector of its pods",
@@ -267,13 +253,13 @@ class ServicesServed(OfKind, check="kubernetes.services"):
         "port": "the port without an endpoint, as the service calls it on its pods",
     }
     former_fact_names = OfKind.former_fact_names | {
-        "sliced": "service",
-        "unbalanced": "service",
-        "selected": "pod_selector",
-        "unmatched": "pod_selector",
-        "unported": "pod_selector",
-        "unready_pod": "pod",
-        "missing_port": "port",
+        "sliced": Former("service", NOT_READY, TOO_FEW_PODS, NOT_IN_SLICES, NO_SELECTOR, PORT_NOT_FOUND),
+        "unbalanced": Former("service", LOAD_BALANCER),
+        "selected": Former("pod_selector", NOT_READY, TOO_FEW_PODS, NOT_IN_SLICES),
+        "unmatched": Former("pod_selector", NO_PODS),
+        "unported": Former("pod_selector", PORT_NOT_FOUND),
+        "unready_pod": Former("pod", NOT_READY),
+        "missing_port": Former("port", PORT_NOT_FOUND),
     }
 
     min_ready: CountLeft = Field(default_factory=lambda: GradedMinimum(plain=1))
@@ -290,15 +276,10 @@ class ServicesServed(OfKind, check="kubernetes.services"):
     grace: Duration = Duration.parse("5m")
     """How long a service may have too few ready endpoints, such as while its pods start."""
 
-    def deployments(self) -> tuple[ListDeployments, ...]:
+    def workloads(self) -> tuple[ListObjects[Any], ...]:
         """What may be scaled to zero, where that is allowed."""
-        return self.lists(ListDeployments) if self.allow_scaled_to_zero else ()
-
-    def stateful_sets(self) -> tuple[ListStatefulSets, ...]:
-        """What else may be."""
-        return self.lists(ListStatefulSets) if self.allow_scaled_to_zero else ()
+        return self.lists(ListDeployments, ListStatefulSets) if self.allow_scaled_to_zero else ()
 
     def queries(self) -> Iterable[Query[Any]]:
         """The services there, their endpoint slices, and the pods, which tell since when and why."""
-        kinds: tuple[type[ListObjects[Any]], ...] = (ListServices, ListEndpointSlices, ListPods)
-        return (*(one for kind in kinds for one in self.lists(kind)), *self.deployments(), *self.stateful_sets())
+        return *self.lists(ListServices, ListEndpointSlices, ListPods), *self.workloads()

@@ -8,12 +8,13 @@ from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
 from opscheck.core.query import Query, Timestamp
+from opscheck.core.remedy import Former
 from opscheck.core.units import Graded, Percentage
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.nodes import ListNodes
 from opscheck.systems.kubernetes.objects import KubernetesObject, Part, Quantities
 from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.remedies import kubectl_remedy
+from opscheck.systems.kubernetes.remedies import kubectl
 from opscheck.systems.kubernetes.scope import InNamespaces
 
 
@@ -58,13 +59,13 @@ class ListNodeUsage(
 
 
 _TOP_POD = "top pod {{ pod }} --containers"
-NODE_FULL = kubectl_remedy(
+NODE_FULL = kubectl(
     "See which pods use it, then spread the load or add a node",
     "describe node {{ node }}",
     "top pods -A --sort-by=memory  # which of them are on {{ node }}?",
 )
-NEAR_LIMIT = kubectl_remedy("See which container uses it, then raise its limit or spread its load", _TOP_POD)
-NEAR_MEMORY_LIMIT = kubectl_remedy(
+NEAR_LIMIT = kubectl("See which container uses it, then raise its limit or spread its load", _TOP_POD)
+NEAR_MEMORY_LIMIT = kubectl(
     "See which container uses it, then raise its limit or spread its load",
     _TOP_POD,
     "set resources {{ owner }} -c {{ container }} --limits=memory={{ doubled_memory }}",
@@ -84,7 +85,11 @@ class UsageWithinLimits(InNamespaces, check="kubernetes.usage"):
         "owner": "what controls the pod, such as deployment/api",
         "doubled_memory": "twice the container's memory limit",
     }
-    former_fact_names = InNamespaces.former_fact_names | {"full_node": "node", "hungry": "pod", "memory_owner": "owner"}
+    former_fact_names = InNamespaces.former_fact_names | {
+        "full_node": Former("node", NODE_FULL),
+        "hungry": Former("pod", NEAR_LIMIT, NEAR_MEMORY_LIMIT),
+        "memory_owner": Former("owner", NEAR_MEMORY_LIMIT),
+    }
 
     of: Literal["nodes", "pods"]
     """`nodes`: usage against what the node can give to pods. `pods`: usage against the limits of the containers."""
@@ -100,15 +105,12 @@ class UsageWithinLimits(InNamespaces, check="kubernetes.usage"):
         return self
 
     def nodes(self) -> tuple[ListNodes]:
-        """What nodes have."""
         return (ListNodes(self.target.name),)
 
     def node_metrics(self) -> tuple[ListNodeUsage]:
-        """What is used of it."""
         return (ListNodeUsage(self.target.name),)
 
     def queries(self) -> Iterable[Query[Any]]:
-        """A list of objects and one of metrics, for each namespace where they have one."""
         if self.of == "nodes":
             return *self.nodes(), *self.node_metrics()
         return *self.lists(ListPods), *self.lists(ListPodUsage)

@@ -12,14 +12,13 @@ from pydantic_core import PydanticCustomError
 
 from opscheck.core.field_types import ShareUsed
 from opscheck.core.query import Permission, Query, Timestamp
+from opscheck.core.remedy import Former
+from opscheck.core.units import format_duration
 from opscheck.systems.kubernetes.lists import KubernetesRule, ListObjects
 from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Part, Quantities
 from opscheck.systems.kubernetes.pod_status import has_ended
 from opscheck.systems.kubernetes.pods import ListPods, Pod, Resources
-from opscheck.systems.kubernetes.remedies import (
-    kubectl_remedy,
-    missing_remedy,
-)
+from opscheck.systems.kubernetes.remedies import kubectl, missing_remedy
 from opscheck.systems.kubernetes.scope import OfKind
 from opscheck.systems.prometheus.query import PrometheusQuery, fresh, selector
 from opscheck.systems.prometheus.target import PrometheusTarget
@@ -60,13 +59,17 @@ class PersistentVolumeClaim(KubernetesObject, frozen=True):
         return self.spec and self.spec.storage_class_name
 
     @property
+    def volume_name(self) -> str:
+        """The volume that it names; empty for none."""
+        return (self.spec and self.spec.volume_name) or ""
+
+    @property
     def requested(self) -> str:
         """The size that it requests."""
         resources = self.spec and self.spec.resources
         return ((resources and resources.requests) or {}).get("storage", "")
 
 
-@dataclass(frozen=True)
 class ListClaims(
     ListObjects[PersistentVolumeClaim], name="kubernetes.claims", resource="persistentvolumeclaims", called="claims"
 ):
@@ -82,7 +85,6 @@ class StorageClass(KubernetesObject, frozen=True):
     allow_volume_expansion: bool | None = None
 
 
-@dataclass(frozen=True)
 class ListStorageClasses(
     ListObjects[StorageClass],
     name="kubernetes.storage_classes",
@@ -129,13 +131,10 @@ class Storage:
         """The pods that name it and have not ended."""
         return self.users.get((claim.namespace, claim.name), ())
 
-    def is_over(self, since: datetime | None) -> bool:
-        """True when something that began then should have ended by now."""
-        return since is not None and self.seconds(since) > self.grace
-
-    def seconds(self, since: datetime) -> float:
-        """How long ago that is."""
-        return (self.now - since).total_seconds()
+    def overdue(self, since: datetime | None) -> str:
+        """How long ago that is, once what began then should have ended; else empty."""
+        seconds = (self.now - since).total_seconds() if since else 0.0
+        return format_duration(seconds) if seconds > self.grace else ""
 
 
 def users_of_claims(pods: Iterable[Pod]) -> Users:
@@ -231,31 +230,30 @@ LabelName = Annotated[str, AfterValidator(_label), Field(json_schema_extra={"pat
 
 _DESCRIBE = "describe pvc {{ claim }}"
 _GET_VOLUME = "See why the claim gets no volume, then correct it or its storage class"
-PENDING = kubectl_remedy(
+PENDING = kubectl(
     _GET_VOLUME,
     _DESCRIBE,
     "get events --field-selector=involvedObject.kind=PersistentVolumeClaim,involvedObject.name={{ claim }}",
 )
-STORAGE_CLASS = kubectl_remedy(_GET_VOLUME, "get storageclass {{ storage_class }} -o yaml")
-CLASS_NOT_FOUND = kubectl_remedy(
+STORAGE_CLASS = kubectl(_GET_VOLUME, "get storageclass {{ storage_class }} -o yaml")
+CLASS_NOT_FOUND = kubectl(
     "Create the storage class, or name one that exists",
     "get storageclass  # which of them is meant by {{ storage_class }}?",
 )
-USED_BY = kubectl_remedy("See the pod that names the claim", "describe pod {{ pod }}")
-NAMED_VOLUME = kubectl_remedy("See the volume that the claim names", "get pv {{ volume }}")
-LOST = kubectl_remedy("Restore the volume's data, then make a new claim for it", _DESCRIBE)
-RESIZE = kubectl_remedy("See why the change of the volume does not end", _DESCRIBE)
-RESTART_TO_RESIZE = kubectl_remedy(
-    "Restart the pods that mount it",
-    "rollout restart {{ owner }}  # the file system grows when it is mounted anew",
+USED_BY = kubectl("See the pod that names the claim", "describe pod {{ pod }}")
+NAMED_VOLUME = kubectl("See the volume that the claim names", "get pv {{ volume }}")
+LOST = kubectl("Restore the volume's data, then make a new claim for it", _DESCRIBE)
+RESIZE = kubectl("See why the change of the volume does not end", _DESCRIBE)
+RESTART_TO_RESIZE = kubectl(
+    "Restart the pods that mount it", "rollout restart {{ owner }}  # the file system grows when it is mounted anew"
 )
-NOT_REMOVED = kubectl_remedy(
+NOT_REMOVED = kubectl(
     "See what still holds the claim", _DESCRIBE, "get pvc {{ claim }} -o jsonpath='{.metadata.finalizers}'"
 )
-FULL = kubectl_remedy("Make room on the volume", _DESCRIBE)
-SEE_FILES = kubectl_remedy("Make room on the volume", "exec {{ pod }} -- df -h")
-SEE_INODES = kubectl_remedy("Make room on the volume", "exec {{ pod }} -- df -i")
-ENLARGE = kubectl_remedy(
+FULL = kubectl("Make room on the volume", _DESCRIBE)
+SEE_FILES = kubectl("Make room on the volume", "exec {{ pod }} -- df -h")
+SEE_INODES = kubectl("Make room on the volume", "exec {{ pod }} -- df -i")
+ENLARGE = kubectl(
     "Request a larger volume, which its storage class allows", "patch pvc {{ claim }} -p {{ size_patch }}"
 )
 MISSING = missing_remedy("persistentvolumeclaims")
@@ -291,13 +289,13 @@ class VolumesHealthy(OfKind, check="kubernetes.volumes"):
         "size_patch": "the patch of the claim that requests that size, as JSON",
     }
     former_fact_names = OfKind.former_fact_names | {
-        "pending": "claim",
-        "stuck": "claim",
-        "expandable": "claim",
-        "missing_class": "storage_class",
-        "resize_rollout": "owner",
-        "full_pod": "pod",
-        "inode_pod": "pod",
+        "pending": Former("claim", PENDING),
+        "stuck": Former("claim", NOT_REMOVED),
+        "expandable": Former("claim", ENLARGE),
+        "missing_class": Former("storage_class", CLASS_NOT_FOUND),
+        "resize_rollout": Former("owner", RESTART_TO_RESIZE),
+        "full_pod": Former("pod", SEE_FILES),
+        "inode_pod": Former("pod", SEE_INODES),
     }
 
     used: ShareUsed | None = None
@@ -366,8 +364,7 @@ class VolumesHealthy(OfKind, check="kubernetes.volumes"):
 
     def queries(self) -> Iterable[Query[Any]]:
         """Claims and pods there, and for use six metrics of Prometheus at most, or each node's own numbers."""
-        yield from self.lists(ListClaims)
-        yield from self.lists(ListPods)
+        yield from self.lists(ListClaims, ListPods)
         yield from self.series().values()
         yield from self.kubelets()
 

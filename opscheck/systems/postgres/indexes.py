@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from opscheck.core.remedy import Remedy
+from opscheck.core.remedy import Former, Remedy
 from opscheck.core.units import ByteSize, Count, Duration, Graded, Timeout
 from opscheck.systems.postgres.databases import DatabaseQuery, InDatabases
-from opscheck.systems.postgres.grants import READ_SESSIONS
+from opscheck.systems.postgres.server import READ_SESSIONS
 
 
 class Index(msgspec.Struct, frozen=True, kw_only=True):
@@ -165,11 +165,11 @@ class PostgresIndexes(InDatabases, check="postgres.indexes"):
         "table_schema": "the schema of its table",
         "table": "its table",
     }
-    former_fact_names: ClassVar[Mapping[str, str]] = {
-        "invalid_index": "index",
-        "superfluous_index": "index",
-        "partitioned_index": "index",
-        "superfluous_constraint": "constraint",
+    former_fact_names: ClassVar = {
+        "invalid_index": Former("index", REBUILD),
+        "superfluous_index": Former("index", DROP),
+        "partitioned_index": Former("index", DROP_PARTITIONED),
+        "superfluous_constraint": Former("constraint", DROP_CONSTRAINT),
     }
 
     invalid: Graded[Count] | None = None

@@ -9,11 +9,10 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
 from opscheck.core.query import Permission, Query
-from opscheck.core.remedy import Remedy
+from opscheck.core.remedy import Former, Remedy
 from opscheck.core.units import Count, Duration, Graded, GradedMinimum, PositiveCount, Severity
 from opscheck.systems.postgres.databases import DatabaseQuery, InDatabases
-from opscheck.systems.postgres.grants import READ_SETTINGS
-from opscheck.systems.postgres.server import ServerQuery
+from opscheck.systems.postgres.server import READ_SETTINGS, ServerQuery
 from opscheck.systems.postgres.setting_rules import (
     Enabled,
     ExtensionRule,
@@ -305,16 +304,16 @@ class PostgresSettings(InDatabases, check="postgres.settings"):
         "collation": "the collation of a column that has changed, as SQL has it",
     }
     former_fact_names: ClassVar = {
-        "restart_setting": "setting",
-        "restart_wanted": "wanted",
-        "pending_setting": "setting",
-        "missing_extension": "extension",
-        "outdated_extension": "extension",
-        "collation_database": "database",
-        "column_collation_database": "database",
-        "invalid_database": "database",
-        "corrupt": "subject",
-        "bad_line": "subject",
+        "restart_setting": Former("setting", SET_AND_RESTART),
+        "restart_wanted": Former("wanted", SET_AND_RESTART),
+        "pending_setting": Former("setting", SHOW_PENDING),
+        "missing_extension": Former("extension", CREATE_EXTENSION),
+        "outdated_extension": Former("extension", UPDATE_EXTENSION),
+        "collation_database": Former("database", REINDEX),
+        "column_collation_database": Former("database", REFRESH_COLLATION),
+        "invalid_database": Former("database", DROP_DATABASE),
+        "corrupt": Former("subject", SHOW_CORRUPT),
+        "bad_line": Former("subject", SHOW_FILE_ERRORS),
     }
 
     settings: Annotated[dict[str, WantedSetting], Field(min_length=1)] | None = None

@@ -8,11 +8,10 @@ import msgspec
 
 from opscheck.core.field_types import ShareUsed
 from opscheck.core.query import Permission, Query
-from opscheck.core.remedy import Remedy
+from opscheck.core.remedy import Former, Remedy
 from opscheck.core.units import ByteSize, Duration, Graded, Percentage, Timeout
 from opscheck.systems.postgres.databases import DatabaseNames, DatabaseQuery, InDatabases, ListDatabases
-from opscheck.systems.postgres.grants import RoleGrant, SequenceGrant
-from opscheck.systems.postgres.server import ServerQuery
+from opscheck.systems.postgres.server import RoleGrant, SequenceGrant, ServerQuery
 
 READ_SIZES = RoleGrant("pg_read_all_stats", "the size of a database that it may not connect to is hidden without it")
 
@@ -206,11 +205,11 @@ class PostgresSize(InDatabases, check="postgres.size"):
         "table": "that table",
         "column": "the column, which is narrower than bigint",
     }
-    former_fact_names: ClassVar[Mapping[str, str]] = {
-        "sequence_database": "database",
-        "sequence_schema": "schema",
-        "narrow": "type",
-        "capped_at": "limit",
+    former_fact_names: ClassVar = {
+        "sequence_database": Former("database", SHOW_SEQUENCE),
+        "sequence_schema": Former("schema", SHOW_SEQUENCE),
+        "narrow": Former("type", WIDEN_SEQUENCE),
+        "capped_at": Former("limit", REMOVE_LIMIT),
     }
 
     size: Graded[ByteSize] | None = None

@@ -1,13 +1,11 @@
 """Findings about limits: several limits of one subject, and many subjects beyond one limit."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
-from opscheck.core.expectation import Expectation
-from opscheck.core.findings import Findings
-from opscheck.core.record import Finding
+from opscheck.core.findings import FindingParts, Findings
 from opscheck.core.units import Graded, Severity, format_value
 
 MOST = 20
@@ -48,14 +46,11 @@ def violated(*values: Value) -> list[Value]:
     return [one for _, one in sorted(graded, key=lambda pair: pair[0])]
 
 
-def finding_about(expectation: Expectation, values: Sequence[Value], **about: Any) -> Finding:
-    """The finding about violated values, the worst first; `about` is what else `Expectation.finding` takes."""
-    return expectation.finding(
-        observed=", ".join(one.observed for one in values),
-        expected=", ".join(one.expected for one in values),
-        severity=values[0].severity,
-        **about,
-    )
+def add_violated(findings: Findings, values: Sequence[Value], **parts: Unpack[FindingParts]) -> None:
+    """One finding about violated values, the worst first."""
+    parts["severity"] = values[0].severity
+    expected = ", ".join(one.expected for one in values)
+    findings.add(observed=", ".join(one.observed for one in values), expected=expected, **parts)
 
 
 class Case(NamedTuple):
@@ -78,17 +73,17 @@ def found(findings: Findings, severity: Severity, **about: Any) -> Case:
     return Case(severity, partial(findings.add, severity=severity, **about))
 
 
-def report_worst(findings: Findings, cases: Sequence[Case], *, total: int, subject: str, what: str) -> None:
+def report_worst(findings: Findings, cases: Iterable[Case], *, total: int, what: str) -> None:
     """
     Report the first violations and count the others; where there is none, the first case for its measurement.
 
     `cases` have the worst first, and perhaps not all: there are `total`.
     """
+    cases = list(cases)
     violations = [one for one in cases if one.severity is not None]
     for one in violations[:MOST] or cases[:1]:
         one.report()
     if len(violations) > MOST:
         all_are = len(violations) == len(cases)
         more = f"at least {total - MOST}" if all_are and total > len(cases) else str(len(violations) - MOST)
-        severity = violations[MOST].severity
-        findings.add(subject=subject, observed=f"{more} more {what}", expected="none", severity=severity)
+        findings.add(observed=f"{more} more {what}", expected="none", severity=violations[MOST].severity)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -124,44 +124,32 @@ class ServerInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def server_time(self) -> datetime | None:
         """Its own clock; None before Redis 6.2."""
-        if self.server_time_usec is None:
-            return None
-        try:
-            return datetime.fromtimestamp(self.server_time_usec / 1e6, UTC)
-        except (OverflowError, OSError, ValueError):
-            return None
+        return None if self.server_time_usec is None else moment(self.server_time_usec / 1e6)
 
     @property
     def counting_since(self) -> datetime | None:
         """When it started, by its own clock."""
         if self.server_time is None or self.uptime_in_seconds is None:
             return None
-        try:
-            return self.server_time - timedelta(seconds=self.uptime_in_seconds)
-        except OverflowError:
-            return None
+        return moment(self.server_time.timestamp() - self.uptime_in_seconds)
 
 
 @dataclass(frozen=True)
 class RedisInfo(RedisQuery[Replies[ServerInfo]], name="redis.info", remembered=True):
-    """INFO, once on a fresh connection, for everything that is judged by it."""
+    """
+    INFO, once on a fresh connection, for everything that is judged by it.
 
-    def commands(self) -> tuple[str, ...]:
-        """INFO alone; it contains the limits too, so that CONFIG GET is not needed."""
-        return ("info",)
+    It contains the limits too, so that CONFIG GET is not needed.
+    """
 
-    def text(self) -> str:
-        """As typed to the server."""
-        return "INFO"
+    command = "info"
 
 
 @dataclass(frozen=True)
 class RedisIdentity(RedisQuery[Identity], name="redis.identity"):
     """Product, version and role. Sent next to queries that need INFO too."""
 
-    def commands(self) -> tuple[str, ...]:
-        """INFO alone."""
-        return ("info",)
+    command = "info"
 
     def text(self) -> str:
         """For people."""
@@ -183,6 +171,14 @@ class OfInfo(OfServers):
     def evidence_queries(self) -> Iterable[Query[Any]]:
         """Which server answers: for the report."""
         yield RedisIdentity(self.target.name, finds=self.target.finds)
+
+
+def moment(seconds: float) -> datetime | None:
+    """A time in seconds since 1970; None where a server names one that no calendar has."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, OSError, ValueError):
+        return None
 
 
 def loaded(server: Server[ServerInfo]) -> ServerInfo:

@@ -6,12 +6,10 @@ from typing import Any
 
 import msgspec
 
-from opscheck.core.findings import Findings, Observe
+from opscheck.core.findings import Observe
 from opscheck.core.intervals import Interval, OverInterval, interval
 from opscheck.core.observation import Observation, Sample
 from opscheck.core.query import Query
-from opscheck.core.remedy import Remedy
-from opscheck.core.units import Graded
 from opscheck.systems.redis.info import ServerInfo
 from opscheck.systems.redis.servers import Server
 
@@ -43,33 +41,6 @@ def per_minute(server: Server[ServerInfo], over: Interval[ServerInfo], name: str
     # A lifetime by the server's own clock, which may be another than ours.
     lifetime = over.seconds if over.earlier else server.known(over.now.uptime_in_seconds, "uptime_in_seconds")
     return growth(server, over, name) * _MINUTE / max(1.0, lifetime or 0.0)
-
-
-@dataclass(frozen=True)
-class Rate:
-    """A counter that is judged by how fast it grows."""
-
-    name: str
-    """What is measured."""
-    counter: str
-    """The counter, as INFO calls it."""
-    remedy: Remedy
-    """What to do where it grows too fast."""
-
-
-def grade_rate(
-    rate: Rate, limit: Graded[Any], server: Server[ServerInfo], over: Interval[ServerInfo], findings: Findings
-) -> None:
-    """Hold the growth in a minute to a limit. Raises CouldNotObserve where the server does not count it."""
-    findings.grade(
-        rate.name,
-        per_minute(server, over, rate.counter),
-        limit,
-        subject=server.address,
-        detail=over.text,
-        remedies=[rate.remedy],
-        facts={"server": server.address},
-    )
 
 
 @dataclass(frozen=True)

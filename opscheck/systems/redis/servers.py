@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import msgspec
 
 from opscheck.core.expectation import Expectation
-from opscheck.core.findings import Observe, judge_all
+from opscheck.core.findings import Findings, Observe, judge_all
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.query import Permission, Query
 from opscheck.systems.redis.target import RedisTarget
@@ -132,15 +132,21 @@ class RedisQuery(Query[A], Generic[A]):
 
     finds: str = ""
     """How servers are found that the target does not name, as `RedisTarget.finds`; empty where none are."""
-
-    def commands(self) -> tuple[str, ...]:
-        """The commands that answer it, as access lists name them."""
-        return ()
+    command: ClassVar[str]
+    """The command that answers it, as access lists name it."""
 
     def permissions(self) -> tuple[Permission, ...]:
-        """Those commands, and what finds the servers. AUTH needs no permission."""
-        found = DISCOVERY.get(self.finds, ())
-        return (*(AclCommand(command) for command in self.commands()), *found)
+        """That command, and what finds the servers. AUTH needs no permission."""
+        return (AclCommand(self.command), *DISCOVERY.get(self.finds, ()))
+
+    def text(self) -> str:
+        """As typed to the server."""
+        return typed(self.command)
+
+
+def typed(command: str) -> str:
+    """A command of an access list as it is typed to a server: `SLOWLOG GET`."""
+    return command.upper().replace("|", " ")
 
 
 DISCOVERY: Mapping[str, tuple[Permission, ...]] = {
@@ -201,10 +207,20 @@ def each_server(
     expectation: OfServers,
     query: RedisQuery[Replies[A]],
     observe: Observe,
-    judge: Callable[[Server[A]], None],
+    findings: Findings,
+    judge: Callable[[Server[A], Findings], None],
 ) -> None:
-    """Judge every server, also when another cannot be judged. Raises the first CouldNotObserve at the end."""
-    run_each(judge, servers(expectation, query, observe(query)))
+    """
+    Judge every server, each with findings of its own, also when another cannot be judged.
+
+    Raises the first CouldNotObserve at the end.
+    """
+    judge_all(
+        *(
+            partial(judge, server, findings.on(server.address, server=server.address))
+            for server in servers(expectation, query, observe(query))
+        )
+    )
 
 
 def servers(expectation: OfServers, query: RedisQuery[Replies[A]], replies: Replies[A]) -> list[Server[A]]:
@@ -212,11 +228,6 @@ def servers(expectation: OfServers, query: RedisQuery[Replies[A]], replies: Repl
     target = expectation.target
     several = not target.is_one_server
     return [Server(target.address_of(reply.node), query, reply, several) for reply in replies.nodes]
-
-
-def run_each(judge: Callable[[V], None], subjects: Iterable[V]) -> None:
-    """Judge each subject, also when another cannot be judged. Raises the first CouldNotObserve at the end."""
-    judge_all(*(partial(judge, subject) for subject in subjects))
 
 
 def _of_one(problem: Problem) -> Problem:

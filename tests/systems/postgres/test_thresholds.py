@@ -7,15 +7,16 @@ from opscheck import Expectation
 from opscheck.core.findings import Findings
 from opscheck.core.record import Finding
 from opscheck.core.units import Duration, Graded, Severity
-from opscheck.systems.postgres.thresholds import MOST, Value, finding_about, graded, report_worst, violated
+from opscheck.systems.postgres.thresholds import MOST, Value, add_violated, graded, report_worst, violated
 
 MILD = Graded(steps=((Severity.P3, 5),))
 GRAVE = Graded(steps=((Severity.P2, Duration(60)), (Severity.P1, Duration(3600))))
 
 
 def combined(*values: Value) -> Finding:
-    expectation = Expectation(id="one", check="acme.waits", severity=Severity.P3)
-    return finding_about(expectation, violated(*values), subject="pid 7")
+    findings = Findings(Expectation(id="one", check="acme.waits", severity=Severity.P3)).on("pid 7")
+    add_violated(findings, violated(*values))
+    return findings.violations[0]
 
 
 def test_values_within_their_limits_are_no_violation():
@@ -40,7 +41,7 @@ LIMIT = Graded(steps=((Severity.P3, 10), (Severity.P2, 100)))
 def reported(observed: list[float], total: int) -> Findings:
     findings = Findings(Expectation(id="one", check="acme.waits", severity=Severity.P3))
     cases = [graded(findings, "n", one, LIMIT, subject=str(number)) for number, one in enumerate(observed)]
-    report_worst(findings, cases, total=total, subject="database shop", what="tables")
+    report_worst(findings.on("database shop"), cases, total=total, what="tables")
     return findings
 
 

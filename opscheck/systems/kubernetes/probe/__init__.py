@@ -78,8 +78,7 @@ class KubernetesSession:
     def __init__(self, client: Client, hello: Reply) -> None:
         self._client = client
         self._hello = hello
-        self._pods: dict[str | None, _Once[tuple[Pod, ...]]] = {}
-        self._volumes: dict[str, _Once[NodeVolumes]] = {}
+        self._shared: dict[tuple[str, str | None], _Once[Any]] = {}
         self._lock = threading.Lock()
 
     def ask(self, query: Query[Any], timeout_s: float) -> Any:
@@ -89,10 +88,9 @@ class KubernetesSession:
             case ListObjects():
                 return ObjectList(self._list(query, deadline))
             case PodLogs():
-                listed = ListPods(query.target, query.namespace)
-                return read_logs(self._client, query, self._list_pods(listed, deadline), deadline)
+                return read_logs(self._client, query, self._pods(query.target, query.namespace, deadline), deadline)
             case ReadVolumeStats():
-                return self._read_volume_stats(query, deadline)
+                return self._volume_stats(query, deadline)
             case ReadIdentity():
                 return read_identity(self._client, deadline)
             case ReadVersion():
@@ -104,11 +102,10 @@ class KubernetesSession:
         self._client.close()
 
     def _list(self, query: ListObjects[Any], deadline: Deadline) -> tuple[Any, ...]:
-        match query:
-            case ListPods():
-                return self._list_pods(query, deadline)
-            case ListTlsSecrets():
-                return list_tls_secrets(self._client, query, deadline)
+        if isinstance(query, ListPods):
+            return self._pods(query.target, query.namespace, deadline)
+        if isinstance(query, ListTlsSecrets):
+            return list_tls_secrets(self._client, query, deadline)
         return list_items(self._client, query, deadline)
 
     def _version(self) -> ServerVersion:
@@ -118,21 +115,22 @@ class KubernetesSession:
             raise self._client.refusal(_VERSION, self._hello)
         return found
 
-    def _read_volume_stats(self, query: ReadVolumeStats, deadline: Deadline) -> VolumeStats:
-        pods = self._list_pods(ListPods(query.target, query.namespace), deadline)
-
+    def _volume_stats(self, query: ReadVolumeStats, deadline: Deadline) -> VolumeStats:
         def of_node(node: str) -> NodeVolumes:
-            with self._lock:
-                once = self._volumes.setdefault(node, _Once())
-            return once.get(lambda: volumes_of_node(self._client, node, deadline), self._client, deadline)
+            return self._once(("volumes", node), lambda: volumes_of_node(self._client, node, deadline), deadline)
 
+        pods = self._pods(query.target, query.namespace, deadline)
         return read_volume_stats(query, pods, of_node, self._client, deadline)
 
-    def _list_pods(self, query: ListPods, deadline: Deadline) -> tuple[Pod, ...]:
+    def _pods(self, target: str, namespace: str | None, deadline: Deadline) -> tuple[Pod, ...]:
         # Every query about logs starts with the list that other checks read as a whole.
+        query = ListPods(target, namespace)
+        return self._once(("pods", namespace), lambda: list_items(self._client, query, deadline), deadline)
+
+    def _once(self, what: tuple[str, str | None], fetch: Callable[[], T], deadline: Deadline) -> T:
         with self._lock:
-            once = self._pods.setdefault(query.namespace, _Once())
-        return once.get(lambda: list_items(self._client, query, deadline), self._client, deadline)
+            once: _Once[T] = self._shared.setdefault(what, _Once())
+        return once.get(fetch, self._client, deadline)
 
 
 class _Once(Generic[T]):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import yaml
 from kubernetes import config as kubernetes_config
@@ -22,6 +22,7 @@ from opscheck.core.masking import mask_secrets
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.systems.kubernetes.probe.exec_plugin import exec_credentials
 from opscheck.systems.kubernetes.target import KubernetesTarget
+from opscheck.transport.connect import host_and_port
 from opscheck.transport.proxies import environment_proxy
 
 # The kubernetes package raises different errors on an invalid kubeconfig.
@@ -60,9 +61,8 @@ def find_access(target: KubernetesTarget, deadline: float) -> Access:
     return access
 
 
-def _authority(server: str) -> tuple[str | None, int]:
-    parts = urlsplit(server if "://" in server else f"https://{server}")
-    return parts.hostname, parts.port or (80 if parts.scheme == "http" else 443)
+def _authority(server: str) -> str:
+    return host_and_port(server if "://" in server else f"https://{server}")
 
 
 def _find_access(target: KubernetesTarget, deadline: float) -> Access:
@@ -126,7 +126,8 @@ def _from_kubeconfig(target: KubernetesTarget, place: str, deadline: float) -> A
 
 
 def _context(merged: Mapping[str, Any], target: KubernetesTarget, place: str) -> str:
-    known = [str(context["name"]) for context in merged.get("contexts") or () if "name" in _plain(context)]
+    contexts = merged.get("contexts") or ()
+    known = [str(context["name"]) for context in contexts if "name" in getattr(context, "value", context)]
     wanted = target.context or merged.get("current-context")
     has = f"it has {', '.join(sorted(known))}" if known else "it has none"
     if not wanted:
@@ -134,11 +135,6 @@ def _context(merged: Mapping[str, Any], target: KubernetesTarget, place: str) ->
     if wanted not in known:
         raise _misconfigured(f"the kubeconfig {place} has no context {wanted}; {has}", "correct the target's `context`")
     return str(wanted)
-
-
-def _plain(node: Any) -> Mapping[str, Any]:
-    value: Mapping[str, Any] = getattr(node, "value", node)
-    return value
 
 
 def _entry(merged: Any, section: str, name: str | None) -> Any:

@@ -75,19 +75,14 @@ class Request:
     """The body of a review, which is posted; the server answers it and stores nothing."""
 
     @property
-    def url(self) -> str:
-        """Path and query."""
-        return f"{self.path}?{urlencode(self.parameters)}" if self.parameters else self.path
+    def method(self) -> str:
+        """GET, or POST for a review."""
+        return "GET" if self.review is None else "POST"
 
     @property
     def text(self) -> str:
         """For people: the request without its paging."""
         return f"{self.method} {self.path}"
-
-    @property
-    def method(self) -> str:
-        """GET, or POST for a review."""
-        return "GET" if self.review is None else "POST"
 
 
 @dataclass(frozen=True)
@@ -125,7 +120,9 @@ class Client:
             if wait is None:
                 return reply
             if wait >= deadline.left:
-                raise _throttled(request, reply, wait, deadline)
+                asked = f"the API server asks to wait {wait:g} s before {request.text} ({reply.status})"
+                advice = "raise the target's timeout, or lower its concurrency"
+                raise ProbeError(ProblemKind.LATE, f"{asked}; there are {deadline.timeout_s:g} s", advice)
             time.sleep(max(wait, _SHORTEST_PAUSE))
 
     def refusal(self, request: Request, reply: Reply) -> ProbeError:
@@ -136,10 +133,32 @@ class Client:
         """Close all connections."""
         self._pool.clear()
 
-    def late(self, deadline: Deadline, text: str = "") -> ProbeError:
+    def late(self, deadline: Deadline, text: str = "", advice: str = "") -> ProbeError:
         """Out of time. The target is down when nothing at all was received from it since the query began."""
         silent = self._heard < deadline.started
+        if advice:
+            return ProbeError(ProblemKind.LATE, text, advice, target_down=silent)
         return late(text or f"no answer in {deadline.timeout_s:g} s", deadline.timeout_s, target_down=silent)
+
+    def in_parallel(
+        self, one: Callable[[T], R], jobs: Sequence[T], deadline: Deadline, *, done: str, advice: str
+    ) -> list[R]:
+        """
+        `one` of every job, in the order of the jobs.
+
+        Raises the first ProbeError; at the deadline, one that counts the jobs that are `done`, as in `logs were read`.
+        """
+        results: dict[int, R] = {}
+        with closing(completed([partial(one, job) for job in jobs], deadline.at, _AT_ONCE)) as finished:
+            for number, result in finished:
+                if isinstance(result, ProbeError) and result.problem.kind is ProblemKind.LATE and results:
+                    break
+                if isinstance(result, BaseException):
+                    raise result
+                results[number] = result
+        if len(results) < len(jobs):
+            raise self.late(deadline, f"{len(results)} of {len(jobs)} {done}", advice)
+        return [results[number] for number in range(len(jobs))]
 
     def _exchange(self, request: Request, deadline: Deadline, sink: Sink | None, limit: int) -> Reply:
         response = self._send(request, deadline)
@@ -158,21 +177,18 @@ class Client:
 
     def _send(self, request: Request, deadline: Deadline) -> urllib3.BaseHTTPResponse:
         """The head of the answer."""
-        url, headers = self.access.server + request.url, self._headers_for(request)
+        query = f"?{urlencode(request.parameters)}" if request.parameters else ""
+        url, headers = self.access.server + request.path + query, self._headers.copy()
+        if request.accept:
+            headers["Accept"] = request.accept
+        if request.review is not None:
+            headers["Content-Type"] = "application/json"
         try:
             return send(self._pool, request.method, url, deadline.at, body=request.review, headers=headers)
         except TimeoutError as error:
             raise self.late(deadline) from error
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             raise self._failed(error, request) from error
-
-    def _headers_for(self, request: Request) -> urllib3.HTTPHeaderDict:
-        headers = self._headers.copy()
-        if request.accept:
-            headers["Accept"] = request.accept
-        if request.review is not None:
-            headers["Content-Type"] = "application/json"
-        return headers
 
     def _failed(self, error: Exception, request: Request) -> ProbeError:
         cause = innermost(error)
@@ -187,7 +203,10 @@ class Client:
         if isinstance(error, urllib3.exceptions.ProtocolError):
             return self._no_answer(cause, request)
         if isinstance(cause, OSError):
-            return _with_advice(unreachable(cause, self.place))
+            problem = unreachable(cause, self.place).problem
+            untrusted = "unknown authority" in problem.text
+            advice = "put the authority's certificate into the kubeconfig as certificate-authority-data"
+            return ProbeError(problem.kind, problem.text, advice if untrusted else problem.advice, target_down=True)
         return ProbeError(ProblemKind.UNREACHABLE, f"{self.place} cannot be reached: {cause}", target_down=True)
 
     def _no_answer(self, cause: BaseException, request: Request) -> ProbeError:
@@ -220,20 +239,6 @@ def _received(response: urllib3.BaseHTTPResponse, sink: Sink | None, limit: int)
     return Reply(response.status, headers, bytes(kept), left < 0)
 
 
-def _throttled(request: Request, reply: Reply, wait: float, deadline: Deadline) -> ProbeError:
-    asked = f"the API server asks to wait {wait:g} s before {request.text} ({reply.status})"
-    text = f"{asked}; there are {deadline.timeout_s:g} s"
-    return ProbeError(ProblemKind.LATE, text, "raise the target's timeout, or lower its concurrency")
-
-
-def _with_advice(error: ProbeError) -> ProbeError:
-    """The same problem; where a certificate is not trusted, with the kubeconfig's field for the CA."""
-    if "unknown authority" not in error.problem.text:
-        return error
-    advice = "put the authority's certificate into the kubeconfig as certificate-authority-data"
-    return ProbeError(error.problem.kind, error.problem.text, advice, target_down=True)
-
-
 def _open_pool(access: Access, size: int) -> urllib3.PoolManager:
     """At most `size` connections at once, shared by all threads."""
     tls = {"ssl_context": access.tls, "server_hostname": access.tls_server_name} if access.tls else {}
@@ -244,24 +249,3 @@ def _open_pool(access: Access, size: int) -> urllib3.PoolManager:
         text = f"the proxy {host_and_port(access.proxy or '')} cannot be used: {error}"
         advice = "use a proxy-url that starts with http:// or https://"
         raise ProbeError(ProblemKind.UNSUPPORTED, text, advice, target_down=True) from error
-
-
-def in_parallel(
-    one: Callable[[T], R], jobs: Sequence[T], deadline: Deadline, late: Callable[[int], ProbeError]
-) -> list[R]:
-    """
-    `one` of every job, in the order of the jobs.
-
-    Raises the first ProbeError, and `late` of the number of finished jobs at the deadline.
-    """
-    results: dict[int, R] = {}
-    with closing(completed([partial(one, job) for job in jobs], deadline.at, _AT_ONCE)) as finished:
-        for number, result in finished:
-            if isinstance(result, ProbeError) and result.problem.kind is ProblemKind.LATE and results:
-                raise late(len(results)) from result
-            if isinstance(result, BaseException):
-                raise result
-            results[number] = result
-    if len(results) < len(jobs):
-        raise late(len(results))
-    return [results[number] for number in range(len(jobs))]

@@ -62,19 +62,16 @@ def _output(provider: Any, request: str, command: str, hint: str, deadline: floa
         try:
             output, complaint = process.communicate(timeout=waited)
         except subprocess.TimeoutExpired as error:
-            _kill(process)
+            # The plugin's children hold the pipes open too; all are in one session.
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
             text = f"the exec plugin {command} of the kubeconfig gave no credentials in {format_duration(waited)}"
             raise late(text, waited, target_down=True) from error
     if process.returncode:
-        last = _shortened(complaint) or f"exit code {process.returncode}"
+        lines = [line.strip() for line in complaint.splitlines() if line.strip()]
+        last = mask_secrets(lines[-1])[:_LONGEST_REASON] if lines else f"exit code {process.returncode}"
         raise _failed(command, f"failed: {last}", "run it by hand; a new login may be due")
     return output
-
-
-def _kill(process: subprocess.Popen[str]) -> None:
-    # The plugin's children hold the pipes open too; all are in one session.
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
 
 
 def _status(output: str, api_version: str, command: str) -> dict[str, Any]:
@@ -95,8 +92,3 @@ def _status(output: str, api_version: str, command: str) -> dict[str, Any]:
 def _failed(command: str, text: str, advice: str) -> ProbeError:
     told = f"the exec plugin {command} of the kubeconfig {text}"
     return ProbeError(ProblemKind.DENIED, told, advice, target_down=True)
-
-
-def _shortened(complaint: str) -> str:
-    lines = [line.strip() for line in complaint.splitlines() if line.strip()]
-    return mask_secrets(lines[-1])[:_LONGEST_REASON] if lines else ""

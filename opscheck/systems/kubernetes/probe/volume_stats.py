@@ -5,11 +5,11 @@ from typing import final
 
 import msgspec
 
-from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.core.query import Timestamp
 from opscheck.systems.kubernetes.objects import Part
+from opscheck.systems.kubernetes.pod_status import phase
 from opscheck.systems.kubernetes.pods import Pod
-from opscheck.systems.kubernetes.probe.client import Client, Deadline, Request, in_parallel
+from opscheck.systems.kubernetes.probe.client import Client, Deadline, Request
 from opscheck.systems.kubernetes.probe.errors import message_of
 from opscheck.systems.kubernetes.volumes import NODES_PROXY, ReadVolumeStats, VolumeStats, VolumeUsage, mounts_of
 
@@ -32,6 +32,20 @@ class _Volume(Part, frozen=True):
     inodes: float | None = None
     inodes_free: float | None = None
     inodes_used: float | None = None
+
+    def usage(self, claim: _Reference) -> VolumeUsage:
+        """The same, as the measurements of `claim`."""
+        return VolumeUsage(
+            namespace=claim.namespace or "",
+            claim=claim.name or "",
+            at=self.time,
+            available=self.available_bytes,
+            capacity=self.capacity_bytes,
+            used=self.used_bytes,
+            inodes=self.inodes,
+            inodes_free=self.inodes_free,
+            inodes_used=self.inodes_used,
+        )
 
 
 @final
@@ -58,29 +72,15 @@ def read_volume_stats(
     deadline: Deadline,
 ) -> VolumeStats:
     """Query the kubelets of `pods` that mount claims. Raises ProbeError where every kubelet would fail alike."""
-    nodes = sorted({node for pod in pods if (node := _node_of(pod)) and any(mounts_of(pod))})
-
-    def late(read: int) -> ProbeError:
-        down = client.late(deadline).problem.target_down
-        text = f"{read} of {len(nodes)} kubelets answered in {deadline.timeout_s:g} s"
-        return ProbeError(ProblemKind.LATE, text, "raise `timeout`, or look at fewer namespaces", target_down=down)
-
-    answers = dict(zip(nodes, in_parallel(of_node, nodes, deadline, late), strict=True))
+    nodes = sorted({pod.node for pod in pods if pod.node and phase(pod) == "Running" and any(mounts_of(pod))})
+    done = f"kubelets answered in {deadline.timeout_s:g} s"
+    advice = "raise `timeout`, or look at fewer namespaces"
+    answers = client.in_parallel(of_node, nodes, deadline, done=done, advice=advice)
+    measured = [one for answer in answers if not isinstance(answer, str) for one in answer]
     return VolumeStats(
-        volumes=tuple(
-            one
-            for found in answers.values()
-            if not isinstance(found, str)
-            for one in found
-            if query.namespace in {None, one.namespace}
-        ),
-        unread={node: found for node, found in answers.items() if isinstance(found, str)},
+        volumes=tuple(one for one in measured if query.namespace in {None, one.namespace}),
+        unread={node: answer for node, answer in zip(nodes, answers, strict=True) if isinstance(answer, str)},
     )
-
-
-def _node_of(pod: Pod) -> str:
-    phase = pod.status and pod.status.phase
-    return (pod.spec and pod.spec.node_name) or "" if phase == "Running" else ""
 
 
 def volumes_of_node(client: Client, node: str, deadline: Deadline) -> NodeVolumes:
@@ -95,19 +95,4 @@ def volumes_of_node(client: Client, node: str, deadline: Deadline) -> NodeVolume
         summary = _decode(reply.body)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         return f"its summary cannot be read: {error}"
-    return tuple(_usage(one) for pod in summary.pods or () for one in pod.volume or () if one.pvc_ref)
-
-
-def _usage(one: _Volume) -> VolumeUsage:
-    claim = one.pvc_ref or _Reference()
-    return VolumeUsage(
-        namespace=claim.namespace or "",
-        claim=claim.name or "",
-        at=one.time,
-        available=one.available_bytes,
-        capacity=one.capacity_bytes,
-        used=one.used_bytes,
-        inodes=one.inodes,
-        inodes_free=one.inodes_free,
-        inodes_used=one.inodes_used,
-    )
+    return tuple(one.usage(one.pvc_ref) for pod in summary.pods or () for one in pod.volume or () if one.pvc_ref)

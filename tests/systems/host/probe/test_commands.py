@@ -55,13 +55,17 @@ def test_late_command_is_killed_with_its_children(tmp_path):
 def test_command_ends_with_the_program(tmp_path):
     pid = tmp_path / "pid"
     program = f"""
-import threading, time
+import sys, threading, time, traceback
 from pathlib import Path
 from opscheck.systems.host.probe.commands import run_locally
 
+def reads():
+    return any("read" == call.name for call in traceback.extract_stack(sys._current_frames()[thread.ident]))
+
 command = "sleep 60 & echo $! > {pid}.new; mv {pid}.new {pid}; wait"
-threading.Thread(target=run_locally, args=(command, time.monotonic() + 60), daemon=True).start()
-while not Path("{pid}").exists():
+thread = threading.Thread(target=run_locally, args=(command, time.monotonic() + 60), daemon=True)
+thread.start()
+while not (Path("{pid}").exists() and reads()):
     time.sleep(0.01)
 """
     subprocess.run([sys.executable, "-c", program], check=True, timeout=30)
