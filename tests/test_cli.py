@@ -180,6 +180,7 @@ def test_explain_lists_remedies_and_the_facts_that_a_policy_may_name(opscheck, t
     (tmp_path / "test_visits.py").write_text(
         dedent("""
         from opscheck import Expectation, Remedy
+        from opscheck.core.remedy import Former
 
         CLOSE = Remedy("Close the door", "door close {{ door }}", "door show {{ door }}")
         OPEN = Remedy("Open another one", "door open {{ other }}")
@@ -188,7 +189,7 @@ def test_explain_lists_remedies_and_the_facts_that_a_policy_may_name(opscheck, t
             "Few visitors come."
             remedies = (CLOSE, OPEN)
             fact_names = {"door": "the door's name", "other": "another door"}
-            former_fact_names = {"gate": "door"}
+            former_fact_names = {"gate": Former("door", CLOSE)}
 
         def test_visits(expectation: Visits): "Few visitors come."
         """)

@@ -124,7 +124,7 @@ def by_archive(expectation: BackupWal, answer: Archiving) -> Outcome:
         suggestion = Suggestion(fault.remedies, fault.facts)
         return Outcome("archive", gaps=(_gap(expectation, "", fault.observed, fault.expected, suggestion),))
     try:
-        outside, queue = unarchived(expectation, answer), waiting(answer)
+        outside, queue = unarchived(expectation.archiver, expectation.age, answer), waiting(answer)
     except CouldNotObserve as error:
         return Outcome("archive", unknown=error)
     failing = "; the last attempt failed" if answer.failing else ""
@@ -147,7 +147,7 @@ def by_replicas(expectation: BackupWal, answer: Replication) -> Outcome:
     losses: list[Loss] = []
     lacking: dict[Replica, Finding] = {}
     unknown: CouldNotObserve | None = None
-    for replica in of_replicas.replicas(expectation, answer):
+    for replica in of_replicas.replicas(answer, expectation.replicas, expectation.state):
         if (gap := _absent(expectation, answer, replica)) is not None:
             lacking[replica] = gap
             continue
@@ -156,7 +156,8 @@ def by_replicas(expectation: BackupWal, answer: Replication) -> Outcome:
         except CouldNotObserve as error:
             unknown = error
     evidence = of_replicas.connected(answer.senders)
-    gaps = [_missing(expectation, name, evidence) for name in of_replicas.missing_names(expectation, answer)]
+    absent = of_replicas.missing_names(answer, expectation.replicas)
+    gaps = [_missing(expectation, name, evidence) for name in absent]
     if expectation.replicas is not None and expectation.minimum is None:
         worst = max(losses, key=lambda loss: loss.seconds, default=None)
         return Outcome("replicas", worst, (*gaps, *lacking.values()), unknown)
@@ -173,7 +174,7 @@ def _loss(expectation: BackupWal, replica: Replica) -> Loss:
     return Loss(
         what="changes not on a replica's disk",
         subject=replica.subject,
-        seconds=of_replicas.unflushed(expectation, replica),
+        seconds=of_replicas.unflushed(expectation.replication, replica),
         detail=replica.detail,
         evidence=(_BY_ITS_CLOCK,),
         suggestion=_look_at(replica),
@@ -184,7 +185,7 @@ def _absent(expectation: BackupWal, answer: Replication, replica: Replica) -> Fi
     """The gap of a replica that does not stream or is silent."""
     if not replica.in_state:
         return _gap(expectation, replica.subject, replica.detail, expectation.state, _look_at(replica))
-    if (silent := of_replicas.silence(expectation, answer, replica)) is not None:
+    if (silent := of_replicas.silence(answer, replica, expectation.silence)) is not None:
         observed, expected = f"no reply for {silent[0]}", f"a reply in the last {silent[1]}"
         return _gap(expectation, replica.subject, observed, expected, _look_at(replica), _BY_ITS_CLOCK)
     return None

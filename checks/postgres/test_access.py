@@ -1,7 +1,6 @@
 """What opscheck itself may do on a PostgreSQL server."""
 
 from collections.abc import Iterator
-from functools import partial
 
 from opscheck import Findings, Observe
 from opscheck.core.record import Finding
@@ -16,41 +15,34 @@ def test_opscheck_may_only_look(expectation: PostgresAccess, observe: Observe, f
     so can a query of a policy by mistake.
     """
     role = observe(expectation.own_role)
-    excess = list(_excess(expectation, role))
-    findings.measure("rights beside looking", len(excess), subject=f"role {role.name}", limit=0, margin=-len(excess))
-    for finding in excess:
-        findings.report(finding)
+    here = findings.on(f"role {role.name}", role=role.name)
+    excess = list(_excess(expectation, role, here))
+    here.measure("rights beside looking", len(excess), limit=0, margin=-len(excess))
+    here.report_all(excess)
 
 
-def _excess(expectation: PostgresAccess, role: OwnRole) -> Iterator[Finding]:
+def _excess(expectation: PostgresAccess, role: OwnRole, here: Findings) -> Iterator[Finding]:
     """Each right that the role has besides reading, without those that the policy allows."""
-    finding = partial(expectation.finding, subject=f"role {role.name}")
-    known = {"role": role.name}
     if role.superuser:
         remedies = (CREATE_ROLE,) if role.bootstrap else (CREATE_ROLE, DEMOTE)
-        observed, expected = "it is a superuser", "a role that may only look"
-        yield finding(observed=observed, expected=expected, remedies=remedies, facts=known)
+        yield here.finding(observed="it is a superuser", expected="a role that may only look", remedies=remedies)
         return
     for attribute in role.attributes:
         if attribute not in expectation.allowed:
-            observed, expected, facts = (
-                f"it has {attribute}",
-                "no attribute beside LOGIN",
-                {"attribute": f"NO{attribute}"},
-            )
-            yield finding(observed=observed, expected=expected, remedies=(ALTER_ROLE,), facts=known | facts)
+            observed, expected = f"it has {attribute}", "no attribute beside LOGIN"
+            facts = {"attribute": f"NO{attribute}"}
+            yield here.finding(observed=observed, expected=expected, remedies=(ALTER_ROLE,), facts=facts)
     for name in role.roles:
         if name not in expectation.allowed:
-            observed, expected, facts = f"it is a member of {name}", "no role that acts", {"membership": name}
-            yield finding(observed=observed, expected=expected, remedies=(REVOKE,), facts=known | facts)
+            observed, facts = f"it is a member of {name}", {"membership": name}
+            yield here.finding(observed=observed, expected="no role that acts", remedies=(REVOKE,), facts=facts)
     if role.owned:
-        observed, expected = f"it owns {_several('database', role.owned)}", "a role that owns no database"
-        yield finding(observed=observed, expected=expected, remedies=(OWN_ROLE,), facts=known)
+        observed = f"it owns {_several('database', role.owned)}"
+        yield here.finding(observed=observed, expected="a role that owns no database", remedies=(OWN_ROLE,))
     if role.writable_count:
         more = role.writable_count - len(role.writable)
         tables = _several("table", role.writable) + (f" and {more} more" if more else "")
-        observed = f"it may change rows of {tables}"
-        yield finding(observed=observed, expected="SELECT alone", remedies=(OWN_ROLE,), facts=known)
+        yield here.finding(observed=f"it may change rows of {tables}", expected="SELECT alone", remedies=(OWN_ROLE,))
 
 
 def _several(what: str, names: tuple[str, ...]) -> str:

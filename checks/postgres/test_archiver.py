@@ -1,6 +1,7 @@
 """The WAL archive of a PostgreSQL server."""
 
 from opscheck import Findings, Observe
+from opscheck.core.findings import FindingParts
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.systems.postgres.archiver import (
     SHOW_ARCHIVER,
@@ -21,19 +22,15 @@ def test_wal_reaches_the_archive(expectation: PostgresArchiver, observe: Observe
     """
     answer = observe(expectation.archiver)
     must_archive(expectation, answer)
+    here = findings.on(expectation.server)
     fault = not_archiving(answer)
     if fault is not None:
-        findings.add(
-            subject=expectation.server,
-            observed=fault.observed,
-            expected=fault.expected,
-            remedies=(SHOW_ARCHIVER, *fault.remedies),
-            facts=fault.facts,
-        )
+        remedies = (SHOW_ARCHIVER, *fault.remedies)
+        here.add(observed=fault.observed, expected=fault.expected, remedies=remedies, facts=fault.facts)
         return
-    _judge_waiting(expectation, answer, findings)
+    _judge_waiting(expectation, answer, here)
     if expectation.age is not None:
-        _judge_age(expectation, answer, findings)
+        _judge_age(expectation, answer, here)
 
 
 def must_archive(expectation: PostgresArchiver, answer: Archiving) -> None:
@@ -51,30 +48,23 @@ def must_archive(expectation: PostgresArchiver, answer: Archiving) -> None:
 
 def _judge_waiting(expectation: PostgresArchiver, answer: Archiving, findings: Findings) -> None:
     queue = waiting(answer)
-    for what, number, limit in (
-        ("finished WAL waits for the archive", queue.seconds, expectation.waiting),
-        ("WAL files waiting", queue.count, expectation.backlog),
-    ):
-        findings.grade(
-            what,
-            number,
-            limit,
-            subject=expectation.server,
-            detail=queue.detail,
-            since=queue.since,
-            evidence=queue.evidence,
-            remedies=(SHOW_ARCHIVER, *queue.remedies),
-            facts=queue.facts,
-        )
+    parts: FindingParts = {
+        "since": queue.since,
+        "evidence": queue.evidence,
+        "remedies": (SHOW_ARCHIVER, *queue.remedies),
+        "facts": queue.facts,
+    }
+    what = "finished WAL waits for the archive"
+    findings.grade(what, queue.seconds, expectation.waiting, detail=queue.detail, **parts)
+    findings.grade("WAL files waiting", answer.waiting, expectation.backlog, detail=queue.detail, **parts)
 
 
 def _judge_age(expectation: PostgresArchiver, answer: Archiving, findings: Findings) -> None:
-    outside = unarchived(expectation, answer)
+    outside = unarchived(expectation.archiver, expectation.age, answer)
     findings.grade(
         "changes outside the archive",
         outside.seconds,
         expectation.age if outside.judged else None,
-        subject=expectation.server,
         detail=outside.detail,
         remedies=(SHOW_ARCHIVER, *outside.remedies),
         facts=outside.facts,

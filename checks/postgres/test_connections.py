@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from opscheck import Findings, Graded, Observe, Percentage, Remedy
+from opscheck import Findings, Observe, Percentage, Remedy
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.remedy import Fact
 from opscheck.systems.postgres.connections import (
@@ -60,14 +60,15 @@ def test_clients_can_connect(expectation: PostgresConnections, observe: Observe,
     answer = observe(expectation.sessions)
     _judge_refusal(expectation, answer, findings)
     for slots in connection_slots(expectation, answer):
-        findings.measure("connections", slots.used, subject=slots.subject)
-        _grade(expectation, "connections used", slots, slots.share, expectation.used, findings)
-        free = expectation.free if slots.named else None
-        _grade(expectation, "connections free", slots, slots.free, free, findings)
+        here, about = findings.on(slots.subject), _about(expectation, slots)
+        here.measure("connections", slots.used)
+        here.grade("connections used", slots.share, expectation.used, **about)
+        here.grade("connections free", slots.free, expectation.free if slots.named else None, **about)
     walsenders = _walsenders(expectation, answer)
     if walsenders is not None:
-        findings.measure("walsenders", walsenders.used, subject=walsenders.subject)
-        _grade(expectation, "walsenders used", walsenders, walsenders.share, expectation.walsenders, findings)
+        here = findings.on(walsenders.subject)
+        here.measure("walsenders", walsenders.used)
+        here.grade("walsenders used", walsenders.share, expectation.walsenders, **_about(expectation, walsenders))
 
 
 def _judge_refusal(expectation: PostgresConnections, answer: SessionsAnswer, findings: Findings) -> None:
@@ -93,24 +94,13 @@ def _judge_refusal(expectation: PostgresConnections, answer: SessionsAnswer, fin
     )
 
 
-def _grade(  # noqa: PLR0913, PLR0917 - what a finding is made of
-    expectation: PostgresConnections,
-    name: str,
-    slots: Slots,
-    observed: float,
-    limit: Graded[Any] | None,
-    findings: Findings,
-) -> None:
-    findings.grade(
-        name,
-        observed,
-        limit,
-        subject=slots.subject,
-        detail=slots.detail,
-        evidence=[_line(holder) for holder in slots.holders[:_EVIDENCE]],
-        remedies=tuple(_remedies(expectation, slots)),
-        facts=facts(expectation, slots),
-    )
+def _about(expectation: PostgresConnections, slots: Slots) -> dict[str, Any]:
+    return {
+        "detail": slots.detail,
+        "evidence": [_line(holder) for holder in slots.holders[:_EVIDENCE]],
+        "remedies": tuple(_remedies(expectation, slots)),
+        "facts": facts(expectation, slots),
+    }
 
 
 def _remedies(expectation: PostgresConnections, slots: Slots) -> Iterator[Remedy]:
@@ -128,10 +118,8 @@ def _remedies(expectation: PostgresConnections, slots: Slots) -> Iterator[Remedy
 def facts(expectation: PostgresConnections, slots: Slots) -> dict[str, Fact]:
     """The values that the commands name."""
     known: dict[str, Fact] = {"used": slots.used, "usable": slots.usable, "server": expectation.target.address}
-    if slots.holders:
-        largest = slots.holders[0]
-        known |= {"application": largest.application, "role": largest.role}
-        known |= {"client": largest.client, "state": largest.state}
+    for largest in slots.holders[:1]:
+        known |= {name: getattr(largest, name) for name in ("application", "role", "client", "state")}
     if slots.name:
         known[str(slots.limited)] = slots.name
     return {name: value for name, value in known.items() if value != ""}
@@ -156,24 +144,22 @@ def connection_slots(expectation: PostgresConnections, answer: SessionsAnswer) -
     if expectation.role is None and expectation.database is None:
         own = [_share(occupancy, kind, share, named=False) for kind, _, shares in kinds for share in shares]
         return [_server(expectation, occupancy), *own]
-    return [
-        _share(occupancy, kind, _find(expectation, kind, name, shares))
-        for kind, name, shares in kinds
-        if name is not None
-    ]
+    named = [(kind, name, shares) for kind, name, shares in kinds if name is not None]
+    return [_share(occupancy, kind, _find(expectation, kind, name, shares)) for kind, name, shares in named]
 
 
 def _server(expectation: PostgresConnections, occupancy: Occupancy) -> Slots:
     kept = occupancy.max_connections - occupancy.usable
     detail = f"{occupancy.used} of {occupancy.usable}, {kept} more are reserved"
-    if not _free(occupancy):
+    free = max(0, occupancy.usable - occupancy.used)
+    if not free:
         way = "as a superuser" if occupancy.is_superuser else "through a reserved connection"
         detail += f"; clients are refused, opscheck got in {way}"
     return Slots(
         subject=expectation.server,
         used=occupancy.used,
         usable=occupancy.usable,
-        free=_free(occupancy),
+        free=free,
         detail=detail,
         holders=occupancy.holders,
         limited=RefusedBy.SERVER,
@@ -197,7 +183,7 @@ def _share(occupancy: Occupancy, kind: RefusedBy, share: Share, *, named: bool =
         used=share.used,
         usable=usable,
         # The server may be full before a limit is.
-        free=max(0, min(usable - share.used, _free(occupancy))),
+        free=max(0, min(usable - share.used, occupancy.usable - occupancy.used)),
         detail=f"{share.used} of {usable}, {whose}",
         holders=tuple(holder for holder in occupancy.holders if getattr(holder, kind) == share.name),
         limited=RefusedBy.SERVER if share.limit is None else kind,
@@ -221,10 +207,6 @@ def _walsenders(expectation: PostgresConnections, answer: SessionsAnswer) -> Slo
         holders=occupancy.senders,
         limited=None,
     )
-
-
-def _free(occupancy: Occupancy) -> int:
-    return max(0, occupancy.usable - occupancy.used)
 
 
 def _line(holder: Holder) -> str:

@@ -1,14 +1,14 @@
 """The replication of a PostgreSQL server."""
 
-from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any
 
 from opscheck import ByteSize, Duration, Findings, Graded, Observe, Remedy
+from opscheck.core.findings import FindingParts, judge_all
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind, Sample
-from opscheck.core.record import Finding
 from opscheck.core.units import format_bytes, format_duration
 from opscheck.systems.postgres import replicas as of_replicas
 from opscheck.systems.postgres.replicas import DEFAULT_SILENCE, Replica
@@ -38,8 +38,7 @@ _BY_ITS_CLOCK = "replies are dated by the replica's clock: one that is slow look
 _SUGGESTED = ByteSize(20_000_000_000)
 _MEGABYTE = 2**20
 _WILD = frozenset("*?[")
-
-A = TypeVar("A")
+_FOR_SLOT = (SHOW_SLOT, DROP_SLOT)
 
 
 @dataclass(frozen=True)
@@ -48,13 +47,8 @@ class Inactive:
 
     at_least: Duration
     at_most: Duration | None
-    """None where no run saw it with one."""
+    """None where no run saw it with one; the same as `at_least` where the server shows it."""
     since: datetime | None
-
-    @property
-    def known(self) -> bool:
-        """Whether the server shows it, so that both are the same."""
-        return self.at_least == self.at_most
 
     def settles(self, limit: Graded[Duration]) -> bool:
         """Whether it makes no difference which of the two it is."""
@@ -69,91 +63,75 @@ def test_replicas_are_there_and_near(expectation: PostgresReplication, observe: 
     A replica that is missing or far behind cannot take over, or takes over and what was committed since is lost;
     reads from it are old. A slot that nobody uses keeps every byte of WAL until the disk is full and the server stops.
     """
-    unknown: list[CouldNotObserve] = []
-    if expectation.judges_slots:
-        unknown += _judge_slots(expectation, observe, findings)
-    if expectation.judges_replication:
-        answer = observe(expectation.replication)
-        _judge_role(expectation, answer, findings)
-        unknown += _judge_replicas(expectation, answer, findings)
-        if answer.standby:
-            _judge_standby(expectation, answer, findings)
-    if unknown:
-        raise unknown[0]
+    here = findings.on(expectation.server)
+    judge_all(
+        lambda: _judge_slots(expectation, observe, here),
+        lambda: _judge_replication(expectation, observe, here),
+    )
 
 
-def _judge_role(expectation: PostgresReplication, answer: Replication, findings: Findings) -> None:
+def _judge_replication(expectation: PostgresReplication, observe: Observe, findings: Findings) -> None:
+    if not expectation.judges_replication:
+        return
+    answer = observe(expectation.replication)
     role = "standby" if answer.standby else "primary"
     if expectation.role not in (None, "any", role):
-        observed, expected = f"the server is a {role}", f"a {expectation.role}"
-        findings.add(subject=expectation.server, observed=observed, expected=expected, remedies=(FIND_SERVER,))
+        findings.add(observed=f"the server is a {role}", expected=f"a {expectation.role}", remedies=(FIND_SERVER,))
+    replicas = of_replicas.replicas(answer, expectation.replicas, expectation.state)
+    _judge_number(expectation, answer, replicas, findings)
+    judge_all(
+        *(partial(_judge_replica, expectation, answer, replica, findings) for replica in replicas),
+        lambda: _judge_standby(expectation, answer, findings),
+    )
 
 
-def _judge_replicas(expectation: PostgresReplication, answer: Replication, findings: Findings) -> list[CouldNotObserve]:
-    replicas = of_replicas.replicas(expectation, answer)
-    for finding in _missing(expectation, answer, replicas):
-        findings.report(finding)
-    there = [replica for replica in replicas if replica.in_state]
-    synchronous = sum(replica.synchronous for replica in there)
-    evidence = of_replicas.connected(answer.senders)
-    for what, count, limit in (
-        ("replicas", len(there), expectation.minimum),
-        ("synchronous replicas", synchronous, expectation.sync),
-    ):
-        findings.grade(what, count, limit, subject=expectation.server, evidence=evidence, remedies=(CONNECT,))
-    return _unknown_among(replicas, lambda one: _judge_replica(expectation, answer, one, findings))
-
-
-def _missing(expectation: PostgresReplication, answer: Replication, replicas: list[Replica]) -> Iterator[Finding]:
-    for name in of_replicas.missing_names(expectation, answer):
-        is_pattern = bool(_WILD & set(name))
-        yield expectation.finding(
-            subject=f"replica {name}",
-            observed="not connected",
-            expected=expectation.state,
-            evidence=of_replicas.connected(answer.senders),
-            remedies=(CONNECT,) if is_pattern else (CONNECT, SHOW_SLOT_OF_REPLICA),
-            facts={} if is_pattern else {"replica": name},
-        )
+def _judge_number(
+    expectation: PostgresReplication, answer: Replication, replicas: list[Replica], findings: Findings
+) -> None:
+    """Whether all replicas that should be there are."""
+    parts: FindingParts = {"evidence": of_replicas.connected(answer.senders), "remedies": (CONNECT,)}
+    for name in of_replicas.missing_names(answer, expectation.replicas):
+        here, missing = findings.on(f"replica {name}"), parts
+        if not _WILD & set(name):
+            missing = {**parts, "remedies": (CONNECT, SHOW_SLOT_OF_REPLICA), "facts": {"replica": name}}
+        here.add(observed="not connected", expected=expectation.state, **missing)
     if expectation.needs_a_replica and not answer.standby and not replicas:
-        observed, expected = "no replica is connected", "one that has a lag"
-        yield expectation.finding(subject=expectation.server, observed=observed, expected=expected, remedies=(CONNECT,))
+        findings.add(observed="no replica is connected", expected="one that has a lag", remedies=(CONNECT,))
+    there = [replica for replica in replicas if replica.in_state]
+    findings.grade("replicas", len(there), expectation.minimum, **parts)
+    findings.grade("synchronous replicas", sum(one.synchronous for one in there), expectation.sync, **parts)
 
 
 def _judge_replica(expectation: PostgresReplication, answer: Replication, replica: Replica, findings: Findings) -> None:
+    here, query, detail = findings.on(replica.subject, **replica.facts), expectation.replication, replica.detail
     remedies = (CONNECT, SHOW_REPLICA) if replica.facts else (CONNECT,)
-    about: dict[str, Any] = {"subject": replica.subject, "remedies": remedies, "facts": replica.facts}
-    silent = of_replicas.silence(expectation, answer, replica)
+    silent = of_replicas.silence(answer, replica, expectation.silence)
     if expectation.replicas is not None and not replica.in_state:
-        findings.add(observed=replica.detail, expected=expectation.state, **about)
+        here.add(observed=detail, expected=expectation.state, remedies=remedies)
     if silent is not None:
         observed, expected = f"no reply for {silent[0]}", f"a reply in the last {silent[1]}"
-        findings.add(observed=observed, expected=expected, evidence=[_BY_ITS_CLOCK], **about)
+        here.add(observed=observed, expected=expected, evidence=[_BY_ITS_CLOCK], remedies=remedies)
     if expectation.lag_bytes is not None:
-        size = of_replicas.behind_bytes(expectation, replica)
-        findings.grade("WAL not replayed", size, expectation.lag_bytes, detail=replica.detail, **about)
+        size = of_replicas.behind_bytes(query, replica)
+        here.grade("WAL not replayed", size, expectation.lag_bytes, detail=detail, remedies=remedies)
     if expectation.lag is not None and silent is None:
-        seconds = of_replicas.lag(expectation, replica)
-        findings.grade("lag", seconds, expectation.lag, detail=replica.detail, **about)
+        here.grade("lag", of_replicas.lag(query, replica), expectation.lag, detail=detail, remedies=remedies)
 
 
 def _judge_standby(expectation: PostgresReplication, answer: Replication, findings: Findings) -> None:
     """A standby's own receiver and replay."""
+    if not answer.standby:
+        return
     replay = own_replay(expectation, answer)
-    stopped = paused(expectation, replay)
-    if stopped is not None:
-        findings.report(stopped)
-    alone = cut_off(expectation, answer, replay)
-    if alone is not None:
-        findings.report(alone)
-    if stopped or alone:
+    paused, cut_off = report_pause(replay, findings), report_cut_off(expectation, answer, replay, findings)
+    if paused or cut_off:
         return  # a lag of what it has received would be small, and wrong
-    about = {"subject": expectation.server, "detail": lag_detail(replay), **_at(replay.replayed, SHOW_REPLAY)}
+    detail, parts = lag_detail(replay), _at(replay.replayed, SHOW_REPLAY)
     if expectation.lag_bytes is not None:
         size = unreplayed_bytes(expectation, answer, replay)
-        findings.grade("WAL not replayed", size, expectation.lag_bytes, **about)
+        findings.grade("WAL not replayed", size, expectation.lag_bytes, detail=detail, **parts)
     if expectation.lag is not None:
-        findings.grade("lag", replay_lag(expectation, replay), expectation.lag, **about)
+        findings.grade("lag", replay_lag(expectation, replay), expectation.lag, detail=detail, **parts)
 
 
 def own_replay(expectation: PostgresReplication, answer: Replication) -> Replay:
@@ -163,27 +141,24 @@ def own_replay(expectation: PostgresReplication, answer: Replication) -> Replay:
     return answer.replay
 
 
-def paused(expectation: PostgresReplication, replay: Replay) -> Finding | None:
-    """That its replay is paused; None while it is not."""
+def report_pause(replay: Replay, findings: Findings) -> bool:
+    """Whether its replay is paused, which is a violation."""
     if replay.pause == "not paused":
-        return None
-    return expectation.finding(
-        subject=expectation.server,
-        observed=f"replay is {replay.pause}" if replay.pause == "paused" else replay.pause,
-        expected="replay that goes on",
-        evidence=_progress(replay),
-        **_at(replay.replayed, RESUME),
-    )
+        return False
+    observed = f"replay is {replay.pause}" if replay.pause == "paused" else replay.pause
+    parts = _at(replay.replayed, RESUME)
+    findings.add(observed=observed, expected="replay that goes on", evidence=_progress(replay), **parts)
+    return True
 
 
-def cut_off(expectation: PostgresReplication, answer: Replication, replay: Replay) -> Finding | None:
+def report_cut_off(expectation: PostgresReplication, answer: Replication, replay: Replay, findings: Findings) -> bool:
     """
-    Why nothing reaches the standby; None while its receiver is connected and hears from its sender.
+    Whether nothing reaches the standby, which is a violation; not while its receiver hears from its sender.
 
     Raises CouldNotObserve where that is unknown: it never had a receiver, or its silence means nothing.
     """
     if expectation.log_shipping:
-        return None
+        return False
     receiver = answer.receiver
     observed, expected = "", "a WAL receiver that streams"
     if receiver is None:
@@ -196,16 +171,11 @@ def cut_off(expectation: PostgresReplication, answer: Replication, replay: Repla
         observed = f"the WAL receiver is {receiver.status}"
     elif (silent := _silence(expectation, receiver, replay)) is not None:
         observed, expected = silent
-    if not observed:
-        return None
-    sender = [f"its sender is {receiver.sender}"] if receiver and receiver.sender else []
-    return expectation.finding(
-        subject=expectation.server,
-        observed=observed,
-        expected=expected,
-        evidence=[*sender, *_progress(replay)],
-        **_at(replay.received or replay.replayed, SHOW_RECEIVER),
-    )
+    if observed:
+        sender = [f"its sender is {receiver.sender}"] if receiver and receiver.sender else []
+        parts = _at(replay.received or replay.replayed, SHOW_RECEIVER)
+        findings.add(observed=observed, expected=expected, evidence=[*sender, *_progress(replay)], **parts)
+    return bool(observed)
 
 
 def _silence(expectation: PostgresReplication, receiver: Receiver, replay: Replay) -> tuple[str, str] | None:
@@ -262,27 +232,18 @@ def _at(lsn: str | None, remedy: Remedy) -> dict[str, Any]:
     return {"remedies": (remedy,), "facts": {"lsn": lsn}} if lsn else {}
 
 
-def _judge_slots(expectation: PostgresReplication, observe: Observe, findings: Findings) -> list[CouldNotObserve]:
+def _judge_slots(expectation: PostgresReplication, observe: Observe, findings: Findings) -> None:
+    if not expectation.judges_slots:
+        return
     answer, patterns = observe(expectation.kept), expectation.slots
     slots = [slot for slot in answer.slots if patterns is None or any(fnmatchcase(slot.name, one) for one in patterns)]
-    findings.measure("slots", len(slots), subject=expectation.server)
+    findings.measure("slots", len(slots))
     for pattern in patterns or ():
         if not any(fnmatchcase(slot.name, pattern) for slot in answer.slots):
-            observed, expected = "not there", "a slot of this name"
-            findings.add(subject=f"slot {pattern}", observed=observed, expected=expected, remedies=(CREATE_SLOT,))
-    _judge_retention(expectation, answer, slots, findings)
-    return _unknown_among(slots, lambda one: _judge_slot(expectation, observe, one, findings))
-
-
-def _judge_slot(expectation: PostgresReplication, observe: Observe, slot: Slot, findings: Findings) -> None:
-    _judge_kept_wal(expectation, slot, findings)
-    _judge_use(expectation, observe, slot, findings)
-
-
-def _judge_retention(expectation: PostgresReplication, answer: Slots, slots: list[Slot], findings: Findings) -> None:
+            here = findings.on(f"slot {pattern}")
+            here.add(observed="not there", expected="a slot of this name", remedies=(CREATE_SLOT,))
     if expectation.slot_unlimited is not None and slots and answer.keep_bytes is None:
         findings.add(
-            subject=expectation.server,
             observed="max_slot_wal_keep_size is -1: slots hold back WAL until the disk is full",
             expected="a max_slot_wal_keep_size that the disk has room for",
             severity=expectation.slot_unlimited,
@@ -290,41 +251,42 @@ def _judge_retention(expectation: PostgresReplication, answer: Slots, slots: lis
             remedies=(SET_KEEP_SIZE,),
             facts={"keep_size": keep_size(expectation)},
         )
+    judge_all(*(partial(_judge_slot, expectation, observe, slot, findings) for slot in slots))
+
+
+def _judge_slot(expectation: PostgresReplication, observe: Observe, slot: Slot, findings: Findings) -> None:
+    here = findings.on(f"slot {slot.name}", slot=slot.name)
+    _judge_kept_wal(expectation, slot, here)
+    _judge_use(expectation, observe, slot, here)
 
 
 def _judge_kept_wal(expectation: PostgresReplication, slot: Slot, findings: Findings) -> None:
-    about: dict[str, Any] = {"subject": f"slot {slot.name}", "facts": {"slot": slot.name}}
     if (how := lost(slot)) is not None:
         expected, severity = "a slot whose consumer can go on", expectation.worst_severity
-        findings.add(observed=how, expected=expected, severity=severity, remedies=(DROP_LOST_SLOT,), **about)
+        findings.add(observed=how, expected=expected, severity=severity, remedies=(DROP_LOST_SLOT,))
         return
-    about["remedies"] = (SHOW_SLOT, DROP_SLOT)
-    if nearly_lost(slot):
-        observed = "wal_status is unreserved: the next checkpoint may remove its WAL"
-        findings.add(observed=observed, expected="reserved", severity=expectation.mild_slot_severity, **about)
+    if slot.wal_status == "unreserved":
+        observed, severity = (
+            "wal_status is unreserved: the next checkpoint may remove its WAL",
+            expectation.mild_slot_severity,
+        )
+        findings.add(observed=observed, expected="reserved", severity=severity, remedies=_FOR_SLOT)
     for what, size, limit in (
         ("WAL held back", slot.retained_bytes, expectation.slot_retained),
         ("WAL until lost", slot.safe_bytes, expectation.slot_safe),
     ):
         if size is not None:  # 0 bytes until it is lost are the worst, and no missing number
-            findings.grade(what, size, limit, unit="B", detail=described(slot), **about)
+            findings.grade(what, size, limit, unit="B", detail=described(slot), remedies=_FOR_SLOT)
 
 
 def _judge_use(expectation: PostgresReplication, observe: Observe, slot: Slot, findings: Findings) -> None:
     limit, found = expectation.slot_inactive, _inactive(expectation, observe, slot)
     if limit is None or found is None:
         return
-    if found.known or limit.severity(found.at_least):
-        findings.grade(
-            "inactive for",
-            found.at_least,
-            limit,
-            subject=f"slot {slot.name}",
-            detail=described(slot),
-            since=found.since,
-            remedies=(SHOW_SLOT, DROP_SLOT),
-            facts={"slot": slot.name},
-        )
+    seconds = found.at_least
+    if seconds == found.at_most or limit.severity(seconds):
+        detail = described(slot)
+        findings.grade("inactive for", seconds, limit, detail=detail, since=found.since, remedies=_FOR_SLOT)
     if not found.settles(limit):
         raise _unknown_since(expectation, observe, slot, found)
 
@@ -334,11 +296,6 @@ def lost(slot: Slot) -> str | None:
     if slot.invalid:
         return f"the slot is invalid: {slot.invalid}"
     return "its WAL is gone: wal_status is lost" if slot.wal_status == "lost" else None
-
-
-def nearly_lost(slot: Slot) -> bool:
-    """Whether the next checkpoint may remove its WAL."""
-    return slot.wal_status == "unreserved"
 
 
 def described(slot: Slot) -> str:
@@ -389,17 +346,6 @@ def _unknown_since(expectation: PostgresReplication, observe: Observe, slot: Slo
     text = f"slot {slot.name} is inactive, {seen}; PostgreSQL tells since when from 17 on" + (f": {why}" if why else "")
     advice = "keep a state file (--state FILE) from run to run"
     return CouldNotObserve(expectation.kept, Problem(kind=ProblemKind.FIRST_SAMPLE, text=text, advice=advice))
-
-
-def _unknown_among(subjects: Iterable[A], judge: Callable[[A], None]) -> list[CouldNotObserve]:
-    """Judge each, and return what could not be observed."""
-    unknown = []
-    for one in subjects:
-        try:
-            judge(one)
-        except CouldNotObserve as error:
-            unknown.append(error)
-    return unknown
 
 
 def _unknown(expectation: PostgresReplication, text: str, advice: str = "") -> CouldNotObserve:

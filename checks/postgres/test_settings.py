@@ -1,22 +1,22 @@
 """How a PostgreSQL server is set up."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from difflib import get_close_matches
 from functools import partial
+from typing import Any, TypeAlias
 
 import msgspec
 
-from opscheck import Duration, Findings, Observe
+from opscheck import Duration, Findings, Observe, Remedy
 from opscheck.core.findings import judge_all
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.record import Finding
 from opscheck.systems.postgres import releases
-from opscheck.systems.postgres.databases import connectable, each_database
+from opscheck.systems.postgres.databases import each_database, in_psql
 from opscheck.systems.postgres.server import identifier
 from opscheck.systems.postgres.setting_rules import (
-    ExtensionRule,
     NotComparableError,
     Setting,
     SettingRule,
@@ -40,16 +40,13 @@ from opscheck.systems.postgres.settings import (
     SHOW_PENDING,
     UPDATE_EXTENSION,
     UPGRADE,
-    Extension,
-    Extensions,
     ListCollations,
     ListExtensions,
     PostgresSettings,
     Settings,
 )
 
-# They take lists, which ALTER SYSTEM wants one element after the other; or nothing can set them.
-_NOT_SET_SO = frozenset({"internal"})
+# ALTER SYSTEM wants them one element after the other.
 _LISTS = frozenset(
     {
         "shared_preload_libraries",
@@ -66,6 +63,9 @@ _ONE_VERSION = "one version: with another one indexes miss rows that are there"
 _NEWEST_KNOWN_FOR, _END_KNOWN_FOR = 183, 730
 _DAY = 86_400
 
+Group: TypeAlias = Callable[[PostgresSettings, Observe], Iterator[Finding]]
+"""What is wrong in a group, each at the expectation's severity or at that of its rule."""
+
 
 def test_the_server_is_set_up_as_it_should_be(
     expectation: PostgresSettings, observe: Observe, findings: Findings
@@ -76,24 +76,20 @@ def test_the_server_is_set_up_as_it_should_be(
     A setting that somebody changed, or that waits for a restart, surprises at the worst moment: commits that were not
     on disk, an index that misses rows since the last upgrade of the system, a version that nobody fixes any more.
     """
-
-    def report(found: Iterator[Finding]) -> None:
-        for finding in found:
-            findings.report(finding)
-
     groups = (
-        _settings,
-        _pending_restarts,
-        _file_errors,
-        _checksums,
-        _checksum_failures,
-        _collations,
-        _column_collations,
-        _invalid_databases,
-        _extensions,
+        ("settings", _settings),
+        ("pending_restart", _pending_restarts),
+        ("configuration_files", _file_errors),
+        ("checksums", _checksums),
+        ("checksum_failures", _checksum_failures),
+        ("collations", _collations),
+        ("collations", _column_collations),
+        ("invalid_databases", _invalid_databases),
+        ("extensions", _extensions),
+        ("outdated_extensions", _outdated),
     )
     judge_all(
-        *(partial(report, group(expectation, observe)) for group in groups),
+        *(partial(_report, expectation, observe, findings, *group) for group in groups),
         lambda: _judge_end_of_life(expectation, observe, findings),
         lambda: _judge_minor_releases(expectation, observe, findings),
     )
@@ -101,14 +97,22 @@ def test_the_server_is_set_up_as_it_should_be(
     findings.measure("faults", faults, limit=0, margin=-faults)
 
 
+def _report(expectation: PostgresSettings, observe: Observe, findings: Findings, name: str, group: Group) -> None:
+    """Report what is wrong in a group that the policy names; rules of settings and extensions may say how bad it is."""
+    wanted = getattr(expectation, name)
+    if wanted is None:
+        return
+    for finding in group(expectation, observe):
+        own = finding.severity if isinstance(wanted, dict) else expectation.severity_of(wanted)
+        findings.report(msgspec.structs.replace(finding, severity=own))
+
+
 def _settings(expectation: PostgresSettings, observe: Observe) -> Iterator[Finding]:
     """The settings that break their rules; at the end raises CouldNotObserve for the first that cannot be judged."""
-    if expectation.settings is None:
-        return
     answer = observe(expectation.read_settings)
     there = {setting.name.lower(): setting for setting in answer.settings}
     missing: Problem | None = None
-    for name, rule in expectation.settings.items():
+    for name, rule in (expectation.settings or {}).items():
         judged = _setting(expectation, answer, there, name, rule)
         if isinstance(judged, Problem):
             missing = missing or judged
@@ -132,16 +136,15 @@ def _setting(
             return None
     except NotComparableError as error:
         return Problem(kind=ProblemKind.UNSUPPORTED, text=str(error), advice=f"correct `settings.{name}`")
-    value = wanted(rule)
-    can_be_set = value is not None and setting.context not in _NOT_SET_SO and setting.name not in _LISTS
+    value = None if setting.context == "internal" or setting.name in _LISTS else wanted(rule)
     remedy = SET_AND_RESTART if setting.context == "postmaster" else SET
     return expectation.finding(
         subject=f"setting {setting.name}",
         observed=f"{setting.name} is {shown(effective)}{_origin(setting, effective)}",
         expected=rule.words,
         severity=rule.severity,
-        remedies=(remedy if can_be_set else EDIT,),
-        facts={"setting": setting.name} | ({"wanted": value} if can_be_set and value is not None else {}),
+        remedies=(EDIT if value is None else remedy,),
+        facts={"setting": setting.name} | ({} if value is None else {"wanted": value}),
     )
 
 
@@ -159,11 +162,12 @@ def _hidden(answer: Settings, setting: Setting) -> Problem | None:
     if setting.own:
         text = f"{name} is set for opscheck itself, by its role {answer.role} or its dsn: what others have is hidden"
         advice = f"ALTER ROLE {identifier(answer.role)} RESET {name}, and leave it out of the dsn"
-        return Problem(kind=ProblemKind.UNSUPPORTED, text=text, advice=advice)
-    if setting.masked:
+    elif setting.masked:
         text = f"{name} holds what looks like a secret, which opscheck does not read"
-        return Problem(kind=ProblemKind.UNSUPPORTED, text=text, advice=f"leave {name} out of `settings`")
-    return None
+        advice = f"leave {name} out of `settings`"
+    else:
+        return None
+    return Problem(kind=ProblemKind.UNSUPPORTED, text=text, advice=advice)
 
 
 def _absent(name: str, there: dict[str, Setting]) -> Problem:
@@ -182,15 +186,12 @@ def _origin(setting: Setting, effective: Setting) -> str:
 
 
 def _pending_restarts(expectation: PostgresSettings, observe: Observe) -> Iterator[Finding]:
-    if expectation.pending_restart is None:
-        return
     for setting in observe(expectation.read_settings).settings:
         if setting.pending_restart:
             yield expectation.finding(
                 subject=f"setting {setting.name}",
                 observed=f"{setting.name} is {shown(setting)}, and something else after a restart",
                 expected="no change that waits for a restart",
-                severity=expectation.severity_of(expectation.pending_restart),
                 evidence=(f"it was set in {setting.place}",) if setting.place else (),
                 remedies=(SHOW_PENDING,),
                 facts={"setting": setting.name},
@@ -198,40 +199,33 @@ def _pending_restarts(expectation: PostgresSettings, observe: Observe) -> Iterat
 
 
 def _file_errors(expectation: PostgresSettings, observe: Observe) -> Iterator[Finding]:
-    if expectation.configuration_files is None:
-        return
     for one in observe(expectation.files).errors:
         yield expectation.finding(
             subject=f"{one.file}:{one.line}",
             observed=f"{one.name}: {one.error}" if one.name else one.error,
             expected="a line that the server accepts",
-            severity=expectation.severity_of(expectation.configuration_files),
             remedies=(SHOW_FILE_ERRORS,),
         )
 
 
 def _checksums(expectation: PostgresSettings, observe: Observe) -> Iterator[Finding]:
-    if expectation.checksums is not None and not observe(expectation.state).checksums:
+    if not observe(expectation.state).checksums:
         yield expectation.finding(
             subject="data checksums",
             observed="off: a page that the disk has changed is taken for what was written",
             expected="on, by pg_checksums --enable while the server is stopped",
-            severity=expectation.severity_of(expectation.checksums),
             remedies=(ENABLE_CHECKSUMS,),
         )
 
 
 def _checksum_failures(expectation: PostgresSettings, observe: Observe) -> Iterator[Finding]:
     """Where pages were not what had been written. Raises CouldNotObserve where a failure would not be detected."""
-    if expectation.checksum_failures is None:
-        return
     state = observe(expectation.state)
     for one in state.failures:
         yield expectation.finding(
             subject="what all databases share" if one.database is None else f"database {one.database}",
             observed=f"{one.count} checksum failure{'' if one.count == 1 else 's'}",
             expected="none since statistics were reset",
-            severity=expectation.severity_of(expectation.checksum_failures),
             since=None if one.last is None else datetime.fromtimestamp(one.last, UTC),
             remedies=(SHOW_CORRUPT,),
         )
@@ -242,19 +236,14 @@ def _checksum_failures(expectation: PostgresSettings, observe: Observe) -> Itera
 
 def _collations(expectation: PostgresSettings, observe: Observe) -> Iterator[Finding]:
     """The databases whose own collation has changed. Raises CouldNotObserve where that is not recorded."""
-    if expectation.collations is None:
-        return
     state = observe(expectation.state)
     for one in state.databases:
         if one.recorded is not None and one.actual is not None and one.recorded != one.actual:
-            can = connectable(one.name)
             yield expectation.finding(
                 subject=f"database {one.name}",
                 observed=f"its indexes were built with version {one.recorded} of its collation, now it is {one.actual}",
                 expected=_ONE_VERSION,
-                severity=expectation.severity_of(expectation.collations),
-                remedies=(REINDEX,) if can else (),
-                facts={"database": one.name} if can else {},
+                **in_psql(one.name, REINDEX),
             )
     silent = [one for one in state.databases if one.needs_version]
     if silent:
@@ -265,76 +254,67 @@ def _collations(expectation: PostgresSettings, observe: Observe) -> Iterator[Fin
 
 def _column_collations(expectation: PostgresSettings, observe: Observe) -> Iterator[Finding]:
     for _, answer in each_database(expectation, observe, ListCollations):
-        database, can = answer.database, connectable(answer.database)
         for one in answer.changed:
             yield expectation.finding(
-                subject=f"collation {one.name} in database {database}",
+                subject=f"collation {one.name} in database {answer.database}",
                 observed=f"indexes were built with its version {one.recorded}, now it is {one.actual}",
                 expected=_ONE_VERSION,
-                severity=expectation.severity_of(expectation.collations),
-                remedies=(REFRESH_COLLATION,) if can else (),
-                facts={"database": database, "collation": one.name} if can else {},
+                **in_psql(answer.database, REFRESH_COLLATION, collation=one.name),
             )
 
 
 def _invalid_databases(expectation: PostgresSettings, observe: Observe) -> Iterator[Finding]:
-    if expectation.invalid_databases is None:
-        return
     for one in observe(expectation.state).databases:
         if one.invalid:
             yield expectation.finding(
                 subject=f"database {one.name}",
                 observed="a DROP DATABASE was interrupted: nobody can connect, and it keeps its space",
                 expected="a database, or none",
-                severity=expectation.severity_of(expectation.invalid_databases),
                 remedies=(DROP_DATABASE,),
                 facts={"database": one.name},
             )
 
 
 def _extensions(expectation: PostgresSettings, observe: Observe) -> Iterator[Finding]:
-    """The extensions that are not there, not in their version, or could be updated."""
+    """The extensions that are not there, or not in their version."""
     for _, answer in each_database(expectation, observe, ListExtensions):
         there = {one.name: one for one in answer.extensions}
         for name, rule in (expectation.extensions or {}).items():
-            yield from _required(expectation, answer, name, rule, there.get(name))
-        if expectation.outdated_extensions is not None:
-            yield from _outdated(expectation, answer)
+            found = there.get(name)
+            installed = None if found is None else found.installed
+            if installed is not None and _is_version(installed, rule.version):
+                continue
+            remedy = INSTALL_FILES if found is None else CREATE_EXTENSION if installed is None else UPDATE_EXTENSION
+            observed = "not installed" if installed is None else f"version {installed}"
+            yield expectation.finding(
+                subject=f"extension {name} in database {answer.database}",
+                observed=observed + (", and the server has no files of it" if found is None else ""),
+                expected="installed" if rule.version == "any" else rule.version,
+                severity=rule.severity,
+                **_extension_remedy(answer.database, name, remedy),
+            )
 
 
-def _required(
-    expectation: PostgresSettings, answer: Extensions, name: str, rule: ExtensionRule, found: Extension | None
-) -> Iterator[Finding]:
-    installed = None if found is None else found.installed
-    if installed is not None and _is_version(installed, rule.version):
-        return
-    can = found is not None and connectable(answer.database)
-    remedy = CREATE_EXTENSION if installed is None else UPDATE_EXTENSION
-    observed = "not installed" if installed is None else f"version {installed}"
-    yield expectation.finding(
-        subject=f"extension {name} in database {answer.database}",
-        observed=observed + (", and the server has no files of it" if found is None else ""),
-        expected="installed" if rule.version == "any" else rule.version,
-        severity=rule.severity,
-        remedies=(remedy if can else INSTALL_FILES,),
-        facts={"database": answer.database, "extension": name} if can else {},
-    )
+def _outdated(expectation: PostgresSettings, observe: Observe) -> Iterator[Finding]:
+    """The extensions that could be updated."""
+    for _, answer in each_database(expectation, observe, ListExtensions):
+        for one in answer.extensions:
+            if one.installed is None or one.installed == one.available:
+                continue
+            gone = one.available is None
+            yield expectation.finding(
+                subject=f"extension {one.name} in database {answer.database}",
+                observed=f"version {one.installed}",
+                expected="files of it on the server, which are gone"
+                if gone
+                else f"{one.available}, as the server's files",
+                **_extension_remedy(answer.database, one.name, INSTALL_FILES if gone else UPDATE_EXTENSION),
+            )
 
 
-def _outdated(expectation: PostgresSettings, answer: Extensions) -> Iterator[Finding]:
-    for one in answer.extensions:
-        if one.installed is None or one.installed == one.available:
-            continue
-        gone = one.available is None
-        can = connectable(answer.database) and not gone
-        yield expectation.finding(
-            subject=f"extension {one.name} in database {answer.database}",
-            observed=f"version {one.installed}",
-            expected="files of it on the server, which are gone" if gone else f"{one.available}, as the server's files",
-            severity=expectation.severity_of(expectation.outdated_extensions),
-            remedies=(UPDATE_EXTENSION if can else INSTALL_FILES,),
-            facts={"database": answer.database, "extension": one.name} if can else {},
-        )
+def _extension_remedy(database: str, name: str, remedy: Remedy) -> dict[str, Any]:
+    can = {} if remedy is INSTALL_FILES else in_psql(database, remedy, extension=name)
+    return can or {"remedies": (INSTALL_FILES,)}
 
 
 def _is_version(installed: str, wanted: str) -> bool:
@@ -355,7 +335,8 @@ def _parts(version: str) -> list[int]:
 
 def _judge_end_of_life(expectation: PostgresSettings, observe: Observe, findings: Findings) -> None:
     """For how long the major version is still maintained. Raises CouldNotObserve where that is not known."""
-    if expectation.end_of_life is None:
+    limit = expectation.end_of_life
+    if limit is None:
         return
     state, today = observe(expectation.state), observe.now.date()
     release = expectation.releases.get(state.major)
@@ -364,21 +345,17 @@ def _judge_end_of_life(expectation: PostgresSettings, observe: Observe, findings
     if end is None:
         text = f"opscheck does not know when the end of PostgreSQL {state.major} is"
         raise _unsupported(expectation, text, "set its `end_of_life` in `releases`")
-    severity = findings.grade(
-        "time until its end of life",
-        Duration((end - today).days * _DAY),
-        expectation.end_of_life,
-        subject=f"PostgreSQL {state.major}.{state.minor}",
-        detail=f"on {end}",
-        remedies=(UPGRADE,),
-    )
+    here = findings.on(f"PostgreSQL {state.major}.{state.minor}")
+    left = Duration((end - today).days * _DAY)
+    severity = here.grade("time until its end of life", left, limit, detail=f"on {end}", remedies=(UPGRADE,))
     if own is None and severity is None:
         _require_recent(expectation, today, _END_KNOWN_FOR, "ends of life", "end_of_life")
 
 
 def _judge_minor_releases(expectation: PostgresSettings, observe: Observe, findings: Findings) -> None:
     """How many releases the server is behind. Raises CouldNotObserve where that is not known."""
-    if expectation.minor_releases_behind is None:
+    limit = expectation.minor_releases_behind
+    if limit is None:
         return
     state = observe(expectation.state)
     release = expectation.releases.get(state.major)
@@ -388,14 +365,9 @@ def _judge_minor_releases(expectation: PostgresSettings, observe: Observe, findi
         text = f"opscheck does not know which is the newest release of {state.major}"
         raise _unsupported(expectation, text, "set its `newest_minor` in `releases`")
     newer = set(range(state.minor + 1, newest + 1)) - releases.NEVER_RELEASED.get(state.major, set())
-    severity = findings.grade(
-        "minor releases behind",
-        len(newer),
-        expectation.minor_releases_behind,
-        subject=f"PostgreSQL {state.major}.{state.minor}",
-        detail=f"the newest known is {state.major}.{newest}",
-        remedies=(UPGRADE,),
-    )
+    here = findings.on(f"PostgreSQL {state.major}.{state.minor}")
+    detail = f"the newest known is {state.major}.{newest}"
+    severity = here.grade("minor releases behind", len(newer), limit, detail=detail, remedies=(UPGRADE,))
     if own is None and severity is None:
         _require_recent(expectation, observe.now.date(), _NEWEST_KNOWN_FOR, "minor releases", "newest_minor")
 

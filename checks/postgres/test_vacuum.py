@@ -1,14 +1,14 @@
 """Vacuum and analyze of a PostgreSQL server."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
-from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 from opscheck import Duration, Findings, Graded, Observe, Percentage, Remedy
 from opscheck.core.findings import judge_all
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.units import format_duration
+from opscheck.core.words import some
 from opscheck.systems.postgres.databases import connectable, each_database
 from opscheck.systems.postgres.thresholds import Case, found, graded, report_worst
 from opscheck.systems.postgres.vacuum import (
@@ -17,7 +17,6 @@ from opscheck.systems.postgres.vacuum import (
     FREEZE_MULTIXACTS,
     FREEZE_XIDS,
     VACUUM,
-    Ages,
     DatabaseAge,
     ListTables,
     PostgresVacuum,
@@ -35,10 +34,11 @@ from opscheck.systems.postgres.xmin import (
 )
 
 _LAST = 2**31
-_OTHERS = 5
 _TIME = "%Y-%m-%d %H:%M:%S %Z"
 
-Holders = tuple[XminHolder, ...]
+Holders: TypeAlias = tuple[XminHolder, ...]
+Work: TypeAlias = tuple[datetime | None, str, dict[str, Any]]
+"""When a table was last worked on, what has changed since, and what else its finding takes."""
 
 
 def test_vacuum_keeps_up(expectation: PostgresVacuum, observe: Observe, findings: Findings) -> None:
@@ -62,33 +62,25 @@ def _holders(expectation: PostgresVacuum, observe: Observe) -> Holders:
 
 
 def _judge_ages(expectation: PostgresVacuum, observe: Observe, findings: Findings) -> None:
-    if expectation.judges_ages:
-        grade_ages(expectation, observe(expectation.ages), _holders(expectation, observe), findings)
-
-
-def grade_ages(expectation: PostgresVacuum, ages: Ages, holders: Holders, findings: Findings) -> None:
     """The oldest database of the server, in transactions and in multixacts; others beyond the limit are evidence."""
-    for what, limit in (("xid", expectation.xid_age), ("multixact", expectation.multixact_age)):
-        if limit is not None:
-            oldest, *others = _oldest_first(ages, what)
-            shares = ((one.name, _share(one, what, _LAST)) for one in others)
-            also = _also([f"{name} {share}" for name, share in shares if limit.severity(share)])
-            about = _about_age(oldest, what, holders)
-            about |= {"detail": f"{_age(oldest, what)} of {_LAST}", "evidence": (*about["evidence"], *also)}
-            findings.grade(f"{what} age", _share(oldest, what, _LAST), limit, **about)
-    for what, setting, forced_at in (
-        ("xid", "autovacuum_freeze_max_age", ages.freeze_max_age),
-        ("multixact", "autovacuum_multixact_freeze_max_age", ages.multixact_freeze_max_age),
+    if not expectation.judges_ages:
+        return
+    ages, holders = observe(expectation.ages), _holders(expectation, observe)
+    xid_forced, multixact_forced = ages.freeze_max_age, ages.multixact_freeze_max_age
+    for what, against, whole, limit in (
+        ("xid", "", _LAST, expectation.xid_age),
+        ("multixact", "", _LAST, expectation.multixact_age),
+        ("xid", " against autovacuum_freeze_max_age", xid_forced, expectation.freeze_lag),
+        ("multixact", " against autovacuum_multixact_freeze_max_age", multixact_forced, expectation.freeze_lag),
     ):
-        if expectation.freeze_lag is not None:
-            oldest, *_ = _oldest_first(ages, what)
-            share, detail = _share(oldest, what, max(1, forced_at)), f"freezing is forced at {forced_at}"
-            about = _about_age(oldest, what, holders) | {"detail": f"{_age(oldest, what)}, {detail}"}
-            findings.grade(f"{what} age against {setting}", share, expectation.freeze_lag, **about)
-
-
-def _oldest_first(ages: Ages, what: str) -> list[DatabaseAge]:
-    return sorted(ages.databases, key=lambda one: -_age(one, what))
+        if limit is not None:
+            oldest, *others = sorted(ages.databases, key=lambda one: -_age(one, what))
+            also = [f"{one.name} {share}" for one in others if limit.severity(share := _share(one, what, whole))]
+            about = _about_age(oldest, what, holders)
+            about["evidence"] += [f"also beyond: {some(also)}"] if also else []
+            share, age = _share(oldest, what, whole), _age(oldest, what)
+            detail = f"{age}, freezing is forced at {whole}" if against else f"{age} of {whole}"
+            findings.grade(f"{what} age{against}", share, limit, detail=detail, **about)
 
 
 def _age(database: DatabaseAge, what: str) -> int:
@@ -96,18 +88,18 @@ def _age(database: DatabaseAge, what: str) -> int:
 
 
 def _share(database: DatabaseAge, what: str, whole: int) -> Percentage:
-    return Percentage(100.0 * _age(database, what) / whole)
+    return Percentage(100.0 * _age(database, what) / max(1, whole))
 
 
 def _about_age(database: DatabaseAge, what: str, holders: Holders) -> dict[str, Any]:
     """Its subject, the reason for its age, and what to do."""
     # A snapshot keeps multixacts too, but its age is counted in transactions.
     holder = holder_of_age(holders, database.name, database.xid_age) if what == "xid" else None
-    evidence: tuple[str, ...] = ()
+    evidence: list[str] = []
     if holder is not None:
-        evidence = (f"it cannot become younger than {holder.age}, which is held by {describe(holder)}",)
+        evidence = [f"it cannot become younger than {holder.age}, which is held by {describe(holder)}"]
     elif not database.connectable:
-        evidence = ("nobody may connect there: only autovacuum freezes it",)
+        evidence = ["nobody may connect there: only autovacuum freezes it"]
     remedies, facts = ending(holder)
     if database.connectable and connectable(database.name):
         remedies = (*remedies, FREEZE_XIDS if what == "xid" else FREEZE_MULTIXACTS)
@@ -115,18 +107,11 @@ def _about_age(database: DatabaseAge, what: str, holders: Holders) -> dict[str, 
     return {"subject": f"database {database.name}", "evidence": evidence, "remedies": remedies, "facts": facts}
 
 
-def _also(others: list[str]) -> tuple[str, ...]:
-    more = f" and {len(others) - _OTHERS} more" if len(others) > _OTHERS else ""
-    return (f"also beyond: {', '.join(others[:_OTHERS])}{more}",) if others else ()
-
-
 def _judge_holders(expectation: PostgresVacuum, observe: Observe, findings: Findings) -> None:
-    if expectation.judges_holders:
-        grade_holders(expectation, observe(expectation.holders), findings)
-
-
-def grade_holders(expectation: PostgresVacuum, answer: XminHolders, findings: Findings) -> None:
     """Each holder that is beyond a limit, else the worst: by transactions, and by time where that is known."""
+    if not expectation.judges_holders:
+        return
+    answer = observe(expectation.holders)
     limit = expectation.oldest_xmin
     if not answer.holders:
         findings.grade("transactions kept", 0, limit, subject="oldest xmin")
@@ -152,7 +137,7 @@ def _beyond(
 
 def _about_holder(holder: XminHolder) -> dict[str, Any]:
     remedies, facts = ending(holder)
-    about: dict[str, Any] = {"subject": subject(holder), "since": holder.since, "evidence": (describe(holder),)}
+    about = {"subject": subject(holder), "since": holder.since, "evidence": (describe(holder),)}
     return about | {"remedies": remedies, "facts": facts}
 
 
@@ -169,60 +154,49 @@ def _judge_tables(expectation: PostgresVacuum, observe: Observe, findings: Findi
     if not expectation.judges_tables:
         return
     holders = _holders(expectation, observe)
-    doubts: list[CouldNotObserve] = []
-    tables = 0
+    judged = []
     for query, answer in each_database(expectation, observe, ListTables):
-        tables += answer.tables
         grade_tables(expectation, answer, holders, findings)
-        doubts += [CouldNotObserve(query, why) for why in unproven(expectation, answer)]
-        if not tables:
-            text = f"there is no table in database {answer.database}"
-            advice = "name the databases that have tables in `databases`"
-            doubts.append(CouldNotObserve(query, Problem(kind=ProblemKind.ABSENT, text=text, advice=advice)))
+        judged.append((query, answer))
+    for query, answer in judged:
+        if (doubt := unproven(expectation, answer)) is not None:
+            raise CouldNotObserve(query, doubt)
     # One table in any database, and databases without are no doubt.
-    doubts = [why for why in doubts if not tables or why.problem.kind is not ProblemKind.ABSENT]
-    if doubts:
-        raise doubts[0]
+    if not any(answer.tables for _, answer in judged):
+        query, answer = judged[0]
+        text = f"there is no table in database {answer.database}"
+        advice = "name the databases that have tables in `databases`"
+        raise CouldNotObserve(query, Problem(kind=ProblemKind.ABSENT, text=text, advice=advice))
 
 
-def unproven(expectation: PostgresVacuum, answer: Tables) -> Iterator[Problem]:
+def unproven(expectation: PostgresVacuum, answer: Tables) -> Problem | None:
     """Why what the counters of a database do not show may be there all the same."""
     if not answer.counts:
-        yield Problem(
-            kind=ProblemKind.UNSUPPORTED,
-            text="track_counts is off: the server counts no dead and no changed rows, and autovacuum does nothing",
-            advice="set track_counts = on, and reload",
-        )
-    elif answer.standby:
-        yield Problem(
-            kind=ProblemKind.UNSUPPORTED,
-            text="this is a standby: it counts no dead and no changed rows",
-            advice="name the primary in the target's dsn",
-        )
-    elif answer.counted_since is not None:
-        yield from _too_young(expectation, answer, answer.counted_since)
+        text = "track_counts is off: the server counts no dead and no changed rows, and autovacuum does nothing"
+        return Problem(kind=ProblemKind.UNSUPPORTED, text=text, advice="set track_counts = on, and reload")
+    if answer.standby:
+        text = "this is a standby: it counts no dead and no changed rows"
+        return Problem(kind=ProblemKind.UNSUPPORTED, text=text, advice="name the primary in the target's dsn")
+    since = answer.counted_since
+    return None if since is None else _too_young(expectation, answer, since)
 
 
-def _too_young(expectation: PostgresVacuum, answer: Tables, counted_since: datetime) -> Iterator[Problem]:
+def _too_young(expectation: PostgresVacuum, answer: Tables, counted_since: datetime) -> Problem | None:
     counted = _since(answer, counted_since)
     begun = f"database {answer.database} has counted for {format_duration(counted)} only, since {counted_since:{_TIME}}"
     if counted < expectation.counted_for and answer.unanalyzed:
         text = f"{begun} (a new server, a crash or a reset): few dead or changed rows prove nothing yet"
         advice = f"look again in {format_duration(expectation.counted_for - counted)}, or run vacuumdb --analyze in it"
-        yield Problem(kind=ProblemKind.FIRST_SAMPLE, text=text, advice=advice)
-    never = [
-        (one, done)
-        for limit, done, tables in (
-            (expectation.vacuumed_within, "vacuumed", [t for t in _written(expectation, answer) if not t.last_vacuum]),
-            (expectation.analyzed_within, "analysed", [t for t in _changed(expectation, answer) if not t.last_analyze]),
-        )
-        if limit is not None and counted <= limit.steps[0][1]
-        for one in tables
-    ]
-    if never:
-        table, done = never[0]
-        text = f"{begun}, and {table.sql_name} was not {done} in that time; before, nobody knows"
-        yield Problem(kind=ProblemKind.FIRST_SAMPLE, text=text, advice=f"have it {done}, or look again later")
+        return Problem(kind=ProblemKind.FIRST_SAMPLE, text=text, advice=advice)
+    for limit, done, never in (
+        (expectation.vacuumed_within, "vacuumed", [t for t in _written(expectation, answer) if not t.last_vacuum]),
+        (expectation.analyzed_within, "analysed", [t for t in _changed(expectation, answer) if not t.last_analyze]),
+    ):
+        if limit is not None and counted <= limit.steps[0][1] and never:
+            text = f"{begun}, and {never[0].sql_name} was not {done} in that time; before, nobody knows"
+            advice = f"have it {done}, or look again later"
+            return Problem(kind=ProblemKind.FIRST_SAMPLE, text=text, advice=advice)
+    return None
 
 
 def grade_tables(expectation: PostgresVacuum, answer: Tables, holders: Holders, findings: Findings) -> None:
@@ -231,28 +205,24 @@ def grade_tables(expectation: PostgresVacuum, answer: Tables, holders: Holders, 
     here.measure("tables", answer.tables)
     if not answer.counts or answer.standby:
         return
-    report = partial(report_worst, here)
-    report(
-        _dead(expectation, answer, holders, findings), total=answer.beyond_vacuum, what="tables with too many dead rows"
-    )
+    dead = _dead(expectation, answer, holders, findings)
+    report_worst(here, dead, total=answer.beyond_vacuum, what="tables with too many dead rows")
     never = list(_never_analyzed(expectation, answer, findings))
-    report(never, total=len(never), what="tables that were never analysed")
-    report(_stale(expectation, answer, findings), total=answer.beyond_analyze, what="tables with stale statistics")
-    report(
-        _not_vacuumed(expectation, answer, holders, findings),
-        total=answer.written,
-        what="tables that were not vacuumed",
-    )
-    report(_not_analyzed(expectation, answer, findings), total=answer.modified, what="tables that were not analysed")
+    report_worst(here, never, total=len(never), what="tables that were never analysed")
+    stale = _stale(expectation, answer, findings)
+    report_worst(here, stale, total=answer.beyond_analyze, what="tables with stale statistics")
+    not_vacuumed = _not_vacuumed(expectation, answer, holders, findings)
+    report_worst(here, not_vacuumed, total=answer.written, what="tables that were not vacuumed")
+    not_analyzed = _not_analyzed(expectation, answer, findings)
+    report_worst(here, not_analyzed, total=answer.modified, what="tables that were not analysed")
 
 
 def _dead(expectation: PostgresVacuum, answer: Tables, holders: Holders, findings: Findings) -> Iterator[Case]:
     limit = expectation.dead_rows
     many = [one for one in answer.named if one.dead > expectation.min_rows and limit is not None]
     for one in sorted(many, key=lambda one: -_percent(one.dead, one.vacuum_trigger)):
+        share, about = _percent(one.dead, one.vacuum_trigger), _vacuum_about(answer, one, holders)
         detail = f"{one.dead} dead beside {one.rows} live rows, autovacuum comes at {one.vacuum_trigger:.0f}"
-        about = _vacuum_about(answer, one, holders)
-        share = _percent(one.dead, one.vacuum_trigger)
         yield graded(findings, "dead rows against the trigger", share, limit, detail=detail, **about)
 
 
@@ -261,23 +231,19 @@ def _stale(expectation: PostgresVacuum, answer: Tables, findings: Findings) -> I
     changed = [] if limit is None else _changed(expectation, answer)
     counted = [one for one in changed if not one.partitioned and not one.never_analyzed]
     for one in sorted(counted, key=lambda one: -_percent(one.modified, one.analyze_trigger)):
+        share, about = _percent(one.modified, one.analyze_trigger), _analyze_about(answer, one)
+        about["since"] = one.last_analyze
         detail = f"{one.modified} changed since it was analysed, autovacuum comes at {one.analyze_trigger:.0f}"
-        about = _analyze_about(answer, one) | {"detail": detail, "since": one.last_analyze}
-        share = _percent(one.modified, one.analyze_trigger)
-        yield graded(findings, "changed rows against the trigger", share, limit, **about)
+        yield graded(findings, "changed rows against the trigger", share, limit, detail=detail, **about)
 
 
 def _never_analyzed(expectation: PostgresVacuum, answer: Tables, findings: Findings) -> Iterator[Case]:
     limit = expectation.stale_statistics
-    for one in answer.named if limit is not None else ():
+    for one in answer.named:
         if limit is not None and one.never_analyzed and one.rows > expectation.min_rows:
-            yield found(
-                findings,
-                limit.steps[-1][0],
-                observed=f"never analysed, with about {one.rows} rows",
-                expected="statistics, without which every plan is a guess",
-                **_analyze_about(answer, one),
-            )
+            observed = f"never analysed, with about {one.rows} rows"
+            expected, about = "statistics, without which every plan is a guess", _analyze_about(answer, one)
+            yield found(findings, limit.steps[-1][0], observed=observed, expected=expected, **about)
 
 
 def _not_vacuumed(expectation: PostgresVacuum, answer: Tables, holders: Holders, findings: Findings) -> Iterator[Case]:
@@ -289,23 +255,15 @@ def _not_vacuumed(expectation: PostgresVacuum, answer: Tables, holders: Holders,
 
 
 def _not_analyzed(expectation: PostgresVacuum, answer: Tables, findings: Findings) -> Iterator[Case]:
-    works = [
-        (
-            one.last_analyze,
-            "its partitions were since" if one.partitioned else f"{one.modified} rows changed since",
-            _analyze_about(answer, one),
-        )
-        for one in _changed(expectation, answer)
-    ]
+    works = []
+    for one in _changed(expectation, answer):
+        detail = "its partitions were since" if one.partitioned else f"{one.modified} rows changed since"
+        works.append((one.last_analyze, detail, _analyze_about(answer, one)))
     return _overdue(answer, "analysed", expectation.analyzed_within, works, findings)
 
 
 def _overdue(
-    answer: Tables,
-    done: str,
-    limit: Graded[Duration] | None,
-    works: list[tuple[datetime | None, str, dict[str, Any]]],
-    findings: Findings,
+    answer: Tables, done: str, limit: Graded[Duration] | None, works: Iterable[Work], findings: Findings
 ) -> Iterator[Case]:
     """How long ago each was done; never is reported where the server has counted for longer than the limit."""
     if limit is None:
@@ -318,9 +276,8 @@ def _overdue(
             yield found(findings, mildest, observed=observed, expected=f"{done} in the last {longest}", **about)
     dated = [(last, detail, about) for last, detail, about in works if last is not None]
     for last, detail, about in sorted(dated, key=lambda work: work[0]):
-        yield graded(
-            findings, f"last {done}", Duration(_since(answer, last)), limit, detail=detail, since=last, **about
-        )
+        age = Duration(_since(answer, last))
+        yield graded(findings, f"last {done}", age, limit, detail=detail, since=last, **about)
 
 
 def _percent(rows: int, trigger: float) -> Percentage:
@@ -347,11 +304,8 @@ def _vacuum_about(answer: Tables, table: Table, holders: Holders) -> dict[str, A
 
 
 def _analyze_about(answer: Tables, table: Table) -> dict[str, Any]:
-    if table.partitioned:
-        evidence = ["it has partitions: autovacuum analyses them, and never their parent"]
-    else:
-        evidence = _autovacuum_off(table)
-    return _about(answer, table, ANALYZE, evidence)
+    parent = ["it has partitions: autovacuum analyses them, and never their parent"]
+    return _about(answer, table, ANALYZE, parent if table.partitioned else _autovacuum_off(table))
 
 
 def _about(
@@ -362,12 +316,8 @@ def _about(
     if connectable(answer.database):
         remedies = (*remedies, *((ENABLE,) if table.disabled else ()), remedy)
         facts |= {"database": answer.database, "schema": table.schema, "table": table.name}
-    return {
-        "subject": f"{table.sql_name} in database {answer.database}",
-        "evidence": evidence,
-        "remedies": remedies,
-        "facts": facts,
-    }
+    name = f"{table.sql_name} in database {answer.database}"
+    return {"subject": name, "evidence": evidence, "remedies": remedies, "facts": facts}
 
 
 def _autovacuum_off(table: Table) -> list[str]:

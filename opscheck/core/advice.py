@@ -9,6 +9,7 @@ import msgspec
 from opscheck.core.expectation import Expectation
 from opscheck.core.record import Advice, Call, Finding
 from opscheck.core.redaction import Secrets
+from opscheck.core.remedy import Remedy
 from opscheck.core.templates import expectation_facts, render
 from opscheck.core.units import Severity
 
@@ -105,11 +106,8 @@ def advise(  # noqa: PLR0913 - what a policy says of a finding, by name
 def _facts(finding: Finding, expectation: Expectation, *, environment: str, claim: str) -> dict[str, str]:
     """What commands may name. The finding's own facts go before those of its target and its expectation."""
     of_expectation = expectation_facts(expectation)
-    known = {**of_expectation, **finding.facts}
-    former = type(expectation).former_fact_names
-    return {
+    known = {
         **of_expectation,
-        **{old: known[new] for old, new in former.items() if new in known},
         **finding.facts,
         "id": expectation.id,
         "title": expectation.title or claim or expectation.id,
@@ -119,6 +117,22 @@ def _facts(finding: Finding, expectation: Expectation, *, environment: str, clai
         "observed": finding.observed,
         "expected": finding.expected,
     }
+    return {**_former_facts(finding, expectation, known), **known}
+
+
+def _former_facts(finding: Finding, expectation: Expectation, known: Mapping[str, str]) -> dict[str, str]:
+    return {
+        name: known[former.fact]
+        for name, former in type(expectation).former_fact_names.items()
+        if former.fact in known
+        and former.without not in known
+        and (not former.remedies or any(_brings(finding, remedy) for remedy in former.remedies))
+    }
+
+
+def _brings(finding: Finding, remedy: Remedy) -> bool:
+    suggested = finding.remediation
+    return remedy.summary in suggested.summary and set(remedy.commands) <= set(suggested.commands)
 
 
 def _advice(finding: Finding, expectation: Expectation, facts: Mapping[str, str], secrets: Secrets) -> Advice:

@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from opscheck.core.observation import Problem
 from opscheck.core.query import Query
 from opscheck.core.record import Advice, Finding
-from opscheck.core.remedy import Fact, Remedy, fact_text
+from opscheck.core.remedy import Fact, Former, Remedy, fact_text
 from opscheck.core.target import Target
 from opscheck.core.units import Graded, Severity, Timeout, worst
 
@@ -67,8 +67,8 @@ class Expectation(BaseModel):
     """Those of `remedies` that a missing answer brings, where that alone is a violation (`no_answer`)."""
     fact_names: ClassVar[Mapping[str, str]] = {}
     """The values of its findings that a remediation command may name, each with a word of explanation."""
-    former_fact_names: ClassVar[Mapping[str, str]] = {}
-    """Names that policies of earlier versions may use, each with today's name of that value."""
+    former_fact_names: ClassVar[Mapping[str, Former]] = {}
+    """Names that policies of earlier versions may use, each with what it stands for."""
     needs_severity: ClassVar[bool] = False
     """True when it also judges what has no grade, so that a policy must say how bad that is."""
     explains_others: ClassVar[bool] = False

@@ -26,6 +26,26 @@ class Remedy:
         object.__setattr__(self, "commands", commands)
 
 
+@dataclass(frozen=True, init=False)
+class Former:
+    """
+    What a name in policies of earlier versions stands for.
+
+    Such names were conditions: a command was shown only where its names had a value. So the name has the value of
+    `fact` beside the findings that bring one of `remedies`, and beside all where there are none. It has no value where
+    the fact `without` has one.
+    """
+
+    fact: str
+    remedies: tuple[Remedy, ...]
+    without: str
+
+    def __init__(self, fact: str, *remedies: Remedy, without: str = "") -> None:
+        object.__setattr__(self, "fact", fact)
+        object.__setattr__(self, "remedies", remedies)
+        object.__setattr__(self, "without", without)
+
+
 class Words(str):
     """Several words of a command as one text, as a run record shows them; each is quoted by itself in a command."""
 

@@ -8,7 +8,7 @@ from opscheck.core.advice import advise
 from opscheck.core.expectation import Expectation
 from opscheck.core.record import Call
 from opscheck.core.redaction import Secrets
-from opscheck.core.remedy import Remedy
+from opscheck.core.remedy import Former, Remedy
 from opscheck.core.units import Severity
 from opscheck.systems.kubernetes.target import KubernetesTarget
 from opscheck.testing import expect
@@ -65,7 +65,11 @@ class PodsRun(Expectation):
     """Pods run."""
 
     remedies: ClassVar = (LOOK, DRAIN, POD)
-    former_fact_names: ClassVar = {"bad_node": "node"}
+    former_fact_names: ClassVar = {
+        "any_node": Former("node"),
+        "bad_node": Former("node", DRAIN),
+        "current_node": Former("node", without="context"),
+    }
 
     fact_names: ClassVar = {"pod": "the pod", "namespace": "its namespace", "node": "a node", "words": "some words"}
 
@@ -114,12 +118,28 @@ def test_several_remedies_of_one_finding_are_suggested_together():
     assert ("kubectl describe node n1", "kubectl get", "kubectl drain n1") == advice.commands
 
 
-def test_policy_written_before_may_use_the_former_name_of_a_fact():
-    commands = ["kubectl uncordon {{ bad_node }}"]
+def _old_commands(*names, **fields):
+    """Those of a policy that was written before, each with a name of then."""
+    commands = [f"echo {name} {{{{ {name} }}}}" for name in names]
+    advised = _advised(facts={"node": "n1", "words": ()}, remediation={"commands": commands}, **fields)
+    return advised.remediation.commands
 
-    assert ("kubectl uncordon n1",) == _advised(
-        remedies=[LOOK], facts={"node": "n1", "words": ()}, remediation={"commands": commands}
-    ).remediation.commands
+
+def test_policy_written_before_may_use_the_former_name_of_a_fact():
+    assert ("echo any_node n1",) == _old_commands("any_node", remedies=[LOOK])
+    assert ("echo any_node n1",) == _old_commands("any_node", remedies=[])
+
+
+def test_former_name_has_a_value_only_beside_the_remedy_that_it_stood_for():
+    assert ("echo bad_node n1",) == _old_commands("bad_node", remedies=[DRAIN])
+    assert ("echo bad_node n1",) == _old_commands("bad_node", remedies=[LOOK, DRAIN])
+    assert () == _old_commands("bad_node", remedies=[LOOK])
+    assert () == _old_commands("bad_node", remedies=[])
+
+
+def test_former_name_has_no_value_where_a_fact_takes_its_place():
+    assert ("echo current_node n1",) == _old_commands("current_node", remedies=[LOOK])
+    assert () == _old_commands("current_node", remedies=[LOOK], context="prod")
 
 
 def test_the_checks_own_advice_is_given_where_the_policy_says_nothing():

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from opscheck.core.escaping import visible
 from opscheck.core.expectation import Expectation
 from opscheck.core.redaction import Secrets
-from opscheck.core.remedy import Words, fact_text
+from opscheck.core.remedy import Former, Words, fact_text
 from opscheck.core.templates import (
     expectation_facts,
     known_names,
@@ -31,7 +31,7 @@ class Sample(Expectation):
     """A field of every sort."""
 
     fact_names: ClassVar = {"pod": "the pod's name"}
-    former_fact_names: ClassVar = {"failing_pod": "pod"}
+    former_fact_names: ClassVar = {"failing_pod": Former("pod")}
 
     target: KubernetesTarget
     selector: str | None = None

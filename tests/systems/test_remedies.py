@@ -58,5 +58,6 @@ def test_remedies_of_a_missing_answer_are_declared_and_need_no_fact_of_a_finding
 
 
 def test_former_names_of_facts_stand_for_facts_of_today(kind):
-    assert set(kind.former_fact_names.values()) <= _known(kind)
+    assert {former.fact for former in kind.former_fact_names.values()} <= _known(kind)
+    assert {one for former in kind.former_fact_names.values() for one in former.remedies} <= set(kind.remedies)
     assert set(kind.former_fact_names).isdisjoint({*FINDING_NAMES, *kind.fact_names})

@@ -21,7 +21,7 @@ from opscheck.systems.stores.bucket import (
     ReadReplication,
     ReadVersioning,
 )
-from opscheck.systems.stores.target import S3Target
+from opscheck.systems.stores.target import S3Target, former_of_bucket
 
 _S3API = "aws {{ endpoint_option }} s3api"
 PUBLIC = Remedy(
@@ -79,9 +79,13 @@ class BackupBucket(Expectation, check="backup.bucket"):
     )
     remedies = (PUBLIC, UNBLOCKED, UNVERSIONED, UNLOCKED, UNENCRYPTED, UNREPLICATED, RULES)
     former_fact_names: ClassVar = {
-        former: "bucket"
-        for name in ("public", "open", "unversioned", "unlocked", "unencrypted", "unreplicated", "ruled")
-        for former in (name, f"own_{name}")
+        **former_of_bucket("public", "bucket", PUBLIC),
+        **former_of_bucket("open", "bucket", UNBLOCKED),
+        **former_of_bucket("unversioned", "bucket", UNVERSIONED),
+        **former_of_bucket("unlocked", "bucket", UNLOCKED),
+        **former_of_bucket("unencrypted", "bucket", UNENCRYPTED),
+        **former_of_bucket("unreplicated", "bucket", UNREPLICATED),
+        **former_of_bucket("ruled", "bucket", RULES),
     }
 
     target: S3Target
@@ -123,10 +127,6 @@ class BackupBucket(Expectation, check="backup.bucket"):
     def queries(self) -> Iterable[Query[Any]]:
         """A query for each part that it names."""
         return [kind(self.target.name) for kind in self._kinds]
-
-    def severity_of(self, wanted: Literal[True] | Severity | None) -> Severity:
-        """The severity of a violation in a part."""
-        return wanted if isinstance(wanted, Severity) else self.ungraded_severity
 
     @property
     def _kinds(self) -> Iterable[type[BucketQuery[Any]]]:

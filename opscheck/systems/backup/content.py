@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from opscheck.core.json_paths import JsonPath
 from opscheck.core.query import Query
-from opscheck.core.remedy import Remedy
+from opscheck.core.remedy import Former, Remedy
 from opscheck.core.units import ByteSize, Duration, Timeout
 from opscheck.systems.backup.series import (
     LIST_BUCKET,
@@ -22,6 +22,7 @@ from opscheck.systems.backup.series import (
 )
 from opscheck.systems.stores.content import ANY, ReadContent, ReadEnds
 from opscheck.systems.stores.sidecar_files import KEY, ReadChecksum, ReadManifest, SidecarKey
+from opscheck.systems.stores.target import former_of_bucket
 
 PACKERS: Mapping[str, str] = {
     ".gz": "gzip",
@@ -80,8 +81,13 @@ DUMP_PACKED: Mapping[str, Remedy] = {
 }
 PUBLISH = Remedy("Upload the new dump", "aws {{ endpoint_option }} s3 cp {{ new_dump }} {{ published }}")
 
-_OF_BUCKET = ("archive", "differing", *(f"{packer}_broken" for packer in _NAMES))
-_NEW_NAMES = ("dump_again", "new_file", "own_new_file", *(f"{packer}_again" for packer in _NAMES))
+_FORMER_OF_PACKED: dict[str, Former] = {}
+for _packer in _NAMES:
+    _FORMER_OF_PACKED |= {
+        **former_of_bucket(f"{_packer}_broken", "url", BROKEN_PACKED[_packer]),
+        f"{_packer}_broken_file": Former("file", BROKEN_PACKED_FILE[_packer]),
+        f"{_packer}_again": Former("new_dump", DUMP_PACKED[_packer]),
+    }
 
 _WITHIN = Duration.parse("1h")
 
@@ -140,11 +146,15 @@ class BackupContent(OfSeries, check="backup.content"):
         **RERUN_FACTS,
     }
     former_fact_names: ClassVar = {
-        **dict.fromkeys(("listed", "own_listed"), "location"),
-        **{former: "url" for name in _OF_BUCKET for former in (name, f"own_{name}")},
-        **{f"{name}_file": "file" for name in _OF_BUCKET},
-        **dict.fromkeys(_NEW_NAMES, "new_dump"),
-        "own_published": "published",
+        **former_of_bucket("listed", "location", LIST_BUCKET),
+        **former_of_bucket("archive", "url", BROKEN_ARCHIVE),
+        "archive_file": Former("file", BROKEN_ARCHIVE_FILE),
+        **former_of_bucket("differing", "url", DIFFERING),
+        "differing_file": Former("file", DIFFERING_FILE),
+        "dump_again": Former("new_dump", DUMP),
+        **_FORMER_OF_PACKED,
+        **former_of_bucket("new_file", "new_dump", PUBLISH),
+        "own_published": Former("published", PUBLISH),
     }
 
     depth: Literal["ends", "whole"]

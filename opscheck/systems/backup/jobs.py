@@ -11,7 +11,7 @@ from opscheck.core.expectation import Expectation
 from opscheck.core.field_types import CountLeft, TimeZone
 from opscheck.core.observation import Problem, ProblemKind
 from opscheck.core.query import Query
-from opscheck.core.remedy import Remedy
+from opscheck.core.remedy import Former, Remedy
 from opscheck.core.target import Target, TargetOf
 from opscheck.core.units import Count, Duration, Graded, PositiveCount, Severity, Timeout
 from opscheck.systems.backup.tools import BarmanCatalogue, PgbackrestInfo, ReadBarman, ReadPgbackrest
@@ -173,13 +173,20 @@ class BackupJobs(Expectation, check="backup.jobs"):
     }
     former_fact_names: ClassVar = {
         **CronJobsOnTime.former_fact_names,
-        "scripted": "cronjob",
-        **dict.fromkeys(("run_schedule", "paused_schedule"), "schedule"),
-        **dict.fromkeys(("stale_stanza", "full_stanza", "damaged_stanza", "missing_stanza"), "stanza"),
-        **dict.fromkeys(("stale_repository", "full_repository"), "repository"),
-        "damaged": "damaged_backup",
-        **dict.fromkeys(("stale_server", "failed_server", "missing_server"), "server"),
-        "failed": "failed_backup",
+        "scripted": Former("cronjob", CRONJOB_SCRIPT),
+        "run_schedule": Former("schedule", SCHEDULE_RUN),
+        "paused_schedule": Former("schedule", SCHEDULE_PAUSED),
+        "stale_stanza": Former("stanza", STANZA_BACKUP),
+        "full_stanza": Former("stanza", STANZA_FULL),
+        "damaged_stanza": Former("stanza", STANZA_DAMAGED),
+        "missing_stanza": Former("stanza", STANZA_MISSING),
+        "stale_repository": Former("repository", STANZA_BACKUP),
+        "full_repository": Former("repository", STANZA_FULL),
+        "damaged": Former("damaged_backup", STANZA_DAMAGED),
+        "stale_server": Former("server", SERVER_BACKUP),
+        "failed_server": Former("server", SERVER_FAILED),
+        "missing_server": Former("server", SERVER_MISSING),
+        "failed": Former("failed_backup", SERVER_FAILED),
     }
 
     tool: Tool

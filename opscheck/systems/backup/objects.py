@@ -24,7 +24,7 @@ from opscheck.systems.backup.series import (
 )
 from opscheck.systems.stores.listing import ListUploads
 from opscheck.systems.stores.sidecar_files import KEY, ReadManifest, SidecarKey
-from opscheck.systems.stores.target import S3Target
+from opscheck.systems.stores.target import S3Target, former_of_bucket
 
 _MOST_MANIFESTS = 3
 _DAY_S = 86400.0
@@ -90,9 +90,11 @@ class BackupObjects(OfSeries, check="backup.objects"):
         **RERUN_FACTS,
     }
     former_fact_names: ClassVar = {
-        **dict.fromkeys(("listed", "own_listed"), "location"),
-        **dict.fromkeys(("small", "own_small"), "url"),
-        **dict.fromkeys(("frozen", "own_frozen", "deleted", "own_deleted", "upload", "own_upload"), "key"),
+        **former_of_bucket("listed", "location"),
+        **former_of_bucket("small", "url", SMALL),
+        **former_of_bucket("frozen", "key", ARCHIVED),
+        **former_of_bucket("deleted", "key", DELETED),
+        **former_of_bucket("upload", "key", UNFINISHED),
     }
 
     age: Graded[Duration] | None = None

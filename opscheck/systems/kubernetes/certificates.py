@@ -1,13 +1,12 @@
 """cert-manager's certificates and their issuers, the public part of TLS secrets, and what a policy expects of them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, final
 
 from pydantic import Field
 
 from opscheck.core.query import Query, Timestamp
-from opscheck.core.remedy import Remedy
+from opscheck.core.remedy import Former, Remedy
 from opscheck.core.units import Duration
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Part
@@ -168,12 +167,10 @@ class Secret(KubernetesObject, frozen=True):
     """Why nothing can be made of `tls.crt`; empty where something can."""
 
 
-@dataclass(frozen=True)
 class ListCertificates(ListObjects[Certificate], name="kubernetes.certificates", resource=f"certificates.v1.{GROUP}"):
     """Every certificate of cert-manager there."""
 
 
-@dataclass(frozen=True)
 class ListCertificateRequests(
     ListObjects[CertificateRequest],
     name="kubernetes.certificaterequests",
@@ -183,22 +180,18 @@ class ListCertificateRequests(
     """Every certificate request there."""
 
 
-@dataclass(frozen=True)
 class ListOrders(ListObjects[Order], name="kubernetes.orders", resource=f"orders.v1.acme.{GROUP}"):
     """Every ACME order there."""
 
 
-@dataclass(frozen=True)
 class ListChallenges(ListObjects[Challenge], name="kubernetes.challenges", resource=f"challenges.v1.acme.{GROUP}"):
     """Every ACME challenge there that is not settled."""
 
 
-@dataclass(frozen=True)
 class ListIssuers(ListObjects[Issuer], name="kubernetes.issuers", resource=f"issuers.v1.{GROUP}"):
     """Every issuer there."""
 
 
-@dataclass(frozen=True)
 class ListClusterIssuers(
     ListObjects[ClusterIssuer],
     name="kubernetes.clusterissuers",
@@ -209,7 +202,6 @@ class ListClusterIssuers(
     """Every issuer of the cluster."""
 
 
-@dataclass(frozen=True)
 class ListTlsSecrets(
     ListObjects[Secret],
     name="kubernetes.tls_secrets",
@@ -264,7 +256,10 @@ class CertificatesRenewed(OfKind, CertificatesLast, check="kubernetes.certificat
         "cluster_issuer": "the cluster issuer that is not ready or does not exist",
         "secret": "the TLS secret",
     }
-    former_fact_names = OfKind.former_fact_names | {"due": "certificate", "unseen": "certificate"}
+    former_fact_names = OfKind.former_fact_names | {
+        "due": Former("certificate", RENEW),
+        "unseen": Former("certificate", NOT_PROCESSED),
+    }
 
     remaining: DurationLeft | None = None
     """How much longer each must be valid, whatever is planned, such as `{P1: 7d, P0: 1d}`."""
@@ -301,6 +296,5 @@ class CertificatesRenewed(OfKind, CertificatesLast, check="kubernetes.certificat
     def evidence_queries(self) -> Iterable[Query[Any]]:
         """What each is issued through: requests, orders, challenges, issuers."""
         yield from super().evidence_queries()
-        for kind in (ListCertificateRequests, ListOrders, ListChallenges, ListIssuers):
-            yield from self.lists(kind)
+        yield from self.lists(ListCertificateRequests, ListOrders, ListChallenges, ListIssuers)
         yield ListClusterIssuers(self.target.name)

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from opscheck.core.field_types import TimeZone
 from opscheck.core.query import Query
-from opscheck.core.remedy import Remedy
+from opscheck.core.remedy import Former, Remedy
 from opscheck.core.units import Duration, Graded, Percentage
 from opscheck.systems.kubernetes.batch import (
     CronJob,
@@ -57,7 +57,10 @@ class CronJobsOnTime(OfKind, check="kubernetes.cronjobs"):
     explains_others = True
     remedies = (REPORT, FAILED_RUN, ACTIVE_RUN, RESUME, RUN_NOW, MISSING)
     fact_names = OfKind.fact_names | RUN_FACTS
-    former_fact_names = OfKind.former_fact_names | {"suspended": "cronjob", "rerun_of": "cronjob"}
+    former_fact_names = OfKind.former_fact_names | {
+        "suspended": Former("cronjob", RESUME),
+        "rerun_of": Former("cronjob", RUN_NOW),
+    }
 
     max_age: Graded[Duration] | None = None
     """
@@ -103,7 +106,6 @@ def is_suspended(cronjob: CronJob) -> bool:
 
 
 def last_success(cronjob: CronJob) -> datetime | None:
-    """When its newest successful run ended."""
     return status_of(cronjob).last_successful_time
 
 
@@ -119,7 +121,6 @@ class Runs:
 
 
 def runs_of(cronjob: CronJob, jobs: Iterable[Job]) -> Runs:
-    """Its jobs among `jobs`."""
     own = [job for job in jobs if (job.namespace, cronjob_of(job)) == (cronjob.namespace, cronjob.name)]
     failure = next((job for job in newest_runs(own) if failed(job)), None)
     return Runs(own, failure, _oldest_active(cronjob, own))
@@ -153,9 +154,8 @@ def what_keeps(expectation: CronJobsOnTime, cronjob: CronJob, runs: Runs, now: d
     if runs.active:
         return still_active(cronjob, runs, now)
     untold = missed(expectation, cronjob, now)
-    condition = failed(runs.failure) if runs.failure else None
-    if runs.failure and condition and not untold:
-        return f"its newest run {runs.failure.name} {described_failure(runs.failure, condition, now)}"
+    if runs.failure and not untold:
+        return f"its newest run {runs.failure.name} {described_failure(runs.failure, now)}"
     return untold or "no run that was started has succeeded"
 
 

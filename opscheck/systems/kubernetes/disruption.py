@@ -6,6 +6,7 @@ from typing import Any, final
 
 from opscheck.core.field_types import CountLeft
 from opscheck.core.query import Query
+from opscheck.core.remedy import Former
 from opscheck.core.units import Count
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, LabelSelector, Part
@@ -71,7 +72,10 @@ class DisruptionBudgets(OfKind, check="kubernetes.disruption"):
         "workload": "what its pods, or most of the unhealthy ones, belong to, such as deployment/api",
         "one_more": "one replica more than its pods are",
     }
-    former_fact_names = OfKind.former_fact_names | {"budgeted": "pod_selector", "tight": "workload"}
+    former_fact_names = OfKind.former_fact_names | {
+        "budgeted": Former("pod_selector", UNHEALTHY, SELECTED),
+        "tight": Former("workload", ONE_MORE),
+    }
 
     allowed: CountLeft | None = None
     """

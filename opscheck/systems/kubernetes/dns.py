@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from opscheck.core.query import Query
-from opscheck.core.remedy import Remedy
+from opscheck.core.remedy import Former, Remedy
 from opscheck.core.units import Duration, Graded, Timeout
 from opscheck.systems.host.name_resolution import ResolveName
 from opscheck.systems.host.target import HostTarget
@@ -77,9 +77,9 @@ class NamesResolve(InCluster, check="kubernetes.dns"):
         "dns_namespace": "the namespace of the cluster's DNS",
     }
     former_fact_names = InCluster.former_fact_names | {
-        "lost_service": "service",
-        "other_service": "service",
-        "current_dns_namespace": "dns_namespace",
+        "lost_service": Former("service", SERVICE_NOT_RESOLVED),
+        "other_service": Former("service", OTHER_ADDRESSES),
+        "current_dns_namespace": Former("dns_namespace", without="context"),
     }
 
     client: HostTarget = Field(alias="from")

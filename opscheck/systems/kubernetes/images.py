@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from opscheck.core.query import Query
+from opscheck.core.remedy import Former
 from opscheck.core.units import Duration
 from opscheck.systems.kubernetes.pods import ListPods
 from opscheck.systems.kubernetes.remedies import GROUP_FACTS, MISSING_PODS, kubectl
@@ -122,10 +123,10 @@ class ImagesPinned(OfKind, check="kubernetes.images"):
         }
     )
     former_fact_names = OfKind.former_fact_names | {
-        "looked_at": "pod",
-        "unpinned": "owner",
-        "mixed_rollout": "owner",
-        "differing": "owner",
+        "looked_at": Former("pod", UNPINNED, OTHER_REGISTRY, OTHER_IMAGE, MIXED),
+        "unpinned": Former("owner", PIN),
+        "mixed_rollout": Former("owner", ROLLOUT),
+        "differing": Former("owner", HISTORY),
     }
 
     latest: Literal["forbidden"] | None = None

@@ -1,10 +1,10 @@
 """Ingresses, ingress classes and the names of secrets, and what a policy expects of ingresses."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, final
 
 from opscheck.core.query import Query
+from opscheck.core.remedy import Former
 from opscheck.core.units import Duration
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import KubernetesObject, Part
@@ -99,12 +99,10 @@ class SecretName(KubernetesObject, frozen=True):
     """That a secret exists. What it holds is never asked for."""
 
 
-@dataclass(frozen=True)
 class ListIngresses(ListObjects[Ingress], name="kubernetes.ingresses", resource="ingresses.v1.networking.k8s.io"):
     """Every ingress there."""
 
 
-@dataclass(frozen=True)
 class ListIngressClasses(
     ListObjects[IngressClass],
     name="kubernetes.ingressclasses",
@@ -115,7 +113,6 @@ class ListIngressClasses(
     """Every ingress class of the cluster."""
 
 
-@dataclass(frozen=True)
 class ListSecretNames(
     ListObjects[SecretName],
     name="kubernetes.secret_names",
@@ -163,15 +160,7 @@ class IngressesServed(OfKind, check="kubernetes.ingresses"):
     the AWS load balancer controller (`use-annotation`).
     """
 
-    remedies = (
-        SERVICE_NOT_FOUND,
-        PORT_NOT_FOUND,
-        NOT_SERVED,
-        SECRET_NOT_FOUND,
-        CLASS_NOT_FOUND,
-        NO_ADDRESS,
-        MISSING,
-    )
+    remedies = (SERVICE_NOT_FOUND, PORT_NOT_FOUND, NOT_SERVED, SECRET_NOT_FOUND, CLASS_NOT_FOUND, NO_ADDRESS, MISSING)
     fact_names = OfKind.fact_names | {
         "ingress": "the ingress's name",
         "service": "the service that it names",
@@ -179,12 +168,12 @@ class IngressesServed(OfKind, check="kubernetes.ingresses"):
         "class_name": "the ingress class that it names; `a default` where it names none",
     }
     former_fact_names = OfKind.former_fact_names | {
-        "missing_service": "service",
-        "wrong_port_of": "service",
-        "unserved_service": "service",
-        "missing_secret": "secret",
-        "missing_class": "class_name",
-        "unaddressed": "ingress",
+        "missing_service": Former("service", SERVICE_NOT_FOUND),
+        "wrong_port_of": Former("service", PORT_NOT_FOUND),
+        "unserved_service": Former("service", NOT_SERVED),
+        "missing_secret": Former("secret", SECRET_NOT_FOUND),
+        "missing_class": Former("class_name", CLASS_NOT_FOUND),
+        "unaddressed": Former("ingress", NO_ADDRESS),
     }
 
     address: bool = True
@@ -219,5 +208,5 @@ class IngressesServed(OfKind, check="kubernetes.ingresses"):
 
     def queries(self) -> Iterable[Query[Any]]:
         """The ingresses there, the services and endpoint slices behind them, and what else the policy asks for."""
-        kinds: tuple[type[ListObjects[Any]], ...] = (ListIngresses, ListServices, ListEndpointSlices, ListPods)
-        return (*(one for kind in kinds for one in self.lists(kind)), *self.classes(), *self.secrets())
+        lists = self.lists(ListIngresses, ListServices, ListEndpointSlices, ListPods)
+        return *lists, *self.classes(), *self.secrets()

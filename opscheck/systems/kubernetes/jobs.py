@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from opscheck.core.query import Query
+from opscheck.core.remedy import Former
 from opscheck.core.units import Count, Duration
 from opscheck.systems.kubernetes.batch import ListCronJobs, ListJobs
 from opscheck.systems.kubernetes.pods import ListPods
@@ -37,11 +38,11 @@ class JobsComplete(OfKind, check="kubernetes.jobs"):
         "rerun": "a name for another run of that cron job",
     }
     former_fact_names = OfKind.former_fact_names | {
-        "failed_pod": "pod",
-        "slow_pod": "pod",
-        "rerun_of": "cronjob",
-        "unowned": "job",
-        "suspended": "job",
+        "failed_pod": Former("pod", FAILED_POD),
+        "slow_pod": Former("pod", SLOW_POD),
+        "rerun_of": Former("cronjob", RERUN),
+        "unowned": Former("job", DELETE),
+        "suspended": Former("job", RESUME),
     }
 
     min_matches: Count = 1

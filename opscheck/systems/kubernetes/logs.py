@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from opscheck.core.query import Permission, Query
+from opscheck.core.remedy import Former
 from opscheck.core.units import ByteSize, Count, Graded
 from opscheck.systems.kubernetes.lists import KubernetesRule
 from opscheck.systems.kubernetes.remedies import kubectl
@@ -82,18 +83,15 @@ class PodLogs(Query[LogMatches], name="kubernetes.logs"):
 
     @property
     def scope(self) -> str | None:
-        """The namespace."""
         return self.namespace
 
     def permissions(self) -> tuple[Permission, ...]:
-        """List the pods and get their logs there."""
         return (
             KubernetesRule("", "pods", "list", self.namespace),
             KubernetesRule("", "pods/log", "get", self.namespace),
         )
 
     def text(self) -> str:
-        """For people."""
         pods = f"pods with {self.selector}" if self.selector else "all pods"
         where = f"namespace {self.namespace}" if self.namespace else "every namespace"
         return f"count lines that match {self.pattern!r} in the logs of {pods} in {where}"
@@ -134,11 +132,11 @@ class LogLines(InNamespaces, check="kubernetes.logs"):
         "since": "the window, as kubectl takes it",
     }
     former_fact_names = InNamespaces.former_fact_names | {
-        "logged_by": "pod",
-        "rollout": "owner",
-        "logged_selector": "selector",
-        "exact_pattern": "pattern",
-        "caseless_pattern": "pattern",
+        "logged_by": Former("pod"),
+        "rollout": Former("owner", LAST_ROLLOUTS),
+        "logged_selector": Former("selector"),
+        "exact_pattern": Former("pattern", MATCHING_LINES),
+        "caseless_pattern": Former("pattern", MATCHING_LINES_ANY_CASE),
     }
 
     pattern: Pattern
@@ -166,7 +164,6 @@ class LogLines(InNamespaces, check="kubernetes.logs"):
     """How much is read of each pod. Of a longer log, what was not read is unknown."""
 
     def logs(self) -> tuple[PodLogs, ...]:
-        """The questions it is judged by."""
         return tuple(
             PodLogs(
                 self.target.name,

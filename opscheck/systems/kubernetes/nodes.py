@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from opscheck.core.query import Query, Timestamp
+from opscheck.core.remedy import Former
 from opscheck.core.units import Count, Duration, Graded, Percentage
 from opscheck.systems.kubernetes.api_server import ReadVersion
 from opscheck.systems.kubernetes.lists import ListObjects
@@ -59,12 +60,10 @@ class Node(KubernetesObject, frozen=True):
 
     @property
     def is_cordoned(self) -> bool:
-        """True when nothing new may be scheduled there."""
         return bool(self.spec and self.spec.unschedulable)
 
     @property
     def taints(self) -> tuple[Taint, ...]:
-        """Its taints."""
         return (self.spec and self.spec.taints) or ()
 
     @property
@@ -165,9 +164,15 @@ class NodesHealthy(InCluster, check="kubernetes.nodes"):
         "node": "the node's name; of several nodes, the first",
         "missing": "the selector or the name that matches too few nodes",
     }
-    former_fact_names = InCluster.former_fact_names | dict.fromkeys(
-        ("not_ready", "short_of_memory", "short_of_disk", "cordoned", "leaving", "outdated", "crowded"), "node"
-    )
+    former_fact_names = InCluster.former_fact_names | {
+        "not_ready": Former("node", NOT_READY),
+        "short_of_memory": Former("node", MEMORY_PRESSURE),
+        "short_of_disk": Former("node", DISK_PRESSURE),
+        "cordoned": Former("node", CORDONED),
+        "leaving": Former("node", NOT_REMOVED),
+        "outdated": Former("node", VERSION_SKEW),
+        "crowded": Former("node", FULL),
+    }
 
     selector: Selector | None = None
     """A label selector for nodes, such as `node-role.kubernetes.io/control-plane`; all by default."""
@@ -218,7 +223,6 @@ class NodesHealthy(InCluster, check="kubernetes.nodes"):
 
     @property
     def where(self) -> str:
-        """Where it looks, in words."""
         return "the cluster"
 
     @property
@@ -233,7 +237,6 @@ class NodesHealthy(InCluster, check="kubernetes.nodes"):
         return any(limit is not None for limit in (self.pods, self.cpu_requests, self.memory_requests))
 
     def nodes(self) -> tuple[ListNodes]:
-        """The nodes."""
         return (ListNodes(self.target.name),)
 
     def every_pod(self) -> tuple[ListPods, ...]:
@@ -241,10 +244,8 @@ class NodesHealthy(InCluster, check="kubernetes.nodes"):
         return (ListPods(self.target.name, None),) if self.counts_pods else ()
 
     def version(self) -> ReadVersion:
-        """The API server's version."""
         return ReadVersion(self.target.name)
 
     def queries(self) -> Iterable[Query[Any]]:
-        """The nodes, and what the limits need beside them."""
         version = () if self.version_skew is None else (self.version(),)
         return *self.nodes(), *self.every_pod(), *version

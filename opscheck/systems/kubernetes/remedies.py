@@ -1,6 +1,6 @@
 """Remedies of kubectl commands, those that several checks bring, and the facts that they name."""
 
-from opscheck.core.remedy import Remedy
+from opscheck.core.remedy import Former, Remedy
 
 
 def kubectl(summary: str, *commands: str) -> Remedy:
@@ -23,8 +23,6 @@ POD_FACTS = {
     "owner": "what controls the pod, such as deployment/api",
     "node": "the node the pod is on",
 }
-
-
 GROUP_FACTS = {
     "pod": "one of the pods",
     "owner": "what controls them, such as deployment/api",
@@ -61,3 +59,12 @@ ROLL_BACK = kubectl(
     "rollout undo {{ owner }}  # if it began with the last rollout",
 )
 RESTART = kubectl("Restart the workload", "rollout restart {{ owner }}")
+FORMER_POD_FACTS = {
+    "crashed": Former("pod", POD_CRASHED),
+    "unready": Former("pod", POD_UNREADY),
+    "unscheduled": Former("pod", POD_UNSCHEDULED),
+    "stuck": Former("pod", POD_STUCK),
+    "lost_node": Former("node", NODE_LOST),
+    "failed_rollout": Former("owner", ROLL_BACK),
+    "unready_rollout": Former("owner", RESTART),
+}

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from opscheck.core.query import Query
+from opscheck.core.remedy import Former
 from opscheck.systems.kubernetes.pods import ListPods
 from opscheck.systems.kubernetes.remedies import GROUP_FACTS, MISSING_PODS, kubectl
 from opscheck.systems.kubernetes.scope import Glob, Matched
@@ -36,7 +37,10 @@ class ResourcesSet(Matched, check="kubernetes.resources"):
     reads_events = False
     remedies = (SET_IN_SPEC, SET_IN_CLUSTER, MISSING_PODS)
     fact_names = Matched.fact_names | GROUP_FACTS
-    former_fact_names = Matched.former_fact_names | {"unset": "owner", "measured": "pod"}
+    former_fact_names = Matched.former_fact_names | {
+        "unset": Former("owner", SET_IN_CLUSTER),
+        "measured": Former("pod"),
+    }
 
     require: Annotated[tuple[Setting, ...], Field(min_length=1)] = (
         "requests.cpu",

@@ -2,24 +2,32 @@
 
 from collections.abc import Iterable, Iterator
 from enum import Enum, auto
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from opscheck.core.query import Query
+from opscheck.core.remedy import Former
 from opscheck.core.units import Duration, Severity
 from opscheck.core.words import counted
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import condition
 from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.remedies import POD_FACTS, POD_REMEDIES, RESTART, ROLL_BACK, kubectl, missing_remedy
+from opscheck.systems.kubernetes.remedies import (
+    FORMER_POD_FACTS,
+    POD_FACTS,
+    POD_REMEDIES,
+    RESTART,
+    ROLL_BACK,
+    kubectl,
+    missing_remedy,
+)
 from opscheck.systems.kubernetes.scope import OfKind
 from opscheck.systems.kubernetes.workloads import ListDaemonSets, ListDeployments, ListStatefulSets, Progress
 
 Kind = Literal["deployments", "statefulsets", "daemonsets"]
 Kinds = Annotated[tuple[Kind, ...], Field(min_length=1), AfterValidator(lambda kinds: tuple(dict.fromkeys(kinds)))]
-EVERY_KIND: tuple[Kind, ...] = ("deployments", "statefulsets", "daemonsets")
 _LISTS: dict[Kind, type[ListObjects[Any]]] = {
     "deployments": ListDeployments,
     "statefulsets": ListStatefulSets,
@@ -76,25 +84,22 @@ class RolloutComplete(OfKind, check="kubernetes.rollout"):
         | POD_FACTS
         | {"owner": "the workload, such as deployment/api", "fitting": "how many of its pods there are now"}
     )
-    former_fact_names = OfKind.former_fact_names | {
-        "workload": "owner",
-        "rolling": "owner",
-        "failed_rollout": "owner",
-        "paused": "owner",
-        "crashed": "pod",
-        "unready": "pod",
-        "unready_rollout": "owner",
-        "unscheduled": "pod",
-        "lost_node": "node",
-        "stuck": "pod",
-        "blocking": "pod",
-        "over_quota": "owner",
-        "refused": "owner",
-        "misplaced": "owner",
-        "unseen": "owner",
-    }
+    former_fact_names = (
+        OfKind.former_fact_names
+        | FORMER_POD_FACTS
+        | {
+            "workload": Former("owner"),
+            "rolling": Former("owner", STATUS),
+            "paused": Former("owner", RESUME),
+            "blocking": Former("pod", DELETE_BLOCKING),
+            "over_quota": Former("owner", QUOTA),
+            "refused": Former("owner", REFUSED),
+            "misplaced": Former("owner", MISPLACED),
+            "unseen": Former("owner", UNSEEN),
+        }
+    )
 
-    workloads: Kinds = EVERY_KIND
+    workloads: Kinds = get_args(Kind)
     """Which kinds to look at: `deployments`, `statefulsets`, `daemonsets`; all three by default."""
     while_serving: Severity | None = None
     """
@@ -131,11 +136,9 @@ class RolloutComplete(OfKind, check="kubernetes.rollout"):
 
     @property
     def called(self) -> str:
-        """What it looks at, in a word."""
         return self.workloads[0] if len(self.workloads) == 1 else "workloads"
 
     def workload_lists(self) -> tuple[ListObjects[Any], ...]:
-        """The lists of workloads of the kinds that are looked at."""
         return tuple(one for kind, lists in _LISTS.items() if kind in self.workloads for one in self.lists(lists))
 
     def queries(self) -> Iterable[Query[Any]]:
@@ -166,7 +169,7 @@ def gaps(progress: Progress, *, allow_paused: bool) -> Iterator[Gap]:
     if progress.paused:
         if progress.changes or not allow_paused:
             yield Gap.PAUSED
-    elif _has_failed(progress):
+    elif (progressing := condition(progress.conditions, "Progressing")) and progressing.reason == DEADLINE_EXCEEDED:
         yield Gap.FAILED
     elif progress.updated < progress.to_update:
         yield Gap.OUTDATED
@@ -176,11 +179,6 @@ def gaps(progress: Progress, *, allow_paused: bool) -> Iterator[Gap]:
         yield Gap.UNAVAILABLE
     if progress.misplaced:
         yield Gap.MISPLACED
-
-
-def _has_failed(progress: Progress) -> bool:
-    progressing = condition(progress.conditions, "Progressing")
-    return progressing is not None and progressing.reason == DEADLINE_EXCEEDED
 
 
 def told(progress: Progress, gap: Gap) -> str:

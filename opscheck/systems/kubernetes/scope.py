@@ -12,7 +12,7 @@ from opscheck.core.findings import Findings
 from opscheck.core.observation import Problem, ProblemKind
 from opscheck.core.query import Query
 from opscheck.core.record import Finding
-from opscheck.core.remedy import Fact
+from opscheck.core.remedy import Fact, Former
 from opscheck.core.units import Count, Duration
 from opscheck.systems.kubernetes.api_server import ReadIdentity
 from opscheck.systems.kubernetes.events import ListWarnings
@@ -66,7 +66,7 @@ class InCluster(Expectation):
     """Looks at a cluster."""
 
     fact_names: ClassVar[dict[str, str]] = {"namespace": "the namespace the finding is about"}
-    former_fact_names: ClassVar[dict[str, str]] = {"current_namespace": "namespace"}
+    former_fact_names: ClassVar[dict[str, Former]] = {"current_namespace": Former("namespace", without="context")}
 
     target: KubernetesTarget
     """The cluster."""
@@ -149,9 +149,9 @@ class InNamespaces(InCluster):
             **given,
         )
 
-    def lists(self, kind: type[L]) -> tuple[L, ...]:
-        """The lists of a kind, one for each namespace; each is shared with every other expectation there."""
-        return tuple(kind(self.target.name, namespace) for namespace in self.namespaces)
+    def lists(self, *kinds: type[L]) -> tuple[L, ...]:
+        """The lists of these kinds, one for each namespace; each is shared with every other expectation there."""
+        return tuple(kind(self.target.name, namespace) for kind in kinds for namespace in self.namespaces)
 
     def evidence_queries(self) -> Iterable[Query[Any]]:
         """Who asks, and the Warning events there."""

@@ -1,7 +1,6 @@
 """Services and endpoint slices, and what a policy expects of services."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, final
 
 import msgspec
@@ -9,6 +8,7 @@ from pydantic import Field
 
 from opscheck.core.field_types import CountLeft
 from opscheck.core.query import Query
+from opscheck.core.remedy import Former
 from opscheck.core.units import Duration, GradedMinimum
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import KubernetesObject, Part
@@ -188,12 +188,10 @@ class EndpointSlice(KubernetesObject, frozen=True):
         return self.labels.get("kubernetes.io/service-name", "")
 
 
-@dataclass(frozen=True)
 class ListServices(ListObjects[Service], name="kubernetes.services", resource="services"):
     """Every service there."""
 
 
-@dataclass(frozen=True)
 class ListEndpointSlices(
     ListObjects[EndpointSlice],
     name="kubernetes.endpointslices",
@@ -247,16 +245,7 @@ class ServicesServed(OfKind, check="kubernetes.services"):
     """
 
     explains_others = True
-    remedies = (
-        NOT_READY,
-        TOO_FEW_PODS,
-        NO_PODS,
-        NOT_IN_SLICES,
-        NO_SELECTOR,
-        PORT_NOT_FOUND,
-        LOAD_BALANCER,
-        MISSING,
-    )
+    remedies = (NOT_READY, TOO_FEW_PODS, NO_PODS, NOT_IN_SLICES, NO_SELECTOR, PORT_NOT_FOUND, LOAD_BALANCER, MISSING)
     fact_names = OfKind.fact_names | {
         "service": "the service's name",
         "pod_selector": "the selector of its pods",
@@ -264,13 +253,13 @@ class ServicesServed(OfKind, check="kubernetes.services"):
         "port": "the port without an endpoint, as the service calls it on its pods",
     }
     former_fact_names = OfKind.former_fact_names | {
-        "sliced": "service",
-        "unbalanced": "service",
-        "selected": "pod_selector",
-        "unmatched": "pod_selector",
-        "unported": "pod_selector",
-        "unready_pod": "pod",
-        "missing_port": "port",
+        "sliced": Former("service", NOT_READY, TOO_FEW_PODS, NOT_IN_SLICES, NO_SELECTOR, PORT_NOT_FOUND),
+        "unbalanced": Former("service", LOAD_BALANCER),
+        "selected": Former("pod_selector", NOT_READY, TOO_FEW_PODS, NOT_IN_SLICES),
+        "unmatched": Former("pod_selector", NO_PODS),
+        "unported": Former("pod_selector", PORT_NOT_FOUND),
+        "unready_pod": Former("pod", NOT_READY),
+        "missing_port": Former("port", PORT_NOT_FOUND),
     }
 
     min_ready: CountLeft = Field(default_factory=lambda: GradedMinimum(plain=1))
@@ -287,15 +276,10 @@ class ServicesServed(OfKind, check="kubernetes.services"):
     grace: Duration = Duration.parse("5m")
     """How long a service may have too few ready endpoints, such as while its pods start."""
 
-    def deployments(self) -> tuple[ListDeployments, ...]:
+    def workloads(self) -> tuple[ListObjects[Any], ...]:
         """What may be scaled to zero, where that is allowed."""
-        return self.lists(ListDeployments) if self.allow_scaled_to_zero else ()
-
-    def stateful_sets(self) -> tuple[ListStatefulSets, ...]:
-        """What else may be."""
-        return self.lists(ListStatefulSets) if self.allow_scaled_to_zero else ()
+        return self.lists(ListDeployments, ListStatefulSets) if self.allow_scaled_to_zero else ()
 
     def queries(self) -> Iterable[Query[Any]]:
         """The services there, their endpoint slices, and the pods, which tell since when and why."""
-        kinds: tuple[type[ListObjects[Any]], ...] = (ListServices, ListEndpointSlices, ListPods)
-        return (*(one for kind in kinds for one in self.lists(kind)), *self.deployments(), *self.stateful_sets())
+        return *self.lists(ListServices, ListEndpointSlices, ListPods), *self.workloads()

@@ -8,6 +8,7 @@ from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
 from opscheck.core.query import Query, Timestamp
+from opscheck.core.remedy import Former
 from opscheck.core.units import Graded, Percentage
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.nodes import ListNodes
@@ -84,7 +85,11 @@ class UsageWithinLimits(InNamespaces, check="kubernetes.usage"):
         "owner": "what controls the pod, such as deployment/api",
         "doubled_memory": "twice the container's memory limit",
     }
-    former_fact_names = InNamespaces.former_fact_names | {"full_node": "node", "hungry": "pod", "memory_owner": "owner"}
+    former_fact_names = InNamespaces.former_fact_names | {
+        "full_node": Former("node", NODE_FULL),
+        "hungry": Former("pod", NEAR_LIMIT, NEAR_MEMORY_LIMIT),
+        "memory_owner": Former("owner", NEAR_MEMORY_LIMIT),
+    }
 
     of: Literal["nodes", "pods"]
     """`nodes`: usage against what the node can give to pods. `pods`: usage against the limits of the containers."""
@@ -100,15 +105,12 @@ class UsageWithinLimits(InNamespaces, check="kubernetes.usage"):
         return self
 
     def nodes(self) -> tuple[ListNodes]:
-        """What nodes have."""
         return (ListNodes(self.target.name),)
 
     def node_metrics(self) -> tuple[ListNodeUsage]:
-        """What is used of it."""
         return (ListNodeUsage(self.target.name),)
 
     def queries(self) -> Iterable[Query[Any]]:
-        """A list of objects and one of metrics, for each namespace where they have one."""
         if self.of == "nodes":
             return *self.nodes(), *self.node_metrics()
         return *self.lists(ListPods), *self.lists(ListPodUsage)

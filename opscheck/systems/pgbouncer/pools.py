@@ -11,7 +11,7 @@ from opscheck.core.expectation import Expectation
 from opscheck.core.field_types import ShareUsed
 from opscheck.core.observation import Problem, ProblemKind
 from opscheck.core.query import Identity, Permission, Query
-from opscheck.core.remedy import Remedy
+from opscheck.core.remedy import Former, Remedy
 from opscheck.core.units import Duration, Graded, Severity
 from opscheck.systems.pgbouncer.target import PgbouncerTarget
 
@@ -159,13 +159,13 @@ class PgbouncerPools(Expectation, check="pgbouncer.pools"):
         "pool_size": "how many server connections the pool may have",
         "max_clients": "max_client_conn",
     }
-    former_fact_names: ClassVar[Mapping[str, str]] = {
-        "pool_database": "database",
-        "pool_user": "user",
-        "limited_database": "database",
-        "paused": "database",
-        "disabled": "database",
-        "paused_as_a_whole": "subject",
+    former_fact_names: ClassVar = {
+        "pool_database": Former("database", SHOW_POOL),
+        "pool_user": Former("user", SHOW_POOL),
+        "limited_database": Former("database", SHOW_LIMIT),
+        "paused": Former("database", RESUME_DATABASE),
+        "disabled": Former("database", ENABLE_DATABASE),
+        "paused_as_a_whole": Former("subject", RESUME),
     }
 
     target: PgbouncerTarget

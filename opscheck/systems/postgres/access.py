@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from opscheck.core.query import Query
-from opscheck.core.remedy import Remedy
+from opscheck.core.remedy import Former, Remedy
 from opscheck.core.units import Severity
 from opscheck.systems.postgres.server import InServer, ServerQuery
 
@@ -76,7 +76,11 @@ class PostgresAccess(InServer, check="postgres.access"):
         "membership": "a role that may do more than read, and of which it is a member",
         "attribute": "an attribute that allows more than reading, as ALTER ROLE takes it away: NOCREATEROLE",
     }
-    former_fact_names: ClassVar = {"superuser": "role", "demotable": "role", "attribute_role": "role"}
+    former_fact_names: ClassVar = {
+        "superuser": Former("role", CREATE_ROLE),
+        "demotable": Former("role", DEMOTE),
+        "attribute_role": Former("role", ALTER_ROLE),
+    }
 
     severity: Severity = Severity.P3
     """How bad it is that the role may do more than look."""

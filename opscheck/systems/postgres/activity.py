@@ -11,10 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from opscheck.core.query import Query
-from opscheck.core.remedy import Remedy
+from opscheck.core.remedy import Former, Remedy
 from opscheck.core.units import Duration, Graded, Timeout
-from opscheck.systems.postgres.grants import READ_SESSIONS
-from opscheck.systems.postgres.server import InServer, ServerQuery
+from opscheck.systems.postgres.server import READ_SESSIONS, InServer, ServerQuery
 from opscheck.systems.postgres.sessions import Session
 
 
@@ -142,11 +141,11 @@ class PostgresActivity(InServer, check="postgres.activity"):
         "database": "its database",
     }
     former_fact_names: ClassVar = {
-        "running_pid": "pid",
-        "idle_pid": "pid",
-        "running_role": "role",
-        "idle_role": "role",
-        "transaction_role": "role",
+        "running_pid": Former("pid", CANCEL),
+        "idle_pid": Former("pid", TERMINATE),
+        "running_role": Former("role", SET_STATEMENT_TIMEOUT),
+        "idle_role": Former("role", SET_IDLE_TIMEOUT),
+        "transaction_role": Former("role", SET_TRANSACTION_TIMEOUT),
     }
 
     query: Graded[Duration] | None = None

@@ -3,18 +3,15 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Annotated, Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal
 
 import msgspec
 
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
-from opscheck.core.query import Query
+from opscheck.core.query import Query, Timestamp
 from opscheck.core.remedy import Remedy
 from opscheck.core.units import Count, Duration, Graded, format_bytes
-from opscheck.systems.postgres.grants import READ_SERVER_FILES
-from opscheck.systems.postgres.server import InServer, ServerQuery
-
-Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+from opscheck.systems.postgres.server import READ_SERVER_FILES, InServer, ServerQuery
 
 
 class Archiving(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,23 +25,23 @@ class Archiving(msgspec.Struct, frozen=True, kw_only=True):
     """Whether archive_command is one that succeeds and keeps nothing, such as `/bin/true`."""
     archive_timeout_s: float
     """After how long a segment is ended that is not full; 0 is never."""
-    taken_at: Moment
+    taken_at: Timestamp
     """The server's own clock, which all its times are by."""
     archived_count: int
     failed_count: int
     last_archived_wal: str | None
-    last_archived_at: Moment | None
+    last_archived_at: Timestamp | None
     """None since the counters began: then nothing has been archived since `counting_since`."""
     last_failed_wal: str | None
-    last_failed_at: Moment | None
-    counting_since: Moment | None
+    last_failed_at: Timestamp | None
+    counting_since: Timestamp | None
     """`stats_reset`: a crash of the server is one, too."""
     unfinished_bytes: int
     """How much stands in the segment that is being written; 0 on a standby, which writes none."""
     waiting: int
     """How many finished files wait to be archived."""
     oldest_waiting: str | None
-    oldest_waiting_since: Moment | None
+    oldest_waiting_since: Timestamp | None
     """When the oldest of them was finished."""
 
     @property
@@ -155,21 +152,6 @@ class PostgresArchiver(InServer, check="postgres.archiver"):
 
 # A checkpoint and a snapshot of running transactions; an idle server writes no more into a segment.
 _OF_ITS_OWN = 1000
-_READY = ".ready"
-
-
-class OfArchive(Protocol):
-    """An expectation of a server's archive."""
-
-    @property
-    def archiver(self) -> ReadArchiver:
-        """Its query."""
-        ...
-
-    @property
-    def age(self) -> Graded[Duration] | None:
-        """How old changes may be that are in no archive; None where that is not judged."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -202,7 +184,6 @@ class Waiting:
 
     seconds: Duration
     """How long the oldest has waited."""
-    count: int
     since: datetime | None
     detail: str
     evidence: list[str]
@@ -215,17 +196,16 @@ def waiting(answer: Archiving) -> Waiting:
     since = answer.oldest_waiting_since
     if since is None and answer.failing:
         since = answer.last_failed_at  # the file was removed unarchived: it is missing there
-    failed = answer.failing and answer.last_failed_wal
-    remedies = {SHOW_FAILED: failed, SHOW_WAITING: answer.oldest_waiting}
-    facts = {"failed_wal": failed or "", "waiting_wal": (answer.oldest_waiting or "").removesuffix(_READY)}
+    failed = answer.last_failed_wal if answer.failing else None
+    waits = (answer.oldest_waiting or "").removesuffix(".ready")
+    files = [(SHOW_FAILED, "failed_wal", failed), (SHOW_WAITING, "waiting_wal", waits)]
     return Waiting(
         seconds=_age(answer, since) if since else Duration(0),
-        count=answer.waiting,
         since=since,
         detail=_state(answer),
         evidence=_history(answer),
-        remedies=tuple(remedy for remedy, fits in remedies.items() if fits),
-        facts={name: value for name, value in facts.items() if value},
+        remedies=tuple(remedy for remedy, _, wal in files if wal),
+        facts={name: wal for _, name, wal in files if wal},
     )
 
 
@@ -242,19 +222,19 @@ class Unarchived:
     facts: dict[str, str]
 
 
-def unarchived(expectation: OfArchive, answer: Archiving) -> Unarchived:
+def unarchived(query: ReadArchiver, limit: Graded[Duration] | None, answer: Archiving) -> Unarchived:
     """How old changes can be that are in no archive. Raises CouldNotObserve when nothing was archived in known time."""
     start = answer.last_archived_at or answer.counting_since
     if start is None:
         text = "the server says neither when it last archived anything nor since when it counts"
-        raise CouldNotObserve(expectation.archiver, Problem(kind=ProblemKind.UNREADABLE, text=text))
+        raise CouldNotObserve(query, Problem(kind=ProblemKind.UNREADABLE, text=text))
     seconds = _age(answer, start)
     if answer.archive_timeout_s and not answer.standby:
         # What waits was ended by then, and what is not ended yet is younger.
         queued = _age(answer, answer.oldest_waiting_since) if answer.oldest_waiting_since else 0.0
         seconds = Duration(min(seconds, answer.archive_timeout_s + queued))
     # The mildest limit: with it as archive_timeout, no limit is broken.
-    timeout = expectation.age.steps[0][1] if expectation.age and not answer.waiting else None
+    timeout = limit.steps[0][1] if limit and not answer.waiting else None
     return Unarchived(
         seconds=seconds,
         judged=answer.waiting > 0 or answer.unfinished_bytes > _OF_ITS_OWN,
@@ -265,14 +245,12 @@ def unarchived(expectation: OfArchive, answer: Archiving) -> Unarchived:
 
 
 def _outside(answer: Archiving) -> str:
-    written = f"{format_bytes(answer.unfinished_bytes)} in the segment that is being written"
     if answer.standby:
         return f"{_files(answer)} waiting"
+    written = f"{format_bytes(answer.unfinished_bytes)} in the segment that is being written"
     ended = Duration(answer.archive_timeout_s)
-    timeout = (
-        f"which archive_timeout ends after {ended}" if ended else "which ends when it is full: archive_timeout is 0"
-    )
-    return f"{_files(answer)} waiting, {written}, {timeout}"
+    ends = f"archive_timeout ends after {ended}" if ended else "ends when it is full: archive_timeout is 0"
+    return f"{_files(answer)} waiting, {written}, which {ends}"
 
 
 def _state(answer: Archiving) -> str:

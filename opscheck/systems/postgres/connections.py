@@ -10,10 +10,9 @@ import msgspec
 from opscheck.core.field_types import CountLeft, ShareUsed
 from opscheck.core.observation import Problem, ProblemKind
 from opscheck.core.query import Query
-from opscheck.core.remedy import Remedy
+from opscheck.core.remedy import Former, Remedy
 from opscheck.core.units import Severity
-from opscheck.systems.postgres.grants import READ_SESSIONS
-from opscheck.systems.postgres.server import InServer, ServerQuery
+from opscheck.systems.postgres.server import READ_SESSIONS, InServer, ServerQuery
 
 
 class RefusedBy(StrEnum):
@@ -196,13 +195,13 @@ class PostgresConnections(InServer, check="postgres.connections"):
         "usable": "how many can be",
         "server": "the server, without user and password; missing when the dsn does not name it",
     }
-    former_fact_names: ClassVar[Mapping[str, str]] = {
-        "holder_role": "role",
-        "limited_role": "role",
-        "limited_database": "database",
-        "refusing": "server",
-        "full": "server",
-        "sending": "server",
+    former_fact_names: ClassVar = {
+        "holder_role": Former("role", SHOW_HOLDERS, SHOW_WALSENDERS),
+        "limited_role": Former("role", RAISE[RefusedBy.ROLE]),
+        "limited_database": Former("database", RAISE[RefusedBy.DATABASE]),
+        "refusing": Former("server", SHOW_HOLDERS_AS_SUPERUSER),
+        "full": Former("server", RAISE[RefusedBy.SERVER]),
+        "sending": Former("server", SHOW_WALSENDERS),
     }
 
     used: ShareUsed | None = None

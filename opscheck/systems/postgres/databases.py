@@ -11,8 +11,8 @@ from pydantic import Field
 from opscheck.core.findings import Observe
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.query import Permission, Query
-from opscheck.systems.postgres.grants import ConnectGrant
-from opscheck.systems.postgres.server import InServer, ServerQuery
+from opscheck.core.remedy import Fact, Remedy
+from opscheck.systems.postgres.server import ConnectGrant, InServer, ServerQuery, database_in_words
 
 A = TypeVar("A")
 _WILD = frozenset("*?[")
@@ -36,8 +36,7 @@ class DatabaseQuery(ServerQuery[A]):
 
     def text(self) -> str:
         """The query in words, and its database."""
-        where = f"database {self.database}" if self.database else "the database of the dsn"
-        return f"{self.in_words() or self.name} in {where}"
+        return f"{self.in_words() or self.name} in {database_in_words(self.database)}"
 
     def in_words(self) -> str:
         """What is queried there."""
@@ -153,3 +152,19 @@ def _none_matches(expectation: InDatabases, names: tuple[str, ...]) -> Problem:
 def connectable(database: str) -> bool:
     r"""Whether psql's `\connect` takes this for a name; what looks like a connection string would lead elsewhere."""
     return bool(database) and "=" not in database and "://" not in database
+
+
+def in_psql(database: str, remedy: Remedy, **facts: Fact) -> dict[str, Any]:
+    """What a finding has of a remedy in a database: the remedy and its facts, where psql can connect to it."""
+    return {"remedies": (remedy,), "facts": {"database": database, **facts}} if connectable(database) else {}
+
+
+def psql_command(statements: str, *facts: str, options: str = "") -> str:
+    r"""
+    The command of a remedy that runs statements in the database of a finding, with its facts as psql's variables.
+
+    `statements` are words of a shell. psql takes a DSN or the name of a database, not both; it knows the rest of the
+    DSN when it connects again.
+    """
+    variables = "".join(f" -v {name}={{{{ {name} }}}}" for name in ("database", *facts))
+    return f"printf '%s\\n' '\\connect :\"database\"' {statements} | psql {{{{ dsn }}}}{options}{variables}"

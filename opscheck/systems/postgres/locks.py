@@ -9,10 +9,9 @@ import msgspec
 
 from opscheck.core.field_types import ShareUsed
 from opscheck.core.query import Query
-from opscheck.core.remedy import Remedy
+from opscheck.core.remedy import Former, Remedy
 from opscheck.core.units import Count, Duration, Graded
-from opscheck.systems.postgres.grants import READ_SESSIONS
-from opscheck.systems.postgres.server import InServer, ServerQuery
+from opscheck.systems.postgres.server import READ_SESSIONS, InServer, ServerQuery
 from opscheck.systems.postgres.sessions import Session
 
 
@@ -162,13 +161,13 @@ class PostgresLocks(InServer, check="postgres.locks"):
         "max_locks_per_transaction": "twice the server's own setting",
     }
     former_fact_names: ClassVar = {
-        "blocker": "pid",
-        "running_blocker": "pid",
-        "idle_blocker": "pid",
-        "lock_holder": "pid",
-        "idle_role": "role",
-        "gid_database": "database",
-        "more_locks": "max_locks_per_transaction",
+        "blocker": Former("pid", SHOW_WAITS),
+        "running_blocker": Former("pid", CANCEL),
+        "idle_blocker": Former("pid", TERMINATE),
+        "lock_holder": Former("pid", SHOW_LOCKS),
+        "idle_role": Former("role", SET_IDLE_TIMEOUT),
+        "gid_database": Former("database", ROLL_BACK),
+        "more_locks": Former("max_locks_per_transaction", RAISE_MAX_LOCKS),
     }
 
     waiting: Graded[Duration] | None = None

@@ -5,8 +5,14 @@ from collections.abc import Iterable, Iterator
 from urllib.parse import unquote, urlsplit
 
 from opscheck.core.query import Permission
-from opscheck.systems.postgres.grants import ConnectGrant, MakeDatabases, OwnTables, RoleGrant, SequenceGrant
-from opscheck.systems.postgres.server import identifier
+from opscheck.systems.postgres.server import (
+    ConnectGrant,
+    MakeDatabases,
+    OwnTables,
+    RoleGrant,
+    SequenceGrant,
+    identifier,
+)
 from opscheck.systems.postgres.settings import CONFIGURATION_GRANTS, ConfigurationFilesGrant
 from opscheck.systems.postgres.target import PostgresTarget
 

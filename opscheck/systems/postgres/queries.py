@@ -12,11 +12,10 @@ from pydantic import Field
 from opscheck.core.field_types import ShareUsed
 from opscheck.core.intervals import OverInterval
 from opscheck.core.query import Query
-from opscheck.core.remedy import Remedy
+from opscheck.core.remedy import Former, Remedy
 from opscheck.core.units import Count, Duration, Graded, PositiveCount
 from opscheck.systems.postgres.databases import DatabasePatterns, DatabaseQuery, ListDatabases
-from opscheck.systems.postgres.grants import READ_SESSIONS
-from opscheck.systems.postgres.server import InServer
+from opscheck.systems.postgres.server import READ_SESSIONS, InServer
 
 
 class Place(NamedTuple):
@@ -167,7 +166,10 @@ class PostgresQueries(OverInterval, InServer, check="postgres.queries"):
         "extension_schema": "the schema of the extension",
         "raised_max": "twice as many statements as pg_stat_statements keeps now",
     }
-    former_fact_names: ClassVar = {"statement_database": "database", "explained_in": "database"}
+    former_fact_names: ClassVar = {
+        "statement_database": Former("database", SHOW_STATEMENT),
+        "explained_in": Former("database", EXPLAIN),
+    }
 
     mean: Graded[Duration] | None = None
     """How long an execution of a statement may take on average, over the interval."""

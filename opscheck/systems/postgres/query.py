@@ -14,8 +14,8 @@ from opscheck.core.query import Permission
 from opscheck.core.remedy import Remedy
 from opscheck.core.units import Count, Graded, GradedMinimum, PositiveCount
 from opscheck.systems.postgres.databases import DatabaseQuery, InDatabases
-from opscheck.systems.postgres.grants import OwnTables
 from opscheck.systems.postgres.select_statements import SelectStatement
+from opscheck.systems.postgres.server import OwnTables
 
 
 class Selected(msgspec.Struct, frozen=True, kw_only=True):

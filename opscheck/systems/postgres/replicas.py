@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Protocol
+from typing import TypeAlias
 
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.units import ByteSize, Duration, format_bytes
@@ -17,29 +17,8 @@ _WILD = frozenset("*?[")
 _NO_STREAM = frozenset({"backup", "startup"})
 _SYNCHRONOUS = frozenset({"sync", "quorum"})
 
-
-class OfReplicas(Protocol):
-    """An expectation of the replicas of a server."""
-
-    @property
-    def replication(self) -> ReadReplication:
-        """Its query."""
-        ...
-
-    @property
-    def replicas(self) -> tuple[str, ...] | None:
-        """The replicas that must be there, by their names or patterns; None is all that there are."""
-        ...
-
-    @property
-    def state(self) -> str:
-        """What they must do."""
-        ...
-
-    @property
-    def silence(self) -> Duration | None:
-        """For how long they may be silent; None is as long as the server waits."""
-        ...
+Names: TypeAlias = tuple[str, ...] | None
+"""The replicas that must be there, by their names or patterns; None is all that there are."""
 
 
 @dataclass(frozen=True)
@@ -65,33 +44,26 @@ class Replica:
     def detail(self) -> str:
         """Where the WAL is that it has not replayed."""
         sender = self.sender
-        parts = [sender.state]
-        if sender.unsent_bytes is not None:
-            parts.append(f"{format_bytes(sender.unsent_bytes)} not sent")
-        if sender.unflushed_bytes is not None:
-            parts.append(f"{format_bytes(sender.unflushed_bytes)} not flushed")
-        if sender.behind_bytes is not None:
-            parts.append(f"{format_bytes(sender.behind_bytes)} not replayed")
-        return ", ".join(parts)
+        sizes = {"sent": sender.unsent_bytes, "flushed": sender.unflushed_bytes, "replayed": sender.behind_bytes}
+        parts = [f"{format_bytes(size)} not {what}" for what, size in sizes.items() if size is not None]
+        return ", ".join([sender.state, *parts])
 
 
-def replicas(expectation: OfReplicas, answer: Replication) -> list[Replica]:
-    """Those that are judged: the named ones, or all that are copies of the server."""
-    judged = [sender for sender in answer.senders if _is_judged(expectation, sender)]
+def replicas(answer: Replication, patterns: Names, state: str) -> list[Replica]:
+    """Those that are judged: the ones that the policy names, or all that are copies of the server."""
+    judged = [sender for sender in answer.senders if _is_judged(sender, patterns)]
     names = [sender.application for sender in judged]
     return [
-        Replica(sender, _subject(sender, alone=names.count(sender.application) == 1), _in_state(expectation, sender))
+        Replica(
+            sender, _subject(sender, alone=names.count(sender.application) == 1), sender.state in ("streaming", state)
+        )
         for sender in judged
     ]
 
 
-def missing_names(expectation: OfReplicas, answer: Replication) -> list[str]:
+def missing_names(answer: Replication, patterns: Names) -> list[str]:
     """The patterns of the policy that match no connected replica."""
-    return [
-        pattern
-        for pattern in expectation.replicas or ()
-        if not any(_matches(pattern, sender) for sender in answer.senders)
-    ]
+    return [one for one in patterns or () if not any(_matches(one, sender) for sender in answer.senders)]
 
 
 def missing_facts(pattern: str) -> dict[str, str]:
@@ -104,23 +76,23 @@ def connected(senders: Iterable[Sender]) -> list[str]:
     return [_line(sender) for sender in senders]
 
 
-def silence(expectation: OfReplicas, answer: Replication, replica: Replica) -> tuple[Duration, Duration] | None:
+def silence(answer: Replication, replica: Replica, limit: Duration | None) -> tuple[Duration, Duration] | None:
     """For how long it has been silent, and may be; None while that is not too long."""
-    allowed = expectation.silence or answer.sender_timeout_s or DEFAULT_SILENCE
+    allowed = limit or answer.sender_timeout_s or DEFAULT_SILENCE
     silent = replica.sender.silent_s or 0.0
     return (Duration(silent), Duration(allowed)) if silent > allowed else None
 
 
-def behind_bytes(expectation: OfReplicas, replica: Replica) -> ByteSize:
+def behind_bytes(query: ReadReplication, replica: Replica) -> ByteSize:
     """How much it has not replayed. Raises CouldNotObserve before its first reply."""
     if replica.sender.behind_bytes is not None:
         return ByteSize(max(0, replica.sender.behind_bytes))
     if replica.sender.caught_up_s is not None:
         return ByteSize(0)
-    raise _unknown(expectation, f"{replica.subject} has not said yet what it has replayed")
+    raise _unknown(query, f"{replica.subject} has not said yet what it has replayed")
 
 
-def lag(expectation: OfReplicas, replica: Replica) -> Duration:
+def lag(query: ReadReplication, replica: Replica) -> Duration:
     """
     How far it is behind in time. Raises CouldNotObserve where that is unknown.
 
@@ -131,11 +103,11 @@ def lag(expectation: OfReplicas, replica: Replica) -> Duration:
     if sender.caught_up_s is not None:
         return Duration(sender.caught_up_s)
     if sender.lag_s is None:
-        raise _unknown(expectation, f"{replica.subject} is behind, and there is no replay_lag of it yet")
+        raise _unknown(query, f"{replica.subject} is behind, and there is no replay_lag of it yet")
     return Duration(max(0.0, sender.lag_s))
 
 
-def unflushed(expectation: OfReplicas, replica: Replica) -> Duration:
+def unflushed(query: ReadReplication, replica: Replica) -> Duration:
     """
     How old changes can be that are not on its disk: what is lost when the server is, and the replica takes over.
 
@@ -144,7 +116,7 @@ def unflushed(expectation: OfReplicas, replica: Replica) -> Duration:
     """
     sender = replica.sender
     if sender.unflushed_bytes is None:
-        raise _unknown(expectation, f"{replica.subject} has not said yet what is on its disk")
+        raise _unknown(query, f"{replica.subject} has not said yet what is on its disk")
     if sender.unflushed_bytes <= 0:
         return Duration(0)
     if sender.caught_up_s is not None:
@@ -152,14 +124,12 @@ def unflushed(expectation: OfReplicas, replica: Replica) -> Duration:
     return Duration(max(0.0, sender.flush_lag_s or 0.0) + max(0.0, sender.silent_s or 0.0))
 
 
-def _unknown(expectation: OfReplicas, text: str) -> CouldNotObserve:
-    return CouldNotObserve(expectation.replication, Problem(kind=ProblemKind.UNREADABLE, text=text))
+def _unknown(query: ReadReplication, text: str) -> CouldNotObserve:
+    return CouldNotObserve(query, Problem(kind=ProblemKind.UNREADABLE, text=text))
 
 
-def _is_judged(expectation: OfReplicas, sender: Sender) -> bool:
-    if expectation.replicas is not None:
-        return any(_matches(pattern, sender) for pattern in expectation.replicas)
-    return not _is_no_copy(sender)
+def _is_judged(sender: Sender, patterns: Names) -> bool:
+    return not _is_no_copy(sender) if patterns is None else any(_matches(one, sender) for one in patterns)
 
 
 def _matches(pattern: str, sender: Sender) -> bool:
@@ -169,10 +139,6 @@ def _matches(pattern: str, sender: Sender) -> bool:
 
 def _is_no_copy(sender: Sender) -> bool:
     return sender.logical or sender.application in _TOOLS or sender.state in _NO_STREAM
-
-
-def _in_state(expectation: OfReplicas, sender: Sender) -> bool:
-    return sender.state in ("streaming", expectation.state)
 
 
 def _line(sender: Sender) -> str:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import msgspec
@@ -10,13 +9,10 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from opscheck.core.field_types import BytesLeft, CountLeft
-from opscheck.core.query import Query
-from opscheck.core.remedy import Remedy
+from opscheck.core.query import Query, Timestamp
+from opscheck.core.remedy import Former, Remedy
 from opscheck.core.units import ByteSize, Duration, Graded, Severity, Timeout
-from opscheck.systems.postgres.grants import READ_SESSIONS, READ_SETTINGS
-from opscheck.systems.postgres.server import InServer, ServerQuery
-
-Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+from opscheck.systems.postgres.server import READ_SESSIONS, READ_SETTINGS, InServer, ServerQuery
 
 
 class Sender(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,7 +116,7 @@ class Slot(msgspec.Struct, frozen=True, kw_only=True):
     """How much can be written until it may be lost: 0 is the worst. None without a limit, and when it is lost."""
     invalid: str | None
     """Why a standby or the server invalidated it: conflict, or the server's own word."""
-    inactive_since: Moment | None
+    inactive_since: Timestamp | None
     """From PostgreSQL 17 on."""
 
 
@@ -129,7 +125,7 @@ class Slots(msgspec.Struct, frozen=True, kw_only=True):
 
     epoch: str
     """System identifier and timeline: another server has other slots of the same names."""
-    taken_at: Moment
+    taken_at: Timestamp
     """The server's own clock."""
     keep_bytes: int | None
     """`max_slot_wal_keep_size`; None when there is no limit to what slots keep."""
@@ -237,11 +233,11 @@ class PostgresReplication(InServer, check="postgres.replication"):
         "keep_size": "a max_slot_wal_keep_size that might be set",
     }
     former_fact_names: ClassVar = {
-        "missing": "replica",
-        "replayed": "lsn",
-        "paused_at": "lsn",
-        "cut_off": "lsn",
-        "lost_slot": "slot",
+        "missing": Former("replica", SHOW_SLOT_OF_REPLICA),
+        "replayed": Former("lsn", SHOW_REPLAY),
+        "paused_at": Former("lsn", RESUME),
+        "cut_off": Former("lsn", SHOW_RECEIVER),
+        "lost_slot": Former("slot", DROP_LOST_SLOT),
     }
 
     role: Literal["primary", "standby", "any"] | None = None

@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from opscheck.core.field_types import ShareUsed, values
 from opscheck.core.query import Query
-from opscheck.core.remedy import Remedy
+from opscheck.core.remedy import Former, Remedy
 from opscheck.core.units import Count, Duration, Graded, Percentage
 from opscheck.systems.postgres.databases import DatabaseQuery, InDatabases
 from opscheck.systems.postgres.server import ServerQuery
@@ -186,12 +186,12 @@ class PostgresVacuum(InDatabases, check="postgres.vacuum"):
         "table": "a table that is behind",
         **HOLDER_FACTS,
     }
-    former_fact_names: ClassVar[Mapping[str, str]] = {
-        "freeze_database": "database",
-        "multixact_database": "database",
-        "vacuum_table": "table",
-        "analyze_table": "table",
-        "disabled_table": "table",
+    former_fact_names: ClassVar = {
+        "freeze_database": Former("database", FREEZE_XIDS),
+        "multixact_database": Former("database", FREEZE_MULTIXACTS),
+        "vacuum_table": Former("table", VACUUM),
+        "analyze_table": Former("table", ANALYZE),
+        "disabled_table": Former("table", ENABLE),
         **FORMER_HOLDER_FACTS,
     }
 

@@ -6,10 +6,9 @@ from enum import StrEnum
 
 import msgspec
 
-from opscheck.core.remedy import Fact, Remedy
+from opscheck.core.remedy import Fact, Former, Remedy
 from opscheck.systems.postgres.databases import connectable
-from opscheck.systems.postgres.grants import READ_SESSIONS
-from opscheck.systems.postgres.server import ServerQuery
+from opscheck.systems.postgres.server import READ_SESSIONS, ServerQuery
 
 _MANY = 1_000_000
 
@@ -89,11 +88,11 @@ HOLDER_FACTS = {
     "slot": "the replication slot that keeps them and that nobody reads from",
 }
 FORMER_HOLDER_FACTS = {
-    "holder_pid": "pid",
-    "holder_since": "began",
-    "holder_gid": "gid",
-    "holder_database": "gid_database",
-    "holder_slot": "slot",
+    "holder_pid": Former("pid", END_SESSION),
+    "holder_since": Former("began", END_SESSION),
+    "holder_gid": Former("gid", ROLL_BACK),
+    "holder_database": Former("gid_database", ROLL_BACK),
+    "holder_slot": Former("slot", DROP_SLOT),
 }
 
 

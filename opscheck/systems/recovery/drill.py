@@ -8,13 +8,14 @@ from pydantic_core import PydanticCustomError
 
 from opscheck.core.operators import Number
 from opscheck.core.query import Query
-from opscheck.core.remedy import Remedy
+from opscheck.core.remedy import Former, Remedy
 from opscheck.core.target import Target
 from opscheck.core.units import ByteSize, Duration, Graded, Timeout, format_value
 from opscheck.systems.backup.series import LIST_BUCKET, LIST_FOLDER, LOCATION_FACTS, Backup, OfSeries, Series
 from opscheck.systems.postgres.select_statements import SelectStatement
 from opscheck.systems.recovery.drill_record import CLEANING_TAKES_AT_MOST_S, DRILLS, Assertion, PerformDrill
 from opscheck.systems.recovery.target import AssertionLimits, DrillLimits, DrillPlace, DrillRecords, ScratchServer
+from opscheck.systems.stores.target import former_of_bucket
 
 _WITHIN_WHERE_NOTHING_IS_SAID_S = 3600.0
 _WITHIN_OF_RTO = 2
@@ -115,9 +116,9 @@ class RestoreDrill(OfSeries, check="recovery.drill"):
         "question": "the SELECT of an assertion, on one line",
     }
     former_fact_names: ClassVar = {
-        **dict.fromkeys(("listed", "own_listed"), "location"),
-        **dict.fromkeys(("damaged", "own_damaged"), "url"),
-        "damaged_file": "file",
+        **former_of_bucket("listed", "location", LIST_BUCKET),
+        **former_of_bucket("damaged", "url", DAMAGED),
+        "damaged_file": Former("file", DAMAGED_FILE),
     }
 
     scratch: ScratchServer

@@ -9,7 +9,7 @@ import msgspec
 
 from opscheck.core.query import Permission, Query, Timestamp
 from opscheck.core.units import format_duration, format_value
-from opscheck.systems.postgres.grants import MakeDatabases
+from opscheck.systems.postgres.server import MakeDatabases
 from opscheck.systems.recovery.target import AssertionLimits, DrillLimits
 from opscheck.systems.stores.names import name_template
 from opscheck.systems.stores.target import S3Action

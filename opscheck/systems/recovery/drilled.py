@@ -7,7 +7,7 @@ from pydantic import Field
 
 from opscheck.core.expectation import Expectation, Identifier
 from opscheck.core.query import Query
-from opscheck.core.remedy import Remedy
+from opscheck.core.remedy import Former, Remedy
 from opscheck.core.target import Target
 from opscheck.core.units import Duration, Graded
 from opscheck.systems.recovery.drill_record import DRILLS, LastDrill
@@ -33,7 +33,10 @@ class Drilled(Expectation, check="recovery.drilled"):
 
     remedies = (OVERDUE, FAILED)
     # The drill's id is a field of the expectation.
-    former_fact_names: ClassVar = {"overdue": "drill", "failed": "drill"}
+    former_fact_names: ClassVar = {
+        "overdue": Former("drill", OVERDUE),
+        "failed": Former("drill", FAILED),
+    }
 
     drill: Identifier
     """The id of the `recovery.drill` that must have passed; it may stand in another policy of the same environment."""

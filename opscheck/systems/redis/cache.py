@@ -11,13 +11,15 @@ from pydantic_core import PydanticCustomError
 from opscheck.core.field_types import values
 from opscheck.core.intervals import OverInterval
 from opscheck.core.query import Query
-from opscheck.core.remedy import Remedy
+from opscheck.core.remedy import Former, Remedy
 from opscheck.core.units import Count, Duration, Graded, GradedMinimum, Percentage, PositiveCount, Timeout
 from opscheck.systems.redis.info import OfInfo
 from opscheck.systems.redis.servers import RedisQuery, Replies
 
 LONGEST_LOG = 128
 """The number of entries that are read; by default a server keeps no more."""
+SLOWER_THAN = "slowlog-log-slower-than"
+"""The setting that says what the slow log is kept of."""
 
 
 class SlowCommand(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,13 +42,11 @@ class SlowLog(msgspec.Struct, frozen=True, kw_only=True):
 class RedisSlowLog(RedisQuery[Replies[SlowLog]], name="redis.slowlog"):
     """SLOWLOG GET, of which the names of commands are kept."""
 
-    def commands(self) -> tuple[str, ...]:
-        """SLOWLOG GET, and no RESET."""
-        return ("slowlog|get",)
+    command = "slowlog|get"
 
     def text(self) -> str:
         """As typed to the server."""
-        return f"SLOWLOG GET {LONGEST_LOG}"
+        return f"{super().text()} {LONGEST_LOG}"
 
 
 class SlowerThan(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,15 +57,13 @@ class SlowerThan(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class RedisSlowerThan(RedisQuery[Replies[SlowerThan]], name="redis.slower-than"):
-    """Whether the slow log is kept at all, and of what."""
+    """Whether the slow log is kept at all, and of what. The command shows every other setting too."""
 
-    def commands(self) -> tuple[str, ...]:
-        """CONFIG GET, which shows every other setting too."""
-        return ("config|get",)
+    command = "config|get"
 
     def text(self) -> str:
         """As typed to the server."""
-        return "CONFIG GET slowlog-log-slower-than"
+        return f"{super().text()} {SLOWER_THAN}"
 
 
 MISSED = Remedy(
@@ -116,7 +114,11 @@ class RedisCache(OverInterval, OfInfo, check="redis.cache"):
         "slowest": "the name of the command that took longest",
         "threshold": "how many microseconds a command may take before the log must hold it",
     }
-    former_fact_names: ClassVar = dict.fromkeys(("missing", "slow", "unlogged"), "server")
+    former_fact_names: ClassVar = {
+        "missing": Former("server", MISSED),
+        "slow": Former("server", SLOW),
+        "unlogged": Former("server", UNLOGGED),
+    }
 
     hits: Annotated[GradedMinimum[Percentage], AfterValidator(_between)] | None = None
     """How many of the lookups must find their key, in percent, over the interval."""

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from opscheck.core.field_types import CountLeft, ShareUsed
 from opscheck.core.intervals import OverInterval
-from opscheck.core.remedy import Remedy
+from opscheck.core.remedy import Former, Remedy
 from opscheck.core.units import Count, Graded
 from opscheck.systems.redis.info import OfInfo
 
@@ -44,7 +44,12 @@ class RedisClients(OverInterval, OfInfo, check="redis.clients"):
     any_limit_of = ("used", "free", "rejected", "blocked")
     remedies = (FULL, MAX_CLIENTS, REJECTING, BLOCKED)
     fact_names: ClassVar = {"server": "the server's URL without credentials"}
-    former_fact_names: ClassVar = dict.fromkeys(("full", "max_clients", "rejecting", "blocking"), "server")
+    former_fact_names: ClassVar = {
+        "full": Former("server", FULL),
+        "max_clients": Former("server", MAX_CLIENTS),
+        "rejecting": Former("server", REJECTING),
+        "blocking": Former("server", BLOCKED),
+    }
 
     used: ShareUsed | None = None
     """How much may be used of the places for clients, in percent."""

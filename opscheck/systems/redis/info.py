@@ -136,24 +136,20 @@ class ServerInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 @dataclass(frozen=True)
 class RedisInfo(RedisQuery[Replies[ServerInfo]], name="redis.info", remembered=True):
-    """INFO, once on a fresh connection, for everything that is judged by it."""
+    """
+    INFO, once on a fresh connection, for everything that is judged by it.
 
-    def commands(self) -> tuple[str, ...]:
-        """INFO alone; it contains the limits too, so that CONFIG GET is not needed."""
-        return ("info",)
+    It contains the limits too, so that CONFIG GET is not needed.
+    """
 
-    def text(self) -> str:
-        """As typed to the server."""
-        return "INFO"
+    command = "info"
 
 
 @dataclass(frozen=True)
 class RedisIdentity(RedisQuery[Identity], name="redis.identity"):
     """Product, version and role. Sent next to queries that need INFO too."""
 
-    def commands(self) -> tuple[str, ...]:
-        """INFO alone."""
-        return ("info",)
+    command = "info"
 
     def text(self) -> str:
         """For people."""

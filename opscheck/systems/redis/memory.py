@@ -6,7 +6,7 @@ from pydantic import Field
 
 from opscheck.core.field_types import ShareUsed
 from opscheck.core.intervals import OverInterval
-from opscheck.core.remedy import Remedy
+from opscheck.core.remedy import Former, Remedy
 from opscheck.core.units import ByteSize, Count, Graded, Severity
 from opscheck.systems.redis.info import OfInfo
 
@@ -72,9 +72,15 @@ class RedisMemory(OverInterval, OfInfo, check="redis.memory"):
         "raised": "a quarter more bytes than its maxmemory",
         "suggested": "three quarters of the bytes that it can have at all",
     }
-    former_fact_names: ClassVar = dict.fromkeys(
-        ("full", "stuck", "unlimited", "evicting", "lossy", "fragmented", "swapping"), "server"
-    )
+    former_fact_names: ClassVar = {
+        "full": Former("server", FULL),
+        "stuck": Former("server", STUCK),
+        "unlimited": Former("server", UNLIMITED),
+        "evicting": Former("server", EVICTING),
+        "lossy": Former("server", LOSSY),
+        "fragmented": Former("server", FRAGMENTED),
+        "swapping": Former("server", SWAPPING),
+    }
 
     used: ShareUsed | None = None
     """How much may be used of `maxmemory`, or of `limit` where that is smaller, in percent."""

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal, Self
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
-from opscheck.core.remedy import Remedy
+from opscheck.core.remedy import Former, Remedy
 from opscheck.core.units import Duration, Graded
 from opscheck.systems.redis.info import OfInfo
 
@@ -50,7 +50,13 @@ class RedisPersistence(OfInfo, check="redis.persistence"):
     needs_severity = True
     remedies = (SNAPSHOT_FAILED, WRITE_FAILED, REWRITE_FAILED, APPEND_ONLY_OFF, UNSAVED)
     fact_names: ClassVar = {"server": "the server's URL without credentials"}
-    former_fact_names: ClassVar = dict.fromkeys(("failed", "unwritten", "unshortened", "off", "unsaved"), "server")
+    former_fact_names: ClassVar = {
+        "failed": Former("server", SNAPSHOT_FAILED),
+        "unwritten": Former("server", WRITE_FAILED),
+        "unshortened": Former("server", REWRITE_FAILED),
+        "off": Former("server", APPEND_ONLY_OFF),
+        "unsaved": Former("server", UNSAVED),
+    }
 
     by: Literal["any", "snapshot", "append-only", "both"] = "any"
     """

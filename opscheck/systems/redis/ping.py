@@ -9,7 +9,7 @@ from pydantic import Field
 
 from opscheck.core.observation import Problem, refutes_answering
 from opscheck.core.query import Query
-from opscheck.core.remedy import Remedy
+from opscheck.core.remedy import Former, Remedy
 from opscheck.core.units import Duration, Graded, PositiveCount, Severity
 from opscheck.systems.redis.servers import OfServers, RedisQuery, Refusal, Replies
 
@@ -32,10 +32,7 @@ class RedisPing(RedisQuery[Replies[PingAnswer]], name="redis.ping"):
     """PING on a fresh connection, `samples` times over."""
 
     samples: int = 5
-
-    def commands(self) -> tuple[str, ...]:
-        """PING alone."""
-        return ("ping",)
+    command = "ping"
 
     def text(self) -> str:
         """As typed to the server."""
@@ -99,9 +96,15 @@ class RedisPong(OfServers, check="redis.ping"):
         "url": "the server's URL; of a target that is one server its own",
         "server": "the server's URL without credentials",
     }
-    former_fact_names: ClassVar = dict.fromkeys(
-        ("loading", "misconf", "masterdown", "clusterdown", "busy", "max_clients", "slow"), "server"
-    )
+    former_fact_names: ClassVar = {
+        "loading": Former("server", STATE_REMEDIES[Refusal.LOADING]),
+        "misconf": Former("server", STATE_REMEDIES[Refusal.MISCONF]),
+        "masterdown": Former("server", STATE_REMEDIES[Refusal.MASTERDOWN]),
+        "clusterdown": Former("server", STATE_REMEDIES[Refusal.CLUSTERDOWN]),
+        "busy": Former("server", STATE_REMEDIES[Refusal.BUSY]),
+        "max_clients": Former("server", STATE_REMEDIES[Refusal.MAX_CLIENTS]),
+        "slow": Former("server", SLOW),
+    }
 
     latency: Graded[Duration] | None = None
     """How long a PING may take on an open connection; the median of the samples."""

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from opscheck.core.field_types import CountLeft
 from opscheck.core.query import Query
-from opscheck.core.remedy import Remedy
+from opscheck.core.remedy import Former, Remedy
 from opscheck.core.units import ByteSize, Duration, Graded
 from opscheck.systems.redis.info import OfInfo
 from opscheck.systems.redis.servers import RedisQuery, Replies
@@ -29,13 +29,7 @@ class ClusterState(msgspec.Struct, frozen=True, kw_only=True):
 class RedisCluster(RedisQuery[Replies[ClusterState]], name="redis.cluster"):
     """CLUSTER INFO, from each node: they may see different things."""
 
-    def commands(self) -> tuple[str, ...]:
-        """CLUSTER INFO alone."""
-        return ("cluster|info",)
-
-    def text(self) -> str:
-        """As typed to the server."""
-        return "CLUSTER INFO"
+    command = "cluster|info"
 
 
 MISPLACED = Remedy(
@@ -89,9 +83,14 @@ class RedisReplication(OfInfo, check="redis.replication"):
         "first_primary": "the URL of one of two primaries",
         "second_primary": "the URL of the other",
     }
-    former_fact_names: ClassVar = dict.fromkeys(
-        ("misplaced", "lonely", "trailing", "cut_off", "leaderless", "broken_cluster"), "server"
-    )
+    former_fact_names: ClassVar = {
+        "misplaced": Former("server", MISPLACED),
+        "lonely": Former("server", LONELY),
+        "trailing": Former("server", TRAILING),
+        "cut_off": Former("server", CUT_OFF),
+        "leaderless": Former("server", LEADERLESS),
+        "broken_cluster": Former("server", BROKEN_CLUSTER),
+    }
 
     role: Literal["primary", "replica"] | None = None
     """What each of the servers must be."""

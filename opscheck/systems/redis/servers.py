@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import msgspec
 
@@ -132,15 +132,21 @@ class RedisQuery(Query[A], Generic[A]):
 
     finds: str = ""
     """How servers are found that the target does not name, as `RedisTarget.finds`; empty where none are."""
-
-    def commands(self) -> tuple[str, ...]:
-        """The commands that answer it, as access lists name them."""
-        return ()
+    command: ClassVar[str]
+    """The command that answers it, as access lists name it."""
 
     def permissions(self) -> tuple[Permission, ...]:
-        """Those commands, and what finds the servers. AUTH needs no permission."""
-        found = DISCOVERY.get(self.finds, ())
-        return (*(AclCommand(command) for command in self.commands()), *found)
+        """That command, and what finds the servers. AUTH needs no permission."""
+        return (AclCommand(self.command), *DISCOVERY.get(self.finds, ()))
+
+    def text(self) -> str:
+        """As typed to the server."""
+        return typed(self.command)
+
+
+def typed(command: str) -> str:
+    """A command of an access list as it is typed to a server: `SLOWLOG GET`."""
+    return command.upper().replace("|", " ")
 
 
 DISCOVERY: Mapping[str, tuple[Permission, ...]] = {

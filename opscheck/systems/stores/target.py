@@ -7,7 +7,7 @@ from pydantic import field_validator
 from pydantic_core import PydanticCustomError
 
 from opscheck.core.query import Permission
-from opscheck.core.remedy import Fact
+from opscheck.core.remedy import Fact, Former, Remedy
 from opscheck.core.target import REFERENCE, Target
 
 
@@ -49,6 +49,11 @@ class S3Target(StoreTarget, kind="s3"):
             "endpoint_url": self.endpoint_url,
             "endpoint_option": ("--endpoint-url", self.endpoint_url),
         }
+
+
+def former_of_bucket(name: str, fact: str, *remedies: Remedy) -> dict[str, Former]:
+    """A former name, and its twin for stores with an `endpoint_url`: commands once named that option themselves."""
+    return {name: Former(fact, *remedies, without="endpoint_url"), f"own_{name}": Former(fact, *remedies)}
 
 
 class FolderTarget(StoreTarget, kind="folder"):

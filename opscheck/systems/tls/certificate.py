@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator
 
 from opscheck.core.query import Query
-from opscheck.core.remedy import Remedy
+from opscheck.core.remedy import Former, Remedy
 from opscheck.systems.tls.handshake import (
     CLIENT_FACTS,
     FORMER_CLIENT_FACTS,
@@ -77,10 +77,10 @@ class TlsCertificate(CertificatesLast, check="tls.certificate"):
     }
     former_fact_names: ClassVar = {
         **FORMER_CLIENT_FACTS,
-        "ending": "name",
-        "early": "host",
-        "old_protocol": "protocol",
-        "old_address": "peer",
+        "ending": Former("name", RENEW),
+        "early": Former("host", COMPARE_CLOCKS),
+        "old_protocol": Former("protocol", DISABLE_PROTOCOL),
+        "old_address": Former("peer", DISABLE_PROTOCOL),
     }
 
     endpoint: Endpoint

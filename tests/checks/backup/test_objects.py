@@ -528,7 +528,7 @@ def test_facts_are_those_of_the_kind_of_store():
         (finding,) = judge(objects, expectation, lambda _: Listing(backups=())).violations
 
         assert {name} == finding.facts.keys()
-        assert expectation.former_fact_names["own_listed"] == "location"
+        assert expectation.former_fact_names["own_listed"].fact == "location"
 
 
 def test_a_time_that_is_years_ago_is_a_time():

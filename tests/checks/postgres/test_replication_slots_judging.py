@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from checks.postgres.test_replication import described, keep_size, lost, nearly_lost
+from checks.postgres.test_replication import described, keep_size, lost
 from checks.postgres.test_replication import test_replicas_are_there_and_near as check
 from opscheck import PostgresTarget, Severity
 from opscheck.core.observation import CouldNotObserve, Sample
@@ -85,7 +85,9 @@ def test_a_slot_that_is_lost_is_judged_by_nothing_else():
 
 
 def test_a_slot_that_may_be_lost_soon():
-    assert [False, True] == [nearly_lost(slot(wal_status=status)) for status in ("extended", "unreserved")]
+    judged = [found(slot(wal_status=status), slot_safe={"P1": "1GB"}) for status in ("extended", "unreserved")]
+
+    assert [[], [(Severity.P1, "wal_status is unreserved: the next checkpoint may remove its WAL")]] == judged
     assert "logical, active, unreserved" == described(slot(wal_status="unreserved", logical=True, active=True))
 
 

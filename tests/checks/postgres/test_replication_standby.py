@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 
 from checks.postgres.test_replication import (
-    cut_off,
     lag_detail,
     own_replay,
-    paused,
     replay_lag,
+    report_cut_off,
+    report_pause,
     unreplayed_bytes,
 )
-from opscheck import PostgresTarget
+from opscheck import Findings, PostgresTarget
 from opscheck.core.observation import CouldNotObserve
 from opscheck.systems.postgres.replication import PostgresReplication, Receiver, Replay, Replication
 from opscheck.testing import expect
@@ -50,8 +50,16 @@ def standby(receiver: Receiver | None, replay: Replay | None) -> Replication:
 
 
 def judged(receiver: Receiver | None, where: Replay, **fields: Any) -> str | None:
-    found = cut_off(expectation(**fields), standby(receiver, where), where)
-    return found and found.observed
+    findings = Findings(expectation(**fields))
+    cut_off = report_cut_off(expectation(**fields), standby(receiver, where), where, findings)
+    return only(findings, found=cut_off)
+
+
+def only(findings: Findings, *, found: bool) -> str | None:
+    """What was found; nothing where `found` says so."""
+    observed = [one.observed for one in findings.violations]
+    assert found == bool(observed)
+    return observed[0] if observed else None
 
 
 @pytest.mark.parametrize(
@@ -104,9 +112,9 @@ def test_log_shipping_needs_no_receiver():
     [("not paused", None), ("paused", "replay is paused"), ("pause requested", "pause requested")],
 )
 def test_a_pause_is_found_once_it_is_asked_for(state, observed):
-    found = paused(expectation(), replay(pause=state))
+    findings = Findings(expectation())
 
-    assert observed == (found and found.observed)
+    assert observed == only(findings, found=report_pause(replay(pause=state), findings))
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,11 @@
 
 from datetime import UTC, datetime, timedelta
 
-from checks.postgres.test_vacuum import grade_ages, grade_holders
-from opscheck import Findings, PostgresTarget
+from checks.postgres.test_vacuum import test_vacuum_keeps_up as check
+from opscheck import PostgresTarget
 from opscheck.systems.postgres.vacuum import FREEZE_XIDS, Ages, DatabaseAge, PostgresVacuum
 from opscheck.systems.postgres.xmin import HolderKind, XminHolder, XminHolders
-from opscheck.testing import expect
+from opscheck.testing import expect, judge
 from tests.servers.typing_in import commands_of
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -19,9 +19,9 @@ STANDBY = XminHolder(kind=HolderKind.STANDBY, name="replica", age=40, role="repl
 
 
 def test_time_is_judged_where_it_is_known():
-    findings = Findings(expect(PostgresVacuum, TARGET, oldest_xmin={"P3": 35}, oldest_xmin_held={"P2": "30m"}))
+    expectation = expect(PostgresVacuum, TARGET, oldest_xmin={"P3": 35}, oldest_xmin_held={"P2": "30m"})
     holders = XminHolders(holders=(STANDBY, PREPARED, SESSION), clock=NOON)
-    grade_holders(findings._expectation, holders, findings)
+    findings = judge(check, expectation, {expectation.holders: holders})
 
     assert [
         ("transactions kept", "standby replica"),
@@ -34,8 +34,8 @@ def test_time_is_judged_where_it_is_known():
 def test_a_database_that_nobody_may_connect_to_leads_to_no_command():
     template = DatabaseAge(name="template0", xid_age=2**30, multixact_age=0, connectable=False)
     ages = Ages(databases=(template,), freeze_max_age=10, multixact_freeze_max_age=10)
-    findings = Findings(expect(PostgresVacuum, TARGET, xid_age={"P2": "40%"}))
-    grade_ages(findings._expectation, ages, (), findings)
+    expectation = expect(PostgresVacuum, TARGET, xid_age={"P2": "40%"})
+    findings = judge(check, expectation, {expectation.ages: ages})
     (number,) = findings.violations
 
     assert [50] == [one.value for one in findings.measurements]
@@ -51,8 +51,9 @@ def test_other_databases_beyond_the_limit_are_told_beside_the_oldest():
     )
     ages = Ages(databases=databases, freeze_max_age=10, multixact_freeze_max_age=10)
     limits = {"xid_age": {"P2": "40%"}, "multixact_age": {"P2": "40%"}}
-    findings = Findings(expect(PostgresVacuum, TARGET, **limits))
-    grade_ages(findings._expectation, ages, (STANDBY,), findings)
+    expectation = expect(PostgresVacuum, TARGET, **limits)
+    holders = XminHolders(holders=(STANDBY,), clock=NOON)
+    findings = judge(check, expectation, {expectation.ages: ages, expectation.holders: holders})
     (xid,) = findings.violations
 
     assert ("database d7", {"database": "d7"}) == (xid.subject, xid.facts)

@@ -113,19 +113,21 @@ def test_the_file_that_waits_and_the_one_that_failed_are_named():
     ],
 )
 def test_how_old_changes_are_outside_the_archive(changed, seconds, judged):
-    outside = unarchived(EXPECTATION, archiving(**changed))
+    outside = unarchived(EXPECTATION.archiver, EXPECTATION.age, archiving(**changed))
 
     assert (seconds, judged) == (outside.seconds, outside.judged)
 
 
 def test_a_server_that_does_not_say_since_when_proves_nothing():
     with pytest.raises(CouldNotObserve, match="neither when it last archived anything nor since when it counts"):
-        unarchived(EXPECTATION, archiving(**NEVER, counting_since=None))
+        unarchived(EXPECTATION.archiver, EXPECTATION.age, archiving(**NEVER, counting_since=None))
 
 
 def test_a_timeout_is_suggested_only_where_it_would_help():
-    assert {"archive_timeout": "900"} == unarchived(EXPECTATION, archiving(unfinished_bytes=5000)).facts
-    assert {} == unarchived(EXPECTATION, archiving(**WAITS)).facts
+    assert {"archive_timeout": "900"} == unarchived(
+        EXPECTATION.archiver, EXPECTATION.age, archiving(unfinished_bytes=5000)
+    ).facts
+    assert {} == unarchived(EXPECTATION.archiver, EXPECTATION.age, archiving(**WAITS)).facts
 
 
 @pytest.mark.parametrize(

@@ -19,9 +19,9 @@ from opscheck.demo.postgres import PostgreSQL
 from opscheck.inspection import permissions as described_permissions
 from opscheck.inspection import read
 from opscheck.running.checks import bound_check
-from opscheck.systems.postgres.grants import ConnectGrant, OwnTables, RoleGrant, SequenceGrant
 from opscheck.systems.postgres.permissions import render
 from opscheck.systems.postgres.probe import open_session
+from opscheck.systems.postgres.server import ConnectGrant, OwnTables, RoleGrant, SequenceGrant
 from opscheck.systems.postgres.settings import ConfigurationFilesGrant
 from opscheck.testing import expect, judge
 from tests.registries import BUNDLED

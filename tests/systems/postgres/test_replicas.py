@@ -4,17 +4,12 @@ from typing import Any
 
 import pytest
 
-from opscheck import PostgresTarget
+from opscheck import Duration
 from opscheck.core.observation import CouldNotObserve
 from opscheck.systems.postgres.replicas import behind_bytes, lag, missing_facts, missing_names, replicas, silence
-from opscheck.systems.postgres.replication import PostgresReplication, Replication, Sender
-from opscheck.testing import expect
+from opscheck.systems.postgres.replication import ReadReplication, Replication, Sender
 
-TARGET = PostgresTarget(kind="postgres", dsn="postgresql://someone@127.0.0.1/shop")
-
-
-def expectation(**fields: Any) -> PostgresReplication:
-    return expect(PostgresReplication, TARGET, lag={"P1": "5m"}, **fields)
+QUERY = ReadReplication("database")
 
 
 def sender(application: str = "standby_1", **changed: Any) -> Sender:
@@ -53,30 +48,28 @@ def primary(*senders: Sender, timeout_s: float = 60.0) -> Replication:
     ],
 )
 def test_who_is_a_replica_without_a_name_and_by_a_pattern(who, is_one):
-    assert [is_one, is_one] == [
-        bool(replicas(expectation(**names), primary(who))) for names in ({}, {"replicas": ["*"]})
-    ]
+    assert [is_one, is_one] == [bool(replicas(primary(who), names, "streaming")) for names in (None, ("*",))]
 
 
 @pytest.mark.parametrize("name", ["pg_receivewal", "subscription"])
 def test_tools_and_subscribers_are_replicas_by_their_very_name(name):
     there = primary(sender(name, logical=name == "subscription"))
 
-    assert [f"replica {name}"] == [one.subject for one in replicas(expectation(replicas=[name]), there)]
+    assert [f"replica {name}"] == [one.subject for one in replicas(there, (name,), "streaming")]
 
 
 def test_only_those_that_are_named_are_judged():
     there = primary(sender("standby_1"), sender("standby_2"), sender("test-copy"))
 
     assert ["replica standby_1", "replica standby_2"] == [
-        one.subject for one in replicas(expectation(replicas=["standby_*"]), there)
+        one.subject for one in replicas(there, ("standby_*",), "streaming")
     ]
 
 
 def test_a_pattern_that_matches_nobody_is_missing():
     there = primary(sender("standby_1"), sender("pg_basebackup"))
 
-    assert ["standby_2", "pg_*"] == missing_names(expectation(replicas=["standby_?", "standby_2", "pg_*"]), there)
+    assert ["standby_2", "pg_*"] == missing_names(there, ("standby_?", "standby_2", "pg_*"))
     assert ({"missing": "standby_2"}, {}) == (missing_facts("standby_2"), missing_facts("pg_*"))
 
 
@@ -84,14 +77,14 @@ def test_replicas_of_one_name_are_told_apart():
     there = primary(sender("walreceiver", pid=1), sender("walreceiver", pid=2, client=""))
 
     assert ["replica walreceiver from 10.0.0.2 (pid 1)", "replica walreceiver from a Unix socket (pid 2)"] == [
-        one.subject for one in replicas(expectation(), there)
+        one.subject for one in replicas(there, None, "streaming")
     ]
 
 
 def test_one_that_catches_up_counts_only_by_a_word_of_the_policy():
     there = primary(sender(state="catchup"))
 
-    (strict,), (patient,) = replicas(expectation(), there), replicas(expectation(state="catchup"), there)
+    (strict,), (patient,) = replicas(there, None, "streaming"), replicas(there, None, "catchup")
 
     assert (False, True) == (strict.in_state, patient.in_state)
 
@@ -100,7 +93,7 @@ def test_one_that_catches_up_counts_only_by_a_word_of_the_policy():
     ("sync_state", "synchronous"), [("sync", True), ("quorum", True), ("potential", False), ("async", False)]
 )
 def test_who_is_synchronous(sync_state, synchronous):
-    (one,) = replicas(expectation(), primary(sender(sync_state=sync_state)))
+    (one,) = replicas(primary(sender(sync_state=sync_state)), None, "streaming")
 
     assert synchronous == one.synchronous
 
@@ -115,45 +108,45 @@ def test_who_is_synchronous(sync_state, synchronous):
     ],
 )
 def test_the_lag_of_a_replica(changed, seconds):
-    (one,) = replicas(expectation(), primary(sender(**changed)))
+    (one,) = replicas(primary(sender(**changed)), None, "streaming")
 
-    assert seconds == lag(expectation(), one)
+    assert seconds == lag(QUERY, one)
 
 
 def test_a_replica_that_is_behind_without_a_lag_is_unknown():
-    (one,) = replicas(expectation(), primary(sender(lag_s=None)))
+    (one,) = replicas(primary(sender(lag_s=None)), None, "streaming")
 
     with pytest.raises(CouldNotObserve, match="replica standby_1 is behind, and there is no replay_lag of it yet"):
-        lag(expectation(), one)
+        lag(QUERY, one)
 
 
 def test_a_replica_that_has_said_nothing_yet_is_unknown():
-    (one,) = replicas(expectation(), primary(sender(unsent_bytes=None, unflushed_bytes=None, behind_bytes=None)))
+    (one,) = replicas(primary(sender(unsent_bytes=None, unflushed_bytes=None, behind_bytes=None)), None, "streaming")
 
     assert "streaming" == one.detail
     with pytest.raises(CouldNotObserve, match="has not said yet what it has replayed"):
-        behind_bytes(expectation(), one)
+        behind_bytes(QUERY, one)
 
 
 def test_a_replica_that_caught_up_while_it_was_watched_has_replayed_all():
-    (one,) = replicas(expectation(), primary(sender(behind_bytes=None, caught_up_s=0.1)))
+    (one,) = replicas(primary(sender(behind_bytes=None, caught_up_s=0.1)), None, "streaming")
 
-    assert 0 == behind_bytes(expectation(), one)
+    assert 0 == behind_bytes(QUERY, one)
 
 
 @pytest.mark.parametrize(
-    ("silent_s", "timeout_s", "fields", "found"),
+    ("silent_s", "timeout_s", "limit", "found"),
     [
-        (59, 60, {}, None),
-        (61, 60, {}, (61, 60)),
-        (61, 300, {}, None),
-        (61, 0, {}, (61, 60)),
-        (61, 300, {"silence": "10s"}, (61, 10)),
-        (None, 60, {}, None),
+        (59, 60, None, None),
+        (61, 60, None, (61, 60)),
+        (61, 300, None, None),
+        (61, 0, None, (61, 60)),
+        (61, 300, Duration(10), (61, 10)),
+        (None, 60, None, None),
     ],
 )
-def test_for_how_long_a_replica_may_be_silent(silent_s, timeout_s, fields, found):
+def test_for_how_long_a_replica_may_be_silent(silent_s, timeout_s, limit, found):
     answer = primary(sender(silent_s=silent_s), timeout_s=timeout_s)
-    (one,) = replicas(expectation(), answer)
+    (one,) = replicas(answer, None, "streaming")
 
-    assert found == silence(expectation(**fields), answer, one)
+    assert found == silence(answer, one, limit)

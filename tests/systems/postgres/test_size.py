@@ -5,8 +5,7 @@ from pydantic import ValidationError
 
 from opscheck import PostgresTarget
 from opscheck.systems.postgres.databases import DatabaseNames, ListDatabases
-from opscheck.systems.postgres.grants import ConnectGrant, SequenceGrant
-from opscheck.systems.postgres.server import ReadIdentity
+from opscheck.systems.postgres.server import ConnectGrant, ReadIdentity, SequenceGrant
 from opscheck.systems.postgres.size import (
     READ_SIZES,
     DatabaseSize,

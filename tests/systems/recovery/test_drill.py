@@ -3,12 +3,13 @@
 import pytest
 from pydantic import ValidationError
 
+from opscheck.core.remedy import Former
 from opscheck.core.templates import malformed, unknown_names
 from opscheck.systems.backup.series import Backup
 from opscheck.systems.postgres.target import PostgresTarget
 from opscheck.systems.recovery.drill import RestoreDrill
 from opscheck.systems.recovery.drill_record import DRILLS, LastDrill, PerformDrill
-from opscheck.systems.recovery.drilled import Drilled
+from opscheck.systems.recovery.drilled import FAILED, OVERDUE, Drilled
 from opscheck.systems.recovery.target import AssertionLimits
 from opscheck.systems.stores.listing import ListBackups, Listing, StoredBackup
 from opscheck.systems.stores.target import FolderTarget, S3Target
@@ -42,8 +43,8 @@ def test_the_advice_is_well_formed_and_names_what_there_is(target):
 
 
 def test_former_names_of_facts_stand_for_todays():
-    assert {"location", "url", "file"} == set(RestoreDrill.former_fact_names.values())
-    assert {"overdue": "drill", "failed": "drill"} == Drilled.former_fact_names
+    assert {"location", "url", "file"} == {former.fact for former in RestoreDrill.former_fact_names.values()}
+    assert {"overdue": Former("drill", OVERDUE), "failed": Former("drill", FAILED)} == Drilled.former_fact_names
 
 
 def test_it_writes_and_looking_back_does_not():

@@ -10,8 +10,8 @@ from opscheck import PostgresTarget, Query
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.systems import postgres
 from opscheck.systems.postgres.databases import DatabaseQuery
-from opscheck.systems.postgres.grants import RoleGrant
 from opscheck.systems.postgres.probe import PostgresSession, open_session, readers
+from opscheck.systems.postgres.server import RoleGrant
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ import pytest
 from psycopg import sql
 
 from opscheck.core.observation import ProbeError, ProblemKind
-from opscheck.systems.postgres.grants import MakeDatabases
 from opscheck.systems.postgres.permissions import render
 from opscheck.systems.postgres.programs import installations
+from opscheck.systems.postgres.server import MakeDatabases
 from opscheck.systems.postgres.target import PostgresTarget
 from opscheck.systems.recovery.probe.drilling.programs import Programs
 from opscheck.systems.recovery.probe.drilling.server import Settings, scratch_database
