@@ -105,6 +105,7 @@ def cli() -> None:
 @click.option(
     "-v", "--verbose", "run_verbose", is_flag=True, help="Show what passed too, and every finding and line of evidence."
 )
+@click.option("-q", "--quiet", "run_quiet", is_flag=True, help="Print the summary and the result only.")
 @CHECKS
 def run(policy: Path | None, keywords: str | None, checks: Sequence[Path], **options: Any) -> int:
     """

@@ -39,6 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     option("run-concurrency", at_once, type=int, default=64, metavar="N")
     option("drill", "Do the restore drills of the policy; without it they are skipped.", action="store_true")
     option("run-verbose", "Show the expectations that passed too.", action="store_true")
+    option("run-quiet", "Print the summary and the result only.", action="store_true")
     parser.addini("opscheck_policy", "Policy file, relative to this file", type="string", default="")
 
 

@@ -32,6 +32,8 @@ class Page:
     width: int
     colour: bool
     now: datetime
+    whole: bool = False
+    """True where no line of evidence is cut."""
 
     def ink(self, text: str, style: Style) -> str:
         """`text` in `style`, where there is colour. `text` must be harmless already."""
@@ -57,14 +59,14 @@ class Page:
         return [self._label(label) + self.ink(one_line(text), style)] if text else []
 
     def quoted(self, label: str, texts: Iterable[str], *, most: int | None) -> list[str]:
-        """A label and lines as they are, each cut where the page ends; at most `most` of them."""
+        """A label and lines as they are, each cut where the page ends unless it is `whole`; at most `most` of them."""
         lines = [line for text in texts for line in lines_of(text)]
         shown = lines if most is None or len(lines) <= most else lines[:most]
         if more := len(lines) - len(shown):
             shown = [*shown, f"… {more} more lines; -v shows them"]
         width = max(self.width, _NARROWEST) - _LABEL - 2
         labels = [self._label(label), *[" " * (_LABEL + 2)] * len(shown)]
-        return [head + cut(line, width) for head, line in zip(labels, shown, strict=False)]
+        return [head + (line if self.whole else cut(line, width)) for head, line in zip(labels, shown, strict=False)]
 
     def commands(self, commands: Sequence[str]) -> list[str]:
         """Shell commands, each on lines of its own that hold nothing else and are never broken."""

@@ -1,57 +1,150 @@
-"""The last lines of the terminal summary: how many, how long, and whether the gate is open."""
+"""The end of the terminal output: a line per expectation that did not pass, the counts, and the result."""
 
-from collections.abc import Sequence
-
-import msgspec
+from collections.abc import Iterable, Sequence
+from itertools import groupby
 
 from opscheck.core.exit_codes import ExitCode
-from opscheck.core.record import Counts, Measurement, Result, Run, Verdict
+from opscheck.core.record import Counts, Measurement, Result, Run, Verdict, WaiverNote
 from opscheck.core.units import Severity, format_duration, format_value
 from opscheck.core.verdicts import Gate
 from opscheck.reports.layout import Page, Style
+from opscheck.reports.text import cut, moment, one_line, padded, width_of
 
+# With a row for each other severity and verdict, the counts and the result, they fit into a terminal of 24 lines.
+_ROWS_SHOWN, _ROWS_SHOWN_OF_MANY = 14, 10
 _IDS_SHOWN = 6
+_NARROWEST_TEXT = 8
 _NEAR = 0.2  # of the limit: what is left when a value is worth a look though it passes
+_WORDS: dict[int, str] = {
+    ExitCode.OPEN: "PASSED",
+    ExitCode.CLOSED: "FAILED",
+    ExitCode.INTERRUPTED: "INTERRUPTED",
+    ExitCode.INTERNAL_ERROR: "ERROR",
+    ExitCode.UNKNOWN: "UNKNOWN",
+    ExitCode.UNTRUSTED: "UNTRUSTED",
+}
+SEVERITY_STYLES = {
+    Severity.P0: Style.WORST,
+    Severity.P1: Style.BAD,
+    Severity.P2: Style.WARN,
+    Severity.P3: Style.NOTE,
+}
+_ORDER = (Verdict.VIOLATED, Verdict.UNKNOWN, Verdict.WAIVED, Verdict.SKIPPED)
 
 
-def closing(run: Run, page: Page) -> list[str]:
-    """What is nearest to its limit, the counts, and the gate with its reason and exit code."""
-    style = Style.GOOD if run.gate.open else Style.WORST
-    state = "open" if run.gate.open else "closed"
-    gate = page.prose(f"gate {state}, exit {run.gate.exit_code}: {reason(run)}")
-    return [
-        *_nearest(run.results, page),
-        *page.prose(f"{_counted(run.counts)}, in {format_duration(run.duration_s)}"),
-        *(page.ink(line, style) for line in gate),
-    ]
+def closing(run: Run, page: Page, *, verbose: bool) -> list[list[str]]:
+    """Three sections: what is closest to a limit, the expectations that did not pass with the counts, the result."""
+    return [_closest(run.results, page), _table(run, page, verbose=verbose), _result(run, page)]
+
+
+def severity_of(result: Result) -> Severity:
+    """The severity of a result, P3 where it has none."""
+    return result.severity or Severity.P3
+
+
+def style_of(result: Result) -> Style:
+    """The style of a result's severity and verdict."""
+    if result.verdict is Verdict.VIOLATED:
+        return SEVERITY_STYLES[severity_of(result)]
+    return Style.UNKNOWN if result.verdict is Verdict.UNKNOWN else Style.DIM
 
 
 def measured(measurement: Measurement) -> str:
-    """A measurement as `memory 81.5% on node-2 (limit 85%)`."""
+    """A measurement as `memory 81.5% on node-2 (<= 85%)`."""
     on = f" on {measurement.subject}" if measurement.subject else ""
     value = f"{measurement.name} {format_value(measurement.value, measurement.unit)}{on}"
     if measurement.limit is None:
         return value
-    return f"{value} (limit {format_value(measurement.limit, measurement.unit)})"
+    return f"{value} ({_comparator(measurement)} {format_value(measurement.limit, measurement.unit)})"
+
+
+def waiver_text(waiver: WaiverNote | None) -> str:
+    """Until when, by whom and why; empty without a waiver."""
+    if waiver is None:
+        return ""
+    until = f"expired {waiver.expires}, no longer applies" if waiver.expired else f"until {waiver.expires}"
+    return f"{until} ({waiver.owner}): {waiver.reason}"
+
+
+def _comparator(measurement: Measurement) -> str:
+    room = None if measurement.margin is None or measurement.limit is None else measurement.value - measurement.limit
+    # At the limit itself nothing tells a maximum from a minimum.
+    if not room or measurement.margin is None:
+        return "limit"
+    return ">=" if measurement.margin * room > 0 else "<="
+
+
+def _table(run: Run, page: Page, *, verbose: bool) -> list[str]:
+    others = sorted((one for one in run.results if one.verdict is not Verdict.PASSED), key=_urgency)
+    shown = others if verbose or len(others) <= _ROWS_SHOWN else others[:_ROWS_SHOWN_OF_MANY]
+    rows = [*((one, one.id, _text(one)) for one in shown), *_grouped(others[len(shown) :])]
+    column = min(max((width_of(name) for _, name, _ in rows), default=0), page.width // 3)
+    lines = [_row(one, cut(one_line(name), column), text, column, page) for one, name, text in rows]
+    if not lines:
+        return []
+    passed = [f"  {run.counts.passed} passed"] if run.counts.passed else []
+    return [page.ink("SUMMARY", Style.STRONG), *lines, *passed]
+
+
+def _urgency(result: Result) -> tuple[bool, str, int, bool]:
+    """Violated and unknown ones by severity, before those that are waived or skipped."""
+    order = _ORDER.index(result.verdict)
+    return result.verdict in {Verdict.WAIVED, Verdict.SKIPPED}, severity_of(result), order, bool(result.blocked_by)
+
+
+def _grouped(results: Iterable[Result]) -> Iterable[tuple[Result, str, str]]:
+    """A row per severity and verdict, with the ids."""
+    for _, group in groupby(results, key=lambda one: (severity_of(one), one.verdict)):
+        same = list(group)
+        yield same[0], f"{len(same)} more", ", ".join(one.id for one in same)
+
+
+def _row(result: Result, name: str, text: str, column: int, page: Page) -> str:
+    mark = f"{result.severity or '  '} {result.verdict.value.upper():<8}"
+    room = max(page.width - width_of(mark) - column - 6, _NARROWEST_TEXT)
+    return f"  {page.ink(mark, style_of(result))}  {padded(name, column)}  {cut(one_line(text), room)}".rstrip()
+
+
+def _text(result: Result) -> str:
+    if result.verdict is Verdict.WAIVED:
+        return waiver_text(result.waiver)
+    if result.blocked_by:
+        found = f"; {len(result.findings)} found" if result.findings else ""
+        return f"{'consequence of' if result.verdict is Verdict.VIOLATED else 'blocked by'} {result.blocked_by}{found}"
+    return result.summary + (" (below the gate)" if result.advisory else "")
+
+
+def _result(run: Run, page: Page) -> list[str]:
+    code = run.gate.exit_code
+    word = _WORDS.get(code, "FAILED")
+    why = _at_gate(run) if code == ExitCode.CLOSED else reason(run)
+    parts = [why, f"{_counted(run.counts)} in {format_duration(run.duration_s)}", _due(run, page)]
+    text = f"RESULT: {word} (exit {code}): {'; '.join(part for part in parts if part)}"
+    style = {"PASSED": Style.GOOD, "UNKNOWN": Style.UNKNOWN}.get(word, Style.WORST)
+    return [page.ink(line, style) for line in page.prose(text)]
 
 
 def _counted(counts: Counts) -> str:
     words = ("violated", "unknown", "waived", "skipped", "passed")
     parts = [f"{getattr(counts, word)} {word}" for word in words if getattr(counts, word)]
-    checked = f"{counts.declared} expectation{'' if counts.declared == 1 else 's'}"
-    if counts.declared != counts.reported:
-        checked += f", only {counts.reported} reported"
-    return f"{checked}: {', '.join(parts)}" if parts else checked
+    return ", ".join(parts) or "0 expectations"
+
+
+def _due(run: Run, page: Page) -> str:
+    due = [finding.respond_by for one in run.results for finding in one.findings if finding.respond_by]
+    due += [one.respond_by for one in run.results if one.respond_by]
+    waived = all(one.verdict is Verdict.WAIVED for one in run.results if one.findings)
+    return f"first response due {moment(min(due), page.now)}" if due and not (waived or run.gate.open) else ""
 
 
 def reason(run: Run) -> str:
-    """Why the gate is open or closed."""
+    """Why the result is what it is; empty where all passed."""
     reasons = {
         ExitCode.OPEN: _open_reason(run),
-        ExitCode.CLOSED: _closed_reason(run),
+        ExitCode.CLOSED: f"violated: {_ids(_proven(run))}" if _proven(run) else _at_gate(run),
         ExitCode.INTERRUPTED: "the run was interrupted",
         ExitCode.INTERNAL_ERROR: "opscheck itself failed",
-        ExitCode.UNKNOWN: f"could not be observed: {_ids(_at_gate(run, Verdict.UNKNOWN))}",
+        ExitCode.UNKNOWN: f"could not be evaluated: {_ids(_unknown_at_gate(run))}",
         ExitCode.UNTRUSTED: _untrusted_reason(run.counts),
     }
     code = run.gate.exit_code
@@ -60,19 +153,23 @@ def reason(run: Run) -> str:
 
 def _open_reason(run: Run) -> str:
     if run.gate.fail_on == "never":
-        return "nothing closes it (fails on: never)"
+        return "--fail-on never"
     below = sum(one.advisory for one in run.results)
-    grade = "" if run.gate.fail_on == Severity.P3 else f" at {_or_worse(run)}"
-    return f"nothing{grade} is violated or unknown" + (f"; {below} below the gate" if below else "")
+    return f"{below} below the gate ({run.gate.fail_on})" if below else ""
 
 
-def _closed_reason(run: Run) -> str:
-    violated = _proven(run)
-    if not violated:
+def _at_gate(run: Run) -> str:
+    """How many are violated at a gate that not every violation reaches."""
+    proven = len(_proven(run))
+    if not proven:
         return "a test that judges no expectation failed"
-    grade = "" if run.gate.fail_on == Severity.P3 else f" at {_or_worse(run)}"
-    unknown = len(_at_gate(run, Verdict.UNKNOWN))
-    return f"violated{grade}: {_ids(violated)}" + (f"; {unknown} could not be observed" if unknown else "")
+    at = run.gate.fail_on if run.gate.fail_on == Severity.P0 else f"{run.gate.fail_on} or worse"
+    return "" if run.gate.fail_on == Severity.P3 else f"{proven} violated at {at}"
+
+
+def _proven(run: Run) -> list[Result]:
+    gate = Gate.parse(run.gate.fail_on)
+    return sorted((one for one in run.results if gate.proven(one)), key=severity_of)
 
 
 def _untrusted_reason(counts: Counts) -> str:
@@ -81,24 +178,9 @@ def _untrusted_reason(counts: Counts) -> str:
     return f"{counts.declared - counts.reported} of {counts.declared} expectations have no verdict"
 
 
-def _or_worse(run: Run) -> str:
-    return run.gate.fail_on if run.gate.fail_on == Severity.P0 else f"{run.gate.fail_on} or worse"
-
-
-def _at_gate(run: Run, verdict: Verdict) -> list[Result]:
-    chosen = [one for one in run.results if one.verdict is verdict and not one.advisory]
-    return sorted(chosen, key=lambda one: (one.severity or Severity.P3, bool(one.blocked_by)))
-
-
-def _proven(run: Run) -> list[Result]:
-    """What closes the gate, each at the severity that was found; more of it may be unknown."""
-    gate = Gate.parse(run.gate.fail_on)
-    found = [
-        msgspec.structs.replace(one, severity=one.findings[0].severity) if one.findings else one
-        for one in run.results
-        if gate.proven(one)
-    ]
-    return sorted(found, key=lambda one: one.severity or Severity.P3)
+def _unknown_at_gate(run: Run) -> list[Result]:
+    chosen = [one for one in run.results if one.verdict is Verdict.UNKNOWN and not one.advisory]
+    return sorted(chosen, key=lambda one: (severity_of(one), bool(one.blocked_by)))
 
 
 def _ids(results: Sequence[Result]) -> str:
@@ -107,16 +189,17 @@ def _ids(results: Sequence[Result]) -> str:
     return f"{named} and {more} more" if more > 0 else named
 
 
-def _nearest(results: Sequence[Result], page: Page) -> list[str]:
-    """The one value that passes with the least room, where there is little."""
+def _closest(results: Sequence[Result], page: Page) -> list[str]:
+    """The passed value with the least room, where there is little; a count that must merely be present has none."""
     near = [
         (one.margin / abs(one.limit), result.id, one)
         for result in results
         if result.verdict is Verdict.PASSED
         for one in result.measurements
         if one.limit and one.margin is not None and one.margin <= _NEAR * abs(one.limit)
+        if one.unit in {"s", "%", "B"} or _comparator(one) == "<="
     ]
     if not near:
         return []
     _, name, measurement = min(near, key=lambda row: row[0])
-    return page.prose(f"nearest to its limit: {name}, {measured(measurement)}")
+    return page.prose(f"closest to a limit: {name}: {measured(measurement)}")

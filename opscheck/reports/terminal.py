@@ -1,52 +1,50 @@
 """The terminal summary: what is broken, how bad, since when, who must act by when, and what to type; worst first."""
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
 
-from opscheck.core.record import Call, Finding, Result, Run, TargetNote, Verdict, WaiverNote
-from opscheck.core.units import Severity
+from opscheck.core.record import Call, Finding, Result, Run, TargetNote, Verdict
 from opscheck.reports.layout import Page, Style
-from opscheck.reports.summary import closing, measured
+from opscheck.reports.summary import SEVERITY_STYLES, closing, measured, severity_of, style_of, waiver_text
 from opscheck.reports.text import cut, distance, moment, one_line, padded, width_of
 
 _FINDINGS_SHOWN = 5
 _EVIDENCE_SHOWN = 10
 _VALUE_LINES = 5
-_SEVERITY_STYLES = {
-    Severity.P0: Style.WORST,
-    Severity.P1: Style.BAD,
-    Severity.P2: Style.WARN,
-    Severity.P3: Style.NOTE,
-}
+# More of them are counted by system.
+_PASSED_SHOWN = 30
 
 
-def summary(run: Run, *, width: int, colour: bool, verbose: bool = False) -> str:
+def summary(  # noqa: PLR0913 - the properties of the terminal, and what was requested
+    run: Run, *, width: int, colour: bool, verbose: bool = False, quiet: bool = False, whole: bool = False
+) -> str:
     """
-    What a run found, as text of at most `width` columns; only commands and addresses may be wider, to be copied whole.
+    The result of a run as text of at most `width` columns; only commands and addresses may be wider.
 
-    `colour` adds ANSI styles. `verbose` lists what passed, and every finding and line of evidence. Times count from
-    the run's own `observed_at`.
+    The worst finding comes first, and the result last. `colour` adds ANSI styles. `verbose` lists passed expectations
+    with every finding and all evidence; `quiet` leaves only the summary and the result. `whole` cuts no line of
+    evidence, as where no terminal reads. Times count from the run's own `observed_at`.
     """
-    page = Page(width=width, colour=colour, now=run.observed_at or run.finished_at)
-    sections = [
-        _snapshot_note(run, page),
-        *(_block(result, blocked, run, page, verbose=verbose) for result, blocked in _carried(run.results)),
-        _passed(run.results, page) if verbose else [],
-        _listed("waived", [(_name(one), _waiver(one.waiver)) for one in _with(run, Verdict.WAIVED)], page),
-        _listed("skipped", [(_name(one), one.summary) for one in _with(run, Verdict.SKIPPED)], page),
+    page = Page(width=width, colour=colour, now=run.observed_at or run.finished_at, whole=whole or verbose)
+    blocks = [_block(result, blocked, run, page, verbose=verbose) for result, blocked in carried(run.results)]
+    details = [
+        *blocks,
+        _passed(run, page, verbose=verbose),
         _notices(run.notices, page),
-        _listed("asked", [(one.name, _asked(one)) for one in run.targets if one.place], page),
-        closing(run, page),
+        _listed("targets", [(one.name, _target(one)) for one in run.targets if one.place], page),
     ]
+    closest, *end = closing(run, page, verbose=verbose)
+    sections = [_snapshot_note(run, page), *([] if quiet else [*details, closest]), *end]
     return "\n\n".join("\n".join(section) for section in sections if section) + "\n"
 
 
 # -- which blocks there are, and in which order ------------------------------------------------------------------
 
 
-def _carried(results: Sequence[Result]) -> list[tuple[Result, list[Result]]]:
+def carried(results: Sequence[Result]) -> list[tuple[Result, list[Result]]]:
     """What is violated or unknown, worst first, each with the results that only suffer from its outage."""
     broken = [one for one in results if one.verdict in {Verdict.VIOLATED, Verdict.UNKNOWN}]
     # Only what nothing blocks can carry others; so no result is folded away under one that is itself folded away.
@@ -63,16 +61,8 @@ def _carried(results: Sequence[Result]) -> list[tuple[Result, list[Result]]]:
 def _urgency(block: tuple[Result, list[Result]]) -> tuple[str, bool]:
     # An outage is as urgent as the worst of what it hides.
     result, blocked = block
-    worst = min(_severity(one) for one in (result, *blocked))
+    worst = min(severity_of(one) for one in (result, *blocked))
     return worst, result.verdict is Verdict.UNKNOWN
-
-
-def _severity(result: Result) -> Severity:
-    return result.severity or Severity.P3
-
-
-def _with(run: Run, verdict: Verdict) -> list[Result]:
-    return [one for one in run.results if one.verdict is verdict]
 
 
 # -- one expectation that is violated or unknown -----------------------------------------------------------------
@@ -82,39 +72,40 @@ def _block(result: Result, blocked: Sequence[Result], run: Run, page: Page, *, v
     lines = _heading(result, run, page)
     if result.verdict is Verdict.UNKNOWN or not result.findings:
         lines += page.field("reason", result.summary, most=_VALUE_LINES)
-        lines += _respond(result.respond_by, page) + _call(result.escalate, page)
+        lines += _respond(result.respond_by, result.escalate, page)
         lines += page.address("runbook", None if result.findings else result.runbook)
     if result.findings:
         lines += _findings(result, page, verbose=verbose)
-    lines += page.field("waiver", _waiver(result.waiver))
+    lines += page.field("waiver", waiver_text(result.waiver))
     lines += page.field("blocks", ", ".join(_blocked_name(one, result) for one in blocked))
     return [*lines, *_origin(result, page)]
 
 
 def _heading(result: Result, run: Run, page: Page) -> list[str]:
-    severity, word = _severity(result), result.verdict.value.upper()
-    style = Style.UNKNOWN if result.verdict is Verdict.UNKNOWN else _SEVERITY_STYLES[severity]
-    mark = f"{severity}  {word}"
+    mark = f"{severity_of(result)} {result.verdict.value.upper()}"
     name = page.prose(f"{result.id}: {result.title}", indent=len(mark) + 2)
-    head = f"{page.ink(mark, style)}  {page.ink(name[0].lstrip(), Style.STRONG)}"
+    head = f"{page.ink(mark, style_of(result))}  {page.ink(name[0].lstrip(), Style.STRONG)}"
     lines = [head, *(page.ink(line, Style.STRONG) for line in name[1:])]
     if result.advisory:
-        lines += page.field("advisory", f"below the gate ({run.gate.fail_on}), does not close it")
+        lines += page.field("advisory", f"below the gate ({run.gate.fail_on}): does not fail the run")
     return lines
 
 
 def _findings(result: Result, page: Page, *, verbose: bool) -> list[str]:
-    """Each finding with what is its own; what the worst one says for all of them stands once, behind them."""
+    """Each finding with its own remedy; what the worst one has in common with all of them stands once, at the end."""
     worst = result.findings[0]
     shown = result.findings if verbose else result.findings[:_FINDINGS_SHOWN]
     common = _common_commands(shown)
     lines: list[str] = []
     for finding in shown:
         lines += ([""] if lines else []) + _finding(finding, result, page, verbose=verbose)
-        lines += _guidance(finding, worst, page) if finding is not worst else []
+        if finding is worst or finding.remediation.summary != worst.remediation.summary:
+            lines += page.field("fix", finding.remediation.summary)
         lines += page.commands([one for one in finding.remediation.commands if one not in common])
+        if (finding.respond_by, finding.escalate) != (worst.respond_by, worst.escalate):
+            lines += _respond(finding.respond_by, finding.escalate, page)
     lines += _left_out(result.findings[len(shown) :], page) + ([""] if len(shown) > 1 else [])
-    lines += _guidance(worst, None, page) + page.commands(common)
+    lines += page.commands(common) + _respond(worst.respond_by, worst.escalate, page)
     return lines + page.address("runbook", worst.remediation.runbook)
 
 
@@ -126,50 +117,29 @@ def _left_out(findings: Sequence[Finding], page: Page) -> list[str]:
 
 
 def _finding(finding: Finding, result: Result, page: Page, *, verbose: bool) -> list[str]:
-    graded = f" ({finding.severity})" if finding.severity != result.severity else ""
-    lines = page.field("subject", finding.subject + graded, most=2)
-    lines += page.field("observed", finding.observed, most=_VALUE_LINES, style=_SEVERITY_STYLES[finding.severity])
-    lines += page.field("expected", finding.expected, most=_VALUE_LINES)
+    graded = f"{finding.severity} " if finding.severity != result.severity else ""
+    text = f"{graded}{finding.subject}: {finding.observed} (expected {finding.expected})"
+    style = SEVERITY_STYLES[finding.severity]
+    lines = [page.ink(line, style) for line in page.prose(text, indent=2, most=_VALUE_LINES)]
     if finding.since:
-        lines += page.field("since", f"{moment(finding.since, page.now)}, {distance(finding.since, page.now)}")
+        lines += page.field("since", f"{moment(finding.since, page.now)} ({distance(finding.since, page.now)})")
     return lines + page.quoted("evidence", finding.evidence, most=None if verbose else _EVIDENCE_SHOWN)
 
 
-def _guidance(finding: Finding, worst: Finding | None, page: Page) -> list[str]:
-    """By when to answer, who is called and what to do, as far as the worst finding does not say the same."""
-    lines: list[str] = []
-    if worst is None or finding.respond_by != worst.respond_by:
-        lines += _respond(finding.respond_by, page)
-    if worst is None or finding.escalate != worst.escalate:
-        lines += _call(finding.escalate, page)
-    if worst is None or finding.remediation.summary != worst.remediation.summary:
-        lines += page.field("do", finding.remediation.summary)
-    return lines
-
-
-def _respond(by: datetime | None, page: Page) -> list[str]:
-    """By when somebody must answer."""
-    if by is None:
-        return []
-    return page.field("respond", f"by {moment(by, page.now)}, {distance(by, page.now)}", style=Style.STRONG)
-
-
-def _call(escalate: Sequence[Call], page: Page) -> list[str]:
-    """Who is called now, and who is next."""
+def _respond(by: datetime | None, escalate: Sequence[Call], page: Page) -> list[str]:
+    """The response deadline, who is called now, and who is next."""
     called = [call.notify for call in escalate if call.at <= page.now]
-    coming = [call for call in escalate if call.at > page.now]
-    said = [f"{' and '.join(called)} now"] if called else []
-    said += [f"{one.notify} at {moment(one.at, page.now)} ({distance(one.at, page.now)})" for one in coming[:1]]
-    return page.field("call", ", then ".join(said))
+    coming = [f"{call.notify} at {moment(call.at, page.now)}" for call in escalate if call.at > page.now]
+    calls = ", ".join([*([f"{' and '.join(called)} now"] if called else []), *coming[:1]])
+    due = f"by {moment(by, page.now)} ({distance(by, page.now)})" if by else ""
+    return page.field("respond", "; ".join(part for part in (due, calls) if part))
 
 
 def _origin(result: Result, page: Page) -> list[str]:
     on = f" on {result.target}" if result.target else ""
-    owner = f", owner {result.owner}" if result.owner else ""
-    lines = page.field("check", f"{result.check}{on}{owner}", style=Style.DIM)
-    if result.source:
-        lines += page.address("policy", f"{result.source.file}:{result.source.line}", style=Style.DIM)
-    return lines
+    owner = f" · owner {result.owner}" if result.owner else ""
+    at = f" · {result.source.file}:{result.source.line}" if result.source else ""
+    return [page.ink(f"  {one_line(f'{result.check}{on}{owner}{at}')}", Style.DIM)]
 
 
 def _common_commands(findings: Sequence[Finding]) -> list[str]:
@@ -184,9 +154,16 @@ def _blocked_name(result: Result, carrier: Result) -> str:
 # -- lists -------------------------------------------------------------------------------------------------------
 
 
-def _passed(results: Iterable[Result], page: Page) -> list[str]:
-    rows = [(one.id, _first_measured(one)) for one in results if one.verdict is Verdict.PASSED]
-    return _listed("passed", rows, page)
+def _passed(run: Run, page: Page, *, verbose: bool) -> list[str]:
+    """What passed: with `verbose`, and in a run in which nothing failed; many of them by system."""
+    passed = [one for one in run.results if one.verdict is Verdict.PASSED]
+    failed = any(one.verdict in {Verdict.VIOLATED, Verdict.UNKNOWN} for one in run.results)
+    if failed and not verbose:
+        return []
+    if len(passed) <= _PASSED_SHOWN or verbose:
+        return _listed("passed", [(one.id, _first_measured(one)) for one in passed], page)
+    systems = Counter(one.check.partition(".")[0] for one in passed)
+    return _listed("passed", [(system, f"{count} passed") for system, count in sorted(systems.items())], page)
 
 
 def _first_measured(result: Result) -> str:
@@ -199,18 +176,7 @@ def _first_measured(result: Result) -> str:
     return measured(first) + (f" and {len(others)} more" if others else "")
 
 
-def _name(result: Result) -> str:
-    return f"{result.severity} {result.id}" if result.severity else result.id
-
-
-def _waiver(waiver: WaiverNote | None) -> str:
-    if waiver is None:
-        return ""
-    until = f"expired {waiver.expires}, counts no more" if waiver.expired else f"until {waiver.expires}"
-    return f"{until} ({waiver.owner}): {waiver.reason}"
-
-
-def _asked(target: TargetNote) -> str:
+def _target(target: TargetNote) -> str:
     user = f" as {target.user}" if target.user else ""
     way = f", with {target.authenticated_by}" if target.authenticated_by else ""
     return f"{target.place}{user}{way}"

@@ -1,5 +1,6 @@
 """Text for a terminal: how wide it is, where it is wrapped or cut, and how times are said."""
 
+import re
 import unicodedata
 from datetime import UTC, datetime
 
@@ -27,6 +28,15 @@ def command_lines(command: str) -> list[str]:
     return ["\t".join(visible(part) for part in line.split("\t")) for line in command.rstrip("\n").split("\n")]
 
 
+def without_workflow_commands(text: str) -> str:
+    """
+    `text` in which GitHub Actions reads no command: `::` at the begin of a line, and `##[` anywhere, are written out.
+
+    The runner takes such a line from any step's output (`::set-output`, `::add-mask`), blanks before it or not.
+    """
+    return re.sub(r"^(\s*):(?=:)", r"\1\\x3a", text, flags=re.MULTILINE).replace("##[", "#\\x23[")
+
+
 def width_of(text: str) -> int:
     """How many columns of a terminal `text` takes."""
     return len(text) if text.isascii() else sum(map(_columns, text))
@@ -38,10 +48,12 @@ def padded(text: str, width: int) -> str:
 
 
 def cut(text: str, width: int) -> str:
-    """`text` in at most `width` columns; where some is missing, `…` stands at its end."""
+    """`text` in at most `width` columns. A cut is between words where it can be, and `…` marks it."""
     if width_of(text) <= width:
         return text
-    return _head(text, width - 1) + ELLIPSIS
+    head = _head(text, width - 1)
+    words = head.rpartition(" ")[0].rstrip(" ,;:") if text[len(head)] != " " else head
+    return (words if width_of(words) >= width // 2 else head) + ELLIPSIS
 
 
 def wrapped(text: str, width: int) -> list[str]:

@@ -1,5 +1,6 @@
 """What a run shows on the terminal besides pytest's own lines."""
 
+import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
@@ -11,7 +12,7 @@ from opscheck.core.record import Run
 from opscheck.core.redaction import Secrets
 from opscheck.gathering.gatherer import Progress
 from opscheck.reports.terminal import summary
-from opscheck.reports.text import cut, one_line
+from opscheck.reports.text import cut, one_line, without_workflow_commands
 
 
 class Terminal:
@@ -43,8 +44,16 @@ class Terminal:
         if reporter is None:
             return
         writer = self._config.get_terminal_writer()
-        verbose = reporter.verbosity > 0 or self._config.getoption("opscheck_verbose")
-        text = summary(run, width=writer.fullwidth, colour=writer.hasmarkup, verbose=verbose)
+        text = summary(
+            run,
+            width=writer.fullwidth,
+            colour=writer.hasmarkup,
+            verbose=reporter.verbosity > 0 or self._config.getoption("opscheck_verbose"),
+            quiet=self._config.getoption("opscheck_quiet"),
+            whole=not reporter.isatty,
+        )
+        if os.environ.get("GITHUB_ACTIONS") == "true":
+            text = without_workflow_commands(text)
         reporter.ensure_newline()
         reporter.write(text if text.endswith("\n") else f"{text}\n")
 

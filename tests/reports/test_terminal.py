@@ -10,8 +10,9 @@ import sample_runs as sample
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opscheck.core.record import Counts, Finding, Result, Verdict
+from opscheck.core.record import Counts, Finding, Measurement, Result, Verdict
 from opscheck.core.units import Severity
+from opscheck.reports.summary import measured
 from opscheck.reports.terminal import summary
 from opscheck.reports.text import width_of
 
@@ -49,10 +50,10 @@ def test_colour_adds_styles_and_changes_no_text(name):
 @pytest.mark.parametrize("run", [sample.EVERYTHING, sample.HOSTILE, sample.MANY])
 @pytest.mark.parametrize("width", [40, 60, 80, 200])
 def test_only_commands_and_addresses_are_wider_than_the_terminal(run, width):
-    text = summary(run, width=width, colour=False, verbose=True)
+    text = summary(run, width=width, colour=False)
     wide = [line for line in text.splitlines() if width_of(line) > width]
 
-    assert [] == [line for line in wide if not line.startswith(("    ", "  runbook", "  policy"))]
+    assert [] == [line for line in wide if not line.startswith(("    ", "  runbook")) and " · policies/" not in line]
 
 
 def test_nothing_from_a_target_steers_the_terminal():
@@ -80,12 +81,12 @@ def test_whatever_blocks_what_nothing_that_is_unknown_is_left_out(blockers, seve
 def test_an_outage_stands_where_the_worst_of_what_it_hides_belongs():
     text = summary(sample.EVERYTHING, width=100, colour=False)
 
-    assert re.findall(r"^(P\d  \w+  [\w-]+)", text, re.MULTILINE) == [
-        "P0  VIOLATED  pods",
-        "P0  VIOLATED  connections",
-        "P1  VIOLATED  backup-age",
-        "P2  UNKNOWN  replica-connections",
-        "P3  VIOLATED  errors",
+    assert re.findall(r"^(P\d \w+) +([\w-]+):", text, re.MULTILINE) == [
+        ("P0 VIOLATED", "pods"),
+        ("P0 VIOLATED", "connections"),
+        ("P1 VIOLATED", "backup-age"),
+        ("P2 UNKNOWN", "replica-connections"),
+        ("P3 VIOLATED", "errors"),
     ]
     assert "  blocks    replica-lag (P1), replica-slots\n" in text
 
@@ -114,27 +115,36 @@ def test_times_count_from_when_it_was_observed():
 @pytest.mark.parametrize(
     ("run", "line"),
     [
-        (sample.run_of(*sample.PASSED), "gate open, exit 0: nothing is violated or unknown"),
+        (sample.run_of(*sample.PASSED), "RESULT: PASSED (exit 0): 3 passed in 5.32s"),
         (
             sample.run_of(*sample.PASSED, sample.ERRORS, fail_on="P1"),
-            "gate open, exit 0: nothing at P1 or worse is violated or unknown; 1 below the gate",
+            "RESULT: PASSED (exit 0): 1 below the gate (P1); 1 violated, 3 passed in 5.32s",
         ),
         (
             sample.run_of(msgspec.structs.replace(sample.PODS, advisory=True), fail_on="never"),
-            "gate open, exit 0: nothing closes it (fails on: never)",
+            "RESULT: PASSED (exit 0): --fail-on never; 1 violated in 5.32s",
         ),
         (
             sample.run_of(sample.PODS, fail_on="P0", exit_code=1),
-            "gate closed, exit 1: violated at P0: pods (P0)",
+            "RESULT: FAILED (exit 1): 1 violated at P0; 1 violated in 5.32s; first response due 03:27 UTC",
         ),
-        (sample.run_of(*sample.PASSED, exit_code=1), "gate closed, exit 1: a test that judges no expectation failed"),
-        (sample.run_of(*sample.PASSED, exit_code=2), "gate closed, exit 2: the run was interrupted"),
-        (sample.run_of(*sample.PASSED, exit_code=3), "gate closed, exit 3: opscheck itself failed"),
+        (
+            sample.run_of(*sample.PASSED, exit_code=1),
+            "RESULT: FAILED (exit 1): a test that judges no expectation failed; 3 passed in 5.32s",
+        ),
+        (
+            sample.run_of(*sample.PASSED, exit_code=2),
+            "RESULT: INTERRUPTED (exit 2): the run was interrupted; 3 passed in 5.32s",
+        ),
+        (
+            sample.run_of(*sample.PASSED, exit_code=3),
+            "RESULT: ERROR (exit 3): opscheck itself failed; 3 passed in 5.32s",
+        ),
         (
             sample.run_of(*sample.PASSED, exit_code=21, counts=Counts(declared=5, reported=3, passed=3)),
-            "gate closed, exit 21: 2 of 5 expectations have no verdict",
+            "RESULT: UNTRUSTED (exit 21): 2 of 5 expectations have no verdict; 3 passed in 5.32s",
         ),
-        (sample.run_of(exit_code=5), "gate closed, exit 5: pytest ended with 5"),
+        (sample.run_of(exit_code=5), "RESULT: FAILED (exit 5): pytest ended with 5; 0 expectations in 5.32s"),
         (
             sample.run_of(
                 *(
@@ -144,26 +154,20 @@ def test_times_count_from_when_it_was_observed():
                 exit_code=20,
             ),
             (
-                "gate closed, exit 20: could not be observed: unknown-0 (P1), unknown-1 (P1), unknown-2 (P1), "
-                "unknown-3 (P1), unknown-4 (P1), unknown-5 (P1) and 2 more"
+                "RESULT: UNKNOWN (exit 20): could not be evaluated: unknown-0 (P1), unknown-1 (P1), unknown-2 (P1), "
+                "unknown-3 (P1), unknown-4 (P1), unknown-5 (P1) and 2 more; 8 unknown in 5.32s"
             ),
         ),
     ],
 )
-def test_the_last_line_says_whether_the_gate_is_open_and_why(run, line):
+def test_last_line_is_the_result_with_its_reason(run, line):
     assert line == summary(run, width=200, colour=False).splitlines()[-1]
-
-
-def test_expectations_without_a_verdict_are_counted():
-    run = sample.run_of(*sample.PASSED, exit_code=21, counts=Counts(declared=5, reported=3, passed=3))
-
-    assert "5 expectations, only 3 reported: 3 passed, in 5.32s\n" in summary(run, width=100, colour=False)
 
 
 def test_an_expectation_that_an_absent_one_blocks_is_shown_itself():
     text = summary(sample.run_of(sample.BLOCKED[0], exit_code=20), width=100, colour=False)
 
-    assert "P1  UNKNOWN  replica-lag: The replica follows\n  reason    blocked by replica-connections:" in text
+    assert "P1 UNKNOWN  replica-lag: The replica follows\n  reason    blocked by replica-connections:" in text
 
 
 def test_what_was_found_before_an_outage_blocked_the_rest_is_shown():
@@ -172,8 +176,8 @@ def test_what_was_found_before_an_outage_blocked_the_rest_is_shown():
     partly = msgspec.structs.replace(sample.BLOCKED[0], findings=(found,))
     text = summary(sample.run_of(sample.REPLICA, partly, sample.BLOCKED[1], exit_code=1), width=100, colour=False)
 
-    assert "P1  UNKNOWN  replica-lag: The replica follows\n  reason    blocked by replica-connections:" in text
-    assert "  observed  5m\n  expected  at most 1m\n" in text
+    assert "P1 UNKNOWN  replica-lag: The replica follows\n  reason    blocked by replica-connections:" in text
+    assert "  replica-lag: 5m (expected at most 1m)\n" in text
     assert "  blocks    replica-slots\n" in text
 
 
@@ -187,12 +191,89 @@ def test_what_was_found_stands_behind_why_the_rest_is_unknown():
 
     text = summary(sample.run_of(partly, exit_code=1), width=80, colour=False)
 
-    assert "P0  UNKNOWN  replica-connections" in text
-    assert text.index("half of it did not answer") < text.index("replica-1 (P3)") < text.index("at most 80%")
-    assert "gate closed, exit 1: violated: replica-connections (P3); 1 could not be observed" in text
+    assert "P0 UNKNOWN  replica-connections" in text
+    assert text.index("half of it did not answer") < text.index("P3 replica-1: 90% (expected at most 80%)")
+    assert "RESULT: FAILED (exit 1): 1 unknown in 5.32s" in text
 
 
 def test_a_run_that_skips_everything_has_checked_nothing():
     run = sample.run_of(msgspec.structs.replace(sample.PASSED[0], verdict=Verdict.SKIPPED), exit_code=21)
 
-    assert "gate closed, exit 21: nothing was checked, all was skipped" in summary(run, width=80, colour=False)
+    assert "RESULT: UNTRUSTED (exit 21): nothing was checked, all was skipped" in summary(run, width=80, colour=False)
+
+
+def test_summary_fits_into_the_smallest_terminal_and_its_rows_equal_the_counts():
+    broken = [
+        msgspec.structs.replace(sample.REPLICA, id=f"expectation-{number}", severity=Severity(f"P{number % 4}"))
+        for number in range(60)
+    ]
+    text = summary(sample.run_of(*broken, *sample.PASSED, exit_code=20), width=80, colour=False)
+    rows = text[text.index("SUMMARY\n") :].splitlines()
+    grouped = [int(count) for count in re.findall(r"^  P\d UNKNOWN +(\d+) more ", text, re.MULTILINE)]
+
+    assert len(rows) <= 24
+    assert rows[1].startswith("  P0 UNKNOWN   expectation-0")
+    assert 60 == len([row for row in rows if "  expectation-" in row and " more " not in row]) + sum(grouped)
+    assert "  3 passed" in rows
+
+
+def test_verbose_summary_has_a_row_for_each():
+    broken = [msgspec.structs.replace(sample.REPLICA, id=f"expectation-{number}") for number in range(60)]
+    text = summary(sample.run_of(*broken, exit_code=20), width=80, colour=False, verbose=True)
+
+    assert 60 == len(re.findall(r"^  P2 UNKNOWN   expectation-", text, re.MULTILINE))
+
+
+def test_quiet_prints_the_summary_and_the_result_only():
+    text = summary(sample.EVERYTHING, width=100, colour=False, quiet=True)
+
+    assert text.startswith("SUMMARY\n  P0 VIOLATED  pods ")
+    assert text.endswith("first response due 03:27 UTC\n")
+
+
+def test_run_in_which_many_passed_counts_them_by_system():
+    passed = [
+        msgspec.structs.replace(sample.PASSED[0], id=f"expectation-{number}", check=f"{system}.one")
+        for number, system in enumerate(["redis"] * 10 + ["postgres"] * 21)
+    ]
+
+    text = summary(sample.run_of(*passed), width=100, colour=False)
+    few = summary(sample.run_of(*passed[1:]), width=100, colour=False)
+
+    assert "PASSED\n  postgres  21 passed\n  redis     10 passed\n" in text
+    assert 30 == few.count("  expectation-")
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_evidence_is_cut_at_a_terminal_and_never_where_output_is_piped(whole):
+    text = summary(sample.EVERYTHING, width=60, colour=False, whole=whole)
+
+    assert whole == ("62  integration-worker  idle in transaction, oldest 3h4m" in text)
+    assert whole == ("…\n" not in text.partition("SUMMARY")[0])
+
+
+def test_count_that_must_be_present_is_not_close_to_a_limit():
+    present = Measurement(name="certificates", value=1, limit=1, margin=0)
+    used = Measurement(name="certificates used", value=8, limit=9, margin=1)
+
+    def text(measurement):
+        result = msgspec.structs.replace(sample.PASSED[0], measurements=(measurement,))
+        return summary(sample.run_of(result), width=100, colour=False)
+
+    assert "closest to a limit" not in text(present)
+    assert "closest to a limit: api-health: certificates used 8 (<= 9)\n" in text(used)
+
+
+@pytest.mark.parametrize(
+    ("measurement", "text"),
+    [
+        (Measurement(name="used", value=50, unit="%", limit=75, margin=25), "used 50% (<= 75%)"),
+        (Measurement(name="used", value=80, unit="%", limit=75, margin=-5), "used 80% (<= 75%)"),
+        (Measurement(name="left", value=50, unit="%", limit=25, margin=25), "left 50% (>= 25%)"),
+        (Measurement(name="left", value=20, unit="%", limit=25, margin=-5), "left 20% (>= 25%)"),
+        (Measurement(name="left", value=25, unit="%", limit=25, margin=0), "left 25% (limit 25%)"),
+        (Measurement(name="left", value=25, unit="%"), "left 25%"),
+    ],
+)
+def test_limit_is_printed_with_its_comparator(measurement, text):
+    assert text == measured(measurement)

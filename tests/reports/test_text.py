@@ -1,12 +1,24 @@
 """Text for a terminal."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opscheck.reports.text import command_lines, cut, distance, lines_of, moment, one_line, padded, width_of, wrapped
+from opscheck.reports.text import (
+    command_lines,
+    cut,
+    distance,
+    lines_of,
+    moment,
+    one_line,
+    padded,
+    width_of,
+    without_workflow_commands,
+    wrapped,
+)
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -64,3 +76,21 @@ def test_a_time_of_another_day_shows_its_date():
 @pytest.mark.parametrize(("seconds", "said"), [(0, "now"), (900, "in 15m"), (-7980, "2h13m ago"), (-0.2, "now")])
 def test_how_far_a_time_is(seconds, said):
     assert said == distance(NOW + timedelta(seconds=seconds), NOW)
+
+
+def test_cut_is_between_words_where_it_can_be():
+    assert "one two…" == cut("one two, three", 12)
+    assert "one two…" == cut("one two three", 8)
+    assert "a cccccccc…" == cut("a cccccccccccccc", 11)
+
+
+@pytest.mark.parametrize("text", ["::set-output name=a::b", "  ::add-mask::x", "a\n\t::error::b", "x ##[group]y"])
+def test_github_reads_no_command_in_the_output(text):
+    shown = without_workflow_commands(text)
+
+    assert not re.search(r"^\s*::|##\[", shown, re.MULTILINE)
+    assert text == shown.replace(r"\x3a", ":").replace(r"\x23", "#")
+
+
+def test_colons_inside_a_line_stay():
+    assert "redis on ::1" == without_workflow_commands("redis on ::1")
