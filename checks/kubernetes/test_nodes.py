@@ -13,6 +13,7 @@ from opscheck.core.findings import FindingParts
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.record import Finding
 from opscheck.core.words import counted, some, some_with_reasons
+from opscheck.systems.kubernetes.api_server import ReadVersion
 from opscheck.systems.kubernetes.nodes import (
     CONDITION,
     CORDONED,
@@ -23,6 +24,7 @@ from opscheck.systems.kubernetes.nodes import (
     NOT_READY,
     NOT_REMOVED,
     VERSION_SKEW,
+    ListNodes,
     Node,
     NodesHealthy,
 )
@@ -60,7 +62,7 @@ def test_the_nodes_are_well(expectation: NodesHealthy, observe: Observe, finding
     A node that goes takes its pods with it: they are missing for minutes, until others take their place, and where
     the other nodes have no room for them, for good.
     """
-    nodes = count_nodes(expectation, listed(observe, expectation.nodes()), findings)
+    nodes = count_nodes(expectation, observe(ListNodes(expectation.target.name)).items, findings)
     # Evidence; empty where no limit needs the pods, or they cannot be listed.
     seen = pods_by_node(listed_evidence(observe, expectation.every_pod()).items)
     findings.report_all(state_findings(expectation, nodes, seen, observe.now, findings))
@@ -241,7 +243,7 @@ def _why_unready(ready: Condition | None) -> str:
 def judge_versions(expectation: NodesHealthy, nodes: Sequence[Node], observe: Observe, findings: Findings) -> None:
     if expectation.version_skew is None:
         return
-    query = expectation.version()
+    query = ReadVersion(expectation.target.name)
     text = observe(query).git_version
     server = minor_version(text)
     if server is None:

@@ -12,7 +12,7 @@ from opscheck.core.units import format_duration
 from opscheck.core.words import some_with_reasons
 from opscheck.systems.kubernetes.containers import Reported, containers
 from opscheck.systems.kubernetes.label_selectors import parse_selector
-from opscheck.systems.kubernetes.nodes import Node
+from opscheck.systems.kubernetes.nodes import ListNodes, Node
 from opscheck.systems.kubernetes.pod_status import phase, pod_facts
 from opscheck.systems.kubernetes.pods import ListPods, Pod
 from opscheck.systems.kubernetes.quantities import doubled, parse_quantity
@@ -22,6 +22,7 @@ from opscheck.systems.kubernetes.usage import (
     NEAR_LIMIT,
     NEAR_MEMORY_LIMIT,
     NODE_FULL,
+    ListNodeUsage,
     ListPodUsage,
     NodeUsage,
     PodUsage,
@@ -43,7 +44,8 @@ def test_there_is_room(expectation: UsageWithinLimits, observe: Observe, finding
     """
     usage = Usage(expectation, observe.now)
     if expectation.of == "nodes":
-        usage.judge_nodes(listed(observe, expectation.nodes()), listed(observe, expectation.node_metrics()))
+        cluster = expectation.target.name
+        usage.judge_nodes(observe(ListNodes(cluster)).items, observe(ListNodeUsage(cluster)).items)
     else:
         pods = listed(observe, expectation.lists(ListPods))
         usage.judge_pods(pods, listed(observe, expectation.lists(ListPodUsage)))
