@@ -164,7 +164,9 @@ class NodeState:
             yield self._finding(observed, "gone once it is deleted", NOT_REMOVED, deleted, evidence)
 
     def _unready(self) -> Iterator[Finding]:
-        if self.node.is_ready or self._is_in_maintenance():
+        cordoned = self._cordoned_since()
+        in_maintenance = cordoned is not None and not self._is_over(cordoned, self.expectation.cordoned_grace)
+        if self.node.is_ready or in_maintenance:
             return
         ready = self.node.reported("Ready")
         since = ready.last_transition_time if ready else self.node.created
@@ -173,7 +175,7 @@ class NodeState:
             return
         evidence = [*messages(ready and ready.message)]
         if self.node.is_cordoned:
-            evidence.append(f"it has been cordoned{lasting(self._cordoned_since(), self.now)}")
+            evidence.append(f"it has been cordoned{lasting(cordoned, self.now)}")
         observed = f"not ready{lasting(since, self.now)}{_why_unready(ready)}"
         yield self._finding(observed, "ready", NOT_READY, since, evidence)
 
@@ -212,10 +214,6 @@ class NodeState:
 
     def _cordoned_since(self) -> datetime | None:
         return _tainted_since(self.node, UNSCHEDULABLE) if self.node.is_cordoned else None
-
-    def _is_in_maintenance(self) -> bool:
-        since = self._cordoned_since()
-        return since is not None and not self._is_over(since, self.expectation.cordoned_grace)
 
     def _is_over(self, since: datetime | None, grace: float) -> bool:
         if is_being_removed(self.expectation, self.node):

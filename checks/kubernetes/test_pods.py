@@ -10,7 +10,7 @@ from opscheck.core.record import Finding
 from opscheck.core.remedy import Remedy
 from opscheck.core.units import format_duration
 from opscheck.core.words import counted, some_lines
-from opscheck.systems.kubernetes.containers import Restarts, containers, described_end, has_restarted, restarts_within
+from opscheck.systems.kubernetes.containers import containers, described_end, has_restarted, restarts_within
 from opscheck.systems.kubernetes.owners import ROLLED_OUT, controller, is_of_job, owner_reference, reference, top_owner
 from opscheck.systems.kubernetes.pod_status import FaultKind, PodFault, fault_of, is_ready, phase
 from opscheck.systems.kubernetes.pods import MORE_MEMORY, POD_FAILED, ListPods, Pod, PodsHealthy, RestartLimit
@@ -97,25 +97,24 @@ def _ran_out_of_memory(pod: Pod, within: float | None, now: datetime) -> PodFaul
 def _restarts_too_often(pod: Pod, limit: RestartLimit | None, now: datetime) -> PodFault | None:
     if limit is None:
         return None
-    restarts = pod_restarts(pod, limit.within, now)
-    if restarts.at_most <= limit.at_most:
+    least, most = pod_restarts(pod, limit.within, now)
+    if most <= limit.at_most:
         return None
-    worst = max(containers(pod), key=lambda container: restarts_within(container, pod, now, limit.within).at_most)
+    worst = max(containers(pod), key=lambda container: restarts_within(container, pod, now, limit.within)[1])
     window, ended = format_duration(limit.within), worst.last_end
-    exact = restarts.at_least == restarts.at_most
-    count = f"{restarts.at_most}" if exact else f"{restarts.at_least} to {restarts.at_most}"
+    count = f"{most}" if least == most else f"{least} to {most}"
     observed = f"{count} restarts in {window}: container {worst.name}, {described_end(ended, worst, now)}"
     expected = f"at most {limit.at_most} restarts in {window}"
-    since, evidence = ended and ended.finished_at, () if exact else (_INEXACT,)
+    since, evidence = ended and ended.finished_at, () if least == most else (_INEXACT,)
     return PodFault(FaultKind.RESTARTS, pod, observed, expected, since, worst, evidence)
 
 
-def pod_restarts(pod: Pod, within: float, now: datetime) -> Restarts:
-    """The restarts of all containers together, as `kubectl get pods` shows them, inside the window."""
+def pod_restarts(pod: Pod, within: float, now: datetime) -> tuple[int, int]:
+    """The restarts of all containers together, as `kubectl get pods` shows them, inside the window: least and most."""
     if not has_restarted(pod) or pod.is_terminating or phase(pod) == "Succeeded" or is_of_job(pod):
-        return Restarts(0, 0)
+        return 0, 0
     each = [restarts_within(container, pod, now, within) for container in containers(pod)]
-    return Restarts(sum(one.at_least for one in each), sum(one.at_most for one in each))
+    return sum(least for least, _ in each), sum(most for _, most in each)
 
 
 def finding(expectation: PodsHealthy, fault: PodFault) -> Finding:
@@ -182,7 +181,7 @@ def remedies(fault: PodFault) -> Iterator[Remedy]:
 
 def more_memory(fault: PodFault) -> dict[str, str]:
     """Twice the limit at which the container was killed, where it was and has one."""
-    limit = fault.container.memory_limit if fault.container and fault.out_of_memory else None
+    limit = fault.container.limit("memory") if fault.container and fault.out_of_memory else None
     return {"doubled_memory": more} if limit and (more := doubled(limit)) else {}
 
 
@@ -205,7 +204,7 @@ def measure_ends(expectation: PodsHealthy, pods: Sequence[Pod], now: datetime, f
         killed = sum(_ran_out_of_memory(pod, within, now) is not None for pod in pods)
         findings.measure("pods out of memory", killed, subject=expectation.selected, limit=0, margin=-killed)
     if (limit := expectation.restarts) is not None:
-        counts = [(pod_restarts(pod, limit.within, now).at_most, pod.name) for pod in pods]
+        counts = [(pod_restarts(pod, limit.within, now)[1], pod.name) for pod in pods]
         count, name = max(counts, default=(0, ""))
         subject, most = name if count else "", limit.at_most
         findings.measure("restarts", count, subject=subject, limit=most, margin=most - count)

@@ -28,7 +28,7 @@ from opscheck.systems.kubernetes.usage import (
     PodUsage,
     UsageWithinLimits,
 )
-from opscheck.systems.kubernetes.words import cannot_tell
+from opscheck.systems.kubernetes.words import cannot_tell, latest
 
 YOUNG = timedelta(minutes=2)
 """metrics-server samples every 15 to 60 seconds and needs two samples; until then no metrics are normal."""
@@ -168,9 +168,7 @@ def _not_running(pod: Pod) -> str:
 def _running_since(pod: Pod) -> datetime | None:
     # metrics-server leaves a pod out as long as one of its containers has just been restarted.
     starts = [container.state.running for container in containers(pod)]
-    return max((start.started_at for start in starts if start and start.started_at), default=None) or (
-        pod.status and pod.status.start_time
-    )
+    return latest(*(start.started_at for start in starts if start)) or (pod.status and pod.status.start_time)
 
 
 def _pod_shares(name: str, pod: Pod, found: PodUsage, resource: str) -> Iterator[Share]:
@@ -204,7 +202,7 @@ def _or_none(limit: str | None) -> str | None:
 def _of_container(name: str, pod: Pod, container: Reported, resource: str, share: tuple[float, str]) -> Share:
     percent, detail = share
     facts = pod_facts(pod) | {"container": container.name}
-    limit, remedy = container.memory_limit, NEAR_LIMIT
+    limit, remedy = container.limit("memory"), NEAR_LIMIT
     if resource == "memory" and limit and "owner" in facts and (more := doubled(limit)):
         facts, remedy = facts | {"doubled_memory": more}, NEAR_MEMORY_LIMIT
     parts: FindingParts = {"remedies": [remedy], "facts": facts}
