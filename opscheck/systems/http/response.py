@@ -167,16 +167,12 @@ class HttpResponse(HttpExpectation, check="http.response"):
         return value and value.lower()
 
     @model_validator(mode="after")
-    def _a_login_page_is_no_answer(self) -> Self:
+    def _judges_what_there_is(self) -> Self:
         if self.follow_redirects and not (self.final_host or self.json_values or self.body or self.headers):
             raise PydanticCustomError(
                 "redirects_unjudged",
                 "`final_host`, `json`, `body` or `headers` beside follow_redirects: a login page answers 200 too",
             )
-        return self
-
-    @model_validator(mode="after")
-    def _head_has_no_body(self) -> Self:
         if self.method == "HEAD" and (self.json_values or self.body or self.max_body):
             raise PydanticCustomError("head_body", "`method: GET` beside json, body or max_body: HEAD has no body")
         return self

@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 
-from opscheck.core.observation import Problem, ProblemKind
 from opscheck.core.query import Identity, Query
 from opscheck.systems.redis.servers import STATES, OfServers, RedisQuery, Refusal, Replies, Server
 
@@ -162,7 +161,7 @@ class OfInfo(OfServers):
     @property
     def info(self) -> RedisInfo:
         """The query that all of them share."""
-        return RedisInfo(self.target.name, finds=self.target.finds)
+        return self.query(RedisInfo)
 
     def queries(self) -> Iterable[Query[Any]]:
         """The queries it is judged by."""
@@ -170,7 +169,7 @@ class OfInfo(OfServers):
 
     def evidence_queries(self) -> Iterable[Query[Any]]:
         """Which server answers: for the report."""
-        yield RedisIdentity(self.target.name, finds=self.target.finds)
+        yield self.query(RedisIdentity)
 
 
 def moment(seconds: float) -> datetime | None:
@@ -187,5 +186,5 @@ def loaded(server: Server[ServerInfo]) -> ServerInfo:
     if info.loading or info.async_loading:
         state = STATES[Refusal.LOADING]
         text = f"{server.reply.node}: {state.observed}, so its numbers say nothing yet"
-        raise server.unknown(Problem(kind=ProblemKind.UNSUPPORTED, text=text, advice=state.meaning))
+        raise server.unknown(text, state.meaning)
     return info

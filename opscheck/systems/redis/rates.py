@@ -1,7 +1,6 @@
 """Counters of INFO, and how fast they grew between two runs on one server of a target."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -49,10 +48,6 @@ class _OneServer:
 
     server: Server[ServerInfo]
     observe: Observe
-
-    @property
-    def now(self) -> datetime:
-        return self.observe.now
 
     def __call__(self, query: Query[Any]) -> ServerInfo:  # noqa: ARG002 - as every `observe`
         return self.server.answer
