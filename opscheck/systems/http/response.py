@@ -1,6 +1,7 @@
 """Answers of an HTTP API: the expectation of `http.response`."""
 
 import re
+from dataclasses import replace
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -133,14 +134,8 @@ class HttpResponse(HttpExpectation, check="http.response"):
 
     def request(self) -> HttpRequest:
         """The request whose answer it is judged by."""
-        return HttpRequest(
-            self.target.name,
-            path=self.path,
-            method=self.method,
-            follow_redirects=self.follow_redirects,
-            max_body=self._bytes_to_read(),
-            samples=self.samples,
-        )
+        request = super().request()
+        return replace(request, method=self.method, follow_redirects=self.follow_redirects, samples=self.samples)
 
     def no_answer(self, problem: Problem) -> Severity | None:
         """No connection, or something that is no HTTP, proves it; silence does once it exceeds a latency limit."""
