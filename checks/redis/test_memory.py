@@ -2,7 +2,7 @@
 
 from opscheck import Findings, Observe
 from opscheck.core.units import Percentage, format_bytes
-from opscheck.systems.redis.info import ServerInfo, loaded
+from opscheck.systems.redis.info import ServerInfo, counted, loaded, per_minute
 from opscheck.systems.redis.memory import (
     EVICTING,
     FRAGMENTED,
@@ -14,7 +14,6 @@ from opscheck.systems.redis.memory import (
     UNLIMITED,
     RedisMemory,
 )
-from opscheck.systems.redis.rates import counted, per_minute
 from opscheck.systems.redis.servers import Server, each_server
 
 _RAISED, _SUGGESTED = 1.25, 0.75
