@@ -50,7 +50,6 @@ def test_few_lines_match(expectation: LogLines, observe: Observe, findings: Find
 
 
 def merged(logs: Iterable[LogMatches]) -> LogMatches:
-    """The answers for several namespaces as one."""
     every = tuple(logs)
     signatures = [signature for one in every for signature in one.signatures]
     return LogMatches(

@@ -10,14 +10,7 @@ from opscheck.core.record import Finding
 from opscheck.core.remedy import Remedy
 from opscheck.core.units import format_duration
 from opscheck.core.words import counted, some_lines
-from opscheck.systems.kubernetes.containers import (
-    Restarts,
-    containers,
-    described,
-    described_end,
-    has_restarted,
-    restarts_within,
-)
+from opscheck.systems.kubernetes.containers import Restarts, containers, described_end, has_restarted, restarts_within
 from opscheck.systems.kubernetes.owners import ROLLED_OUT, controller, is_of_job, owner_reference, reference, top_owner
 from opscheck.systems.kubernetes.pod_status import FaultKind, PodFault, fault_of, is_ready, phase
 from opscheck.systems.kubernetes.pods import MORE_MEMORY, POD_FAILED, ListPods, Pod, PodsHealthy, RestartLimit
@@ -27,10 +20,12 @@ from opscheck.systems.kubernetes.selection import listed, matching, missing_fact
 from opscheck.systems.kubernetes.target import KubernetesTarget
 from opscheck.systems.kubernetes.volumes import mounts_of
 from opscheck.systems.kubernetes.warnings import Warnings
+from opscheck.systems.kubernetes.words import longer_than
 
 _EACH = 10
 """So many pods that are told as one are named."""
 _MADE_BY_THE_NODE = {"CreateContainerError", "RunContainerError"}
+_INEXACT = "Kubernetes counts restarts since the pod was made and keeps the time of the last one only"
 
 
 def test_the_pods_are_well(expectation: PodsHealthy, observe: Observe, findings: Findings) -> None:
@@ -45,7 +40,7 @@ def test_the_pods_are_well(expectation: PodsHealthy, observe: Observe, findings:
     warnings = Warnings(expectation, observe)
     for fault in faults(expectation, selection, observe.now):
         findings.report(warnings.attach(finding(expectation, fault), fault.pod))
-    measure_ends(expectation, selection, observe, findings)
+    measure_ends(expectation, selection, observe.now, findings)
 
 
 @dataclass(frozen=True)
@@ -58,10 +53,6 @@ class Selection:
     """Those that the selector and the name mean, in the order of their names."""
     counted: tuple[Pod, ...]
     """Those of them that count as matches."""
-
-    @property
-    def ready(self) -> int:
-        return sum(is_ready(pod) for pod in self.counted)
 
 
 def select_pods(expectation: PodsHealthy, pods: Iterable[Pod]) -> Selection:
@@ -112,32 +103,22 @@ def faults(expectation: PodsHealthy, selection: Selection, now: datetime) -> tup
 
 
 def _alike(fault: PodFault) -> tuple[object, ...]:
-    if fault.kind is FaultKind.NODE_LOST and fault.node:
-        return fault.kind, fault.node
-    return (
-        fault.kind,
-        fault.pod.namespace,
-        top_owner(fault.pod) or fault.pod.name,
-        fault.container and fault.container.name,
-        fault.out_of_memory,
-    )
+    pod = fault.pod
+    if fault.kind is FaultKind.NODE_LOST and pod.node:
+        return fault.kind, pod.node
+    container = fault.container and fault.container.name
+    return fault.kind, pod.namespace, top_owner(pod) or pod.name, container, fault.out_of_memory
 
 
 def _ran_out_of_memory(pod: Pod, within: float | None, now: datetime) -> PodFault | None:
     if within is None or pod.is_terminating or phase(pod) == "Succeeded":
         return None
-    window = format_duration(within)
     for container in containers(pod):
         ended = container.out_of_memory
-        if ended is not None and (ended.finished_at is None or (now - ended.finished_at).total_seconds() <= within):
-            return PodFault(
-                FaultKind.OUT_OF_MEMORY,
-                pod,
-                f"container {container.name} ran out of memory: {described(ended, container, now)}",
-                f"no container out of memory in {window}",
-                ended.finished_at,
-                container,
-            )
+        if ended is not None and not (ended.finished_at and longer_than(within, ended.finished_at, now)):
+            observed = f"container {container.name} ran out of memory: {described_end(ended, container, now)}"
+            expected = f"no container out of memory in {format_duration(within)}"
+            return PodFault(FaultKind.OUT_OF_MEMORY, pod, observed, expected, ended.finished_at, container)
     return None
 
 
@@ -148,19 +129,13 @@ def _restarts_too_often(pod: Pod, limit: RestartLimit | None, now: datetime) -> 
     if restarts.at_most <= limit.at_most:
         return None
     worst = max(containers(pod), key=lambda container: restarts_within(container, pod, now, limit.within).at_most)
-    window = format_duration(limit.within)
+    window, ended = format_duration(limit.within), worst.last_end
     exact = restarts.at_least == restarts.at_most
     count = f"{restarts.at_most}" if exact else f"{restarts.at_least} to {restarts.at_most}"
-    ended = worst.last_end
-    return PodFault(
-        FaultKind.RESTARTS,
-        pod,
-        f"{count} restarts in {window}: container {worst.name}, {described_end(worst, now)}",
-        f"at most {limit.at_most} restarts in {window}",
-        ended and ended.finished_at,
-        worst,
-        () if exact else ("Kubernetes counts restarts since the pod was made and keeps the time of the last one only",),
-    )
+    observed = f"{count} restarts in {window}: container {worst.name}, {described_end(ended, worst, now)}"
+    expected = f"at most {limit.at_most} restarts in {window}"
+    since, evidence = ended and ended.finished_at, () if exact else (_INEXACT,)
+    return PodFault(FaultKind.RESTARTS, pod, observed, expected, since, worst, evidence)
 
 
 def pod_restarts(pod: Pod, within: float, now: datetime) -> Restarts:
@@ -171,19 +146,12 @@ def pod_restarts(pod: Pod, within: float, now: datetime) -> Restarts:
     return Restarts(sum(one.at_least for one in each), sum(one.at_most for one in each))
 
 
-def most_restarts(selection: Selection, within: float, now: datetime) -> tuple[str, int]:
-    """The pod with the most restarts in the window, and how many these may be."""
-    counts = [(pod_restarts(pod, within, now).at_most, pod.name) for pod in selection.matched]
-    count, name = max(counts, default=(0, ""))
-    return (name if count else "", count)
-
-
 def finding(expectation: PodsHealthy, fault: PodFault) -> Finding:
     """A finding about the pod, or about what several have in common: their owner, or the node they were lost with."""
     target, pod, owner = expectation.target, fault.pod, top_owner(fault.pod)
     subject, about = expectation.subject(pod), reference(target, "pod", pod.name, pod.namespace)
-    if fault.alike and fault.kind is FaultKind.NODE_LOST and fault.node:
-        subject, about = f"node/{fault.node}", reference(target, "node", fault.node)
+    if fault.alike and fault.kind is FaultKind.NODE_LOST and pod.node:
+        subject, about = f"node/{pod.node}", reference(target, "node", pod.node)
     elif fault.alike:
         subject, about = expectation.subject(pod, owner), owner_reference(target, pod)
     return expectation.finding(
@@ -211,8 +179,8 @@ def because(target: KubernetesTarget, fault: PodFault) -> tuple[str, ...]:
 
 def _causes(target: KubernetesTarget, fault: PodFault) -> Iterator[str]:
     pod = fault.pod
-    if fault.node and _may_be_the_nodes_fault(fault):
-        yield reference(target, "node", fault.node)
+    if pod.node and _may_be_the_nodes_fault(fault):
+        yield reference(target, "node", pod.node)
     if fault.kind is FaultKind.UNSCHEDULED:
         for mount in mounts_of(pod):
             yield reference(target, "persistentvolumeclaim", mount.claim, pod.namespace)
@@ -246,11 +214,6 @@ def more_memory(fault: PodFault) -> dict[str, str]:
     return {"doubled_memory": more} if limit and (more := doubled(limit)) else {}
 
 
-def out_of_memory_pods(selection: Selection, within: float, now: datetime) -> int:
-    """How many of the selected pods have a container that ran out of memory in the window."""
-    return sum(_ran_out_of_memory(pod, within, now) is not None for pod in selection.matched)
-
-
 def as_one(faults: tuple[PodFault, ...]) -> PodFault:
     """Several pods with the same fault, told as one: the first pod's, with the others beside it."""
     first = faults[0]
@@ -264,22 +227,23 @@ def as_one(faults: tuple[PodFault, ...]) -> PodFault:
     )
 
 
-def measure_ends(expectation: PodsHealthy, selection: Selection, observe: Observe, findings: Findings) -> None:
-    """Record how often containers ended, where the policy limits that."""
-    if expectation.no_oom_kill_within is not None:
-        killed = out_of_memory_pods(selection, expectation.no_oom_kill_within, observe.now)
+def measure_ends(expectation: PodsHealthy, selection: Selection, now: datetime, findings: Findings) -> None:
+    """Record how many pods ran out of memory, and the most restarts, where the policy limits that."""
+    if (within := expectation.no_oom_kill_within) is not None:
+        killed = sum(_ran_out_of_memory(pod, within, now) is not None for pod in selection.matched)
         findings.measure("pods out of memory", killed, subject=expectation.selected, limit=0, margin=-killed)
-    if expectation.restarts is not None:
-        name, count = most_restarts(selection, expectation.restarts.within, observe.now)
-        limit = expectation.restarts.at_most
-        findings.measure("restarts", count, subject=name, limit=limit, margin=limit - count)
+    if (limit := expectation.restarts) is not None:
+        counts = [(pod_restarts(pod, limit.within, now).at_most, pod.name) for pod in selection.matched]
+        count, name = max(counts, default=(0, ""))
+        subject, most = name if count else "", limit.at_most
+        findings.measure("restarts", count, subject=subject, limit=most, margin=most - count)
 
 
 def count_pods(expectation: PodsHealthy, selection: Selection, findings: Findings) -> None:
     """Hold the number of pods to what there must be."""
     count, least = len(selection.counted), expectation.min_matches
     findings.measure("pods", count, subject=expectation.selected, limit=least, margin=count - least)
-    findings.measure("ready pods", selection.ready, subject=expectation.selected)
+    findings.measure("ready pods", sum(map(is_ready, selection.counted)), subject=expectation.selected)
     if count < least:
         findings.add(
             subject=expectation.selected,

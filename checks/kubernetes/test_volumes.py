@@ -1,13 +1,11 @@
 """The storage that a cluster's pods have claimed."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
 
 from opscheck import Findings, Observe, Remedy
 from opscheck.core.observation import CouldNotObserve, Problem
 from opscheck.core.record import Finding
 from opscheck.core.units import format_duration
-from opscheck.systems.kubernetes.objects import Condition
 from opscheck.systems.kubernetes.owners import ROLLED_OUT, top_owner
 from opscheck.systems.kubernetes.pod_status import pod_condition
 from opscheck.systems.kubernetes.pods import ListPods, Pod
@@ -31,7 +29,7 @@ from opscheck.systems.kubernetes.volumes import (
     users_of_claims,
 )
 from opscheck.systems.kubernetes.warnings import Warnings
-from opscheck.systems.kubernetes.words import message, messages
+from opscheck.systems.kubernetes.words import latest, message, messages
 
 WAITS = "WaitForFirstConsumer"
 # Words by which the scheduler names storage as the obstacle.
@@ -63,7 +61,7 @@ def test_the_volumes_are_there_and_have_room(expectation: VolumesHealthy, observ
     storage = Storage(users, by_name, observe.now, expectation.grace)
     warnings = Warnings(expectation, observe)
     for claim in claims:
-        finding = claim_finding(expectation, claim, storage)
+        finding = claim_finding(expectation, claim, storage, findings)
         if finding is not None:
             findings.report(warnings.attach(finding, claim))
     if expectation.limited:
@@ -97,92 +95,78 @@ def judge_use(
         raise CouldNotObserve((*expectation.series().values(), *expectation.kubelets())[0], problem)
 
 
-def claim_finding(expectation: VolumesHealthy, claim: PersistentVolumeClaim, storage: Storage) -> Finding | None:
+def claim_finding(
+    expectation: VolumesHealthy, claim: PersistentVolumeClaim, storage: Storage, findings: Findings
+) -> Finding | None:
     """A claim without a volume, stuck in a change, or not removed; None also where only its class could decide."""
+    facts = {"claim": claim.name, "storage_class": claim.class_name, "volume": claim.volume_name}
+    here = expectation.on(findings, claim, **{fact: value for fact, value in facts.items() if value})
     if claim.is_terminating:
-        return _not_removed(expectation, claim, storage)
+        return _not_removed(claim, storage, here)
     if claim.phase == "Lost":
-        volume = (claim.spec and claim.spec.volume_name) or ""
-        return expectation.finding_on(
-            claim,
+        volume = claim.volume_name
+        return here.finding(
             observed=f"Lost: its volume {volume or 'of old'} is gone, and what was on it cannot be reached",
             expected="Bound",
-            remedies=(LOST, *((NAMED_VOLUME,) if volume else ())),
-            facts={"claim": claim.name} | ({"volume": volume} if volume else {}),
+            remedies=[LOST, NAMED_VOLUME] if volume else [LOST],
         )
     if claim.phase == "Pending":
-        return _pending(expectation, claim, storage)
-    return next(_unfinished(expectation, claim, storage), None)
+        return _pending(claim, storage, here)
+    return _stuck_change(claim, storage, here)
 
 
 def depends_on_its_class(claim: PersistentVolumeClaim, storage: Storage) -> bool:
     """True when `claim` is pending and only its storage class, which is not known, can say whether it may be."""
-    waiting = claim.phase == "Pending" and not claim.is_terminating and storage.is_over(claim.created)
-    asks_for_one = claim.spec is not None and claim.spec.volume_name
-    unknown = storage.classes is None and bool(claim.class_name) and not asks_for_one
-    return waiting and unknown and not _waiting_pods(claim, storage)
+    waiting = claim.phase == "Pending" and not claim.is_terminating and storage.overdue(claim.created)
+    unknown = storage.classes is None and claim.class_name and not claim.volume_name
+    return bool(waiting and unknown and not _waiting_pods(claim, storage))
 
 
 def _waiting_pods(claim: PersistentVolumeClaim, storage: Storage) -> tuple[Pod, ...]:
     return tuple(pod for pod in storage.users_of(claim) if not pod.is_terminating)
 
 
-def _pending(expectation: VolumesHealthy, claim: PersistentVolumeClaim, storage: Storage) -> Finding | None:
+def _pending(claim: PersistentVolumeClaim, storage: Storage, here: Findings) -> Finding | None:
     name, pods = claim.class_name, _waiting_pods(claim, storage)
     known = (storage.classes or {}).get(name or "")
     # A claim that names a volume is bound to that one, or to none.
-    named = (claim.spec and claim.spec.volume_name) or ""
     waits = storage.classes is None if known is None else known.volume_binding_mode == WAITS
-    may_wait = bool(name) and not named and waits
-    if may_wait and not pods:
+    may_wait = bool(name) and not claim.volume_name and waits
+    since = claim.created
+    if may_wait:
+        # The volume is made for the first pod; the time runs from that pod on.
+        asked = min((pod.created for pod in pods if pod.created), default=None)
+        since = asked and latest(asked, claim.created)
+    if not (lasted := storage.overdue(since)):
         return None
-    # Where the volume is made for the first pod, the time runs from that pod on.
-    since = _first_asked(claim, pods) if may_wait else claim.created
-    if since is None or not storage.is_over(since):
-        return None
-    missing = bool(name) and storage.classes is not None and known is None
-    why = f"volume {named}, which it asks for, is not bound to it" if named else _why_pending(name, missing=missing)
+    why, remedies = _obstacle(claim, missing=storage.classes is not None and known is None)
     used_by = f"; pod {pods[0].name} waits for it{_and_more(len(pods))}" if pods else ""
     refusals = tuple(_unscheduled(pods))
-    facts = {"claim": claim.name, "storage_class": name, "pod": pods[0].name if pods else "", "volume": named}
-    return expectation.finding_on(
-        claim,
-        observed=f"Pending for {format_duration(storage.seconds(since))}: {why}{used_by}",
+    about_storage = any(word in one.lower() for one in refusals for word in _ABOUT_STORAGE)
+    return here.finding(
+        observed=f"Pending for {lasted}: {why}{used_by}",
         expected=f"Bound within {format_duration(storage.grace)}",
         since=since,
         evidence=refusals,
-        remedies=tuple(_pending_remedies(name, named, pods, missing=missing)),
-        facts={fact: value for fact, value in facts.items() if value},
+        remedies=[PENDING, *remedies, *([USED_BY] if pods else []), *([NAMED_VOLUME] if claim.volume_name else [])],
+        facts={"pod": pods[0].name} if pods else {},
         # A pod that no node takes for want of CPU is the cause of this, and not its consequence.
-        explains=not may_wait
-        or not refusals
-        or any(word in one.lower() for one in refusals for word in _ABOUT_STORAGE),
+        about=here.common["about"] if not may_wait or not refusals or about_storage else "",
     )
 
 
-def _pending_remedies(name: str | None, named: str, pods: tuple[Pod, ...], *, missing: bool) -> Iterator[Remedy]:
-    yield PENDING
-    if name and not named:
-        yield CLASS_NOT_FOUND if missing else STORAGE_CLASS
-    if pods:
-        yield USED_BY
+def _obstacle(claim: PersistentVolumeClaim, *, missing: bool) -> tuple[str, tuple[Remedy, ...]]:
+    """Why it is pending, and what to do about its storage class."""
+    name, named = claim.class_name, claim.volume_name
     if named:
-        yield NAMED_VOLUME
-
-
-def _why_pending(name: str | None, *, missing: bool) -> str:
+        return f"volume {named}, which it asks for, is not bound to it", ()
     if name is None:
-        return "it names no storage class, and no existing volume fits"
+        return "it names no storage class, and no existing volume fits", ()
     if not name:
-        return 'its storage class is "", so that no volume is made for it, and no existing one fits'
+        return 'its storage class is "", so that no volume is made for it, and no existing one fits', ()
     if missing:
-        return f"there is no storage class {name}, and no existing volume fits"
-    return f"storage class {name} has no volume for it"
-
-
-def _first_asked(claim: PersistentVolumeClaim, pods: tuple[Pod, ...]) -> datetime | None:
-    asked = min((pod.created for pod in pods if pod.created), default=None)
-    return max(filter(None, (claim.created, asked)), default=None) if asked else None
+        return f"there is no storage class {name}, and no existing volume fits", (CLASS_NOT_FOUND,)
+    return f"storage class {name} has no volume for it", (STORAGE_CLASS,)
 
 
 def _unscheduled(pods: Iterable[Pod]) -> Iterator[str]:
@@ -193,48 +177,39 @@ def _unscheduled(pods: Iterable[Pod]) -> Iterator[str]:
             yield f"pod {pod.name}: {message(found.message)}"
 
 
-def _not_removed(expectation: VolumesHealthy, claim: PersistentVolumeClaim, storage: Storage) -> Finding | None:
+def _not_removed(claim: PersistentVolumeClaim, storage: Storage, here: Findings) -> Finding | None:
     # Claims are deleted without a grace period, so this is the time of the deletion.
-    deleted = claim.deletion_due
-    if deleted is None or not storage.is_over(deleted):
+    if not (lasted := storage.overdue(claim.deletion_due)):
         return None
     pods = storage.users_of(claim)
     held = f"held by {', '.join(claim.finalizers) or 'nothing that it names'}"
     if pods:
         held = f"pod {pods[0].name} still uses it{_and_more(len(pods))}, and loses it with its next restart"
-    return expectation.finding_on(
-        claim,
-        observed=f"deleted {format_duration(storage.seconds(deleted))} ago and still there: {held}",
+    return here.finding(
+        observed=f"deleted {lasted} ago and still there: {held}",
         expected=f"gone within {format_duration(storage.grace)}",
-        since=deleted,
-        remedies=(NOT_REMOVED, *((USED_BY,) if pods else ())),
-        facts={"claim": claim.name} | ({"pod": pods[0].name} if pods else {}),
+        since=claim.deletion_due,
+        remedies=[NOT_REMOVED, USED_BY] if pods else [NOT_REMOVED],
+        facts={"pod": pods[0].name} if pods else {},
     )
 
 
-def _unfinished(expectation: VolumesHealthy, claim: PersistentVolumeClaim, storage: Storage) -> Iterator[Finding]:
-    for one in (claim.status and claim.status.conditions) or ():
-        if one.type in _CHANGES and one.status == "True" and storage.is_over(one.last_transition_time):
-            yield from _stuck_change(expectation, claim, one, storage)
-
-
-def _stuck_change(
-    expectation: VolumesHealthy, claim: PersistentVolumeClaim, one: Condition, storage: Storage
-) -> Iterator[Finding]:
-    pods, since, at_the_mount = _waiting_pods(claim, storage), one.last_transition_time, one.type in _AT_THE_MOUNT
-    if since is None or (at_the_mount and not pods):
-        return
+def _stuck_change(claim: PersistentVolumeClaim, storage: Storage, here: Findings) -> Finding | None:
+    pods = _waiting_pods(claim, storage)
     owner = next((owner for pod in pods if (owner := top_owner(pod)).startswith(ROLLED_OUT)), "")
-    restart = at_the_mount and bool(owner)
-    yield expectation.finding_on(
-        claim,
-        observed=f"{one.type} for {format_duration(storage.seconds(since))}: {_CHANGES[one.type or '']}",
-        expected=f"done within {format_duration(storage.grace)}",
-        since=since,
-        evidence=messages(one.message),
-        remedies=(RESIZE, *((RESTART_TO_RESIZE,) if restart else ())),
-        facts={"claim": claim.name} | ({"owner": owner} if restart else {}),
-    )
+    for one in (claim.status and claim.status.conditions) or ():
+        lasted, at_the_mount = storage.overdue(one.last_transition_time), one.type in _AT_THE_MOUNT
+        if one.type in _CHANGES and one.status == "True" and lasted and (pods or not at_the_mount):
+            restart = owner and at_the_mount
+            return here.finding(
+                observed=f"{one.type} for {lasted}: {_CHANGES[one.type]}",
+                expected=f"done within {format_duration(storage.grace)}",
+                since=one.last_transition_time,
+                evidence=messages(one.message),
+                remedies=[RESIZE, RESTART_TO_RESIZE] if restart else [RESIZE],
+                facts={"owner": owner} if restart else {},
+            )
+    return None
 
 
 def _and_more(count: int) -> str:

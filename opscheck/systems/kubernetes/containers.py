@@ -12,22 +12,8 @@ OUT_OF_MEMORY = "OOMKilled"
 LOOP = timedelta(minutes=10)
 """The kubelet forgets a container's crashes after it ran this long; crashes closer together are one loop."""
 _CRASHES = 2
-# Reasons by their names. What a newer kubelet adds is told by how it is spelled.
-_CANNOT_START = {
-    "ErrImagePull",
-    "ImagePullBackOff",  # the two alternate, attempt by attempt
-    "ErrImageNeverPull",
-    "InvalidImageName",
-    "ImageInspectError",
-    "RegistryUnavailable",
-    "SignatureValidationFailed",
-    "CreateContainerConfigError",
-    "CreateContainerError",
-    "PreCreateHookError",
-    "PreStartHookError",
-    "PostStartHookError",
-    "RunContainerError",
-}
+# The others are told by how they are spelled, such as ErrImagePull, ImagePullBackOff and RunContainerError.
+_CANNOT_START = {"InvalidImageName", "RegistryUnavailable", "SignatureValidationFailed"}
 
 
 @dataclass(frozen=True)
@@ -54,7 +40,6 @@ class Reported:
 
     @property
     def restarts(self) -> int:
-        """How often it restarted since the pod was made."""
         return self.status.restart_count or 0
 
     @property
@@ -82,12 +67,8 @@ class Reported:
 
 def containers(pod: Pod) -> Iterator[Reported]:
     """The containers of `pod`, init containers first; one that has no report yet has an empty one."""
-    spec, status = pod.spec, pod.status
-    for asked, reports, are_init in (
-        (spec and spec.init_containers, status and status.init_container_statuses, True),
-        (spec and spec.containers, status and status.container_statuses, False),
-    ):
-        by_name = {report.name: report for report in reports or ()}
+    by_name = {report.name: report for report in pod.reports}
+    for asked, are_init in ((pod.spec and pod.spec.init_containers, True), (pod.spec and pod.spec.containers, False)):
         for container in asked or ():
             init = are_init and container.restart_policy != "Always"
             yield Reported(container, by_name.get(container.name) or ContainerStatus(), init)
@@ -95,11 +76,7 @@ def containers(pod: Pod) -> Iterator[Reported]:
 
 def has_restarted(pod: Pod) -> bool:
     """True when any of its containers has; of thousands of pods few have, and the others are soon judged."""
-    status = pod.status
-    if status is None:
-        return False
-    reports = (*(status.container_statuses or ()), *(status.init_container_statuses or ()))
-    return any(report.restart_count for report in reports)
+    return any(report.restart_count for report in pod.reports)
 
 
 def cannot_start(reason: str) -> bool:
@@ -148,20 +125,15 @@ def restarts_within(container: Reported, pod: Pod, now: datetime, seconds: float
     restarted = (last and last.finished_at) or (running and running.started_at) or None
     if not count or restarted is None or restarted <= begins:
         return Restarts(0, 0)
-    born = (pod.status and pod.status.start_time) or (pod.metadata and pod.metadata.creation_timestamp)
-    if born and born > begins:
+    if (born := pod.started) and born > begins:
         return Restarts(count, count)
     if last and last.started_at and last.started_at <= begins:
         return Restarts(1, 1)
     return Restarts(min(count, 2), count)
 
 
-def described_end(container: Reported, now: datetime) -> str:
-    """How the container ended last: `exit code 137 (OOMKilled, memory limit 512Mi) 40s ago`."""
-    return described(container.last_end, container, now)
-
-
-def described(ended: Terminated | None, container: Reported, now: datetime) -> str:
+def described_end(ended: Terminated | None, container: Reported, now: datetime) -> str:
+    """How the container ended: `exit code 137 (OOMKilled, memory limit 512Mi) 40s ago`."""
     if ended is None:
         return "it left no trace of how it ended"
     notes = [ended.reason] if ended.reason else []

@@ -83,18 +83,15 @@ class PodLogs(Query[LogMatches], name="kubernetes.logs"):
 
     @property
     def scope(self) -> str | None:
-        """The namespace."""
         return self.namespace
 
     def permissions(self) -> tuple[Permission, ...]:
-        """List the pods and get their logs there."""
         return (
             KubernetesRule("", "pods", "list", self.namespace),
             KubernetesRule("", "pods/log", "get", self.namespace),
         )
 
     def text(self) -> str:
-        """For people."""
         pods = f"pods with {self.selector}" if self.selector else "all pods"
         where = f"namespace {self.namespace}" if self.namespace else "every namespace"
         return f"count lines that match {self.pattern!r} in the logs of {pods} in {where}"
@@ -167,7 +164,6 @@ class LogLines(InNamespaces, check="kubernetes.logs"):
     """How much is read of each pod. Of a longer log, what was not read is unknown."""
 
     def logs(self) -> tuple[PodLogs, ...]:
-        """The questions it is judged by."""
         return tuple(
             PodLogs(
                 self.target.name,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from opscheck.core.findings import FindingParts
 from opscheck.core.observation import Problem
 from opscheck.core.units import format_bytes, format_duration
 from opscheck.core.words import some_with_reasons
@@ -153,16 +154,13 @@ class VolumeUse:
             patch = {"spec": {"resources": {"requests": {"storage": larger}}}}
             facts |= {"doubled_size": larger, "size_patch": json.dumps(patch, separators=(",", ":"))}
         note = f"the claim asks for {claim.requested}: the file system is larger, and others may fill it too"
-        return Share(
-            limit,
-            self._expectation.subject(claim),
-            percent,
-            detail,
-            tuple(remedies),
-            facts,
-            (note,) if shared and limit == "used" else (),
-            reference(target, "persistentvolumeclaim", claim.name, claim.namespace),
-        )
+        parts: FindingParts = {
+            "remedies": remedies,
+            "facts": facts,
+            "evidence": (note,) if shared and limit == "used" else (),
+            "about": reference(target, "persistentvolumeclaim", claim.name, claim.namespace),
+        }
+        return Share(limit, self._expectation.subject(claim), percent, detail, parts)
 
     def unjudged(self) -> Problem | None:
         """Why the limits on use may not be kept, although no violation was found."""

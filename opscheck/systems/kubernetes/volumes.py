@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 from opscheck.core.field_types import ShareUsed
 from opscheck.core.query import Permission, Query, Timestamp
 from opscheck.core.remedy import Former
+from opscheck.core.units import format_duration
 from opscheck.systems.kubernetes.lists import KubernetesRule, ListObjects
 from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Part, Quantities
 from opscheck.systems.kubernetes.pod_status import has_ended
@@ -56,6 +57,11 @@ class PersistentVolumeClaim(KubernetesObject, frozen=True):
     def class_name(self) -> str | None:
         """The storage class that it names; empty for no class on purpose, None for none named."""
         return self.spec and self.spec.storage_class_name
+
+    @property
+    def volume_name(self) -> str:
+        """The volume that it names; empty for none."""
+        return (self.spec and self.spec.volume_name) or ""
 
     @property
     def requested(self) -> str:
@@ -125,13 +131,10 @@ class Storage:
         """The pods that name it and have not ended."""
         return self.users.get((claim.namespace, claim.name), ())
 
-    def is_over(self, since: datetime | None) -> bool:
-        """True when something that began then should have ended by now."""
-        return since is not None and self.seconds(since) > self.grace
-
-    def seconds(self, since: datetime) -> float:
-        """How long ago that is."""
-        return (self.now - since).total_seconds()
+    def overdue(self, since: datetime | None) -> str:
+        """How long ago that is, once what began then should have ended; else empty."""
+        seconds = (self.now - since).total_seconds() if since else 0.0
+        return format_duration(seconds) if seconds > self.grace else ""
 
 
 def users_of_claims(pods: Iterable[Pod]) -> Users:

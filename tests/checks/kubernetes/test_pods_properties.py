@@ -6,8 +6,8 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from checks.kubernetes.test_pods import faults, finding, most_restarts, out_of_memory_pods, seen_instead, select_pods
-from opscheck import KubernetesTarget
+from checks.kubernetes.test_pods import faults, finding, measure_ends, seen_instead, select_pods
+from opscheck import Findings, KubernetesTarget
 from opscheck.demo.kubernetes import condition, pod, termination, timestamp
 from opscheck.systems.kubernetes.containers import containers, restarts_within
 from opscheck.systems.kubernetes.pod_status import fault_of
@@ -107,11 +107,11 @@ def pods(draw):
 
 
 def told(found) -> list[tuple]:
-    selection = select_pods(EXPECTATION, found)
+    selection, findings = select_pods(EXPECTATION, found), Findings(EXPECTATION)
+    measure_ends(EXPECTATION, selection, NOW, findings)
     return [finding(EXPECTATION, one) for one in faults(EXPECTATION, selection, NOW)] + [
         tuple(seen_instead(EXPECTATION, selection)),
-        most_restarts(selection, 3600, NOW),
-        out_of_memory_pods(selection, 3600, NOW),
+        findings.measurements,
     ]
 
 
