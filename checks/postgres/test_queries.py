@@ -10,7 +10,7 @@ from opscheck.core.intervals import Interval, interval
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.units import format_duration
 from opscheck.core.words import counted
-from opscheck.systems.postgres.databases import connectable
+from opscheck.systems.postgres.databases import connectable, none_matches
 from opscheck.systems.postgres.queries import (
     EXPLAIN,
     RAISE_MAX,
@@ -214,11 +214,9 @@ def _is_judged(expectation: PostgresQueries, counts: StatementCounts, texts: Map
 def _require_databases(expectation: PostgresQueries, observe: Observe) -> None:
     if expectation.databases is None:
         return
-    there = observe(expectation.names).names
-    if not any(expectation.means_database(database) for database in there):
-        text = f"no database is called {' or '.join(expectation.databases)}"
-        advice = f"there are {', '.join(there) or 'none'}"
-        raise CouldNotObserve(expectation.names, Problem(kind=ProblemKind.UNSUPPORTED, text=text, advice=advice))
+    there = observe(expectation.names)
+    if not any(map(expectation.means_database, there.names)):
+        raise none_matches(expectation.names, expectation.databases, there)
 
 
 def _unsupported(expectation: PostgresQueries, text: str, advice: str) -> CouldNotObserve:
