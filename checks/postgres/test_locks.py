@@ -24,11 +24,9 @@ from opscheck.systems.postgres.locks import (
     PostgresLocks,
     Waiter,
 )
-from opscheck.systems.postgres.sessions import Session, current_state, describe, statement
-from opscheck.systems.postgres.thresholds import Value, add_violated, violated
+from opscheck.systems.postgres.sessions import Session, current_state, describe, seconds, statement
+from opscheck.systems.postgres.thresholds import MOST, Value, add_violated, violated
 
-_MOST = 20
-"""So many roots, and so many prepared transactions, get a finding of their own; the others are counted."""
 _MOST_IN_EVIDENCE = 5
 _IN_TABLES = frozenset({"relation", "page", "tuple"})
 _UNNAMED = ""
@@ -46,44 +44,44 @@ def test_nobody_waits_long_for_a_lock(expectation: PostgresLocks, observe: Obser
     commit, until all connections are taken. A prepared transaction that nobody ends keeps its locks over a restart.
     """
     answer = observe(expectation.locks)
-    findings.measure("sessions waiting", answer.waiting, subject=expectation.server)
-    findings.measure("longest wait", _longest(answer, answer.waiters), unit="s", subject=expectation.server)
+    here = findings.on(expectation.server)
+    here.measure("sessions waiting", answer.waiting)
+    here.measure("longest wait", _longest(answer, answer.waiters), unit="s")
     _judge_roots(expectation, answer, findings)
+    here.measure("transactions prepared", answer.prepared_total)
     _judge_prepared(expectation, answer, findings)
-    _judge_table(expectation, answer, findings)
+    _judge_table(expectation, answer, here)
 
 
 def _judge_prepared(expectation: PostgresLocks, answer: LocksAnswer, findings: Findings) -> None:
-    findings.measure("transactions prepared", answer.prepared_total, subject=expectation.server)
-    for one in answer.prepared[:_MOST]:
-        findings.grade(
+    others = _others(answer.prepared_total, "transactions are prepared")
+    for one in answer.prepared[:MOST]:
+        here = findings.on(f"prepared transaction {one.gid}", gid=one.gid, database=one.database)
+        here.grade(
             "prepared",
-            max(0.0, (answer.at - one.prepared).total_seconds()),
+            seconds(one.prepared, answer.at),
             expectation.prepared,
-            subject=f"prepared transaction {one.gid}",
             unit="s",
             detail=f"by {one.owner} in {one.database}",
             since=one.prepared,
-            evidence=_others(answer.prepared_total, "transactions are prepared"),
+            evidence=others,
             remedies=(ROLL_BACK,),
-            facts={"gid": one.gid, "database": one.database},
         )
 
 
 def _judge_table(expectation: PostgresLocks, answer: LocksAnswer, findings: Findings) -> None:
     table = answer.table
-    holder = next((one.pid for one in table.largest if one.pid is not None), None)
-    known: dict[str, Fact] = {} if holder is None else {"pid": holder}
+    pid = next((one.pid for one in table.largest if one.pid is not None), None)
+    holder: dict[str, Fact] = {} if pid is None else {"pid": pid}
     findings.grade(
         "lock table used",
         share(table),
         expectation.lock_table,
-        subject=expectation.server,
         detail=f"{table.objects} objects are locked, {table.pairs} times, and there is room for {table.places}: "
         f"max_locks_per_transaction {table.max_locks_per_transaction}",
         evidence=largest_holders(answer),
-        remedies=(*((SHOW_LOCKS,) if known else ()), RAISE_MAX_LOCKS),
-        facts=known | {"max_locks_per_transaction": 2 * table.max_locks_per_transaction},
+        remedies=(SHOW_LOCKS, RAISE_MAX_LOCKS) if holder else (RAISE_MAX_LOCKS,),
+        facts=holder | {"max_locks_per_transaction": 2 * table.max_locks_per_transaction},
     )
 
 
@@ -106,11 +104,12 @@ def _judge_roots(expectation: PostgresLocks, answer: LocksAnswer, findings: Find
     """The roots that too many wait behind, or for too long: the worst first, then the one with the longest wait."""
     found = roots(_graph(answer))
     # Sessions beyond the list wait too: at worst all of them for the root with the most behind it.
-    unlisted = [answer.waiting - len(answer.waiters), *(0 for _ in found)]
-    every = [_Blocked(expectation, answer, root, more) for root, more in zip(found, unlisted, strict=False)]
-    broken = sorted(((one, values) for one in every if (values := one.violated())), key=_worst_first)
+    unlisted = answer.waiting - len(answer.waiters)
+    every = [_Blocked(expectation, answer, root, 0 if number else unlisted) for number, root in enumerate(found)]
+    broken = [(one, values) for one in every if (values := one.violated())]
+    broken.sort(key=lambda pair: (pair[1][0].severity, -pair[0].longest))
     others = _others(len(broken), "have sessions waiting behind them")
-    for one, values in broken[:_MOST]:
+    for one, values in broken[:MOST]:
         add_violated(
             findings,
             values,
@@ -120,11 +119,6 @@ def _judge_roots(expectation: PostgresLocks, answer: LocksAnswer, findings: Find
             remedies=one.remedies,
             facts=one.facts,
         )
-
-
-def _worst_first(blocked: "tuple[_Blocked, list[Value]]") -> tuple[object, float]:
-    one, values = blocked
-    return values[0].severity, -one.longest
 
 
 def _graph(answer: LocksAnswer) -> dict[Node, set[Node]]:
@@ -198,16 +192,13 @@ class _Blocked:
 
     @property
     def longest(self) -> float:
-        """How long the first of them has waited."""
         return _longest(self.answer, self.waiters)
 
     @property
     def count(self) -> int:
-        """How many wait."""
         return len(self.root.waiters) + self.unlisted
 
     def violated(self) -> list[Value]:
-        """The limits that this breaks."""
         exact = all(one.is_exact for one in self.waiters)
         wait = "" if exact else f"at most {format_duration(self.longest)}"
         count = f"{self.count} ({self.unlisted} of them were not looked at one by one)" if self.unlisted else ""
@@ -218,7 +209,6 @@ class _Blocked:
 
     @property
     def subject(self) -> str:
-        """Whom they wait for in the end."""
         if self.root.is_cycle:
             return f"{' and '.join(f'pid {node}' for node in self.root.nodes)}, which wait for each other"
         first, others = self._name(self.root.nodes[0]), len(self.root.nodes) - 1
@@ -235,8 +225,7 @@ class _Blocked:
             session = self._sessions.get(node)
             if session is not None:
                 yield f"pid {session.pid}: {current_state(session, self.answer.at)}; {statement(session)}"
-        for waiter in self.waiters[:_MOST_IN_EVIDENCE]:
-            yield self._wait(waiter)
+        yield from map(self._wait, self.waiters[:_MOST_IN_EVIDENCE])
         if self.count > _MOST_IN_EVIDENCE:
             yield f"and {self.count - _MOST_IN_EVIDENCE} more wait"
 
@@ -259,7 +248,6 @@ class _Blocked:
 
     @cached_property
     def facts(self) -> dict[str, Fact]:
-        """The values that the commands name."""
         facts: dict[str, Fact] = {"waiter": self.waiters[0].pid}
         if len(self.root.nodes) > 1:
             return facts
@@ -285,10 +273,11 @@ class _Blocked:
         return _process_name(node, self._sessions)
 
     def _wait(self, waiter: Waiter) -> str:
-        waited = f"{'' if waiter.is_exact else 'at most '}{format_duration(_waited(self.answer, waiter))}"
+        at_most = "" if waiter.is_exact else "at most "
+        waited = format_duration(_waited(self.answer, waiter))
         session = self._sessions.get(waiter.pid)
         query = f": {session.query}" if session is not None and session.query else ""
-        return f"{self._name(waiter.pid)} waits {waited} for {_lock(waiter)}{query}"
+        return f"{self._name(waiter.pid)} waits {at_most}{waited} for {_lock(waiter)}{query}"
 
 
 def _by_pid(answer: LocksAnswer) -> dict[Node, Session]:
@@ -309,7 +298,7 @@ def _longest(answer: LocksAnswer, waiters: tuple[Waiter, ...]) -> float:
 
 
 def _waited(answer: LocksAnswer, waiter: Waiter) -> float:
-    return 0.0 if waiter.since is None else max(0.0, (answer.at - waiter.since).total_seconds())
+    return 0.0 if waiter.since is None else seconds(waiter.since, answer.at)
 
 
 def _lock(waiter: Waiter) -> str:
@@ -322,4 +311,4 @@ def _lock(waiter: Waiter) -> str:
 
 
 def _others(count: int, what: str) -> list[str]:
-    return [f"{count - _MOST} more {what}"] if count > _MOST else []
+    return [f"{count - MOST} more {what}"] if count > MOST else []
