@@ -26,7 +26,7 @@ def test_few_lines_match(expectation: LogLines, observe: Observe, findings: Find
     An application tells its own troubles first, long before somebody complains; a message that comes by the
     hundred is one cause, and the most frequent one names it.
     """
-    queries = expectation.logs()
+    queries = expectation.queries()
     logs = merged(observe(query) for query in queries)
     if logs.pods_selected:
         remedies, facts = advice(expectation, logs)

@@ -11,7 +11,7 @@ from msgspec.structs import force_setattr
 from opscheck.core.query import Timestamp
 from opscheck.core.words import counted
 from opscheck.systems.kubernetes.lists import ListObjects
-from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Part, condition
+from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, ObjectReference, Part, condition
 from opscheck.systems.kubernetes.owners import controller
 from opscheck.systems.kubernetes.scripts import flaws, script_of
 from opscheck.systems.kubernetes.words import span
@@ -110,15 +110,10 @@ class CronJobSpec(Part, frozen=True):
 
 
 @final
-class ActiveJob(Part, frozen=True):
-    name: str | None = None
-
-
-@final
 class CronJobStatus(Part, frozen=True):
     """What became of it. There is no time of the last failure (kubernetes/kubernetes#133662)."""
 
-    active: tuple[ActiveJob, ...] | None = None
+    active: tuple[ObjectReference, ...] | None = None
     last_schedule_time: Timestamp | None = None
     last_successful_time: Timestamp | None = None
 

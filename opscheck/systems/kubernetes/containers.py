@@ -53,13 +53,8 @@ class Reported:
         before = self.status.last_state and self.status.last_state.terminated
         return next((end for end in (self.state.terminated, before) if end and end.reason == OUT_OF_MEMORY), None)
 
-    @property
-    def memory_limit(self) -> str | None:
-        """The limit in force: after a resize in place the status knows better than the spec."""
-        return self.limit("memory")
-
     def limit(self, resource: str) -> str | None:
-        """The limit in force for `cpu` or `memory`; None where it has none."""
+        """The limit in force for `cpu` or `memory`: after a resize in place the status knows better than the spec."""
         in_force = self.status.resources and self.status.resources.limits
         asked = self.spec.resources and self.spec.resources.limits
         return (in_force or {}).get(resource) or (asked or {}).get(resource)
@@ -104,17 +99,9 @@ def crashes_in_a_loop(container: Reported, now: datetime) -> bool:
     return ran_briefly and runs_briefly and now - ended.finished_at < LOOP
 
 
-@dataclass(frozen=True)
-class Restarts:
-    """How often a container restarted in a window: between `at_least` and `at_most` times."""
-
-    at_least: int
-    at_most: int
-
-
-def restarts_within(container: Reported, pod: Pod, now: datetime, seconds: float) -> Restarts:
+def restarts_within(container: Reported, pod: Pod, now: datetime, seconds: float) -> tuple[int, int]:
     """
-    What can be known of restarts in the last `seconds`.
+    How often it restarted in the last `seconds`, at least and at most.
 
     The counter runs since the pod was made, and only the last termination is kept. It tells how often in three
     cases: nothing ended in the window, the pod is younger than the window, or the last run began before it.
@@ -124,12 +111,12 @@ def restarts_within(container: Reported, pod: Pod, now: datetime, seconds: float
     running = container.state.running
     restarted = (last and last.finished_at) or (running and running.started_at) or None
     if not count or restarted is None or restarted <= begins:
-        return Restarts(0, 0)
+        return 0, 0
     if (born := pod.started) and born > begins:
-        return Restarts(count, count)
+        return count, count
     if last and last.started_at and last.started_at <= begins:
-        return Restarts(1, 1)
-    return Restarts(min(count, 2), count)
+        return 1, 1
+    return min(count, 2), count
 
 
 def described_end(ended: Terminated | None, container: Reported, now: datetime) -> str:
@@ -137,8 +124,8 @@ def described_end(ended: Terminated | None, container: Reported, now: datetime) 
     if ended is None:
         return "it left no trace of how it ended"
     notes = [ended.reason] if ended.reason else []
-    if ended.reason == OUT_OF_MEMORY and container.memory_limit:
-        notes.append(f"memory limit {container.memory_limit}")
+    if ended.reason == OUT_OF_MEMORY and (limit := container.limit("memory")):
+        notes.append(f"memory limit {limit}")
     if ended.signal:
         notes.append(f"signal {ended.signal}")
     code = f"exit code {ended.exit_code}" if ended.exit_code is not None else "no exit code"

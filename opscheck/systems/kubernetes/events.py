@@ -6,15 +6,7 @@ from typing import final
 
 from opscheck.core.query import Timestamp
 from opscheck.systems.kubernetes.lists import ListObjects
-from opscheck.systems.kubernetes.objects import KubernetesObject, Part
-
-
-@final
-class ObjectReference(Part, frozen=True):
-    kind: str | None = None
-    namespace: str | None = None
-    name: str | None = None
-    uid: str | None = None
+from opscheck.systems.kubernetes.objects import KubernetesObject, ObjectReference, Part
 
 
 @final

@@ -22,6 +22,21 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename
 
 
 @final
+class Anything(Part, frozen=True):
+    """A part of which only is read that it is there."""
+
+
+@final
+class ObjectReference(Part, frozen=True):
+    """Names another object, as far as its writer says which."""
+
+    kind: str | None = None
+    namespace: str | None = None
+    name: str | None = None
+    uid: str | None = None
+
+
+@final
 class Owner(Part, frozen=True):
     """One entry of `ownerReferences`."""
 

@@ -15,8 +15,7 @@ from opscheck.systems.kubernetes.containers import (
     described_end,
     has_restarted,
 )
-from opscheck.systems.kubernetes.objects import Condition
-from opscheck.systems.kubernetes.objects import condition as find_condition
+from opscheck.systems.kubernetes.objects import Condition, condition
 from opscheck.systems.kubernetes.owners import is_of_job, top_owner
 from opscheck.systems.kubernetes.pods import Pod
 from opscheck.systems.kubernetes.remedies import (
@@ -141,12 +140,11 @@ def has_ended(pod: Pod) -> bool:
 
 def is_ready(pod: Pod) -> bool:
     """True when it takes part in serving."""
-    ready = pod_condition(pod, "Ready")
-    return ready is not None and ready.status == "True" and not pod.is_terminating
+    return pod_condition(pod, "Ready", "True") is not None and not pod.is_terminating
 
 
-def pod_condition(pod: Pod, kind: str) -> Condition | None:
-    return find_condition(pod.status and pod.status.conditions, kind)
+def pod_condition(pod: Pod, kind: str, status: str | None = None) -> Condition | None:
+    return condition(pod.status and pod.status.conditions, kind, status)
 
 
 def _stuck(pod: Pod, now: datetime, grace: float) -> Iterator[PodFault]:
@@ -165,7 +163,7 @@ def _stuck(pod: Pod, now: datetime, grace: float) -> Iterator[PodFault]:
 
 def _disrupted(pod: Pod) -> Iterator[str]:
     """Who ended it, where that was no person: the eviction of a node, the scheduler, the garbage collector."""
-    target = find_condition(pod.status and pod.status.conditions, "DisruptionTarget", "True")
+    target = pod_condition(pod, "DisruptionTarget", "True")
     if target is not None and (said := message(target.message)):
         yield f"{target.reason or 'DisruptionTarget'}: {said}"
 
@@ -201,11 +199,10 @@ def _is_forsaken(pod: Pod) -> bool:
 
     Nobody but the node controller leaves a pod so, which gives no reason; the kubelet always gives one.
     """
-    ready, reports = pod_condition(pod, "Ready"), (pod.status and pod.status.container_statuses) or ()
-    if ready is None or ready.status != "False" or ready.reason or not reports:
+    ready, reports = pod_condition(pod, "Ready", "False"), (pod.status and pod.status.container_statuses) or ()
+    if ready is None or ready.reason or not reports:
         return False
-    together = pod_condition(pod, "ContainersReady")
-    return together is not None and together.status == "True" and all(report.ready for report in reports)
+    return pod_condition(pod, "ContainersReady", "True") is not None and all(report.ready for report in reports)
 
 
 def _lost(pod: Pod, now: datetime, grace: float) -> Iterator[PodFault]:
@@ -261,9 +258,7 @@ def _crashes(container: Reported, pod: Pod, now: datetime, grace: float) -> Iter
 def not_ready_since(pod: Pod) -> datetime | None:
     """Since when it is not ready: since it started where it has never been."""
     ready = pod_condition(pod, "Ready")
-    if ready is not None and ready.status != "True" and ready.last_transition_time:
-        return ready.last_transition_time
-    return pod.started
+    return (ready and ready.status != "True" and ready.last_transition_time) or pod.started
 
 
 def _unready(pod: Pod, now: datetime, grace: float) -> Iterator[PodFault]:

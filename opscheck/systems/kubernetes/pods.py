@@ -12,7 +12,7 @@ from opscheck.core.query import Query, Timestamp
 from opscheck.core.remedy import Former
 from opscheck.core.units import Count, Duration, PositiveCount
 from opscheck.systems.kubernetes.lists import ListObjects
-from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Part, Quantities
+from opscheck.systems.kubernetes.objects import Anything, Condition, KubernetesObject, Part, Quantities
 from opscheck.systems.kubernetes.remedies import (
     FORMER_POD_FACTS,
     MISSING_PODS,
@@ -51,17 +51,13 @@ class ClaimReference(Part, frozen=True):
 
 
 @final
-class EphemeralVolume(Part, frozen=True):
-    """A volume whose claim is made for the pod, named `<pod>-<volume>`."""
-
-
-@final
 class Volume(Part, frozen=True):
     """One volume of a pod. Of the many kinds only claims are read."""
 
     name: str | None = None
     persistent_volume_claim: ClaimReference | None = None
-    ephemeral: EphemeralVolume | None = None
+    ephemeral: Anything | None = None
+    """Says that its claim is made for the pod, and named `<pod>-<volume>`."""
 
 
 @final

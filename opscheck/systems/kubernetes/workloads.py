@@ -10,20 +10,15 @@ import msgspec
 from opscheck.core.query import Timestamp
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import (
+    Anything,
     CommonMetadata,
     Condition,
     KubernetesObject,
     LabelSelector,
-    Metadata,
     Part,
     condition,
 )
 from opscheck.systems.kubernetes.pods import PodSpec
-
-
-@final
-class Anything(Part, frozen=True):
-    """An object of which only is read that it is there."""
 
 
 @final
@@ -60,15 +55,10 @@ class WrittenMetadata(CommonMetadata, frozen=True):
 
 
 @final
-class PodTemplate(Part, frozen=True):
+class PodTemplate(KubernetesObject, frozen=True):
     """What the pods of a workload are made from."""
 
-    metadata: Metadata | None = None
     spec: PodSpec | None = None
-
-    @property
-    def labels(self) -> dict[str, str]:
-        return (self.metadata.labels if self.metadata else None) or {}
 
 
 @final
@@ -174,9 +164,6 @@ class ListStatefulSets(ListObjects[StatefulSet], name="kubernetes.statefulsets",
 @dataclass(frozen=True)
 class ListDaemonSets(ListObjects[DaemonSet], name="kubernetes.daemonsets", resource="daemonsets.v1.apps"):
     """Every daemon set there."""
-
-
-_ON_DELETE = "OnDelete"
 
 
 @dataclass(frozen=True)
@@ -301,4 +288,4 @@ def _to_update(replicas: int, spec: WorkloadSpec, status: WorkloadStatus) -> int
 
 
 def _by_deletion(spec: WorkloadSpec) -> bool:
-    return spec.update_strategy is not None and spec.update_strategy.type == _ON_DELETE
+    return spec.update_strategy is not None and spec.update_strategy.type == "OnDelete"

@@ -153,3 +153,14 @@ def connectable(database: str) -> bool:
 def in_psql(database: str, remedy: Remedy, **facts: Fact) -> dict[str, Any]:
     """What a finding has of a remedy in a database: the remedy and its facts, where psql can connect to it."""
     return {"remedies": (remedy,), "facts": {"database": database, **facts}} if connectable(database) else {}
+
+
+def psql_command(statements: str, *facts: str, options: str = "") -> str:
+    r"""
+    The command of a remedy that runs statements in the database of a finding, with its facts as psql's variables.
+
+    `statements` are words of a shell. psql takes a DSN or the name of a database, not both; it knows the rest of the
+    DSN when it connects again.
+    """
+    variables = "".join(f" -v {name}={{{{ {name} }}}}" for name in ("database", *facts))
+    return f"printf '%s\\n' '\\connect :\"database\"' {statements} | psql {{{{ dsn }}}}{options}{variables}"
