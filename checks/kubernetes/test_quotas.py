@@ -79,7 +79,7 @@ class Share:
 
 
 def usage(expectation: Quotas, quotas: Iterable[ResourceQuota]) -> tuple[list[Share], dict[str, str]]:
-    """What is used of every limited resource, the fullest first; and which quotas have no up-to-date status, and why."""
+    """What is used of every limited resource, the fullest first; and the quotas without an up-to-date status."""
     shares, stale = list[Share](), dict[str, str]()
     for quota in quotas:
         for resource in sorted({*quota.enforced, *quota.asked}) if quota.enforced else ():
