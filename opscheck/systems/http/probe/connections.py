@@ -58,7 +58,11 @@ class _Stream(httpcore.NetworkStream):
 
     def get_extra_info(self, info: str) -> Any:
         """`is_readable` only: an idle connection with data to read was closed by the server."""
-        return _is_readable(self._connection) if info == "is_readable" else None
+        if info != "is_readable":
+            return None
+        poll = select.poll()  # select() fails for the thousandth open file
+        poll.register(self._connection, select.POLLIN)
+        return bool(poll.poll(0))
 
 
 class Connections:
@@ -126,9 +130,3 @@ class Connections:
         if origin.scheme == b"https":
             connection = secure(connection, self._context or ssl.create_default_context(), host, deadline)
         return httpcore.HTTP11Connection(origin, _Stream(connection, self._clock), keepalive_expiry=_KEEP_IDLE_S)
-
-
-def _is_readable(connection: socket.socket) -> bool:
-    poll = select.poll()  # select() fails for the thousandth open file
-    poll.register(connection, select.POLLIN)
-    return bool(poll.poll(0))
