@@ -43,7 +43,7 @@ class Node:
         try:
             connect(self.address, None, deadline).close()
         except TimeoutError as error:
-            raise self._late("connection to", started, target_down=True) from error
+            raise self.late("connection to", started, target_down=True) from error
         except OSError as error:
             raise unreachable(error, str(self.address)) from error
 
@@ -82,6 +82,11 @@ class Node:
         text = f"what {self.address} answers to {typed(command)} cannot be read"
         return ProbeError(ProblemKind.UNREADABLE, text, "is there a proxy before it, or is it no Redis?")
 
+    def late(self, missing: str, started: float, *, target_down: bool = False) -> ProbeError:
+        """The problem that something is missing since `started`, on the monotonic clock: `answer from`."""
+        waited = time.monotonic() - started
+        return late(f"no {missing} {self.address} in {format_duration(waited)}", waited, target_down=target_down)
+
     @contextmanager
     def _client(self, deadline: float) -> Iterator[Client]:
         started = time.monotonic()
@@ -89,17 +94,13 @@ class Node:
             with Client(self.address, self.context, deadline) as client:
                 yield client
         except NoHandshake as error:
-            problem = self._late("TLS handshake with", started)
+            problem = self.late("TLS handshake with", started)
             problem.problem = replace(problem.problem, advice="is this a port without TLS?")
             raise problem from error
         except (TimeoutError, exceptions.TimeoutError) as error:
-            raise self._late("answer from", started) from error
+            raise self.late("answer from", started) from error
         except OSError as error:
             raise unreachable(error, str(self.address)) from error
-
-    def _late(self, missing: str, started: float, *, target_down: bool = False) -> ProbeError:
-        waited = time.monotonic() - started
-        return late(f"no {missing} {self.address} in {format_duration(waited)}", waited, target_down=target_down)
 
     def _log_in(self, client: Client) -> Said:
         said = client.log_in()
