@@ -67,14 +67,10 @@ def measure(expectation: DisruptionBudgets, budgets: Sequence["Budget"], finding
         findings.measure("healthy pods", healthy, subject=name, limit=asked, margin=healthy - asked)
     about_pods = (one for one in seen if one.status.expected_pods)
     if (least := min(about_pods, key=lambda one: one.status.disruptions_allowed or 0, default=None)) is not None:
-        allowed, limit = least.status.disruptions_allowed or 0, expectation.allowed
-        findings.measure(
-            "disruptions allowed",
-            allowed,
-            subject=expectation.subject(least.budget),
-            limit=None if limit is None else limit.limit(allowed),
-            margin=None if limit is None else limit.margin(allowed),
-        )
+        name, graded = expectation.subject(least.budget), expectation.allowed
+        allowed = least.status.disruptions_allowed or 0
+        limit, margin = (graded.limit(allowed), graded.margin(allowed)) if graded else (None, None)
+        findings.measure("disruptions allowed", allowed, subject=name, limit=limit, margin=margin)
 
 
 @dataclass(frozen=True)

@@ -55,8 +55,6 @@ class CertificateStatus(Part, frozen=True):
     """When the certificate in the secret ends; null until there is one."""
     renewal_time: Timestamp | None = None
     """When it will be renewed; null where no renewal is planned."""
-    revision: int | None = None
-    """Grows with every issuance."""
     last_failure_time: Timestamp | None = None
     """When the newest issuance failed; null once one has succeeded."""
     failed_issuance_attempts: int | None = None

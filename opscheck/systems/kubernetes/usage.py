@@ -104,13 +104,7 @@ class UsageWithinLimits(InNamespaces, check="kubernetes.usage"):
             raise PydanticCustomError("namespace_of_nodes", "no `namespace` beside `of: nodes`; nodes belong to none")
         return self
 
-    def nodes(self) -> tuple[ListNodes]:
-        return (ListNodes(self.target.name),)
-
-    def node_metrics(self) -> tuple[ListNodeUsage]:
-        return (ListNodeUsage(self.target.name),)
-
     def queries(self) -> Iterable[Query[Any]]:
         if self.of == "nodes":
-            return *self.nodes(), *self.node_metrics()
+            return ListNodes(self.target.name), ListNodeUsage(self.target.name)
         return *self.lists(ListPods), *self.lists(ListPodUsage)
