@@ -18,8 +18,7 @@ from opscheck.systems.kubernetes.api_server import ReadIdentity
 from opscheck.systems.kubernetes.events import ListWarnings
 from opscheck.systems.kubernetes.label_selectors import parse_selector
 from opscheck.systems.kubernetes.lists import ListObjects
-from opscheck.systems.kubernetes.objects import KubernetesObject
-from opscheck.systems.kubernetes.owners import reference
+from opscheck.systems.kubernetes.objects import KubernetesObject, reference
 from opscheck.systems.kubernetes.target import KubernetesTarget
 
 L = TypeVar("L", bound=ListObjects[Any])
