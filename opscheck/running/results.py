@@ -4,11 +4,11 @@ from datetime import datetime
 
 import msgspec
 
-from opscheck.core.advice import advise
 from opscheck.core.expectation import Expectation
 from opscheck.core.record import Finding, Result, Verdict, WaiverNote
 from opscheck.core.verdicts import Gate, Judgement
 from opscheck.policy.models import Policy, Waiver
+from opscheck.running.advice import advise
 
 
 def compose(  # noqa: PLR0913 - all that one result is made of, by name
@@ -24,12 +24,12 @@ def compose(  # noqa: PLR0913 - all that one result is made of, by name
 ) -> Result:
     """The result of one expectation, as it will stand in every report."""
     waiver = policy.waivers.get(expectation.id)
-    findings = tuple(_advised(finding, expectation, policy, now, claim) for finding in judgement.findings)
+    findings = tuple(advise(finding, expectation, policy, now, claim) for finding in judgement.findings)
     urgent = None
     if judgement.severity is not None and judgement.blocked_by is None:  # else somebody is called for the cause
         unknown = judgement.verdict is Verdict.UNKNOWN
         hidden = _unknown(expectation, judgement)
-        urgent = _advised(hidden, expectation, policy, now, claim) if unknown else findings[0]
+        urgent = advise(hidden, expectation, policy, now, claim) if unknown else findings[0]
     verdict = _waived(judgement.verdict, waiver, now)
     result = Result(
         id=expectation.id,
@@ -80,17 +80,4 @@ def _note(waiver: Waiver | None, now: datetime) -> WaiverNote | None:
         owner=waiver.owner,
         expires=waiver.expires.isoformat(),
         expired=waiver.expired(now.date()),
-    )
-
-
-def _advised(finding: Finding, expectation: Expectation, policy: Policy, now: datetime, claim: str) -> Finding:
-    return advise(
-        finding,
-        expectation,
-        environment=policy.environment,
-        levels=policy.severities,
-        escalation=policy.escalation,
-        now=now,
-        secrets=policy.secrets,
-        claim=claim,
     )
