@@ -1,6 +1,5 @@
 """The command line: a thin face over the rest, and the one place that turns exceptions into exit codes."""
 
-import io
 import json
 import os
 import sys
@@ -8,7 +7,7 @@ import traceback
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -67,7 +66,7 @@ def cli() -> None:
 
 @cli.command(epilog=EXIT_CODES)
 @POLICY_OPTION
-@click.option("--tag", "tags", multiple=True, metavar="TAG", help="Only expectations with this tag; repeatable.")
+@click.option("--tag", multiple=True, metavar="TAG", help="Only expectations with this tag; repeatable.")
 @click.option("--only", multiple=True, metavar="GLOB", help="Only expectations whose id matches; repeatable.")
 @click.option(
     "-k", "keywords", metavar="EXPRESSION", help="Only expectations that match this expression, as in pytest."
@@ -79,33 +78,29 @@ def cli() -> None:
     metavar="P0|P1|P2|P3|never",
     help="The severity from which a violation closes the gate.",
 )
-@click.option("--json", "record", metavar="FILE", help="Write the run record (opscheck.run/v1).")
-@click.option("--junit", metavar="FILE", help="Write JUnit XML, for Jenkins, GitLab and the like.")
+@click.option("--json", "run_json", metavar="FILE", help="Write the run record (opscheck.run/v1).")
+@click.option("--junit", "junit_xml", metavar="FILE", help="Write JUnit XML, for Jenkins, GitLab and the like.")
 @click.option("--save", metavar="FILE", help="Write every observation to a snapshot file.")
-@click.option("--from", "snapshot", metavar="FILE", help="Judge a snapshot file; no target is touched.")
+@click.option("--from", metavar="FILE", help="Judge a snapshot file; no target is touched.")
 @click.option("--state", metavar="FILE", help="Keep samples of counters from run to run, to judge what came between.")
 @click.option("--drill", is_flag=True, help="Do the policy's restore drills; without it they are skipped.")
-@click.option("--timeout", help="How long gathering may take.  [default: 2m, and what drills and whole backups need]")
-@click.option("--concurrency", default=64, show_default=True, help="How many queries are asked at the same time.")
-@click.option("-v", "--verbose", is_flag=True, help="Show what passed too, and every finding and line of evidence.")
+@click.option(
+    "--timeout",
+    "run_timeout",
+    help="How long gathering may take.  [default: 2m, and what drills and whole backups need]",
+)
+@click.option(
+    "--concurrency",
+    "run_concurrency",
+    default=64,
+    show_default=True,
+    help="How many queries are asked at the same time.",
+)
+@click.option(
+    "-v", "--verbose", "run_verbose", is_flag=True, help="Show what passed too, and every finding and line of evidence."
+)
 @CHECKS
-def run(  # noqa: PLR0913, PLR0917 - one per option
-    policy: Path | None,
-    tags: Sequence[str],
-    only: Sequence[str],
-    keywords: str | None,
-    fail_on: str,
-    record: str | None,
-    junit: str | None,
-    save: str | None,
-    snapshot: str | None,
-    state: str | None,
-    drill: bool,
-    timeout: str | None,
-    concurrency: int,
-    verbose: bool,
-    checks: Sequence[Path],
-) -> int:
+def run(policy: Path | None, keywords: str | None, checks: Sequence[Path], **options: Any) -> int:
     """
     Judge the targets of a policy; the exit code is the verdict.
 
@@ -116,15 +111,16 @@ def run(  # noqa: PLR0913, PLR0917 - one per option
     \b
       pytest --policy=production.yaml --fail-on=P1 --run-json=run.json --junit-xml=junit.xml -k postgres
     """  # noqa: D301 - \b is click's word for "do not rewrap"
-    from opscheck.running.launch import Launch, launch  # noqa: PLC0415 - pytest is not needed for --help
+    from opscheck.running.launch import launch  # noqa: PLC0415 - pytest is not needed for --help
 
-    options = [f"--tag={tag}" for tag in tags] + [f"--only={glob}" for glob in only] + [f"--fail-on={fail_on}"]
-    values = {"--run-json": record, "--junit-xml": junit, "--save": save, "--from": snapshot, "--state": state}
-    values["--run-timeout"] = timeout
-    options += [f"{option}={value}" for option, value in values.items() if value is not None]
-    options += [f"-k{keywords}"] if keywords is not None else []
-    options += [f"--run-concurrency={concurrency}", *(["--drill"] if drill else [])]
-    return launch(Launch(_policy(policy), checks, options, verbose=verbose))
+    words = [f"-k{keywords}"] if keywords is not None else []
+    for name, value in options.items():  # each has the name of its option of pytest
+        option = f"--{name.replace('_', '-')}"
+        if isinstance(value, bool):
+            words += [option] if value else []
+        elif value is not None:
+            words += [f"{option}={one}" for one in (value if isinstance(value, tuple) else (value,))]
+    return launch(_policy(policy), checks, words)
 
 
 @cli.command()
@@ -231,17 +227,16 @@ def report(runs: Sequence[Path], junit: str) -> int:
 
     Each environment becomes one test suite; records of the same environment are shards of one run.
     """
-    from opscheck.reports.junit import write  # noqa: PLC0415 - loads junit-xml
+    from opscheck.reports.junit import document  # noqa: PLC0415 - loads junit-xml
     from opscheck.reports.read import read_run  # noqa: PLC0415
     from opscheck.transport.files import write_whole  # noqa: PLC0415
 
-    rendered = io.StringIO()
-    write([read_run(path) for path in runs], rendered)
+    written = document([read_run(path) for path in runs])
     if junit == "-":
-        click.echo(rendered.getvalue(), nl=False)
+        click.echo(written, nl=False)
     else:
         try:
-            write_whole(Path(junit), rendered.getvalue().encode())
+            write_whole(Path(junit), written.encode())
         except OSError as error:
             raise click.UsageError(f"--junit: {junit} cannot be written: {error.strerror}") from None
     return ExitCode.OPEN

@@ -6,6 +6,7 @@ pytest, and does nothing unless a policy is given; then `opscheck.running.hooks`
 """
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,62 +14,31 @@ import pytest
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Offer the words of `opscheck run` as options of pytest."""
     group = parser.getgroup("opscheck", "opscheck: operational expectations as checks")
-    group.addoption("--policy", dest="opscheck_policy", metavar="FILE", help="Policy file; write it as --policy=FILE.")
-    group.addoption(
-        "--fail-on",
-        dest="opscheck_fail_on",
+
+    def option(name: str, text: str, **form: Any) -> None:
+        dest = f"opscheck_{name.removeprefix('run-').replace('-', '_')}"
+        group.addoption(f"--{name}", dest=dest, help=text, **form)
+
+    option("policy", "Policy file; write it as --policy=FILE.", metavar="FILE")
+    option(
+        "fail-on",
+        "The severity from which a violation fails the run (default: P3, any).",
         default="P3",
         metavar="P0..P3|never",
-        help="The severity from which a violation fails the run (default: P3, any).",
     )
-    group.addoption(
-        "--tag",
-        dest="opscheck_tags",
-        action="append",
-        default=[],
-        metavar="TAG",
-        help="Only expectations with this tag.",
-    )
-    group.addoption(
-        "--only",
-        dest="opscheck_only",
-        action="append",
-        default=[],
-        metavar="GLOB",
-        help="Only expectations with such an id.",
-    )
-    group.addoption("--run-json", dest="opscheck_json", metavar="FILE", help="Write the run record.")
-    group.addoption("--save", dest="opscheck_save", metavar="FILE", help="Write every observation to a snapshot.")
-    group.addoption("--from", dest="opscheck_from", metavar="FILE", help="Judge a snapshot; no target is touched.")
-    group.addoption(
-        "--state",
-        dest="opscheck_state",
-        metavar="FILE",
-        help="Keep samples of counters and sizes from run to run, and judge what happened in between.",
-    )
-    group.addoption(
-        "--run-timeout",
-        dest="opscheck_timeout",
-        metavar="DURATION",
-        help="How long gathering may take (default: 2m, and what drills and whole backups need).",
-    )
-    group.addoption(
-        "--run-concurrency",
-        dest="opscheck_concurrency",
-        type=int,
-        default=64,
-        metavar="N",
-        help="How many queries are asked at the same time (default: 64).",
-    )
-    group.addoption(
-        "--drill",
-        dest="opscheck_drill",
-        action="store_true",
-        help="Do the restore drills of the policy; without it they are skipped.",
-    )
-    group.addoption(
-        "--run-verbose", dest="opscheck_verbose", action="store_true", help="Show the expectations that passed too."
-    )
+    option("tag", "Only expectations with this tag.", action="append", default=[], metavar="TAG")
+    option("only", "Only expectations with such an id.", action="append", default=[], metavar="GLOB")
+    option("run-json", "Write the run record.", metavar="FILE")
+    option("save", "Write every observation to a snapshot.", metavar="FILE")
+    option("from", "Judge a snapshot; no target is touched.", metavar="FILE")
+    counters = "Keep samples of counters and sizes from run to run, and judge what happened in between."
+    option("state", counters, metavar="FILE")
+    most = "How long gathering may take (default: 2m, and what drills and whole backups need)."
+    option("run-timeout", most, metavar="DURATION")
+    at_once = "How many queries are asked at the same time (default: 64)."
+    option("run-concurrency", at_once, type=int, default=64, metavar="N")
+    option("drill", "Do the restore drills of the policy; without it they are skipped.", action="store_true")
+    option("run-verbose", "Show the expectations that passed too.", action="store_true")
     parser.addini("opscheck_policy", "Policy file, relative to this file", type="string", default="")
 
 

@@ -1,13 +1,14 @@
 """The configuration of a bucket of backups."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from functools import partial
-from typing import Literal, TypeVar
+from typing import Any, Literal
 
 from opscheck import Findings, Observe
 from opscheck.core.findings import judge_all
+from opscheck.core.query import Query
 from opscheck.core.remedy import Remedy
 from opscheck.core.units import Duration, Graded, Severity
 from opscheck.systems.backup.bucket import (
@@ -22,24 +23,15 @@ from opscheck.systems.backup.bucket import (
 )
 from opscheck.systems.stores.bucket import (
     ARCHIVES,
-    BucketQuery,
     Encryption,
     Lifecycle,
     LifecycleRule,
+    ObjectLock,
     PolicyStatus,
     PublicAccess,
-    ReadEncryption,
-    ReadLifecycle,
-    ReadObjectLock,
-    ReadPolicyStatus,
-    ReadPublicAccess,
-    ReadReplication,
-    ReadVersioning,
     Replication,
     Versioning,
 )
-
-A = TypeVar("A")
 
 _DAY_S = 86400.0
 
@@ -52,44 +44,94 @@ def test_the_bucket_keeps_what_is_written_to_it(
 
     Whoever breaks in deletes the backups first; and a lifecycle rule deletes them every night, as it was told to.
     """
-    case = _Case(expectation, observe, findings)
-    judge_all(
-        partial(case.judge_part, expectation.versioning, ReadVersioning, _versioning),
-        case.judge_object_lock,
-        partial(case.judge_part, expectation.encryption, ReadEncryption, _encryption),
-        partial(case.judge_part, expectation.public_access_blocked, ReadPublicAccess, case.public_access),
-        partial(case.judge_part, expectation.policy_not_public, ReadPolicyStatus, _policy),
-        partial(case.judge_part, expectation.replication, ReadReplication, _replication),
-        case.judge_lifecycle,
-    )
+    case = _Case(expectation, observe, findings.on(expectation.target.address))
+    judge_all(*(partial(case.judge, query) for query in expectation.queries()))
 
 
-Fault = tuple[Remedy, str, str] | None
-"""The remedy, the observed and the expected state of a part; None where it is as it should be."""
+@dataclass(frozen=True)
+class _Case:
+    """A bucket and its expectation."""
 
+    expectation: BackupBucket
+    observe: Observe
+    findings: Findings
 
-def _versioning(_: BackupBucket, found: Versioning) -> Fault:
-    observed = f"versioning is {found.status or 'not enabled'}"
-    return None if found.status == "Enabled" else (UNVERSIONED, observed, "Enabled")
+    def judge(self, query: Query[Any]) -> None:
+        """Judge one part of the configuration that the policy names."""
+        wanted = self.expectation
+        match self.observe(query):
+            case Versioning(status=status) if status != "Enabled":
+                self._find(wanted.versioning, UNVERSIONED, f"versioning is {status or 'not enabled'}", "Enabled")
+            case ObjectLock() as lock:
+                self._judge_object_lock(lock)
+            case Encryption(algorithm=algorithm) if not algorithm or wanted.encrypted_with not in {None, algorithm}:
+                observed = f"encrypted with {algorithm}" if algorithm else "not encrypted by default"
+                self._find(wanted.encryption, UNENCRYPTED, observed, wanted.encrypted_with or "encrypted")
+            case PublicAccess() as access:
+                self._judge_public_access(access)
+            case PolicyStatus(public=True):
+                observed, expected = "its policy lets everybody in", "a policy that is not public"
+                self._find(wanted.policy_not_public, PUBLIC, observed, expected)
+            case Replication(rules=rules) if not any(wanted.prefix.startswith(begins) for begins, _ in rules):
+                only = ", ".join(begins for begins, _ in rules)
+                observed = f"only copied: {only}" if rules else "copied nowhere"
+                self._find(wanted.replication, UNREPLICATED, observed, "copied to another bucket")
+            case Lifecycle() as lifecycle:
+                self._judge_lifecycle(lifecycle)
 
+    def _find(self, wanted: Literal[True] | Severity | None, remedy: Remedy, observed: str, expected: str) -> None:
+        severity = wanted if isinstance(wanted, Severity) else None
+        self.findings.add(observed=observed, expected=expected, severity=severity, remedies=[remedy])
 
-def _encryption(expectation: BackupBucket, found: Encryption) -> Fault:
-    wanted, algorithm = expectation.encrypted_with, found.algorithm
-    if algorithm and wanted in {None, algorithm}:
-        return None
-    observed = f"encrypted with {algorithm}" if algorithm else "not encrypted by default"
-    return UNENCRYPTED, observed, wanted or "encrypted"
+    def _judge_public_access(self, found: PublicAccess) -> None:
+        blocks = {
+            "BlockPublicAcls": found.block_public_acls,
+            "IgnorePublicAcls": found.ignore_public_acls,
+            "BlockPublicPolicy": found.block_public_policy,
+            "RestrictPublicBuckets": found.restrict_public_buckets,
+        }
+        self.findings.measure("public access blocks", sum(blocks.values()))
+        if missing := ", ".join(name for name, there in blocks.items() if not there):
+            wanted, expected = self.expectation.public_access_blocked, "all four public access blocks"
+            self._find(wanted, UNBLOCKED, f"not blocked: {missing}", expected)
 
+    def _judge_object_lock(self, found: ObjectLock) -> None:
+        limit, mode = self.expectation.object_lock, self.expectation.object_lock_mode
+        least = f"locked for at least {limit.steps[0][1]}" if limit else ""
+        if not found.enabled:
+            self._find(None, UNLOCKED, "objects are not locked", least)
+        elif not found.mode:
+            self._find(None, UNLOCKED, "locked only where their upload says it", least)
+        else:
+            self.findings.grade("default retention", Duration(found.days * _DAY_S), limit, remedies=[UNLOCKED])
+            if mode is not None and found.mode.lower() not in {mode, "compliance"}:
+                self._find(None, UNLOCKED, f"locked in {found.mode} mode, which some may lift", mode.upper())
 
-def _policy(_: BackupBucket, found: PolicyStatus) -> Fault:
-    return (PUBLIC, "its policy lets everybody in", "a policy that is not public") if found.public else None
+    def _judge_lifecycle(self, found: Lifecycle) -> None:
+        wanted, now = self.expectation, self.observe.now
+        rules, all_over = _overlapping(found, wanted), _covering(found, wanted)
+        for name, limit, actions in (
+            ("backups are deleted after", wanted.kept_for, _deletions(rules, now)),
+            ("backups are archived after", wanted.at_hand_for, _archivings(rules, now)),
+            ("old versions are deleted after", wanted.noncurrent_kept_for, _version_deletions(rules)),
+        ):
+            for action in actions if limit is not None else ():
+                self._grade(name, limit, action)
+        self._judge_deletion("old versions", wanted.noncurrent_gone_after, _version_deletions(all_over))
+        self._judge_deletion("unfinished uploads", wanted.uploads_gone_after, _upload_deletions(all_over))
 
+    def _judge_deletion(self, what: str, limit: Graded[Duration] | None, actions: Sequence["Action"]) -> None:
+        """Judge the earliest deletion, of which there must be one."""
+        if limit is not None and actions:
+            self._grade(f"{what} are deleted after", limit, min(actions, key=lambda action: action.after))
+        elif limit is not None:
+            where = f" under {self.expectation.prefix}" if self.expectation.prefix else ""
+            severity, largest = limit.steps[-1]
+            self._find(severity, RULES, f"no rule deletes all {what}{where}", f"deleted within {largest}")
 
-def _replication(expectation: BackupBucket, found: Replication) -> Fault:
-    if any(expectation.prefix.startswith(begins) for begins, _ in found.rules):
-        return None
-    only = ", ".join(begins for begins, _ in found.rules)
-    return UNREPLICATED, f"only copied: {only}" if found.rules else "copied nowhere", "copied to another bucket"
+    def _grade(self, name: str, limit: Graded[Duration] | None, action: "Action") -> None:
+        subject = f"{self.expectation.target.address}, {action.rule_name}"
+        self.findings.grade(name, action.after, limit, subject=subject, detail=action.detail, remedies=[RULES])
 
 
 @dataclass(frozen=True)
@@ -104,92 +146,6 @@ class Action:
     def rule_name(self) -> str:
         """The rule in reports."""
         return f"rule {self.rule.id}" if self.rule.id else f"the rule about {self.rule.prefix or 'all objects'}"
-
-
-@dataclass(frozen=True)
-class _Case:
-    """A bucket and its expectation."""
-
-    expectation: BackupBucket
-    observe: Observe
-    findings: Findings
-
-    @property
-    def address(self) -> str:
-        return self.expectation.target.address
-
-    def read(self, kind: type[BucketQuery[A]]) -> A:
-        return self.observe(kind(self.expectation.target.name))
-
-    def find(self, remedy: Remedy, observed: str, expected: str, severity: Severity | None = None) -> None:
-        self.findings.add(
-            subject=self.address, observed=observed, expected=expected, severity=severity, remedies=(remedy,)
-        )
-
-    def judge_part(
-        self,
-        wanted: Literal[True] | Severity | None,
-        kind: type[BucketQuery[A]],
-        judge: Callable[[BackupBucket, A], Fault],
-    ) -> None:
-        """Judge a part that is either as it should be or not, where the policy names it."""
-        if wanted is not None and (fault := judge(self.expectation, self.read(kind))) is not None:
-            self.find(*fault, self.expectation.severity_of(wanted))
-
-    def public_access(self, _: BackupBucket, found: PublicAccess) -> Fault:
-        blocks = {
-            "BlockPublicAcls": found.block_public_acls,
-            "IgnorePublicAcls": found.ignore_public_acls,
-            "BlockPublicPolicy": found.block_public_policy,
-            "RestrictPublicBuckets": found.restrict_public_buckets,
-        }
-        self.findings.measure("public access blocks", sum(blocks.values()), subject=self.address)
-        missing = ", ".join(name for name, there in blocks.items() if not there)
-        return (UNBLOCKED, f"not blocked: {missing}", "all four public access blocks") if missing else None
-
-    def judge_object_lock(self) -> None:
-        limit, mode = self.expectation.object_lock, self.expectation.object_lock_mode
-        if limit is None:
-            return
-        found, wanted = self.read(ReadObjectLock), f"locked for at least {limit.steps[0][1]}"
-        if not found.enabled:
-            self.find(UNLOCKED, "objects are not locked", wanted)
-        elif not found.mode:
-            self.find(UNLOCKED, "locked only where their upload says it", wanted)
-        else:
-            days = Duration(found.days * _DAY_S)
-            self.findings.grade("default retention", days, limit, subject=self.address, remedies=(UNLOCKED,))
-            if mode is not None and found.mode.lower() not in {mode, "compliance"}:
-                self.find(UNLOCKED, f"locked in {found.mode} mode, which some may lift", mode.upper())
-
-    def judge_lifecycle(self) -> None:
-        wanted, now = self.expectation, self.observe.now
-        if ReadLifecycle(wanted.target.name) not in wanted.queries():
-            return
-        found = self.read(ReadLifecycle)
-        rules, all_over = _overlapping(found, wanted), _covering(found, wanted)
-        for name, limit, actions in (
-            ("backups are deleted after", wanted.kept_for, _deletions(rules, now)),
-            ("backups are archived after", wanted.at_hand_for, _archivings(rules, now)),
-            ("old versions are deleted after", wanted.noncurrent_kept_for, _version_deletions(rules)),
-        ):
-            for action in actions if limit is not None else ():
-                self._grade(name, limit, action)
-        self._judge_deletion("old versions", wanted.noncurrent_gone_after, _version_deletions(all_over))
-        self._judge_deletion("unfinished uploads", wanted.uploads_gone_after, _upload_deletions(all_over))
-
-    def _judge_deletion(self, what: str, limit: Graded[Duration] | None, actions: Sequence[Action]) -> None:
-        """Judge the earliest deletion, of which there must be one."""
-        if limit is not None and actions:
-            self._grade(f"{what} are deleted after", limit, min(actions, key=lambda action: action.after))
-        elif limit is not None:
-            where = f" under {self.expectation.prefix}" if self.expectation.prefix else ""
-            severity, largest = limit.steps[-1]
-            self.find(RULES, f"no rule deletes all {what}{where}", f"deleted within {largest}", severity)
-
-    def _grade(self, name: str, limit: Graded[Duration] | None, action: Action) -> None:
-        subject = f"{self.address}, {action.rule_name}"
-        self.findings.grade(name, action.after, limit, subject=subject, detail=action.detail, remedies=(RULES,))
 
 
 def _overlapping(lifecycle: Lifecycle, expectation: BackupBucket) -> list[LifecycleRule]:

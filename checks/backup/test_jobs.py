@@ -1,28 +1,28 @@
 """Whatever makes the backups: cron jobs, Velero, pgBackRest, Barman."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from opscheck import Findings, Observe
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.units import Duration, Graded, Severity, format_duration
-from opscheck.core.words import counted
 from opscheck.systems.backup.barman_backups import barman_report
 from opscheck.systems.backup.cronjob_backups import cronjob_report
-from opscheck.systems.backup.jobs import MISSING_SCHEDULES, BackupJobs
+from opscheck.systems.backup.jobs import BackupJobs
 from opscheck.systems.backup.last_backups import LastBackup, ToolReport
 from opscheck.systems.backup.pgbackrest_backups import pgbackrest_report
-from opscheck.systems.backup.velero import ListStorageLocations, ListVeleroBackups, ListVeleroSchedules
-from opscheck.systems.backup.velero_backups import Around, velero_report
-from opscheck.systems.kubernetes.batch import ListCronJobs, ListJobs
-from opscheck.systems.kubernetes.cronjobs import MISSING
-from opscheck.systems.kubernetes.selection import count_matches, listed, matching
-from opscheck.systems.kubernetes.warnings import Warnings
+from opscheck.systems.backup.velero_backups import velero_report
 
 _CLOCKS = 300.0
 """Seconds that two clocks may differ by. A backup that begins later than that proves nothing of its age."""
+
+_REPORTS = {
+    "cronjob": cronjob_report,
+    "velero": velero_report,
+    "pgbackrest": pgbackrest_report,
+    "barman": barman_report,
+}
 
 
 def test_backups_are_made(expectation: BackupJobs, observe: Observe, findings: Findings) -> None:
@@ -32,57 +32,16 @@ def test_backups_are_made(expectation: BackupJobs, observe: Observe, findings: F
     What was written since then is lost with the system. A tool that stops says so to nobody: its jobs fail at night,
     are suspended for an afternoon and forgotten, or hang and keep the next from starting.
     """
-    report = _report(expectation, observe, findings)
+    report = _REPORTS[expectation.tool](expectation, observe, findings)
     for name, (count, subject) in report.counts.items():
         findings.measure(name, count, subject=subject)
     for last in report.last_backups:
-        _Case(expectation, report, last, findings).judge()
-    for finding in report.findings:
-        findings.report(finding)
+        here = findings.on(last.subject.name, about="", **last.subject.facts)
+        _Case(expectation, report, last, here).judge()
+    findings.report_all(report.findings)
     if report.unknown:
         query, text = next(iter(expectation.queries())), "; ".join(dict.fromkeys(report.unknown))
         raise CouldNotObserve(query, Problem(kind=ProblemKind.UNSUPPORTED, text=text, advice=report.advice))
-
-
-def _report(expectation: BackupJobs, observe: Observe, findings: Findings) -> ToolReport:
-    match expectation.tool:
-        case "cronjob":
-            return _of_cronjobs(expectation, observe, findings)
-        case "velero":
-            return _of_velero(expectation, observe, findings)
-        case "pgbackrest":
-            return pgbackrest_report(expectation, observe(expectation.pgbackrest))
-        case "barman":
-            return barman_report(expectation, observe(expectation.barman))
-
-
-def _of_cronjobs(expectation: BackupJobs, observe: Observe, findings: Findings) -> ToolReport:
-    of = expectation.cronjobs
-    there, jobs = listed(observe, of.lists(ListCronJobs)), listed(observe, of.lists(ListJobs))
-    selected = matching(of, there)
-    count_matches(of, there, selected, findings, kind="cron jobs", remedy=MISSING)
-    report = cronjob_report(expectation, selected, jobs, Warnings(of, observe), observe.now)
-    return _with_some(report, selected, "cron job", "suspended")
-
-
-def _of_velero(expectation: BackupJobs, observe: Observe, findings: Findings) -> ToolReport:
-    of = expectation.schedules
-    there = listed(observe, of.lists(ListVeleroSchedules))
-    backups, locations = listed(observe, of.lists(ListVeleroBackups)), listed(observe, of.lists(ListStorageLocations))
-    selected = matching(of, there)
-    count_matches(of, there, selected, findings, kind="schedules", remedy=MISSING_SCHEDULES)
-    report = velero_report(expectation, selected, Around(backups, locations), observe.now)
-    return _with_some(report, selected, "schedule", "paused")
-
-
-def _with_some(report: ToolReport, selected: Sequence[object], noun: str, resting: str) -> ToolReport:
-    """The same; where everything that is selected rests or is being deleted, backups are unknown."""
-    if not selected or report.last_backups:
-        return report
-    are = "is" if len(selected) == 1 else "are"
-    left_out = f"{counted(len(selected), noun)} {are} {resting} or being deleted"
-    unknown = [*report.unknown, f"nothing is left that makes backups: {left_out}"]
-    return replace(report, unknown=unknown, advice="resume one, or waive this until one is to be made")
 
 
 @dataclass(frozen=True)
@@ -97,18 +56,10 @@ class _Case:
     def judge(self) -> None:
         last = self.last
         if self._is_recent():
-            for problem in last.problems:
-                self.findings.report(problem)
+            self.findings.report_all(last.problems)
         self._judge_full()
         if last.copies is not None:
-            self.findings.grade(
-                "good backups",
-                last.copies,
-                self.expectation.copies,
-                subject=last.subject.name,
-                remedies=last.subject.remedies,
-                facts=last.subject.facts,
-            )
+            self.findings.grade("good backups", last.copies, self.expectation.copies, remedies=last.subject.remedies)
 
     def _is_recent(self) -> bool:
         """Whether the last good backup is recent enough; a finding where it is not."""
@@ -134,18 +85,17 @@ class _Case:
         return self.findings.grade("age of the last good backup", age, limit, detail=last.detail, **stale) is None
 
     def _stale(self) -> dict[str, Any]:
-        """The subject, and what keeps a more recent backup from being made."""
+        """What keeps a more recent backup from being made."""
         last = self.last
         reasons = [problem.observed for problem in last.problems if problem.observed not in last.detail]
         lines = [line for problem in last.problems for line in problem.evidence]
         causes = (*last.subject.because, *(cause for problem in last.problems for cause in problem.because))
         of_problems = {name: value for problem in last.problems for name, value in problem.facts.items()}
         return {
-            "subject": last.subject.name,
             "since": last.none_since,
             "evidence": (*reasons, *lines, *last.evidence),
             "remedies": (*last.subject.remedies, *last.stale_remedies),
-            "facts": {**of_problems, **last.subject.facts, **last.stale_facts},
+            "facts": {**of_problems, **last.subject.facts},
             "because": tuple(dict.fromkeys(causes)),
         }
 
@@ -174,24 +124,12 @@ class _Case:
             return
         remedies = (*last.subject.remedies, *last.full_remedies)
         if last.full_began is None:
-            self.findings.add(
-                subject=last.subject.name,
-                observed="no good full backup",
-                expected=f"one that began {_words(limit)} ago",
-                severity=limit.steps[-1][0],
-                remedies=remedies,
-                facts=last.subject.facts,
-            )
+            severity, expected = limit.steps[-1][0], f"one that began {_words(limit)} ago"
+            self.findings.add(observed="no good full backup", expected=expected, severity=severity, remedies=remedies)
         elif not self._is_ahead(last.full_began):
-            self.findings.grade(
-                "age of the last full backup",
-                Duration(self._age(last.full_began)),
-                limit,
-                subject=last.subject.name,
-                since=last.full_began + timedelta(seconds=float(limit.steps[0][1])),
-                remedies=remedies,
-                facts=last.subject.facts,
-            )
+            since = last.full_began + timedelta(seconds=float(limit.steps[0][1]))
+            age = Duration(self._age(last.full_began))
+            self.findings.grade("age of the last full backup", age, limit, since=since, remedies=remedies)
 
     def _is_ahead(self, moment: datetime) -> bool:
         return (moment - self.report.taken_at).total_seconds() > _CLOCKS

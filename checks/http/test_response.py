@@ -9,19 +9,18 @@ from urllib.parse import urlsplit
 
 from opscheck import Findings, Observe
 from opscheck.core.json_paths import find
-from opscheck.core.observation import CouldNotObserve
 from opscheck.core.operators import OneOperator
 from opscheck.core.units import format_bytes, format_duration
 from opscheck.systems.http.answer import (
     UnexpectedBodyError,
     decode,
     excerpt,
-    incomplete,
     is_number,
+    judge_statuses,
     number_at,
+    require_complete,
     shown,
     status_is,
-    unexpected_statuses,
 )
 from opscheck.systems.http.request import HttpAnswer, Sample
 from opscheck.systems.http.response import READ_ANSWER, HttpResponse, JsonExpectation, LatencyOf, TextExpectation
@@ -36,25 +35,16 @@ def test_the_api_answers_as_it_should(expectation: HttpResponse, observe: Observ
     Whoever uses it gets errors, wrong answers, or none while this is false. A login page or an error page can have
     status 200 too, so that only headers and body tell whether it was the API that answered.
     """
-    request = expectation.request()
-    answer = observe(request)
-    for finding in unexpected_statuses(expectation, answer, expectation.status, READ_ANSWER):
-        findings.report(finding)
+    answer = observe(expectation.request())
+    here = findings.on(expectation.subject, status=answer.status)
+    judge_statuses(answer, expectation.status, READ_ANSWER, here)
     if status_is(answer.status, expectation.status):
         for observed, expected in _mismatches(expectation, answer):
-            findings.add(
-                subject=expectation.subject,
-                observed=observed,
-                expected=expected,
-                remedies=(READ_ANSWER,),
-                facts={"status": answer.status},
-            )
-    grade_latency(expectation, answer.samples, findings)
-    findings.measure("status", answer.status, subject=expectation.subject)
-    _measure_numbers(expectation, answer, findings)
-    reads_body = bool(expectation.json_values or expectation.body)
-    if (problem := incomplete(expectation, answer, reads_body=reads_body)) is not None:
-        raise CouldNotObserve(request, problem)
+            here.add(observed=observed, expected=expected, remedies=(READ_ANSWER,))
+    _judge_latency(expectation, answer.samples, here)
+    here.measure("status", answer.status)
+    _measure_numbers(expectation, answer, here)
+    require_complete(expectation, answer, reads_body=bool(expectation.json_values or expectation.body))
 
 
 def _mismatches(expectation: HttpResponse, answer: HttpAnswer) -> Iterator[tuple[str, str]]:
@@ -159,17 +149,16 @@ def _expected(rule: OneOperator) -> str:
     return f"{_WORDS.get(rule.operator, rule.operator.replace('_', ' '))} {shown(rule.operand)}"
 
 
-def grade_latency(expectation: HttpResponse, samples: tuple[Sample, ...], findings: Findings) -> None:
+def _judge_latency(expectation: HttpResponse, samples: tuple[Sample, ...], findings: Findings) -> None:
     """Compare the sample that counts with the limit. One without an answer is over every limit."""
     sample = sample_at(samples, expectation.latency_of)
     detail = described(samples, expectation.latency_of)
-    limit, subject, remedies = expectation.latency, expectation.subject, (READ_ANSWER,)
+    limit, remedies = expectation.latency, (READ_ANSWER,)
     if sample.status is not None or limit is None:
-        findings.grade("latency", sample.seconds, limit, unit="s", subject=subject, detail=detail, remedies=remedies)
+        findings.grade("latency", sample.seconds, limit, unit="s", detail=detail, remedies=remedies)
         return
-    findings.measure("latency", sample.seconds, unit="s", limit=limit.limit(math.inf), subject=subject)
+    findings.measure("latency", sample.seconds, unit="s", limit=limit.limit(math.inf))
     findings.add(
-        subject=subject,
         observed=f"latency: no answer after {format_duration(sample.seconds)} ({detail})",
         expected=f"{limit.words} {limit.limit(math.inf)}",
         severity=limit.severity(math.inf),
@@ -202,10 +191,9 @@ def described(samples: tuple[Sample, ...], which: LatencyOf) -> str:
 
 def _measure_numbers(expectation: HttpResponse, answer: HttpAnswer, findings: Findings) -> None:
     """Record every other number that has a limit."""
-    subject, limit = expectation.subject, expectation.max_body
+    limit = expectation.max_body
     if limit is not None:
-        margin = limit - answer.size
-        findings.measure("body", answer.size, unit=limit.unit, limit=limit, margin=margin, subject=subject)
+        findings.measure("body", answer.size, unit=limit.unit, limit=limit, margin=limit - answer.size)
     rules = [rule for rule in expectation.json_values if rule.operator in {"at_least", "at_most"}]
     try:
         document = decode(answer) if rules else None
@@ -215,4 +203,4 @@ def _measure_numbers(expectation: HttpResponse, answer: HttpAnswer, findings: Fi
         with suppress(UnexpectedBodyError):
             number = number_at(document, rule.path)
             margin = rule.operand - number if rule.operator == "at_most" else number - rule.operand
-            findings.measure(rule.path, number, limit=rule.operand, margin=margin, subject=subject)
+            findings.measure(rule.path, number, limit=rule.operand, margin=margin)

@@ -81,7 +81,6 @@ class Scaler:
 
     @property
     def is_pinned(self) -> bool:
-        """True where its minimum is its maximum."""
         return (1 if self.spec.min_replicas is None else self.spec.min_replicas) == self.spec.max_replicas
 
     @property
@@ -93,22 +92,19 @@ class Scaler:
     @property
     def obstacle(self) -> Finding | None:
         """What keeps it from scaling for longer than the grace; None when nothing does, or when it is switched off."""
-        active = self._condition("ScalingActive", "False")
+        active = condition(self.status.conditions, "ScalingActive", "False")
         if active is not None and active.reason == _SCALED_TO_NONE:
             return None  # its target was scaled to none by hand
         kinds = (self._never_seen, self._cannot_reach_target, self._cannot_measure, self._limited, self._gets_nowhere)
         found = (finding for kind in kinds for finding in kind())
         return next((one for one in found if longer_than(self.expectation.grace, one.since, self.now)), None)
 
-    def _condition(self, kind: str, status: str) -> Condition | None:
-        found = condition(self.status.conditions, kind)
-        return found if found is not None and found.status == status else None
-
-    def _finding(self, *remedies: Remedy, said_by: Condition | None = None, **given: Any) -> Finding:
+    def _finding(self, observed: str, expected: str, *remedies: Remedy, **given: Any) -> Finding:
         patch = json.dumps({"spec": {"maxReplicas": 2 * self.maximum}}, separators=(",", ":"))
         return self.expectation.finding_on(
             self.autoscaler,
-            evidence=messages(said_by and said_by.message),
+            observed=observed,
+            expected=expected,
             remedies=(CONDITIONS, *remedies),
             facts={"autoscaler": self.autoscaler.name, "scaled": self.scaled, "raised_maximum": patch},
             **given,
@@ -118,35 +114,30 @@ class Scaler:
         since = self.autoscaler.created
         if not self.status.conditions and since is not None:
             seen = f"without any status{lasting(since, self.now)}"
-            yield self._finding(observed=seen, expected="looked at by the autoscaler's controller", since=since)
+            yield self._finding(seen, "looked at by the autoscaler's controller", since=since)
 
     def _cannot_reach_target(self) -> Iterator[Finding]:
-        able = self._condition("AbleToScale", "False")
+        able = condition(self.status.conditions, "AbleToScale", "False")
         # To wait between two steps was a False of its own once; it lasts minutes and is meant to.
-        if able is None or (able.reason or "").startswith(_WAITS):
-            return
-        since, reason = able.last_transition_time or self.autoscaler.created, able.reason or "no reason given"
-        yield self._finding(
-            *([TARGET] if self.scaled else []),
-            observed=f"cannot scale {self.scaled or 'its target'}{lasting(since, self.now)}: {reason}",
-            expected="able to scale",
-            since=since,
-            said_by=able,
-        )
+        if able is not None and not (able.reason or "").startswith(_WAITS):
+            seen, remedies = f"cannot scale {self.scaled or 'its target'}", [TARGET] if self.scaled else []
+            yield self._reported(able, seen, "able to scale", *remedies)
 
     def _cannot_measure(self) -> Iterator[Finding]:
-        active = self._condition("ScalingActive", "False")
+        active = condition(self.status.conditions, "ScalingActive", "False")
         if active is None:
             return
-        since, reason = active.last_transition_time or self.autoscaler.created, active.reason or "no reason given"
-        unread = reason.startswith(_NO_METRIC) and reason not in _SELECTORS
-        yield self._finding(
-            *([METRICS] if unread else [SAME_TARGET] if reason == "AmbiguousSelector" else []),
-            observed=f"{'cannot read its metrics' if unread else 'does not scale'}{lasting(since, self.now)}: {reason}",
-            expected="scaling by its metrics",
-            since=since,
-            said_by=active,
-        )
+        if (active.reason or "").startswith(_NO_METRIC) and active.reason not in _SELECTORS:
+            seen, remedies = "cannot read its metrics", [METRICS]
+        else:
+            seen, remedies = "does not scale", [SAME_TARGET] if active.reason == "AmbiguousSelector" else []
+        yield self._reported(active, seen, "scaling by its metrics", *remedies)
+
+    def _reported(self, said_by: Condition, seen: str, expected: str, *remedies: Remedy) -> Finding:
+        """What a condition says, since when, and its reason."""
+        since = said_by.last_transition_time or self.autoscaler.created
+        seen = f"{seen}{lasting(since, self.now)}: {said_by.reason or 'no reason given'}"
+        return self._finding(seen, expected, *remedies, since=since, evidence=messages(said_by.message))
 
     def _limited(self) -> Iterator[Finding]:
         """
@@ -155,36 +146,29 @@ class Scaler:
         To be at the maximum is no fault where that satisfies the demand (prometheus-community/helm-charts#7278), and
         to be limited is none at the minimum (kubernetes/kubernetes#116387).
         """
-        limited, maximum = self._condition("ScalingLimited", "True"), self.maximum
-        if (
-            limited is None
-            or limited.reason != _AT_MAXIMUM
-            or not maximum
-            or self.is_pinned
-            or (self.has or 0) < maximum
-        ):
+        limited, maximum = condition(self.status.conditions, "ScalingLimited", "True"), self.maximum
+        if limited is None or limited.reason != _AT_MAXIMUM:
+            return
+        if not maximum or self.is_pinned or (self.has or 0) < maximum:
             return
         # The condition keeps its time when it goes from one limit to the other: as to the maximum, the last step knows.
         since = latest(limited.last_transition_time, self.status.last_scale_time) or self.autoscaler.created
-        yield self._finding(
-            HIGHER_MAXIMUM,
-            observed=f"wants more than its maximum of {maximum} replicas{lasting(since, self.now)}",
-            expected=f"enough with at most {maximum}",
-            since=since,
-            said_by=limited,
-        )
+        seen = f"wants more than its maximum of {maximum} replicas{lasting(since, self.now)}"
+        expected, said = f"enough with at most {maximum}", messages(limited.message)
+        yield self._finding(seen, expected, HIGHER_MAXIMUM, since=since, evidence=said)
 
     def _gets_nowhere(self) -> Iterator[Finding]:
         has, wants, target = self.has, self.status.desired_replicas, self.scaled
         if has is None or wants is None or has == wants:
             return
+        able = condition(self.status.conditions, "AbleToScale", "True")
         since, (kind, _, name) = self.status.last_scale_time or self.autoscaler.created, target.partition("/")
         yield self._finding(
+            f"wants {wants} replicas of {target or 'its target'} and has {has}{lasting(since, self.now)}",
+            "as many as it wants",
             *([TARGET] if target else []),
-            observed=f"wants {wants} replicas of {target or 'its target'} and has {has}{lasting(since, self.now)}",
-            expected="as many as it wants",
             since=since,
-            said_by=self._condition("AbleToScale", "True"),
+            evidence=messages(able and able.message),
             # Of its faults only this one is the workload's. One that lacks a pod still has metrics.
             because=[reference(self.expectation.target, kind, name, self.autoscaler.namespace)] if target else [],
         )

@@ -3,11 +3,13 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Unpack
 
-from opscheck import Findings, Observe, Remedy
+from opscheck import Findings, Observe
+from opscheck.core.findings import FindingParts
 from opscheck.core.observation import CouldNotObserve, Problem
 from opscheck.core.record import Finding
-from opscheck.core.units import Severity, worst
+from opscheck.core.units import worst
 from opscheck.core.words import counted, some
 from opscheck.systems.kubernetes.certificates import (
     CAUSES,
@@ -25,7 +27,6 @@ from opscheck.systems.kubernetes.issuance import Issuing
 from opscheck.systems.kubernetes.selection import count_matches, listed, matching
 from opscheck.systems.kubernetes.warnings import Warnings
 from opscheck.systems.kubernetes.words import cannot_tell, is_young, lasting, longer_than, messages, span
-from opscheck.systems.tls import x509
 from opscheck.systems.tls.lifetime import (
     CLOCK_HINT,
     Lifetime,
@@ -57,7 +58,8 @@ def test_the_certificates_are_renewed(expectation: CertificatesRenewed, observe:
     warnings, issuing, rivals = Warnings(expectation, observe), Issuing(expectation, observe), rivals_of(there)
     for certificate in certificates:
         rival = rivals.get((certificate.namespace, certificate.name), "")
-        finding = CertificateState(expectation, certificate, rival, issuing, observe.now).finding()
+        here = expectation.on(findings, certificate, certificate=certificate.name)
+        finding = CertificateState(expectation, certificate, rival, issuing, observe.now, here).finding()
         if finding is not None:
             findings.report(warnings.attach(finding, certificate))
     # Last, as this list may be denied: findings made before still count.
@@ -91,17 +93,17 @@ def rivals_of(there: Iterable[Certificate]) -> dict[tuple[str, str], str]:
     return rivals
 
 
-def is_overdue(expectation: CertificatesRenewed, certificate: Certificate, now: datetime) -> bool:
-    """True when it should have been renewed by now, with the grace."""
+def overdue_since(expectation: CertificatesRenewed, certificate: Certificate, now: datetime) -> datetime | None:
+    """When it should have been renewed, once the grace is over too."""
     due = certificate.reported.renewal_time
-    return due is not None and longer_than(expectation.renewal_grace, due, now)
+    return due if due and longer_than(expectation.renewal_grace, due, now) else None
 
 
 def limits_hold(expectation: CertificatesRenewed, certificate: Certificate, now: datetime) -> bool:
     """True when the limits apply to it; the default ones do only where no renewal in time is to come."""
     due, lifetime = certificate.reported.renewal_time, certificate.lifetime
     ended = lifetime is not None and lifetime.left(now) < 0
-    return expectation.limits_are_given or due is None or ended or is_overdue(expectation, certificate, now)
+    return expectation.limits_are_given or due is None or ended or bool(overdue_since(expectation, certificate, now))
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,8 @@ class CertificateState:
     """The older certificate that uses the same secret; empty for none."""
     issuing: Issuing
     now: datetime
+    here: Findings
+    """For what is found about it."""
 
     def finding(self) -> Finding | None:
         """What is wrong with it: the most important one."""
@@ -128,29 +132,13 @@ class CertificateState:
             return self._finding(self._shared_secret(), "a secret of its own")
         return found
 
-    def _finding(  # noqa: PLR0913 - what a finding is made of, by name
-        self,
-        observed: str,
-        expected: str,
-        *,
-        remedy: Remedy | None = None,
-        since: datetime | None = None,
-        evidence: Iterable[str] = (),
-        severity: Severity | None = None,
-    ) -> Finding:
-        cause = self.issuing.cause(self.certificate)
+    def _finding(self, observed: str, expected: str, **parts: Unpack[FindingParts]) -> Finding:
+        evidence, facts = self.issuing.cause(self.certificate)
         shared = self._shared_secret() if self.rival else observed
-        causes = (remedy for fact, remedy in CAUSES.items() if fact in cause.facts)
-        return self.expectation.finding_on(
-            self.certificate,
-            observed=observed,
-            expected=expected,
-            severity=severity,
-            since=since,
-            evidence=(*evidence, *((shared,) if shared != observed else ()), *cause.evidence),
-            remedies=(CERTIFICATE, *causes, *((remedy,) if remedy else ())),
-            facts={"certificate": self.certificate.name, **cause.facts},
-        )
+        causes = (remedy for fact, remedy in CAUSES.items() if fact in facts)
+        parts["evidence"] = (*parts.get("evidence", ()), *((shared,) if shared != observed else ()), *evidence)
+        parts |= {"remedies": (CERTIFICATE, *causes, *parts.get("remedies", ())), "facts": facts}
+        return self.here.finding(observed=observed, expected=expected, **parts)
 
     def _shared_secret(self) -> str:
         secret = self.certificate.secret_name
@@ -165,31 +153,28 @@ class CertificateState:
         return self._finding(
             f"not issued{lasting(created, self.now)}" + (f": {why}" if why else ""),
             "a certificate" if failed else f"a certificate within {grace}",
-            remedy=NOT_PROCESSED if unseen else RENEW,
+            remedies=[NOT_PROCESSED if unseen else RENEW],
             since=created,
             evidence=self._conditions(),
         )
 
     def _too_old(self, lifetime: Lifetime) -> Finding | None:
-        due = self.certificate.reported.renewal_time
-        overdue = due if is_overdue(self.expectation, self.certificate, self.now) else None
+        overdue = overdue_since(self.expectation, self.certificate, self.now)
         limited = limits_hold(self.expectation, self.certificate, self.now)
-        broken = [
-            severity_of(self.expectation, lifetime, self.now) if limited else None,
-            self.expectation.ungraded_severity if overdue else None,
-        ]
-        severities = [one for one in broken if one is not None]
-        if not overdue and not severities:
+        graded = severity_of(self.expectation, lifetime, self.now) if limited else None
+        severities = [graded] if graded is not None else []
+        severities += [self.expectation.ungraded_severity] if overdue else []
+        if not severities:
             return None
         late = [f"renewal overdue for {span(overdue, self.now)}"] if overdue else []
         in_time = f"renewed within {self.expectation.renewal_grace} of {moment(overdue)}" if overdue else ""
         return self._finding(
             "; ".join([lifetime.remaining_text(self.now), *late, *self._failures()]),
             in_time or expected_of(self.expectation, lifetime, self.now),
-            remedy=RENEW,
+            remedies=[RENEW],
             since=lifetime.end if lifetime.left(self.now) < 0 else overdue,
             evidence=self._conditions(),
-            severity=worst(severities) if severities else None,
+            severity=worst(severities),
         )
 
     def _too_new(self, lifetime: Lifetime) -> Finding | None:
@@ -204,7 +189,7 @@ class CertificateState:
         return self._finding(
             "; ".join([state, *self._failures(), f"what is there {lifetime.remaining_text(self.now)}"]),
             f"ready again within {grace}",
-            remedy=RENEW,
+            remedies=[RENEW],
             since=ready.last_transition_time,
             evidence=self._conditions(),
         )
@@ -249,141 +234,94 @@ def judge_secrets(
     observe: Observe,
     findings: Findings,
 ) -> None:
-    """Judge the certificates that are stored in TLS secrets."""
-    secrets = Secrets(expectation, listed(observe, expectation.secrets()), there, observe.now)
-    findings.measure("TLS secrets of nobody", len(secrets.by_hand), subject=expectation.selected)
-    warnings = Warnings(expectation, observe)
-    for secret, finding in secrets.findings(certificates):
-        findings.report(warnings.attach(finding, secret))
-    if (problem := secrets.unjudged(certificates)) is not None:
+    """Judge what is stored in TLS secrets: those of the selected certificates, and those outside of cert-manager."""
+    secrets = {(one.namespace, one.name): one for one in listed(observe, expectation.secrets())}
+    managed, warnings = {one.place for one in there}, Warnings(expectation, observe)
+    others = (one for place, one in secrets.items() if place not in managed and not one.is_terminating)
+    by_hand = matching(expectation, others)
+    findings.measure("TLS secrets of nobody", len(by_hand), subject=expectation.selected)
+    issued = [one for one in certificates if one.lifetime is not None and not one.is_terminating]
+    stored = [(secrets[one.place], one) for one in issued if one.place in secrets]
+    for secret, certificate in (*stored, *((one, None) for one in by_hand)):
+        here = expectation.on(findings, secret, secret=secret.name)
+        for finding in secret_findings(expectation, secret, certificate, here, observe.now):
+            findings.report(warnings.attach(finding, secret))
+    lost = [f"{one.name} ({one.secret_name})" for one in issued if one.place not in secrets]
+    judged = [*(secrets[one.place] for one in certificates if one.place in secrets), *by_hand]
+    if (problem := unjudged(lost, judged)) is not None:
         raise CouldNotObserve(next(iter(expectation.secrets())), problem)
 
 
-class Secrets:
-    """The TLS secrets there, and the certificates of cert-manager that use them."""
+def unjudged(lost: Sequence[str], secrets: Iterable[Secret]) -> Problem | None:
+    """Why some secrets cannot be judged: they are `lost`, or hold a key of unknown kind. None where all can."""
+    if lost:
+        text = f"no secret of type kubernetes.io/tls holds what was issued for {some(lost)}"
+        return cannot_tell(text, "see whether that secret is there, and of which type")
+    if odd := [one.name for one in secrets if one.certificates and not one.certificates[0].key]:
+        text = f"the certificate in secret {some(odd)} has a key of unknown kind"
+        return cannot_tell(text, "have one issued with RSA or a usual curve")
+    return None
 
-    def __init__(
-        self,
-        expectation: CertificatesRenewed,
-        secrets: Iterable[Secret],
-        certificates: Sequence[Certificate],
-        now: datetime,
-    ) -> None:
-        self._expectation = expectation
-        self._secrets = {(one.namespace, one.name): one for one in secrets}
-        self._managed = {one.place for one in certificates}
-        self._now = now
 
-    def findings(self, certificates: Iterable[Certificate]) -> Iterator[tuple[Secret, Finding]]:
-        """What is wrong with the secrets of the selected `certificates`, and with those outside of cert-manager."""
-        for certificate in certificates:
-            secret = self._secrets.get(certificate.place)
-            if secret is not None and not certificate.is_terminating:
-                yield from ((secret, finding) for finding in self._managed_findings(certificate, secret))
-        for secret in self.by_hand:
-            yield from ((secret, finding) for finding in self._own_findings(secret))
+def secret_findings(
+    expectation: CertificatesRenewed, secret: Secret, certificate: Certificate | None, here: Findings, now: datetime
+) -> Iterator[Finding]:
+    """What is wrong with a secret, and with how `certificate` of cert-manager uses it."""
+    if not secret.certificates:
+        yield here.finding(observed=secret.unreadable, expected="a certificate", remedies=[SECRET])
+        return
+    if certificate is not None:
+        yield from _another(expectation, secret, certificate, here, now)
+    else:
+        yield from _not_valid(expectation, secret, here, now)
+    head, *rest = secret.certificates
+    for one in path_from(head, rest):
+        for observed, expected in weaknesses(expectation, one):
+            weak, severity = f"{one.label}: {observed}", expectation.weak
+            yield here.finding(observed=weak, expected=expected, severity=severity, remedies=[SECRET])
 
-    @property
-    def by_hand(self) -> tuple[Secret, ...]:
-        """The selected secrets that no certificate of cert-manager uses."""
-        others = (one for place, one in self._secrets.items() if place not in self._managed and not one.is_terminating)
-        return matching(self._expectation, others)
 
-    def unjudged(self, certificates: Iterable[Certificate]) -> Problem | None:
-        """Why the secrets of some certificates cannot be judged; None where all can."""
-        chosen = tuple(certificates)
-        issued = (one for one in chosen if one.lifetime is not None and not one.is_terminating)
-        if lost := [f"{one.name} ({one.secret_name})" for one in issued if one.place not in self._secrets]:
-            text = f"no secret of type kubernetes.io/tls holds what was issued for {some(lost)}"
-            return cannot_tell(text, "see whether that secret is there, and of which type")
-        managed = [self._secrets[one.place] for one in chosen if one.place in self._secrets]
-        if odd := [one.name for one in (*managed, *self.by_hand) if one.certificates and not one.certificates[0].key]:
-            text = f"the certificate in secret {some(odd)} has a key of unknown kind"
-            return cannot_tell(text, "have one issued with RSA or a usual curve")
-        return None
+def _another(
+    expectation: CertificatesRenewed, secret: Secret, certificate: Certificate, here: Findings, now: datetime
+) -> Iterator[Finding]:
+    said, stored = certificate.lifetime, secret.certificates[0]
+    # A new certificate is in the secret before the status says so, and may be dated back by an hour.
+    fresh = abs((now - stored.not_before).total_seconds()) <= expectation.renewal_grace
+    if said is None or abs(stored.not_after - said.end) <= _THE_SAME or fresh:
+        return
+    lifetime = Lifetime.of_path((stored,))
+    short, ungraded = severity_of(expectation, lifetime, now), expectation.ungraded_severity
+    found = f"it {lifetime.remaining_text(now)}"
+    yield here.finding(
+        observed=f"another certificate than certificate {certificate.name} says: {found}",
+        expected=f"the one that was issued, until {moment(said.end)}",
+        severity=ungraded if short is None else worst([short, ungraded]),
+        evidence=[f"it is {_described(secret)}", "somebody may have written the secret, or restored an old one"],
+        remedies=[CERTIFICATE, SECRET, RENEW],
+        facts={"certificate": certificate.name},
+    )
 
-    def _managed_findings(self, certificate: Certificate, secret: Secret) -> Iterator[Finding]:
-        said = certificate.lifetime
-        if said is None:
-            return
-        if not secret.certificates:
-            yield self._unreadable(secret)
-            return
-        stored = secret.certificates[0]
-        # A new certificate is in the secret before the status says so, and may be dated back by an hour.
-        fresh = abs((self._now - stored.not_before).total_seconds()) <= self._expectation.renewal_grace
-        if abs(stored.not_after - said.end) > _THE_SAME and not fresh:
-            yield self._another(certificate, secret, said)
-        yield from self._weak(secret)
 
-    def _another(self, certificate: Certificate, secret: Secret, said: Lifetime) -> Finding:
-        stored = Lifetime.of_path(secret.certificates[:1])
-        short = severity_of(self._expectation, stored, self._now)
-        found = f"it {stored.remaining_text(self._now)}"
-        return self._expectation.finding_on(
-            secret,
-            observed=f"another certificate than certificate {certificate.name} says: {found}",
-            expected=f"the one that was issued, until {moment(said.end)}",
-            severity=worst([one for one in (short, self._expectation.ungraded_severity) if one is not None]),
-            evidence=(f"it is {_described(secret)}", "somebody may have written the secret, or restored an old one"),
-            remedies=(CERTIFICATE, SECRET, RENEW),
-            facts={"secret": secret.name, "certificate": certificate.name},
+def _not_valid(expectation: CertificatesRenewed, secret: Secret, here: Findings, now: datetime) -> Iterator[Finding]:
+    head, *rest = secret.certificates
+    path = path_from(head, rest)
+    lifetime = Lifetime.of_path(path)
+    severity = severity_of(expectation, lifetime, now)
+    if severity is not None:
+        weakest = weakest_of(path)
+        link = [f"its weakest link is {weakest.label}, which signs it"] if weakest is not path[0] else []
+        yield here.finding(
+            observed=lifetime.remaining_text(now),
+            expected=expected_of(expectation, lifetime, now),
+            severity=severity,
+            since=lifetime.end if lifetime.left(now) < 0 else None,
+            evidence=[f"it is {_described(secret)}", *link],
+            remedies=[SECRET],
         )
-
-    def _unreadable(self, secret: Secret) -> Finding:
-        return self._expectation.finding_on(
-            secret,
-            observed=secret.unreadable,
-            expected="a certificate",
-            remedies=(SECRET,),
-            facts={"secret": secret.name},
-        )
-
-    def _own_findings(self, secret: Secret) -> Iterator[Finding]:
-        if not secret.certificates:
-            yield self._unreadable(secret)
-            return
-        head, *rest = secret.certificates
-        path, facts = path_from(head, rest), {"secret": secret.name}
-        lifetime = Lifetime.of_path(path)
-        severity = severity_of(self._expectation, lifetime, self._now)
-        if severity is not None:
-            yield self._expectation.finding_on(
-                secret,
-                observed=lifetime.remaining_text(self._now),
-                expected=expected_of(self._expectation, lifetime, self._now),
-                severity=severity,
-                since=lifetime.end if lifetime.left(self._now) < 0 else None,
-                evidence=(f"it is {_described(secret)}", *_weakest_link(path)),
-                remedies=(SECRET,),
-                facts=facts,
-            )
-        if early := Lifetime.of(head).early_text(self._now):
-            yield self._expectation.finding_on(
-                secret, observed=early, expected="valid now", evidence=(CLOCK_HINT,), remedies=(SECRET,), facts=facts
-            )
-        yield from self._weak(secret)
-
-    def _weak(self, secret: Secret) -> Iterator[Finding]:
-        head, *rest = secret.certificates
-        for one in path_from(head, rest):
-            for observed, expected in weaknesses(self._expectation, one):
-                yield self._expectation.finding_on(
-                    secret,
-                    observed=f"{one.label}: {observed}",
-                    expected=expected,
-                    severity=self._expectation.weak,
-                    remedies=(SECRET,),
-                    facts={"secret": secret.name},
-                )
+    if early := Lifetime.of(head).early_text(now):
+        yield here.finding(observed=early, expected="valid now", evidence=[CLOCK_HINT], remedies=[SECRET])
 
 
 def _described(secret: Secret) -> str:
     head = secret.certificates[0]
     return f"{head.label}, serial {head.serial}, issued by {head.issuer or 'nobody who has a name'}"
-
-
-def _weakest_link(path: tuple[x509.Certificate, ...]) -> Iterator[str]:
-    weakest = weakest_of(path)
-    if weakest is not path[0]:
-        yield f"its weakest link is {weakest.label}, which signs it"

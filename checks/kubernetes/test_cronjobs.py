@@ -10,7 +10,7 @@ from opscheck.core.observation import CouldNotObserve, Problem
 from opscheck.core.record import Finding
 from opscheck.core.units import Severity, format_duration
 from opscheck.core.words import some
-from opscheck.systems.kubernetes.batch import CronJob, Job, ListCronJobs, ListJobs, described_failure, failed
+from opscheck.systems.kubernetes.batch import CronJob, Job, ListCronJobs, ListJobs, described_failure
 from opscheck.systems.kubernetes.cronjobs import (
     MISSING,
     REPORT,
@@ -70,10 +70,6 @@ class Age:
         """How many seconds are left; negative when it is overdue."""
         return self.limit - self.seconds
 
-    @property
-    def is_overdue(self) -> bool:
-        return self.seconds > self.limit
-
 
 @dataclass
 class Judgement:
@@ -89,13 +85,7 @@ class Judgement:
 
     @property
     def overdue(self) -> list[Age]:
-        """Those whose last success is too long ago."""
-        return [age for age in self.ages if age.is_overdue]
-
-    @property
-    def worst(self) -> Age | None:
-        """The one that is most overdue, or will be so first."""
-        return min(self.ages, key=lambda age: age.margin, default=None)
+        return [age for age in self.ages if age.margin < 0]
 
 
 def judge_cronjobs(expectation: CronJobsOnTime, cronjobs: Iterable[CronJob], now: datetime) -> Judgement:
@@ -125,27 +115,22 @@ def _judge(expectation: CronJobsOnTime, cronjob: CronJob, judgement: Judgement, 
     else:
         schedule = schedule_of(expectation, cronjob)
         due = due_after(expectation, schedule, counted_from)
+        if due is None and may_be_suspended(expectation, cronjob):
+            judgement.suspended += 1
+            return
         if due is None:
-            _never_due(expectation, cronjob, judgement)
+            judgement.never_due.append(cronjob)
             return
         limit_s = (due - counted_from).total_seconds()
-        age = Age(
-            cronjob, seconds, limit_s, None, f"at most {format_duration(limit_s)} ago, by its schedule {schedule}"
-        )
-    if age.is_overdue and not _success_would_be_known(expectation, cronjob, now):
+        said = f"at most {format_duration(limit_s)} ago, by its schedule {schedule}"
+        age = Age(cronjob, seconds, limit_s, None, said)
+    if age.margin < 0 and not _success_would_be_known(expectation, cronjob, now):
         judgement.unjudged[expectation.subject(cronjob)] = (
             "it keeps no successful jobs (successfulJobsHistoryLimit: 0), so that a cluster older than"
             " kubernetes/kubernetes#122025 does not record when it succeeded"
         )
         return
     judgement.ages.append(age)
-
-
-def _never_due(expectation: CronJobsOnTime, cronjob: CronJob, judgement: Judgement) -> None:
-    if may_be_suspended(expectation, cronjob):
-        judgement.suspended += 1
-    else:
-        judgement.never_due.append(cronjob)
 
 
 def due_after(expectation: CronJobsOnTime, schedule: Schedule, moment: datetime) -> datetime | None:
@@ -182,7 +167,6 @@ def _success_would_be_known(expectation: CronJobsOnTime, cronjob: CronJob, now: 
 
 
 def may_be_suspended(expectation: CronJobsOnTime, cronjob: CronJob) -> bool:
-    """True when the policy allows it for this one."""
     allowed = expectation.allow_suspended
     if isinstance(allowed, bool):
         return allowed
@@ -201,7 +185,6 @@ def never_runs(expectation: CronJobsOnTime, cronjob: CronJob) -> Finding:
 
 
 def overdue(expectation: CronJobsOnTime, age: Age, jobs: Evidence[Job], now: datetime) -> Finding:
-    """A cron job whose last success is too long ago, with what keeps it from another."""
     cronjob, since = age.cronjob, format_duration(age.seconds)
     runs = runs_of(cronjob, jobs.items)
     seen = f"last success {since} ago" if last_success(cronjob) else f"no success since it was made {since} ago"
@@ -225,9 +208,8 @@ def _last_runs(cronjob: CronJob, failure: Job | None, now: datetime) -> Iterator
         yield f"last success {in_utc(success)}"
     if (begun := status.last_schedule_time) is not None:
         yield f"last run was due {in_utc(begun)}"
-    condition = failed(failure) if failure else None
-    if failure and condition:
-        yield f"newest run {failure.name} {described_failure(failure, condition, now)}"
+    if failure is not None:
+        yield f"newest run {failure.name} {described_failure(failure, now)}"
 
 
 def unjudged(judgement: Judgement) -> Problem | None:
@@ -243,14 +225,9 @@ def unjudged(judgement: Judgement) -> Problem | None:
 
 def measure_ages(expectation: CronJobsOnTime, judgement: Judgement, findings: Findings) -> None:
     """Record the cron job that is most overdue, or will be so first, and how many are suspended by permission."""
-    if (worst := judgement.worst) is not None:
-        findings.measure(
-            "age of the last success",
-            worst.seconds,
-            unit="s",
-            subject=expectation.subject(worst.cronjob),
-            limit=worst.limit,
-            margin=worst.margin,
-        )
+    if (worst := min(judgement.ages, key=lambda age: age.margin, default=None)) is not None:
+        subject, limit, margin = expectation.subject(worst.cronjob), worst.limit, worst.margin
+        name = "age of the last success"
+        findings.measure(name, worst.seconds, unit="s", subject=subject, limit=limit, margin=margin)
     if judgement.suspended:
         findings.measure("suspended cron jobs", judgement.suspended, subject=expectation.selected)

@@ -67,14 +67,10 @@ def measure(expectation: DisruptionBudgets, budgets: Sequence["Budget"], finding
         findings.measure("healthy pods", healthy, subject=name, limit=asked, margin=healthy - asked)
     about_pods = (one for one in seen if one.status.expected_pods)
     if (least := min(about_pods, key=lambda one: one.status.disruptions_allowed or 0, default=None)) is not None:
-        allowed, limit = least.status.disruptions_allowed or 0, expectation.allowed
-        findings.measure(
-            "disruptions allowed",
-            allowed,
-            subject=expectation.subject(least.budget),
-            limit=None if limit is None else limit.limit(allowed),
-            margin=None if limit is None else limit.margin(allowed),
-        )
+        name, graded = expectation.subject(least.budget), expectation.allowed
+        allowed = least.status.disruptions_allowed or 0
+        limit, margin = (graded.limit(allowed), graded.margin(allowed)) if graded else (None, None)
+        findings.measure("disruptions allowed", allowed, subject=name, limit=limit, margin=margin)
 
 
 @dataclass(frozen=True)
@@ -113,8 +109,7 @@ class Budget:
     @property
     def disallowed(self) -> Condition | None:
         """The condition by which no pod may be evicted now."""
-        found = condition(self.status.conditions, "DisruptionAllowed")
-        return found if found is not None and found.status == "False" else None
+        return condition(self.status.conditions, "DisruptionAllowed", "False")
 
     @property
     def disallowed_since(self) -> datetime | None:
@@ -143,14 +138,17 @@ class Budget:
 
     @property
     def fault(self) -> Finding | None:
-        """What is wrong with it for longer than the grace; None when nothing is."""
         kinds = (self._never_seen, self._not_synchronised, self._too_few_healthy, self._too_few_pods, self._too_tight)
         found = (finding for kind in kinds for finding in kind())
         return next((one for one in found if longer_than(self.expectation.grace, one.since, self.now)), None)
 
-    def _finding(self, *remedies: Remedy, facts: Mapping[str, Fact] | None = None, **given: Any) -> Finding:
+    def _finding(
+        self, observed: str, expected: str, *remedies: Remedy, facts: Mapping[str, Fact] | None = None, **given: Any
+    ) -> Finding:
         return self.expectation.finding_on(
             self.budget,
+            observed=observed,
+            expected=expected,
             remedies=(REPORT, *remedies),
             facts={"budget": self.budget.name, "pod_selector": as_text(self.selector), **(facts or {})},
             **given,
@@ -160,27 +158,25 @@ class Budget:
         since = self.budget.created
         if not self.seen and since is not None:
             seen = f"without any status{lasting(since, self.now)}"
-            yield self._finding(observed=seen, expected="looked at by the disruption controller", since=since)
+            yield self._finding(seen, "looked at by the disruption controller", since=since)
 
     def _not_synchronised(self) -> Iterator[Finding]:
         failed = self.disallowed
         if failed is not None and failed.reason == "SyncFailed":
-            yield self._finding(
-                observed=f"its pods cannot be counted{lasting(failed.last_transition_time, self.now)}: SyncFailed",
-                expected="pods that the disruption controller can count",
-                since=failed.last_transition_time,
-                evidence=messages(failed.message),
-            )
+            since, said = failed.last_transition_time, messages(failed.message)
+            observed = f"its pods cannot be counted{lasting(since, self.now)}: SyncFailed"
+            expected = "pods that the disruption controller can count"
+            yield self._finding(observed, expected, since=since, evidence=said)
 
     def _too_few_healthy(self) -> Iterator[Finding]:
         if self.missing <= 0:
             return
         since, workload = latest(self.disallowed_since, self._short_since()) or self.budget.created, self._rolled_out()
         yield self._finding(
+            f"{self.counted}{lasting(since, self.now)}",
+            f"at least {self.status.desired_healthy} healthy",
             *([UNHEALTHY] if as_text(self.selector) else []),
             *([ROLLOUT] if workload else []),
-            observed=f"{self.counted}{lasting(since, self.now)}",
-            expected=f"at least {self.status.desired_healthy} healthy",
             since=since,
             evidence=self._about_pods(),
             facts={"workload": workload},
@@ -208,23 +204,22 @@ class Budget:
         expected = self.status.expected_pods or 0
         if self.seen and expected < self.expectation.min_pods:
             yield self._finding(
+                f"{counted(expected, 'pod')}{'' if self.pods else ', its selector matches none'}",
+                f"at least {self.expectation.min_pods}",
                 *([SELECTED] if as_text(self.selector) else []),
-                observed=f"{counted(expected, 'pod')}{'' if self.pods else ', its selector matches none'}",
-                expected=f"at least {self.expectation.min_pods}",
                 since=self.budget.created,
                 evidence=self._about_labels(),
             )
 
     def _too_tight(self) -> Iterator[Finding]:
         limit, allowed, pods = self.expectation.allowed, self.status.disruptions_allowed, self.status.expected_pods
-        severity = limit.severity(allowed) if limit is not None and allowed is not None and pods else None
-        if limit is None or allowed is None or not pods or severity is None:
+        if limit is None or allowed is None or not pods or (severity := limit.severity(allowed)) is None:
             return
         since, workload = self.disallowed_since, self._scalable()
         yield self._finding(
+            f"{counted(allowed, 'disruption')} allowed{lasting(since, self.now)} ({self.counted})",
+            f"at least {limit.limit(allowed)}",
             *([ONE_MORE] if workload else []),
-            observed=f"{counted(allowed, 'disruption')} allowed{lasting(since, self.now)} ({self.counted})",
-            expected=f"at least {limit.limit(allowed)}",
             severity=severity,
             since=since,
             evidence=self._about_pods(),
@@ -267,8 +262,7 @@ class Budget:
 
 def as_text(selector: LabelSelector | None) -> str:
     """As kubectl takes it: `app=web,tier in (a,b)`; empty for one that is empty, or that kubectl cannot say."""
-    if selector is None:
-        return ""
+    selector = selector or LabelSelector()
     equal = [f"{key}={value}" for key, value in sorted((selector.match_labels or {}).items())]
     expressions = [_requirement(one) for one in selector.match_expressions or ()]
     return ",".join((*equal, *expressions)) if all(expressions) else ""

@@ -6,7 +6,6 @@ from ipaddress import ip_address
 
 from opscheck import Findings, Observe
 from opscheck.core.observation import CouldNotObserve
-from opscheck.core.record import Finding
 from opscheck.core.units import format_duration
 from opscheck.core.words import MOST, some
 from opscheck.systems.host.name_resolution import Resolution
@@ -18,45 +17,20 @@ from opscheck.systems.kubernetes.dns import (
     SLOW,
     NamesResolve,
 )
+from opscheck.systems.kubernetes.endpoints import Network, ServiceEndpoints
 from opscheck.systems.kubernetes.owners import reference
 from opscheck.systems.kubernetes.selection import listed
-from opscheck.systems.kubernetes.services import EndpointSlice, Service
+from opscheck.systems.kubernetes.services import EndpointSlice, ListEndpointSlices, ListServices
 from opscheck.systems.kubernetes.words import cannot_tell
 
 DNS_NAMESPACE, DNS_SERVICE = "kube-system", "kube-dns"
 """The place in every common distribution but OpenShift."""
 
 _NO_SUCH_NAME = "NXDOMAIN"
-
-
-class Services:
-    """The services that the answers are compared with."""
-
-    def __init__(self, services: Iterable[Service], slices: Iterable[EndpointSlice]) -> None:
-        self._services = {(one.namespace, one.name): one for one in services if not one.is_terminating}
-        self._slices = [one for one in slices if not one.is_terminating]
-
-    def get(self, namespace: str, name: str) -> Service | None:
-        """The service, None where there is none."""
-        return self._services.get((namespace, name))
-
-    def endpoints(self, service: Service, hostname: str) -> set[str]:
-        """The addresses for the name of a headless service, or of one of its pods."""
-        return {
-            _normal(address)
-            for one in self._slices_of(service)
-            for endpoint in one.endpoints or ()
-            if endpoint.is_ready and (not hostname or endpoint.hostname == hostname)
-            for address in endpoint.addresses or ()
-        }
-
-    def changed_since(self, service: Service, moment: datetime) -> bool:
-        """True when its endpoints have changed since, according to the slices."""
-        times = (_time(one.annotations.endpoints_changed) for one in self._slices_of(service))
-        return any(at is not None and at >= moment for at in times)
-
-    def _slices_of(self, service: Service) -> Iterator[EndpointSlice]:
-        return (one for one in self._slices if (one.namespace, one.service) == (service.namespace, service.name))
+ServiceName = tuple[str, str, str]
+"""Namespace and name of a service, and the host name of one of its pods or nothing."""
+Services = Mapping[tuple[str, str], ServiceEndpoints]
+"""The services that the answers are compared with, by namespace and name."""
 
 
 def test_the_names_resolve(expectation: NamesResolve, observe: Observe, findings: Findings) -> None:
@@ -67,30 +41,16 @@ def test_the_names_resolve(expectation: NamesResolve, observe: Observe, findings
     while every pod and service looks well.
     """
     answers = {name: observe(expectation.resolving(name)) for name in expectation.full_names}
-    services = Services(listed(observe, expectation.services()), listed(observe, expectation.slices()))
+    there = listed(observe, expectation.lists(ListServices))
+    network = Network(listed(observe, expectation.lists(ListEndpointSlices)), ())
+    services = {(one.namespace, one.name): network.of(one) for one in there if not one.is_terminating}
     resolved = sum(bool(one.addresses) for one in answers.values())
     findings.measure("names resolved", resolved, limit=len(answers), margin=resolved - len(answers))
-    for finding in name_findings(expectation, answers, services, observe.now):
-        findings.report(finding)
+    judge_names(expectation, answers, services, observe.now, findings)
     for place, (name, seconds) in enumerate(slowest(expectation, answers)):
         if place == 0 or (expectation.latency and expectation.latency.severity(seconds)):
-            findings.grade(
-                "resolution",
-                seconds,
-                expectation.latency,
-                unit="s",
-                subject=name,
-                remedies=(SLOW,),
-                facts={"host_name": name},
-            )
-
-
-def _time(text: str | None) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(text or "")
-    except ValueError:
-        return None
-    return found if found.tzinfo else None
+            here = findings.on(name, host_name=name)
+            here.grade("resolution", seconds, expectation.latency, unit="s", remedies=[SLOW])
 
 
 def _normal(address: str) -> str:
@@ -100,18 +60,25 @@ def _normal(address: str) -> str:
         return address
 
 
-def name_findings(
-    expectation: NamesResolve, answers: Mapping[str, Resolution], services: Services, now: datetime
-) -> Iterator[Finding]:
-    """Everything that is wrong with the names; a resolver that fails is one finding, not one for each name."""
+def judge_names(
+    expectation: NamesResolve,
+    answers: Mapping[str, Resolution],
+    services: Services,
+    now: datetime,
+    findings: Findings,
+) -> None:
+    """Report everything that is wrong with the names; a resolver that fails is one finding, not one for each name."""
     unanswered = {name: one for name, one in answers.items() if not one.addresses and resolver_fails(one)}
     if unanswered:
-        yield _resolver(expectation, unanswered)
+        _judge_resolver(expectation, unanswered, findings)
     for name, answer in answers.items():
-        if answer.addresses and expectation.match_services:
-            yield from _other_addresses(expectation, name, answer, services, now)
-        elif not answer.addresses and name not in unanswered:
-            yield _unresolved(expectation, name, answer, services)
+        known = expectation.service_of(name)
+        of_service = {"namespace": known[0], "service": known[1]} if known else {}
+        here = findings.on(name, host_name=name, **of_service)
+        if not answer.addresses and name not in unanswered:
+            _judge_unresolved(expectation, known, answer, services, here)
+        elif answer.addresses and known is not None and expectation.match_services:
+            _judge_addresses(known, answer, services, now - timedelta(seconds=expectation.grace), here)
 
 
 def resolver_fails(answer: Resolution) -> bool:
@@ -129,18 +96,19 @@ def _is_unknown_name(said: str) -> bool:
     return _NO_SUCH_NAME in said or "No answer" in said or "can't resolve" in said
 
 
-def _resolver(expectation: NamesResolve, unanswered: Mapping[str, Resolution]) -> Finding:
-    names, target = list(unanswered), expectation.target
+def _judge_resolver(expectation: NamesResolve, unanswered: Mapping[str, Resolution], findings: Findings) -> None:
+    names = list(unanswered)
     control = expectation.resolving(names[0]).control
     said = tuple(dict.fromkeys(one.said for one in unanswered.values() if one.said))
-    return expectation.finding(
+    asked = f"asked with {unanswered[names[0]].tool}"
+    findings.add(
         subject=expectation.client.address,
         observed=_how_it_fails(unanswered.values(), control),
         expected="a resolver that answers",
-        evidence=(f"not resolved: {some(names)}", *(f"nslookup: {one}" for one in said), _asked(unanswered[names[0]])),
-        remedies=(RESOLVER_FAILS,),
+        evidence=[f"not resolved: {some(names)}", *(f"nslookup: {one}" for one in said), asked],
+        remedies=[RESOLVER_FAILS],
         facts={"host_name": names[0], "dns_namespace": DNS_NAMESPACE},
-        because=(reference(target, "service", DNS_SERVICE, DNS_NAMESPACE),),
+        because=[reference(expectation.target, "service", DNS_SERVICE, DNS_NAMESPACE)],
     )
 
 
@@ -155,80 +123,76 @@ def _how_it_fails(answers: Iterable[Resolution], control: str) -> str:
     return f"no name of the cluster is resolved there, not even {control}"
 
 
-def _asked(answer: Resolution) -> str:
-    return f"asked with {answer.tool}"
-
-
-def _unresolved(expectation: NamesResolve, name: str, answer: Resolution, services: Services) -> Finding:
-    known = expectation.service_of(name)
+def _judge_unresolved(
+    expectation: NamesResolve, known: ServiceName | None, answer: Resolution, services: Services, here: Findings
+) -> None:
     evidence = [f"nslookup: {answer.said}"] if answer.said else []
-    facts, because = {"host_name": name}, tuple[str, ...]()
-    if known is not None:
-        namespace, service, _ = known
-        facts |= {"namespace": namespace, "service": service}
-        because = (reference(expectation.target, "service", service, namespace),)
-        if expectation.match_services:
-            evidence += _service_seen(services, *known)
-    return expectation.finding(
-        subject=name,
+    if known is not None and expectation.match_services:
+        evidence += _service_seen(services, *known)
+    here.add(
         observed="no answer, though other names are resolved" if answer.stopped else "no such name, or no address",
         expected="an address",
-        evidence=(*evidence, _asked(answer)),
-        remedies=(SERVICE_NOT_RESOLVED if known else NOT_RESOLVED,),
-        facts=facts,
-        because=because,
+        evidence=[*evidence, f"asked with {answer.tool}"],
+        remedies=[SERVICE_NOT_RESOLVED if known else NOT_RESOLVED],
+        because=[reference(expectation.target, "service", known[1], known[0])] if known else [],
     )
 
 
 def _service_seen(services: Services, namespace: str, name: str, hostname: str) -> Iterator[str]:
-    service = services.get(namespace, name)
-    if service is None:
+    found = services.get((namespace, name))
+    if found is None:
         yield f"there is no service {name} in namespace {namespace}"
-    elif service.is_headless and not services.endpoints(service, hostname):
+    elif found.service.is_headless and not _ready_addresses(found, hostname):
         of = f" named {hostname}" if hostname else ""
         yield f"service {name} is headless, and has no ready endpoint{of}"
-    elif service.cluster_ips:
-        yield f"service {name} has {', '.join(service.cluster_ips)}"
+    elif found.service.cluster_ips:
+        yield f"service {name} has {', '.join(found.service.cluster_ips)}"
 
 
-def _other_addresses(
-    expectation: NamesResolve, name: str, answer: Resolution, services: Services, now: datetime
-) -> Iterator[Finding]:
-    known = expectation.service_of(name)
-    if known is None:
-        return
-    namespace, service_name, hostname = known
-    service = services.get(namespace, service_name)
+def _judge_addresses(
+    known: ServiceName, answer: Resolution, services: Services, since: datetime, here: Findings
+) -> None:
+    namespace, name, hostname = known
+    found = services.get((namespace, name))
     observed, expected = f"resolves to {', '.join(answer.addresses)}", "the addresses of a service"
-    if service is None:
-        observed += f", but there is no service {service_name} in namespace {namespace}"
+    if found is None:
+        observed += f", but there is no service {name} in namespace {namespace}"
     else:
-        expected = _differs(service, hostname, answer, services, now - timedelta(seconds=expectation.grace))
+        expected = _differs(found, hostname, answer, since)
     if expected:
-        yield expectation.finding(
-            subject=name,
-            observed=observed,
-            expected=expected,
-            evidence=(_asked(answer),),
-            remedies=(OTHER_ADDRESSES,),
-            facts={"namespace": namespace, "host_name": name, "service": service_name},
-        )
+        asked = f"asked with {answer.tool}"
+        here.add(observed=observed, expected=expected, evidence=[asked], remedies=[OTHER_ADDRESSES])
 
 
-def _differs(service: Service, hostname: str, answer: Resolution, services: Services, since: datetime) -> str:
+def _differs(found: ServiceEndpoints, hostname: str, answer: Resolution, since: datetime) -> str:
     """The expected addresses, where the name resolves to others and nothing has changed since; empty otherwise."""
-    addresses = {_normal(address) for address in answer.addresses}
+    service, addresses = found.service, {_normal(address) for address in answer.addresses}
     if service.created is not None and service.created >= since:
         return ""
     if service.is_headless or hostname:
-        expected = services.endpoints(service, hostname)
-        if not expected or addresses & expected or services.changed_since(service, since):
+        expected = _ready_addresses(found, hostname)
+        if not expected or addresses & expected or any(_changed_since(one, since) for one in found.slices):
             return ""
         return f"a ready endpoint of service {service.name}: {', '.join(sorted(expected)[:MOST])}"
     own = {_normal(address) for address in service.cluster_ips}
     if not own or addresses <= own:
         return ""  # without an address of its own it is a name outside the cluster
     return f"the address of service {service.name}: {', '.join(service.cluster_ips)}"
+
+
+def _ready_addresses(found: ServiceEndpoints, hostname: str) -> set[str]:
+    """The addresses for the name of a headless service, or of one of its pods."""
+    every = (endpoint for one in found.slices for endpoint in one.endpoints or () if endpoint.is_ready)
+    named = (endpoint for endpoint in every if not hostname or endpoint.hostname == hostname)
+    return {_normal(address) for endpoint in named for address in endpoint.addresses or ()}
+
+
+def _changed_since(one: EndpointSlice, moment: datetime) -> bool:
+    try:
+        at = datetime.fromisoformat(one.annotations.endpoints_changed or "")
+    except ValueError:
+        return False
+    return at.tzinfo is not None and at >= moment
 
 
 def slowest(expectation: NamesResolve, answers: Mapping[str, Resolution]) -> tuple[tuple[str, float], ...]:

@@ -55,8 +55,7 @@ def test_the_images_are_pinned(expectation: ImagesPinned, observe: Observe, find
     for group in by_workload(pods):
         found = uses(expectation, group)
         used += found
-        for finding in violations(expectation, group, found, observe.now):
-            findings.report(finding)
+        findings.report_all(violations(expectation, group, found, observe.now))
     findings.measure("images", len({use.image for use in used}), subject=expectation.selected)
     if pods and not used:
         raise CouldNotObserve(queries[0], nothing_judged())
@@ -111,14 +110,8 @@ def _unpinned(expectation: ImagesPinned, group: PodGroup, found: tuple[Use, ...]
         return
     if bad:
         running = _running_image(found, bad[0]) if group.rolled_out else ""
-        yield _finding(
-            expectation,
-            group,
-            bad,
-            {"running_image": running},
-            expected=wanted,
-            remedies=[UNPINNED, PIN] if running else [UNPINNED],
-        )
+        remedies = [UNPINNED, PIN] if running else [UNPINNED]
+        yield _finding(expectation, group, bad, {"running_image": running}, expected=wanted, remedies=remedies)
 
 
 def _from_elsewhere(expectation: ImagesPinned, group: PodGroup, found: tuple[Use, ...]) -> Iterator[Finding]:
@@ -136,36 +129,29 @@ def _differing(expectation: ImagesPinned, group: PodGroup, found: tuple[Use, ...
         bad = [use for use in meant if not use.image.is_as(wanted)]
         since = _first_of(use for use in meant if use.image.is_as(wanted))
         if bad and longer_than(expectation.grace, since, now):
-            exact = [SET_IMAGE] if wanted.tag or wanted.digest else []
+            remedies = [OTHER_IMAGE]
+            if group.rolled_out:
+                remedies += [HISTORY, SET_IMAGE] if wanted.tag or wanted.digest else [HISTORY]
+            facts, because = {"expected_image": text}, _owner(expectation, group)
             yield _finding(
-                expectation,
-                group,
-                bad,
-                {"expected_image": text},
-                expected=text,
-                since=since,
-                remedies=[OTHER_IMAGE, *([HISTORY, *exact] if group.rolled_out else [])],
-                because=_owner(expectation, group),
+                expectation, group, bad, facts, expected=text, since=since, remedies=remedies, because=because
             )
 
 
 def _mixed(expectation: ImagesPinned, group: PodGroup, found: tuple[Use, ...], now: datetime) -> Iterator[Finding]:
     if expectation.mixed is None or not group.owner or group.is_of_jobs:
         return
-    by_container: dict[str, list[Use]] = {}
+    by_container: dict[str, dict[ImageReference, list[Use]]] = {}
     for use in found:
-        by_container.setdefault(use.container.name, []).append(use)
-    for alike in by_container.values():
-        by_image: dict[ImageReference, list[Use]] = {}
-        for use in alike:
-            by_image.setdefault(use.image, []).append(use)
+        by_container.setdefault(use.container.name, {}).setdefault(use.image, []).append(use)
+    for by_image in by_container.values():
         # Since the first pod with the image that came last; pods that were merely replaced do not begin it anew.
         since = max((first for one in by_image.values() if (first := _first_of(one))), default=None)
         if len(by_image) < 2 or not longer_than(expectation.grace, since, now):
             continue
-        images = ", ".join(
-            f"{one[0].text} in {counted(len(one), 'pod')}" for one in sorted(by_image.values(), key=_place)
-        )
+        alike = [use for one in by_image.values() for use in one]
+        ranked = sorted(by_image.values(), key=lambda one: (-len(one), one[0].text))
+        images = ", ".join(f"{one[0].text} in {counted(len(one), 'pod')}" for one in ranked)
         yield _finding(
             expectation,
             group,
@@ -180,10 +166,6 @@ def _mixed(expectation: ImagesPinned, group: PodGroup, found: tuple[Use, ...], n
 
 def _first_of(found: Iterable[Use]) -> datetime | None:
     return min((use.pod.created for use in found if use.pod.created), default=None)
-
-
-def _place(found: list[Use]) -> tuple[int, str]:
-    return -len(found), found[0].text
 
 
 def _described(use: Use) -> str:

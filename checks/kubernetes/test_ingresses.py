@@ -76,14 +76,16 @@ def test_the_ingresses_are_served(expectation: IngressesServed, observe: Observe
             findings.report(warnings.attach(finding, ingress))
 
     for ingress in matched:
-        report(ingress, backends.findings(ingress, now))
+        report(ingress, backends.findings(ingress, findings, now))
         if expectation.address:
-            report(ingress, address_findings(expectation, ingress, there, now))
+            report(ingress, address_findings(expectation, ingress, there, findings, now))
     # Last, as these lists may be denied: findings made before still count.
     for ingress in matched if expectation.ingress_class else ():
-        report(ingress, class_findings(expectation, ingress, listed(observe, expectation.classes()), now))
+        classes = listed(observe, expectation.classes())
+        report(ingress, class_findings(expectation, ingress, classes, findings, now))
     for ingress in matched if expectation.tls_secrets else ():
-        report(ingress, secret_findings(expectation, ingress, listed(observe, expectation.secrets()), now))
+        secrets = listed(observe, expectation.secrets())
+        report(ingress, secret_findings(expectation, ingress, secrets, findings, now))
 
 
 class Backends:
@@ -94,72 +96,56 @@ class Backends:
         self._services = {(one.namespace, one.name): one for one in services}
         self._network = network
 
-    def findings(self, ingress: Ingress, now: datetime) -> Iterator[Finding]:
+    def findings(self, ingress: Ingress, findings: Findings, now: datetime) -> Iterator[Finding]:
         """Everything that is wrong with the services that `ingress` names."""
         young = is_young(ingress, now, self._expectation.grace)
         for backend in backends(ingress):
+            here = self._expectation.on(findings, ingress, ingress=ingress.name, service=backend.service)
+            because = reference(self._expectation.target, "service", backend.service, ingress.namespace)
             service = self._services.get((ingress.namespace, backend.service))
-            if service is None:
-                if not young:
-                    yield self._service_not_found(ingress, backend)
-            elif service.type == "ExternalName":
+            if service is not None and service.type == "ExternalName":
                 continue  # it has neither endpoints nor, as a rule, ports
-            elif (port := _port(service, backend.port)) is None and (backend.port.name or backend.port.number):
+            port = service and _port(service, backend.port)
+            if service is None or (port is None and (backend.port.name or backend.port.number)):
                 if not young:
-                    yield self._port_not_found(ingress, backend, service)
+                    yield _not_found(backend, service, because, here)
             else:
-                yield from self._unserved(ingress, backend, service, port, now)
+                yield from self._unserved(backend, service, port, because, here, now)
 
-    def _because(self, ingress: Ingress, backend: Backend) -> str:
-        return reference(self._expectation.target, "service", backend.service, ingress.namespace)
-
-    def _service_not_found(self, ingress: Ingress, backend: Backend) -> Finding:
-        return self._expectation.finding_on(
-            ingress,
-            observed=f"{backend.text}: there is no service {backend.service}",
-            expected="a service of that name",
-            remedies=(SERVICE_NOT_FOUND,),
-            facts={"ingress": ingress.name, "service": backend.service},
-            because=(self._because(ingress, backend),),
-        )
-
-    def _port_not_found(self, ingress: Ingress, backend: Backend, service: Service) -> Finding:
-        there = ", ".join(sorted(port.text for port in service.ports))
-        return self._expectation.finding_on(
-            ingress,
-            observed=f"{backend.text}: service {service.name} has no such port",
-            expected=f"one of its ports: {there}" if there else "a port of the service; it has none",
-            remedies=(PORT_NOT_FOUND,),
-            facts={"ingress": ingress.name, "service": service.name},
-            because=(self._because(ingress, backend),),
-        )
-
-    def _unserved(
-        self, ingress: Ingress, backend: Backend, service: Service, port: ServicePort | None, now: datetime
+    def _unserved(  # noqa: PLR0913, PLR0917 - the parts of a route, and what it is judged by
+        self, backend: Backend, service: Service, port: ServicePort | None, because: str, here: Findings, now: datetime
     ) -> Iterator[Finding]:
         endpoints, grace = self._network.of(service), self._expectation.grace
         if not endpoints.is_judged:
             return
-        shortage = too_few_ready(endpoints, 1, self._network, now, grace)
+        shortage = too_few_ready(endpoints, 1, now, grace)
         if shortage is not None:
             why = f": {shortage.observed}"
         elif port is not None and port in ports_without_endpoint(endpoints, now, grace):
             why = f" behind port {port.text}"
         else:
             return
-        yield self._expectation.finding_on(
-            ingress,
+        yield here.finding(
             observed=f"{backend.text} has no ready endpoint{why}",
             expected="a ready endpoint",
-            since=shortage and shortage.since,
+            since=shortage.since if shortage else None,
             evidence=shortage.evidence if shortage else (),
-            remedies=(NOT_SERVED,),
-            facts={"ingress": ingress.name, "service": service.name},
-            because=(
-                self._because(ingress, backend),
-                *(shortage.causes(self._expectation.target) if shortage else ()),
-            ),
+            remedies=[NOT_SERVED],
+            because=[because, *(shortage.causes(self._expectation.target) if shortage else ())],
         )
+
+
+def _not_found(backend: Backend, service: Service | None, because: str, here: Findings) -> Finding:
+    if service is None:
+        observed, expected = f"{backend.text}: there is no service {backend.service}", "a service of that name"
+        return here.finding(observed=observed, expected=expected, remedies=[SERVICE_NOT_FOUND], because=[because])
+    there = ", ".join(sorted(port.text for port in service.ports))
+    return here.finding(
+        observed=f"{backend.text}: service {service.name} has no such port",
+        expected=f"one of its ports: {there}" if there else "a port of the service; it has none",
+        remedies=[PORT_NOT_FOUND],
+        because=[because],
+    )
 
 
 def backends(ingress: Ingress) -> tuple[Backend, ...]:
@@ -195,7 +181,7 @@ def _port(service: Service, wanted: ServiceBackendPort) -> ServicePort | None:
 
 
 def secret_findings(
-    expectation: IngressesServed, ingress: Ingress, secrets: Iterable[SecretName], now: datetime
+    expectation: IngressesServed, ingress: Ingress, secrets: Iterable[SecretName], findings: Findings, now: datetime
 ) -> Iterator[Finding]:
     """
     Secrets with certificates that do not exist.
@@ -211,18 +197,14 @@ def secret_findings(
         if tls.secret_name and "/" not in tls.secret_name:
             hosts[tls.secret_name].update(tls.hosts or ())
     for name in sorted(set(hosts) - there):
+        here = expectation.on(findings, ingress, ingress=ingress.name, secret=name)
         of = f" for {', '.join(sorted(hosts[name])[:_ROUTES])}" if hosts[name] else ""
-        yield expectation.finding_on(
-            ingress,
-            observed=f"there is no secret {name} with the certificate{of}",
-            expected="the secret",
-            remedies=(SECRET_NOT_FOUND,),
-            facts={"ingress": ingress.name, "secret": name},
-        )
+        observed = f"there is no secret {name} with the certificate{of}"
+        yield here.finding(observed=observed, expected="the secret", remedies=[SECRET_NOT_FOUND])
 
 
 def class_findings(
-    expectation: IngressesServed, ingress: Ingress, classes: Iterable[IngressClass], now: datetime
+    expectation: IngressesServed, ingress: Ingress, classes: Iterable[IngressClass], findings: Findings, now: datetime
 ) -> Iterator[Finding]:
     """An ingress whose class does not exist, or that names none while no class is the default."""
     if is_young(ingress, now, expectation.grace):
@@ -236,36 +218,31 @@ def class_findings(
     else:
         found = any(one.is_default for one in there.values()) or has_address
     if not found:
-        yield expectation.finding_on(
-            ingress,
+        here = expectation.on(findings, ingress, ingress=ingress.name, class_name=named or "a default")
+        yield here.finding(
             observed=f"there is no ingress class {named}" if named else "it names no class, and none is the default",
             expected="an ingress class whose controller takes it",
-            evidence=(f"classes there: {', '.join(sorted(there)) or 'none'}",),
-            remedies=(CLASS_NOT_FOUND,),
-            facts={"ingress": ingress.name, "class_name": named or "a default"},
+            evidence=[f"classes there: {', '.join(sorted(there)) or 'none'}"],
+            remedies=[CLASS_NOT_FOUND],
         )
 
 
 def address_findings(
-    expectation: IngressesServed, ingress: Ingress, others: Iterable[Ingress], now: datetime
+    expectation: IngressesServed, ingress: Ingress, others: Iterable[Ingress], findings: Findings, now: datetime
 ) -> Iterator[Finding]:
     """An ingress that no controller has given an address, and ports that its load balancer could not open."""
-    facts = {"ingress": ingress.name}
+    here = expectation.on(findings, ingress, ingress=ingress.name)
     if not ingress.load_balancer.addresses and not is_young(ingress, now, expectation.grace):
-        yield expectation.finding_on(
-            ingress,
+        yield here.finding(
             observed=f"no address{lasting(ingress.created, now)}",
             expected="an address",
             since=ingress.created,
-            evidence=(_of_same_class(ingress, others),),
-            remedies=(NO_ADDRESS,),
-            facts=facts,
+            evidence=[_of_same_class(ingress, others)],
+            remedies=[NO_ADDRESS],
         )
     for port in ingress.load_balancer.failed_ports:
         observed = f"port {port.port} failed: {message(port.error)}"
-        yield expectation.finding_on(
-            ingress, observed=observed, expected="no error", remedies=(NO_ADDRESS,), facts=facts
-        )
+        yield here.finding(observed=observed, expected="no error", remedies=[NO_ADDRESS])
 
 
 def _of_same_class(ingress: Ingress, others: Iterable[Ingress]) -> str:

@@ -1,7 +1,7 @@
 """The jobs of a cluster."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -40,7 +40,7 @@ from opscheck.systems.kubernetes.pod_status import has_ended, phase
 from opscheck.systems.kubernetes.pods import ListPods, Pod
 from opscheck.systems.kubernetes.selection import Evidence, count_matches, listed, listed_evidence, matching
 from opscheck.systems.kubernetes.warnings import Warnings
-from opscheck.systems.kubernetes.words import message, messages, span
+from opscheck.systems.kubernetes.words import longer_than, messages, span
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
@@ -55,10 +55,11 @@ def test_the_jobs_do_their_work(expectation: JobsComplete, observe: Observe, fin
     jobs = matching(expectation, there)
     count_matches(expectation, there, jobs, findings, remedy=MISSING)
     measure_jobs(expectation, jobs, observe.now, findings)
-    around = Around(there, cronjobs, listed_evidence(observe, expectation.lists(ListPods)))
+    pods = listed_evidence(observe, expectation.lists(ListPods))
+    around = Around(expectation, there, cronjobs, pods, observe.now)
     warnings = Warnings(expectation, observe)
     for job in jobs:
-        for finding in problems(expectation, job, around, observe.now):
+        for finding in around.problems(job):
             findings.report(warnings.attach(finding, job))
 
 
@@ -81,10 +82,12 @@ def measure_jobs(expectation: JobsComplete, jobs: Sequence[Job], now: datetime, 
 class Around:
     """What is around the selected jobs."""
 
+    expectation: JobsComplete
     jobs: Sequence[Job]
     """All jobs that were listed, the selected ones too."""
     cronjobs: Sequence[CronJob]
-    pods: Evidence[Pod] = field(default_factory=Evidence)
+    pods: Evidence[Pod]
+    now: datetime
 
     @cached_property
     def newest_runs(self) -> frozenset[tuple[str, str]]:
@@ -95,59 +98,83 @@ class Around:
     def _successes(self) -> dict[tuple[str, str], datetime | None]:
         return {(one.namespace, one.name): one.status and one.status.last_successful_time for one in self.cronjobs}
 
-    def has_succeeded_since(self, job: Job, failure: Condition) -> bool:
-        """True when its cron job knows of a run that succeeded after it failed."""
-        at, success = failure.last_transition_time, self._successes.get((job.namespace, cronjob_of(job)))
-        return at is not None and success is not None and at < success
+    def problems(self, job: Job) -> Iterator[Finding]:
+        """What is wrong with a job: that it failed, runs for too long, or is suspended and may not be."""
+        if job.is_terminating or succeeded(job):
+            return
+        if (failure := failed(job)) is not None:
+            if self._counts(job, failure):
+                yield self._failure(job, failure)
+        elif is_suspended(job):
+            yield from self._suspended(job)
+        else:
+            yield from self._slow(job)
 
+    def _counts(self, job: Job, failure: Condition) -> bool:
+        """True unless a later run of its cron job did the work, or the policy forgets it by now."""
+        at = failure.last_transition_time
+        if cronjob := cronjob_of(job):
+            success = self._successes.get((job.namespace, cronjob))
+            has_succeeded_since = at is not None and success is not None and at < success
+            return (job.namespace, job.name) in self.newest_runs and not has_succeeded_since
+        limit = self.expectation.forget_after
+        return limit is None or at is None or not longer_than(limit, at, self.now)
 
-def problems(expectation: JobsComplete, job: Job, around: Around, now: datetime) -> Iterator[Finding]:
-    """What is wrong with a job: that it failed, runs for too long, or is suspended and may not be."""
-    failure = failed(job)
-    if job.is_terminating or succeeded(job):
-        return
-    if failure is None:
-        yield from _suspended(expectation, job, now) if is_suspended(job) else _slow(expectation, job, around.pods, now)
-    elif cronjob_of(job):
-        if (job.namespace, job.name) in around.newest_runs and not around.has_succeeded_since(job, failure):
-            yield _failure(expectation, job, failure, around.pods, now)
-    else:
-        at, limit = failure.last_transition_time, expectation.forget_after
-        if limit is None or at is None or (now - at).total_seconds() <= limit:
-            yield _failure(expectation, job, failure, around.pods, now)
+    def _finding(self, job: Job, facts: Mapping[str, str], **given: Any) -> Finding:
+        of = owner_reference(self.expectation.target, job)
+        return self.expectation.finding_on(job, facts={"job": job.name, **facts}, because=[of] if of else [], **given)
 
+    def _failure(self, job: Job, failure: Condition) -> Finding:
+        evidence, facts, remedies = [*messages(failure.message)], {}, [FAILED]
+        if (bad := _failed_pod(job, self.pods.items)) is not None:
+            pod, container = bad
+            evidence.append(f"pod {pod.name}: {_described_pod(pod, container, self.now)}")
+            facts = {"pod": pod.name, "container": container.name if container else ""}
+            remedies += [FAILED_POD] if container else []
+        else:
+            gone = "none of its failed pods is there any more; their logs are where logs are collected"
+            evidence.append(self.pods.unread or gone)
+        if cronjob := cronjob_of(job):
+            facts |= {"cronjob": cronjob, "rerun": rerun_name(cronjob)}
+        return self._finding(
+            job,
+            facts,
+            observed=described_failure(job, self.now),
+            expected="complete",
+            since=failure.last_transition_time,
+            evidence=evidence,
+            remedies=[*remedies, RERUN if cronjob else DELETE],
+        )
 
-def _finding(expectation: JobsComplete, job: Job, facts: Mapping[str, str], **given: Any) -> Finding:
-    of = owner_reference(expectation.target, job)
-    return expectation.finding_on(job, facts={"job": job.name, **facts}, because=[of] if of else [], **given)
+    def _slow(self, job: Job) -> Iterator[Finding]:
+        since, limit = started(job), self.expectation.max_runtime
+        if since is None or not longer_than(limit, since, self.now):
+            return
+        working = (pod for pod in pods_of(job, self.pods.items) if not has_ended(pod))
+        slow = min(working, key=lambda pod: pod.name, default=None)
+        status, has_deadline = job.status or JobStatus(), not job.spec or job.spec.active_deadline_seconds is not None
+        counts = f"{status.active or 0} active, {status.succeeded or 0} succeeded, {status.failed or 0} failed"
+        unlimited = "" if has_deadline else "; no activeDeadlineSeconds ends it"
+        yield self._finding(
+            job,
+            {"pod": slow.name} if slow else {},
+            observed=f"not finished after {span(since, self.now)}, pods: {counts}{unlimited}",
+            expected=f"finished within {limit}",
+            since=since + timedelta(seconds=limit),
+            evidence=[f"pod {slow.name}: {_state(slow)}" if slow else self.pods.unread or "no pod of it is there"],
+            remedies=[SLOW, SLOW_POD] if slow else [SLOW],
+        )
+
+    def _suspended(self, job: Job) -> Iterator[Finding]:
+        held = condition(job.status and job.status.conditions, "Suspended", "True")
+        since, grace = (held and held.last_transition_time) or job.created, self.expectation.grace
+        if since is not None and longer_than(grace, since, self.now) and not self.expectation.allow_suspended:
+            observed, expected = f"suspended for {span(since, self.now)}", f"suspended for {grace} at most"
+            yield self._finding(job, {}, observed=observed, expected=expected, since=since, remedies=[RESUME])
 
 
 def is_suspended(job: Job) -> bool:
-    """True while somebody holds it back."""
     return bool(job.spec and job.spec.suspend)
-
-
-def _failure(expectation: JobsComplete, job: Job, failure: Condition, pods: Evidence[Pod], now: datetime) -> Finding:
-    evidence, facts, remedies = [*messages(failure.message)], {}, [FAILED]
-    if (bad := _failed_pod(job, pods.items)) is not None:
-        pod, container = bad
-        evidence.append(f"pod {pod.name}: {_described_pod(pod, container, now)}")
-        facts = {"pod": pod.name, "container": container.name if container else ""}
-        remedies += [FAILED_POD] if container else []
-    else:
-        gone = "none of its failed pods is there any more; their logs are where logs are collected"
-        evidence.append(pods.unread or gone)
-    cronjob = cronjob_of(job)
-    return _finding(
-        expectation,
-        job,
-        facts | ({"cronjob": cronjob, "rerun": rerun_name(cronjob)} if cronjob else {}),
-        observed=described_failure(job, failure, now),
-        expected="complete",
-        since=failure.last_transition_time,
-        evidence=evidence,
-        remedies=[*remedies, RERUN if cronjob else DELETE],
-    )
 
 
 def _failed_pod(job: Job, pods: Iterable[Pod]) -> tuple[Pod, Reported | None] | None:
@@ -159,16 +186,14 @@ def _failed_pod(job: Job, pods: Iterable[Pod]) -> tuple[Pod, Reported | None] | 
 
 
 def _ended_badly(pod: Pod) -> Reported | None:
-    ends = ((container, container.last_end) for container in containers(pod))
-    return next((container for container, end in ends if end is not None and end.exit_code), None)
+    return next((one for one in containers(pod) if one.last_end and one.last_end.exit_code), None)
 
 
 def _described_pod(pod: Pod, container: Reported | None, now: datetime) -> str:
     if container is not None:
-        return f"container {container.name}, {described_end(container, now)}"
-    said = message(pod.status and pod.status.message)
+        return f"container {container.name}, {described_end(container.last_end, container, now)}"
     reason = (pod.status and pod.status.reason) or "Failed"
-    return f"{reason}: {said}" if said else reason
+    return ": ".join((reason, *messages(pod.status and pod.status.message)))
 
 
 def pods_of(job: Job, pods: Iterable[Pod]) -> Iterator[Pod]:
@@ -181,44 +206,6 @@ def pods_of(job: Job, pods: Iterable[Pod]) -> Iterator[Pod]:
                 yield pod
 
 
-def _slow(expectation: JobsComplete, job: Job, pods: Evidence[Pod], now: datetime) -> Iterator[Finding]:
-    since, limit = started(job), timedelta(seconds=expectation.max_runtime)
-    if since is None or now - since <= limit:
-        return
-    slow = min((pod for pod in pods_of(job, pods.items) if not has_ended(pod)), key=lambda pod: pod.name, default=None)
-    status, has_deadline = job.status or JobStatus(), job.spec is None or job.spec.active_deadline_seconds is not None
-    counts = f"{status.active or 0} active, {status.succeeded or 0} succeeded, {status.failed or 0} failed"
-    unlimited = "" if has_deadline else "; no activeDeadlineSeconds ends it"
-    yield _finding(
-        expectation,
-        job,
-        {"pod": slow.name} if slow else {},
-        observed=f"not finished after {span(since, now)}, pods: {counts}{unlimited}",
-        expected=f"finished within {expectation.max_runtime}",
-        since=since + limit,
-        evidence=[f"pod {slow.name}: {_state(slow)}" if slow else pods.unread or "no pod of it is there"],
-        remedies=[SLOW, SLOW_POD] if slow else [SLOW],
-    )
-
-
 def _state(pod: Pod) -> str:
     waits = next((one for one in containers(pod) if one.waiting_reason), None)
-    if waits is not None:
-        return f"{phase(pod)}, container {waits.name} waits ({waits.waiting_reason})"
-    return phase(pod)
-
-
-def _suspended(expectation: JobsComplete, job: Job, now: datetime) -> Iterator[Finding]:
-    held = condition(job.status and job.status.conditions, "Suspended")
-    since = (held.last_transition_time if held and held.status == "True" else None) or job.created
-    if expectation.allow_suspended or since is None or (now - since).total_seconds() <= expectation.grace:
-        return
-    yield _finding(
-        expectation,
-        job,
-        {},
-        observed=f"suspended for {span(since, now)}",
-        expected=f"suspended for {expectation.grace} at most",
-        since=since,
-        remedies=[RESUME],
-    )
+    return phase(pod) + (f", container {waits.name} waits ({waits.waiting_reason})" if waits else "")

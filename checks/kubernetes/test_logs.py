@@ -26,7 +26,7 @@ def test_few_lines_match(expectation: LogLines, observe: Observe, findings: Find
     An application tells its own troubles first, long before somebody complains; a message that comes by the
     hundred is one cause, and the most frequent one names it.
     """
-    queries = expectation.logs()
+    queries = expectation.queries()
     logs = merged(observe(query) for query in queries)
     if logs.pods_selected:
         remedies, facts = advice(expectation, logs)
@@ -50,7 +50,6 @@ def test_few_lines_match(expectation: LogLines, observe: Observe, findings: Find
 
 
 def merged(logs: Iterable[LogMatches]) -> LogMatches:
-    """The answers for several namespaces as one."""
     every = tuple(logs)
     signatures = [signature for one in every for signature in one.signatures]
     return LogMatches(

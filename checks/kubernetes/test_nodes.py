@@ -9,9 +9,11 @@ from fnmatch import fnmatchcase
 from fractions import Fraction
 
 from opscheck import Findings, Observe, Remedy
+from opscheck.core.findings import FindingParts
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.record import Finding
 from opscheck.core.words import counted, some, some_with_reasons
+from opscheck.systems.kubernetes.api_server import ReadVersion
 from opscheck.systems.kubernetes.nodes import (
     CONDITION,
     CORDONED,
@@ -22,6 +24,7 @@ from opscheck.systems.kubernetes.nodes import (
     NOT_READY,
     NOT_REMOVED,
     VERSION_SKEW,
+    ListNodes,
     Node,
     NodesHealthy,
 )
@@ -59,11 +62,10 @@ def test_the_nodes_are_well(expectation: NodesHealthy, observe: Observe, finding
     A node that goes takes its pods with it: they are missing for minutes, until others take their place, and where
     the other nodes have no room for them, for good.
     """
-    nodes = count_nodes(expectation, listed(observe, expectation.nodes()), findings)
+    nodes = count_nodes(expectation, observe(ListNodes(expectation.target.name)).items, findings)
     # Evidence; empty where no limit needs the pods, or they cannot be listed.
     seen = pods_by_node(listed_evidence(observe, expectation.every_pod()).items)
-    for finding in state_findings(expectation, nodes, seen, observe.now):
-        findings.report(finding)
+    findings.report_all(state_findings(expectation, nodes, seen, observe.now, findings))
     judge_versions(expectation, nodes, observe, findings)
     judge_room(expectation, nodes, observe, findings)
 
@@ -79,10 +81,17 @@ def count_nodes(expectation: NodesHealthy, there: Sequence[Node], findings: Find
 
 
 def state_findings(
-    expectation: NodesHealthy, nodes: Sequence[Node], pods: Mapping[str, Sequence[Pod]], now: datetime
+    expectation: NodesHealthy,
+    nodes: Sequence[Node],
+    pods: Mapping[str, Sequence[Pod]],
+    now: datetime,
+    findings: Findings,
 ) -> Iterator[Finding]:
     """Everything that is wrong with the state of the nodes and has lasted longer than its grace."""
-    states = [NodeState(expectation, node, pods.get(node.name), now) for node in nodes]
+    states = []
+    for node in nodes:
+        here = findings.on(node.name, about=reference(expectation.target, "node", node.name), node=node.name)
+        states.append(NodeState(expectation, node, pods.get(node.name), now, here))
     for state in states:
         yield from state.findings()
     # The reporter of a condition is installed on all nodes or on none: one finding for all.
@@ -95,7 +104,6 @@ def state_findings(
 def shared_finding(  # noqa: PLR0913, PLR0917 - what a finding is made of
     expectation: NodesHealthy, nodes: Sequence[Node], observed: str, expected: str, which: str, remedy: Remedy
 ) -> Finding:
-    """One finding about several nodes."""
     names = sorted(node.name for node in nodes)
     return expectation.finding(
         subject=f"{len(names)} nodes {which}" if len(names) > 1 else names[0],
@@ -116,9 +124,10 @@ class NodeState:
     pods: Sequence[Pod] | None
     """The pods on it; None where they are not known."""
     now: datetime
+    here: Findings
+    """For what is found of it."""
 
     def findings(self) -> Iterator[Finding]:
-        """Everything that is wrong with it and has lasted longer than its grace."""
         if self.node.is_terminating:
             yield from self._not_removed()
             return
@@ -140,55 +149,35 @@ class NodeState:
             and self._is_over(self.node.created, self.expectation.grace)
         )
 
-    def _finding(  # noqa: PLR0913 - what a finding is made of, by name
-        self,
-        observed: str,
-        expected: str,
-        *,
-        remedy: Remedy,
-        since: datetime | None,
-        evidence: Iterable[str] = (),
-        explains: bool = True,
+    def _finding(
+        self, observed: str, expected: str, remedy: Remedy, since: datetime | None, evidence: Iterable[str] = ()
     ) -> Finding:
-        name = self.node.name
-        return self.expectation.finding(
-            subject=name,
-            observed=observed,
-            expected=expected,
-            since=since,
-            evidence=(*evidence, *((f"{len(self.pods)} pods are on it",) if self.pods and explains else ())),
-            remedies=(remedy,),
-            facts={"node": name},
-            about=reference(self.expectation.target, "node", name) if explains else "",
-        )
+        pods = [f"{len(self.pods)} pods are on it"] if self.pods else []
+        said = (*evidence, *pods)
+        return self.here.finding(observed=observed, expected=expected, since=since, evidence=said, remedies=[remedy])
 
     def _not_removed(self) -> Iterator[Finding]:
         deleted, held = self.node.deletion_due, self.node.finalizers
         if deleted is not None and longer_than(self.expectation.removal_grace, deleted, self.now):
-            yield self._finding(
-                f"still there {span(deleted, self.now)} after its deletion",
-                "gone once it is deleted",
-                remedy=NOT_REMOVED,
-                since=deleted,
-                evidence=(f"finalizers: {', '.join(held)}",) if held else (),
-            )
+            observed = f"still there {span(deleted, self.now)} after its deletion"
+            evidence = [f"finalizers: {', '.join(held)}"] if held else []
+            yield self._finding(observed, "gone once it is deleted", NOT_REMOVED, deleted, evidence)
 
     def _unready(self) -> Iterator[Finding]:
-        if self.node.is_ready or self._is_in_maintenance():
+        cordoned = self._cordoned_since()
+        in_maintenance = cordoned is not None and not self._is_over(cordoned, self.expectation.cordoned_grace)
+        if self.node.is_ready or in_maintenance:
             return
         ready = self.node.reported("Ready")
         since = ready.last_transition_time if ready else self.node.created
         # A node that has reported nothing yet is new, unless its age is not known.
         if (ready is None and since is None) or not self._is_over(since, self.expectation.grace):
             return
-        cordoned = f"it has been cordoned{lasting(self._cordoned_since(), self.now)}"
-        yield self._finding(
-            f"not ready{lasting(since, self.now)}{_why_unready(ready)}",
-            "ready",
-            remedy=NOT_READY,
-            since=since,
-            evidence=(*messages(ready and ready.message), *((cordoned,) if self.node.is_cordoned else ())),
-        )
+        evidence = [*messages(ready and ready.message)]
+        if self.node.is_cordoned:
+            evidence.append(f"it has been cordoned{lasting(cordoned, self.now)}")
+        observed = f"not ready{lasting(since, self.now)}{_why_unready(ready)}"
+        yield self._finding(observed, "ready", NOT_READY, since, evidence)
 
     def _unreachable(self) -> Iterator[Finding]:
         if all(taint.key != UNREACHABLE for taint in self.node.taints) or not self.node.is_ready:
@@ -196,7 +185,7 @@ class NodeState:
         since = _tainted_since(self.node, UNREACHABLE)
         if self._is_over(since, self.expectation.grace):
             observed = f"tainted as unreachable{lasting(since, self.now)}, so that pods are evicted"
-            yield self._finding(observed, "reachable", remedy=NOT_READY, since=since)
+            yield self._finding(observed, "reachable", NOT_READY, since)
 
     def _conditions(self) -> Iterator[Finding]:
         # The node controller writes Unknown when the kubelet is silent; that is reported as not ready.
@@ -214,25 +203,17 @@ class NodeState:
     def _of_condition(self, found: Condition, what: str, so_that: str, expected: str, remedy: Remedy) -> Finding:
         since = found.last_transition_time
         observed = f"{what}{lasting(since, self.now)}{so_that}"
-        return self._finding(observed, expected, remedy=remedy, since=since, evidence=messages(found.message))
+        return self._finding(observed, expected, remedy, since, messages(found.message))
 
     def _cordoned(self) -> Iterator[Finding]:
-        since = self._cordoned_since()
-        if since is not None and self._is_over(since, self.expectation.cordoned_grace):
-            yield self._finding(
-                f"cordoned{lasting(since, self.now)}",
-                f"in service again within {self.expectation.cordoned_grace}",
-                remedy=CORDONED,
-                since=since,
-                explains=False,
-            )
+        since, grace = self._cordoned_since(), self.expectation.cordoned_grace
+        if since is not None and self._is_over(since, grace):
+            observed, expected = f"cordoned{lasting(since, self.now)}", f"in service again within {grace}"
+            # A node that takes no new pod explains nothing about those that it has.
+            yield self.here.finding(observed=observed, expected=expected, since=since, remedies=[CORDONED], about="")
 
     def _cordoned_since(self) -> datetime | None:
         return _tainted_since(self.node, UNSCHEDULABLE) if self.node.is_cordoned else None
-
-    def _is_in_maintenance(self) -> bool:
-        since = self._cordoned_since()
-        return since is not None and not self._is_over(since, self.expectation.cordoned_grace)
 
     def _is_over(self, since: datetime | None, grace: float) -> bool:
         if is_being_removed(self.expectation, self.node):
@@ -258,18 +239,16 @@ def _why_unready(ready: Condition | None) -> str:
 
 
 def judge_versions(expectation: NodesHealthy, nodes: Sequence[Node], observe: Observe, findings: Findings) -> None:
-    """Compare the kubelets' versions with the API server's."""
     if expectation.version_skew is None:
         return
-    query = expectation.version()
+    query = ReadVersion(expectation.target.name)
     text = observe(query).git_version
     server = minor_version(text)
     if server is None:
         told = f"the API server's version {text[:40]!r} cannot be read"
         advice = "set `version_skew: null` to judge no version"
         raise CouldNotObserve(query, Problem(kind=ProblemKind.UNREADABLE, text=told, advice=advice))
-    for finding in version_findings(expectation, nodes, server, text):
-        findings.report(finding)
+    findings.report_all(version_findings(expectation, nodes, server, text))
     if silent := sum(minor_version(node.kubelet_version) is None for node in nodes):
         findings.measure("nodes of unknown version", silent)
 
@@ -295,9 +274,9 @@ def version_findings(
             by_version.setdefault(node.kubelet_version, []).append(node)
     for text, alike in sorted(by_version.items()):
         version = minor_version(text) or server
-        most = counted(_most_behind(version, skew), "minor version")
-        expected = f"at most {most} older than the API server"
-        expected = "no kubelet newer than the API server" if version > server else expected
+        expected = "no kubelet newer than the API server"
+        if version <= server:
+            expected = f"at most {counted(_most_behind(version, skew), 'minor version')} older than the API server"
         observed = f"kubelet {text} beside API server {server_text}"
         yield shared_finding(expectation, alike, observed, expected, f"with {text}", VERSION_SKEW)
 
@@ -352,8 +331,8 @@ def _taken(expectation: NodesHealthy, node: Node, pods: Sequence[Pod]) -> Iterat
             continue  # it has not reported yet; its readiness is judged elsewhere
         each = (Fraction(1) if resource == "pods" else requested(pod, resource) for pod in pods)
         used = sum(each, Fraction(0))
-        percent, detail = float(used / has * 100), _detail(used, has, resource)
-        yield Share(limit, node.name, percent, detail, (FULL,), {"node": node.name})
+        parts: FindingParts = {"remedies": [FULL], "facts": {"node": node.name}}
+        yield Share(limit, node.name, float(used / has * 100), _detail(used, has, resource), parts)
 
 
 def _allocatable(node: Node, resource: str) -> Fraction | None:

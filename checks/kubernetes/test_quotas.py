@@ -1,8 +1,7 @@
 """The quotas of a cluster's namespaces."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from opscheck import Findings, Observe
@@ -18,7 +17,6 @@ from opscheck.systems.kubernetes.quotas import (
     ListQuotas,
     Quotas,
     QuotaSpec,
-    QuotaStatus,
     ResourceQuota,
 )
 from opscheck.systems.kubernetes.selection import count_matches, listed, matching
@@ -26,13 +24,13 @@ from opscheck.systems.kubernetes.warnings import Warnings
 from opscheck.systems.kubernetes.words import cannot_tell, lasting, longer_than, not_up_to_date
 
 _COUNTED = {
-    "pods",
-    "services",
-    "secrets",
     "configmaps",
+    "persistentvolumeclaims",
+    "pods",
     "replicationcontrollers",
     "resourcequotas",
-    "persistentvolumeclaims",
+    "secrets",
+    "services",
 }
 _ALL = 100.0
 
@@ -47,24 +45,25 @@ def test_quotas_have_room(expectation: Quotas, observe: Observe, findings: Findi
     there = [one for one in listed(observe, expectation.lists(ListQuotas)) if not one.is_terminating]
     matched, warnings = matching(expectation, there), Warnings(expectation, observe)
     count_matches(expectation, there, matched, findings, remedy=MISSING)
-    found = usage(expectation, matched)
-    for share in found.shares:
-        if (finding := shortage(expectation, share, warnings)) is not None:
+    shares, stale = usage(expectation, matched)
+    for share in shares:
+        if (finding := shortage(expectation, share, findings, warnings)) is not None:
             findings.report(warnings.attach(finding, share.quota))
-    for quota in found.unseen:
-        if (finding := never_counted(expectation, quota, observe.now)) is not None:
+    for quota in matched:
+        never_counted = quota.asked and not quota.enforced
+        if never_counted and quota.created and longer_than(expectation.grace, quota.created, observe.now):
+            finding = expectation.on(findings, quota, quota=quota.name).finding(
+                observed=f"without any status{lasting(quota.created, observe.now)}",
+                expected="counted by the quota controller",
+                since=quota.created,
+                remedies=[NOT_COUNTED],
+            )
             findings.report(warnings.attach(finding, quota))
-    if found.shares:
-        share, limit = found.shares[0], expectation.used
-        findings.measure(
-            share.resource,
-            share.percent,
-            unit="%",
-            subject=expectation.subject(share.quota),
-            limit=limit.limit(share.percent),
-            margin=limit.margin(share.percent),
-        )
-    if (problem := not_up_to_date(found.stale) or unmatched(expectation, matched)) is not None:
+    if shares:
+        share, limit = shares[0], expectation.used.limit(shares[0].percent)
+        margin, subject = expectation.used.margin(share.percent), expectation.subject(share.quota)
+        findings.measure(share.resource, share.percent, unit="%", subject=subject, limit=limit, margin=margin)
+    if (problem := not_up_to_date(stale) or unmatched(expectation, matched)) is not None:
         raise CouldNotObserve(next(iter(expectation.queries())), problem)
 
 
@@ -79,33 +78,24 @@ class Share:
     """The two numbers, and what the quota is restricted to."""
 
 
-@dataclass
-class Usage:
-    """All that could be judged, and what could not."""
-
-    shares: list[Share] = field(default_factory=list)
-    """The fullest first."""
-    unseen: list[ResourceQuota] = field(default_factory=list)
-    """Those that nobody has counted yet."""
-    stale: dict[str, str] = field(default_factory=dict)
-    """Those whose status is not that of their spec, and why."""
-
-
-def usage(expectation: Quotas, quotas: Iterable[ResourceQuota]) -> Usage:
-    """What is used of every resource that the policy names and a quota limits."""
-    found = Usage()
+def usage(expectation: Quotas, quotas: Iterable[ResourceQuota]) -> tuple[list[Share], dict[str, str]]:
+    """What is used of every limited resource, the fullest first; and the quotas without an up-to-date status."""
+    shares, stale = list[Share](), dict[str, str]()
     for quota in quotas:
-        if not _status(quota).hard:
-            found.unseen += [quota] if _spec(quota).hard else []
-        elif fault := _judge(expectation, quota, found.shares):
-            found.stale[expectation.subject(quota)] = fault
-    found.shares.sort(key=lambda share: (-share.percent, share.quota.namespace, share.quota.name, share.resource))
-    return found
+        for resource in sorted({*quota.enforced, *quota.asked}) if quota.enforced else ():
+            if any(fnmatchcase(resource, pattern) for pattern in expectation.resources):
+                share = _share(quota, resource)
+                if isinstance(share, Share):
+                    shares.append(share)
+                elif share:
+                    stale.setdefault(expectation.subject(quota), share)
+    shares.sort(key=lambda share: (-share.percent, share.quota.namespace, share.quota.name, share.resource))
+    return shares, stale
 
 
 def unmatched(expectation: Quotas, quotas: Iterable[ResourceQuota]) -> Problem | None:
     """That the policy names resources which none of the quotas limits: nothing would ever be found wrong with them."""
-    limited = {name for quota in quotas for name in (*(_spec(quota).hard or {}), *(_status(quota).hard or {}))}
+    limited = {name for quota in quotas for name in (*quota.asked, *quota.enforced)}
     missing = [one for one in expectation.resources if not any(fnmatchcase(name, one) for name in limited)]
     if not limited or not missing:
         return None
@@ -115,33 +105,9 @@ def unmatched(expectation: Quotas, quotas: Iterable[ResourceQuota]) -> Problem |
     )
 
 
-def _spec(quota: ResourceQuota) -> QuotaSpec:
-    return quota.spec or QuotaSpec()
-
-
-def _status(quota: ResourceQuota) -> QuotaStatus:
-    return quota.status or QuotaStatus()
-
-
-def _judge(expectation: Quotas, quota: ResourceQuota, shares: list[Share]) -> str:
-    """Add what is used of each resource; return why something could not be told."""
-    enforced, used, asked = _status(quota).hard or {}, _status(quota).used or {}, _spec(quota).hard or {}
-    faults = []
-    for resource in sorted({*enforced, *asked}):
-        if not any(fnmatchcase(resource, pattern) for pattern in expectation.resources):
-            continue
-        outcome = _share(quota, resource, enforced.get(resource), used.get(resource), asked.get(resource))
-        if isinstance(outcome, Share):
-            shares.append(outcome)
-        elif outcome:
-            faults.append(outcome)
-    return "; ".join(faults[:1])
-
-
-def _share(
-    quota: ResourceQuota, resource: str, enforced: str | None, used: str | None, asked: str | None
-) -> Share | str:
+def _share(quota: ResourceQuota, resource: str) -> Share | str:
     """How much is used; else why that is not known; empty where it is forbidden or no longer limited."""
+    enforced, used, asked = quota.enforced.get(resource), quota.used.get(resource), quota.asked.get(resource)
     try:
         limit = None if enforced is None else parse_quantity(enforced)
         wanted = None if asked is None else parse_quantity(asked)
@@ -159,15 +125,15 @@ def _share(
 
 def _restricted(quota: ResourceQuota) -> str:
     """`, of pods with scope BestEffort`; empty for a quota that counts everything."""
-    selector = _spec(quota).scope_selector
-    scopes = [*(_spec(quota).scopes or ())]
+    spec = quota.spec or QuotaSpec()
+    selector, scopes = spec.scope_selector, [*(spec.scopes or ())]
     for one in (selector and selector.match_expressions) or ():
         values = f" ({', '.join(one.values)})" if one.values else ""
         scopes.append(f"{one.scope_name or ''} {one.operator or ''}{values}".strip())
     return f", scope {' and '.join(scopes)}" if scopes else ""
 
 
-def shortage(expectation: Quotas, share: Share, warnings: Warnings) -> Finding | None:
+def shortage(expectation: Quotas, share: Share, findings: Findings, warnings: Warnings) -> Finding | None:
     """That too much of it is used, None within the limits. More than all of a quota is always a violation."""
     graded, exceeded = expectation.used.severity(share.percent), share.percent > _ALL
     if graded is None and not exceeded:
@@ -175,29 +141,13 @@ def shortage(expectation: Quotas, share: Share, warnings: Warnings) -> Finding |
     named = float(expectation.used.limit(share.percent)) if graded else _ALL
     bad = [severity for severity in (graded, expectation.ungraded_severity if exceeded else None) if severity]
     counted = _counted(share.resource)
-    return expectation.finding_on(
-        share.quota,
+    return expectation.on(findings, share.quota, quota=share.quota.name).finding(
         observed=f"{share.resource} {format_value(share.percent, '%')} ({share.detail})",
         expected=f"at most {format_value(named, '%')}",
         severity=worst(bad),
         evidence=warnings.saying(f"exceeded quota: {share.quota.name},", share.quota.namespace),
         remedies=[COUNTED if counted else CONSUMED],
-        facts={"quota": share.quota.name}
-        | ({"counted": counted} if counted else {"columns": _columns(share.resource)}),
-    )
-
-
-def never_counted(expectation: Quotas, quota: ResourceQuota, now: datetime) -> Finding | None:
-    """That its limits have not been counted, once the grace has passed."""
-    if quota.created is None or not longer_than(expectation.grace, quota.created, now):
-        return None
-    return expectation.finding_on(
-        quota,
-        observed=f"without any status{lasting(quota.created, now)}",
-        expected="counted by the quota controller",
-        since=quota.created,
-        remedies=[NOT_COUNTED],
-        facts={"quota": quota.name},
+        facts={"counted": counted} if counted else {"columns": _columns(share.resource)},
     )
 
 

@@ -1,12 +1,12 @@
 """What pods ask for."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from opscheck import Findings, Observe
 from opscheck.core.observation import CouldNotObserve
 from opscheck.core.record import Finding
 from opscheck.systems.kubernetes.containers import Reported
-from opscheck.systems.kubernetes.objects import Quantities
+from opscheck.systems.kubernetes.objects import Owner, Quantities
 from opscheck.systems.kubernetes.owners import controller
 from opscheck.systems.kubernetes.pod_groups import (
     PodGroup,
@@ -33,7 +33,8 @@ def test_the_resources_are_set(expectation: ResourcesSet, observe: Observe, find
     """
     queries = expectation.lists(ListPods)
     there = listed(observe, queries)
-    pods = in_force(without_static(matching(expectation, there)))
+    # No API can change the pods that a node runs from a file of its own.
+    pods = in_force(pod for pod in matching(expectation, there) if (controller(pod) or Owner()).kind != "Node")
     count_matches(expectation, there, pods, findings, kind="pods", remedy=MISSING_PODS)
     for group in by_workload(pods):
         if (finding := lacking(expectation, group)) is not None:
@@ -42,11 +43,6 @@ def test_the_resources_are_set(expectation: ResourcesSet, observe: Observe, find
     findings.measure("containers", containers, subject=expectation.selected)
     if pods and not containers:
         raise CouldNotObserve(queries[0], nothing_judged())
-
-
-def without_static(pods: Iterable[Pod]) -> tuple[Pod, ...]:
-    """The pods without those that a node runs from a file of its own, which no API can change."""
-    return tuple(pod for pod in pods if (owner := controller(pod)) is None or owner.kind != "Node")
 
 
 def lacking(expectation: ResourcesSet, group: PodGroup) -> Finding | None:

@@ -42,7 +42,7 @@ from opscheck.systems.kubernetes.rollout import (
 )
 from opscheck.systems.kubernetes.selection import count_matches, listed, matching
 from opscheck.systems.kubernetes.warnings import Warnings
-from opscheck.systems.kubernetes.words import message
+from opscheck.systems.kubernetes.words import latest, longer_than, message
 from opscheck.systems.kubernetes.workloads import Deployment, Progress, progress_of
 
 _NAMED = 5
@@ -59,8 +59,8 @@ def test_rollouts_are_complete(expectation: RolloutComplete, observe: Observe, f
     A rollout that hangs leaves the old version running, or none; the next fault, or the next deployment, meets an
     application that is already one pod short.
     """
-    there = [one for one in listed(observe, expectation.workload_lists()) if not one.is_terminating]
-    there = [one for one in there if progress_of(one) is not None]
+    every = listed(observe, expectation.workload_lists())
+    there = [one for one in every if not one.is_terminating and progress_of(one) is not None]
     chosen = sorted(matching(expectation, there), key=lambda one: type(one).__name__)
     count_matches(expectation, there, chosen, findings, kind=expectation.called, remedy=MISSING_WORKLOADS)
     progress = [found for found in map(progress_of, chosen) if found is not None]
@@ -68,7 +68,7 @@ def test_rollouts_are_complete(expectation: RolloutComplete, observe: Observe, f
     pods = PodIndex(listed(observe, expectation.lists(ListPods)))
     warnings = Warnings(expectation, observe)
     for one in progress:
-        rollout = Rollout(one, pods, observe.now, timedelta(seconds=expectation.grace))
+        rollout = Rollout(one, pods, observe.now, expectation.grace)
         if (late := rollout.overdue(allow_paused=expectation.allow_paused)) is not None:
             findings.report(warnings.attach(finding(expectation, late), one.workload))
 
@@ -78,13 +78,8 @@ def measure_availability(expectation: RolloutComplete, progress: Iterable[Progre
     wanting = [found for found in progress if found.wanted]
     worst = min(wanting, key=lambda found: (found.available / found.wanted, found.name), default=None)
     if worst is not None:
-        findings.measure(
-            "available pods",
-            worst.available,
-            subject=expectation.subject(worst.workload),
-            limit=worst.wanted,
-            margin=worst.available - worst.wanted,
-        )
+        subject, count, limit = expectation.subject(worst.workload), worst.available, worst.wanted
+        findings.measure("available pods", count, subject=subject, limit=limit, margin=count - limit)
 
 
 class PodIndex:
@@ -115,7 +110,7 @@ class Rollout:
     progress: Progress
     index: PodIndex
     now: datetime
-    grace: timedelta
+    grace: float
     gap: Gap | None = None
     """What it has lacked for longer than its grace."""
     since: datetime | None = None
@@ -193,33 +188,32 @@ class Rollout:
     def _short(self, gap: Gap) -> "Rollout | None":
         if held_up := [*self._reported(), *self._overdue_pods()]:
             return replace(self, gap=gap, since=min(held_up))
-        return self._late(gap, max(self._signs(), default=None))
+        return self._late(gap, self._last_sign())
 
     def _late(self, gap: Gap, since: datetime | None) -> "Rollout | None":
-        # What has no time is not given the benefit of one.
-        return None if since is not None and self.now - since <= self.grace else replace(self, gap=gap, since=since)
+        return replace(self, gap=gap, since=since) if longer_than(self.grace, since, self.now) else None
 
     def _settles(self) -> bool:
         """True while enough of its pods are ready, but some not yet for `minReadySeconds`: until then none counts."""
         span = timedelta(seconds=self.progress.min_ready_seconds)
-        ready = sum(is_ready(pod) for pod in self.pods)
+        ready = sum(map(is_ready, self.pods))
         return ready >= self.progress.wanted and any(self.now - since < span for since in self._became_ready())
 
     def _reported(self) -> Iterator[datetime]:
         """Since when its own conditions have said for too long that it is held up."""
         for kind, status in (("Available", "False"), ("ReplicaFailure", "True"), ("Progressing", "False")):
             since = self.progress.since(kind, status)
-            if since is not None and self.now - since > self.grace:
+            if since is not None and longer_than(self.grace, since, self.now):
                 yield since
 
     def _overdue_pods(self) -> Iterator[datetime]:
         """Since when those of its pods are not ready that have not been for too long."""
         for pod in self.unready:
             since = pod.deletion_due or not_ready_since(pod)
-            if since is not None and self.now - since > self.grace:
+            if since is not None and longer_than(self.grace, since, self.now):
                 yield since
             # One that crashes in a loop may be ready in between, and so is never unready for long.
-            elif (fault := fault_of(pod, self.now, self.grace.total_seconds())) is not None:
+            elif (fault := fault_of(pod, self.now, self.grace)) is not None:
                 yield fault.since or since or self.now
 
     def _became_ready(self) -> Iterator[datetime]:
@@ -228,8 +222,8 @@ class Rollout:
             if is_ready(pod) and ready and ready.last_transition_time:
                 yield ready.last_transition_time
 
-    def _signs(self) -> Iterator[datetime]:
-        """When something about it changed: while that goes on, it is on its way."""
+    def _last_sign(self) -> datetime | None:
+        """When something about it changed last: while that goes on, it is on its way."""
         written = self.progress.workload.metadata
         times = [self.progress.workload.created, *self._became_ready(), *map(not_ready_since, self.unready)]
         times += [written.spec_written, written.status_written] if written else []
@@ -237,13 +231,13 @@ class Rollout:
             times += [found.last_transition_time, found.last_update_time] if found.type in _CONDITIONS else []
         for pod in self.pods:
             times += [pod.created, pod.deletion_due]
-        yield from (time for time in times if time is not None)
+        return latest(*times)
 
     @property
     def refused(self) -> str:
         """Why its pods are refused, as its controller says."""
-        failure = condition(self.progress.conditions, "ReplicaFailure")
-        return message(failure.message or failure.reason) if failure and failure.status == "True" else ""
+        failure = condition(self.progress.conditions, "ReplicaFailure", "True")
+        return message(failure.message or failure.reason) if failure else ""
 
     @property
     def blocking(self) -> str:
@@ -302,8 +296,8 @@ def _worst_pod(faults: tuple[PodFault, ...]) -> Iterator[str]:
 
 def evidence(rollout: Rollout) -> Iterator[str]:
     """What its conditions and its pods say, beside what is told already."""
-    faults, progressing = rollout.faults, condition(rollout.progress.conditions, "Progressing")
-    if progressing and progressing.status == "False" and (said := message(progressing.message)):
+    faults, progressing = rollout.faults, condition(rollout.progress.conditions, "Progressing", "False")
+    if progressing and (said := message(progressing.message)):
         yield said
     if rollout.blocking:
         yield f"OrderedReady: the other pods wait for {rollout.blocking}"

@@ -37,89 +37,80 @@ def test_the_services_are_served(expectation: ServicesServed, observe: Observe, 
     network = Network(
         listed(observe, expectation.lists(ListEndpointSlices)),
         listed(observe, expectation.lists(ListPods)),
-        (*listed(observe, expectation.deployments()), *listed(observe, expectation.stateful_sets())),
+        listed(observe, expectation.workloads()),
     )
     warnings = Warnings(expectation, observe)
     each = [network.of(service) for service in matched]
     measure_endpoints(expectation, each, findings)
     for endpoints in each:
-        for finding in service_findings(expectation, endpoints, network, observe.now):
+        for finding in service_findings(expectation, endpoints, findings, observe.now):
             findings.report(warnings.attach(finding, endpoints.service))
 
 
 def service_findings(
-    expectation: ServicesServed, endpoints: ServiceEndpoints, network: Network, now: datetime
+    expectation: ServicesServed, endpoints: ServiceEndpoints, findings: Findings, now: datetime
 ) -> Iterator[Finding]:
     """Everything that is wrong with a service."""
+    service = endpoints.service
+    here = expectation.on(findings, service, service=service.name, pod_selector=service.selector_text)
     if endpoints.is_judged:
-        shortage = _shortage(expectation, endpoints, network, now)
+        shortage = _shortage(expectation, endpoints, here, now)
         if shortage:
             yield shortage
         else:
             lost = ports_without_endpoint(endpoints, now, expectation.grace)
-            yield from (_without_endpoint(expectation, endpoints.service, port) for port in lost)
-    if expectation.load_balancer and endpoints.service.type == "LoadBalancer":
-        yield from _load_balancer(expectation, endpoints.service, now)
+            yield from (_without_endpoint(service, port, here) for port in lost)
+    if expectation.load_balancer and service.type == "LoadBalancer":
+        yield from _load_balancer(expectation, service, here, now)
 
 
 def _shortage(
-    expectation: ServicesServed, endpoints: ServiceEndpoints, network: Network, now: datetime
+    expectation: ServicesServed, endpoints: ServiceEndpoints, here: Findings, now: datetime
 ) -> Finding | None:
     # The worst limit that has been broken for longer than the grace. One that was broken a moment ago must not hide
     # one of lower severity that has been broken for hours.
     for severity, least in reversed(expectation.min_ready.steps):
-        shortage = too_few_ready(endpoints, least, network, now, expectation.grace)
+        shortage = too_few_ready(endpoints, least, now, expectation.grace)
         if shortage is not None:
-            return expectation.finding_on(
-                endpoints.service,
+            return here.finding(
                 observed=shortage.observed,
                 expected=f"at least {counted(least, 'ready endpoint')}",
                 severity=severity,
                 since=shortage.since,
                 evidence=shortage.evidence,
-                remedies=shortage.remedies,
-                facts=shortage.facts,
+                remedies=[shortage.remedy],
+                facts={"pod": shortage.pods[0].name} if shortage.pods else {},
                 because=shortage.causes(expectation.target),
             )
     return None
 
 
-def _without_endpoint(expectation: ServicesServed, service: Service, port: ServicePort) -> Finding:
+def _without_endpoint(service: Service, port: ServicePort, here: Findings) -> Finding:
     aim = port.target_port if port.target_port is not None else port.port
     by_name = isinstance(aim, str) and bool(service.selector)
     why = f"no ready pod has a port named {aim}" if by_name else "no slice has that port"
-    facts = {"pod_selector": service.selector_text, "port": str(aim)} if service.selector else {}
-    return expectation.finding_on(
-        service,
+    return here.finding(
         observed=f"port {port.text} has no endpoint: {why}",
         expected="a ready endpoint behind each port",
-        remedies=(PORT_NOT_FOUND if service.selector else NO_SELECTOR,),
-        facts={"service": service.name, **facts},
+        remedies=[PORT_NOT_FOUND if service.selector else NO_SELECTOR],
+        facts={"port": str(aim)},
     )
 
 
-def _load_balancer(expectation: ServicesServed, service: Service, now: datetime) -> Iterator[Finding]:
-    facts = {"service": service.name}
+def _load_balancer(expectation: ServicesServed, service: Service, here: Findings, now: datetime) -> Iterator[Finding]:
     wanted = service.spec and service.spec.load_balancer_class
     maker = f"load balancer class {wanted}" if wanted else "the cloud provider, as it names no load balancer class"
     if not service.load_balancer.addresses and not is_young(service, now, expectation.load_balancer_grace):
-        yield expectation.finding_on(
-            service,
+        yield here.finding(
             observed=f"no load balancer address{lasting(service.created, now)}",
             expected="an address",
             since=service.created,
-            evidence=(f"made by: {maker}",),
-            remedies=(LOAD_BALANCER,),
-            facts=facts,
+            evidence=[f"made by: {maker}"],
+            remedies=[LOAD_BALANCER],
         )
     for port in service.load_balancer.failed_ports:
-        yield expectation.finding_on(
-            service,
-            observed=f"the load balancer's port {port.port} failed: {message(port.error)}",
-            expected="no error",
-            remedies=(LOAD_BALANCER,),
-            facts=facts,
-        )
+        observed = f"the load balancer's port {port.port} failed: {message(port.error)}"
+        yield here.finding(observed=observed, expected="no error", remedies=[LOAD_BALANCER])
 
 
 def measure_endpoints(expectation: ServicesServed, each: Iterable[ServiceEndpoints], findings: Findings) -> None:

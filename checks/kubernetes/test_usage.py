@@ -1,18 +1,19 @@
 """The CPU and memory of a cluster."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from fractions import Fraction
 
 from opscheck import Findings, Observe
+from opscheck.core.findings import FindingParts
 from opscheck.core.observation import CouldNotObserve, Problem
 from opscheck.core.units import format_duration
 from opscheck.core.words import some_with_reasons
 from opscheck.systems.kubernetes.containers import Reported, containers
 from opscheck.systems.kubernetes.label_selectors import parse_selector
-from opscheck.systems.kubernetes.nodes import Node
-from opscheck.systems.kubernetes.owners import top_owner
-from opscheck.systems.kubernetes.pod_status import phase
+from opscheck.systems.kubernetes.nodes import ListNodes, Node
+from opscheck.systems.kubernetes.pod_status import phase, pod_facts
 from opscheck.systems.kubernetes.pods import ListPods, Pod
 from opscheck.systems.kubernetes.quantities import doubled, parse_quantity
 from opscheck.systems.kubernetes.selection import listed
@@ -21,12 +22,13 @@ from opscheck.systems.kubernetes.usage import (
     NEAR_LIMIT,
     NEAR_MEMORY_LIMIT,
     NODE_FULL,
+    ListNodeUsage,
     ListPodUsage,
     NodeUsage,
     PodUsage,
     UsageWithinLimits,
 )
-from opscheck.systems.kubernetes.words import cannot_tell
+from opscheck.systems.kubernetes.words import cannot_tell, latest
 
 YOUNG = timedelta(minutes=2)
 """metrics-server samples every 15 to 60 seconds and needs two samples; until then no metrics are normal."""
@@ -42,7 +44,8 @@ def test_there_is_room(expectation: UsageWithinLimits, observe: Observe, finding
     """
     usage = Usage(expectation, observe.now)
     if expectation.of == "nodes":
-        usage.judge_nodes(listed(observe, expectation.nodes()), listed(observe, expectation.node_metrics()))
+        cluster = expectation.target.name
+        usage.judge_nodes(observe(ListNodes(cluster)).items, observe(ListNodeUsage(cluster)).items)
     else:
         pods = listed(observe, expectation.lists(ListPods))
         usage.judge_pods(pods, listed(observe, expectation.lists(ListPodUsage)))
@@ -52,7 +55,7 @@ def test_there_is_room(expectation: UsageWithinLimits, observe: Observe, finding
                 share.grade(findings, expectation, resource)
         else:
             usage.grade(findings, expectation, resource, resource)
-        if without := usage.unlimited.get(resource):
+        if without := usage.unlimited[resource]:
             findings.measure(f"pods without a {resource} limit", without)
     if usage.not_yet:
         findings.measure(f"{expectation.of} not measured yet", len(usage.not_yet))
@@ -69,7 +72,7 @@ class Usage(Shares):
         self._selector = parse_selector(expectation.selector)
         self._now = now
         self.resources = [name for name in ("cpu", "memory") if getattr(expectation, name) is not None]
-        self.unlimited: dict[str, int] = {}
+        self.unlimited = Counter[str]()
         """Resource, and the number of pods without a limit for it."""
 
     def judge_nodes(self, nodes: Iterable[Node], measured: Iterable[NodeUsage]) -> None:
@@ -88,11 +91,13 @@ class Usage(Shares):
                 continue
             for resource in self.resources:
                 allocatable = ((node.status and node.status.allocatable) or {}).get(resource)
-                share = _share(resource, [(found.usage or {}).get(resource)], allocatable)
-                if isinstance(share, str):
-                    self.missing[node.name] = share
+                parts: FindingParts = {"remedies": [NODE_FULL], "facts": {"node": node.name}}
+                try:
+                    percent, detail = _share(resource, [(found.usage or {}).get(resource)], allocatable)
+                except ValueError as error:
+                    self.missing[node.name] = str(error)
                 else:
-                    self.found.append(Share(resource, node.name, *share, (NODE_FULL,), {"node": node.name}))
+                    self.found.append(Share(resource, node.name, percent, detail, parts))
 
     def judge_pods(self, pods: Iterable[Pod], measured: Iterable[PodUsage]) -> None:
         """Compare the usage of each pod, and of each of its containers, with the limits."""
@@ -111,15 +116,15 @@ class Usage(Shares):
 
     def _judge_pod(self, pod: Pod, found: PodUsage, resource: str) -> None:
         name = self._expectation.subject(pod)
-        shares = list(_pod_shares(name, pod, found, resource))
-        judged = [share for share in shares if isinstance(share, Share)]
-        faults = [share for share in shares if isinstance(share, str)]
-        if faults:
-            self.missing[name] = faults[0]
-        elif judged:
-            self.found.append(max(judged, key=lambda share: share.percent))
+        try:
+            fullest = max(_pod_shares(name, pod, found, resource), key=lambda share: share.percent, default=None)
+        except ValueError as error:
+            self.missing[name] = str(error)
+            return
+        if fullest is None:
+            self.unlimited[resource] += 1
         else:
-            self.unlimited[resource] = self.unlimited.get(resource, 0) + 1
+            self.found.append(fullest)
 
     def _not_measured(self, found: NodeUsage | PodUsage | None) -> str:
         if found is None or found.timestamp is None:
@@ -141,7 +146,7 @@ class Usage(Shares):
         for resource in self.resources:
             if self.of(resource):
                 continue
-            if self.unlimited.get(resource):
+            if self.unlimited[resource]:
                 advice = f"set {resource} limits on its containers, or leave `{resource}` out of the expectation"
                 return cannot_tell(f"none of the selected pods has a {resource} limit", advice)
             if self.not_yet:
@@ -163,29 +168,27 @@ def _not_running(pod: Pod) -> str:
 def _running_since(pod: Pod) -> datetime | None:
     # metrics-server leaves a pod out as long as one of its containers has just been restarted.
     starts = [container.state.running for container in containers(pod)]
-    return max((start.started_at for start in starts if start and start.started_at), default=None) or (
-        pod.status and pod.status.start_time
-    )
+    return latest(*(start.started_at for start in starts if start)) or (pod.status and pod.status.start_time)
 
 
-def _pod_shares(name: str, pod: Pod, found: PodUsage, resource: str) -> Iterator[Share | str]:
+def _pod_shares(name: str, pod: Pod, found: PodUsage, resource: str) -> Iterator[Share]:
     """
-    Each container that has a limit, and the pod as a whole where the pod has one.
+    Each container that has a limit, and the pod as a whole where the pod has one. Raises ValueError.
 
     Limits are enforced container by container: the sum over a pod would hide a full one next to an idle one.
     """
     used = {one.name: (one.usage or {}).get(resource) for one in found.containers or ()}
     if not used:
-        yield "its metrics name no container"
+        raise ValueError("its metrics name no container")
     for container in containers(pod):
         limit = _or_none(container.limit(resource))
         if limit is not None and container.name in used:
             share = _share(resource, [used[container.name]], limit)
-            yield share if isinstance(share, str) else _of_container(name, pod, container, resource, share)
+            yield _of_container(name, pod, container, resource, share)
     whole = _or_none(((pod.spec and pod.spec.resources and pod.spec.resources.limits) or {}).get(resource))
     if whole is not None:
-        share = _share(resource, list(used.values()), whole)
-        yield share if isinstance(share, str) else Share(resource, name, *share, (NEAR_LIMIT,), _pod_facts(pod))
+        parts: FindingParts = {"remedies": [NEAR_LIMIT], "facts": pod_facts(pod)}
+        yield Share(resource, name, *_share(resource, list(used.values()), whole), parts)
 
 
 def _or_none(limit: str | None) -> str | None:
@@ -198,29 +201,22 @@ def _or_none(limit: str | None) -> str | None:
 
 def _of_container(name: str, pod: Pod, container: Reported, resource: str, share: tuple[float, str]) -> Share:
     percent, detail = share
-    facts = _pod_facts(pod) | {"container": container.name}
-    limit, remedy = container.memory_limit, NEAR_LIMIT
+    facts = pod_facts(pod) | {"container": container.name}
+    limit, remedy = container.limit("memory"), NEAR_LIMIT
     if resource == "memory" and limit and "owner" in facts and (more := doubled(limit)):
         facts, remedy = facts | {"doubled_memory": more}, NEAR_MEMORY_LIMIT
-    return Share(resource, name, percent, f"{detail}, container {container.name}", (remedy,), facts)
+    parts: FindingParts = {"remedies": [remedy], "facts": facts}
+    return Share(resource, name, percent, f"{detail}, container {container.name}", parts)
 
 
-def _pod_facts(pod: Pod) -> dict[str, str]:
-    known = {"namespace": pod.namespace, "pod": pod.name, "owner": top_owner(pod), "node": pod.node}
-    return {name: value for name, value in known.items() if value}
-
-
-def _share(resource: str, used: list[str | None], limit: str | None) -> tuple[float, str] | str:
-    """The percentage and its two numbers, or why there is none. Several usages are added."""
-    try:
-        in_use = None if not used or None in used else sum((parse_quantity(one or "") for one in used), Fraction(0))
-        has = None if limit is None else parse_quantity(limit)
-    except ValueError as error:
-        return str(error)
+def _share(resource: str, used: list[str | None], limit: str | None) -> tuple[float, str]:
+    """The percentage and its two numbers; several usages are added. Raises ValueError."""
+    in_use = None if not used or None in used else sum((parse_quantity(one or "") for one in used), Fraction(0))
+    has = None if limit is None else parse_quantity(limit)
     if in_use is None or has is None:
-        return f"no {resource} {'usage' if in_use is None else 'limit'} is reported"
+        raise ValueError(f"no {resource} {'usage' if in_use is None else 'limit'} is reported")
     if has <= 0:
-        return f"it has no {resource} at all"
+        raise ValueError(f"it has no {resource} at all")
     return float(in_use / has * 100), f"{_readable(in_use, resource)} of {_readable(has, resource)}"
 
 

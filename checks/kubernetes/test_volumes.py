@@ -1,39 +1,60 @@
 """The storage that a cluster's pods have claimed."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
 
 from opscheck import Findings, Observe, Remedy
+from opscheck.core.findings import FindingParts
 from opscheck.core.observation import CouldNotObserve, Problem
 from opscheck.core.record import Finding
-from opscheck.core.units import format_duration
-from opscheck.systems.kubernetes.objects import Condition
-from opscheck.systems.kubernetes.owners import ROLLED_OUT, top_owner
-from opscheck.systems.kubernetes.pod_status import pod_condition
+from opscheck.core.units import format_bytes, format_duration
+from opscheck.core.words import some_with_reasons
+from opscheck.systems.kubernetes.owners import ROLLED_OUT, reference, top_owner
+from opscheck.systems.kubernetes.pod_status import phase, pod_condition
 from opscheck.systems.kubernetes.pods import ListPods, Pod
+from opscheck.systems.kubernetes.quantities import doubled, parse_quantity
 from opscheck.systems.kubernetes.selection import count_matches, listed, matching
-from opscheck.systems.kubernetes.volume_usage import VolumeUse, from_prometheus
+from opscheck.systems.kubernetes.shares import Share, Shares
 from opscheck.systems.kubernetes.volumes import (
     CLASS_NOT_FOUND,
+    ENLARGE,
+    FRESH_S,
+    FULL,
     LOST,
+    METRICS,
     MISSING,
     NAMED_VOLUME,
     NOT_REMOVED,
     PENDING,
     RESIZE,
     RESTART_TO_RESIZE,
+    SEE_FILES,
+    SEE_INODES,
     STORAGE_CLASS,
     USED_BY,
     ListClaims,
     PersistentVolumeClaim,
     Storage,
     VolumesHealthy,
+    VolumeStats,
+    VolumeUsage,
+    mounts_of,
     users_of_claims,
 )
 from opscheck.systems.kubernetes.warnings import Warnings
-from opscheck.systems.kubernetes.words import message, messages
+from opscheck.systems.kubernetes.words import cannot_tell, latest, message, messages, span
+from opscheck.systems.prometheus.query import PrometheusVector
 
 WAITS = "WaitForFirstConsumer"
+YOUNG = timedelta(minutes=5)
+"""The kubelet measures once a minute, and Prometheus scrapes once a minute; until then no numbers are normal."""
+_FRESH = timedelta(seconds=FRESH_S)
+_SHARED = 1.5  # times the requested size: rounding up to whole blocks and gibibytes is less
+_NO_INODES = "without inodes"
+_UNUSED = "says that nothing is used"
 # Words by which the scheduler names storage as the obstacle.
 _ABOUT_STORAGE = ("volume", "persistentvolumeclaim", "storage")
 _CHANGES = {
@@ -63,7 +84,7 @@ def test_the_volumes_are_there_and_have_room(expectation: VolumesHealthy, observ
     storage = Storage(users, by_name, observe.now, expectation.grace)
     warnings = Warnings(expectation, observe)
     for claim in claims:
-        finding = claim_finding(expectation, claim, storage)
+        finding = claim_finding(expectation, claim, storage, findings)
         if finding is not None:
             findings.report(warnings.attach(finding, claim))
     if expectation.limited:
@@ -84,7 +105,7 @@ def judge_use(
     stats = [observe(query) for query in expectation.kubelets()]
     volumes = (*from_prometheus(expectation, answers), *(one for answer in stats for one in answer.volumes))
     unread = {node: why for answer in stats for node, why in answer.unread.items()}
-    use = VolumeUse(expectation, storage, volumes, unread)
+    use = VolumeUse(expectation, storage, VolumeStats(volumes=volumes, unread=unread))
     for claim in claims:
         use.judge(claim)
     for limit in expectation.limited:
@@ -97,92 +118,246 @@ def judge_use(
         raise CouldNotObserve((*expectation.series().values(), *expectation.kubelets())[0], problem)
 
 
-def claim_finding(expectation: VolumesHealthy, claim: PersistentVolumeClaim, storage: Storage) -> Finding | None:
+def from_prometheus(expectation: VolumesHealthy, answers: Mapping[str, PrometheusVector]) -> list[VolumeUsage]:
+    """
+    The measurements in the series, one for each kubelet and replica of Prometheus that measured a claim.
+
+    Series of several metrics belong together when all their labels but the metric's name are alike.
+    """
+    found: dict[frozenset[tuple[str, str]], dict[str, Any]] = {}
+    for what, vector in answers.items():
+        for sample in vector.samples:
+            labels = frozenset(pair for pair in sample.labels.items() if pair[0] != "__name__")
+            found.setdefault(labels, {})[what] = sample.value
+    usages = [
+        VolumeUsage(
+            namespace=labels.get(expectation.prometheus_namespace_label, ""),
+            claim=labels.get("persistentvolumeclaim", ""),
+            cluster=labels.get("cluster", ""),
+            **values,
+        )
+        for labels, values in ((dict(pairs), values) for pairs, values in found.items())
+    ]
+    return [usage for usage in usages if usage.claim]
+
+
+class VolumeUse:
+    """The use of claims, each judged by the highest of its measurements."""
+
+    def __init__(self, expectation: VolumesHealthy, storage: Storage, stats: VolumeStats) -> None:
+        self._expectation = expectation
+        self._storage = storage
+        self._volumes: dict[tuple[str, str], list[VolumeUsage]] = {}
+        self._unread = stats.unread
+        self.shares = Shares()
+        self.exempt = Counter[str]()
+        """Kinds of claims that have no use to judge, and the number of such claims."""
+        for one in stats.volumes:
+            self._volumes.setdefault((one.namespace, one.claim), []).append(one)
+
+    def judge(self, claim: PersistentVolumeClaim) -> None:
+        """Add the shares of `claim`, or the reason why it has none."""
+        if claim.is_terminating or claim.phase != "Bound":
+            return  # reported as what it is
+        users = self._storage.users_of(claim)
+        pods = [pod for pod in users if phase(pod) == "Running" and not pod.is_terminating]
+        volumes, oldest = self._volumes.get((claim.namespace, claim.name), []), self._storage.now - _FRESH
+        name = self._expectation.subject(claim)
+        fresh = [volume for volume in volumes if volume.at is None or volume.at >= oldest]
+        if reason := _nothing_to_judge(claim, pods, volumes):
+            self.exempt[reason] += 1
+        elif len({volume.cluster for volume in fresh}) > 1:
+            clusters = ", ".join(sorted({volume.cluster or "(none)" for volume in fresh}))
+            self.shares.missing[name] = f"clusters {clusters} have one of that name; say which in `prometheus_labels`"
+        elif not fresh:
+            self._judge_silence(name, pods, volumes)
+        else:
+            for limit in self._expectation.limited:
+                self._judge_limit(limit, claim, pods, fresh)
+
+    def _judge_silence(self, name: str, pods: Sequence[Pod], volumes: Sequence[VolumeUsage]) -> None:
+        starts = [pod.status.start_time for pod in pods if pod.status and pod.status.start_time]
+        if starts and self._storage.now - min(starts) < YOUNG:
+            self.shares.not_yet[name] = "mounted just now"
+            return
+        node = pods[0].node if pods else ""
+        where = f"mounted by {pods[0].name}{f' on {node}' if node else ''}" if pods else "mounted"
+        why = self._unread.get(node) or f"no number of the last {format_duration(_FRESH.total_seconds())}"
+        times = [volume.at for volume in volumes if volume.at]
+        if times:
+            why = f"its numbers are {span(min(times), self._storage.now)} old"
+        self.shares.missing[name] = f"{where}, and {why}"
+
+    def _judge_limit(
+        self, limit: str, claim: PersistentVolumeClaim, pods: Sequence[Pod], volumes: Sequence[VolumeUsage]
+    ) -> None:
+        shares = [_share(limit, volume) for volume in volumes]
+        judged = [share for share in shares if isinstance(share, tuple)]
+        name = self._expectation.subject(claim)
+        if judged:
+            percent, detail, volume = max(judged, key=lambda share: share[:2])
+            parts = self._parts(limit, claim, pods, volume)
+            self.shares.found.append(Share(limit, name, percent, detail, parts))
+            return
+        # Of several reasons, one that leaves the use unknown.
+        reasons = (reason for reason in shares if isinstance(reason, str))
+        reason = min(reasons, key=lambda one: (one in {_NO_INODES, _UNUSED}, one))
+        if reason == _NO_INODES:
+            self.exempt[reason] += 1
+        else:
+            (self.shares.not_yet if reason == _UNUSED else self.shares.missing)[name] = reason
+
+    def _parts(
+        self, limit: str, claim: PersistentVolumeClaim, pods: Sequence[Pod], volume: VolumeUsage
+    ) -> FindingParts:
+        target, larger = self._expectation.target, doubled(claim.requested)
+        made_by = (self._storage.classes or {}).get(claim.class_name or "")
+        remedies, facts = [FULL], {"namespace": claim.namespace or target.namespace, "claim": claim.name}
+        shared = limit == "used" and _is_shared(claim, volume)
+        note = f"the claim asks for {claim.requested}: the file system is larger, and others may fill it too"
+        if pods:
+            remedies.append(SEE_FILES if limit == "used" else SEE_INODES)
+            facts["pod"] = pods[0].name
+        if limit == "used" and not shared and larger and made_by and made_by.allow_volume_expansion:
+            remedies.append(ENLARGE)
+            patch = {"spec": {"resources": {"requests": {"storage": larger}}}}
+            facts |= {"doubled_size": larger, "size_patch": json.dumps(patch, separators=(",", ":"))}
+        return {
+            "remedies": remedies,
+            "facts": facts,
+            "evidence": [note] if shared else [],
+            "about": reference(target, "persistentvolumeclaim", claim.name, claim.namespace),
+        }
+
+    def unjudged(self) -> Problem | None:
+        """Why the limits on use may not be kept, although no violation was found."""
+        if self.shares.missing:
+            text = f"not known what is used of {some_with_reasons(self.shares.missing)}"
+            return cannot_tell(text, _advice(self._expectation))
+        if self.shares.not_yet and any(not self.shares.of(limit) for limit in self._expectation.limited):
+            text = f"nothing is known yet of what is used: {some_with_reasons(self.shares.not_yet)}"
+            return cannot_tell(text, "look again in some minutes, or take the limit out")
+        return None
+
+
+def _nothing_to_judge(claim: PersistentVolumeClaim, pods: Sequence[Pod], volumes: Sequence[VolumeUsage]) -> str:
+    """Why it has no use to judge; empty where it has."""
+    if claim.spec and claim.spec.volume_mode == "Block":
+        return "block devices"
+    modes = (claim.status and claim.status.access_modes) or (claim.spec and claim.spec.access_modes) or ()
+    mounts = [mount for pod in pods for mount in mounts_of(pod) if mount.claim == claim.name]
+    if (modes and set(modes) == {"ReadOnlyMany"}) or (mounts and all(mount.read_only for mount in mounts)):
+        return "only read"
+    return "" if pods or volumes else "not mounted"
+
+
+def _share(limit: str, volume: VolumeUsage) -> tuple[float, str, VolumeUsage] | str:
+    """The percentage and its numbers, or why there is none."""
+    left, whole, used = (getattr(volume, name) for name in METRICS[limit])
+    if whole is None or left is None:
+        return "no inodes are reported" if limit == "inodes" else "no capacity is reported"
+    if whole <= 0:
+        # A file system that makes inodes as it needs them cannot run out of them.
+        return _NO_INODES if limit == "inodes" else "a capacity of 0 is reported"
+    if used is not None and used <= 0:
+        return _UNUSED
+    # Not `used`: the blocks reserved for root are neither used nor writable.
+    percent = max(0.0, (1 - left / whole) * 100)
+    show: Callable[[float], str] = format_bytes if limit == "used" else "{:.0f}".format
+    return percent, f"{show(left)} left of {show(whole)}", volume
+
+
+def _is_shared(claim: PersistentVolumeClaim, volume: VolumeUsage) -> bool:
+    """True where the file system is larger than the claim requests: NFS and EFS report the whole."""
+    try:
+        asked = float(parse_quantity(claim.requested))
+    except ValueError:
+        return False
+    return volume.capacity is not None and volume.capacity > _SHARED * asked > 0
+
+
+def _advice(expectation: VolumesHealthy) -> str:
+    if expectation.prometheus is None:
+        return "see whether the kubelet there is well, and whether the storage driver measures its volumes"
+    label = expectation.prometheus_namespace_label
+    return (
+        "see whether Prometheus scrapes the kubelets (kubelet_volume_stats_*), whether their claims' namespace is in "
+        f"the label {label}, and whether the storage driver measures its volumes"
+    )
+
+
+def claim_finding(
+    expectation: VolumesHealthy, claim: PersistentVolumeClaim, storage: Storage, findings: Findings
+) -> Finding | None:
     """A claim without a volume, stuck in a change, or not removed; None also where only its class could decide."""
+    facts = {"claim": claim.name, "storage_class": claim.class_name, "volume": claim.volume_name}
+    here = expectation.on(findings, claim, **{fact: value for fact, value in facts.items() if value})
     if claim.is_terminating:
-        return _not_removed(expectation, claim, storage)
+        return _not_removed(claim, storage, here)
     if claim.phase == "Lost":
-        volume = (claim.spec and claim.spec.volume_name) or ""
-        return expectation.finding_on(
-            claim,
+        volume = claim.volume_name
+        return here.finding(
             observed=f"Lost: its volume {volume or 'of old'} is gone, and what was on it cannot be reached",
             expected="Bound",
-            remedies=(LOST, *((NAMED_VOLUME,) if volume else ())),
-            facts={"claim": claim.name} | ({"volume": volume} if volume else {}),
+            remedies=[LOST, NAMED_VOLUME] if volume else [LOST],
         )
     if claim.phase == "Pending":
-        return _pending(expectation, claim, storage)
-    return next(_unfinished(expectation, claim, storage), None)
+        return _pending(claim, storage, here)
+    return _stuck_change(claim, storage, here)
 
 
 def depends_on_its_class(claim: PersistentVolumeClaim, storage: Storage) -> bool:
     """True when `claim` is pending and only its storage class, which is not known, can say whether it may be."""
-    waiting = claim.phase == "Pending" and not claim.is_terminating and storage.is_over(claim.created)
-    asks_for_one = claim.spec is not None and claim.spec.volume_name
-    unknown = storage.classes is None and bool(claim.class_name) and not asks_for_one
-    return waiting and unknown and not _waiting_pods(claim, storage)
+    waiting = claim.phase == "Pending" and not claim.is_terminating and storage.overdue(claim.created)
+    unknown = storage.classes is None and claim.class_name and not claim.volume_name
+    return bool(waiting and unknown and not _waiting_pods(claim, storage))
 
 
 def _waiting_pods(claim: PersistentVolumeClaim, storage: Storage) -> tuple[Pod, ...]:
     return tuple(pod for pod in storage.users_of(claim) if not pod.is_terminating)
 
 
-def _pending(expectation: VolumesHealthy, claim: PersistentVolumeClaim, storage: Storage) -> Finding | None:
+def _pending(claim: PersistentVolumeClaim, storage: Storage, here: Findings) -> Finding | None:
     name, pods = claim.class_name, _waiting_pods(claim, storage)
     known = (storage.classes or {}).get(name or "")
     # A claim that names a volume is bound to that one, or to none.
-    named = (claim.spec and claim.spec.volume_name) or ""
     waits = storage.classes is None if known is None else known.volume_binding_mode == WAITS
-    may_wait = bool(name) and not named and waits
-    if may_wait and not pods:
+    may_wait = bool(name) and not claim.volume_name and waits
+    since = claim.created
+    if may_wait:
+        # The volume is made for the first pod; the time runs from that pod on.
+        asked = min((pod.created for pod in pods if pod.created), default=None)
+        since = asked and latest(asked, claim.created)
+    if not (lasted := storage.overdue(since)):
         return None
-    # Where the volume is made for the first pod, the time runs from that pod on.
-    since = _first_asked(claim, pods) if may_wait else claim.created
-    if since is None or not storage.is_over(since):
-        return None
-    missing = bool(name) and storage.classes is not None and known is None
-    why = f"volume {named}, which it asks for, is not bound to it" if named else _why_pending(name, missing=missing)
+    why, remedies = _obstacle(claim, missing=storage.classes is not None and known is None)
     used_by = f"; pod {pods[0].name} waits for it{_and_more(len(pods))}" if pods else ""
     refusals = tuple(_unscheduled(pods))
-    facts = {"claim": claim.name, "storage_class": name, "pod": pods[0].name if pods else "", "volume": named}
-    return expectation.finding_on(
-        claim,
-        observed=f"Pending for {format_duration(storage.seconds(since))}: {why}{used_by}",
+    about_storage = any(word in one.lower() for one in refusals for word in _ABOUT_STORAGE)
+    return here.finding(
+        observed=f"Pending for {lasted}: {why}{used_by}",
         expected=f"Bound within {format_duration(storage.grace)}",
         since=since,
         evidence=refusals,
-        remedies=tuple(_pending_remedies(name, named, pods, missing=missing)),
-        facts={fact: value for fact, value in facts.items() if value},
+        remedies=[PENDING, *remedies, *([USED_BY] if pods else []), *([NAMED_VOLUME] if claim.volume_name else [])],
+        facts={"pod": pods[0].name} if pods else {},
         # A pod that no node takes for want of CPU is the cause of this, and not its consequence.
-        explains=not may_wait
-        or not refusals
-        or any(word in one.lower() for one in refusals for word in _ABOUT_STORAGE),
+        about=here.common["about"] if not may_wait or not refusals or about_storage else "",
     )
 
 
-def _pending_remedies(name: str | None, named: str, pods: tuple[Pod, ...], *, missing: bool) -> Iterator[Remedy]:
-    yield PENDING
-    if name and not named:
-        yield CLASS_NOT_FOUND if missing else STORAGE_CLASS
-    if pods:
-        yield USED_BY
+def _obstacle(claim: PersistentVolumeClaim, *, missing: bool) -> tuple[str, tuple[Remedy, ...]]:
+    """Why it is pending, and what to do about its storage class."""
+    name, named = claim.class_name, claim.volume_name
     if named:
-        yield NAMED_VOLUME
-
-
-def _why_pending(name: str | None, *, missing: bool) -> str:
+        return f"volume {named}, which it asks for, is not bound to it", ()
     if name is None:
-        return "it names no storage class, and no existing volume fits"
+        return "it names no storage class, and no existing volume fits", ()
     if not name:
-        return 'its storage class is "", so that no volume is made for it, and no existing one fits'
+        return 'its storage class is "", so that no volume is made for it, and no existing one fits', ()
     if missing:
-        return f"there is no storage class {name}, and no existing volume fits"
-    return f"storage class {name} has no volume for it"
-
-
-def _first_asked(claim: PersistentVolumeClaim, pods: tuple[Pod, ...]) -> datetime | None:
-    asked = min((pod.created for pod in pods if pod.created), default=None)
-    return max(filter(None, (claim.created, asked)), default=None) if asked else None
+        return f"there is no storage class {name}, and no existing volume fits", (CLASS_NOT_FOUND,)
+    return f"storage class {name} has no volume for it", (STORAGE_CLASS,)
 
 
 def _unscheduled(pods: Iterable[Pod]) -> Iterator[str]:
@@ -193,48 +368,39 @@ def _unscheduled(pods: Iterable[Pod]) -> Iterator[str]:
             yield f"pod {pod.name}: {message(found.message)}"
 
 
-def _not_removed(expectation: VolumesHealthy, claim: PersistentVolumeClaim, storage: Storage) -> Finding | None:
+def _not_removed(claim: PersistentVolumeClaim, storage: Storage, here: Findings) -> Finding | None:
     # Claims are deleted without a grace period, so this is the time of the deletion.
-    deleted = claim.deletion_due
-    if deleted is None or not storage.is_over(deleted):
+    if not (lasted := storage.overdue(claim.deletion_due)):
         return None
     pods = storage.users_of(claim)
     held = f"held by {', '.join(claim.finalizers) or 'nothing that it names'}"
     if pods:
         held = f"pod {pods[0].name} still uses it{_and_more(len(pods))}, and loses it with its next restart"
-    return expectation.finding_on(
-        claim,
-        observed=f"deleted {format_duration(storage.seconds(deleted))} ago and still there: {held}",
+    return here.finding(
+        observed=f"deleted {lasted} ago and still there: {held}",
         expected=f"gone within {format_duration(storage.grace)}",
-        since=deleted,
-        remedies=(NOT_REMOVED, *((USED_BY,) if pods else ())),
-        facts={"claim": claim.name} | ({"pod": pods[0].name} if pods else {}),
+        since=claim.deletion_due,
+        remedies=[NOT_REMOVED, USED_BY] if pods else [NOT_REMOVED],
+        facts={"pod": pods[0].name} if pods else {},
     )
 
 
-def _unfinished(expectation: VolumesHealthy, claim: PersistentVolumeClaim, storage: Storage) -> Iterator[Finding]:
-    for one in (claim.status and claim.status.conditions) or ():
-        if one.type in _CHANGES and one.status == "True" and storage.is_over(one.last_transition_time):
-            yield from _stuck_change(expectation, claim, one, storage)
-
-
-def _stuck_change(
-    expectation: VolumesHealthy, claim: PersistentVolumeClaim, one: Condition, storage: Storage
-) -> Iterator[Finding]:
-    pods, since, at_the_mount = _waiting_pods(claim, storage), one.last_transition_time, one.type in _AT_THE_MOUNT
-    if since is None or (at_the_mount and not pods):
-        return
+def _stuck_change(claim: PersistentVolumeClaim, storage: Storage, here: Findings) -> Finding | None:
+    pods = _waiting_pods(claim, storage)
     owner = next((owner for pod in pods if (owner := top_owner(pod)).startswith(ROLLED_OUT)), "")
-    restart = at_the_mount and bool(owner)
-    yield expectation.finding_on(
-        claim,
-        observed=f"{one.type} for {format_duration(storage.seconds(since))}: {_CHANGES[one.type or '']}",
-        expected=f"done within {format_duration(storage.grace)}",
-        since=since,
-        evidence=messages(one.message),
-        remedies=(RESIZE, *((RESTART_TO_RESIZE,) if restart else ())),
-        facts={"claim": claim.name} | ({"owner": owner} if restart else {}),
-    )
+    for one in (claim.status and claim.status.conditions) or ():
+        lasted, at_the_mount = storage.overdue(one.last_transition_time), one.type in _AT_THE_MOUNT
+        if one.type in _CHANGES and one.status == "True" and lasted and (pods or not at_the_mount):
+            restart = owner and at_the_mount
+            return here.finding(
+                observed=f"{one.type} for {lasted}: {_CHANGES[one.type]}",
+                expected=f"done within {format_duration(storage.grace)}",
+                since=one.last_transition_time,
+                evidence=messages(one.message),
+                remedies=[RESIZE, RESTART_TO_RESIZE] if restart else [RESIZE],
+                facts={"owner": owner} if restart else {},
+            )
+    return None
 
 
 def _and_more(count: int) -> str:

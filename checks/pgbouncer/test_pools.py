@@ -1,14 +1,13 @@
 """The pools of a PgBouncer."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import timedelta
 from fnmatch import fnmatchcase
-from typing import Any
+from functools import partial
 
 from opscheck import Duration, Findings, Observe, Percentage
 from opscheck.core.findings import judge_all
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
-from opscheck.core.record import Finding
 from opscheck.core.units import format_duration
 from opscheck.systems.pgbouncer.pools import (
     ENABLE_DATABASE,
@@ -33,35 +32,15 @@ def test_clients_get_a_server_connection(expectation: PgbouncerPools, observe: O
     as long as the queue does, and end with an error at query_wait_timeout.
     """
     answer = observe(expectation.pools_query)
-    for finding in _stopped(expectation, answer):
-        findings.report(finding)
+    whole = findings.on(expectation.target.address)
+    if answer.paused:
+        whole.add(observed="PgBouncer is paused as a whole", expected=_RUNNING, remedies=(RESUME,))
+    whole.measure("pools", len(answer.pools))
     judge_all(
-        lambda: _judge_clients(expectation, answer, findings),
         lambda: _judge_databases(expectation, answer, findings),
+        lambda: _judge_clients(expectation, answer, whole),
         lambda: _judge_pools(expectation, answer, observe, findings),
     )
-
-
-def _stopped(expectation: PgbouncerPools, answer: Pools) -> Iterator[Finding]:
-    """What is paused or disabled and may not be."""
-    if answer.paused:
-        server, observed = expectation.target.address, "PgBouncer is paused as a whole"
-        yield expectation.finding(subject=server, observed=observed, expected=_RUNNING, remedies=(RESUME,))
-    for one in answer.databases:
-        if _matches(one.name, expectation.may_be_paused):
-            continue
-        for stopped, observed, remedy in (
-            (one.paused, "paused: its clients wait", RESUME_DATABASE),
-            (one.disabled, "disabled: new clients are refused", ENABLE_DATABASE),
-        ):
-            if stopped:
-                yield expectation.finding(
-                    subject=f"database {one.name}",
-                    observed=observed,
-                    expected=_RUNNING,
-                    remedies=(remedy,),
-                    facts={"database": one.name},
-                )
 
 
 def _judge_clients(expectation: PgbouncerPools, answer: Pools, findings: Findings) -> None:
@@ -75,7 +54,6 @@ def _judge_clients(expectation: PgbouncerPools, answer: Pools, findings: Finding
         "clients connected",
         Percentage(100.0 * answer.clients / answer.max_clients),
         expectation.clients,
-        subject=expectation.target.address,
         detail=f"{answer.clients} of {answer.max_clients}",
         remedies=(SHOW_CLIENTS,),
         facts={"max_clients": answer.max_clients},
@@ -84,38 +62,27 @@ def _judge_clients(expectation: PgbouncerPools, answer: Pools, findings: Finding
 
 def _judge_databases(expectation: PgbouncerPools, answer: Pools, findings: Findings) -> None:
     for database in answer.databases:
+        here = findings.on(f"database {database.name}", database=database.name)
+        may_be_paused = _matches(database.name, expectation.may_be_paused)
+        if database.paused and not may_be_paused:
+            here.add(observed="paused: its clients wait", expected=_RUNNING, remedies=(RESUME_DATABASE,))
+        if database.disabled and not may_be_paused:
+            here.add(observed="disabled: new clients are refused", expected=_RUNNING, remedies=(ENABLE_DATABASE,))
         if database.max_connections > 0:
-            findings.grade(
-                "server connections",
-                Percentage(100.0 * database.connections / database.max_connections),
-                expectation.servers,
-                subject=f"database {database.name}",
-                detail=f"{database.connections} of {database.max_connections}, its own limit",
-                remedies=(SHOW_LIMIT,),
-                facts={"database": database.name},
-            )
+            used = Percentage(100.0 * database.connections / database.max_connections)
+            detail = f"{database.connections} of {database.max_connections}, its own limit"
+            here.grade("server connections", used, expectation.servers, detail=detail, remedies=(SHOW_LIMIT,))
 
 
 def _judge_pools(expectation: PgbouncerPools, answer: Pools, observe: Observe, findings: Findings) -> None:
-    findings.measure("pools", len(answer.pools), subject=expectation.target.address)
     for pool in _pools(expectation, answer):
-        about: dict[str, Any] = {
-            "subject": f"pool {pool.name}",
-            "evidence": [_line(pool)],
-            "remedies": (SHOW_POOL,),
-            "facts": {"database": pool.database, "user": pool.user, "pool_size": pool.size},
-        }
-        findings.grade(
-            "waited for a server connection",
-            Duration(pool.waited_s),
-            expectation.waited,
-            detail=f"{pool.waiting} clients wait",
-            since=observe.now - timedelta(seconds=pool.waited_s),
-            **about,
-        )
+        here = findings.on(f"pool {pool.name}", database=pool.database, user=pool.user, pool_size=pool.size)
+        grade = partial(here.grade, evidence=[_line(pool)], remedies=(SHOW_POOL,))
+        waited, since = Duration(pool.waited_s), observe.now - timedelta(seconds=pool.waited_s)
+        detail = f"{pool.waiting} clients wait"
+        grade("waited for a server connection", waited, expectation.waited, detail=detail, since=since)
         used = Percentage(100.0 * pool.in_use / pool.size if pool.size else 100.0)  # a pool of none is full
-        detail = f"{pool.in_use} of {pool.size}"
-        findings.grade("server connections in use", used, expectation.servers, detail=detail, **about)
+        grade("server connections in use", used, expectation.servers, detail=f"{pool.in_use} of {pool.size}")
 
 
 def _pools(expectation: PgbouncerPools, answer: Pools) -> list[Pool]:

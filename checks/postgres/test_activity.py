@@ -1,7 +1,9 @@
 """What the clients of a PostgreSQL server do."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import groupby
+from typing import NamedTuple, TypeAlias
 
 from opscheck import Duration, Findings, Graded, Observe, Remedy
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
@@ -14,14 +16,25 @@ from opscheck.systems.postgres.activity import (
     SHOW_SESSION,
     TERMINATE,
     ActivityAnswer,
+    Allowed,
     PostgresActivity,
 )
-from opscheck.systems.postgres.sessions import CLIENT, Session, current_state, describe, statement
+from opscheck.systems.postgres.sessions import CLIENT, Session, current_state, describe, seconds, statement
 from opscheck.systems.postgres.thresholds import MOST, Value, add_violated, violated
 
-_CLOCKS = {"idle in transaction": "idle_in_transaction", "query": "query", "transaction": "transaction"}
-"""The ways to say how long a session has taken, each with the field of its limit."""
 _TRANSACTION_TIMEOUT_SINCE = 170_000
+
+Limits: TypeAlias = dict[str, Graded[Duration]]
+"""The ways to say how long a session has taken that have a limit."""
+
+
+class Took(NamedTuple):
+    """How long a session has taken, in one of these ways."""
+
+    session: Session
+    clock: str
+    start: datetime
+    seconds: float
 
 
 def test_no_client_takes_too_long(expectation: PostgresActivity, observe: Observe, findings: Findings) -> None:
@@ -32,61 +45,68 @@ def test_no_client_takes_too_long(expectation: PostgresActivity, observe: Observ
     deleted anywhere in the database; a query that never ends takes memory and disk from all others.
     """
     answer = observe(expectation.activity)
-    sessions = _once_each(answer.sessions)
-    _measure_longest(expectation, answer, sessions, findings)
-    _measure_allowed(expectation, answer, sessions, findings)
-    _judge_sessions(expectation, answer, sessions, findings)
-    _require_all(expectation, answer)
+    clocks = {
+        "idle in transaction": expectation.idle_in_transaction,
+        "query": expectation.query,
+        "transaction": expectation.transaction,
+    }
+    limits = {clock: limit for clock, limit in clocks.items() if limit is not None}
+    took = list(_took(answer, limits))
+    allow = expectation.allow
+    judged = [one for one in took if not any(entry.covers(one.session) and entry.lets(one.seconds) for entry in allow)]
+    for clock, limit in limits.items():
+        longest = max((one.seconds for one in judged if one.clock == clock), default=0.0)
+        ends = {"limit": limit.limit(longest), "margin": limit.margin(longest)}
+        findings.measure(f"longest {clock}", longest, unit="s", subject=expectation.server, **ends)
+    _measure_allowed(allow, took, findings)
+    _judge_sessions(answer, limits, judged, findings)
+    _require_all(expectation, answer, limits)
 
 
-def _measure_longest(
-    expectation: PostgresActivity, answer: ActivityAnswer, sessions: Iterable[Session], findings: Findings
-) -> None:
-    for clock in _CLOCKS:
-        limit = _limit(expectation, clock)
-        if limit is not None:
-            judged = (dict(_judged_ages(expectation, answer, session)).get(clock, 0.0) for session in sessions)
-            longest = max(judged, default=0.0)
-            limits = {"limit": limit.limit(longest), "margin": limit.margin(longest)}
-            findings.measure(f"longest {clock}", longest, unit="s", subject=expectation.server, **limits)
+def _took(answer: ActivityAnswer, limits: Limits) -> Iterator[Took]:
+    """What has a limit, of each session."""
+    for session in _once_each(answer.sessions):
+        starts = {
+            # Not xact_start: the transaction may have worked until a moment ago.
+            "idle in transaction": session.state_change if session.is_idle else None,
+            "query": session.query_start if session.is_active else None,
+            "transaction": session.xact_start,
+        }
+        for clock in limits:
+            if (start := starts[clock]) is not None:
+                yield Took(session, clock, start, seconds(start, answer.at))
 
 
-def _measure_allowed(
-    expectation: PostgresActivity, answer: ActivityAnswer, sessions: Iterable[Session], findings: Findings
-) -> None:
+def _measure_allowed(allow: Iterable[Allowed], took: Sequence[Took], findings: Findings) -> None:
     """What each entry of `allow` leaves out, where it leaves out anything."""
-    for entry in expectation.allow:
-        covered = (_ages(expectation, answer, session) for session in sessions if entry.covers(session))
-        left_out = [[age for _, age in ages if entry.lets(age)] for ages in covered]
-        longest = [max(ages) for ages in left_out if ages]
-        if longest:
-            findings.measure("sessions", len(longest), subject=f"allowed: {entry}")
-            findings.measure("longest", max(longest), unit="s", subject=f"allowed: {entry}")
+    for entry in allow:
+        left_out = [one for one in took if entry.covers(one.session) and entry.lets(one.seconds)]
+        if left_out:
+            here = findings.on(f"allowed: {entry}")
+            here.measure("sessions", len({one.session.pid for one in left_out}))
+            here.measure("longest", max(one.seconds for one in left_out), unit="s")
 
 
-def _judge_sessions(
-    expectation: PostgresActivity, answer: ActivityAnswer, sessions: Iterable[Session], findings: Findings
-) -> None:
+def _judge_sessions(answer: ActivityAnswer, limits: Limits, judged: Iterable[Took], findings: Findings) -> None:
     """The sessions that break a limit: the worst first, then the longest."""
-    broken = [(session, values) for session in sessions if (values := _violated(expectation, answer, session))]
+    broken = []
+    for _, group in groupby(judged, key=lambda one: one.session.pid):
+        took = {one.clock: one for one in group}
+        values = violated(*(Value(clock, one.seconds, limits[clock], Duration.unit) for clock, one in took.items()))
+        if values:
+            broken.append((took[values[0].name], values))
     broken.sort(key=lambda one: (one[1][0].severity, -one[1][0].number))
     more = len(broken) - MOST
     others = [f"{counted(more, 'more session')} beyond a limit"] if more > 0 else []
-    for session, values in broken[:MOST]:
+    for (session, _, start, _), values in broken[:MOST]:
         told = {"application": session.application, "role": session.role, "database": session.database}
-        here = findings.on(describe(session), pid=session.pid, **{name: value for name, value in told.items() if value})
         add_violated(
-            here,
+            findings.on(describe(session), pid=session.pid, **{name: value for name, value in told.items() if value}),
             values,
-            since=_start(values[0].name, session),
+            since=start,
             evidence=(statement(session), current_state(session, answer.at), _held(session), *others),
             remedies=_remedies(answer, session, [one.name for one in values]),
         )
-
-
-def _violated(expectation: PostgresActivity, answer: ActivityAnswer, session: Session) -> list[Value]:
-    ages = _judged_ages(expectation, answer, session)
-    return violated(*(Value(clock, age, _limit(expectation, clock), Duration.unit) for clock, age in ages))
 
 
 def _remedies(answer: ActivityAnswer, session: Session, clocks: list[str]) -> tuple[Remedy, ...]:
@@ -104,7 +124,7 @@ def _remedies(answer: ActivityAnswer, session: Session, clocks: list[str]) -> tu
     return tuple(remedy for remedy, fits in suggested.items() if fits)
 
 
-def _require_all(expectation: PostgresActivity, answer: ActivityAnswer) -> None:
+def _require_all(expectation: PostgresActivity, answer: ActivityAnswer, limits: Limits) -> None:
     """Raises CouldNotObserve when a session that cannot be judged may have taken too long."""
     if answer.silent:
         text = f"what the sessions of {', '.join(answer.silent)} do is not told: track_activities is off for them"
@@ -112,52 +132,17 @@ def _require_all(expectation: PostgresActivity, answer: ActivityAnswer) -> None:
         problem = Problem(kind=ProblemKind.UNSUPPORTED, text=text, advice=advice)
         raise CouldNotObserve(expectation.activity, problem)
     unseen = answer.total - len(answer.sessions)
-    if unseen > 0 and _may_violate(expectation, answer):
+    if unseen > 0 and _may_violate(answer, limits):
         text = f"{unseen} more sessions were not looked at, and may take too long too"
         raise CouldNotObserve(expectation.activity, Problem(kind=ProblemKind.UNSUPPORTED, text=text))
 
 
-def _may_violate(expectation: PostgresActivity, answer: ActivityAnswer) -> bool:
+def _may_violate(answer: ActivityAnswer, limits: Limits) -> bool:
     """Whether a session that began after the last one may break a limit: none of its clocks began before."""
     youngest = answer.sessions[-1]
     starts = [start for start in (youngest.xact_start, youngest.query_start) if start is not None]
-    age = _age(answer, min(starts)) if starts else float("inf")
-    return any(limit.severity(age) for clock in _CLOCKS if (limit := _limit(expectation, clock)) is not None)
-
-
-def _judged_ages(
-    expectation: PostgresActivity, answer: ActivityAnswer, session: Session
-) -> Iterator[tuple[str, float]]:
-    """How long a session has taken by each clock that has a limit, where no entry of `allow` lets it."""
-    for clock, age in _ages(expectation, answer, session):
-        if not any(entry.covers(session) and entry.lets(age) for entry in expectation.allow):
-            yield clock, age
-
-
-def _ages(expectation: PostgresActivity, answer: ActivityAnswer, session: Session) -> Iterator[tuple[str, float]]:
-    for clock in _CLOCKS:
-        start = _start(clock, session)
-        if start is not None and _limit(expectation, clock) is not None:
-            yield clock, _age(answer, start)
-
-
-def _start(clock: str, session: Session) -> datetime | None:
-    """Since when, None where this clock does not run."""
-    if clock == "query":
-        return session.query_start if session.is_active else None
-    if clock == "transaction":
-        return session.xact_start
-    # Not xact_start: the transaction may have worked until a moment ago.
-    return session.state_change if session.is_idle else None
-
-
-def _age(answer: ActivityAnswer, start: datetime) -> float:
-    return max(0.0, (answer.at - start).total_seconds())
-
-
-def _limit(expectation: PostgresActivity, clock: str) -> Graded[Duration] | None:
-    limit: Graded[Duration] | None = getattr(expectation, _CLOCKS[clock])
-    return limit
+    age = seconds(min(starts), answer.at) if starts else float("inf")
+    return any(limit.severity(age) for limit in limits.values())
 
 
 def _once_each(sessions: Iterable[Session]) -> list[Session]:

@@ -24,11 +24,9 @@ from opscheck.systems.postgres.locks import (
     PostgresLocks,
     Waiter,
 )
-from opscheck.systems.postgres.sessions import Session, current_state, describe, statement
-from opscheck.systems.postgres.thresholds import Value, add_violated, violated
+from opscheck.systems.postgres.sessions import Session, current_state, describe, seconds, statement
+from opscheck.systems.postgres.thresholds import MOST, Value, add_violated, violated
 
-_MOST = 20
-"""So many roots, and so many prepared transactions, get a finding of their own; the others are counted."""
 _MOST_IN_EVIDENCE = 5
 _IN_TABLES = frozenset({"relation", "page", "tuple"})
 _UNNAMED = ""
@@ -46,44 +44,44 @@ def test_nobody_waits_long_for_a_lock(expectation: PostgresLocks, observe: Obser
     commit, until all connections are taken. A prepared transaction that nobody ends keeps its locks over a restart.
     """
     answer = observe(expectation.locks)
-    findings.measure("sessions waiting", answer.waiting, subject=expectation.server)
-    findings.measure("longest wait", _longest(answer, answer.waiters), unit="s", subject=expectation.server)
+    here = findings.on(expectation.server)
+    here.measure("sessions waiting", answer.waiting)
+    here.measure("longest wait", _longest(answer, answer.waiters), unit="s")
     _judge_roots(expectation, answer, findings)
+    here.measure("transactions prepared", answer.prepared_total)
     _judge_prepared(expectation, answer, findings)
-    _judge_table(expectation, answer, findings)
+    _judge_table(expectation, answer, here)
 
 
 def _judge_prepared(expectation: PostgresLocks, answer: LocksAnswer, findings: Findings) -> None:
-    findings.measure("transactions prepared", answer.prepared_total, subject=expectation.server)
-    for one in answer.prepared[:_MOST]:
-        findings.grade(
+    others = _others(answer.prepared_total, "transactions are prepared")
+    for one in answer.prepared[:MOST]:
+        here = findings.on(f"prepared transaction {one.gid}", gid=one.gid, database=one.database)
+        here.grade(
             "prepared",
-            max(0.0, (answer.at - one.prepared).total_seconds()),
+            seconds(one.prepared, answer.at),
             expectation.prepared,
-            subject=f"prepared transaction {one.gid}",
             unit="s",
             detail=f"by {one.owner} in {one.database}",
             since=one.prepared,
-            evidence=_others(answer.prepared_total, "transactions are prepared"),
+            evidence=others,
             remedies=(ROLL_BACK,),
-            facts={"gid": one.gid, "database": one.database},
         )
 
 
 def _judge_table(expectation: PostgresLocks, answer: LocksAnswer, findings: Findings) -> None:
     table = answer.table
-    holder = next((one.pid for one in table.largest if one.pid is not None), None)
-    known: dict[str, Fact] = {} if holder is None else {"pid": holder}
+    pid = next((one.pid for one in table.largest if one.pid is not None), None)
+    holder: dict[str, Fact] = {} if pid is None else {"pid": pid}
     findings.grade(
         "lock table used",
         share(table),
         expectation.lock_table,
-        subject=expectation.server,
         detail=f"{table.objects} objects are locked, {table.pairs} times, and there is room for {table.places}: "
         f"max_locks_per_transaction {table.max_locks_per_transaction}",
         evidence=largest_holders(answer),
-        remedies=(*((SHOW_LOCKS,) if known else ()), RAISE_MAX_LOCKS),
-        facts=known | {"max_locks_per_transaction": 2 * table.max_locks_per_transaction},
+        remedies=(SHOW_LOCKS, RAISE_MAX_LOCKS) if holder else (RAISE_MAX_LOCKS,),
+        facts=holder | {"max_locks_per_transaction": 2 * table.max_locks_per_transaction},
     )
 
 
@@ -98,7 +96,7 @@ def largest_holders(answer: LocksAnswer) -> Iterator[str]:
     """The processes with most of the lock table, a line each."""
     sessions = _by_pid(answer)
     for holder in answer.table.largest:
-        name = "prepared transactions" if holder.pid is None else _process_name(holder.pid, sessions)
+        name = "prepared transactions" if holder.pid is None else _name(holder.pid, sessions)
         yield f"{holder.locks} by {name}"
 
 
@@ -106,25 +104,22 @@ def _judge_roots(expectation: PostgresLocks, answer: LocksAnswer, findings: Find
     """The roots that too many wait behind, or for too long: the worst first, then the one with the longest wait."""
     found = roots(_graph(answer))
     # Sessions beyond the list wait too: at worst all of them for the root with the most behind it.
-    unlisted = [answer.waiting - len(answer.waiters), *(0 for _ in found)]
-    every = [_Blocked(expectation, answer, root, more) for root, more in zip(found, unlisted, strict=False)]
-    broken = sorted(((one, values) for one in every if (values := one.violated())), key=_worst_first)
+    more, known = answer.waiting - len(answer.waiters), _by_pid(answer)
+    every = [_Blocked(expectation, answer, known, root, 0 if number else more) for number, root in enumerate(found)]
+    broken = [(one, values) for one in every if (values := one.violated())]
+    broken.sort(key=lambda pair: (pair[1][0].severity, -pair[0].longest))
     others = _others(len(broken), "have sessions waiting behind them")
-    for one, values in broken[:_MOST]:
+    for one, values in broken[:MOST]:
+        remedies, facts = one.ending()
         add_violated(
             findings,
             values,
             subject=one.subject,
             since=one.since,
             evidence=(*one.evidence(), *others),
-            remedies=one.remedies,
-            facts=one.facts,
+            remedies=(SHOW_WAITS, *remedies, LOCK_TIMEOUT),
+            facts=facts | {"waiter": one.waiters[0].pid},
         )
-
-
-def _worst_first(blocked: "tuple[_Blocked, list[Value]]") -> tuple[object, float]:
-    one, values = blocked
-    return values[0].severity, -one.longest
 
 
 def _graph(answer: LocksAnswer) -> dict[Node, set[Node]]:
@@ -187,6 +182,7 @@ class _Blocked:
 
     expectation: PostgresLocks
     answer: LocksAnswer
+    sessions: Mapping[Node, Session]
     root: Root
     unlisted: int
     """How many more wait behind it than are known one by one."""
@@ -198,16 +194,13 @@ class _Blocked:
 
     @property
     def longest(self) -> float:
-        """How long the first of them has waited."""
         return _longest(self.answer, self.waiters)
 
     @property
     def count(self) -> int:
-        """How many wait."""
         return len(self.root.waiters) + self.unlisted
 
     def violated(self) -> list[Value]:
-        """The limits that this breaks."""
         exact = all(one.is_exact for one in self.waiters)
         wait = "" if exact else f"at most {format_duration(self.longest)}"
         count = f"{self.count} ({self.unlisted} of them were not looked at one by one)" if self.unlisted else ""
@@ -218,10 +211,9 @@ class _Blocked:
 
     @property
     def subject(self) -> str:
-        """Whom they wait for in the end."""
         if self.root.is_cycle:
             return f"{' and '.join(f'pid {node}' for node in self.root.nodes)}, which wait for each other"
-        first, others = self._name(self.root.nodes[0]), len(self.root.nodes) - 1
+        first, others = _name(self.root.nodes[0], self.sessions), len(self.root.nodes) - 1
         return f"{first} and {others} more" if others else first
 
     @property
@@ -232,63 +224,39 @@ class _Blocked:
     def evidence(self) -> Iterator[str]:
         """What the root does, and who waits."""
         for node in self.root.nodes[:_MOST_IN_EVIDENCE]:
-            session = self._sessions.get(node)
+            session = self.sessions.get(node)
             if session is not None:
                 yield f"pid {session.pid}: {current_state(session, self.answer.at)}; {statement(session)}"
-        for waiter in self.waiters[:_MOST_IN_EVIDENCE]:
-            yield self._wait(waiter)
+        yield from map(self._wait, self.waiters[:_MOST_IN_EVIDENCE])
         if self.count > _MOST_IN_EVIDENCE:
             yield f"and {self.count - _MOST_IN_EVIDENCE} more wait"
 
-    @property
-    def remedies(self) -> tuple[Remedy, ...]:
-        """What ends the root by what it is; nothing where there are several."""
-        return (SHOW_WAITS, *self._end(), LOCK_TIMEOUT)
-
-    def _end(self) -> tuple[Remedy, ...]:
-        session = self._session
-        if "gid" in self.facts:
-            return (ROLL_BACK,)
+    def ending(self) -> tuple[tuple[Remedy, ...], dict[str, Fact]]:
+        """What ends the root by what it is, and the values for that; nothing where there are several."""
+        node, *others = self.root.nodes
+        if others:
+            return (), {}
+        if isinstance(node, str):
+            found = [one for one in self.answer.prepared if one.gid == node]
+            return ((ROLL_BACK,), {"gid": found[0].gid, "database": found[0].database}) if found else ((), {})
+        facts: dict[str, Fact] = {"pid": node}
+        session = self.sessions.get(node)
         if session is None:
-            return ()
+            return (), facts
+        if session.role:
+            facts["role"] = session.role
         if session.is_active:
-            return (CANCEL,)
+            return (CANCEL,), facts
         if session.is_idle and session.role:
-            return (TERMINATE, SET_IDLE_TIMEOUT)
-        return (TERMINATE,) if session.state.startswith("idle") else ()
-
-    @cached_property
-    def facts(self) -> dict[str, Fact]:
-        """The values that the commands name."""
-        facts: dict[str, Fact] = {"waiter": self.waiters[0].pid}
-        if len(self.root.nodes) > 1:
-            return facts
-        (node,) = self.root.nodes
-        if isinstance(node, str):
-            prepared = next((one for one in self.answer.prepared if one.gid == node), None)
-            return facts | ({"gid": prepared.gid, "database": prepared.database} if prepared else {})
-        role = self._session.role if self._session else ""
-        return facts | {"pid": node} | ({"role": role} if role else {})
-
-    @property
-    def _session(self) -> Session | None:
-        """The session at the root, where there is one alone."""
-        return self._sessions.get(self.root.nodes[0]) if len(self.root.nodes) == 1 else None
-
-    @cached_property
-    def _sessions(self) -> Mapping[Node, Session]:
-        return _by_pid(self.answer)
-
-    def _name(self, node: Node) -> str:
-        if isinstance(node, str):
-            return f"prepared transaction {node}" if node else "a prepared transaction"
-        return _process_name(node, self._sessions)
+            return (TERMINATE, SET_IDLE_TIMEOUT), facts
+        return ((TERMINATE,) if session.state.startswith("idle") else ()), facts
 
     def _wait(self, waiter: Waiter) -> str:
-        waited = f"{'' if waiter.is_exact else 'at most '}{format_duration(_waited(self.answer, waiter))}"
-        session = self._sessions.get(waiter.pid)
+        at_most = "" if waiter.is_exact else "at most "
+        waited = format_duration(_waited(self.answer, waiter))
+        session = self.sessions.get(waiter.pid)
         query = f": {session.query}" if session is not None and session.query else ""
-        return f"{self._name(waiter.pid)} waits {waited} for {_lock(waiter)}{query}"
+        return f"{_name(waiter.pid, self.sessions)} waits {at_most}{waited} for {_lock(waiter)}{query}"
 
 
 def _by_pid(answer: LocksAnswer) -> dict[Node, Session]:
@@ -299,9 +267,11 @@ def _process(waiter: Waiter) -> int:
     return waiter.leader_pid or waiter.pid
 
 
-def _process_name(pid: int, sessions: Mapping[Node, Session]) -> str:
-    session = sessions.get(pid)
-    return f"pid {pid}" if session is None else describe(session)
+def _name(node: Node, sessions: Mapping[Node, Session]) -> str:
+    if isinstance(node, str):
+        return f"prepared transaction {node}" if node else "a prepared transaction"
+    session = sessions.get(node)
+    return f"pid {node}" if session is None else describe(session)
 
 
 def _longest(answer: LocksAnswer, waiters: tuple[Waiter, ...]) -> float:
@@ -309,7 +279,7 @@ def _longest(answer: LocksAnswer, waiters: tuple[Waiter, ...]) -> float:
 
 
 def _waited(answer: LocksAnswer, waiter: Waiter) -> float:
-    return 0.0 if waiter.since is None else max(0.0, (answer.at - waiter.since).total_seconds())
+    return 0.0 if waiter.since is None else seconds(waiter.since, answer.at)
 
 
 def _lock(waiter: Waiter) -> str:
@@ -322,4 +292,4 @@ def _lock(waiter: Waiter) -> str:
 
 
 def _others(count: int, what: str) -> list[str]:
-    return [f"{count - _MOST} more {what}"] if count > _MOST else []
+    return [f"{count - MOST} more {what}"] if count > MOST else []

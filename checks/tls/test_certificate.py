@@ -48,11 +48,9 @@ def test_the_certificate_that_is_served_is_good(
     """
     answer = observe(expectation.handshakes)
     for one in served(expectation, answer):
-        for finding in violations(one, observe.now):
-            findings.report(finding)
-        _judge_time(one, observe, findings)
-    for finding in unreached(expectation, answer):
-        findings.report(finding)
+        findings.report_all(violations(one, observe.now))
+        _judge_time(one, observe.now, findings)
+    findings.report_all(unreached(expectation, answer))
     problem = unknown(expectation, answer)
     if problem is not None:
         raise CouldNotObserve(expectation.handshakes, problem)
@@ -141,14 +139,13 @@ def served(expectation: TlsCertificate, answer: Handshakes) -> list[Served]:
     ]
 
 
-def _judge_time(one: Served, observe: Observe, findings: Findings) -> None:
-    for certificate in first_to_end(one.path, observe.now):
+def _judge_time(one: Served, now: datetime, findings: Findings) -> None:
+    for certificate in first_to_end(one.path, now):
         judge_lifetime(
-            findings,
+            findings.on(one.subject(certificate)),
             one.expectation,
             Lifetime.of_path(one.path, certificate),
-            observe.now,
-            subject=one.subject(certificate),
+            now,
             evidence=one.evidence,
             remedies=(LOOK, RENEW if certificate is one.path[0] else REPLACE),
             facts=one.facts,
@@ -166,8 +163,11 @@ def _expired(path: Iterable[Certificate], now: datetime) -> list[Certificate]:
 
 def violations(one: Served, now: datetime) -> Iterator[Finding]:
     """Everything that is wrong, except the remaining lifetime."""
-    yield from _failed_handshake(one)
-    if not one.handshake.sent:
+    handshake = one.handshake
+    if handshake.failure:
+        wanted = "the client certificate is accepted" if handshake.sent else "a TLS handshake"
+        yield one.finding(handshake.failure, wanted, evidence=filter(None, (handshake.advice,)))
+    if not handshake.sent:
         return
     yield from _untrusted(one)
     explained = _accepted(one.expectation) | (_OF_TIME if _expired(one.path, now) else frozenset())
@@ -180,7 +180,6 @@ def violations(one: Served, now: datetime) -> Iterator[Finding]:
         for finding in judge:
             explained |= codes
             yield finding
-    handshake = one.handshake
     if handshake.refused and not handshake.untrusted and handshake.refused_code not in explained:
         clients = "that are strict" if one.expectation.strict else "with ordinary settings"
         observed = f"refused by clients {clients}: {handshake.refused}"
@@ -193,12 +192,6 @@ def _accepted(expectation: TlsCertificate) -> frozenset[int]:
     if any(getattr(expectation, name) < bits for name, bits in _DEFAULT_BITS.items()):
         accepted |= _OF_STRENGTH
     return accepted
-
-
-def _failed_handshake(one: Served) -> Iterator[Finding]:
-    if one.handshake.failure:
-        wanted = "the client certificate is accepted" if one.handshake.sent else "a TLS handshake"
-        yield one.finding(one.handshake.failure, wanted, evidence=filter(None, (one.handshake.advice,)))
 
 
 def _untrusted(one: Served) -> Iterator[Finding]:

@@ -1,14 +1,13 @@
 """The certificates in files."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from shlex import quote
 
 from opscheck import Findings, Observe
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
-from opscheck.core.record import Finding
-from opscheck.core.remedy import Fact, Remedy
+from opscheck.core.remedy import Remedy
 from opscheck.core.units import format_duration
 from opscheck.core.words import some
 from opscheck.systems.tls.files import (
@@ -25,12 +24,11 @@ from opscheck.systems.tls.files import (
     Fault,
     TlsFiles,
 )
-from opscheck.systems.tls.handshake import Handshake, Handshakes, client_facts
+from opscheck.systems.tls.handshake import Handshakes
 from opscheck.systems.tls.lifetime import (
     CLOCK_HINT,
     Lifetime,
     judge_lifetime,
-    measure_lifetime,
     moment,
     severity_of,
     weaknesses,
@@ -65,17 +63,17 @@ def test_the_certificates_in_files_are_good(expectation: TlsFiles, observe: Obse
     """
     answer = observe(expectation.files)
     stored = stored_in(answer.files)
-    for finding in violations(expectation, answer, stored, observe.now):
-        findings.report(finding)
+    _judge_files(answer, findings)
+    for one in stored:
+        _judge_start_and_strength(expectation, one, observe.now, findings.on(one.subject, file=one.file.path))
     findings.measure("files", len(answer.files), subject=", ".join(expectation.paths))
     findings.measure("certificates", sum(len(one.certificates) for one in answer.files))
-    _judge_times(expectation, stored, observe, findings)
+    _judge_times(expectation, stored, observe.now, findings)
     problem = unread(answer)
     # Last, as the server may be down: the findings about files still count.
     if expectation.handshakes is not None:
         served = observe(expectation.handshakes)
-        for finding in stale(expectation, stored, served, observe.now, all_read=problem is None):
-            findings.report(finding)
+        judge_served(expectation, stored, served, observe.now, findings, all_read=problem is None)
         problem = problem or unserved(served)
     problem = problem or _unknown_key(stored)
     if problem is not None:
@@ -132,74 +130,40 @@ def _stored_in(file: CertificateFile) -> list[Stored]:
     return [Stored(file, path_from(head, each), len(heads) == 1) for head in heads or each]
 
 
-def violations(
-    expectation: TlsFiles, answer: CertificateFiles, stored: Iterable[Stored], now: datetime
-) -> Iterator[Finding]:
-    """Everything that is wrong with the files, except the remaining lifetimes."""
+def _judge_files(answer: CertificateFiles, findings: Findings) -> None:
+    """Judge whether there are files, with whole certificates in them."""
     for pattern in answer.unmatched:
         names = ", ".join(pattern.there[:_SHOWN]) + (", …" if pattern.count > _SHOWN else "")
         there = f"holds {pattern.count} others: {names}" if pattern.count else "is empty"
-        yield expectation.finding(
-            subject=pattern.pattern,
-            observed=f"no file matches; {pattern.near} {there}",
-            expected="a file",
-            remedies=(LOOK_AT_FOLDER,),
-            facts={"folder": pattern.near},
+        findings.on(pattern.pattern, folder=pattern.near).add(
+            observed=f"no file matches; {pattern.near} {there}", expected="a file", remedies=[LOOK_AT_FOLDER]
         )
     for file in answer.files:
         if file.fault in _VIOLATIONS:
             intact = f"; {len(file.certificates)} others are whole" if file.certificates else ""
-            yield expectation.finding(
-                subject=file.path,
+            findings.on(file.path, file=file.path).add(
                 observed=f"{_VIOLATIONS[file.fault]}{f': {file.detail}' if file.detail else ''}{intact}",
                 expected="a whole certificate",
                 since=file.modified,
-                remedies=(REPLACE_FILE,),
-                facts={"file": file.path},
+                remedies=[REPLACE_FILE],
             )
-    for one in stored:
-        yield from _early_or_weak(expectation, one, now)
 
 
-def _early_or_weak(expectation: TlsFiles, one: Stored, now: datetime) -> Iterator[Finding]:
-    facts = {"file": one.file.path}
+def _judge_start_and_strength(expectation: TlsFiles, one: Stored, now: datetime, here: Findings) -> None:
     if early := Lifetime.of(one.head).early_text(now):
-        yield expectation.finding(
-            subject=one.subject,
-            observed=early,
-            expected="valid now",
-            evidence=(CLOCK_HINT,),
-            remedies=(one.look,),
-            facts=facts,
-        )
+        here.add(observed=early, expected="valid now", evidence=[CLOCK_HINT], remedies=[one.look])
     for certificate in one.path:
-        for observed, expected in weaknesses(expectation, certificate):
-            yield expectation.finding(
-                subject=one.subject,
-                observed=observed if certificate is one.head else f"{certificate.label}: {observed}",
-                expected=expected,
-                severity=expectation.weak,
-                remedies=(one.look,),
-                facts=facts,
-            )
+        for weakness, expected in weaknesses(expectation, certificate):
+            observed = weakness if certificate is one.head else f"{certificate.label}: {weakness}"
+            here.add(observed=observed, expected=expected, severity=expectation.weak, remedies=[one.look])
 
 
-def _judge_times(expectation: TlsFiles, stored: list[Stored], observe: Observe, findings: Findings) -> None:
+def _judge_times(expectation: TlsFiles, stored: list[Stored], now: datetime, findings: Findings) -> None:
     """Judge every remaining lifetime; of those that are long enough, measure the ones that end first."""
     for number, one in enumerate(sorted(stored, key=lambda one: (one.lifetime.end, one.subject))):
-        if severity_of(expectation, one.lifetime, observe.now) is not None:
-            judge_lifetime(
-                findings,
-                expectation,
-                one.lifetime,
-                observe.now,
-                subject=one.subject,
-                evidence=one.evidence,
-                remedies=(one.look, RENEW),
-                facts={"file": one.file.path},
-            )
-        elif number < MEASURED:
-            measure_lifetime(findings, expectation, one.lifetime, observe.now, one.subject)
+        if number < MEASURED or severity_of(expectation, one.lifetime, now) is not None:
+            here = findings.on(one.subject, file=one.file.path)
+            judge_lifetime(here, expectation, one.lifetime, now, evidence=one.evidence, remedies=(one.look, RENEW))
 
 
 def unread(answer: CertificateFiles) -> Problem | None:
@@ -237,40 +201,41 @@ def _unknown_key(stored: Iterable[Stored]) -> Problem | None:
     )
 
 
-def stale(
-    expectation: TlsFiles, stored: list[Stored], served: Handshakes, now: datetime, *, all_read: bool
-) -> Iterator[Finding]:
+def judge_served(  # noqa: PLR0913 - what is compared with what, and when
+    expectation: TlsFiles,
+    stored: list[Stored],
+    served: Handshakes,
+    now: datetime,
+    findings: Findings,
+    *,
+    all_read: bool,
+) -> None:
     """
-    Each served certificate that is not the newest stored one, once for all addresses that serve it.
+    Report each served certificate that is not the newest stored one, once for all addresses that serve it.
 
     Unless `all_read`, a file that could not be read may hold what is served: only an older certificate is a finding.
     """
-    addresses: dict[str, list[Handshake]] = {}
+    addresses: dict[Certificate, list[str]] = {}
     for one in served.addresses:
         if one.leaf is not None:
-            addresses.setdefault(one.leaf.fingerprint, []).append(one)
-    for same in addresses.values():
-        finding = _stale(expectation, stored, same, now)
-        if finding is not None and (all_read or "newest" in finding.facts):
-            yield finding
-
-
-def _stale(expectation: TlsFiles, stored: list[Stored], served: list[Handshake], now: datetime) -> Finding | None:
-    leaf = served[0].leaf
-    assert leaf is not None
-    subject, same = ", ".join(one.address for one in served), for_the_same_names(stored, leaf)
-    serves = f"serves a certificate that {Lifetime.of(leaf).remaining_text(now)}"
-    if not same:
-        names = some(sorted({one.head.label for one in stored}), _SHOWN) or "nothing"
-        observed = f"{serves}; no file has one for its names"
-        return _another(expectation, subject, observed, (f"the files are for {names}",))
-    newest = max(same, key=lambda one: one.head.not_before)
-    if _is_newest(leaf, newest.head, same):
-        return None
-    if leaf.not_before > newest.head.not_before:
-        observed = f"{serves}; it is newer than {newest.file.path}, which would be served after a restart"
-        return _another(expectation, subject, observed, newest.evidence)
-    return None if _may_still_load(expectation, newest, now) else _older(expectation, subject, leaf, newest, now)
+            addresses.setdefault(one.leaf, []).append(one.address)
+    for leaf, serving in addresses.items():
+        here, same = findings.on(", ".join(serving)), for_the_same_names(stored, leaf)
+        newest = max(same, key=lambda one: one.head.not_before, default=None)
+        if newest is None or newest.head.not_before < leaf.not_before:
+            if not all_read:
+                continue
+            compared, evidence = _without_file(stored, newest)
+            here.add(
+                observed=f"serves a certificate that {Lifetime.of(leaf).remaining_text(now)}; {compared}",
+                expected="the newest of the files",
+                severity=expectation.stale,
+                evidence=evidence,
+                remedies=[RELOAD],
+                facts=expectation.client_facts,
+            )
+        elif not _is_newest(leaf, newest.head, same) and not _may_still_load(expectation, newest, now):
+            _report_older(expectation, leaf, newest, now, here)
 
 
 def for_the_same_names(stored: list[Stored], leaf: Certificate) -> list[Stored]:
@@ -299,26 +264,20 @@ def _may_still_load(expectation: TlsFiles, newest: Stored, now: datetime) -> boo
     return young and written is not None and abs((now - written).total_seconds()) <= expectation.reload_within
 
 
-def _another(expectation: TlsFiles, subject: str, observed: str, evidence: tuple[str, ...]) -> Finding:
-    """A served certificate that is in no file."""
-    return expectation.finding(
-        subject=subject,
-        observed=observed,
-        expected="the newest of the files",
-        severity=expectation.stale,
-        evidence=evidence,
-        remedies=(RELOAD,),
-        facts=_client_facts(expectation),
-    )
+def _without_file(stored: list[Stored], newest: Stored | None) -> tuple[str, tuple[str, ...]]:
+    """How a served certificate that is in no file compares with the `newest` of its names, and evidence."""
+    if newest is not None:
+        return f"it is newer than {newest.file.path}, which would be served after a restart", newest.evidence
+    names = some(sorted({one.head.label for one in stored}), _SHOWN) or "nothing"
+    return "no file has one for its names", (f"the files are for {names}",)
 
 
-def _older(expectation: TlsFiles, subject: str, leaf: Certificate, newest: Stored, now: datetime) -> Finding:
-    """A served certificate that is older than the newest stored one."""
+def _report_older(expectation: TlsFiles, leaf: Certificate, newest: Stored, now: datetime, here: Findings) -> None:
+    """Report a served certificate that is older than the newest stored one."""
     written = newest.file.modified if newest.file.modified and newest.file.modified <= now else None
     ago = f", which was written {format_duration((now - written).total_seconds())} ago" if written else ""
     serves = f"serves a certificate that {Lifetime.of(leaf).remaining_text(now)}"
-    return expectation.finding(
-        subject=subject,
+    here.add(
         observed=f"{serves}; it is older than the one in {newest.file.path}{ago}",
         expected=f"the newest, within {expectation.reload_within}",
         severity=min(severity_of(expectation, Lifetime.of(leaf), now) or expectation.stale, expectation.stale),
@@ -328,13 +287,8 @@ def _older(expectation: TlsFiles, subject: str, leaf: Certificate, newest: Store
             f"newest: issued {moment(newest.head.not_before)}, serial {newest.head.serial}",
         ),
         remedies=(LOOK_KEYSTORE if newest.file.keystore else LOOK_AT_NEWEST, RELOAD),
-        facts={**_client_facts(expectation), "newest": newest.file.path, "file": newest.file.path},
+        facts={**expectation.client_facts, "newest": newest.file.path, "file": newest.file.path},
     )
-
-
-def _client_facts(expectation: TlsFiles) -> dict[str, Fact]:
-    endpoint = expectation.served_at
-    return client_facts(endpoint.address, expectation.requested_name, expectation.starttls) if endpoint else {}
 
 
 def unserved(served: Handshakes) -> Problem | None:

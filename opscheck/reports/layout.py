@@ -46,13 +46,15 @@ class Page:
         return [" " * indent + line for line in lines]
 
     def field(self, label: str, text: str, *, most: int | None = None, style: Style = Style.PLAIN) -> list[str]:
-        """A label and its text, wrapped beside the label."""
+        """A label and its text, wrapped beside the label; nothing where there is no text."""
+        if not text:
+            return []
         first, *rest = self.prose(text, indent=_LABEL + 2, most=most)
         return [self._label(label) + self.ink(first.lstrip(), style), *(self.ink(line, style) for line in rest)]
 
-    def address(self, label: str, text: str, *, style: Style = Style.PLAIN) -> list[str]:
-        """A label and a URL or a place in a file, which is never broken, so that it can be clicked."""
-        return [self._label(label) + self.ink(one_line(text), style)]
+    def address(self, label: str, text: str | None, *, style: Style = Style.PLAIN) -> list[str]:
+        """A label and a URL or a place in a file, if any; it is never broken, so that it can be clicked."""
+        return [self._label(label) + self.ink(one_line(text), style)] if text else []
 
     def quoted(self, label: str, texts: Iterable[str], *, most: int | None) -> list[str]:
         """A label and lines as they are, each cut where the page ends; at most `most` of them."""

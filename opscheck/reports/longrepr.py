@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 
 from opscheck.core.record import Finding, Result, Verdict
-from opscheck.reports.text import command_lines, lines_of, one_line
-from opscheck.reports.times import timestamp
+from opscheck.reports.text import command_lines, lines_of, one_line, timestamp
 
 _FINDINGS_SHOWN = 20
 

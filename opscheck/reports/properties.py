@@ -4,14 +4,12 @@ from collections.abc import Iterable, Iterator
 
 from opscheck.core.escaping import visible
 from opscheck.core.record import Finding, Measurement, Result
-from opscheck.reports.times import timestamp
-
-Property = tuple[str, str]
+from opscheck.reports.text import timestamp
 
 PREFIX = "opscheck"
 
 
-def properties(result: Result) -> list[Property]:
+def properties(result: Result) -> list[tuple[str, str]]:
     """What `result` says, as names and texts; plain builtins, so that they can cross a process border."""
     own = {
         "id": result.id,

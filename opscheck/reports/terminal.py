@@ -83,13 +83,11 @@ def _block(result: Result, blocked: Sequence[Result], run: Run, page: Page, *, v
     if result.verdict is Verdict.UNKNOWN or not result.findings:
         lines += page.field("reason", result.summary, most=_VALUE_LINES)
         lines += _respond(result.respond_by, page) + _call(result.escalate, page)
-        lines += page.address("runbook", result.runbook) if result.runbook and not result.findings else []
+        lines += page.address("runbook", None if result.findings else result.runbook)
     if result.findings:
         lines += _findings(result, page, verbose=verbose)
-    if result.waiver:
-        lines += page.field("waiver", _waiver(result.waiver))
-    if blocked:
-        lines += page.field("blocks", ", ".join(_blocked_name(one, result) for one in blocked))
+    lines += page.field("waiver", _waiver(result.waiver))
+    lines += page.field("blocks", ", ".join(_blocked_name(one, result) for one in blocked))
     return [*lines, *_origin(result, page)]
 
 
@@ -116,7 +114,8 @@ def _findings(result: Result, page: Page, *, verbose: bool) -> list[str]:
         lines += _guidance(finding, worst, page) if finding is not worst else []
         lines += page.commands([one for one in finding.remediation.commands if one not in common])
     lines += _left_out(result.findings[len(shown) :], page) + ([""] if len(shown) > 1 else [])
-    return lines + _guidance(worst, None, page) + page.commands(common) + _runbook(worst, page)
+    lines += _guidance(worst, None, page) + page.commands(common)
+    return lines + page.address("runbook", worst.remediation.runbook)
 
 
 def _left_out(findings: Sequence[Finding], page: Page) -> list[str]:
@@ -139,11 +138,11 @@ def _finding(finding: Finding, result: Result, page: Page, *, verbose: bool) -> 
 def _guidance(finding: Finding, worst: Finding | None, page: Page) -> list[str]:
     """By when to answer, who is called and what to do, as far as the worst finding does not say the same."""
     lines: list[str] = []
-    if finding.respond_by and (worst is None or finding.respond_by != worst.respond_by):
+    if worst is None or finding.respond_by != worst.respond_by:
         lines += _respond(finding.respond_by, page)
-    if finding.escalate and (worst is None or finding.escalate != worst.escalate):
+    if worst is None or finding.escalate != worst.escalate:
         lines += _call(finding.escalate, page)
-    if finding.remediation.summary and (worst is None or finding.remediation.summary != worst.remediation.summary):
+    if worst is None or finding.remediation.summary != worst.remediation.summary:
         lines += page.field("do", finding.remediation.summary)
     return lines
 
@@ -161,11 +160,7 @@ def _call(escalate: Sequence[Call], page: Page) -> list[str]:
     coming = [call for call in escalate if call.at > page.now]
     said = [f"{' and '.join(called)} now"] if called else []
     said += [f"{one.notify} at {moment(one.at, page.now)} ({distance(one.at, page.now)})" for one in coming[:1]]
-    return page.field("call", ", then ".join(said)) if said else []
-
-
-def _runbook(finding: Finding, page: Page) -> list[str]:
-    return page.address("runbook", finding.remediation.runbook) if finding.remediation.runbook else []
+    return page.field("call", ", then ".join(said))
 
 
 def _origin(result: Result, page: Page) -> list[str]:

@@ -62,6 +62,11 @@ def wrapped(text: str, width: int) -> list[str]:
     return lines
 
 
+def timestamp(at: datetime) -> str:
+    """`at` to the second in UTC, such as 2026-03-01T03:12:05Z, for a file that is read elsewhere and later."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def moment(at: datetime, now: datetime) -> str:
     """A time as `09:47 UTC`, with its date when that is not today's."""
     at, today = at.astimezone(UTC), now.astimezone(UTC).date()

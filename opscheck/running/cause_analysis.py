@@ -12,7 +12,7 @@ from opscheck.core.record import Finding
 from opscheck.core.verdicts import tellers
 from opscheck.policy.models import Policy
 from opscheck.running.checks import bound_check
-from opscheck.running.keys import EXPECTATION
+from opscheck.running.fixtures import EXPECTATION
 from opscheck.running.observations import Observations
 
 

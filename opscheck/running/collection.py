@@ -1,6 +1,5 @@
 """Collection: which functions are checks, which entries of the policy each of them judges, and what is selected."""
 
-from collections.abc import Sequence
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
@@ -15,7 +14,7 @@ from opscheck.core.registry import BrokenSystemError
 from opscheck.policy.draft import Draft
 from opscheck.policy.models import Policy
 from opscheck.running.checks import Check, bound_check
-from opscheck.running.keys import EXPECTATION
+from opscheck.running.fixtures import EXPECTATION
 from opscheck.running.settings import Settings
 
 
@@ -45,23 +44,16 @@ class Collector:
         known = self.checks.get(check.kind.check_name)
         if known is None:
             self.checks[check.kind.check_name] = known = check
-            self._add(check)
+            try:
+                self._registry.add(check.kind)
+            except BrokenSystemError as error:
+                self._conflicts.append(f"{check.file}:{check.line}: {error}")
         if (known.file, known.line) != (check.file, check.line):
             self._conflicts.append(
                 f"two checks judge {check.kind.check_name}: {known.file}:{known.line} and {check.file}:{check.line}; "
                 "collect only one of them"
             )
         return check
-
-    def _add(self, check: Check) -> None:
-        try:
-            self._registry.add(check.kind)
-        except BrokenSystemError as error:
-            self._conflicts.append(f"{check.file}:{check.line}: {error}")
-
-    def entries(self, check: Check) -> list[Expectation]:
-        """The policy's expectations that `check` judges, valid ones only; what is wrong comes out in `finish`."""
-        return self._draft.entries(check.kind)
 
     def finish(self, items: list[pytest.Item], *, judged_in_full: bool, modules_failed: bool) -> Policy:
         """
@@ -106,16 +98,9 @@ class Collector:
 
     def _unjudged(self, policy: Policy, found: set[str]) -> list[str]:
         selected = [one for one in policy.expectations if self._settings.selects(one)]
-        missing = [f"{one.id} ({one.check})" for one in selected if one.id not in found]
-        if not missing:
-            return []
-        text = f"{self._settings.policy}: no check that was collected judges {', '.join(missing)}"
-        return [f"{text}; name the folder with their checks too, or choose with --only or --tag"]
-
-
-def parametrize(metafunc: pytest.Metafunc, check: Check, entries: Sequence[Expectation]) -> None:
-    """One item per expectation, named by its id."""
-    metafunc.parametrize(check.argument, entries, ids=[entry.id for entry in entries])
+        missing = ", ".join(f"{one.id} ({one.check})" for one in selected if one.id not in found)
+        text = f"{self._settings.policy}: no check that was collected judges {missing}"
+        return [f"{text}; name the folder with their checks too, or choose with --only or --tag"] if missing else []
 
 
 def expectation_of(item: pytest.Item, check: Check) -> Expectation | None:

@@ -18,7 +18,7 @@ from opscheck.core.verdicts import (
     read_nothing,
 )
 from opscheck.running.checks import Check
-from opscheck.running.keys import EXPECTATION, FINDINGS, OBSERVING
+from opscheck.running.fixtures import EXPECTATION, FINDINGS, OBSERVING
 from opscheck.running.observations import Observations
 
 

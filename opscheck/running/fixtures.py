@@ -1,10 +1,19 @@
-"""What a check is given besides its expectation. Registered only while a policy is judged."""
+"""What a check is given besides its expectation, and where it is kept. Registered only while a policy is judged."""
 
 import pytest
 
+from opscheck.core.expectation import Expectation
 from opscheck.core.findings import Findings
 from opscheck.gathering.observer import Observing
-from opscheck.running.keys import FINDINGS, OBSERVING
+
+EXPECTATION: pytest.StashKey[Expectation] = pytest.StashKey()
+"""On an item: the expectation that it judges."""
+
+OBSERVING: pytest.StashKey[Observing] = pytest.StashKey()
+"""On an item: its `observe`."""
+
+FINDINGS: pytest.StashKey[Findings] = pytest.StashKey()
+"""On an item: its `findings`."""
 
 
 @pytest.fixture(name="observe")

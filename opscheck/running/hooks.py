@@ -1,6 +1,7 @@
 """The pytest hooks of a run that has a policy, in the order in which pytest calls them."""
 
 import logging
+import shutil
 import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ import pytest
 from opscheck.core.exit_codes import ExitCode, UserError
 from opscheck.core.findings import Findings
 from opscheck.core.observation import CouldNotObserve
-from opscheck.core.record import Result, Run
+from opscheck.core.record import Result, Run, encode
 from opscheck.core.redaction import Secrets
 from opscheck.gathering.snapshot import Snapshot, SnapshotError, read_snapshot
 from opscheck.policy.draft import Draft, read_policy
@@ -21,25 +22,17 @@ from opscheck.policy.models import Policy
 from opscheck.running import fixtures
 from opscheck.running.cause_analysis import rehearse
 from opscheck.running.checks import Check
-from opscheck.running.collection import Collector, chosen_by_node, collection_arguments, expectation_of, parametrize
+from opscheck.running.collection import Collector, chosen_by_node, collection_arguments, expectation_of
 from opscheck.running.collection_paths import CollectionPaths
 from opscheck.running.evaluation import conclude
-from opscheck.running.keys import EXPECTATION, FINDINGS, OBSERVING
+from opscheck.running.fixtures import EXPECTATION, FINDINGS, OBSERVING
 from opscheck.running.observations import Observations
 from opscheck.running.pytest_reports import clean, present, result_of
-from opscheck.running.results import compose
-from opscheck.running.run_record import record, write_record
+from opscheck.running.results import compose, record
 from opscheck.running.settings import Settings, read_settings
 from opscheck.running.terminal import Terminal
-from opscheck.running.workers import (
-    Handover,
-    hand_back,
-    hand_over,
-    is_controller,
-    is_worker,
-    receive,
-    take_back,
-)
+from opscheck.running.workers import hand_back, hand_over, is_controller, is_worker, receive, take_back
+from opscheck.transport.files import write_whole
 
 _STOPPED: dict[int, ExitCode] = {
     pytest.ExitCode.INTERRUPTED: ExitCode.INTERRUPTED,
@@ -79,7 +72,7 @@ class RunHooks:
         self._collector = Collector(draft, settings, _today(snapshot))
         self._policy: Policy | None = None
         self._observations: Observations | None = None
-        self._handover: Handover | None = None
+        self._handover: dict[str, Any] | None = None
         self._selected: list[str] = []
         self._uncollected: list[str] = []
         self._deselected: set[str] = set()
@@ -122,7 +115,7 @@ class RunHooks:
     def pytest_configure_node(self, node: Any) -> None:
         """Tell a worker where the observations are (xdist, in the controller)."""
         if self._handover is not None:
-            node.workerinput["opscheck"] = self._handover.for_worker()
+            node.workerinput["opscheck"] = self._handover
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
@@ -144,13 +137,14 @@ class RunHooks:
         if not (callable(obj) and hasattr(obj, "__code__") and collector.istestfunction(obj, name)):
             return None
         check = self._collector.check_of(obj)
-        return [] if check is not None and not self._collector.entries(check) else None
+        return [] if check is not None and not self._draft.entries(check.kind) else None
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Make one item per entry of the policy."""
         check = self._collector.check_of(metafunc.function)
         if check is not None:
-            parametrize(metafunc, check, self._collector.entries(check))
+            entries = self._draft.entries(check.kind)
+            metafunc.parametrize(check.argument, entries, ids=[entry.id for entry in entries])
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(
@@ -251,7 +245,8 @@ class RunHooks:
         if is_worker(self._config) or self._config.option.collectonly or exitstatus == pytest.ExitCode.USAGE_ERROR:
             return
         if self._handover is not None:
-            self._handover.remove()
+            # Every worker has read the observations, secrets included, or will never need them.
+            shutil.rmtree(self._handover["folder"], ignore_errors=True)
         if self._policy is None or self._observations is None:
             return
         self._unwritten += [f"--state: {trouble}" for trouble in self._observations.remembering.finish()]
@@ -270,7 +265,7 @@ class RunHooks:
         session.exitstatus = self._run.gate.exit_code
         if self._settings.record is not None:
             with self._telling("--run-json", self._settings.record):
-                write_record(self._settings.record, self._run)
+                write_whole(self._settings.record, encode(self._run))
         if self._unwritten:
             session.exitstatus = session.exitstatus or ExitCode.INTERNAL_ERROR
             sys.stderr.write("".join(f"opscheck: {text}\n" for text in self._unwritten))
@@ -308,7 +303,7 @@ class RunHooks:
             state.gather(selected, progress)
         state.tellers = rehearse(session.items, self._policy, state)
         with self._telling("--save", self._settings.save):
-            state.save(self._settings)
+            state.save()
 
     @contextmanager
     def _telling(self, option: str, path: Path | None) -> Generator[None]:
@@ -323,20 +318,17 @@ class RunHooks:
         return self._collector.check_of(function) if function else None
 
     def _present(self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
-        expectation, observing = item.stash[EXPECTATION], item.stash[OBSERVING]
         check = self._check_of(item)
         assert self._policy is not None  # noqa: S101 - collection has finished it
         assert check is not None  # noqa: S101 - or the item would have no expectation
         judgement = conclude(item, call, check, self._state)
         result = compose(
             self._policy,
-            expectation,
+            item.stash[EXPECTATION],
             judgement,
+            item.stash[OBSERVING],
             gate=self._settings.gate,
             claim=check.claim,
-            now=observing.now,
-            observed_at=observing.observed_at,
-            duration_s=observing.duration_s,
         )
         present(report, item, result, _traceback(call, report))
 

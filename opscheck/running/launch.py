@@ -23,29 +23,18 @@ class DiscoveryError(UserError):
     """Check modules that cannot be imported; the text is pytest's own."""
 
 
-@dataclass(frozen=True)
-class Launch:
-    """What `opscheck run` asks of pytest."""
+def launch(policy: Path, checks: Sequence[Path], options: Sequence[str]) -> int:
+    """
+    Judge a policy with pytest in this process, which ends soon after, and return its exit code.
 
-    policy: Path
-    checks: Sequence[Path] = ()
-    options: Sequence[str] = ()
-    verbose: bool = False
-
-    def arguments(self) -> list[str]:
-        """The command line for pytest. Every option is written with `=`, or pytest takes its value for a test path."""
-        # Quieter than -q: the summary of the run is all that is shown.
-        words = [*_base(), "--no-header", "-qq", "--tb=no", "-rN", f"--policy={self.policy}", *self.options]
-        if self.verbose:
-            words.append("--run-verbose")
-        return [*words, *(str(path) for path in _with_bundled(self.checks))]
-
-
-def launch(wanted: Launch) -> int:
-    """Run pytest in this process, which ends soon after, and return its exit code."""
-    plugins = [_NoProgressLetters(), _NoGarbage(), _WhatCannotBeImported()]
+    Every option is written with `=`, or pytest takes its value for a test path.
+    """
+    # Quieter than -q: the summary of the run is all that is shown.
+    words = [*_base(), "--no-header", "-qq", "--tb=no", "-rN", f"--policy={policy}", *options]
     gc.freeze()
-    return _pytest(wanted.arguments(), plugins)
+    return _pytest(
+        [*words, *map(str, _with_bundled(checks))], [_NoProgressLetters(), _NoGarbage(), _WhatCannotBeImported()]
+    )
 
 
 def discover(folders: Iterable[Path], registry: Registry) -> dict[str, Check]:

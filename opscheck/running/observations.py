@@ -33,7 +33,8 @@ class Observations:
         self._registry = registry
         self._settings = settings
         self._snapshot = snapshot
-        self._gathered: dict[Query[Any], Observation] = {}
+        self.gathered: dict[Query[Any], Observation] = {}
+        """All that was observed so far."""
         self._gatherer: Gatherer | None = None
         self._extra_time_s = 0.0
         self._after_answers = {
@@ -70,31 +71,27 @@ class Observations:
         def fetch(query: Query[Any]) -> Observation:
             return self._fetch(query, timeout_of(expectation, query, self._policy.default_timeout))
 
-        return Observing(self._gathered, fetch, self.now)
+        return Observing(self.gathered, fetch, self.now)
 
     def rehearsing(self) -> Observing:
         """`observe` for a check that is run before its time: with what was gathered, and nothing else."""
-        return Observing(self._gathered, lambda _: _NOT_GATHERED, self.now)
+        return Observing(self.gathered, lambda _: _NOT_GATHERED, self.now)
 
     def identities(self) -> dict[str, Identity]:
         """What each target said of itself, by its name."""
-        answers = ((query.target, one.answer) for query, one in self._gathered.items())
+        answers = ((query.target, one.answer) for query, one in self.gathered.items())
         return {target: answer for target, answer in answers if isinstance(answer, Identity)}
 
-    def save(self, settings: Settings) -> None:
+    def save(self) -> None:
         """Write the snapshot where `--save` says. Raises OSError."""
-        if settings.save is not None:
+        if self._settings.save is not None:
             write_snapshot(
-                settings.save,
-                self._gathered,
+                self._settings.save,
+                self.gathered,
                 taken_at=self.now,
                 environment=self._policy.environment,
                 secrets=self._policy.secrets,
             )
-
-    def everything(self) -> Mapping[Query[Any], Observation]:
-        """All that was observed so far."""
-        return self._gathered
 
     def close(self) -> None:
         """Let go of the targets."""
@@ -107,7 +104,7 @@ class Observations:
             observation = self._snapshot.find(query)
         if observation is None:
             observation = self._kept(self._open().gather([Asked(query, timeout_s)]))[query]
-        self._gathered[query] = observation
+        self.gathered[query] = observation
         return observation
 
     def _kept(self, observations: Mapping[Query[Any], Observation]) -> dict[Query[Any], Observation]:
@@ -118,11 +115,11 @@ class Observations:
         return self.remembering.recalled(observations)
 
     def _ask(self, questions: Iterable[Questions], progress: Progress | None) -> None:
-        asked = [one for one in plan(questions, self._policy.default_timeout) if one.query not in self._gathered]
+        asked = [one for one in plan(questions, self._policy.default_timeout) if one.query not in self.gathered]
         if self._snapshot is not None:
-            self._gathered |= {one.query: self._snapshot.find(one.query) for one in asked}
+            self.gathered |= {one.query: self._snapshot.find(one.query) for one in asked}
         elif asked:
-            self._gathered |= self._kept(self._open().gather(asked, progress))
+            self.gathered |= self._kept(self._open().gather(asked, progress))
 
     def _follow_up(self, expectation: Expectation) -> tuple[Query[Any], ...]:
         try:
@@ -146,7 +143,7 @@ class Observations:
             for query in queries:
                 if query in aside:
                     continue
-                problem = self._gathered[query].problem
+                problem = self.gathered[query].problem
                 place = outage(query, problem) if problem is not None else None
                 if place is not None:
                     yield expectation, place, problem

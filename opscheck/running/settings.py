@@ -66,7 +66,7 @@ def read_settings(config: pytest.Config, policy: Path) -> Settings:
     return Settings(
         policy=policy,
         gate=_gate(config.getoption("opscheck_fail_on")),
-        tags=tuple(config.getoption("opscheck_tags")),
+        tags=tuple(config.getoption("opscheck_tag")),
         only=tuple(config.getoption("opscheck_only")),
         record=_file("--run-json", config.getoption("opscheck_json")),
         save=_file("--save", config.getoption("opscheck_save")),

@@ -1,8 +1,6 @@
 """Several processes (pytest-xdist): the controller gathers once, and hands the observations to its workers."""
 
-import shutil
 import tempfile
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,28 +11,7 @@ from opscheck.core.redaction import Secrets
 from opscheck.gathering.snapshot import read_snapshot, write_snapshot
 from opscheck.running.observations import Observations
 
-
-@dataclass(frozen=True)
-class Handover:
-    """What a worker needs to judge as the controller would; the file is private and lives as long as the run."""
-
-    folder: Path
-    now: datetime
-    carriers: dict[str, str]
-    tellers: dict[str, str]
-
-    @property
-    def file(self) -> Path:
-        """The observations, secrets included."""
-        return self.folder / "observations.json"
-
-    def for_worker(self) -> dict[str, Any]:
-        """The same as builtins, which is all that xdist carries."""
-        return {"file": str(self.file), "now": self.now.isoformat(), "carriers": self.carriers, "tellers": self.tellers}
-
-    def remove(self) -> None:
-        """Delete the file; every worker has read it or will never need it."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+_FILE = "observations.json"
 
 
 def is_worker(config: pytest.Config) -> bool:
@@ -47,18 +24,24 @@ def is_controller(config: pytest.Config) -> bool:
     return config.pluginmanager.hasplugin("dsession")
 
 
-def hand_over(state: Observations) -> Handover:
-    """Write the observations down for the workers."""
-    handover = Handover(Path(tempfile.mkdtemp(prefix="opscheck-")), state.now, state.carriers, state.tellers)
+def hand_over(state: Observations) -> dict[str, Any]:
+    """What a worker needs to judge as the controller would; its private `folder` lives as long as the run."""
+    folder = Path(tempfile.mkdtemp(prefix="opscheck-"))
     # Nothing is hidden here: a worker must judge exactly what was observed.
-    write_snapshot(handover.file, state.everything(), taken_at=state.now, environment="", secrets=Secrets())
-    return handover
+    write_snapshot(folder / _FILE, state.gathered, taken_at=state.now, environment="", secrets=Secrets())
+    # Builtins are all that xdist carries.
+    return {
+        "folder": str(folder),
+        "now": state.now.isoformat(),
+        "carriers": state.carriers,
+        "tellers": state.tellers,
+    }
 
 
 def receive(config: pytest.Config, state: Observations) -> None:
     """Take the observations over, in a worker."""
     given = config.workerinput["opscheck"]  # type: ignore[attr-defined]  # xdist puts it there
-    state.handed_over = read_snapshot(Path(given["file"]), Secrets())
+    state.handed_over = read_snapshot(Path(given["folder"], _FILE), Secrets())
     state.now = datetime.fromisoformat(given["now"])
     state.carriers = given["carriers"]
     state.tellers = given["tellers"]

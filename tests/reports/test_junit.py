@@ -1,6 +1,5 @@
 """JUnit files, read back as others read them."""
 
-import io
 import xml.etree.ElementTree as ET
 
 import junitparser
@@ -9,19 +8,14 @@ import pytest
 import sample_runs as sample
 
 from opscheck.core.record import Counts, Measurement
-from opscheck.reports.junit import properties, write
+from opscheck.reports import junit
+from opscheck.reports.properties import properties
 from opscheck.reports.read import ReportError
-
-
-def _written(*runs):
-    stream = io.StringIO()
-    write(runs, stream)
-    return stream.getvalue()
 
 
 @pytest.fixture(name="everything", scope="module")
 def _everything():
-    return junitparser.JUnitXml.fromstring(_written(sample.EVERYTHING).encode())
+    return junitparser.JUnitXml.fromstring(junit.document([sample.EVERYTHING]).encode())
 
 
 def _cases(document):
@@ -113,7 +107,7 @@ def test_properties_hold_nothing_that_xml_forbids():
         sample.HOSTILE.results[0], summary="a\x00b\ufffe\ud800\x1b", title="<&\"'>]]>", owner="注文\n\t担当"
     )
     values = dict(properties(hostile))
-    read = ET.fromstring(_written(sample.run_of(hostile, exit_code=1)))  # noqa: S314 - it is our own
+    read = ET.fromstring(junit.document([sample.run_of(hostile, exit_code=1)]))  # noqa: S314 - it is our own
 
     assert r"a\x00b\ufffe\ud800\x1b" == values["opscheck.summary"]
     assert values == {one.get("name"): one.get("value") for one in read.iterfind(".//testcase//property")}
@@ -135,7 +129,7 @@ def test_the_properties_of_a_suite_say_how_the_run_ended(everything):
 def test_several_environments_are_several_suites_and_shards_are_one():
     staging = msgspec.structs.replace(sample.ALL_WELL, environment="staging")
     shards = (sample.run_of(sample.PASSED[0]), sample.run_of(*sample.PASSED[1:]))
-    document = junitparser.JUnitXml.fromstring(_written(shards[0], staging, shards[1]).encode())
+    document = junitparser.JUnitXml.fromstring(junit.document([shards[0], staging, shards[1]]).encode())
 
     assert [("production", 3), ("staging", 3)] == [(suite.name, suite.tests) for suite in document]
     assert {"production.http.response", "staging.http.response"} == {
@@ -145,7 +139,7 @@ def test_several_environments_are_several_suites_and_shards_are_one():
 
 def test_an_expectation_in_two_shards_of_one_environment_is_an_error():
     with pytest.raises(ReportError, match="api-health stands in two records of production"):
-        _written(sample.ALL_WELL, sample.run_of(sample.PASSED[0]))
+        junit.document([sample.ALL_WELL, sample.run_of(sample.PASSED[0])])
 
 
 @pytest.mark.parametrize(
@@ -164,7 +158,7 @@ def test_an_expectation_in_two_shards_of_one_environment_is_an_error():
     ],
 )
 def test_a_run_that_is_not_complete_is_never_green(run, message):
-    document = junitparser.JUnitXml.fromstring(_written(run).encode())
+    document = junitparser.JUnitXml.fromstring(junit.document([run]).encode())
     (case,) = [case for suite in document for case in suite if case.name.startswith("run of ")]
 
     assert 1 == document.errors
@@ -172,7 +166,7 @@ def test_a_run_that_is_not_complete_is_never_green(run, message):
 
 
 def test_an_open_gate_has_no_such_case():
-    document = junitparser.JUnitXml.fromstring(_written(sample.ALL_WELL).encode())
+    document = junitparser.JUnitXml.fromstring(junit.document([sample.ALL_WELL]).encode())
 
     assert [one.id for one in sample.PASSED] == [case.name for suite in document for case in suite]
 
@@ -199,7 +193,7 @@ ALLOWED = {
 
 @pytest.mark.parametrize("run", [sample.EVERYTHING, sample.HOSTILE, sample.NOTHING])
 def test_jenkins_schema_allows_every_element(run):
-    for element in ET.fromstring(_written(run)).iter():  # noqa: S314 - it is our own
+    for element in ET.fromstring(junit.document([run])).iter():  # noqa: S314 - it is our own
         attributes, children = ALLOWED[element.tag]
         places = [children.index(child.tag) for child in element]
 
@@ -209,7 +203,7 @@ def test_jenkins_schema_allows_every_element(run):
 
 def test_gitlab_finds_a_text_wherever_it_shows_one():
     # GitLab drops the attributes of failure, error and skipped, and shows their text.
-    read = ET.fromstring(_written(sample.EVERYTHING))  # noqa: S314 - it is our own
+    read = ET.fromstring(junit.document([sample.EVERYTHING]))  # noqa: S314 - it is our own
     outcomes = [child for case in read.iter("testcase") for child in case if child.tag != "properties"]
 
     assert 9 == len(outcomes)
@@ -218,10 +212,10 @@ def test_gitlab_finds_a_text_wherever_it_shows_one():
 
 def test_a_time_is_a_decimal_number_of_seconds():
     quick = msgspec.structs.replace(sample.PASSED[0], duration_s=0.00002)
-    (case,) = ET.fromstring(_written(sample.run_of(quick))).iter("testcase")  # noqa: S314 - it is our own
+    (case,) = ET.fromstring(junit.document([sample.run_of(quick)])).iter("testcase")  # noqa: S314 - it is our own
     (slow,) = [
         one
-        for one in _cases(junitparser.JUnitXml.fromstring(_written(sample.EVERYTHING).encode())).values()
+        for one in _cases(junitparser.JUnitXml.fromstring(junit.document([sample.EVERYTHING]).encode())).values()
         if one.name == "replica-connections"
     ]
 

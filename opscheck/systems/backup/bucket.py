@@ -128,10 +128,6 @@ class BackupBucket(Expectation, check="backup.bucket"):
         """A query for each part that it names."""
         return [kind(self.target.name) for kind in self._kinds]
 
-    def severity_of(self, wanted: Literal[True] | Severity | None) -> Severity:
-        """The severity of a violation in a part."""
-        return wanted if isinstance(wanted, Severity) else self.ungraded_severity
-
     @property
     def _kinds(self) -> Iterable[type[BucketQuery[Any]]]:
         parts: dict[type[BucketQuery[Any]], tuple[object, ...]] = {

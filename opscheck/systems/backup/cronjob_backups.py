@@ -1,16 +1,19 @@
 """The last good backups of cron jobs, with their newest jobs and the text of their scripts."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from opscheck.core.findings import Findings, Observe
 from opscheck.core.record import Finding
 from opscheck.systems.backup.jobs import CRONJOB_SCRIPT, BackupJobs
 from opscheck.systems.backup.last_backups import LastBackup, Subject, ToolReport
 from opscheck.systems.kubernetes.batch import (
     CronJob,
     Job,
+    ListCronJobs,
+    ListJobs,
     Scripted,
     described_failure,
     failed,
@@ -20,6 +23,7 @@ from opscheck.systems.kubernetes.batch import (
 from opscheck.systems.kubernetes.cronjobs import (
     ACTIVE_RUN,
     FAILED_RUN,
+    MISSING,
     REPORT,
     RESUME,
     CronJobsOnTime,
@@ -35,6 +39,7 @@ from opscheck.systems.kubernetes.cronjobs import (
     what_keeps,
 )
 from opscheck.systems.kubernetes.owners import reference
+from opscheck.systems.kubernetes.selection import count_matches, listed, matching
 from opscheck.systems.kubernetes.warnings import Warnings
 
 _SECOND = timedelta(seconds=1)
@@ -42,26 +47,23 @@ _SOUND = "a script that fails when the dump does: set -euo pipefail, and one nam
 _ADVICE = "keep the last successful job of the cron job: successfulJobsHistoryLimit 1 or more, and a longer TTL"
 
 
-def cronjob_report(
-    expectation: BackupJobs, cronjobs: Iterable[CronJob], jobs: Sequence[Job], warnings: Warnings, now: datetime
-) -> ToolReport:
+def cronjob_report(expectation: BackupJobs, observe: Observe, findings: Findings) -> ToolReport:
     """The selected cron jobs."""
-    report, of = ToolReport(now, advice=_ADVICE), expectation.cronjobs
-    suspended = scripts = 0
-    for cronjob in cronjobs:
-        if cronjob.is_terminating:
-            continue
-        if is_suspended(cronjob) and expectation.allow_suspended:
-            suspended += 1
-            continue
-        case = _Case(expectation, of, cronjob, runs_of(cronjob, jobs), now)
+    report, of = ToolReport(expectation, observe.now, advice=_ADVICE), expectation.cronjobs
+    there, jobs = listed(observe, of.lists(ListCronJobs)), listed(observe, of.lists(ListJobs))
+    selected, warnings = matching(of, there), Warnings(of, observe)
+    count_matches(of, there, selected, findings, kind="cron jobs", remedy=MISSING)
+
+    def is_resting(cronjob: CronJob) -> bool:
+        return expectation.allow_suspended and is_suspended(cronjob)
+
+    working = report.working(of, selected, is_resting, "cron job", "suspended")
+    for cronjob in working:
+        case = _Case(expectation, of, cronjob, runs_of(cronjob, jobs), observe.now)
         report.last_backups.append(case.last_backup(warnings))
-        if expectation.script_lint:
-            report.findings += case.script_findings()
-            scripts += sum(one.has_script for one in _containers(cronjob))
-    if suspended:
-        report.counts["suspended cron jobs"] = suspended, of.selected
+        report.findings += case.script_findings() if expectation.script_lint else ()
     if expectation.script_lint:
+        scripts = sum(one.has_script for cronjob in working for one in _containers(cronjob))
         report.counts["scripts that could be read"] = scripts, of.selected
     return report
 
@@ -79,7 +81,7 @@ class _Case:
     @property
     def subject(self) -> Subject:
         cronjob, of = self.cronjob, self.of
-        facts = {"namespace": cronjob.namespace, "cronjob": cronjob.name}
+        facts = {"namespace": cronjob.namespace, **run_facts(cronjob, self.runs)}
         because = (reference(of.target, "cronjob", cronjob.name, cronjob.namespace),)
         return Subject(self.expectation, of.subject(cronjob), (REPORT,), facts, because)
 
@@ -94,7 +96,6 @@ class _Case:
             problems=tuple(self._problems()),
             evidence=(*_last(self.cronjob), *warnings.about("CronJob", self.cronjob)),
             stale_remedies=tuple(run_remedies(self.cronjob, self.runs)),
-            stale_facts=dict(run_facts(self.cronjob, self.runs)),
         )
 
     def _last_good(self) -> tuple[datetime | None, datetime | None]:
@@ -133,7 +134,7 @@ class _Case:
         condition = failed(failure) if failure else None
         at = condition.last_transition_time if condition else None
         if failure is not None and condition is not None and not (at and success and at < success):
-            observed = f"its newest run {failure.name} {described_failure(failure, condition, self.now)}"
+            observed = f"its newest run {failure.name} {described_failure(failure, self.now)}"
             about = self._about("failed_job", failure)
             yield finding(observed, "complete", FAILED_RUN, since=at, **about)
 

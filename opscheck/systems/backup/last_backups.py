@@ -1,13 +1,21 @@
 """The last good backups that a tool has made, in the same form for every tool."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from opscheck.core.record import Finding
 from opscheck.core.remedy import Fact, Remedy
-from opscheck.systems.backup.jobs import BackupJobs
+from opscheck.core.words import counted, some
+from opscheck.systems.backup.jobs import NOTHING, BackupJobs
+from opscheck.systems.backup.tools import BarmanServer, PgbackrestStanza
+from opscheck.systems.backup.velero import Schedule
+from opscheck.systems.kubernetes.batch import CronJob
+from opscheck.systems.kubernetes.scope import Matched
+
+Maker = TypeVar("Maker", CronJob, Schedule)
+Place = TypeVar("Place", PgbackrestStanza, BarmanServer)
 
 
 @dataclass(frozen=True)
@@ -58,14 +66,13 @@ class LastBackup:
     """Further remedies where it is too old."""
     full_remedies: tuple[Remedy, ...] = ()
     """Further remedies where the last full one is too old."""
-    stale_facts: Mapping[str, Fact] = field(default_factory=dict)
-    """Further facts where it is too old."""
 
 
 @dataclass
 class ToolReport:
     """All backups of a tool."""
 
+    expectation: BackupJobs
     taken_at: datetime
     """The time to compute ages at, by the clock of the backups' times."""
     last_backups: list[LastBackup] = field(default_factory=list)
@@ -77,8 +84,35 @@ class ToolReport:
     """Reasons why something could not be judged."""
     advice: str = ""
 
+    def working(
+        self, of: Matched, selected: Sequence[Maker], is_resting: Callable[[Maker], bool], noun: str, resting: str
+    ) -> list[Maker]:
+        """Those that make backups now; where all that is selected rests or is being deleted, backups are unknown."""
+        there = [one for one in selected if not one.is_terminating]
+        working = [one for one in there if not is_resting(one)]
+        if len(working) < len(there):
+            self.counts[f"{resting} {noun}s"] = len(there) - len(working), of.selected
+        if selected and not working:
+            left_out = f"{counted(len(selected), noun)} {'is' if len(selected) == 1 else 'are'} {resting}"
+            self.unknown.append(f"nothing is left that makes backups: {left_out} or being deleted")
+            self.advice = "resume one, or waive this until one is to be made"
+        return working
 
-def missing_names(wanted: Sequence[str] | None, there: Iterable[str]) -> list[str]:
-    """The names of the policy that do not exist."""
-    known = set(there)
-    return [name for name in dict.fromkeys(wanted or ()) if name not in known]
+    def named(
+        self, tool: str, noun: str, there: Sequence[Place], wanted: Sequence[str] | None, missing: Remedy
+    ) -> list[Place]:
+        """The servers or stanzas that the policy names, or all that the tool knows; a finding for what is missing."""
+        host, severity = self.expectation.host, self.expectation.worst_severity
+        known = [one.name for one in there]
+        for name in dict.fromkeys(wanted or ()):
+            if name not in known:
+                subject = Subject(self.expectation, f"{noun} {name}", (missing,), {noun: name})
+                observed, expected = f"{tool} knows no such {noun}", f"a {noun} with backups"
+                evidence = (f"{noun}s there: {some(known) or 'none at all'}",)
+                self.findings.append(subject.finding(observed, expected, severity=severity, evidence=evidence))
+        if not there and wanted is None:
+            nothing = Subject(self.expectation, host, (NOTHING,))
+            self.findings.append(nothing.finding(f"{tool} knows no {noun}", "at least one", severity=severity))
+        chosen = [one for one in there if wanted is None or one.name in wanted]
+        self.counts[f"{noun}s"] = len(chosen), host
+        return chosen

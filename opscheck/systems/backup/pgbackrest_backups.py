@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
+from opscheck.core.findings import Findings, Observe
 from opscheck.core.record import Finding
 from opscheck.core.remedy import Fact
 from opscheck.core.words import some
 from opscheck.systems.backup.jobs import (
-    NOTHING,
     STANZA,
     STANZA_BACKUP,
     STANZA_DAMAGED,
@@ -17,8 +17,8 @@ from opscheck.systems.backup.jobs import (
     STANZA_STATUS,
     BackupJobs,
 )
-from opscheck.systems.backup.last_backups import LastBackup, Subject, ToolReport, missing_names
-from opscheck.systems.backup.tools import PgbackrestBackup, PgbackrestInfo, PgbackrestRepository, PgbackrestStanza
+from opscheck.systems.backup.last_backups import LastBackup, Subject, ToolReport
+from opscheck.systems.backup.tools import PgbackrestBackup, PgbackrestRepository, PgbackrestStanza
 
 _FULL = "full"
 _OK, _OTHER = 0, 99
@@ -27,24 +27,15 @@ _OF_THE_STANZA = frozenset({5})
 _ADVICE = "run `pgbackrest info` there by hand as the user that opscheck is there; it says what it cannot read"
 
 
-def pgbackrest_report(expectation: BackupJobs, info: PgbackrestInfo) -> ToolReport:
+def pgbackrest_report(expectation: BackupJobs, observe: Observe, _: Findings) -> ToolReport:
     """The stanzas that the policy names, or all."""
-    report = ToolReport(info.taken_at, advice=_ADVICE)
-    worst = expectation.worst_severity
-    for name in missing_names(expectation.stanzas, (stanza.name for stanza in info.stanzas)):
-        there = some(stanza.name for stanza in info.stanzas) or "none at all"
-        missing = Subject(expectation, f"stanza {name}", (STANZA_MISSING,), {"stanza": name})
-        what, wanted = "pgBackRest knows no such stanza", "a stanza with backups"
-        report.findings.append(missing.finding(what, wanted, severity=worst, evidence=(f"stanzas there: {there}",)))
-    named = [one for one in info.stanzas if expectation.stanzas is None or one.name in expectation.stanzas]
-    if not named and expectation.stanzas is None:
-        host = Subject(expectation, expectation.host)
-        report.findings.append(host.finding("pgBackRest knows no stanza", "at least one", NOTHING, severity=worst))
-    for stanza in named:
+    info = observe(expectation.pgbackrest)
+    report = ToolReport(expectation, info.taken_at, advice=_ADVICE)
+    stanzas, wanted = info.stanzas, expectation.stanzas
+    for stanza in report.named("pgBackRest", "stanza", stanzas, wanted, STANZA_MISSING):
         report.findings += _of_the_stanza(expectation, stanza)
         for repository in sorted(stanza.repositories, key=lambda one: one.number):
             _add(expectation, stanza, repository, report)
-    report.counts["stanzas"] = len(named), expectation.host
     return report
 
 
@@ -111,10 +102,8 @@ def _of_the_newest(subject: Subject, repository: PgbackrestRepository) -> Iterat
         return
     about: dict[str, Any] = {"severity": subject.expectation.ungraded_severity, "since": newest.ended_at}
     if newest.damaged:
-        observed, facts = (
-            f"pages of the database failed their checksums in {newest.label}",
-            {"damaged_backup": newest.label},
-        )
+        observed = f"pages of the database failed their checksums in {newest.label}"
+        facts = {"damaged_backup": newest.label}
         yield subject.finding(observed, "no page that is damaged", STANZA_DAMAGED, facts=facts, **about)
     if lost := sorted(set(newest.needs) - {one.label for one in repository.backups}):
         observed = f"{newest.label} is a difference to {some(lost)}, which is not there"

@@ -9,15 +9,6 @@ from opscheck.systems.kubernetes.objects import KubernetesObject, Part
 
 SCHEDULE_LABEL = "velero.io/schedule-name"
 
-LOCATION_LABEL = "velero.io/storage-location"
-
-
-@final
-class BackupSpec(Part, frozen=True):
-    """The wanted state."""
-
-    storage_location: str | None = None
-
 
 @final
 class BackupStatus(Part, frozen=True):
@@ -40,18 +31,12 @@ class BackupStatus(Part, frozen=True):
 class Backup(KubernetesObject, frozen=True):
     """A backup by Velero."""
 
-    spec: BackupSpec | None = None
     status: BackupStatus | None = None
 
     @property
     def schedule(self) -> str:
         """The name of the schedule that it was made by; empty for others."""
         return self.labels.get(SCHEDULE_LABEL, "")
-
-    @property
-    def location(self) -> str:
-        """Where it is stored."""
-        return (self.spec and self.spec.storage_location) or self.labels.get(LOCATION_LABEL, "")
 
 
 @final
@@ -65,7 +50,6 @@ class ScheduleTemplate(Part, frozen=True):
 class ScheduleSpec(Part, frozen=True):
     """The wanted state."""
 
-    schedule: str | None = None
     paused: bool | None = None
     template: ScheduleTemplate | None = None
 

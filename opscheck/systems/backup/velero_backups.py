@@ -1,16 +1,17 @@
 """The last good backups of Velero: one of each schedule, and the buckets that they are in."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from opscheck.core.findings import Findings, Observe
 from opscheck.core.record import Finding
-from opscheck.core.remedy import Fact, Remedy
+from opscheck.core.remedy import Remedy
 from opscheck.core.units import Duration
 from opscheck.core.words import counted
 from opscheck.systems.backup.jobs import (
     LOCATION,
+    MISSING_SCHEDULES,
     NO_LOCATION,
     SCHEDULE,
     SCHEDULE_PAUSED,
@@ -24,10 +25,14 @@ from opscheck.systems.backup.velero import (
     Backup,
     BackupStatus,
     BackupStorageLocation,
+    ListStorageLocations,
+    ListVeleroBackups,
+    ListVeleroSchedules,
     Schedule,
     ScheduleSpec,
     ScheduleStatus,
 )
+from opscheck.systems.kubernetes.selection import count_matches, listed, matching
 from opscheck.systems.kubernetes.words import message, messages, span
 
 # Final phases. A backup that is `Deleting` counts as gone.
@@ -39,43 +44,32 @@ _AVAILABLE = "Available"
 _SYNCED_AFTER = timedelta(seconds=60)
 
 
-@dataclass(frozen=True)
-class Around:
-    """All of Velero's objects that were listed."""
-
-    backups: Sequence[Backup]
-    locations: Sequence[BackupStorageLocation]
-
-
-def velero_report(expectation: BackupJobs, schedules: Iterable[Schedule], around: Around, now: datetime) -> ToolReport:
+def velero_report(expectation: BackupJobs, observe: Observe, findings: Findings) -> ToolReport:
     """The selected schedules."""
-    report, paused = ToolReport(now), 0
-    for schedule in schedules:
-        if schedule.is_terminating:
-            continue
-        if _is_paused(schedule) and expectation.allow_suspended:
-            paused += 1
-            continue
-        report.last_backups.append(_last_backup(expectation, schedule, around, now))
-        location = _location_finding(expectation, schedule, around, now)
+    report, of = ToolReport(expectation, observe.now), expectation.schedules
+    there = listed(observe, of.lists(ListVeleroSchedules))
+    backups, locations = listed(observe, of.lists(ListVeleroBackups)), listed(observe, of.lists(ListStorageLocations))
+    selected = matching(of, there)
+    count_matches(of, there, selected, findings, kind="schedules", remedy=MISSING_SCHEDULES)
+
+    def is_resting(schedule: Schedule) -> bool:
+        return expectation.allow_suspended and _is_paused(schedule)
+
+    for schedule in report.working(of, selected, is_resting, "schedule", "paused"):
+        report.last_backups.append(_last_backup(expectation, schedule, backups, observe.now))
+        location = _location_finding(expectation, schedule, locations, observe.now)
         if location is not None and location not in report.findings:
             report.findings.append(location)
-    if paused:
-        report.counts["paused schedules"] = paused, expectation.schedules.selected
     return report
 
 
-def _last_backup(expectation: BackupJobs, schedule: Schedule, around: Around, now: datetime) -> LastBackup:
+def _last_backup(expectation: BackupJobs, schedule: Schedule, backups: Sequence[Backup], now: datetime) -> LastBackup:
     of = expectation.schedules
     option = ("--kubecontext", of.target.context) if of.target.context else ()
-    facts: dict[str, Fact] = {
-        "namespace": schedule.namespace,
-        "kubecontext_option": option,
-        "schedule": schedule.name,
-    }
+    facts = {"namespace": schedule.namespace, "kubecontext_option": option, "schedule": schedule.name}
     subject = Subject(expectation, of.subject(schedule), (SCHEDULE,), facts)
-    there = [one for one in around.backups if _is_of(one, schedule)]
-    own = [one for one in there if expectation.count_synced or not is_synced(one)]
+    there = [one for one in backups if _is_of(one, schedule)]
+    own = [one for one in there if expectation.count_synced or not _is_synced(one)]
     good = [one for one in own if _is_good(one, now)]
     newest = max(good, key=_began, default=None)
     problems = list(_problems(subject, schedule, own, now))
@@ -92,7 +86,7 @@ def _last_backup(expectation: BackupJobs, schedule: Schedule, around: Around, no
     )
 
 
-def is_synced(backup: Backup) -> bool:
+def _is_synced(backup: Backup) -> bool:
     """
     Whether it was found in a bucket, and not made in this cluster, or not in what this cluster is now.
 
@@ -143,11 +137,8 @@ def _problems(
         )
     for backup in sorted(own, key=_began):
         if (since := _stuck_since(backup, limit, now)) is not None:
-            observed, facts = (
-                f"{backup.name} is {_status(backup).phase or 'New'} for {span(since, now)}",
-                {"stuck_backup": backup.name},
-            )
-            until = since + timedelta(seconds=limit)
+            observed = f"{backup.name} is {_status(backup).phase or 'New'} for {span(since, now)}"
+            until, facts = since + timedelta(seconds=limit), {"stuck_backup": backup.name}
             yield problem(observed, f"finished within {limit}", VELERO_STUCK, since=until, facts=facts)
 
 
@@ -155,11 +146,9 @@ def _failure(backup: Backup, now: datetime) -> str:
     status = _status(backup)
     began = status.start_timestamp or backup.created
     ago = f" {span(began, now)} ago" if began else ""
-    counts = [
-        counted(number, noun) for number, noun in ((status.errors, "error"), (status.warnings, "warning")) if number
-    ]
-    how = f" ({', '.join(counts)})" if counts else ""
-    return f"its newest backup {backup.name}, which began{ago}, is {status.phase}{how}"
+    counts = {"error": status.errors, "warning": status.warnings}
+    how = ", ".join(counted(number, noun) for noun, number in counts.items() if number)
+    return f"its newest backup {backup.name}, which began{ago}, is {status.phase}" + (f" ({how})" if how else "")
 
 
 def _stuck_since(backup: Backup, limit: Duration, now: datetime) -> datetime | None:
@@ -181,9 +170,11 @@ def _evidence(newest: Backup | None, there: Sequence[Backup], own: Sequence[Back
         yield f"{counted(synced, 'backup')} of it that Velero found in the bucket and did not make here; not counted"
 
 
-def _location_finding(expectation: BackupJobs, schedule: Schedule, around: Around, now: datetime) -> Finding | None:
+def _location_finding(
+    expectation: BackupJobs, schedule: Schedule, locations: Sequence[BackupStorageLocation], now: datetime
+) -> Finding | None:
     """A bucket for its backups that cannot be written."""
-    here = [one for one in around.locations if one.namespace == schedule.namespace]
+    here = [one for one in locations if one.namespace == schedule.namespace]
     template = schedule.spec and schedule.spec.template
     wanted = (template and template.storage_location) or next(
         (one.name for one in here if one.spec and one.spec.default), ""

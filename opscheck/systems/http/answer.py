@@ -2,14 +2,13 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
+from opscheck.core.findings import Findings
 from opscheck.core.json_paths import find
-from opscheck.core.observation import Problem, ProblemKind
-from opscheck.core.record import Finding
+from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.remedy import Remedy
 from opscheck.core.units import format_bytes
 from opscheck.systems.http.request import HttpAnswer, HttpExpectation
@@ -31,23 +30,19 @@ def status_is(status: int, wanted: tuple[int, ...] | None) -> bool:
     return status in wanted if wanted else 200 <= status < 300  # noqa: PLR2004 - 2xx
 
 
-def unexpected_statuses(
-    expectation: HttpExpectation, answer: HttpAnswer, wanted: tuple[int, ...] | None, remedy: Remedy
-) -> Iterator[Finding]:
-    """Every status of a sample that is not in `wanted`, by default not 2xx, and every sample without an answer."""
+def judge_statuses(answer: HttpAnswer, wanted: tuple[int, ...] | None, remedy: Remedy, findings: Findings) -> None:
+    """Find every status of a sample that is not in `wanted`, by default not 2xx, and every sample without an answer."""
     outcomes = Counter(sample.error if sample.status is None else sample.status for sample in answer.samples)
     for outcome, times in outcomes.items():
         if isinstance(outcome, int) and status_is(outcome, wanted):
             continue
         text = f"status {outcome}{_location(answer)}" if isinstance(outcome, int) else f"no answer: {outcome}"
         shows_body = outcome == answer.status and answer.body.strip()
-        yield expectation.finding(
-            subject=expectation.subject,
+        findings.add(
             observed=f"{text} in {times} of {len(answer.samples)} samples" if len(answer.samples) > 1 else text,
             expected="status " + (" or ".join(map(str, wanted)) if wanted else "2xx"),
             evidence=(f"body: {excerpt(answer.body)}",) if shows_body else (),
             remedies=(remedy,),
-            facts={"status": answer.status},
         )
 
 
@@ -56,22 +51,17 @@ def _location(answer: HttpAnswer) -> str:
     return f", to {location}" if location and 300 <= answer.status < 400 else ""  # noqa: PLR2004 - 3xx
 
 
-def incomplete(expectation: HttpExpectation, answer: HttpAnswer, *, reads_body: bool) -> Problem | None:
-    """The problem of an answer with too few samples, or with only a part of a body that is judged; else None."""
-    requested = expectation.request().samples
-    if len(answer.samples) < requested:
-        return Problem(
-            kind=ProblemKind.LATE,
-            text=f"time was over after {len(answer.samples)} of {requested} samples",
-            advice="raise `timeout`, or ask for fewer samples",
-        )
+def require_complete(expectation: HttpExpectation, answer: HttpAnswer, *, reads_body: bool) -> None:
+    """Raises CouldNotObserve for an answer with too few samples, or with only a part of a body that is judged."""
+    request = expectation.request()
+    if len(answer.samples) < request.samples:
+        text = f"time was over after {len(answer.samples)} of {request.samples} samples"
+        advice = "raise `timeout`, or ask for fewer samples"
+        raise CouldNotObserve(request, Problem(kind=ProblemKind.LATE, text=text, advice=advice))
     if answer.truncated and reads_body and expectation.max_body is None:
-        return Problem(
-            kind=ProblemKind.UNSUPPLIED,
-            text=f"the body is larger than the {format_bytes(answer.size)} of it that were read",
-            advice="set `max_body` to how large it may be",
-        )
-    return None
+        text = f"the body is larger than the {format_bytes(answer.size)} of it that were read"
+        advice = "set `max_body` to how large it may be"
+        raise CouldNotObserve(request, Problem(kind=ProblemKind.UNSUPPLIED, text=text, advice=advice))
 
 
 def decode(answer: HttpAnswer) -> Any:

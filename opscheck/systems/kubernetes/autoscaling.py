@@ -7,17 +7,9 @@ from typing import Any, final
 from opscheck.core.query import Query, Timestamp
 from opscheck.core.remedy import Former
 from opscheck.systems.kubernetes.lists import ListObjects
-from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Part
+from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, ObjectReference, Part
 from opscheck.systems.kubernetes.remedies import kubectl, missing_remedy
 from opscheck.systems.kubernetes.scope import OfKind
-
-
-@final
-class ScaleTarget(Part, frozen=True):
-    """What an autoscaler scales: anything that has a scale, custom resources too."""
-
-    kind: str | None = None
-    name: str | None = None
 
 
 @final
@@ -25,7 +17,8 @@ class AutoscalerSpec(Part, frozen=True):
     min_replicas: int | None = None
     """The server fills in 1."""
     max_replicas: int | None = None
-    scale_target_ref: ScaleTarget | None = None
+    scale_target_ref: ObjectReference | None = None
+    """What it scales: anything that has a scale, custom resources too."""
 
 
 @final

@@ -11,7 +11,7 @@ from msgspec.structs import force_setattr
 from opscheck.core.query import Timestamp
 from opscheck.core.words import counted
 from opscheck.systems.kubernetes.lists import ListObjects
-from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Part, condition
+from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, ObjectReference, Part, condition
 from opscheck.systems.kubernetes.owners import controller
 from opscheck.systems.kubernetes.scripts import flaws, script_of
 from opscheck.systems.kubernetes.words import span
@@ -104,22 +104,16 @@ class CronJobSpec(Part, frozen=True):
 
     @property
     def containers(self) -> tuple[Scripted, ...]:
-        """The containers of its jobs, those that run first as well."""
         of_job = self.job_template and self.job_template.spec
         pod = of_job and of_job.template and of_job.template.spec
         return (*(pod.init_containers or ()), *(pod.containers or ())) if pod else ()
 
 
 @final
-class ActiveJob(Part, frozen=True):
-    name: str | None = None
-
-
-@final
 class CronJobStatus(Part, frozen=True):
     """What became of it. There is no time of the last failure (kubernetes/kubernetes#133662)."""
 
-    active: tuple[ActiveJob, ...] | None = None
+    active: tuple[ObjectReference, ...] | None = None
     last_schedule_time: Timestamp | None = None
     last_successful_time: Timestamp | None = None
 
@@ -143,8 +137,6 @@ class ListCronJobs(ListObjects[CronJob], name="kubernetes.cronjobs", resource="c
 # Complete and Failed come when the last pod has ended; the other two as soon as that is decided.
 _SUCCEEDED = ("Complete", "SuccessCriteriaMet")
 _FAILED = ("Failed", "FailureTarget")
-_LONGEST_NAME = 63
-_BY_HAND = "-by-hand"
 
 
 def succeeded(job: Job) -> bool:
@@ -181,18 +173,13 @@ def newest_runs(jobs: Iterable[Job]) -> Iterator[Job]:
         if cronjob_of(job) and not job.is_terminating and (succeeded(job) or failed(job)):
             runs[job.namespace, cronjob_of(job)].append(job)
     for finished in runs.values():
-        yield max(finished, key=_by_age)
+        yield max(finished, key=lambda job: (moment.timestamp() if (moment := started(job)) else 0.0, job.name))
 
 
-def _by_age(job: Job) -> tuple[float, str]:
-    moment = started(job)
-    return (moment.timestamp() if moment else 0.0, job.name)
-
-
-def described_failure(job: Job, failure: Condition, now: datetime) -> str:
+def described_failure(job: Job, now: datetime) -> str:
     """How it failed: `failed 5m ago: BackoffLimitExceeded (7 pods failed, backoffLimit 6)`."""
-    at = failure.last_transition_time
-    ago = f" {span(at, now)} ago" if at else ""
+    failure = failed(job) or Condition()
+    ago = f" {span(failure.last_transition_time, now)} ago" if failure.last_transition_time else ""
     notes = ", ".join(_notes(job, failure.reason))
     return f"failed{ago}: {failure.reason or 'no reason given'}" + (f" ({notes})" if notes else "")
 
@@ -215,10 +202,9 @@ def _notes(job: Job, reason: str | None) -> Iterator[str]:
 
 def _holding(job: Job, kinds: tuple[str, ...]) -> Condition | None:
     conditions = job.status and job.status.conditions
-    found = (condition(conditions, kind) for kind in kinds)
-    return next((one for one in found if one is not None and one.status == "True"), None)
+    return next((found for kind in kinds if (found := condition(conditions, kind, "True"))), None)
 
 
 def rerun_name(cronjob: str) -> str:
-    """A name for a job that is made from the cron job by hand."""
-    return cronjob[: _LONGEST_NAME - len(_BY_HAND)] + _BY_HAND
+    """A name for a job that is made from the cron job by hand: 63 characters at most."""
+    return f"{cronjob[:55]}-by-hand"

@@ -1,7 +1,6 @@
 """cert-manager's certificates and their issuers, the public part of TLS secrets, and what a policy expects of them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, final
 
 from pydantic import Field
@@ -56,8 +55,6 @@ class CertificateStatus(Part, frozen=True):
     """When the certificate in the secret ends; null until there is one."""
     renewal_time: Timestamp | None = None
     """When it will be renewed; null where no renewal is planned."""
-    revision: int | None = None
-    """Grows with every issuance."""
     last_failure_time: Timestamp | None = None
     """When the newest issuance failed; null once one has succeeded."""
     failed_issuance_attempts: int | None = None
@@ -168,12 +165,10 @@ class Secret(KubernetesObject, frozen=True):
     """Why nothing can be made of `tls.crt`; empty where something can."""
 
 
-@dataclass(frozen=True)
 class ListCertificates(ListObjects[Certificate], name="kubernetes.certificates", resource=f"certificates.v1.{GROUP}"):
     """Every certificate of cert-manager there."""
 
 
-@dataclass(frozen=True)
 class ListCertificateRequests(
     ListObjects[CertificateRequest],
     name="kubernetes.certificaterequests",
@@ -183,22 +178,18 @@ class ListCertificateRequests(
     """Every certificate request there."""
 
 
-@dataclass(frozen=True)
 class ListOrders(ListObjects[Order], name="kubernetes.orders", resource=f"orders.v1.acme.{GROUP}"):
     """Every ACME order there."""
 
 
-@dataclass(frozen=True)
 class ListChallenges(ListObjects[Challenge], name="kubernetes.challenges", resource=f"challenges.v1.acme.{GROUP}"):
     """Every ACME challenge there that is not settled."""
 
 
-@dataclass(frozen=True)
 class ListIssuers(ListObjects[Issuer], name="kubernetes.issuers", resource=f"issuers.v1.{GROUP}"):
     """Every issuer there."""
 
 
-@dataclass(frozen=True)
 class ListClusterIssuers(
     ListObjects[ClusterIssuer],
     name="kubernetes.clusterissuers",
@@ -209,7 +200,6 @@ class ListClusterIssuers(
     """Every issuer of the cluster."""
 
 
-@dataclass(frozen=True)
 class ListTlsSecrets(
     ListObjects[Secret],
     name="kubernetes.tls_secrets",
@@ -304,6 +294,5 @@ class CertificatesRenewed(OfKind, CertificatesLast, check="kubernetes.certificat
     def evidence_queries(self) -> Iterable[Query[Any]]:
         """What each is issued through: requests, orders, challenges, issuers."""
         yield from super().evidence_queries()
-        for kind in (ListCertificateRequests, ListOrders, ListChallenges, ListIssuers):
-            yield from self.lists(kind)
+        yield from self.lists(ListCertificateRequests, ListOrders, ListChallenges, ListIssuers)
         yield ListClusterIssuers(self.target.name)

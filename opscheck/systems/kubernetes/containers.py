@@ -12,22 +12,8 @@ OUT_OF_MEMORY = "OOMKilled"
 LOOP = timedelta(minutes=10)
 """The kubelet forgets a container's crashes after it ran this long; crashes closer together are one loop."""
 _CRASHES = 2
-# Reasons by their names. What a newer kubelet adds is told by how it is spelled.
-_CANNOT_START = {
-    "ErrImagePull",
-    "ImagePullBackOff",  # the two alternate, attempt by attempt
-    "ErrImageNeverPull",
-    "InvalidImageName",
-    "ImageInspectError",
-    "RegistryUnavailable",
-    "SignatureValidationFailed",
-    "CreateContainerConfigError",
-    "CreateContainerError",
-    "PreCreateHookError",
-    "PreStartHookError",
-    "PostStartHookError",
-    "RunContainerError",
-}
+# The others are told by how they are spelled, such as ErrImagePull, ImagePullBackOff and RunContainerError.
+_CANNOT_START = {"InvalidImageName", "RegistryUnavailable", "SignatureValidationFailed"}
 
 
 @dataclass(frozen=True)
@@ -54,7 +40,6 @@ class Reported:
 
     @property
     def restarts(self) -> int:
-        """How often it restarted since the pod was made."""
         return self.status.restart_count or 0
 
     @property
@@ -68,13 +53,8 @@ class Reported:
         before = self.status.last_state and self.status.last_state.terminated
         return next((end for end in (self.state.terminated, before) if end and end.reason == OUT_OF_MEMORY), None)
 
-    @property
-    def memory_limit(self) -> str | None:
-        """The limit in force: after a resize in place the status knows better than the spec."""
-        return self.limit("memory")
-
     def limit(self, resource: str) -> str | None:
-        """The limit in force for `cpu` or `memory`; None where it has none."""
+        """The limit in force for `cpu` or `memory`: after a resize in place the status knows better than the spec."""
         in_force = self.status.resources and self.status.resources.limits
         asked = self.spec.resources and self.spec.resources.limits
         return (in_force or {}).get(resource) or (asked or {}).get(resource)
@@ -82,12 +62,8 @@ class Reported:
 
 def containers(pod: Pod) -> Iterator[Reported]:
     """The containers of `pod`, init containers first; one that has no report yet has an empty one."""
-    spec, status = pod.spec, pod.status
-    for asked, reports, are_init in (
-        (spec and spec.init_containers, status and status.init_container_statuses, True),
-        (spec and spec.containers, status and status.container_statuses, False),
-    ):
-        by_name = {report.name: report for report in reports or ()}
+    by_name = {report.name: report for report in pod.reports}
+    for asked, are_init in ((pod.spec and pod.spec.init_containers, True), (pod.spec and pod.spec.containers, False)):
         for container in asked or ():
             init = are_init and container.restart_policy != "Always"
             yield Reported(container, by_name.get(container.name) or ContainerStatus(), init)
@@ -95,11 +71,7 @@ def containers(pod: Pod) -> Iterator[Reported]:
 
 def has_restarted(pod: Pod) -> bool:
     """True when any of its containers has; of thousands of pods few have, and the others are soon judged."""
-    status = pod.status
-    if status is None:
-        return False
-    reports = (*(status.container_statuses or ()), *(status.init_container_statuses or ()))
-    return any(report.restart_count for report in reports)
+    return any(report.restart_count for report in pod.reports)
 
 
 def cannot_start(reason: str) -> bool:
@@ -127,17 +99,9 @@ def crashes_in_a_loop(container: Reported, now: datetime) -> bool:
     return ran_briefly and runs_briefly and now - ended.finished_at < LOOP
 
 
-@dataclass(frozen=True)
-class Restarts:
-    """How often a container restarted in a window: between `at_least` and `at_most` times."""
-
-    at_least: int
-    at_most: int
-
-
-def restarts_within(container: Reported, pod: Pod, now: datetime, seconds: float) -> Restarts:
+def restarts_within(container: Reported, pod: Pod, now: datetime, seconds: float) -> tuple[int, int]:
     """
-    What can be known of restarts in the last `seconds`.
+    How often it restarted in the last `seconds`, at least and at most.
 
     The counter runs since the pod was made, and only the last termination is kept. It tells how often in three
     cases: nothing ended in the window, the pod is younger than the window, or the last run began before it.
@@ -147,26 +111,21 @@ def restarts_within(container: Reported, pod: Pod, now: datetime, seconds: float
     running = container.state.running
     restarted = (last and last.finished_at) or (running and running.started_at) or None
     if not count or restarted is None or restarted <= begins:
-        return Restarts(0, 0)
-    born = (pod.status and pod.status.start_time) or (pod.metadata and pod.metadata.creation_timestamp)
-    if born and born > begins:
-        return Restarts(count, count)
+        return 0, 0
+    if (born := pod.started) and born > begins:
+        return count, count
     if last and last.started_at and last.started_at <= begins:
-        return Restarts(1, 1)
-    return Restarts(min(count, 2), count)
+        return 1, 1
+    return min(count, 2), count
 
 
-def described_end(container: Reported, now: datetime) -> str:
-    """How the container ended last: `exit code 137 (OOMKilled, memory limit 512Mi) 40s ago`."""
-    return described(container.last_end, container, now)
-
-
-def described(ended: Terminated | None, container: Reported, now: datetime) -> str:
+def described_end(ended: Terminated | None, container: Reported, now: datetime) -> str:
+    """How the container ended: `exit code 137 (OOMKilled, memory limit 512Mi) 40s ago`."""
     if ended is None:
         return "it left no trace of how it ended"
     notes = [ended.reason] if ended.reason else []
-    if ended.reason == OUT_OF_MEMORY and container.memory_limit:
-        notes.append(f"memory limit {container.memory_limit}")
+    if ended.reason == OUT_OF_MEMORY and (limit := container.limit("memory")):
+        notes.append(f"memory limit {limit}")
     if ended.signal:
         notes.append(f"signal {ended.signal}")
     code = f"exit code {ended.exit_code}" if ended.exit_code is not None else "no exit code"

@@ -106,7 +106,6 @@ def is_suspended(cronjob: CronJob) -> bool:
 
 
 def last_success(cronjob: CronJob) -> datetime | None:
-    """When its newest successful run ended."""
     return status_of(cronjob).last_successful_time
 
 
@@ -122,7 +121,6 @@ class Runs:
 
 
 def runs_of(cronjob: CronJob, jobs: Iterable[Job]) -> Runs:
-    """Its jobs among `jobs`."""
     own = [job for job in jobs if (job.namespace, cronjob_of(job)) == (cronjob.namespace, cronjob.name)]
     failure = next((job for job in newest_runs(own) if failed(job)), None)
     return Runs(own, failure, _oldest_active(cronjob, own))
@@ -156,9 +154,8 @@ def what_keeps(expectation: CronJobsOnTime, cronjob: CronJob, runs: Runs, now: d
     if runs.active:
         return still_active(cronjob, runs, now)
     untold = missed(expectation, cronjob, now)
-    condition = failed(runs.failure) if runs.failure else None
-    if runs.failure and condition and not untold:
-        return f"its newest run {runs.failure.name} {described_failure(runs.failure, condition, now)}"
+    if runs.failure and not untold:
+        return f"its newest run {runs.failure.name} {described_failure(runs.failure, now)}"
     return untold or "no run that was started has succeeded"
 
 

@@ -12,7 +12,7 @@ from opscheck.core.remedy import Former, Remedy
 from opscheck.core.units import Duration, Graded, Timeout
 from opscheck.systems.host.name_resolution import ResolveName
 from opscheck.systems.host.target import HostTarget
-from opscheck.systems.kubernetes.scope import EVERY_NAMESPACE, InCluster, Namespace
+from opscheck.systems.kubernetes.scope import EVERY_NAMESPACE, InCluster, L, Namespace
 from opscheck.systems.kubernetes.services import ListEndpointSlices, ListServices
 
 _LABEL = r"[A-Za-z0-9_]([-A-Za-z0-9_]{0,61}[A-Za-z0-9_])?"
@@ -134,20 +134,12 @@ class NamesResolve(InCluster, check="kubernetes.dns"):
             return None
         return parts[-1], parts[-2], parts[0] if len(parts) == 3 else ""  # noqa: PLR2004 - pod, service, namespace
 
-    @property
-    def service_namespaces(self) -> tuple[str, ...]:
-        """The namespaces of the services that are named, where their addresses are to be compared."""
+    def lists(self, kind: type[L]) -> tuple[L, ...]:
+        """The lists of a kind in the namespaces of the named services, where their addresses are to be compared."""
         found = (self.service_of(name) for name in self.full_names) if self.match_services else ()
-        return tuple(sorted({one[0] for one in found if one}))
-
-    def services(self) -> tuple[ListServices, ...]:
-        """The services of these namespaces."""
-        return tuple(ListServices(self.target.name, namespace) for namespace in self.service_namespaces)
-
-    def slices(self) -> tuple[ListEndpointSlices, ...]:
-        """Their endpoint slices."""
-        return tuple(ListEndpointSlices(self.target.name, namespace) for namespace in self.service_namespaces)
+        return tuple(kind(self.target.name, namespace) for namespace in sorted({one[0] for one in found if one}))
 
     def queries(self) -> Iterable[Query[Any]]:
         """Each name once, and the services and endpoint slices to compare with."""
-        return (*(self.resolving(name) for name in self.full_names), *self.services(), *self.slices())
+        names = (self.resolving(name) for name in self.full_names)
+        return *names, *self.lists(ListServices), *self.lists(ListEndpointSlices)

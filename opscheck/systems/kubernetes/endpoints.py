@@ -39,6 +39,8 @@ class ServiceEndpoints:
     """The pods it selects, without those that ended or terminate, in the order of their names."""
     leaving: tuple[Pod, ...]
     """Those that terminate."""
+    neighbours: Sequence[Pod] = ()
+    """All pods of its namespace that have not ended."""
     scaled_to_zero: bool = False
     """True when it has no pods because every workload that makes them has `replicas: 0`."""
 
@@ -72,7 +74,8 @@ class ServiceEndpoints:
 
     def offered(self, port: ServicePort) -> int:
         """How many endpoints are ready behind a port of the service."""
-        return ready_endpoints(one for one in self.slices if _has_port(one, port.name or ""))
+        name = port.name or ""
+        return ready_endpoints(one for one in self.slices if any((its.name or "") == name for its in one.ports or ()))
 
 
 class Network:
@@ -108,13 +111,9 @@ class Network:
         selected = sorted(self._selected(service), key=lambda pod: pod.name)
         pods = tuple(pod for pod in selected if not pod.is_terminating)
         leaving = tuple(pod for pod in selected if pod.is_terminating)
-        return ServiceEndpoints(
-            service, tuple(slices), pods, leaving, scaled_to_zero=not pods and self._is_scaled_to_zero(service)
-        )
-
-    def pods_of(self, namespace: str) -> Sequence[Pod]:
-        """The pods of a namespace that have not ended."""
-        return self._pods.get(namespace, ())
+        neighbours = self._pods.get(service.namespace, ())
+        scaled_to_zero = not pods and self._is_scaled_to_zero(service)
+        return ServiceEndpoints(service, tuple(slices), pods, leaving, neighbours, scaled_to_zero)
 
     def _is_scaled_to_zero(self, service: Service) -> bool:
         wanted = service.selector.items()
@@ -151,10 +150,6 @@ def ready_endpoints(slices: Iterable[EndpointSlice]) -> int:
                 # Written by hand: addresses of two families cannot be paired.
                 addresses[one.address_type].add(endpoint.addresses[0])
     return len(objects) + max((len(family) for family in addresses.values()), default=0)
-
-
-def _has_port(one: EndpointSlice, name: str) -> bool:
-    return any((port.name or "") == name for port in one.ports or ())
 
 
 def unready_since(pod: Pod, now: datetime) -> datetime | None:
@@ -201,9 +196,8 @@ class Shortage:
 
     observed: str
     since: datetime | None
+    remedy: Remedy
     evidence: tuple[str, ...]
-    remedies: tuple[Remedy, ...]
-    facts: Mapping[str, str]
     pods: tuple[Pod, ...] = ()
     """The pods that are not ready, or are going."""
 
@@ -215,75 +209,40 @@ class Shortage:
         return tuple(dict.fromkeys(one for one in (*owners, *each, *nodes) if one))
 
 
-def too_few_ready(
-    endpoints: ServiceEndpoints, least: int, network: Network, now: datetime, grace: float
-) -> Shortage | None:
+def too_few_ready(endpoints: ServiceEndpoints, least: int, now: datetime, grace: float) -> Shortage | None:
     """Why fewer than `least` endpoints have been ready for longer than `grace` seconds; None where enough are."""
     if endpoints.ready >= least:
         return None
     since = fell_below(least, endpoints, now)
     if is_young(endpoints.service, now, grace) or not longer_than(grace, since, now):
         return None
-    ready = sum(map(is_ready, endpoints.pods))
-    if not endpoints.service.selector:
-        return _written_by_hand(endpoints)
+    service, ready = endpoints.service, sum(map(is_ready, endpoints.pods))
+    if not service.selector:
+        every = (endpoint for one in endpoints.slices for endpoint in one.endpoints or ())
+        addresses = {endpoint.addresses for endpoint in every if endpoint.addresses}
+        evidence = "it has no selector: its endpoint slices are written by somebody, not made from pods"
+        return Shortage(f"{endpoints.ready} of {len(addresses)} endpoints are ready", None, NO_SELECTOR, (evidence,))
     if not endpoints.pods:
-        return _no_pods(endpoints, network, since, now)
+        observed = f"selector {service.selector_text} matches no pod"
+        return Shortage(observed, since, NO_PODS, tuple(_pods_there(endpoints, since, now)), endpoints.leaving)
     if ready >= least:
-        return _not_in_slices(endpoints, ready, since, now)
-    return _not_ready(endpoints, ready, since, now)
+        observed = f"{counted(ready, 'pod')} ready{lasting(since, now)}, but {endpoints.ready} in its endpoint slices"
+        evidence = "the endpoint slice controller of the cluster does not follow, or the slices are not its own"
+        return Shortage(observed, since, NOT_IN_SLICES, (evidence,))
+    unready = tuple(pod for pod in endpoints.pods if not is_ready(pod))
+    observed = f"{ready} of {counted(len(endpoints.pods), 'pod')} ready{lasting(since, now)}"
+    remedy = NOT_READY if unready else TOO_FEW_PODS
+    return Shortage(observed, since, remedy, tuple(_why_unready(endpoints, unready, now)), unready)
 
 
-def _written_by_hand(endpoints: ServiceEndpoints) -> Shortage:
-    every = (endpoint for one in endpoints.slices for endpoint in one.endpoints or ())
-    addresses = {endpoint.addresses for endpoint in every if endpoint.addresses}
-    return Shortage(
-        f"{endpoints.ready} of {len(addresses)} endpoints are ready",
-        None,
-        ("it has no selector: its endpoint slices are written by somebody, not made from pods",),
-        (NO_SELECTOR,),
-        {"service": endpoints.service.name},
-    )
-
-
-def _no_pods(endpoints: ServiceEndpoints, network: Network, since: datetime | None, now: datetime) -> Shortage:
-    service, leaving = endpoints.service, endpoints.leaving
-    there = network.pods_of(service.namespace)
-    evidence = tuple(labels_there(sorted(service.selector), there))
-    if not there:
-        evidence = (f"namespace {service.namespace} has no running pod at all",)
-    last = f"its last {counted(len(leaving), 'pod')}: terminating{lasting(since, now)}, and none came instead"
-    return Shortage(
-        f"selector {service.selector_text} matches no pod",
-        since,
-        (last, *evidence) if leaving else evidence,
-        (NO_PODS,),
-        {"service": service.name, "pod_selector": service.selector_text},
-        leaving,
-    )
-
-
-def _not_in_slices(endpoints: ServiceEndpoints, ready: int, since: datetime | None, now: datetime) -> Shortage:
-    return Shortage(
-        f"{counted(ready, 'pod')} ready{lasting(since, now)}, but {endpoints.ready} in its endpoint slices",
-        since,
-        ("the endpoint slice controller of the cluster does not follow, or the slices are not its own",),
-        (NOT_IN_SLICES,),
-        {"service": endpoints.service.name, "pod_selector": endpoints.service.selector_text},
-    )
-
-
-def _not_ready(endpoints: ServiceEndpoints, ready: int, since: datetime | None, now: datetime) -> Shortage:
-    service, unready = endpoints.service, tuple(pod for pod in endpoints.pods if not is_ready(pod))
-    facts = {"service": service.name, "pod_selector": service.selector_text}
-    return Shortage(
-        f"{ready} of {counted(len(endpoints.pods), 'pod')} ready{lasting(since, now)}",
-        since,
-        tuple(_why_unready(endpoints, unready, now)),
-        (NOT_READY if unready else TOO_FEW_PODS,),
-        facts | ({"pod": unready[0].name} if unready else {}),
-        unready,
-    )
+def _pods_there(endpoints: ServiceEndpoints, since: datetime | None, now: datetime) -> Iterator[str]:
+    service, leaving = endpoints.service, len(endpoints.leaving)
+    if leaving:
+        yield f"its last {counted(leaving, 'pod')}: terminating{lasting(since, now)}, and none came instead"
+    if endpoints.neighbours:
+        yield from labels_there(sorted(service.selector), endpoints.neighbours)
+    else:
+        yield f"namespace {service.namespace} has no running pod at all"
 
 
 def _why_unready(endpoints: ServiceEndpoints, unready: tuple[Pod, ...], now: datetime) -> Iterator[str]:

@@ -6,15 +6,7 @@ from typing import final
 
 from opscheck.core.query import Timestamp
 from opscheck.systems.kubernetes.lists import ListObjects
-from opscheck.systems.kubernetes.objects import KubernetesObject, Part
-
-
-@final
-class ObjectReference(Part, frozen=True):
-    kind: str | None = None
-    namespace: str | None = None
-    name: str | None = None
-    uid: str | None = None
+from opscheck.systems.kubernetes.objects import KubernetesObject, ObjectReference, Part
 
 
 @final
@@ -40,13 +32,11 @@ class Event(KubernetesObject, frozen=True):
 
     @property
     def seen_at(self) -> datetime | None:
-        """When it happened last."""
         last_of_series = self.series and self.series.last_observed_time
         return last_of_series or self.last_timestamp or self.event_time or self.created
 
     @property
     def times(self) -> int:
-        """How often it happened."""
         return (self.series and self.series.count) or self.count or 1
 
 

@@ -1,7 +1,6 @@
 """Ingresses, ingress classes and the names of secrets, and what a policy expects of ingresses."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, final
 
 from opscheck.core.query import Query
@@ -12,7 +11,7 @@ from opscheck.systems.kubernetes.objects import KubernetesObject, Part
 from opscheck.systems.kubernetes.pods import ListPods
 from opscheck.systems.kubernetes.remedies import kubectl, missing_remedy
 from opscheck.systems.kubernetes.scope import OfKind
-from opscheck.systems.kubernetes.services import BalancedStatus, ListEndpointSlices, ListServices, LoadBalancerStatus
+from opscheck.systems.kubernetes.services import BalancedObject, ListEndpointSlices, ListServices
 
 
 @final
@@ -70,19 +69,13 @@ class IngressSpec(Part, frozen=True):
 
 
 @final
-class Ingress(KubernetesObject, frozen=True):
+class Ingress(BalancedObject, frozen=True):
     spec: IngressSpec | None = None
-    status: BalancedStatus | None = None
 
     @property
     def ingress_class(self) -> str:
         """The class it names, in its spec or in the annotation from before; empty for none."""
         return (self.spec and self.spec.ingress_class_name) or self.annotations.ingress_class or ""
-
-    @property
-    def load_balancer(self) -> LoadBalancerStatus:
-        """Where it is served, as far as its controller says so."""
-        return (self.status and self.status.load_balancer) or LoadBalancerStatus()
 
 
 @final
@@ -100,12 +93,10 @@ class SecretName(KubernetesObject, frozen=True):
     """That a secret exists. What it holds is never asked for."""
 
 
-@dataclass(frozen=True)
 class ListIngresses(ListObjects[Ingress], name="kubernetes.ingresses", resource="ingresses.v1.networking.k8s.io"):
     """Every ingress there."""
 
 
-@dataclass(frozen=True)
 class ListIngressClasses(
     ListObjects[IngressClass],
     name="kubernetes.ingressclasses",
@@ -116,7 +107,6 @@ class ListIngressClasses(
     """Every ingress class of the cluster."""
 
 
-@dataclass(frozen=True)
 class ListSecretNames(
     ListObjects[SecretName],
     name="kubernetes.secret_names",
@@ -164,15 +154,7 @@ class IngressesServed(OfKind, check="kubernetes.ingresses"):
     the AWS load balancer controller (`use-annotation`).
     """
 
-    remedies = (
-        SERVICE_NOT_FOUND,
-        PORT_NOT_FOUND,
-        NOT_SERVED,
-        SECRET_NOT_FOUND,
-        CLASS_NOT_FOUND,
-        NO_ADDRESS,
-        MISSING,
-    )
+    remedies = (SERVICE_NOT_FOUND, PORT_NOT_FOUND, NOT_SERVED, SECRET_NOT_FOUND, CLASS_NOT_FOUND, NO_ADDRESS, MISSING)
     fact_names = OfKind.fact_names | {
         "ingress": "the ingress's name",
         "service": "the service that it names",
@@ -220,5 +202,5 @@ class IngressesServed(OfKind, check="kubernetes.ingresses"):
 
     def queries(self) -> Iterable[Query[Any]]:
         """The ingresses there, the services and endpoint slices behind them, and what else the policy asks for."""
-        kinds: tuple[type[ListObjects[Any]], ...] = (ListIngresses, ListServices, ListEndpointSlices, ListPods)
-        return (*(one for kind in kinds for one in self.lists(kind)), *self.classes(), *self.secrets())
+        lists = self.lists(ListIngresses, ListServices, ListEndpointSlices, ListPods)
+        return *lists, *self.classes(), *self.secrets()

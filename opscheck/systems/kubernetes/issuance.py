@@ -1,7 +1,6 @@
 """Why a certificate is not issued: the state of its request, order, challenge and issuer. Evidence, never a verdict."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import TypeVar
 
 from opscheck.core.findings import Observe
@@ -33,15 +32,6 @@ _CHALLENGES = 3
 _SETTLED = {"valid", "ready"}
 
 
-@dataclass(frozen=True)
-class Cause:
-    """The obstacles to an issuance."""
-
-    evidence: tuple[str, ...]
-    facts: Mapping[str, str]
-    """The objects, each under its kind."""
-
-
 class Issuing:
     """The objects that certificates are issued through, as far as they can be read."""
 
@@ -70,11 +60,11 @@ class Issuing:
                 self._unread.setdefault(query.plural, "")
         return tuple(items)
 
-    def cause(self, certificate: Certificate) -> Cause:
-        """Why it is not issued, from its issuer down to the challenge that is not met."""
+    def cause(self, certificate: Certificate) -> tuple[tuple[str, ...], dict[str, str]]:
+        """Why it is not issued, from its issuer down to the challenge that is not met; and these objects, by kind."""
         facts: dict[str, str] = {}
         evidence = (*self._issuer(certificate, facts), *self._attempt(certificate, facts))
-        return Cause(tuple(line for line in evidence if line), facts)
+        return tuple(line for line in evidence if line), facts
 
     def _issuer(self, certificate: Certificate, facts: dict[str, str]) -> Iterator[str]:
         named = certificate.spec and certificate.spec.issuer_ref

@@ -50,8 +50,9 @@ class ListObjects(Query[ObjectList[T]], Generic[T]):
     Every object of a kind in a namespace; in the cluster where `namespace` is None.
 
     Subclass it per kind with `resource="jobs.v1.batch"`: plural, version and group, as kubectl takes them (`pods`
-    alone is of the core's v1). It has no selector on purpose: checks select from the answer, so that any number of
-    them share one request.
+    alone is of the core's v1). It adds no field, so that it needs no `@dataclass` of its own.
+
+    It has no selector on purpose: checks select from the answer, so that any number of them share one request.
     """
 
     namespace: str | None = None

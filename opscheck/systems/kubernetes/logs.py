@@ -1,10 +1,9 @@
 """Lines in pods' logs that match a pattern: counts and samples, never a whole log."""
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from pydantic import AfterValidator, Field
@@ -83,18 +82,15 @@ class PodLogs(Query[LogMatches], name="kubernetes.logs"):
 
     @property
     def scope(self) -> str | None:
-        """The namespace."""
         return self.namespace
 
     def permissions(self) -> tuple[Permission, ...]:
-        """List the pods and get their logs there."""
         return (
             KubernetesRule("", "pods", "list", self.namespace),
             KubernetesRule("", "pods/log", "get", self.namespace),
         )
 
     def text(self) -> str:
-        """For people."""
         pods = f"pods with {self.selector}" if self.selector else "all pods"
         where = f"namespace {self.namespace}" if self.namespace else "every namespace"
         return f"count lines that match {self.pattern!r} in the logs of {pods} in {where}"
@@ -166,8 +162,8 @@ class LogLines(InNamespaces, check="kubernetes.logs"):
     max_bytes: ByteSize = ByteSize.parse("10MB")
     """How much is read of each pod. Of a longer log, what was not read is unknown."""
 
-    def logs(self) -> tuple[PodLogs, ...]:
-        """The questions it is judged by."""
+    def queries(self) -> tuple[PodLogs, ...]:
+        """One for each namespace, which the probe answers with a list of pods and a request for each container."""
         return tuple(
             PodLogs(
                 self.target.name,
@@ -181,7 +177,3 @@ class LogLines(InNamespaces, check="kubernetes.logs"):
             )
             for namespace in self.namespaces
         )
-
-    def queries(self) -> Iterable[Query[Any]]:
-        """One question a namespace, which the probe answers with a list of pods and a request for each container."""
-        return self.logs()

@@ -60,12 +60,10 @@ class Node(KubernetesObject, frozen=True):
 
     @property
     def is_cordoned(self) -> bool:
-        """True when nothing new may be scheduled there."""
         return bool(self.spec and self.spec.unschedulable)
 
     @property
     def taints(self) -> tuple[Taint, ...]:
-        """Its taints."""
         return (self.spec and self.spec.taints) or ()
 
     @property
@@ -225,7 +223,6 @@ class NodesHealthy(InCluster, check="kubernetes.nodes"):
 
     @property
     def where(self) -> str:
-        """Where it looks, in words."""
         return "the cluster"
 
     @property
@@ -234,24 +231,11 @@ class NodesHealthy(InCluster, check="kubernetes.nodes"):
         named = f" named {self.name}" if self.name else ""
         return f"{self.selector or 'all'}{named} in {self.where}"
 
-    @property
-    def counts_pods(self) -> bool:
-        """True when a limit can only be judged with the pods of all namespaces."""
-        return any(limit is not None for limit in (self.pods, self.cpu_requests, self.memory_requests))
-
-    def nodes(self) -> tuple[ListNodes]:
-        """The nodes."""
-        return (ListNodes(self.target.name),)
-
     def every_pod(self) -> tuple[ListPods, ...]:
         """The pods of all namespaces, where a limit needs them."""
-        return (ListPods(self.target.name, None),) if self.counts_pods else ()
-
-    def version(self) -> ReadVersion:
-        """The API server's version."""
-        return ReadVersion(self.target.name)
+        limits = (self.pods, self.cpu_requests, self.memory_requests)
+        return (ListPods(self.target.name, None),) if any(limit is not None for limit in limits) else ()
 
     def queries(self) -> Iterable[Query[Any]]:
-        """The nodes, and what the limits need beside them."""
-        version = () if self.version_skew is None else (self.version(),)
-        return *self.nodes(), *self.every_pod(), *version
+        version = () if self.version_skew is None else (ReadVersion(self.target.name),)
+        return ListNodes(self.target.name), *self.every_pod(), *version

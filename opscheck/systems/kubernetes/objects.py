@@ -22,6 +22,21 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename
 
 
 @final
+class Anything(Part, frozen=True):
+    """A part of which only is read that it is there."""
+
+
+@final
+class ObjectReference(Part, frozen=True):
+    """Names another object, as far as its writer says which."""
+
+    kind: str | None = None
+    namespace: str | None = None
+    name: str | None = None
+    uid: str | None = None
+
+
+@final
 class Owner(Part, frozen=True):
     """One entry of `ownerReferences`."""
 
@@ -135,9 +150,10 @@ class Condition(Part, frozen=True):
     """When its reason or message changed last. Only deployments say it."""
 
 
-def condition(conditions: tuple[Condition, ...] | None, kind: str) -> Condition | None:
-    """The condition of that type; never by its place, for their order means nothing."""
-    return next((found for found in conditions or () if found.type == kind), None)
+def condition(conditions: tuple[Condition, ...] | None, kind: str, status: str | None = None) -> Condition | None:
+    """The condition of that type, where it has that status; never by its place, for their order means nothing."""
+    found = next((one for one in conditions or () if one.type == kind), None)
+    return found if found is not None and status in {None, found.status} else None
 
 
 @final

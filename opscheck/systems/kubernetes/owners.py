@@ -44,7 +44,6 @@ def _of_replica_set(name: str, labels: dict[str, str]) -> str:
 
 
 def is_of_job(pod: KubernetesObject) -> bool:
-    """True when a job made it."""
     owner = controller(pod)
     return owner is not None and owner.kind == "Job"
 

@@ -29,12 +29,10 @@ class PodGroup:
 
     @property
     def rolled_out(self) -> bool:
-        """True when kubectl can roll the workload out."""
         return self.owner.startswith(ROLLED_OUT)
 
     @property
     def is_of_jobs(self) -> bool:
-        """True for the pods of a job, or of the runs of a cron job."""
         return self.owner.startswith(("job/", "cronjob/"))
 
     def facts(self, pod: Pod, container: str) -> dict[str, str]:

@@ -15,8 +15,7 @@ from opscheck.systems.kubernetes.containers import (
     described_end,
     has_restarted,
 )
-from opscheck.systems.kubernetes.objects import Condition
-from opscheck.systems.kubernetes.objects import condition as find_condition
+from opscheck.systems.kubernetes.objects import Condition, condition
 from opscheck.systems.kubernetes.owners import is_of_job, top_owner
 from opscheck.systems.kubernetes.pods import Pod
 from opscheck.systems.kubernetes.remedies import (
@@ -27,7 +26,7 @@ from opscheck.systems.kubernetes.remedies import (
     POD_UNREADY,
     POD_UNSCHEDULED,
 )
-from opscheck.systems.kubernetes.words import lasting, longer_than, message, messages, span
+from opscheck.systems.kubernetes.words import lasting, latest, longer_than, message, messages, span
 
 TOMBSTONE_COUNTS_FOR = timedelta(hours=1)
 """A failed pod whose controller has replaced it stays until it is collected, days later; it is news this long."""
@@ -83,22 +82,22 @@ class PodFault:
         return self.kind is FaultKind.OUT_OF_MEMORY or bool(ended and ended.reason == OUT_OF_MEMORY)
 
     @property
-    def node(self) -> str:
-        return self.pod.node
-
-    @property
     def remedy(self) -> Remedy:
         """What fits it, whatever controls the pod."""
-        if self.kind is FaultKind.NODE_LOST and not self.node:
+        if self.kind is FaultKind.NODE_LOST and not self.pod.node:
             return POD_REPORT
         return _REMEDIES.get(self.kind, POD_REPORT)
 
     @property
     def facts(self) -> dict[str, str]:
         """The values that commands about it name."""
-        container = {"container": self.container.name} if self.container else {}
-        known = {"namespace": self.pod.namespace, "owner": top_owner(self.pod), "node": self.node}
-        return {"pod": self.pod.name} | container | {name: value for name, value in known.items() if value}
+        return pod_facts(self.pod) | ({"container": self.container.name} if self.container else {})
+
+
+def pod_facts(pod: Pod) -> dict[str, str]:
+    """The values that commands about a pod name, as far as it has them."""
+    known = {"namespace": pod.namespace, "pod": pod.name, "owner": top_owner(pod), "node": pod.node}
+    return {name: value for name, value in known.items() if value}
 
 
 def fault_of(pod: Pod, now: datetime, grace: float) -> PodFault | None:
@@ -141,16 +140,11 @@ def has_ended(pod: Pod) -> bool:
 
 def is_ready(pod: Pod) -> bool:
     """True when it takes part in serving."""
-    ready = pod_condition(pod, "Ready")
-    return ready is not None and ready.status == "True" and not pod.is_terminating
+    return pod_condition(pod, "Ready", "True") is not None and not pod.is_terminating
 
 
-def pod_condition(pod: Pod, kind: str) -> Condition | None:
-    return find_condition(pod.status and pod.status.conditions, kind)
-
-
-def _started(pod: Pod) -> datetime | None:
-    return (pod.status and pod.status.start_time) or pod.created
+def pod_condition(pod: Pod, kind: str, status: str | None = None) -> Condition | None:
+    return condition(pod.status and pod.status.conditions, kind, status)
 
 
 def _stuck(pod: Pod, now: datetime, grace: float) -> Iterator[PodFault]:
@@ -158,28 +152,20 @@ def _stuck(pod: Pod, now: datetime, grace: float) -> Iterator[PodFault]:
     deadline = pod.deletion_due
     if deadline is None or not longer_than(grace, deadline, now):
         return
-    evidence = [f"finalizers: {', '.join(pod.finalizers)}"] if pod.finalizers else []
+    kind, evidence = FaultKind.STUCK, [f"finalizers: {', '.join(pod.finalizers)}"] if pod.finalizers else []
     evidence += _disrupted(pod)
-    lost = _node_is_lost(pod)
-    if lost:
+    if _node_is_lost(pod):
+        kind = FaultKind.NODE_LOST
         evidence.append(f"its node {pod.node} does not report, so nobody can confirm that it stopped")
-    yield PodFault(
-        FaultKind.NODE_LOST if lost else FaultKind.STUCK,
-        pod,
-        f"still there {span(deadline, now)} after its deletion was due",
-        "gone once it is deleted",
-        deadline,
-        evidence=tuple(evidence),
-    )
+    observed = f"still there {span(deadline, now)} after its deletion was due"
+    yield PodFault(kind, pod, observed, "gone once it is deleted", deadline, evidence=tuple(evidence))
 
 
-def _disrupted(pod: Pod) -> list[str]:
+def _disrupted(pod: Pod) -> Iterator[str]:
     """Who ended it, where that was no person: the eviction of a node, the scheduler, the garbage collector."""
-    target = pod_condition(pod, "DisruptionTarget")
-    if target is None or target.status != "True":
-        return []
-    said = message(target.message)
-    return [f"{target.reason or 'DisruptionTarget'}: {said}"] if said else []
+    target = pod_condition(pod, "DisruptionTarget", "True")
+    if target is not None and (said := message(target.message)):
+        yield f"{target.reason or 'DisruptionTarget'}: {said}"
 
 
 def _failed(pod: Pod, now: datetime) -> Iterator[PodFault]:
@@ -189,28 +175,18 @@ def _failed(pod: Pod, now: datetime) -> Iterator[PodFault]:
     at, reason = _failed_at(pod), (pod.status and pod.status.reason) or "Failed"
     if top_owner(pod) and (reason in _SHUT_DOWN or (at is not None and now - at > TOMBSTONE_COUNTS_FOR)):
         return
-    ended = next((container for container in containers(pod) if _ended_badly(container)), None)
-    told = f": container {ended.name}, {described_end(ended, now)}" if ended else ""
-    yield PodFault(
-        FaultKind.TOMBSTONE,
-        pod,
-        f"{reason}{told}",
-        "running and ready, or complete",
-        at,
-        ended,
-        (*messages(pod.status and pod.status.message), *_disrupted(pod)),
-    )
-
-
-def _ended_badly(container: Reported) -> bool:
-    return bool(container.state.terminated and container.state.terminated.exit_code)
+    bad = (one for one in containers(pod) if one.state.terminated and one.state.terminated.exit_code)
+    ended = next(bad, None)
+    observed = f"{reason}: container {ended.name}, {described_end(ended.last_end, ended, now)}" if ended else reason
+    evidence = (*messages(pod.status and pod.status.message), *_disrupted(pod))
+    yield PodFault(FaultKind.TOMBSTONE, pod, observed, "running and ready, or complete", at, ended, evidence)
 
 
 def _failed_at(pod: Pod) -> datetime | None:
     ends = [container.state.terminated for container in containers(pod)]
-    times = [ended.finished_at for ended in ends if ended and ended.finished_at]
     moved = pod_condition(pod, "DisruptionTarget") or pod_condition(pod, "Ready")
-    return max(times, default=None) or (moved and moved.last_transition_time) or _started(pod)
+    ended = latest(*(end.finished_at for end in ends if end))
+    return ended or (moved and moved.last_transition_time) or pod.started
 
 
 def _node_is_lost(pod: Pod) -> bool:
@@ -223,25 +199,19 @@ def _is_forsaken(pod: Pod) -> bool:
 
     Nobody but the node controller leaves a pod so, which gives no reason; the kubelet always gives one.
     """
-    ready, reports = pod_condition(pod, "Ready"), (pod.status and pod.status.container_statuses) or ()
-    if ready is None or ready.status != "False" or ready.reason or not reports:
+    ready, reports = pod_condition(pod, "Ready", "False"), (pod.status and pod.status.container_statuses) or ()
+    if ready is None or ready.reason or not reports:
         return False
-    together = pod_condition(pod, "ContainersReady")
-    return together is not None and together.status == "True" and all(report.ready for report in reports)
+    return pod_condition(pod, "ContainersReady", "True") is not None and all(report.ready for report in reports)
 
 
 def _lost(pod: Pod, now: datetime, grace: float) -> Iterator[PodFault]:
     ready = pod_condition(pod, "Ready")
-    since = (ready and ready.last_transition_time) or _started(pod)
+    since = (ready and ready.last_transition_time) or pod.started
     if longer_than(grace, since, now):
-        yield PodFault(
-            FaultKind.NODE_LOST,
-            pod,
-            f"{'unknown' if phase(pod) == 'Unknown' else 'not ready'}{lasting(since, now)}: "
-            f"its node {pod.node} does not report",
-            "on a node that reports",
-            since,
-        )
+        state = "unknown" if phase(pod) == "Unknown" else "not ready"
+        observed = f"{state}{lasting(since, now)}: its node {pod.node} does not report"
+        yield PodFault(FaultKind.NODE_LOST, pod, observed, "on a node that reports", since)
 
 
 def _is_unscheduled(pod: Pod) -> bool:
@@ -257,16 +227,9 @@ def _unscheduled(pod: Pod, now: datetime, grace: float) -> Iterator[PodFault]:
         return  # somebody holds it back on purpose, such as a queue
     since = (scheduled and scheduled.last_transition_time) or pod.created
     if longer_than(grace, since, now):
-        said = message(scheduled.message) if scheduled else "no scheduler has looked at it"
-        reason = (scheduled and scheduled.reason) or "Pending"
-        yield PodFault(
-            FaultKind.UNSCHEDULED,
-            pod,
-            f"on no node{lasting(since, now)} ({reason})",
-            "scheduled on a node",
-            since,
-            evidence=(said,) if said else (),
-        )
+        said = messages(scheduled.message if scheduled else "no scheduler has looked at it")
+        observed = f"on no node{lasting(since, now)} ({(scheduled and scheduled.reason) or 'Pending'})"
+        yield PodFault(FaultKind.UNSCHEDULED, pod, observed, "scheduled on a node", since, evidence=said)
 
 
 def _in_container(container: Reported, pod: Pod, now: datetime, grace: float) -> Iterator[PodFault]:
@@ -275,62 +238,40 @@ def _in_container(container: Reported, pod: Pod, now: datetime, grace: float) ->
     elif cannot_start(container.waiting_reason):
         since = not_ready_since(pod)
         if longer_than(grace, since, now):
-            waiting = container.state.waiting
-            yield PodFault(
-                FaultKind.CANNOT_START,
-                pod,
-                f"container {container.name} cannot start{lasting(since, now)}: {container.waiting_reason}",
-                "running and ready",
-                since,
-                container,
-                messages(waiting and waiting.message),
-            )
+            observed = f"container {container.name} cannot start{lasting(since, now)}: {container.waiting_reason}"
+            said = messages(container.state.waiting and container.state.waiting.message)
+            yield PodFault(FaultKind.CANNOT_START, pod, observed, "running and ready", since, container, said)
 
 
 def _crashes(container: Reported, pod: Pod, now: datetime, grace: float) -> Iterator[PodFault]:
     # While a pod starts, its containers may crash until what they wait for is there.
-    if not longer_than(grace, _started(pod), now):
+    if not longer_than(grace, pod.started, now):
         return
-    ended = container.last_end
-    waiting = container.state.waiting
-    yield PodFault(
-        FaultKind.CRASH,
-        pod,
-        f"container {container.name} crashes in a loop: {described_end(container, now)}, {container.restarts} restarts",
-        "running and ready",
-        (ended and ended.finished_at) or not_ready_since(pod),
-        container,
-        messages(ended and ended.message, waiting and waiting.message),
-    )
+    ended, waiting = container.last_end, container.state.waiting
+    end = described_end(ended, container, now)
+    observed = f"container {container.name} crashes in a loop: {end}, {container.restarts} restarts"
+    since = (ended and ended.finished_at) or not_ready_since(pod)
+    said = messages(ended and ended.message, waiting and waiting.message)
+    yield PodFault(FaultKind.CRASH, pod, observed, "running and ready", since, container, said)
 
 
 def not_ready_since(pod: Pod) -> datetime | None:
     """Since when it is not ready: since it started where it has never been."""
     ready = pod_condition(pod, "Ready")
-    if ready is not None and ready.status != "True" and ready.last_transition_time:
-        return ready.last_transition_time
-    return _started(pod)
+    return (ready and ready.status != "True" and ready.last_transition_time) or pod.started
 
 
 def _unready(pod: Pod, now: datetime, grace: float) -> Iterator[PodFault]:
-    if is_ready(pod):
-        return
     since = not_ready_since(pod)
-    if not longer_than(grace, since, now):
+    if is_ready(pod) or not longer_than(grace, since, now):
         return
     ready = pod_condition(pod, "Ready")
     behind = next((container for container in containers(pod) if _holds_up(container)), None)
     told = [f"container {behind.name} {_how(behind)}"] if behind else []
     told += [message(ready.message)] if ready and ready.reason == "ReadinessGatesNotReady" else []
-    yield PodFault(
-        FaultKind.UNREADY,
-        pod,
-        f"not ready{lasting(since, now)}" + (f": {'; '.join(told)}" if told else ""),
-        "running and ready",
-        since,
-        behind,
-        messages(ready and ready.message),
-    )
+    observed = f"not ready{lasting(since, now)}" + (f": {'; '.join(told)}" if told else "")
+    said = messages(ready and ready.message)
+    yield PodFault(FaultKind.UNREADY, pod, observed, "running and ready", since, behind, said)
 
 
 def _waiting_for_ever(pod: Pod, now: datetime, grace: float) -> Iterator[PodFault]:
@@ -339,15 +280,9 @@ def _waiting_for_ever(pod: Pod, now: datetime, grace: float) -> Iterator[PodFaul
     waits = next((one for one in all_of_it if one.waiting_reason and not one.last_end), None)
     works = any(one.state.running for one in all_of_it)
     if waits is not None and not works and longer_than(max(grace, WAITING_COUNTS_AFTER.total_seconds()), since, now):
-        yield PodFault(
-            FaultKind.UNREADY,
-            pod,
-            f"container {waits.name} waits{lasting(since, now)} ({waits.waiting_reason})",
-            "running",
-            since,
-            waits,
-            messages(waits.state.waiting and waits.state.waiting.message),
-        )
+        observed = f"container {waits.name} waits{lasting(since, now)} ({waits.waiting_reason})"
+        said = messages(waits.state.waiting and waits.state.waiting.message)
+        yield PodFault(FaultKind.UNREADY, pod, observed, "running", since, waits, said)
 
 
 def _holds_up(container: Reported) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, ClassVar, final
 
 import msgspec
@@ -11,7 +12,7 @@ from opscheck.core.query import Query, Timestamp
 from opscheck.core.remedy import Former
 from opscheck.core.units import Count, Duration, PositiveCount
 from opscheck.systems.kubernetes.lists import ListObjects
-from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Part, Quantities
+from opscheck.systems.kubernetes.objects import Anything, Condition, KubernetesObject, Part, Quantities
 from opscheck.systems.kubernetes.remedies import (
     FORMER_POD_FACTS,
     MISSING_PODS,
@@ -50,17 +51,13 @@ class ClaimReference(Part, frozen=True):
 
 
 @final
-class EphemeralVolume(Part, frozen=True):
-    """A volume whose claim is made for the pod, named `<pod>-<volume>`."""
-
-
-@final
 class Volume(Part, frozen=True):
     """One volume of a pod. Of the many kinds only claims are read."""
 
     name: str | None = None
     persistent_volume_claim: ClaimReference | None = None
-    ephemeral: EphemeralVolume | None = None
+    ephemeral: Anything | None = None
+    """Says that its claim is made for the pod, and named `<pod>-<volume>`."""
 
 
 @final
@@ -151,6 +148,17 @@ class Pod(KubernetesObject, frozen=True):
         """The node it is on; empty before one took it."""
         return (self.spec and self.spec.node_name) or ""
 
+    @property
+    def started(self) -> datetime | None:
+        """When a node took it; when it was made, where that is not known."""
+        return (self.status and self.status.start_time) or self.created
+
+    @property
+    def reports(self) -> tuple[ContainerStatus, ...]:
+        """What the kubelet reports of its containers, init containers too."""
+        status = self.status or PodStatus()
+        return (*(status.container_statuses or ()), *(status.init_container_statuses or ()))
+
 
 @dataclass(frozen=True)
 class ListPods(ListObjects[Pod], name="kubernetes.pods", resource="pods"):
@@ -183,22 +191,12 @@ class PodsHealthy(OfKind, check="kubernetes.pods"):
     """Every selected pod runs and is ready, or is complete by design, and there are enough of them."""
 
     explains_others: ClassVar[bool] = True
-    remedies: ClassVar = (
-        *POD_REMEDIES,
-        MORE_MEMORY,
-        ROLL_BACK,
-        RESTART,
-        POD_FAILED,
-        MISSING_PODS,
-    )
+    remedies: ClassVar = (*POD_REMEDIES, MORE_MEMORY, ROLL_BACK, RESTART, POD_FAILED, MISSING_PODS)
     fact_names = OfKind.fact_names | POD_FACTS | {"doubled_memory": "twice the memory limit of the container"}
     former_fact_names = (
         OfKind.former_fact_names
         | FORMER_POD_FACTS
-        | {
-            "out_of_memory": Former("owner", MORE_MEMORY),
-            "tombstone": Former("pod", POD_FAILED),
-        }
+        | {"out_of_memory": Former("owner", MORE_MEMORY), "tombstone": Former("pod", POD_FAILED)}
     )
 
     min_matches: PositiveCount = 1

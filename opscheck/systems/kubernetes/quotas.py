@@ -1,7 +1,6 @@
 """Quotas: what is read of them, and what can be expected of them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, final
 
 from pydantic import Field
@@ -48,8 +47,19 @@ class ResourceQuota(KubernetesObject, frozen=True):
     spec: QuotaSpec | None = None
     status: QuotaStatus | None = None
 
+    @property
+    def asked(self) -> Quantities:
+        return (self.spec.hard if self.spec else None) or {}
 
-@dataclass(frozen=True)
+    @property
+    def enforced(self) -> Quantities:
+        return (self.status.hard if self.status else None) or {}
+
+    @property
+    def used(self) -> Quantities:
+        return (self.status.used if self.status else None) or {}
+
+
 class ListQuotas(ListObjects[ResourceQuota], name="kubernetes.quotas", resource="resourcequotas"):
     """Every quota there."""
 

@@ -23,8 +23,6 @@ POD_FACTS = {
     "owner": "what controls the pod, such as deployment/api",
     "node": "the node the pod is on",
 }
-
-
 GROUP_FACTS = {
     "pod": "one of the pods",
     "owner": "what controls them, such as deployment/api",

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from enum import Enum, auto
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -28,7 +28,6 @@ from opscheck.systems.kubernetes.workloads import ListDaemonSets, ListDeployment
 
 Kind = Literal["deployments", "statefulsets", "daemonsets"]
 Kinds = Annotated[tuple[Kind, ...], Field(min_length=1), AfterValidator(lambda kinds: tuple(dict.fromkeys(kinds)))]
-EVERY_KIND: tuple[Kind, ...] = ("deployments", "statefulsets", "daemonsets")
 _LISTS: dict[Kind, type[ListObjects[Any]]] = {
     "deployments": ListDeployments,
     "statefulsets": ListStatefulSets,
@@ -100,7 +99,7 @@ class RolloutComplete(OfKind, check="kubernetes.rollout"):
         }
     )
 
-    workloads: Kinds = EVERY_KIND
+    workloads: Kinds = get_args(Kind)
     """Which kinds to look at: `deployments`, `statefulsets`, `daemonsets`; all three by default."""
     while_serving: Severity | None = None
     """
@@ -137,11 +136,9 @@ class RolloutComplete(OfKind, check="kubernetes.rollout"):
 
     @property
     def called(self) -> str:
-        """What it looks at, in a word."""
         return self.workloads[0] if len(self.workloads) == 1 else "workloads"
 
     def workload_lists(self) -> tuple[ListObjects[Any], ...]:
-        """The lists of workloads of the kinds that are looked at."""
         return tuple(one for kind, lists in _LISTS.items() if kind in self.workloads for one in self.lists(lists))
 
     def queries(self) -> Iterable[Query[Any]]:
@@ -172,7 +169,7 @@ def gaps(progress: Progress, *, allow_paused: bool) -> Iterator[Gap]:
     if progress.paused:
         if progress.changes or not allow_paused:
             yield Gap.PAUSED
-    elif _has_failed(progress):
+    elif (progressing := condition(progress.conditions, "Progressing")) and progressing.reason == DEADLINE_EXCEEDED:
         yield Gap.FAILED
     elif progress.updated < progress.to_update:
         yield Gap.OUTDATED
@@ -182,11 +179,6 @@ def gaps(progress: Progress, *, allow_paused: bool) -> Iterator[Gap]:
         yield Gap.UNAVAILABLE
     if progress.misplaced:
         yield Gap.MISPLACED
-
-
-def _has_failed(progress: Progress) -> bool:
-    progressing = condition(progress.conditions, "Progressing")
-    return progressing is not None and progressing.reason == DEADLINE_EXCEEDED
 
 
 def told(progress: Progress, gap: Gap) -> str:

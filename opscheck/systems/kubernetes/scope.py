@@ -149,9 +149,9 @@ class InNamespaces(InCluster):
             **given,
         )
 
-    def lists(self, kind: type[L]) -> tuple[L, ...]:
-        """The lists of a kind, one for each namespace; each is shared with every other expectation there."""
-        return tuple(kind(self.target.name, namespace) for namespace in self.namespaces)
+    def lists(self, *kinds: type[L]) -> tuple[L, ...]:
+        """The lists of these kinds, one for each namespace; each is shared with every other expectation there."""
+        return tuple(kind(self.target.name, namespace) for kind in kinds for namespace in self.namespaces)
 
     def evidence_queries(self) -> Iterable[Query[Any]]:
         """Who asks, and the Warning events there."""

@@ -1,7 +1,6 @@
 """Services and endpoint slices, and what a policy expects of services."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, final
 
 import msgspec
@@ -25,7 +24,6 @@ class ServicePort(Part, frozen=True):
     port: int | None = None
     target_port: int | str | None = None
     """A number, or the name that containers give one of their ports."""
-    protocol: str | None = None
 
     @property
     def text(self) -> str:
@@ -51,7 +49,6 @@ class ServiceSpec(Part, frozen=True):
 @final
 class PortStatus(Part, frozen=True):
     port: int | None = None
-    protocol: str | None = None
     error: str | None = None
 
 
@@ -82,10 +79,20 @@ class BalancedStatus(Part, frozen=True):
     load_balancer: LoadBalancerStatus | None = None
 
 
-@final
-class Service(KubernetesObject, frozen=True):
-    spec: ServiceSpec | None = None
+class BalancedObject(KubernetesObject, frozen=True):
+    """What is reached through a load balancer: a service or an ingress."""
+
     status: BalancedStatus | None = None
+
+    @property
+    def load_balancer(self) -> LoadBalancerStatus:
+        """Its load balancer, as far as there is one."""
+        return (self.status and self.status.load_balancer) or LoadBalancerStatus()
+
+
+@final
+class Service(BalancedObject, frozen=True):
+    spec: ServiceSpec | None = None
 
     @property
     def type(self) -> str:
@@ -118,11 +125,6 @@ class Service(KubernetesObject, frozen=True):
         found = (self.spec and (self.spec.cluster_ips or (self.spec.cluster_ip or "",))) or ()
         return tuple(address for address in found if address and address != "None")
 
-    @property
-    def load_balancer(self) -> LoadBalancerStatus:
-        """Its load balancer, as far as there is one."""
-        return (self.status and self.status.load_balancer) or LoadBalancerStatus()
-
 
 @final
 class EndpointConditions(Part, frozen=True):
@@ -139,7 +141,6 @@ class EndpointConditions(Part, frozen=True):
 class EndpointTarget(Part, frozen=True):
     kind: str | None = None
     name: str | None = None
-    namespace: str | None = None
 
 
 @final
@@ -170,8 +171,6 @@ class EndpointPort(Part, frozen=True):
     """A port that all endpoints of a slice have, under the name of the service's port."""
 
     name: str | None = None
-    port: int | None = None
-    protocol: str | None = None
 
 
 @final
@@ -189,12 +188,10 @@ class EndpointSlice(KubernetesObject, frozen=True):
         return self.labels.get("kubernetes.io/service-name", "")
 
 
-@dataclass(frozen=True)
 class ListServices(ListObjects[Service], name="kubernetes.services", resource="services"):
     """Every service there."""
 
 
-@dataclass(frozen=True)
 class ListEndpointSlices(
     ListObjects[EndpointSlice],
     name="kubernetes.endpointslices",
@@ -248,16 +245,7 @@ class ServicesServed(OfKind, check="kubernetes.services"):
     """
 
     explains_others = True
-    remedies = (
-        NOT_READY,
-        TOO_FEW_PODS,
-        NO_PODS,
-        NOT_IN_SLICES,
-        NO_SELECTOR,
-        PORT_NOT_FOUND,
-        LOAD_BALANCER,
-        MISSING,
-    )
+    remedies = (NOT_READY, TOO_FEW_PODS, NO_PODS, NOT_IN_SLICES, NO_SELECTOR, PORT_NOT_FOUND, LOAD_BALANCER, MISSING)
     fact_names = OfKind.fact_names | {
         "service": "the service's name",
         "pod_selector": "the selector of its pods",
@@ -288,15 +276,10 @@ class ServicesServed(OfKind, check="kubernetes.services"):
     grace: Duration = Duration.parse("5m")
     """How long a service may have too few ready endpoints, such as while its pods start."""
 
-    def deployments(self) -> tuple[ListDeployments, ...]:
+    def workloads(self) -> tuple[ListObjects[Any], ...]:
         """What may be scaled to zero, where that is allowed."""
-        return self.lists(ListDeployments) if self.allow_scaled_to_zero else ()
-
-    def stateful_sets(self) -> tuple[ListStatefulSets, ...]:
-        """What else may be."""
-        return self.lists(ListStatefulSets) if self.allow_scaled_to_zero else ()
+        return self.lists(ListDeployments, ListStatefulSets) if self.allow_scaled_to_zero else ()
 
     def queries(self) -> Iterable[Query[Any]]:
         """The services there, their endpoint slices, and the pods, which tell since when and why."""
-        kinds: tuple[type[ListObjects[Any]], ...] = (ListServices, ListEndpointSlices, ListPods)
-        return (*(one for kind in kinds for one in self.lists(kind)), *self.deployments(), *self.stateful_sets())
+        return *self.lists(ListServices, ListEndpointSlices, ListPods), *self.workloads()

@@ -1,11 +1,9 @@
 """How much of what they have objects use, and the objects for which that is not known."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from opscheck.core.expectation import Expectation
-from opscheck.core.findings import Findings
-from opscheck.core.remedy import Remedy
+from opscheck.core.findings import FindingParts, Findings
 
 
 @dataclass(frozen=True)
@@ -18,25 +16,13 @@ class Share:
     percent: float
     detail: str
     """The two numbers."""
-    remedies: tuple[Remedy, ...]
-    facts: Mapping[str, str]
-    evidence: tuple[str, ...] = ()
-    about: str = ""
+    parts: FindingParts
+    """What else a finding of it has."""
 
     def grade(self, findings: Findings, expectation: Expectation, name: str) -> None:
         """Compare it with its limit, under the `name` of the measurement."""
-        findings.grade(
-            name,
-            self.percent,
-            getattr(expectation, self.limit),
-            unit="%",
-            subject=self.subject,
-            detail=self.detail,
-            evidence=self.evidence,
-            remedies=self.remedies,
-            facts=self.facts,
-            about=self.about,
-        )
+        limit, here = getattr(expectation, self.limit), findings.on(self.subject)
+        here.grade(name, self.percent, limit, unit="%", detail=self.detail, **self.parts)
 
 
 @dataclass

@@ -104,16 +104,7 @@ class UsageWithinLimits(InNamespaces, check="kubernetes.usage"):
             raise PydanticCustomError("namespace_of_nodes", "no `namespace` beside `of: nodes`; nodes belong to none")
         return self
 
-    def nodes(self) -> tuple[ListNodes]:
-        """What nodes have."""
-        return (ListNodes(self.target.name),)
-
-    def node_metrics(self) -> tuple[ListNodeUsage]:
-        """What is used of it."""
-        return (ListNodeUsage(self.target.name),)
-
     def queries(self) -> Iterable[Query[Any]]:
-        """A list of objects and one of metrics, for each namespace where they have one."""
         if self.of == "nodes":
-            return *self.nodes(), *self.node_metrics()
+            return ListNodes(self.target.name), ListNodeUsage(self.target.name)
         return *self.lists(ListPods), *self.lists(ListPodUsage)

@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 from opscheck.core.field_types import ShareUsed
 from opscheck.core.query import Permission, Query, Timestamp
 from opscheck.core.remedy import Former
+from opscheck.core.units import format_duration
 from opscheck.systems.kubernetes.lists import KubernetesRule, ListObjects
 from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Part, Quantities
 from opscheck.systems.kubernetes.pod_status import has_ended
@@ -58,13 +59,17 @@ class PersistentVolumeClaim(KubernetesObject, frozen=True):
         return self.spec and self.spec.storage_class_name
 
     @property
+    def volume_name(self) -> str:
+        """The volume that it names; empty for none."""
+        return (self.spec and self.spec.volume_name) or ""
+
+    @property
     def requested(self) -> str:
         """The size that it requests."""
         resources = self.spec and self.spec.resources
         return ((resources and resources.requests) or {}).get("storage", "")
 
 
-@dataclass(frozen=True)
 class ListClaims(
     ListObjects[PersistentVolumeClaim], name="kubernetes.claims", resource="persistentvolumeclaims", called="claims"
 ):
@@ -80,7 +85,6 @@ class StorageClass(KubernetesObject, frozen=True):
     allow_volume_expansion: bool | None = None
 
 
-@dataclass(frozen=True)
 class ListStorageClasses(
     ListObjects[StorageClass],
     name="kubernetes.storage_classes",
@@ -127,13 +131,10 @@ class Storage:
         """The pods that name it and have not ended."""
         return self.users.get((claim.namespace, claim.name), ())
 
-    def is_over(self, since: datetime | None) -> bool:
-        """True when something that began then should have ended by now."""
-        return since is not None and self.seconds(since) > self.grace
-
-    def seconds(self, since: datetime) -> float:
-        """How long ago that is."""
-        return (self.now - since).total_seconds()
+    def overdue(self, since: datetime | None) -> str:
+        """How long ago that is, once what began then should have ended; else empty."""
+        seconds = (self.now - since).total_seconds() if since else 0.0
+        return format_duration(seconds) if seconds > self.grace else ""
 
 
 def users_of_claims(pods: Iterable[Pod]) -> Users:
@@ -363,8 +364,7 @@ class VolumesHealthy(OfKind, check="kubernetes.volumes"):
 
     def queries(self) -> Iterable[Query[Any]]:
         """Claims and pods there, and for use six metrics of Prometheus at most, or each node's own numbers."""
-        yield from self.lists(ListClaims)
-        yield from self.lists(ListPods)
+        yield from self.lists(ListClaims, ListPods)
         yield from self.series().values()
         yield from self.kubelets()
 

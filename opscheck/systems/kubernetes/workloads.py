@@ -10,20 +10,15 @@ import msgspec
 from opscheck.core.query import Timestamp
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import (
+    Anything,
     CommonMetadata,
     Condition,
     KubernetesObject,
     LabelSelector,
-    Metadata,
     Part,
     condition,
 )
 from opscheck.systems.kubernetes.pods import PodSpec
-
-
-@final
-class Anything(Part, frozen=True):
-    """An object of which only is read that it is there."""
 
 
 @final
@@ -60,15 +55,10 @@ class WrittenMetadata(CommonMetadata, frozen=True):
 
 
 @final
-class PodTemplate(Part, frozen=True):
+class PodTemplate(KubernetesObject, frozen=True):
     """What the pods of a workload are made from."""
 
-    metadata: Metadata | None = None
     spec: PodSpec | None = None
-
-    @property
-    def labels(self) -> dict[str, str]:
-        return (self.metadata.labels if self.metadata else None) or {}
 
 
 @final
@@ -176,9 +166,6 @@ class ListDaemonSets(ListObjects[DaemonSet], name="kubernetes.daemonsets", resou
     """Every daemon set there."""
 
 
-_ON_DELETE = "OnDelete"
-
-
 @dataclass(frozen=True)
 class Progress:
     """How far a workload is, in the same words for each kind."""
@@ -209,12 +196,10 @@ class Progress:
 
     @property
     def generation(self) -> int:
-        """Of the spec; 0 where it does not say."""
         return (self.workload.metadata and self.workload.metadata.generation) or 0
 
     @property
     def missing(self) -> int:
-        """How many pods are not available and should be."""
         return max(0, self.wanted - self.available)
 
     @property
@@ -237,8 +222,8 @@ class Progress:
 
     def since(self, kind: str, status: str) -> datetime | None:
         """Since when the condition of that type has that status; None while it has another."""
-        found = condition(self.conditions, kind)
-        return found.last_transition_time if found is not None and found.status == status else None
+        found = condition(self.conditions, kind, status)
+        return found and found.last_transition_time
 
 
 def progress_of(workload: Workload) -> Progress | None:
@@ -303,4 +288,4 @@ def _to_update(replicas: int, spec: WorkloadSpec, status: WorkloadStatus) -> int
 
 
 def _by_deletion(spec: WorkloadSpec) -> bool:
-    return spec.update_strategy is not None and spec.update_strategy.type == _ON_DELETE
+    return spec.update_strategy is not None and spec.update_strategy.type == "OnDelete"

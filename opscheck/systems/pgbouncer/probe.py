@@ -17,8 +17,7 @@ from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.core.query import Identity, Query
 from opscheck.systems.pgbouncer.pools import ListPools, Pool, PooledDatabase, Pools, ReadIdentity
 from opscheck.systems.pgbouncer.target import PgbouncerTarget
-from opscheck.systems.postgres.probe.libpq import Connection, TooManyConnections, connect
-from opscheck.systems.postgres.probe.refusals import NO_CONNECTION
+from opscheck.systems.postgres.probe.libpq import NO_CONNECTION, Connection, TooManyConnections, connect
 from opscheck.transport.connection_lock import own_deadline, turn
 
 Row: TypeAlias = dict[str, str]
@@ -59,6 +58,8 @@ class PgbouncerSession:
 
     def ask(self, query: Query[Any], timeout_s: float) -> Any:
         """The answer to `query`. Raises ProbeError."""
+        if type(query) not in _READERS:
+            raise ProbeError(ProblemKind.UNSUPPORTED, f"the PgBouncer probe does not answer {query.name}")
         deadline = own_deadline(timeout_s)
         with turn(self._lock, deadline, timeout_s):
             return self._answer(query, deadline, timeout_s)
@@ -70,20 +71,14 @@ class PgbouncerSession:
             self._console = None
 
     def _answer(self, query: Query[Any], deadline: float, timeout_s: float) -> Any:
-        if type(query) not in _READERS:
-            raise ProbeError(ProblemKind.UNSUPPORTED, f"the PgBouncer probe does not answer {query.name}")
         used_before = self._console is not None
         try:
             return self._read(query, deadline, timeout_s)
         except psycopg.OperationalError:
             self.close()
-            if not used_before:
-                raise _lost() from None
-        try:  # it may have been restarted since
-            return self._read(query, deadline, timeout_s)
-        except psycopg.OperationalError:
-            self.close()
-            raise _lost() from None
+        if used_before:  # it may have been restarted since
+            return self._answer(query, deadline, timeout_s)
+        raise ProbeError(ProblemKind.UNREACHABLE, "PgBouncer closed the connection", target_down=True)
 
     def _read(self, query: Query[Any], deadline: float, timeout_s: float) -> Any:
         console = self._console or self.enter(deadline, timeout_s)
@@ -139,10 +134,6 @@ def _silence(timeout_s: float, advice: str = "") -> ProbeError:
     return ProbeError(ProblemKind.LATE, f"no answer in {timeout_s:g} s", advice, target_down=True)
 
 
-def _lost() -> ProbeError:
-    return ProbeError(ProblemKind.UNREACHABLE, "PgBouncer closed the connection", target_down=True)
-
-
 def _read_identity(show: Show, console: Connection) -> Identity:
     (row,) = show("VERSION")
     return Identity(place=next(iter(row.values())), user=console.info.user)
@@ -152,13 +143,12 @@ def _read_pools(show: Show, console: Connection) -> Pools:  # noqa: ARG001 - as 
     databases = {row["name"]: row for row in show("DATABASES") if row["name"] != _CONSOLE}
     users = {row["name"]: row for row in show("USERS")}
     lists = {row["list"]: int(row["items"]) for row in show("LISTS")}
-    maximum = _number(_setting(show, "CONFIG").get("max_client_conn", ""))
     state = _setting(show, "STATE")
     return Pools(
         pools=tuple(_pool(row, databases, users) for row in show("POOLS") if row["database"] != _CONSOLE),
         databases=tuple(_database(row) for row in databases.values()),
         clients=max(0, lists["used_clients"] + lists.get("login_clients", 0) - 1),
-        max_clients=maximum,
+        max_clients=_number(_setting(show, "CONFIG").get("max_client_conn", "")),
         paused=state["paused"] in {"yes", "1"} if "paused" in state else None,
     )
 
@@ -175,6 +165,9 @@ def _setting(show: Show, what: str) -> dict[str, str]:
 
 def _pool(row: Row, databases: Mapping[str, Row], users: Mapping[str, Row]) -> Pool:
     servers = {name: int(value) for name, value in row.items() if name.startswith("sv_")}
+    database = databases.get(row["database"], {})
+    # A user's own pool size, from 1.24 on, goes before the database's.
+    own_size = _number(users.get(row["user"], {}).get("pool_size", ""))
     return Pool(
         database=row["database"],
         user=row["user"],
@@ -184,20 +177,14 @@ def _pool(row: Row, databases: Mapping[str, Row], users: Mapping[str, Row]) -> P
         waited_s=int(row["maxwait"]) + int(row.get("maxwait_us") or 0) / 1_000_000,
         servers=sum(servers.values()),
         in_use=sum(count for name, count in servers.items() if name not in _FREE),
-        size=_size(users.get(row["user"], {}), databases.get(row["database"], {})),
+        size=(_number(database.get("pool_size", "")) or 0) if own_size is None else own_size,
     )
-
-
-def _size(user: Row, database: Row) -> int:
-    """A user's own pool size, from 1.24 on, goes before the database's."""
-    own = _number(user.get("pool_size", ""))
-    return own if own is not None else _number(database.get("pool_size", "")) or 0
 
 
 def _database(row: Row) -> PooledDatabase:
     return PooledDatabase(
         name=row["name"],
-        server=":".join(part for part in (row.get("host", ""), row.get("port", "")) if part) if row.get("host") else "",
+        server=":".join(filter(None, (row["host"], row.get("port", "")))) if row.get("host") else "",
         paused=row.get("paused", "0") not in {"0", ""},
         disabled=row.get("disabled", "0") not in {"0", ""},
         connections=int(row.get("current_connections") or 0),

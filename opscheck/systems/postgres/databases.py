@@ -53,8 +53,6 @@ class DatabaseNames(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class ListDatabases(ServerQuery[DatabaseNames], name="postgres.databases"):
-    """Which databases there are."""
-
     what = "the names of the databases"
 
 
@@ -136,17 +134,15 @@ def _queries(expectation: InDatabases, observe: Observe, kind: type[DatabaseQuer
         there = observe(listing)
         databases = expectation.matched(there)
         if not databases:
-            raise CouldNotObserve(listing, _none_matches(expectation, there.names))
+            raise none_matches(listing, expectation.databases or (), there)
     queries = [query for database in databases for query in expectation.in_database(database)]
     return [query for query in queries if isinstance(query, kind)]
 
 
-def _none_matches(expectation: InDatabases, names: tuple[str, ...]) -> Problem:
-    return Problem(
-        kind=ProblemKind.UNSUPPORTED,
-        text=f"no database is called {' or '.join(expectation.databases or ())}",
-        advice=f"there are {', '.join(names) or 'none'}",
-    )
+def none_matches(listing: ListDatabases, patterns: tuple[str, ...], there: DatabaseNames) -> CouldNotObserve:
+    """Why nothing can be judged where no database has one of these names."""
+    text, advice = f"no database is called {' or '.join(patterns)}", f"there are {', '.join(there.names) or 'none'}"
+    return CouldNotObserve(listing, Problem(kind=ProblemKind.UNSUPPORTED, text=text, advice=advice))
 
 
 def connectable(database: str) -> bool:
@@ -157,3 +153,14 @@ def connectable(database: str) -> bool:
 def in_psql(database: str, remedy: Remedy, **facts: Fact) -> dict[str, Any]:
     """What a finding has of a remedy in a database: the remedy and its facts, where psql can connect to it."""
     return {"remedies": (remedy,), "facts": {"database": database, **facts}} if connectable(database) else {}
+
+
+def psql_command(statements: str, *facts: str, options: str = "") -> str:
+    r"""
+    The command of a remedy that runs statements in the database of a finding, with its facts as psql's variables.
+
+    `statements` are words of a shell. psql takes a DSN or the name of a database, not both; it knows the rest of the
+    DSN when it connects again.
+    """
+    variables = "".join(f" -v {name}={{{{ {name} }}}}" for name in ("database", *facts))
+    return f"printf '%s\\n' '\\connect :\"database\"' {statements} | psql {{{{ dsn }}}}{options}{variables}"

@@ -109,7 +109,6 @@ class CountStatements(DatabaseQuery[StatementCounters], name="postgres.statement
     """How often statements ran in all databases, from the extension in this one."""
 
     what = "the counters of pg_stat_statements"
-
     needs = (READ_SESSIONS,)
 
 
@@ -118,7 +117,6 @@ class ReadStatements(DatabaseQuery[StatementTexts], name="postgres.statement-tex
     """The texts of the statements that are counted, which need not be kept from run to run."""
 
     what = "the texts of pg_stat_statements, without their values"
-
     needs = (READ_SESSIONS,)
 
 

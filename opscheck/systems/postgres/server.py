@@ -36,7 +36,6 @@ class RoleGrant(Permission):
     """Why it is needed."""
 
     def text(self) -> str:
-        """The grant and its reason."""
         return f"GRANT {self.role}: {self.reason}"
 
 
@@ -48,7 +47,6 @@ class ConnectGrant(Permission):
     """Its name; with `*` and `?`, of all those that match."""
 
     def text(self) -> str:
-        """The grant."""
         return f"GRANT CONNECT ON DATABASE {self.database}: questions about it are asked in it"
 
 
@@ -60,7 +58,6 @@ class SequenceGrant(Permission):
     """Its name, with `*` and `?` where it may be several; None is the one that the dsn names."""
 
     def text(self) -> str:
-        """The grant and its reason."""
         where = database_in_words(self.database)
         return f"GRANT SELECT ON SEQUENCE, each in {where}: how far a sequence has come is hidden without it"
 
@@ -73,7 +70,6 @@ class OwnTables(Permission):
     """Its database, with `*` and `?` where it may be several; None is the one that the dsn names."""
 
     def text(self) -> str:
-        """The grant, as far as it is known."""
         return f"GRANT SELECT on what its sql reads, in {database_in_words(self.database)}"
 
 
@@ -82,7 +78,6 @@ class MakeDatabases(Permission):
     """The right to make databases on a scratch server, and to drop those again."""
 
     def text(self) -> str:
-        """The right and its reason."""
         return "CREATEDB: a restore drill makes a database of its own, and drops it"
 
 
@@ -106,18 +101,14 @@ class ServerQuery(Query[A]):
         return _SERVER
 
     def permissions(self) -> tuple[Permission, ...]:
-        """The roles of `needs`."""
         return self.needs
 
     def text(self) -> str:
-        """The query in words."""
         return self.what or super().text()
 
 
 @dataclass(frozen=True)
 class ReadIdentity(ServerQuery[Identity], name="postgres.identity"):
-    """Which server answers, in which version and role, and the role of the dsn there."""
-
     what = "ask which server this is, and who this client is to it"
 
 

@@ -66,12 +66,12 @@ def statement(session: Session) -> str:
 
 def current_state(session: Session, at: datetime) -> str:
     """`idle in transaction for 5m, waits for Client: ClientRead, from 10.0.0.7`, at this time of the server."""
-    since = max(0.0, (at - session.state_change).total_seconds()) if session.state_change else None
-    state = session.state or "state unknown"
-    lasting = "" if since is None else f" for {format_duration(since)}"
+    lasting = f" for {format_duration(seconds(session.state_change, at))}" if session.state_change else ""
     waiting = f"waits for {session.wait}" if session.wait else "does not wait"
-    return ", ".join([f"{state}{lasting}", waiting, *_origin(session)])
+    origin = f", from {session.client or 'a Unix socket'}" if session.kind == CLIENT else ""
+    return f"{session.state or 'state unknown'}{lasting}, {waiting}{origin}"
 
 
-def _origin(session: Session) -> list[str]:
-    return [f"from {session.client or 'a Unix socket'}"] if session.kind == CLIENT else []
+def seconds(since: datetime, at: datetime) -> float:
+    """How long before `at` that was; 0 for what seems to be later, by clocks that differ."""
+    return max(0.0, (at - since).total_seconds())

@@ -12,7 +12,7 @@ from opscheck.core.remedy import Former, Remedy
 from opscheck.core.target import Target
 from opscheck.core.units import ByteSize, Duration, Graded, Timeout, format_value
 from opscheck.systems.backup.series import LIST_BUCKET, LIST_FOLDER, LOCATION_FACTS, Backup, OfSeries, Series
-from opscheck.systems.postgres.select_statements import SelectStatement
+from opscheck.systems.postgres.query import SelectStatement
 from opscheck.systems.recovery.drill_record import CLEANING_TAKES_AT_MOST_S, DRILLS, Assertion, PerformDrill
 from opscheck.systems.recovery.target import AssertionLimits, DrillLimits, DrillPlace, DrillRecords, ScratchServer
 from opscheck.systems.stores.target import former_of_bucket

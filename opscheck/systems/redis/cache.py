@@ -18,6 +18,8 @@ from opscheck.systems.redis.servers import RedisQuery, Replies
 
 LONGEST_LOG = 128
 """The number of entries that are read; by default a server keeps no more."""
+SLOWER_THAN = "slowlog-log-slower-than"
+"""The setting that says what the slow log is kept of."""
 
 
 class SlowCommand(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,13 +42,11 @@ class SlowLog(msgspec.Struct, frozen=True, kw_only=True):
 class RedisSlowLog(RedisQuery[Replies[SlowLog]], name="redis.slowlog"):
     """SLOWLOG GET, of which the names of commands are kept."""
 
-    def commands(self) -> tuple[str, ...]:
-        """SLOWLOG GET, and no RESET."""
-        return ("slowlog|get",)
+    command = "slowlog|get"
 
     def text(self) -> str:
         """As typed to the server."""
-        return f"SLOWLOG GET {LONGEST_LOG}"
+        return f"{super().text()} {LONGEST_LOG}"
 
 
 class SlowerThan(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,15 +57,13 @@ class SlowerThan(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class RedisSlowerThan(RedisQuery[Replies[SlowerThan]], name="redis.slower-than"):
-    """Whether the slow log is kept at all, and of what."""
+    """Whether the slow log is kept at all, and of what. The command shows every other setting too."""
 
-    def commands(self) -> tuple[str, ...]:
-        """CONFIG GET, which shows every other setting too."""
-        return ("config|get",)
+    command = "config|get"
 
     def text(self) -> str:
         """As typed to the server."""
-        return "CONFIG GET slowlog-log-slower-than"
+        return f"{super().text()} {SLOWER_THAN}"
 
 
 MISSED = Remedy(
@@ -141,12 +139,12 @@ class RedisCache(OverInterval, OfInfo, check="redis.cache"):
     @property
     def slow_log(self) -> RedisSlowLog:
         """The query for the slow log."""
-        return RedisSlowLog(self.target.name, finds=self.info.finds)
+        return self.query(RedisSlowLog)
 
     @property
     def logged(self) -> RedisSlowerThan:
         """The query for the threshold of the slow log."""
-        return RedisSlowerThan(self.target.name, finds=self.info.finds)
+        return self.query(RedisSlowerThan)
 
     def queries(self) -> Iterable[Query[Any]]:
         """INFO, and of the others those whose answers are judged."""

@@ -32,10 +32,7 @@ class RedisPing(RedisQuery[Replies[PingAnswer]], name="redis.ping"):
     """PING on a fresh connection, `samples` times over."""
 
     samples: int = 5
-
-    def commands(self) -> tuple[str, ...]:
-        """PING alone."""
-        return ("ping",)
+    command = "ping"
 
     def text(self) -> str:
         """As typed to the server."""
@@ -116,7 +113,7 @@ class RedisPong(OfServers, check="redis.ping"):
 
     def ping(self) -> RedisPing:
         """The query it is judged by."""
-        return RedisPing(self.target.name, finds=self.target.finds, samples=self.samples)
+        return self.query(RedisPing, samples=self.samples)
 
     def queries(self) -> Iterable[Query[Any]]:
         """One series of PINGs."""

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from opscheck.core.query import Permission, Query, Timestamp
-from opscheck.core.remedy import Former, Remedy
+from opscheck.core.remedy import Fact, Former, Remedy
 from opscheck.core.units import Duration, Severity
 from opscheck.systems.host.target import HostTarget
 from opscheck.systems.tls.handshake import (
@@ -21,6 +21,7 @@ from opscheck.systems.tls.handshake import (
     ServerName,
     ShakeHands,
     StartTls,
+    client_facts,
 )
 from opscheck.systems.tls.lifetime import CertificatesLast
 from opscheck.systems.tls.target import Endpoint
@@ -242,9 +243,10 @@ class TlsFiles(CertificatesLast, check="tls.files"):
         )
 
     @property
-    def requested_name(self) -> str:
-        """The name that is requested there."""
-        return self.server_name or (self.served_at.host if self.served_at else "")
+    def client_facts(self) -> dict[str, Fact]:
+        """The values that request what is served there; none where it is not judged."""
+        at = self.served_at
+        return client_facts(at.address, self.server_name or at.host, self.starttls) if at is not None else {}
 
     def queries(self) -> Iterable[Query[Any]]:
         """The files, and the endpoint where one is given."""

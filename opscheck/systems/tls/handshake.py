@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from ipaddress import ip_address
 from typing import Annotated
 
 import msgspec
@@ -14,7 +13,7 @@ from pydantic_core import PydanticCustomError
 from opscheck.core.observation import Problem
 from opscheck.core.query import Query
 from opscheck.core.remedy import Fact, Former
-from opscheck.systems.tls.x509 import Certificate
+from opscheck.systems.tls.x509 import Certificate, address_in
 
 
 class StartTls(StrEnum):
@@ -46,10 +45,8 @@ class Protocol(StrEnum):
 
     def is_older_than(self, other: "Protocol") -> bool:
         """True when this version came before `other`."""
-        return _AGES[self] < _AGES[other]
-
-
-_AGES = {protocol: age for age, protocol in enumerate(Protocol)}
+        versions = list(Protocol)
+        return versions.index(self) < versions.index(other)
 
 
 class LegacyOffer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -157,27 +154,20 @@ FORMER_CLIENT_FACTS: Mapping[str, Former] = {
 def client_facts(address: str, name: str, starttls: StartTls | None) -> dict[str, Fact]:
     """The values that request the certificate for `name` at `address` with `openssl s_client`."""
     # Without -noservername openssl would send the host that it connects to.
-    sni = ("-noservername",) if is_address(name) else ("-servername", name)
+    sni = ("-noservername",) if address_in(name) is not None else ("-servername", name)
     options = ("-starttls", str(starttls), *sni) if starttls else sni
     return {"address": address, "client_options": options, "name": name}
 
 
-def is_address(host: str) -> bool:
-    """True for an IP address, which is never sent as SNI and stands in certificates as an address."""
-    try:
-        ip_address(host.partition("%")[0])
-    except ValueError:
-        return False
-    return True
-
-
 def _host(value: str) -> str:
-    name = value if is_address(value) else value.rstrip(".").lower()
+    if address_in(value) is not None:
+        return value
+    name = value.rstrip(".").lower()
     try:
         encoded = name.encode("idna").decode()
     except UnicodeError:
         encoded = ""
-    if not is_address(name) and not re.fullmatch(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", encoded):
+    if not re.fullmatch(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", encoded):
         raise PydanticCustomError("server_name", "a host name alone, such as api.example.com")
     return name
 

@@ -25,7 +25,6 @@ from opscheck.systems.tls.x509 import Certificate, weakest_of
 CLOCK_HINT = "if it was just issued: is the clock right here, and where it was issued?"
 
 _ALL = 100.0
-_FIRST_DAY = datetime(1, 1, 1, tzinfo=UTC)
 _FORGEABLE = {"md2", "md4", "md5", "sha1"}
 
 DEFAULT_SHARE = GradedMinimum[Percentage](
@@ -117,7 +116,7 @@ class Lifetime:
         try:
             start = end - path[0].lifetime
         except OverflowError:  # a certificate that outlasts the calendar, below an authority that does not
-            start = _FIRST_DAY
+            start = datetime.min.replace(tzinfo=UTC)
         return cls(start, end)
 
     def left(self, now: datetime) -> Duration:
@@ -139,10 +138,9 @@ class Lifetime:
 
     def early_text(self, now: datetime) -> str:
         """`not valid before 2026-03-02 12:00 UTC, in 1d`; empty where it has begun."""
-        early = (self.start - now).total_seconds() if self.start else 0.0
-        if self.start is None or early <= 0:
+        if self.start is None or self.start <= now:
             return ""
-        return f"not valid before {moment(self.start)}, in {format_duration(early)}"
+        return f"not valid before {moment(self.start)}, in {format_duration((self.start - now).total_seconds())}"
 
 
 def moment(time: datetime) -> str:
@@ -172,8 +170,7 @@ def judge_lifetime(
 ) -> None:
     """Measure the remaining time, and report one finding made of `parts` where it is too short."""
     measure_lifetime(findings, expectation, lifetime, now, parts.get("subject", ""))
-    severity = severity_of(expectation, lifetime, now)
-    if severity is not None:
+    if (severity := severity_of(expectation, lifetime, now)) is not None:
         parts |= {"severity": severity, "since": lifetime.end if lifetime.left(now) < 0 else None}
         findings.add(observed=lifetime.remaining_text(now), expected=expected_of(expectation, lifetime, now), **parts)
 

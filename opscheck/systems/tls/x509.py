@@ -79,9 +79,9 @@ def covers(names: Iterable[str], host: str) -> bool:
     An asterisk matches the whole first label, and one label only; never below a top-level domain. An address is
     covered by the same address alone.
     """
-    address = _address(host)
+    address = address_in(host)
     if address is not None:
-        return any(_address(name) == address for name in names)
+        return any(address_in(name) == address for name in names)
     wanted = _ascii(host)
     return any(_matches(_ascii(name), wanted) for name in names)
 
@@ -94,7 +94,8 @@ def _matches(name: str, host: str) -> bool:
     return bool(label) and rest.count(".") >= _FEWEST_DOTS and f"{dot}{above}" == rest
 
 
-def _address(text: str) -> IPv4Address | IPv6Address | None:
+def address_in(text: str) -> IPv4Address | IPv6Address | None:
+    """The IP address that it is; None for a name. An address is never sent as SNI."""
     try:
         return ip_address(text.partition("%")[0])
     except ValueError:

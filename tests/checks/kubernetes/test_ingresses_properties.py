@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from checks.kubernetes.test_ingresses import Backends, address_findings, backends, class_findings, secret_findings
+from opscheck import Findings
 from opscheck.systems.kubernetes.endpoints import Network
 from opscheck.systems.kubernetes.ingresses import IngressClass, IngressesServed, SecretName
 from opscheck.testing import expect
@@ -16,15 +17,15 @@ INGRESSES_SERVED = expect(IngressesServed, TARGET, severity="P1")
 
 def ingress_told(ingresses, services, slices, found):
     reached = Backends(INGRESSES_SERVED, services, Network(slices, found))
-    classes, secrets = [IngressClass()], [SecretName()]
+    classes, secrets, findings = [IngressClass()], [SecretName()], Findings(INGRESSES_SERVED)
     return sorted(
         repr(one)
         for ingress in ingresses
         for one in (
-            *reached.findings(ingress, NOW),
-            *address_findings(INGRESSES_SERVED, ingress, ingresses, NOW),
-            *class_findings(INGRESSES_SERVED, ingress, classes, NOW),
-            *secret_findings(INGRESSES_SERVED, ingress, secrets, NOW),
+            *reached.findings(ingress, findings, NOW),
+            *address_findings(INGRESSES_SERVED, ingress, ingresses, findings, NOW),
+            *class_findings(INGRESSES_SERVED, ingress, classes, findings, NOW),
+            *secret_findings(INGRESSES_SERVED, ingress, secrets, findings, NOW),
         )
     )
 

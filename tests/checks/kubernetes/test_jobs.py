@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checks.kubernetes.test_jobs import Around, problems
+from checks.kubernetes.test_jobs import Around
 from opscheck import KubernetesTarget, Severity
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.demo.kubernetes import condition, event, timestamp
@@ -345,8 +345,8 @@ CRONJOBS = (msgspec.convert(a_cronjob(), CronJob),)
 @given(st.lists(odd_jobs(), max_size=4, unique_by=lambda job: job.name), st.data())
 def test_no_job_is_too_odd_to_be_judged_and_no_order_matters(jobs, data):
     def told(jobs, pods):
-        around = Around(jobs, CRONJOBS, Evidence(pods))
-        found = [one for job in jobs for one in problems(expectation, job, around, NOW)]
+        around = Around(expectation, jobs, CRONJOBS, Evidence(pods), NOW)
+        found = [one for job in jobs for one in around.problems(job)]
         return sorted((one.subject, one.observed, one.evidence, sorted(one.facts.items())) for one in found)
 
     def shuffled(job):

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from checks.kubernetes.test_nodes import room, state_findings, version_findings
+from opscheck import Findings
 from opscheck.demo.kubernetes import timestamp
 from opscheck.systems.kubernetes.nodes import Node
 from tests.checks.kubernetes.judging_nodes import NOW, expected
@@ -68,9 +69,8 @@ NODES = st.fixed_dictionaries(
 def told(node) -> list[tuple]:
     one = msgspec.convert(node, Node)
     versions = version_findings(EXPECTATION, [one], (1, 34), "v1.34.1")
-    found = [
-        (each.subject, each.observed, each.since) for each in (*state_findings(EXPECTATION, [one], {}, NOW), *versions)
-    ]
+    states = state_findings(EXPECTATION, [one], {}, NOW, Findings(EXPECTATION))
+    found = [(each.subject, each.observed, each.since) for each in (*states, *versions)]
     room(EXPECTATION, [one], {})
     return sorted(found, key=str)
 

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from checks.kubernetes.test_services import service_findings
+from opscheck import Findings
 from opscheck.systems.kubernetes.endpoints import Network, ready_endpoints
 from tests.checks.kubernetes.generated_network import SLICES, WORKLOADS, WORLD
 from tests.checks.kubernetes.judging_pods import NOW
@@ -14,10 +15,10 @@ EXPECTATION = expectation_of(min_ready={"P2": 2, "P0": 1})
 
 
 def told(services, slices, found, workloads=()):
-    network = Network(slices, found, workloads)
+    network, findings = Network(slices, found, workloads), Findings(EXPECTATION)
     each = [network.of(one) for one in services]
     found = [
-        (one.service.name, finding) for one in each for finding in service_findings(EXPECTATION, one, network, NOW)
+        (one.service.name, finding) for one in each for finding in service_findings(EXPECTATION, one, findings, NOW)
     ]
     return sorted(map(repr, found))
 

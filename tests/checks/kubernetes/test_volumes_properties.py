@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checks.kubernetes.test_volumes import claim_finding, depends_on_its_class
-from opscheck import KubernetesTarget
+from opscheck import Findings, KubernetesTarget
 from opscheck.systems.kubernetes.pods import Pod
 from opscheck.systems.kubernetes.volumes import (
     PersistentVolumeClaim,
@@ -64,7 +64,7 @@ def storage(pods, classes=()):
 def test_no_claim_raises(claim, pods, classes):
     made, beside = msgspec.convert(claim, PersistentVolumeClaim), storage(pods, classes)
 
-    finding = claim_finding(EXPECTATION, made, beside)
+    finding = claim_finding(EXPECTATION, made, beside, Findings(EXPECTATION))
 
     # What only the class can say is left to it: never both.
     assert finding is None or not depends_on_its_class(made, beside)
@@ -80,10 +80,12 @@ def test_the_order_of_pods_never_counts(claim, orders):
         ((pod.get("metadata") or {}).get("name"), (pod.get("metadata") or {}).get("namespace")) for pod in orders[0]
     ]
     if len(set(names)) == len(names):  # as in a cluster
-        one, other = (claim_finding(EXPECTATION, made, storage(order)) for order in orders)
+        one, other = (claim_finding(EXPECTATION, made, storage(order), Findings(EXPECTATION)) for order in orders)
         assert one == other
 
 
 @given(objects(metadata=METADATA.map(lambda one: one | {"deletionTimestamp": None})))
 def test_a_claim_without_a_status_is_no_alarm(claim):
-    assert claim_finding(EXPECTATION, msgspec.convert(claim, PersistentVolumeClaim), storage([])) is None
+    made = msgspec.convert(claim, PersistentVolumeClaim)
+
+    assert claim_finding(EXPECTATION, made, storage([]), Findings(EXPECTATION)) is None

@@ -211,8 +211,7 @@ def test_whoever_calls_itself_opscheck_is_judged(server, judged, stack):
 
 
 def test_more_sessions_than_can_be_told_are_counted(server, judged, stack, monkeypatch):
-    monkeypatch.setattr("checks.postgres.test_activity._MOST", 2)
-    monkeypatch.setattr("checks.postgres.test_activity._MOST", 2)
+    monkeypatch.setattr("checks.postgres.test_activity.MOST", 2)
     for _ in range(3):
         stack.enter_context(idle_in_transaction(server))
     findings = judged(idle_in_transaction=NOTHING)

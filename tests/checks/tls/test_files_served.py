@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from checks.tls.test_files import stale, stored_in, unread, unserved
-from opscheck import HostTarget
+from checks.tls.test_files import judge_served, stored_in, unread, unserved
+from opscheck import Findings, HostTarget
 from opscheck.core.observation import Problem, ProblemKind
 from opscheck.core.record import Finding
 from opscheck.systems.tls.files import CertificateFile, CertificateFiles, Fault, TlsFiles
@@ -43,7 +43,10 @@ def expectation(**fields) -> TlsFiles:
 
 
 def told(answer: Handshakes, *files: CertificateFile, all_read: bool = True, **fields) -> list[Finding]:
-    return list(stale(expectation(**fields), stored_in(files), answer, NOW, all_read=all_read))
+    wanted = expectation(**fields)
+    findings = Findings(wanted)
+    judge_served(wanted, stored_in(files), answer, NOW, findings, all_read=all_read)
+    return findings.violations
 
 
 def test_addresses_that_serve_the_same_old_one_are_one_finding():

@@ -176,10 +176,8 @@ def _redirect(response: httpcore.Response, url: Url) -> Url | None:
     """The URL that `response` redirects to; None without a redirect, or with one to another scheme."""
     if response.status not in _REDIRECTS:
         return None
-    for name, value in response.headers:
-        if name.lower() == b"location":
-            try:
-                return url.joined(value.decode("utf-8", "replace"))
-            except ValueError:
-                return None
-    return None
+    location = next((value for name, value in response.headers if name.lower() == b"location"), None)
+    try:
+        return None if location is None else url.joined(location.decode("utf-8", "replace"))
+    except ValueError:
+        return None

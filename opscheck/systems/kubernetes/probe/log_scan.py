@@ -35,7 +35,6 @@ _VARIABLE = tuple(
 
 
 def compiled(pattern: str, *, ignore_case: bool) -> Callable[[str], object]:
-    """A search for `pattern` in one line."""
     return re.compile(pattern, re.IGNORECASE if ignore_case else 0).search
 
 

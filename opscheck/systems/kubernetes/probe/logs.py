@@ -6,11 +6,12 @@ from datetime import UTC, datetime, timedelta
 
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.core.units import format_duration
+from opscheck.systems.kubernetes.containers import Reported, containers
 from opscheck.systems.kubernetes.label_selectors import parse_selector
 from opscheck.systems.kubernetes.lists import KubernetesRule
 from opscheck.systems.kubernetes.logs import ContainerLog, LogMatches, PodLogs
 from opscheck.systems.kubernetes.owners import top_owner
-from opscheck.systems.kubernetes.pods import Container, ContainerStatus, Pod
+from opscheck.systems.kubernetes.pods import Pod
 from opscheck.systems.kubernetes.probe.client import Client, Deadline, Reply, Request
 from opscheck.systems.kubernetes.probe.errors import message_of
 from opscheck.systems.kubernetes.probe.log_scan import LogScan, compiled, most_frequent
@@ -30,41 +31,28 @@ class LogRead:
     not_started: str = ""
 
 
-def plan_reads(pod: Pod, query: PodLogs, now: datetime) -> list[LogRead]:
+def _plan(pod: Pod, query: PodLogs, now: datetime) -> list[LogRead]:
     """The logs of `pod` that `query` is about; empty when the pod has no container of that name."""
-    return [read for container in _containers(pod, query.container) for read in _of(pod, container, query, now)]
-
-
-def _containers(pod: Pod, wanted: str | None) -> Iterator[Container]:
-    ordinary, init = (pod.spec and pod.spec.containers) or (), (pod.spec and pod.spec.init_containers) or ()
     # An init container is done before the application starts; a native sidecar runs next to it.
-    sidecars = tuple(container for container in init if container.restart_policy == "Always")
-    for container in (*ordinary, *sidecars) if wanted is None else (*ordinary, *init):
-        if container.name and wanted in {None, container.name}:
-            yield container
+    every = [one for one in containers(pod) if one.name and (query.container or not one.init)]
+    chosen = [one for one in every if query.container in {None, one.name}]
+    # The containers of the application first.
+    chosen.sort(key=lambda one: one.spec.restart_policy == "Always")
+    return [read for container in chosen for read in _of(pod, container, query, now)]
 
 
-def _of(pod: Pod, container: Container, query: PodLogs, now: datetime) -> Iterator[LogRead]:
-    name = container.name or ""
-    status = _status(pod, name)
-    state, last = status and status.state, status and status.last_state
+def _of(pod: Pod, container: Reported, query: PodLogs, now: datetime) -> Iterator[LogRead]:
+    last = container.status.last_state
     ended = last and last.terminated
-    waiting = state and state.waiting
-    running = bool(state and (state.running or state.terminated))
+    running = bool(container.state.running or container.state.terminated)
     if not running and ended is None:
-        yield LogRead(pod, name, not_started=(waiting and waiting.reason) or (pod.status and pod.status.phase) or "new")
+        why = container.waiting_reason or (pod.status and pod.status.phase) or "new"
+        yield LogRead(pod, container.name, not_started=why)
         return
-    yield LogRead(pod, name)
+    yield LogRead(pod, container.name)
     # Of a container that waits for its restart, the plain log is the previous one already.
-    within = ended and ended.finished_at and ended.finished_at > now - timedelta(seconds=query.window_s)
-    if running and within:
-        yield LogRead(pod, name, previous=True)
-
-
-def _status(pod: Pod, name: str) -> ContainerStatus | None:
-    status = pod.status
-    every = (*((status and status.container_statuses) or ()), *((status and status.init_container_statuses) or ()))
-    return next((one for one in every if one.name == name), None)
+    if running and ended and ended.finished_at and ended.finished_at > now - timedelta(seconds=query.window_s):
+        yield LogRead(pod, container.name, previous=True)
 
 
 @dataclass(frozen=True)
@@ -81,7 +69,7 @@ def read_logs(client: Client, query: PodLogs, pods: Iterable[Pod], deadline: Dea
     there, now = tuple(pods), datetime.now(UTC)
     selector = parse_selector(query.selector)
     selected = [pod for pod in there if selector.matches(pod.labels)]
-    reads = [(read, len(planned)) for pod in selected for planned in [plan_reads(pod, query, now)] for read in planned]
+    reads = [(read, len(planned)) for pod in selected for planned in [_plan(pod, query, now)] for read in planned]
 
     def one(job: tuple[LogRead, int]) -> _Part:
         read, siblings = job

@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from time import monotonic
 from typing import Any
 
@@ -15,9 +16,13 @@ from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.core.query import Query
 from opscheck.systems.postgres.connections import Refusal, Sessions, SessionsAnswer
 from opscheck.systems.postgres.databases import DatabaseQuery
-from opscheck.systems.postgres.probe.libpq import TOO_MANY_CONNECTIONS, Connection, TooManyConnections, connect
-from opscheck.systems.postgres.probe.readers import read_answer
-from opscheck.systems.postgres.probe.refusals import NO_CONNECTION
+from opscheck.systems.postgres.probe.libpq import (
+    NO_CONNECTION,
+    TOO_MANY_CONNECTIONS,
+    Connection,
+    TooManyConnections,
+    connect,
+)
 from opscheck.systems.postgres.probe.statements import Reader
 from opscheck.systems.postgres.server import ServerQuery, identifier
 from opscheck.systems.postgres.target import PostgresTarget
@@ -30,6 +35,36 @@ _CANCELLED, _LOCK_NOT_AVAILABLE, _PERMISSION_DENIED = "57014", "55P03", "42501"
 _POOLER = "08P01"  # PgBouncer's only code
 _UNKNOWN_TO_SERVER = "42"  # syntax, columns and functions that this version does not have
 _CONNECTION_LOST = ("08", "57P", TOO_MANY_CONNECTIONS)
+
+READERS = {
+    "postgres.activity": "activity:read_activity",
+    "postgres.ages": "vacuum:read_ages",
+    "postgres.archiver": "archiver:read_archiver",
+    "postgres.collations": "settings:read_collations",
+    "postgres.configuration-files": "settings:read_configuration_files",
+    "postgres.databases": "server:read_databases",
+    "postgres.duplicate-indexes": "indexes:read_duplicates",
+    "postgres.extensions": "settings:read_extensions",
+    "postgres.identity": "server:read_identity",
+    "postgres.invalid-indexes": "indexes:read_invalid",
+    "postgres.largest-relations": "size:read_relations",
+    "postgres.locks": "locks:read_locks",
+    "postgres.own-role": "access:read_own_role",
+    "postgres.replication": "replication:read_replication",
+    "postgres.select": "query:read_select",
+    "postgres.sequences": "size:read_sequences",
+    "postgres.server-state": "settings:read_server_state",
+    "postgres.sessions": "connections:read_sessions",
+    "postgres.settings": "settings:read_settings",
+    "postgres.sizes": "size:read_sizes",
+    "postgres.slots": "replication:read_slots",
+    "postgres.statement-counters": "queries:read_counters",
+    "postgres.statement-texts": "queries:read_texts",
+    "postgres.tables": "vacuum:read_tables",
+    "postgres.unused-indexes": "indexes:read_unused",
+    "postgres.xmin-holders": "vacuum:read_xmin_holders",
+}
+"""`module:function` by the query's name. A module is imported for its first query: a run needs few of them."""
 
 # In the transaction alone: what SET leaves on a session would, behind a pooler, befall whoever gets that server
 # process next, and a read-only application is an outage.
@@ -44,6 +79,20 @@ def open_session(target: PostgresTarget, timeout_s: float) -> "PostgresSession":
     session = PostgresSession(target)
     session.reach(timeout_s)
     return session
+
+
+def read_answer(connection: Connection, query: Query[Any]) -> Any:
+    """The answer to a query of PostgreSQL's own. Raises ProbeError for any other."""
+    if query.name not in READERS:
+        raise ProbeError(ProblemKind.UNSUPPORTED, f"the PostgreSQL probe does not answer {query.name}")
+    return reader_named(READERS[query.name])(connection, query)
+
+
+def reader_named(reader: str) -> Reader:
+    """The function that an entry of READERS names."""
+    module, _, name = reader.partition(":")
+    found: Reader = getattr(import_module(f"{__package__}.{module}"), name)
+    return found
 
 
 class _Line:

@@ -9,7 +9,7 @@ from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.systems.redis.probe.address import SENTINEL_PORT, Address, addresses
 from opscheck.systems.redis.probe.node import Node
 from opscheck.systems.redis.probe.readers import read_cluster_nodes, read_info
-from opscheck.systems.redis.probe.requests import of_each, raised
+from opscheck.systems.redis.probe.requests import of_each
 from opscheck.systems.redis.target import RedisTarget
 from opscheck.transport.connect import trust
 
@@ -25,14 +25,14 @@ def find_nodes(target: RedisTarget, timeout_s: float) -> list[Node]:
     if target.sentinel is not None:
         return _watched(target, addresses(url, SENTINEL_PORT), timeout_s * _SHARE)
     seeds = [_node(target, address) for address in addresses(url)]
+    if target.nodes == "named":
+        return seeds
     if target.nodes == "cluster":
         found = _found(seeds, read_cluster_nodes, timeout_s * _SHARE)
-        return _nodes(target, seeds[0].address, found) or seeds
-    if target.nodes == "replicas":
-        found = _found(seeds, _replicas, timeout_s * _SHARE)
+    else:
         named = [(seed.address.host, seed.address.port) for seed in seeds]
-        return _nodes(target, seeds[0].address, [*named, *found])
-    return seeds
+        found = [*named, *_found(seeds, _replicas, timeout_s * _SHARE)]
+    return _nodes(target, seeds[0].address, found) or seeds
 
 
 def _watched(target: RedisTarget, sentinels: Sequence[Address], timeout_s: float) -> list[Node]:
@@ -50,15 +50,14 @@ def _watched(target: RedisTarget, sentinels: Sequence[Address], timeout_s: float
 
 def _ask_sentinel(target: RedisTarget, node: Node, deadline: float) -> list[_HostAndPort]:
     name = str(target.sentinel)
-    words = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", name)
-    primary = node.say("sentinel|get-master-addr-by-name", *words, deadline=deadline)
+    primary = node.say("sentinel|get-master-addr-by-name", name, deadline=deadline)
     if primary is None:
         return []
     if not isinstance(primary, list):
         raise node.unreadable("sentinel|get-master-addr-by-name")
     found = list(_addresses([primary]))
     if found and target.nodes == "replicas":
-        replicas = node.say("sentinel|replicas", "SENTINEL", "REPLICAS", name, deadline=deadline)
+        replicas = node.say("sentinel|replicas", name, deadline=deadline)
         if not isinstance(replicas, list):
             raise node.unreadable("sentinel|replicas")
         found += _addresses(_host_and_port(one) for one in replicas)
@@ -88,10 +87,7 @@ def _found(
     nodes: Sequence[Node], ask: Callable[[Node, float], list[_HostAndPort]], timeout_s: float
 ) -> list[_HostAndPort]:
     """What any of these servers knows. Raises ProbeError when none of them answers."""
-    replies = of_each(nodes, ask, timeout_s)
-    if all(reply.problem is not None for reply in replies):
-        raise raised(replies)
-    return [address for reply in replies for address in reply.answer or []]
+    return [address for reply in of_each(nodes, ask, timeout_s) for address in reply.answer or []]
 
 
 def _nodes(target: RedisTarget, like: Address, found: Iterable[_HostAndPort]) -> list[Node]:

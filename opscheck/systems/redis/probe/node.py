@@ -14,7 +14,7 @@ from opscheck.core.units import format_duration
 from opscheck.systems.redis.ping import PingAnswer
 from opscheck.systems.redis.probe.address import Address, NoHandshake, connect
 from opscheck.systems.redis.probe.client import Client, Said
-from opscheck.systems.redis.servers import Refusal, acl_rule
+from opscheck.systems.redis.servers import Refusal, acl_rule, typed
 from opscheck.transport.connect import late, unreachable
 
 A = TypeVar("A")
@@ -44,9 +44,7 @@ class Node:
         try:
             connect(self.address, None, deadline).close()
         except TimeoutError as error:
-            waited = time.monotonic() - started
-            text = f"no connection to {self.address} in {format_duration(waited)}"
-            raise late(text, waited, target_down=True) from error
+            raise self._late("connection to", started, target_down=True) from error
         except OSError as error:
             raise unreachable(error, str(self.address)) from error
 
@@ -68,9 +66,9 @@ class Node:
         started = time.monotonic()
         return self._talk(talk, deadline)
 
-    def say(self, command: str, *words: str, deadline: float) -> Any:
+    def say(self, command: str, *arguments: str, deadline: float) -> Any:
         """
-        Log in, say `words`, and return the reply. `command` is what an access list calls it.
+        Log in, say `command`, which is named as in an access list, and return the reply.
 
         Raises ProbeError, and Refused where it is the server's own state that stands in the way.
         """
@@ -78,7 +76,7 @@ class Node:
         def talk(client: Client) -> Any:
             said = self._log_in(client)
             if not said.error:
-                said = client.say(*words)
+                said = client.say(*typed(command).split(), *arguments)
             self._raise_if_denied(said, command)
             if said.refusal is not None:
                 raise Refused(said.refusal, said.error)
@@ -88,7 +86,7 @@ class Node:
 
     def unreadable(self, command: str) -> ProbeError:
         """The reply to `command` is none that Redis gives."""
-        text = f"what {self.address} answers to {command.upper().replace('|', ' ')} cannot be read"
+        text = f"what {self.address} answers to {typed(command)} cannot be read"
         return ProbeError(ProblemKind.UNREADABLE, text, "is there a proxy before it, or is it no Redis?")
 
     def _talk(self, talk: Callable[[Client], A], deadline: float) -> A:
@@ -97,16 +95,17 @@ class Node:
             with Client(self.address, self.context, deadline) as client:
                 return talk(client)
         except NoHandshake as error:
-            waited = time.monotonic() - started
-            text = f"no TLS handshake with {self.address} in {format_duration(waited)}"
-            problem = late(text, waited)
+            problem = self._late("TLS handshake with", started)
             problem.problem = replace(problem.problem, advice="is this a port without TLS?")
             raise problem from error
         except (TimeoutError, exceptions.TimeoutError) as error:
-            waited = time.monotonic() - started
-            raise late(f"no answer from {self.address} in {format_duration(waited)}", waited) from error
+            raise self._late("answer from", started) from error
         except OSError as error:
             raise unreachable(error, str(self.address)) from error
+
+    def _late(self, missing: str, started: float, *, target_down: bool = False) -> ProbeError:
+        waited = time.monotonic() - started
+        return late(f"no {missing} {self.address} in {format_duration(waited)}", waited, target_down=target_down)
 
     def _log_in(self, client: Client) -> Said:
         said = client.log_in()
@@ -123,8 +122,7 @@ class Node:
     def _raise_if_denied(self, said: Said, command: str) -> None:
         user = self.address.user or "default"
         if said.code == "NOPERM":
-            asked = command.upper().replace("|", " ")
-            text = f"{self.address} does not let the user {user} run {asked}"
+            text = f"{self.address} does not let the user {user} run {typed(command)}"
             raise ProbeError(ProblemKind.DENIED, text, f"have an administrator type: ACL SETUSER {user} +{command}")
         if said.code == "NOAUTH":
             text = f"{self.address} wants a password, and {self.credentials} has none"

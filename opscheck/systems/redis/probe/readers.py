@@ -2,16 +2,18 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any, get_args, get_type_hints
+
+import msgspec
 
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.core.query import Identity
-from opscheck.systems.redis.cache import LONGEST_LOG, SlowCommand, SlowerThan, SlowLog
+from opscheck.systems.redis.cache import LONGEST_LOG, SLOWER_THAN, SlowCommand, SlowerThan, SlowLog
 from opscheck.systems.redis.info import Database, Replica, ServerInfo
-from opscheck.systems.redis.probe.fields import fields, read_fields, text_of, whole
 from opscheck.systems.redis.probe.node import Node, Refused
-from opscheck.systems.redis.probe.requests import of_each, raised
+from opscheck.systems.redis.probe.requests import of_each
 from opscheck.systems.redis.replication import ClusterState
 
 _REPLICA = re.compile(r"slave[0-9]+")
@@ -21,22 +23,28 @@ _NO_CLUSTER = "ERR This instance has cluster support disabled"
 _UNKNOWN = {"noaddr", "handshake"}
 _COMMAND = re.compile(rb"[A-Za-z][A-Za-z0-9._-]{0,39}")
 _LAST_TIME = 253_402_300_799  # of the year 9999
-_SETTING = "slowlog-log-slower-than"
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
+_DECIMAL = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?")
+_LONGEST = 200
 
 
 def read_info(node: Node, deadline: float) -> ServerInfo:
     """What a server says of itself. Raises as `Node.say`."""
-    said = text_of(node.say("info", "INFO", deadline=deadline))
-    info = parse_info(said or "")
+    info = parse_info(_text(node.say("info", deadline=deadline)))
     if info is None:
         raise node.unreadable("info")
     return info
 
 
+def _text(reply: object) -> str:
+    """A reply as text; empty where it is something else."""
+    return reply.decode("utf-8", "replace") if isinstance(reply, bytes) else ""
+
+
 def parse_info(text: str) -> ServerInfo | None:
     """What INFO's reply says; None when it says nothing that is known of INFO."""
-    said = fields(text)
-    read = read_fields(ServerInfo, said)
+    said = dict(_lines(text))
+    read = _fields(ServerInfo, said)
     if not read:
         return None
     replicas = (_replica(_parts(value)) for name, value in said.items() if _REPLICA.fullmatch(name))
@@ -47,22 +55,42 @@ def _databases(text: str, said: Mapping[str, str]) -> tuple[Database, ...] | Non
     if "# Keyspace" not in text:
         return None
     parts = {name: _parts(value) for name, value in said.items() if _DATABASE.fullmatch(name)}
-    return tuple(
-        Database(name=name, keys=whole(part.get("keys")), expires=whole(part.get("expires")))
-        for name, part in parts.items()
-    )
+    return tuple(Database(name=name, **_fields(Database, part)) for name, part in parts.items())
 
 
 def _replica(part: Mapping[str, str]) -> Replica | None:
     if "ip" not in part or "port" not in part:  # Redis before 2.8 had another form
         return None
     host = f"[{part['ip']}]" if ":" in part["ip"] else part["ip"]
-    return Replica(
-        address=f"{host}:{part['port']}",
-        state=part.get("state"),
-        offset=whole(part.get("offset")),
-        lag=whole(part.get("lag")),
-    )
+    return Replica(address=f"{host}:{part['port']}", **_fields(Replica, part))
+
+
+def _lines(text: str) -> Iterator[tuple[str, str]]:
+    """Every line that has a name and a value; each version and each service has others."""
+    for line in text.split("\n"):  # names and values may hold what Python takes for ends of lines, too
+        name, colon, value = line.partition(":")
+        if colon and not line.startswith("#"):
+            yield name.strip(), value.strip()[:_LONGEST]
+
+
+def _fields(kind: type[msgspec.Struct], said: Mapping[str, str]) -> dict[str, Any]:
+    """The fields of `kind` that may be None, by name, read by their types; a value of another type is left out."""
+    read = ((name, reader(said[name])) for name, reader in _readers(kind).items() if name in said)
+    return {name: value for name, value in read if value is not None}
+
+
+@cache
+def _readers(kind: type[msgspec.Struct]) -> dict[str, Callable[[str], Any]]:
+    kinds = {name: get_args(hint)[0] for name, hint in get_type_hints(kind).items() if get_args(hint)}
+    return {name: _BY_TYPE[one] for name, one in kinds.items() if one in _BY_TYPE}
+
+
+_BY_TYPE: Mapping[type, Callable[[str], Any]] = {
+    int: lambda value: int(value) if _WHOLE.fullmatch(value) else None,
+    float: lambda value: float(value) if _DECIMAL.fullmatch(value) else None,
+    bool: {"0": False, "1": True}.get,
+    str: lambda value: value or None,
+}
 
 
 def _parts(value: str) -> dict[str, str]:
@@ -72,10 +100,7 @@ def _parts(value: str) -> dict[str, str]:
 
 def identity(nodes: Sequence[Node], timeout_s: float) -> Identity:
     """Product, version and role, of several servers counted. Raises ProbeError when none of them answers."""
-    replies = of_each(nodes, read_info, timeout_s)
-    if all(reply.problem is not None for reply in replies):
-        raise raised(replies)
-    names = Counter(_name(reply.answer) for reply in replies)
+    names = Counter(_name(reply.answer) for reply in of_each(nodes, read_info, timeout_s))
     told = [name if count == 1 else f"{name} ({count})" for name, count in names.items()]
     address = nodes[0].address
     how = ["a password" if address.password else "no password"] + ["TLS"] * address.tls
@@ -90,8 +115,7 @@ def _name(info: ServerInfo | None) -> str:
 
 def read_cluster(node: Node, deadline: float) -> ClusterState:
     """The state of the cluster. Raises as `Node.say`."""
-    said = text_of(_say(node, "info", deadline))
-    read = read_fields(ClusterState, fields(said or ""))
+    read = _fields(ClusterState, dict(_lines(_say_cluster(node, "cluster|info", deadline))))
     if not read:
         raise node.unreadable("cluster|info")
     return ClusterState(**read)
@@ -99,15 +123,15 @@ def read_cluster(node: Node, deadline: float) -> ClusterState:
 
 def read_cluster_nodes(node: Node, deadline: float) -> list[tuple[str, int]]:
     """Host and port of each node of the cluster that has an address. Raises as `Node.say`."""
-    said = text_of(_say(node, "nodes", deadline))
-    if said is None or not said.strip():
+    said = _say_cluster(node, "cluster|nodes", deadline)
+    if not said.strip():
         raise node.unreadable("cluster|nodes")
     return list(_nodes(said, node))
 
 
-def _say(node: Node, what: str, deadline: float) -> object:
+def _say_cluster(node: Node, command: str, deadline: float) -> str:
     try:
-        return node.say(f"cluster|{what}", "CLUSTER", what.upper(), deadline=deadline)
+        return _text(node.say(command, deadline=deadline))
     except Refused as refused:
         if not refused.error.startswith(_NO_CLUSTER):
             raise
@@ -129,7 +153,7 @@ def _nodes(text: str, node: Node) -> Iterator[tuple[str, int]]:
 
 def read_slow_log(node: Node, deadline: float) -> SlowLog:
     """The newest entries. Raises as `Node.say`."""
-    said = node.say("slowlog|get", "SLOWLOG", "GET", str(LONGEST_LOG), deadline=deadline)
+    said = node.say("slowlog|get", str(LONGEST_LOG), deadline=deadline)
     commands = tuple(_commands(said)) if isinstance(said, list) else None
     if commands is None or len(commands) < len(said):
         raise node.unreadable("slowlog|get")
@@ -147,7 +171,7 @@ def _commands(entries: list[Any]) -> Iterator[SlowCommand]:
 
 def read_slower_than(node: Node, deadline: float) -> SlowerThan:
     """What the slow log is kept of. Raises as `Node.say`."""
-    match node.say("config|get", "CONFIG", "GET", _SETTING, deadline=deadline):
+    match node.say("config|get", SLOWER_THAN, deadline=deadline):
         case [_, bytes(value)] if re.fullmatch(rb"-?[0-9]{1,18}", value):
             return SlowerThan(microseconds=int(value))
     raise node.unreadable("config|get")

@@ -12,7 +12,7 @@ from opscheck.systems.redis.ping import RedisPing
 from opscheck.systems.redis.probe.discovery import find_nodes
 from opscheck.systems.redis.probe.node import Node
 from opscheck.systems.redis.probe.readers import identity, read_cluster, read_info, read_slow_log, read_slower_than
-from opscheck.systems.redis.probe.requests import of_each, raised
+from opscheck.systems.redis.probe.requests import of_each
 from opscheck.systems.redis.replication import RedisCluster
 from opscheck.systems.redis.servers import Replies
 from opscheck.systems.redis.target import RedisTarget
@@ -23,9 +23,7 @@ def open_session(target: RedisTarget, timeout_s: float) -> "RedisSession":
     started = time.monotonic()
     nodes = find_nodes(target, timeout_s)
     left = started + timeout_s - time.monotonic()
-    replies = of_each(nodes, lambda node, deadline: node.contact(deadline), left)
-    if all(reply.problem is not None for reply in replies):
-        raise raised(replies)
+    of_each(nodes, lambda node, deadline: node.contact(deadline), left)
     return RedisSession(nodes)
 
 
@@ -40,8 +38,6 @@ class RedisSession:
         if isinstance(query, RedisIdentity):
             return identity(self._nodes, timeout_s)
         replies = of_each(self._nodes, lambda node, deadline: _answer(node, query, deadline), timeout_s)
-        if all(reply.problem is not None for reply in replies):
-            raise raised(replies)
         return Replies(nodes=tuple(replies))
 
     def close(self) -> None:

@@ -3,9 +3,10 @@
 import bz2
 import lzma
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from functools import partial
+from typing import Any, cast
 
 from isal import igzip_lib
 from lz4.frame import LZ4FrameDecompressor
@@ -27,18 +28,6 @@ _FEED = 2**17
 """Bytes per call: a decompressor copies its rest after each member, which is slow for many tiny members."""
 
 
-class _Unpacker(Protocol):
-    """The interface that all of these libraries share."""
-
-    @property
-    def eof(self) -> bool: ...
-    @property
-    def needs_input(self) -> bool: ...
-    @property
-    def unused_data(self) -> bytes | None: ...
-    def decompress(self, data: bytes, max_length: int = ...) -> bytes: ...
-
-
 @dataclass(frozen=True)
 class Compression:
     """One compression format."""
@@ -46,29 +35,16 @@ class Compression:
     name: str
     magic: bytes
     begin: Callable[[], Any]
-    """Makes a decompressor for one member."""
-    nothing: int
-    """The size of an empty compressed stream in bytes."""
+    """Makes a decompressor for one member, with the methods and attributes of `bz2.BZ2Decompressor`."""
 
 
-def _gzip() -> Any:
-    # Checks the length and checksum at the end of each member too.
-    return igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
-
-
-def _zstd() -> Any:
-    return zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: _WINDOW_LOG})
-
-
-def _xz() -> Any:
-    return lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
-
-
-GZIP = Compression("gzip", b"\x1f\x8b", _gzip, 20)
-ZSTD = Compression("zstd", b"\x28\xb5\x2f\xfd", _zstd, 13)
-XZ = Compression("xz", b"\xfd7zXZ\x00", _xz, 32)
-BZIP2 = Compression("bzip2", b"BZh", bz2.BZ2Decompressor, 14)
-LZ4 = Compression("lz4", b"\x04\x22\x4d\x18", LZ4FrameDecompressor, 15)
+# Checks the length and checksum at the end of each member too.
+GZIP = Compression("gzip", b"\x1f\x8b", partial(igzip_lib.IgzipDecompressor, flag=igzip_lib.DECOMP_GZIP))
+_ZSTD_OPTIONS: Mapping[int, int] = {zstd.DecompressionParameter.window_log_max: _WINDOW_LOG}
+ZSTD = Compression("zstd", b"\x28\xb5\x2f\xfd", partial(zstd.ZstdDecompressor, options=_ZSTD_OPTIONS))
+XZ = Compression("xz", b"\xfd7zXZ\x00", partial(lzma.LZMADecompressor, format=lzma.FORMAT_XZ, memlimit=_XZ_MEMORY))
+BZIP2 = Compression("bzip2", b"BZh", bz2.BZ2Decompressor)
+LZ4 = Compression("lz4", b"\x04\x22\x4d\x18", LZ4FrameDecompressor)
 COMPRESSIONS = (GZIP, ZSTD, XZ, BZIP2, LZ4)
 
 _ERRORS = (
@@ -79,6 +55,7 @@ _ERRORS = (
     EOFError,
     ValueError,
     RuntimeError,
+    MemoryError,
 )
 
 
@@ -96,11 +73,30 @@ def decompressed(pieces: Iterable[bytes], packing: Compression) -> Iterator[byte
     Raises Broken at the place where they are damaged or end too early, and for what follows that is no member; zeros
     may follow, as tapes and disks are filled up with them. Raises NeedsMore.
     """
-    members = _Members(packing)
-    for piece in pieces:
-        for start in range(0, len(piece), _FEED):
-            yield from members.take(piece[start : start + _FEED])
-    members.end()
+    member, over = None, False
+    for fed in (piece[start : start + _FEED] for piece in pieces for start in range(0, len(piece), _FEED)):
+        left = fed
+        # Zeros may precede every member but the first.
+        while member is not None or (left := left.lstrip(b"\0") if over else left):
+            member = member or packing.begin()
+            yield _decompressed_piece(member, left, packing)
+            left = b""
+            if member.eof:
+                left, member, over = member.unused_data or b"", None, True
+            elif member.needs_input:
+                break
+    if member is not None or not over:
+        raise Broken(f"{packing.name} data ends before its end", cut_off=True)
+
+
+def _decompressed_piece(member: Any, packed: bytes, packing: Compression) -> bytes:
+    try:
+        unpacked: bytes = member.decompress(packed, PIECE)
+    except _ERRORS as error:
+        if isinstance(error, MemoryError) or "memory" in str(error).lower():
+            raise NeedsMore(f"to unpack this {packing.name} takes too much memory") from None
+        raise Broken(f"{packing.name} data is damaged") from None
+    return unpacked
 
 
 def decompressed_head(first: bytes, packing: Compression, most: int) -> bytes:
@@ -115,41 +111,3 @@ def decompressed_head(first: bytes, packing: Compression, most: int) -> bytes:
         if not error.cut_off:
             raise
     return bytes(found[:most])
-
-
-class _Members:
-    """One member after the other."""
-
-    def __init__(self, packing: Compression) -> None:
-        self._packing = packing
-        self._member: _Unpacker | None = None
-        self._over = 0
-
-    def take(self, packed: bytes) -> Iterator[bytes]:
-        """The decompressed bytes."""
-        left = packed
-        # Zeros may precede every member but the first.
-        while self._member is not None or (left := left.lstrip(b"\0") if self._over else left):
-            member = self._member = self._member or self._packing.begin()
-            yield self._some(member, left)
-            left = b""
-            if member.eof:
-                left = member.unused_data or b""
-                self._member = None
-                self._over += 1
-            elif member.needs_input:
-                return
-
-    def end(self) -> None:
-        if self._member is not None or not self._over:
-            raise Broken(f"{self._packing.name} data ends before its end", cut_off=True)
-
-    def _some(self, member: _Unpacker, packed: bytes) -> bytes:
-        try:
-            return member.decompress(packed, PIECE)
-        except _ERRORS as error:
-            if "memory" in str(error).lower():
-                raise NeedsMore(f"to unpack this {self._packing.name} takes too much memory") from None
-            raise Broken(f"{self._packing.name} data is damaged") from None
-        except MemoryError:
-            raise NeedsMore(f"to unpack this {self._packing.name} takes too much memory") from None

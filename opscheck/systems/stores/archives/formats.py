@@ -44,9 +44,9 @@ def kind_of(first: bytes) -> Kind:
     packing = compression_of(first)
     if packing is not None:
         return Kind("packed", packing)
-    encrypted_by = _encrypted_by(first)
-    if encrypted_by:
-        return Kind("encrypted", encrypted_by=encrypted_by)
+    encrypted_by = next((name for magic, name in _ENCRYPTED.items() if first.startswith(magic)), "")
+    if encrypted_by or _is_pgp(first):
+        return Kind("encrypted", encrypted_by=encrypted_by or "gpg")
     if first.startswith(pg_dump.MAGIC):
         return Kind("custom")
     if is_tar(first):
@@ -54,13 +54,6 @@ def kind_of(first: bytes) -> Kind:
     if not first.strip():
         return Kind("empty")
     return Kind(plain_format(first) or "other", is_error_message=any(words in first for words in _ERROR_MESSAGES))
-
-
-def _encrypted_by(first: bytes) -> str:
-    for magic, name in _ENCRYPTED.items():
-        if first.startswith(magic):
-            return name
-    return "gpg" if _is_pgp(first) else ""
 
 
 def _is_pgp(first: bytes) -> bool:

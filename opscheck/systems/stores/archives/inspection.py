@@ -1,24 +1,55 @@
 """Reading a backup as a stream, through its layers of compression, to the judge of its format."""
 
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, Self
 
-from opscheck.core.units import format_bytes
+from opscheck.core.observation import ProbeError, ProblemKind
+from opscheck.core.units import format_bytes, format_duration
 from opscheck.systems.stores.archives import pg_dump, plain
 from opscheck.systems.stores.archives.compression import decompressed
 from opscheck.systems.stores.archives.formats import HEAD, Kind, kind_of
 from opscheck.systems.stores.archives.stream import Broken, NeedsMore, Stream
 from opscheck.systems.stores.archives.tar import BLOCK, TarWalk
-from opscheck.systems.stores.content import CUT_OFF, DAMAGED, EMPTY, FOREIGN, TOO_LARGE, DumpHeader, Flaw
+from opscheck.systems.stores.content import (
+    CUT_OFF,
+    DAMAGED,
+    EMPTY,
+    FOREIGN,
+    TOO_LARGE,
+    BackupQuery,
+    Content,
+    DumpHeader,
+    Flaw,
+)
 
 MOST_LAYERS = 3
 """How often a backup may be compressed; more layers are a decompression bomb."""
 
-DUMPS = ("custom", "tar", "plain", "cluster", "directory")
+_MARGIN, _MARGIN_AT_MOST_S = 0.03, 2.0
 _NOT_ENCRYPTED = "have a machine that holds the key check it before it is encrypted, or do a restore drill by hand"
-
 _MORE_MEMORY = "check it where there is more memory, with the program that packed it"
+
+
+class Clock:
+    """The time limit of a reading, and the bytes read so far."""
+
+    def __init__(self, query: BackupQuery[Content], timeout_s: float) -> None:
+        self.query = query
+        self._began = time.monotonic()
+        # Before the gatherer gives it up, so that the probe reports how far it came.
+        self.deadline = self._began + timeout_s - min(_MARGIN_AT_MOST_S, timeout_s * _MARGIN)
+        self.read = 0
+        """The number of compressed bytes read so far."""
+
+    def check(self) -> None:
+        """Raise ProbeError when the time is over."""
+        if time.monotonic() > self.deadline:
+            so_far = f"{format_bytes(self.read)} of {format_bytes(self.query.size)}"
+            took = format_duration(time.monotonic() - self._began)
+            raise ProbeError(ProblemKind.LATE, f"{self.query.key}: {so_far} were read in {took}", "raise `within`")
 
 
 class Unjudged(Exception):  # noqa: N818 - a statement reads better in a report than a noun
@@ -42,9 +73,29 @@ class Judge(Protocol):
         ...
 
 
+class _AnyContent:
+    """Accepts all content that can be decompressed."""
+
+    def feed(self, piece: bytes) -> None:
+        pass
+
+    def end(self) -> None:
+        pass
+
+
+def without_program(format_: str, _header: DumpHeader | None) -> Judge:
+    """The judge of a `custom` or `tar` dump that leaves to pg_restore what only that can read."""
+    return TarWalk() if format_ == "tar" else _AnyContent()
+
+
 @dataclass
-class Inspected:
-    """The result of an inspection."""
+class Inspection:
+    """Reads and judges a backup, and collects what is found in it."""
+
+    clock: Clock
+    judges: Callable[[str, DumpHeader | None], Judge] = without_program
+    """Makes the judge of a `custom` or `tar` dump. Raises Unjudged."""
+    unpacked_limit: int | None = None
 
     packed_with: list[str] = field(default_factory=list)
     unpacked: int = 0
@@ -58,113 +109,102 @@ class Inspected:
     """The program that judged it, such as pg_restore."""
     sha256: str = ""
 
-
-@dataclass(frozen=True)
-class Inspection:
-    """How to read and judge a backup."""
-
-    expects: str
-    """`dump`, `tar` or `any`."""
-    judges: Callable[[str, pg_dump.Header | None], Judge]
-    """Makes the judge of a `custom` or `tar` dump. Raises Unjudged."""
-    read: Callable[[], int]
-    """The number of compressed bytes read so far."""
-    check: Callable[[], None]
-    """Called for each piece; raises an error to stop reading."""
-    unpacked_limit: int | None = None
-
-    def run(self, pieces: Iterable[bytes]) -> Inspected:
+    def run(self, pieces: Iterable[bytes]) -> Self:
         """Read all of it, or as much as possible."""
-        found = Inspected()
-        try:
-            self._through(Stream(pieces), found)
-        except Broken as error:
-            found.flaws.append(Flaw(trouble=CUT_OFF if error.cut_off else DAMAGED, text=error.text, at=self.read()))
-        except NeedsMore as error:
-            found.unjudged = Unjudged(str(error), _MORE_MEMORY)
-        except Unjudged as error:
-            found.unjudged = error
-        return found
+        with self.collecting(in_order=True):
+            self._through(Stream(pieces))
+        return self
 
-    def _through(self, stream: Stream, found: Inspected) -> None:
+    @contextmanager
+    def collecting(self, *, in_order: bool = False) -> Iterator[None]:
+        """Collect what is raised about the content; `in_order` where that is read from its first byte on."""
+        try:
+            yield
+        except Broken as error:
+            trouble, at = CUT_OFF if error.cut_off else DAMAGED, self.clock.read if in_order else None
+            self.flaws.append(Flaw(trouble=trouble, text=error.text, at=at))
+        except NeedsMore as error:
+            self.unjudged = Unjudged(str(error), _MORE_MEMORY if in_order else "")
+        except Unjudged as error:
+            self.unjudged = error
+
+    def content(self, *, whole: bool = True) -> Content:
+        """The answer to the query; not `whole` where only a part of the backup was read."""
+        whole = whole and self.judged
+        return Content(
+            size=self.clock.query.size,
+            read=self.clock.read,
+            whole=whole,
+            packed_with=tuple(self.packed_with),
+            unpacked=self.unpacked if whole and self.format != "directory" else None,
+            format=self.format,
+            header=self.header,
+            sha256=self.sha256,
+            judged_by=self.judged_by if self.judged else "",
+            flaws=tuple(self.flaws),
+            unjudged=self.unjudged.text if self.unjudged is not None else "",
+            advice=self.unjudged.advice if self.unjudged is not None else "",
+        )
+
+    def recognise(self, kind: Kind, first: bytes) -> None:
+        """Read the header of a dump, and compare the format with the expected one. Raises Broken."""
+        expects = self.clock.query.expects
+        if kind.format in {"plain", "cluster"}:
+            dumped_from, dumped_by = plain.versions(first)
+            self.header = DumpHeader(dumped_from=dumped_from, dumped_by=dumped_by)
+        elif kind.format in {"custom", "tar"} and expects == "dump":
+            self.header = pg_dump.header_of(first if kind.format == "custom" else first[BLOCK:])
+        if text := _unexpected_format(kind, expects):
+            self.flaws.append(Flaw(trouble=FOREIGN, text=text))
+
+    def _through(self, stream: Stream) -> None:
         kind = kind_of(stream.peek(HEAD))
         while kind.packing is not None:
-            found.packed_with.append(kind.packing.name)
-            if len(found.packed_with) > MOST_LAYERS:
+            self.packed_with.append(kind.packing.name)
+            if len(self.packed_with) > MOST_LAYERS:
                 raise Unjudged(f"it is packed more than {MOST_LAYERS} times")
             stream = Stream(decompressed(stream, kind.packing))
             kind = kind_of(stream.peek(HEAD))
-        found.format = kind.format
+        self.format = kind.format
         if kind.encrypted_by:
             raise Unjudged(f"it is encrypted with {kind.encrypted_by}", _NOT_ENCRYPTED)
-        first = stream.peek(HEAD)
-        header = archive_header(kind.format, first) if self.expects == "dump" else None
-        found.header = header_facts(kind.format, first, header)
-        if (flaw := unexpected_format(kind, self.expects)) is not None:
-            found.flaws.append(flaw)
-        self._judge(stream, self._judge_of(kind, header, found), found)
+        self.recognise(kind, stream.peek(HEAD))
+        self._judge(stream, self._judge_of(kind.format))
         if kind.format == "empty":
-            found.flaws.insert(0, no_content(found.unpacked))
+            text = "nothing is in it" if not self.unpacked else "nothing but blanks is in it"
+            self.flaws.insert(0, Flaw(trouble=EMPTY, text=text))
 
-    def _judge_of(self, kind: Kind, header: pg_dump.Header | None, found: Inspected) -> Judge:
-        if self.expects == "dump" and kind.format in {"plain", "cluster"}:
-            return plain.PlainScan(kind.format)
-        if self.expects == "dump" and kind.format in {"custom", "tar"}:
-            return self.judges(kind.format, header)
-        if kind.format == "archive" and self.expects == "dump":
-            return _TarOfFiles(found)
-        return TarWalk() if kind.format in {"tar", "archive"} and self.expects != "any" else _AnyContent()
+    def _judge_of(self, format_: str) -> Judge:
+        expects = self.clock.query.expects
+        if expects == "dump" and format_ in {"plain", "cluster"}:
+            return plain.PlainScan(format_)
+        if expects == "dump" and format_ in {"custom", "tar"}:
+            return self.judges(format_, self.header)
+        if expects == "dump" and format_ == "archive":
+            return _TarOfFiles(self.flaws)
+        return TarWalk() if expects == "tar" and format_ in {"tar", "archive"} else _AnyContent()
 
-    def _judge(self, stream: Iterable[bytes], judge: Judge, found: Inspected) -> None:
+    def _judge(self, stream: Iterable[bytes], judge: Judge) -> None:
         for piece in stream:
-            self.check()
-            found.unpacked += len(piece)
-            if self.unpacked_limit is not None and found.unpacked > self.unpacked_limit:
+            self.clock.check()
+            self.unpacked += len(piece)
+            if self.unpacked_limit is not None and self.unpacked > self.unpacked_limit:
                 text = f"it unpacks to more than {format_bytes(self.unpacked_limit)}"
-                found.flaws.append(Flaw(trouble=TOO_LARGE, text=text, at=self.read()))
+                self.flaws.append(Flaw(trouble=TOO_LARGE, text=text, at=self.clock.read))
                 return
             judge.feed(piece)
         judge.end()
-        found.judged = True
+        self.judged = True
 
 
-def unexpected_format(kind: Kind, expects: str) -> Flaw | None:
-    """The flaw of a backup in another format than expected; None for an empty one too."""
-    if expects == "any" or kind.format == "empty" or (expects == "dump" and kind.format in {*DUMPS, "archive"}):
-        return None
+def _unexpected_format(kind: Kind, expects: str) -> str:
+    """What a backup in another format than expected is; empty for an empty one too."""
+    expected = {"tar", "archive"} if expects == "tar" else {"custom", "tar", "plain", "cluster", "archive"}
+    if expects == "any" or kind.format in {"empty", *expected}:
+        return ""
     if kind.is_error_message:
-        return Flaw(trouble=FOREIGN, text="an error message of pg_dump, and no dump")
-    if expects == "dump":
-        return Flaw(trouble=FOREIGN, text="of no format that pg_dump writes")
-    return None if kind.format in {"tar", "archive"} else Flaw(trouble=FOREIGN, text="no tar")
-
-
-def no_content(unpacked: int) -> Flaw:
-    """The flaw of an empty backup, or of one with nothing but blanks."""
-    return Flaw(trouble=EMPTY, text="nothing is in it" if not unpacked else "nothing but blanks is in it")
-
-
-def archive_header(format_: str, first: bytes) -> pg_dump.Header | None:
-    """The header of a `custom` archive, or of the table of contents in a `tar`. Raises Broken."""
-    if format_ not in {"custom", "tar"}:
-        return None
-    return pg_dump.header_of(first if format_ == "custom" else first[BLOCK:])
-
-
-def header_facts(format_: str, first: bytes, header: pg_dump.Header | None) -> DumpHeader | None:
-    """The origin of a dump with this head."""
-    if header is not None:
-        return DumpHeader(
-            archive_version=".".join(map(str, header.version)),
-            made_at=header.made_at,
-            database=header.database,
-            dumped_from=header.dumped_from,
-            dumped_by=header.dumped_by,
-        )
-    if format_ in {"plain", "cluster"}:
-        dumped_from, dumped_by = plain.versions(first)
-        return DumpHeader(dumped_from=dumped_from, dumped_by=dumped_by)
-    return None
+        return "an error message of pg_dump, and no dump"
+    return "of no format that pg_dump writes" if expects == "dump" else "no tar"
 
 
 def tar_of_directory_dump() -> Unjudged:
@@ -178,22 +218,12 @@ def tar_of_directory_dump() -> Unjudged:
 class _TarOfFiles(TarWalk):
     """Reads a tar of files, which is not a dump unless it contains one in directory format."""
 
-    def __init__(self, found: Inspected) -> None:
+    def __init__(self, flaws: list[Flaw]) -> None:
         super().__init__()
-        self._found = found
+        self._flaws = flaws
 
     def end(self) -> None:
         super().end()
         if self.has_contents:
             raise tar_of_directory_dump()
-        self._found.flaws.append(Flaw(trouble=FOREIGN, text="a tar of other files"))
-
-
-class _AnyContent:
-    """Accepts all content that can be decompressed."""
-
-    def feed(self, piece: bytes) -> None:
-        pass
-
-    def end(self) -> None:
-        pass
+        self._flaws.append(Flaw(trouble=FOREIGN, text="a tar of other files"))

@@ -1,10 +1,10 @@
 """The header of an archive of pg_dump: of the custom format, and of the toc.dat of the others."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
 from opscheck.systems.stores.archives.stream import Broken
+from opscheck.systems.stores.content import DumpHeader
 
 MAGIC = b"PGDMP"
 HEAD = 2**12
@@ -13,36 +13,13 @@ HEAD = 2**12
 _OLDEST = (1, 10)
 """PostgreSQL 8: earlier headers contain no versions."""
 _COMPRESSION_NAMED_SINCE = (1, 15)
-_COMPRESSIONS = ("none", "gzip", "lz4", "zstd")
 _LONGEST_TEXT = 200
 _INT_SIZES = range(1, 9)
 # The first major version of pg_restore that reads each archive version.
-_READ_SINCE: Mapping[tuple[int, int], int] = {(1, 13): 10, (1, 14): 12, (1, 15): 16, (1, 16): 17}
+READ_SINCE: Mapping[str, int] = {"1.13": 10, "1.14": 12, "1.15": 16, "1.16": 17}
 
 
-@dataclass(frozen=True)
-class Header:
-    """The origin of an archive."""
-
-    version: tuple[int, int]
-    """That of the archive's format."""
-    made_at: datetime | None
-    """In the local time of the machine that made it; the archive does not contain the zone."""
-    database: str
-    dumped_from: str
-    """The version of the server."""
-    dumped_by: str
-    """The version of pg_dump."""
-    compression: str
-    """The compression of its data; empty where the header does not contain it."""
-
-    @property
-    def needs(self) -> int:
-        """The oldest major version of pg_restore that can read it; 0 when unknown."""
-        return _READ_SINCE.get(self.version, 0)
-
-
-def header_of(first: bytes) -> Header:
+def header_of(first: bytes) -> DumpHeader:
     """Read the header that these bytes begin with. Raises Broken."""
     if not first.startswith(MAGIC):
         raise Broken("it does not begin as an archive does")
@@ -57,7 +34,7 @@ class _Reader:
         self._data = data
         self._at = len(MAGIC)
 
-    def header(self) -> Header:
+    def header(self) -> DumpHeader:
         version = (self._byte(), self._byte())
         self._byte()  # the revision
         if version < _OLDEST:
@@ -66,17 +43,16 @@ class _Reader:
         if self._int_size not in _INT_SIZES:
             raise Broken("its header is damaged")
         self._at += 2  # the size of offsets, and the format
-        compression = self._compression(version)
-        made_at = self._moment()
-        # A packager adds itself in brackets: `15.18 (Debian 15.18-0+deb12u1)`.
-        database, dumped_from, dumped_by = self._text(), self._word(), self._word()
-        return Header(version, made_at, database, dumped_from, dumped_by, compression)
-
-    def _compression(self, version: tuple[int, int]) -> str:
-        if version >= _COMPRESSION_NAMED_SINCE:
-            number = self._byte()
-            return _COMPRESSIONS[number] if number < len(_COMPRESSIONS) else ""
-        return "none" if self._int() == 0 else "gzip"
+        # The compression of the data.
+        _ = self._byte() if version >= _COMPRESSION_NAMED_SINCE else self._int()
+        return DumpHeader(
+            archive_version=".".join(map(str, version)),
+            made_at=self._moment(),
+            database=self._text(),
+            # A packager adds itself in brackets: `15.18 (Debian 15.18-0+deb12u1)`.
+            dumped_from=self._text().partition(" ")[0],
+            dumped_by=self._text().partition(" ")[0],
+        )
 
     def _moment(self) -> datetime | None:
         second, minute, hour, day, month, year, _ = (self._int() for _ in range(7))
@@ -92,9 +68,6 @@ class _Reader:
         if length > _LONGEST_TEXT:
             raise Broken("its header is damaged")
         return self._bytes(length).decode()
-
-    def _word(self) -> str:
-        return self._text().partition(" ")[0]
 
     def _int(self) -> int:
         negative = self._byte()

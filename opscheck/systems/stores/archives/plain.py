@@ -10,13 +10,12 @@ TAIL = 2**13
 _LAST_LINES = 12
 """Since the releases of August 2025 `\\unrestrict` follows the footer."""
 _BEGINS = b"-- PostgreSQL database "
-_KINDS = {"plain": b"dump", "cluster": b"cluster dump"}
-_COMPLETE = b" complete"
+_FOOTERS = {"plain": _BEGINS + b"dump complete", "cluster": _BEGINS + b"cluster dump complete"}
 _HEADER = re.compile(rb"^-- PostgreSQL database (cluster )?dump\s*$", re.MULTILINE)
 _FROM = re.compile(rb"^-- Dumped from database version (\d[\w.]*)", re.MULTILINE)
 _BY = re.compile(rb"^-- Dumped by pg_dump version (\d[\w.]*)", re.MULTILINE)
 _MARK = re.compile(rb"\n-- PostgreSQL database (?:cluster )?dump( complete)?")
-_LONGEST_MARK = len(b"\n-- PostgreSQL database cluster dump complete")
+_LONGEST_MARK = 1 + len(_FOOTERS["cluster"])
 
 
 def plain_format(first: bytes) -> str:
@@ -35,18 +34,12 @@ def versions(first: bytes) -> tuple[str, str]:
 
 def has_footer(last: bytes, format_: str) -> bool:
     """Whether one of the last lines marks the dump as complete."""
-    wanted = footer(format_)
-    return any(line.strip() == wanted for line in last.splitlines()[-_LAST_LINES:])
-
-
-def footer(format_: str) -> bytes:
-    """The last line of a complete dump."""
-    return _BEGINS + _KINDS[format_] + _COMPLETE
+    return any(line.strip() == _FOOTERS[format_] for line in last.splitlines()[-_LAST_LINES:])
 
 
 def without_footer(format_: str) -> Broken:
     """The error for a dump without its footer."""
-    return Broken(f"it ends without `{footer(format_).decode()}`", cut_off=True)
+    return Broken(f"it ends without `{_FOOTERS[format_].decode()}`", cut_off=True)
 
 
 class PlainScan:

@@ -1,47 +1,45 @@
 """Reading a backup to its end: unpacked in a stream, or as a folder that is fetched to this machine."""
 
 import hashlib
-import time
+import shutil
+import subprocess
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import IO, Self, cast
 
 import msgspec
 
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.core.progress import working
-from opscheck.core.units import format_bytes, format_duration
+from opscheck.core.units import format_bytes
 from opscheck.systems.stores.archives import pg_dump
-from opscheck.systems.stores.archives.inspection import Inspected, Inspection, Judge, Unjudged, header_facts
-from opscheck.systems.stores.archives.pg_dump import Header
+from opscheck.systems.stores.archives.inspection import Clock, Inspection, Judge
 from opscheck.systems.stores.archives.stream import Broken
 from opscheck.systems.stores.archives.tar import CONTENTS, TarWalk
-from opscheck.systems.stores.content import CUT_OFF, DAMAGED, EMPTY, FOREIGN, BackupQuery, Content, Flaw, ReadContent
-from opscheck.systems.stores.probe.base import Entry, Store
+from opscheck.systems.stores.content import EMPTY, FOREIGN, BackupQuery, Content, DumpHeader, Flaw, ReadContent
+from opscheck.systems.stores.listing import StoredBackup
+from opscheck.systems.stores.probe.base import Store
 from opscheck.systems.stores.probe.pg_restore import PgRestore, newest_program
-from opscheck.systems.stores.probe.temporary_directory import TemporaryDirectory
 
-_MARGIN, _MARGIN_AT_MOST_S = 0.03, 2.0
+PREFIX = "opscheck-content-"
+_SPARE = 64 * 2**20
+_REMOVING_TAKES_AT_MOST_S = 30.0
+# Its input ends with this process, also by SIGKILL. Then it removes the folder, and ends its process group.
+_SCRIPT = "trap '' HUP INT TERM; cat > /dev/null; rm -rf -- \"$1\"; kill -KILL 0"
 
 
-class Clock:
-    """The time limit of a reading, and the bytes read so far."""
-
-    def __init__(self, query: BackupQuery[Content], timeout_s: float) -> None:
-        self._query = query
-        self._began = time.monotonic()
-        # Before the gatherer gives it up, so that the probe reports how far it came.
-        self.deadline = self._began + timeout_s - min(_MARGIN_AT_MOST_S, timeout_s * _MARGIN)
-        self.read = 0
-        """The number of compressed bytes read so far."""
-
-    def check(self) -> None:
-        """Raise ProbeError when the time is over."""
-        if time.monotonic() > self.deadline:
-            so_far = f"{format_bytes(self.read)} of {format_bytes(self._query.size)}"
-            took = format_duration(time.monotonic() - self._began)
-            raise ProbeError(ProblemKind.LATE, f"{self._query.key}: {so_far} were read in {took}", "raise `within`")
+def read_content(store: Store, query: ReadContent, timeout_s: float) -> Content:
+    """The answer to `query`. Raises ProbeError."""
+    clock = Clock(query, timeout_s)
+    if query.key.endswith("/"):
+        entries = files_of(store, query.key, clock.deadline)
+        read_folder = _each_file if query.expects == "any" else _dump
+        return read_folder(store, query, entries, clock).content()
+    with ExitStack() as running:
+        return _Reading(store, query, clock, running).content()
 
 
 def changed(query: BackupQuery[Content], read: int) -> ProbeError:
@@ -50,34 +48,7 @@ def changed(query: BackupQuery[Content], read: int) -> ProbeError:
     return ProbeError(ProblemKind.UNREADABLE, text, "is it still being written? Then write it under another name first")
 
 
-def content_of(query: BackupQuery[Content], found: Inspected, *, read: int, whole: bool = True) -> Content:
-    """The answer with the result of an inspection."""
-    unjudged = found.unjudged
-    return Content(
-        size=query.size,
-        read=read,
-        whole=whole and found.judged,
-        packed_with=tuple(found.packed_with),
-        unpacked=found.unpacked if whole and found.judged and found.format != "directory" else None,
-        format=found.format,
-        header=found.header,
-        sha256=found.sha256,
-        judged_by=found.judged_by if found.judged else "",
-        flaws=tuple(found.flaws),
-        unjudged=unjudged.text if unjudged is not None else "",
-        advice=unjudged.advice if unjudged is not None else "",
-    )
-
-
-def read_directory(store: Store, query: ReadContent, clock: Clock) -> Content:
-    """The answer to `query`, whose key is that of a folder. Raises ProbeError."""
-    entries = files_of(store, query.key, clock.deadline)
-    if query.expects == "any":
-        return _each_file(store, query, entries, clock)
-    return _dump(store, query, entries, clock)
-
-
-def files_of(store: Store, folder: str, deadline: float) -> list[Entry]:
+def files_of(store: Store, folder: str, deadline: float) -> list[StoredBackup]:
     """The objects of the folder, without the empty ones that stand for folders. Raises ProbeError."""
     pages = store.pages(folder, deadline=deadline)
     return [entry for page in pages for entry in page if not (entry.key.endswith("/") and not entry.size)]
@@ -93,19 +64,34 @@ def no_dump(files: int) -> Flaw:
     return Flaw(trouble=FOREIGN, text=f"no dump in directory format: {CONTENTS} is not among its {files} files")
 
 
-def _dump(store: Store, query: ReadContent, entries: list[Entry], clock: Clock) -> Content:
-    found = Inspected(format="directory")
+def header_in(contents: bytes) -> DumpHeader:
+    """The header in the table of contents of a dump in directory format. Raises Broken."""
+    try:
+        return pg_dump.header_of(contents)
+    except Broken as error:
+        raise Broken(f"{CONTENTS}: {error.text}") from None
+
+
+def _dump(store: Store, query: ReadContent, entries: list[StoredBackup], clock: Clock) -> Inspection:
+    """Fetch a dump in directory format, and have pg_restore read it."""
+    found = Inspection(clock, format="directory")
     if not any(entry.key == query.key + CONTENTS for entry in entries):
         found.flaws.append(no_dump(len(entries)))
         found.judged, found.format = True, "other"
-        return content_of(query, found, read=0)
+        return found
     with TemporaryDirectory(query.size) as kept:
         _fetch(store, query, entries, clock, kept.path)
-        _run_pg_restore(kept, found, clock)
-    return content_of(query, found, read=clock.read)
+        with found.collecting():
+            with (kept.path / CONTENTS).open("rb") as file:
+                found.header = header_in(file.read(pg_dump.HEAD))
+            options = ("--format=directory", str(kept.path))
+            with PgRestore(newest_program(found.header), clock.deadline, options, group=kept.group) as program:
+                program.end()
+                found.judged, found.judged_by = True, program.name
+    return found
 
 
-def _fetch(store: Store, query: ReadContent, entries: list[Entry], clock: Clock, to: Path) -> None:
+def _fetch(store: Store, query: ReadContent, entries: list[StoredBackup], clock: Clock, to: Path) -> None:
     with working(f"fetching {query.key}", query.size) as advance:
         for entry in entries:
             file = to / _inside(query.key, entry.key)
@@ -116,7 +102,7 @@ def _fetch(store: Store, query: ReadContent, entries: list[Entry], clock: Clock,
                     advance(clock.read)
 
 
-def _bytes_of(store: Store, query: ReadContent, entry: Entry, clock: Clock) -> Iterator[bytes]:
+def _bytes_of(store: Store, query: ReadContent, entry: StoredBackup, clock: Clock) -> Iterator[bytes]:
     """The bytes of one file: as many as were listed, so that no more disk is used than was free."""
     before = clock.read
     with store.open(entry.key, entry.version, deadline=clock.deadline) as pieces:
@@ -137,30 +123,12 @@ def _inside(folder: str, key: str) -> PurePosixPath:
     return path
 
 
-def _run_pg_restore(kept: TemporaryDirectory, found: Inspected, clock: Clock) -> None:
-    """Read the dump with pg_restore."""
-    try:
-        with (kept.path / CONTENTS).open("rb") as file:
-            first = file.read(pg_dump.HEAD)
-        header = pg_dump.header_of(first)
-        found.header = header_facts("directory", first, header)
-        options = ("--format=directory", str(kept.path))
-        with PgRestore(newest_program(header), clock.deadline, options, group=kept.group) as program:
-            program.end()
-            found.judged, found.judged_by = True, program.name
-    except Broken as error:
-        text = f"{CONTENTS}: {error.text}" if found.header is None else error.text
-        found.flaws.append(Flaw(trouble=CUT_OFF if error.cut_off else DAMAGED, text=text))
-    except Unjudged as error:
-        found.unjudged = error
-
-
-def _each_file(store: Store, query: ReadContent, entries: list[Entry], clock: Clock) -> Content:
+def _each_file(store: Store, query: ReadContent, entries: list[StoredBackup], clock: Clock) -> Inspection:
     """Decompress each of its files, whatever they are."""
-    found, empty = Inspected(format="other", judged=True), True
+    found, empty = Inspection(clock, format="other", judged=True), True
     with working(f"reading {query.key}", query.size) as advance:
         for entry in entries:
-            one = _anything(query, clock).run(_bytes_of(store, query, entry, clock))
+            one = Inspection(clock, unpacked_limit=query.unpacked_limit).run(_bytes_of(store, query, entry, clock))
             advance(clock.read)
             found.unpacked += one.unpacked
             found.judged = found.judged and one.judged
@@ -173,24 +141,7 @@ def _each_file(store: Store, query: ReadContent, entries: list[Entry], clock: Cl
             ]
     if empty:
         found.flaws.append(nothing_in(len(entries)))
-    return content_of(query, found, read=clock.read)
-
-
-def _anything(query: ReadContent, clock: Clock) -> Inspection:
-    def no_judge(_format: str, _header: pg_dump.Header | None) -> Judge:
-        raise NotImplementedError  # pragma: no cover - nothing is expected of what is in it
-
-    limit = query.unpacked_limit
-    return Inspection("any", no_judge, lambda: clock.read, clock.check, limit)
-
-
-def read_content(store: Store, query: ReadContent, timeout_s: float) -> Content:
-    """The answer to `query`. Raises ProbeError."""
-    clock = Clock(query, timeout_s)
-    if query.key.endswith("/"):
-        return read_directory(store, query, clock)
-    with ExitStack() as running:
-        return _Reading(store, query, clock, running).content()
+    return found
 
 
 class _Reading:
@@ -198,9 +149,9 @@ class _Reading:
 
     def __init__(self, store: Store, query: ReadContent, clock: Clock, running: ExitStack) -> None:
         self._store, self._query, self._clock, self._running = store, query, clock, running
+        self._found = Inspection(clock, self._judges, query.unpacked_limit)
         self._sha256 = hashlib.sha256()
         self._at_end = False
-        self._judged_by = ""
 
     def content(self) -> Content:
         """Its content."""
@@ -208,24 +159,14 @@ class _Reading:
         opened = self._store.open(query.key, query.version, deadline=clock.deadline)
         with opened as pieces, working(f"reading {query.key}", query.size) as advance:
             source = self._counted(pieces, advance)
-            found = self._inspection().run(source)
+            self._found.run(source)
             if query.hashed:  # also of what is broken: whether it was so when it was made
                 for _ in source:
                     clock.check()
+                self._found.sha256 = self._sha256.hexdigest()
         if self._at_end and clock.read != query.size:
             raise changed(query, clock.read)
-        found.sha256 = self._sha256.hexdigest() if query.hashed else ""
-        found.judged_by = self._judged_by
-        return content_of(query, found, read=clock.read)
-
-    def _inspection(self) -> Inspection:
-        return Inspection(
-            expects=self._query.expects,
-            judges=self._judges,
-            read=lambda: self._clock.read,
-            check=self._clock.check,
-            unpacked_limit=self._query.unpacked_limit,
-        )
+        return self._found.content()
 
     def _counted(self, pieces: Iterable[bytes], advance: Callable[[float], None]) -> Iterator[bytes]:
         for piece in pieces:
@@ -237,9 +178,9 @@ class _Reading:
             yield piece
         self._at_end = True
 
-    def _judges(self, format_: str, header: Header | None) -> Judge:
+    def _judges(self, format_: str, header: DumpHeader | None) -> Judge:
         program = self._running.enter_context(PgRestore(newest_program(header), self._clock.deadline))
-        self._judged_by = program.name
+        self._found.judged_by = program.name
         return _Tar(program) if format_ == "tar" else program
 
 
@@ -261,3 +202,43 @@ class _Tar:
     def end(self) -> None:
         self._walk.end()
         self._program.end()
+
+
+class TemporaryDirectory:
+    """
+    A private folder for `size` bytes, which is removed when this process ends, however it ends.
+
+    Raises ProbeError where there is no room for them.
+    """
+
+    def __init__(self, size: int) -> None:
+        place = tempfile.gettempdir()
+        free = shutil.disk_usage(place).free
+        if size + _SPARE > free:
+            text = f"its {format_bytes(size)} must be fetched, and {place} has {format_bytes(free)} free"
+            raise ProbeError(ProblemKind.UNSUPPORTED, text, "set TMPDIR to a folder with more room")
+        self.path = Path(tempfile.mkdtemp(prefix=PREFIX))
+        self._keeper = subprocess.Popen(  # noqa: S603 - a script of ours, and a path that we have made
+            ["/bin/sh", "-c", _SCRIPT, "opscheck", self.path],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd="/",
+            process_group=0,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        cast("IO[bytes]", self._keeper.stdin).close()
+        try:
+            self._keeper.wait(_REMOVING_TAKES_AT_MOST_S)
+        finally:
+            # In case the keeper was killed.
+            shutil.rmtree(self.path, ignore_errors=True)
+
+    @property
+    def group(self) -> int:
+        """The process group that ends with the folder."""
+        return self._keeper.pid

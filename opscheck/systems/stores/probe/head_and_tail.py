@@ -5,20 +5,15 @@ from opscheck.systems.stores.archives.compression import XZ, Compression, decomp
 from opscheck.systems.stores.archives.formats import HEAD, kind_of
 from opscheck.systems.stores.archives.inspection import (
     MOST_LAYERS,
-    Inspected,
+    Clock,
     Inspection,
-    Judge,
     Unjudged,
-    archive_header,
-    header_facts,
     tar_of_directory_dump,
-    unexpected_format,
 )
-from opscheck.systems.stores.archives.pg_dump import Header
-from opscheck.systems.stores.archives.stream import Broken, NeedsMore
-from opscheck.systems.stores.content import CUT_OFF, DAMAGED, Content, Flaw, ReadEnds
+from opscheck.systems.stores.archives.stream import Broken
+from opscheck.systems.stores.content import Content, ReadEnds
 from opscheck.systems.stores.probe.base import Store
-from opscheck.systems.stores.probe.content import Clock, changed, content_of, files_of, no_dump, nothing_in
+from opscheck.systems.stores.probe.content import changed, files_of, header_in, no_dump, nothing_in
 
 END = 2**16
 """How many bytes at either end are read."""
@@ -31,22 +26,20 @@ _XZ_END = b"YZ"
 def read(store: Store, query: ReadEnds, timeout_s: float) -> Content:
     """The answer to `query`. Raises ProbeError."""
     clock = Clock(query, timeout_s)
+    found = Inspection(clock)
     if query.key.endswith("/"):
-        return _directory(store, query, clock)
-    if query.size <= 2 * END:
-        return _small(query, _some(store, query, clock, 0, query.size + 1), clock)
-    last = _some(store, query, clock, query.size - END, END)
-    found = Inspected()
-    try:
-        packings, inner = _beginning(store, query, clock)
-        found.packed_with = [one.name for one in packings]
-        _look_at(inner, query, found)
-        _look_at_end(last, packings, found, expects=query.expects)
-    except Broken as error:
-        found.flaws.append(Flaw(trouble=CUT_OFF if error.cut_off else DAMAGED, text=error.text))
-    except (NeedsMore, Unjudged) as error:
-        found.unjudged = error if isinstance(error, Unjudged) else Unjudged(str(error))
-    return content_of(query, found, read=clock.read, whole=False)
+        _list_of_contents(store, query, found)
+    elif query.size <= 2 * END:  # its ends are all of it
+        found.run([_some(store, query, clock, 0, query.size + 1)])
+        return found.content(whole=found.format not in {"custom", "tar"})
+    else:
+        last = _some(store, query, clock, query.size - END, END)
+        with found.collecting():
+            packings, first = _beginning(store, query, clock)
+            found.packed_with = [one.name for one in packings]
+            _look_at_beginning(first, found)
+            _look_at_end(last, packings, found)
+    return found.content(whole=False)
 
 
 def _some(store: Store, query: ReadEnds, clock: Clock, start: int, length: int) -> bytes:
@@ -56,32 +49,6 @@ def _some(store: Store, query: ReadEnds, clock: Clock, start: int, length: int) 
     if len(found) != min(length, query.size - start):
         raise changed(query, start + len(found))
     return found
-
-
-def _small(query: ReadEnds, everything: bytes, clock: Clock) -> Content:
-    """Its ends are all of it."""
-    inspection = Inspection(query.expects, _no_program, lambda: clock.read, clock.check)
-    found = inspection.run([everything])
-    whole = found.format not in {"custom", "tar"}
-    return content_of(query, found, read=clock.read, whole=whole)
-
-
-def _no_program(format_: str, _header: Header | None) -> Judge:
-    return _OnlyWalked() if format_ == "tar" else _Unread()
-
-
-class _Unread:
-    """Leaves to `depth: whole` what only pg_restore can read."""
-
-    def feed(self, piece: bytes) -> None:
-        pass
-
-    def end(self) -> None:
-        pass
-
-
-class _OnlyWalked(tar.TarWalk):
-    """A tar whose files are all there, whatever is in them."""
 
 
 def _beginning(store: Store, query: ReadEnds, clock: Clock) -> tuple[list[Compression], bytes]:
@@ -104,17 +71,14 @@ def _unpacked(first: bytes) -> tuple[list[Compression], bytes]:
     return packings, first
 
 
-def _look_at(first: bytes, query: ReadEnds, found: Inspected) -> None:
+def _look_at_beginning(first: bytes, found: Inspection) -> None:
     kind = kind_of(first)
     found.format = kind.format
     if kind.encrypted_by:
         raise Unjudged(f"it is encrypted with {kind.encrypted_by}, so that nothing can be said of what is in it")
-    if kind.format == "archive" and query.expects == "dump":
+    if kind.format == "archive" and found.clock.query.expects == "dump":
         raise _which_tar(first)
-    header = archive_header(kind.format, first) if query.expects == "dump" else None
-    found.header = header_facts(kind.format, first, header)
-    if (flaw := unexpected_format(kind, query.expects)) is not None:
-        found.flaws.append(flaw)
+    found.recognise(kind, first)
 
 
 def _which_tar(first: bytes) -> Unjudged:
@@ -127,8 +91,9 @@ def _which_tar(first: bytes) -> Unjudged:
     return Unjudged(text, "read it with `depth: whole`")
 
 
-def _look_at_end(last: bytes, packings: list[Compression], found: Inspected, *, expects: str) -> None:
+def _look_at_end(last: bytes, packings: list[Compression], found: Inspection) -> None:
     """Judge the tail by what needs no bytes before it."""
+    expects = found.clock.query.expects
     if packings == [XZ] and not last.rstrip(b"\0").endswith(_XZ_END):
         raise Broken("xz data ends before its end", cut_off=True)
     if packings:
@@ -139,25 +104,17 @@ def _look_at_end(last: bytes, packings: list[Compression], found: Inspected, *, 
         raise Broken("the tar ends without its end", cut_off=True)
 
 
-def _directory(store: Store, query: ReadEnds, clock: Clock) -> Content:
-    """The list of contents of a dump in directory format."""
-    found = Inspected(format="directory")
-    entries = files_of(store, query.key, clock.deadline)
+def _list_of_contents(store: Store, query: ReadEnds, found: Inspection) -> None:
+    """Read that of a dump in directory format."""
+    entries = files_of(store, query.key, found.clock.deadline)
     toc = next((entry for entry in entries if entry.key == query.key + tar.CONTENTS), None)
+    found.format = "directory" if toc is not None and query.expects != "any" else "other"
     if query.expects == "any":
-        found.format = "other"
         found.flaws += [] if any(entry.size for entry in entries) else [nothing_in(len(entries))]
     elif toc is None:
-        found.format = "other"
         found.flaws.append(no_dump(len(entries)))
     else:
         one = ReadEnds(query.target, toc.key, toc.size, toc.version)
-        _list_of_contents(_some(store, one, clock, 0, min(END, toc.size)), found)
-    return content_of(query, found, read=clock.read, whole=False)
-
-
-def _list_of_contents(first: bytes, found: Inspected) -> None:
-    try:
-        found.header = header_facts("directory", first, archive_header("custom", first))
-    except Broken as error:
-        found.flaws.append(Flaw(trouble=DAMAGED, text=f"{tar.CONTENTS}: {error.text}"))
+        first = _some(store, one, found.clock, 0, min(END, toc.size))
+        with found.collecting():
+            found.header = header_in(first)

@@ -15,8 +15,9 @@ from typing import IO, Self, cast
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.systems.postgres.programs import HOW_TO_GET, VARIABLE, Installation, installations
 from opscheck.systems.stores.archives.inspection import Unjudged
-from opscheck.systems.stores.archives.pg_dump import Header
+from opscheck.systems.stores.archives.pg_dump import READ_SINCE
 from opscheck.systems.stores.archives.stream import Broken
+from opscheck.systems.stores.content import DumpHeader
 
 PROGRAM = "pg_restore"
 _NOWHERE = ("--file", os.devnull)
@@ -50,17 +51,18 @@ _TOO_NEW = re.compile(r"unsupported version \(([\d.]+)\) in file header")
 _BUILT_WITHOUT = re.compile(r"(?:build does not support compression with|compression not supported in this)( \w+)?")
 
 
-def newest_program(header: Header | None) -> Installation:
+def newest_program(header: DumpHeader | None) -> Installation:
     """The newest pg_restore of this machine. Raises Unjudged where there is none, or none that can read the archive."""
     found = installations(PROGRAM)
     if not found:
         raise Unjudged(f"there is no {PROGRAM} on this machine to read it with", HOW_TO_GET)
     newest = found[0]
-    if header is not None and newest.major < header.needs:
+    needed = READ_SINCE.get(header.archive_version, 0) if header is not None else 0
+    if header is not None and newest.major < needed:
         raise Unjudged(
-            f"its archive format {'.'.join(map(str, header.version))} needs {PROGRAM} {header.needs} or newer; "
+            f"its archive format {header.archive_version} needs {PROGRAM} {needed} or newer; "
             f"the newest here is {newest.version}",
-            f"install the client programs of PostgreSQL {header.needs} or newer, or name their folder in {VARIABLE}",
+            f"install the client programs of PostgreSQL {needed} or newer, or name their folder in {VARIABLE}",
         )
     return newest
 

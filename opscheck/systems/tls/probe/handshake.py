@@ -18,14 +18,20 @@ from msgspec.structs import replace
 
 from opscheck.core.observation import ProbeError, Problem, ProblemKind
 from opscheck.core.units import format_duration
-from opscheck.systems.tls.handshake import Handshake, LegacyOffer, ShakeHands, StartTls, is_address
-from opscheck.systems.tls.probe.client_authentication import refusal
+from opscheck.systems.tls.handshake import Handshake, LegacyOffer, Protocol, ShakeHands, StartTls
 from opscheck.systems.tls.probe.contexts import Verification, chains, context_for
 from opscheck.systems.tls.probe.legacy_protocols import newest_before, offer
 from opscheck.systems.tls.probe.parsing import certificate_in_der
 from opscheck.systems.tls.probe.starttls import NoStartTls, start_tls
-from opscheck.systems.tls.x509 import Certificate
-from opscheck.transport.connect import Address, dial_one, explained, late, secure, unreachable
+from opscheck.systems.tls.x509 import Certificate, address_in
+from opscheck.transport.connect import Address, dial_one, explained, late, seconds_left, secure, unreachable
+
+_MIN_WAIT_S, _MAX_WAIT_S = 0.1, 1.0
+_HANDSHAKES = 2
+"""Wait for a refusal as long as this many handshakes took; a server may check elsewhere first."""
+
+# Other alerts are about the connection being closed without a close_notify.
+_ABOUT_CERTIFICATE = ("CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED", "DECRYPT_ERROR", "HANDSHAKE_FAILURE")
 
 _NO_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST"}
 # Errors of connections to IPv6 addresses on a machine without IPv6.
@@ -76,7 +82,7 @@ class Peer:
     @property
     def sni(self) -> str:
         """The name; empty for an address, which is never sent."""
-        return "" if is_address(self.server_name) else self.server_name
+        return "" if address_in(self.server_name) is not None else self.server_name
 
     def look(self, deadline: float) -> Handshake:
         """The certificates that it serves, or the failure. Raises ProbeError for unusable files."""
@@ -133,8 +139,8 @@ class Peer:
             took_s = time.monotonic() - started
             sent, chain = chains(connection)
             protocol = connection.version() or ""
-            if query.client_certificate is not None:
-                failure, advice = refusal(connection, address, took_s, deadline)
+            if query.client_certificate is not None and protocol == Protocol.TLSV1_3:
+                failure, advice = _refusal(connection, address, took_s, deadline)
         return Handshake(
             address=address,
             protocol=protocol,
@@ -200,3 +206,38 @@ class Peer:
         if usual is None or self.query.starttls is not None:
             return "is this a port without TLS?"
         return f"on this port TLS mostly begins otherwise: say `starttls: {usual}`"
+
+
+def _refusal(connection: ssl.SSLSocket, address: str, took_s: float, deadline: float) -> tuple[str, str]:
+    """
+    The server's refusal of the client certificate, and advice; empty where it does not refuse.
+
+    In TLS 1.3 it comes only after the handshake, and an accepting server sends nothing: it waits for a request. In
+    older versions the handshake fails.
+    """
+    try:
+        _receive(connection, max(_MIN_WAIT_S, _HANDSHAKES * took_s), deadline)
+        # A server that is still busy sends its refusal before it closes the connection.
+        socket.socket.shutdown(connection, socket.SHUT_WR)
+    except ssl.SSLError as error:
+        return explained(error, address)
+    except OSError:
+        return f"{address} closed the connection when it had seen the client certificate", "its log may say why"
+    try:
+        _receive(connection, _MAX_WAIT_S, deadline)
+    except ssl.SSLError as error:
+        if any(word in (error.reason or "") for word in _ABOUT_CERTIFICATE):
+            return explained(error, address)
+    except OSError:
+        pass  # it closes the connection
+    return "", ""
+
+
+def _receive(connection: ssl.SSLSocket, timeout_s: float, deadline: float) -> None:
+    """Wait for data. Raises OSError where the server refuses instead."""
+    try:
+        connection.settimeout(min(timeout_s, seconds_left(deadline)))
+        if not connection.recv(1):
+            raise ConnectionResetError
+    except TimeoutError:
+        return

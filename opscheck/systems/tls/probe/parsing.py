@@ -3,7 +3,7 @@
 import re
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -19,6 +19,14 @@ from opscheck.systems.tls.x509 import Certificate
 _LOCK = threading.Lock()
 
 _BEGIN = re.compile(rb"-----BEGIN (X509 )?CERTIFICATE-----")
+
+_KEYS: Mapping[type, str] = {
+    rsa.RSAPublicKey: "RSA",
+    ec.EllipticCurvePublicKey: "EC",
+    dsa.DSAPublicKey: "DSA",
+    ed25519.Ed25519PublicKey: "Ed25519",
+    ed448.Ed448PublicKey: "Ed448",
+}
 
 E = TypeVar("E", bound=x509.ExtensionType)
 
@@ -102,14 +110,8 @@ def _key(certificate: x509.Certificate) -> tuple[str, int]:
         key = certificate.public_key()
     except (UnsupportedAlgorithm, ValueError):
         return "", 0
-    if isinstance(key, rsa.RSAPublicKey):
-        return "RSA", key.key_size
-    if isinstance(key, ec.EllipticCurvePublicKey):
-        return "EC", key.curve.key_size
-    if isinstance(key, dsa.DSAPublicKey):
-        return "DSA", key.key_size
-    names = {ed25519.Ed25519PublicKey: "Ed25519", ed448.Ed448PublicKey: "Ed448"}
-    return next((name for kind, name in names.items() if isinstance(key, kind)), type(key).__name__), 0
+    name = next((name for kind, name in _KEYS.items() if isinstance(key, kind)), type(key).__name__)
+    return name, getattr(key, "key_size", 0)
 
 
 def _signature_hash(certificate: x509.Certificate) -> str:

@@ -120,14 +120,11 @@ def _ldap(connection: PlainConnection) -> None:
 
 
 def _ldap_message(connection: PlainConnection) -> bytes:
+    """The content of an LDAPMessage; empty for anything else. Raises OSError."""
     kind, length = connection.receive(2)
-    if kind != _BER_SEQUENCE:
-        raise NoStartTls("does not answer in LDAP", _OTHER)
-    if length & 0x80:
+    if kind == _BER_SEQUENCE and length & 0x80:
         length = int.from_bytes(connection.receive(min(length & 0x7F, 4)), "big")
-    if length > _LONGEST_MESSAGE:
-        raise NoStartTls("does not answer in LDAP", _OTHER)
-    return connection.receive(length)
+    return connection.receive(length) if kind == _BER_SEQUENCE and length <= _LONGEST_MESSAGE else b""
 
 
 def _result_code(message: bytes) -> int | None:

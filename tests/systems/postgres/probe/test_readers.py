@@ -10,7 +10,8 @@ from opscheck import PostgresTarget, Query
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.systems import postgres
 from opscheck.systems.postgres.databases import DatabaseQuery
-from opscheck.systems.postgres.probe import PostgresSession, open_session, readers
+from opscheck.systems.postgres.probe import PostgresSession, open_session
+from opscheck.systems.postgres.probe.session import READERS, reader_named
 from opscheck.systems.postgres.server import RoleGrant
 
 
@@ -92,6 +93,6 @@ def test_every_query_of_postgresql_has_a_reader_and_no_reader_is_without_one():
     for module in walk_packages(postgres.__path__, f"{postgres.__name__}."):
         import_module(module.name)
 
-    assert readers.READERS.keys() == {name for name in Query.known if name.startswith("postgres.")}
-    for reader in readers.READERS.values():
-        assert callable(readers.function(reader))
+    assert READERS.keys() == {name for name in Query.known if name.startswith("postgres.")}
+    for reader in READERS.values():
+        assert callable(reader_named(reader))

@@ -14,7 +14,7 @@ import pytest
 
 from opscheck.core.observation import Problem, ProblemKind
 from opscheck.systems.stores.content import ReadContent, ReadEnds
-from opscheck.systems.stores.probe.temporary_directory import PREFIX, TemporaryDirectory
+from opscheck.systems.stores.probe.content import PREFIX, TemporaryDirectory
 from opscheck.transport.processes import wait_until
 from tests.servers.dumps import DATABASE, PACKINGS
 from tests.servers.s3 import FolderPlace
