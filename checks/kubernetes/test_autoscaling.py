@@ -31,7 +31,6 @@ from opscheck.systems.kubernetes.words import lasting, latest, longer_than, mess
 _SCALED_TO_NONE = "ScalingDisabled"
 _AT_MAXIMUM = "TooManyReplicas"
 _WAITS = "Backoff"
-_SELECTORS = {"InvalidSelector", "AmbiguousSelector"}
 _NO_METRIC = ("FailedGet", "InvalidMetric", "FailedComputeMetrics")
 
 
@@ -127,7 +126,7 @@ class Scaler:
         active = condition(self.status.conditions, "ScalingActive", "False")
         if active is None:
             return
-        if (active.reason or "").startswith(_NO_METRIC) and active.reason not in _SELECTORS:
+        if (active.reason or "").startswith(_NO_METRIC):
             seen, remedies = "cannot read its metrics", [METRICS]
         else:
             seen, remedies = "does not scale", [SAME_TARGET] if active.reason == "AmbiguousSelector" else []

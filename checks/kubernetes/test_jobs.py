@@ -22,7 +22,7 @@ from opscheck.systems.kubernetes.batch import (
     started,
     succeeded,
 )
-from opscheck.systems.kubernetes.containers import Reported, containers, described_end
+from opscheck.systems.kubernetes.containers import Reported, containers
 from opscheck.systems.kubernetes.jobs import (
     DELETE,
     FAILED,
@@ -191,7 +191,7 @@ def _ended_badly(pod: Pod) -> Reported | None:
 
 def _described_pod(pod: Pod, container: Reported | None, now: datetime) -> str:
     if container is not None:
-        return f"container {container.name}, {described_end(container.last_end, container, now)}"
+        return f"container {container.name}, {container.described(container.last_end, now)}"
     reason = (pod.status and pod.status.reason) or "Failed"
     return ": ".join((reason, *messages(pod.status and pod.status.message)))
 

@@ -21,8 +21,7 @@ from opscheck.systems.kubernetes.pod_status import (
     not_ready_since,
     pod_condition,
 )
-from opscheck.systems.kubernetes.pods import ListPods, Pod
-from opscheck.systems.kubernetes.remedies import NODE_LOST, RESTART, ROLL_BACK
+from opscheck.systems.kubernetes.pods import NODE_LOST, RESTART, ROLL_BACK, ListPods, Pod
 from opscheck.systems.kubernetes.rollout import (
     DELETE_BLOCKING,
     FEWER_PODS,
@@ -36,9 +35,8 @@ from opscheck.systems.kubernetes.rollout import (
     UNSEEN,
     Gap,
     RolloutComplete,
+    described,
     gaps,
-    told,
-    wanted,
 )
 from opscheck.systems.kubernetes.selection import count_matches, listed, matching
 from opscheck.systems.kubernetes.warnings import Warnings
@@ -270,14 +268,15 @@ def _ordinal(pod: Pod) -> tuple[int, str]:
 
 def finding(expectation: RolloutComplete, rollout: Rollout) -> Finding:
     """What the workload lacks, which pod says why, and what a person would change: kinds may share a name."""
-    progress, gap = rollout.progress, rollout.gap or Gap.UNAVAILABLE
+    progress = rollout.progress
+    observed, expected = described(progress, rollout.gap or Gap.UNAVAILABLE)
     refused = [f"pods are refused: {rollout.refused}"] if rollout.refused else []
     of_pod = rollout.faults[0].facts if rollout.faults else {}
     node = {"node": rollout.nodes[0]} if rollout.nodes else {}
     return expectation.finding_on(
         progress.workload,
-        observed="; ".join((told(progress, gap), *refused, *_worst_pod(rollout.faults), progress.name)),
-        expected=wanted(progress, gap),
+        observed="; ".join((observed, *refused, *_worst_pod(rollout.faults), progress.name)),
+        expected=expected,
         severity=expectation.serving_severity if progress.serves else expectation.ungraded_severity,
         since=rollout.since,
         evidence=evidence(rollout),

@@ -40,6 +40,11 @@ class PodGroup:
         known = {"namespace": self.namespace, "owner": self.owner}
         return {"pod": pod.name, "container": container} | {name: value for name, value in known.items() if value}
 
+    def named(self, pods: Iterable[Pod]) -> str:
+        """Which of its pods these are: `in 2 of 5 pods: web-1, web-2`."""
+        names = sorted({pod.name for pod in pods})
+        return f"in {len(names)} of {counted(len(self.pods), 'pod')}: {some(names, _NAMED)}"
+
 
 def in_force(pods: Iterable[Pod]) -> tuple[Pod, ...]:
     """Those whose template matters now: neither done nor on their way out."""
@@ -60,17 +65,6 @@ def judged_containers(pod: Pod, ignored: Sequence[str]) -> Iterator[Reported]:
     for container in containers(pod):
         if not any(fnmatchcase(container.name, glob) for glob in ignored):
             yield container
-
-
-def called(container: Reported) -> str:
-    """`container app`, `init container migrate`."""
-    return f"{'init ' if container.init else ''}container {container.name}"
-
-
-def named(pods: Iterable[Pod], total: int) -> str:
-    """`in 2 of 5 pods: web-1, web-2`."""
-    names = sorted({pod.name for pod in pods})
-    return f"in {len(names)} of {counted(total, 'pod')}: {some(names, _NAMED)}"
 
 
 def nothing_judged() -> Problem:

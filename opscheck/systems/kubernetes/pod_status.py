@@ -6,25 +6,17 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 
 from opscheck.core.remedy import Remedy
-from opscheck.systems.kubernetes.containers import (
-    OUT_OF_MEMORY,
-    Reported,
-    cannot_start,
-    containers,
-    crashes_in_a_loop,
-    described_end,
-    has_restarted,
-)
+from opscheck.systems.kubernetes.containers import OUT_OF_MEMORY, Reported, containers
 from opscheck.systems.kubernetes.objects import Condition, condition
 from opscheck.systems.kubernetes.owners import is_of_job, top_owner
-from opscheck.systems.kubernetes.pods import Pod
-from opscheck.systems.kubernetes.remedies import (
+from opscheck.systems.kubernetes.pods import (
     NODE_LOST,
     POD_CRASHED,
     POD_REPORT,
     POD_STUCK,
     POD_UNREADY,
     POD_UNSCHEDULED,
+    Pod,
 )
 from opscheck.systems.kubernetes.words import lasting, latest, longer_than, message, messages, span
 
@@ -122,7 +114,7 @@ def _faults(pod: Pod, now: datetime, grace: float) -> Iterator[PodFault]:
         yield from _lost(pod, now, grace)
     elif _is_unscheduled(pod):
         yield from _unscheduled(pod, now, grace)
-    elif not is_ready(pod) or has_restarted(pod):
+    elif not is_ready(pod) or pod.has_restarted:
         for container in containers(pod):
             yield from _in_container(container, pod, now, grace)
         yield from _waiting_for_ever(pod, now, grace) if is_of_job(pod) else _unready(pod, now, grace)
@@ -177,7 +169,7 @@ def _failed(pod: Pod, now: datetime) -> Iterator[PodFault]:
         return
     bad = (one for one in containers(pod) if one.state.terminated and one.state.terminated.exit_code)
     ended = next(bad, None)
-    observed = f"{reason}: container {ended.name}, {described_end(ended.last_end, ended, now)}" if ended else reason
+    observed = f"{reason}: container {ended.name}, {ended.described(ended.last_end, now)}" if ended else reason
     evidence = (*messages(pod.status and pod.status.message), *_disrupted(pod))
     yield PodFault(FaultKind.TOMBSTONE, pod, observed, "running and ready, or complete", at, ended, evidence)
 
@@ -233,9 +225,9 @@ def _unscheduled(pod: Pod, now: datetime, grace: float) -> Iterator[PodFault]:
 
 
 def _in_container(container: Reported, pod: Pod, now: datetime, grace: float) -> Iterator[PodFault]:
-    if crashes_in_a_loop(container, now):
+    if container.crashes_in_a_loop(now):
         yield from _crashes(container, pod, now, grace)
-    elif cannot_start(container.waiting_reason):
+    elif container.cannot_start:
         since = not_ready_since(pod)
         if longer_than(grace, since, now):
             observed = f"container {container.name} cannot start{lasting(since, now)}: {container.waiting_reason}"
@@ -248,7 +240,7 @@ def _crashes(container: Reported, pod: Pod, now: datetime, grace: float) -> Iter
     if not longer_than(grace, pod.started, now):
         return
     ended, waiting = container.last_end, container.state.waiting
-    end = described_end(ended, container, now)
+    end = container.described(ended, now)
     observed = f"container {container.name} crashes in a loop: {end}, {container.restarts} restarts"
     since = (ended and ended.finished_at) or not_ready_since(pod)
     said = messages(ended and ended.message, waiting and waiting.message)

@@ -42,8 +42,7 @@ def _plan(pod: Pod, query: PodLogs, now: datetime) -> list[LogRead]:
 
 
 def _of(pod: Pod, container: Reported, query: PodLogs, now: datetime) -> Iterator[LogRead]:
-    last = container.status.last_state
-    ended = last and last.terminated
+    ended = container.previous_end
     running = bool(container.state.running or container.state.terminated)
     if not running and ended is None:
         why = container.waiting_reason or (pod.status and pod.status.phase) or "new"
