@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import partial
 
 import msgspec
 
@@ -84,8 +83,6 @@ def _note(waiver: Waiver | None, now: datetime) -> WaiverNote | None:
         expires=waiver.expires.isoformat(),
         expired=waiver.expired(now.date()),
     )
-<<<<<<< HEAD
-=======
 
 
 def record(  # noqa: PLR0913 - all that a record is made of, by name
@@ -149,4 +146,3 @@ def _lost(policy: Policy, chosen: set[str], reported: Iterable[Result]) -> list[
     lost = chosen - {result.id for result in reported}
     names = ", ".join(one.id for one in policy.expectations if one.id in lost)
     return [f"no verdict of {names}: the run ended before, or what was to judge it went away"] if lost else []
->>>>>>> main
