@@ -13,8 +13,7 @@ from opscheck.core.remedy import Former
 from opscheck.core.units import Count, Duration, PositiveCount
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import Anything, Condition, KubernetesObject, Part, Quantities
-from opscheck.systems.kubernetes.remedies import kubectl, missing_remedy
-from opscheck.systems.kubernetes.scope import OfKind, Window
+from opscheck.systems.kubernetes.scope import OfKind, Window, kubectl, missing_remedy
 
 
 @final
