@@ -70,6 +70,7 @@ class Query(Generic[A]):
 
     None, the default, is for frequent samples that are compared: forty days, of which ever fewer stay with their age.
     """
+    known: ClassVar[dict[str, type["Query[Any]"]]] = {}
 
     def __init_subclass__(cls, name: str = "", *, remembered: bool | None = None, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -78,6 +79,7 @@ class Query(Generic[A]):
         if name:
             cls.name = name
             cls.answer = get_args(cls.__orig_bases__[0])[0]  # type: ignore[attr-defined]  # every generic has it
+            cls.known[name] = cls
 
     @property
     def scope(self) -> str | None:
