@@ -22,7 +22,7 @@ from opscheck.systems.kubernetes.batch import (
     started,
     succeeded,
 )
-from opscheck.systems.kubernetes.containers import Reported, containers, described_end
+from opscheck.systems.kubernetes.containers import Reported, containers
 from opscheck.systems.kubernetes.jobs import (
     DELETE,
     FAILED,
@@ -34,8 +34,7 @@ from opscheck.systems.kubernetes.jobs import (
     SLOW_POD,
     JobsComplete,
 )
-from opscheck.systems.kubernetes.objects import Condition, condition
-from opscheck.systems.kubernetes.owners import controller, owner_reference
+from opscheck.systems.kubernetes.objects import Condition, condition, owner_reference
 from opscheck.systems.kubernetes.pod_status import has_ended, phase
 from opscheck.systems.kubernetes.pods import ListPods, Pod
 from opscheck.systems.kubernetes.selection import Evidence, count_matches, listed, listed_evidence, matching
@@ -191,7 +190,7 @@ def _ended_badly(pod: Pod) -> Reported | None:
 
 def _described_pod(pod: Pod, container: Reported | None, now: datetime) -> str:
     if container is not None:
-        return f"container {container.name}, {described_end(container.last_end, container, now)}"
+        return f"container {container.name}, {container.described(container.last_end, now)}"
     reason = (pod.status and pod.status.reason) or "Failed"
     return ": ".join((reason, *messages(pod.status and pod.status.message)))
 
@@ -199,7 +198,7 @@ def _described_pod(pod: Pod, container: Reported | None, now: datetime) -> str:
 def pods_of(job: Job, pods: Iterable[Pod]) -> Iterator[Pod]:
     """The pods that it made; those of a predecessor of the same name are not its own."""
     for pod in pods:
-        owner = controller(pod)
+        owner = pod.controller
         if owner and owner.kind == "Job" and (pod.namespace, owner.name) == (job.namespace, job.name):
             born, made = job.created, pod.created
             if born is None or made is None or made >= born:

@@ -10,8 +10,7 @@ from opscheck import Findings, Observe
 from opscheck.core.record import Finding
 from opscheck.core.remedy import Remedy
 from opscheck.systems.kubernetes.containers import containers
-from opscheck.systems.kubernetes.objects import condition
-from opscheck.systems.kubernetes.owners import reference, top_owner
+from opscheck.systems.kubernetes.objects import condition, reference
 from opscheck.systems.kubernetes.pod_status import (
     FaultKind,
     PodFault,
@@ -21,8 +20,7 @@ from opscheck.systems.kubernetes.pod_status import (
     not_ready_since,
     pod_condition,
 )
-from opscheck.systems.kubernetes.pods import ListPods, Pod
-from opscheck.systems.kubernetes.remedies import NODE_LOST, RESTART, ROLL_BACK
+from opscheck.systems.kubernetes.pods import NODE_LOST, RESTART, ROLL_BACK, ListPods, Pod
 from opscheck.systems.kubernetes.rollout import (
     DELETE_BLOCKING,
     FEWER_PODS,
@@ -36,9 +34,8 @@ from opscheck.systems.kubernetes.rollout import (
     UNSEEN,
     Gap,
     RolloutComplete,
+    described,
     gaps,
-    told,
-    wanted,
 )
 from opscheck.systems.kubernetes.selection import count_matches, listed, matching
 from opscheck.systems.kubernetes.warnings import Warnings
@@ -89,7 +86,7 @@ class PodIndex:
         self._by_owner: dict[tuple[str, str], list[Pod]] = defaultdict(list)
         self._on_node: dict[str, list[Pod]] = defaultdict(list)
         for pod in sorted(pods, key=lambda pod: (pod.namespace, pod.name)):
-            self._by_owner[pod.namespace, top_owner(pod)].append(pod)
+            self._by_owner[pod.namespace, pod.top_owner].append(pod)
             if not has_ended(pod):
                 self._on_node[pod.node].append(pod)
 
@@ -270,14 +267,15 @@ def _ordinal(pod: Pod) -> tuple[int, str]:
 
 def finding(expectation: RolloutComplete, rollout: Rollout) -> Finding:
     """What the workload lacks, which pod says why, and what a person would change: kinds may share a name."""
-    progress, gap = rollout.progress, rollout.gap or Gap.UNAVAILABLE
+    progress = rollout.progress
+    observed, expected = described(progress, rollout.gap or Gap.UNAVAILABLE)
     refused = [f"pods are refused: {rollout.refused}"] if rollout.refused else []
     of_pod = rollout.faults[0].facts if rollout.faults else {}
     node = {"node": rollout.nodes[0]} if rollout.nodes else {}
     return expectation.finding_on(
         progress.workload,
-        observed="; ".join((told(progress, gap), *refused, *_worst_pod(rollout.faults), progress.name)),
-        expected=wanted(progress, gap),
+        observed="; ".join((observed, *refused, *_worst_pod(rollout.faults), progress.name)),
+        expected=expected,
         severity=expectation.serving_severity if progress.serves else expectation.ungraded_severity,
         since=rollout.since,
         evidence=evidence(rollout),

@@ -7,8 +7,8 @@ from datetime import datetime
 
 from opscheck.core.remedy import Remedy
 from opscheck.core.words import counted, some_lines
-from opscheck.systems.kubernetes.containers import containers, crashes_in_a_loop
-from opscheck.systems.kubernetes.owners import owner_reference, reference
+from opscheck.systems.kubernetes.containers import containers
+from opscheck.systems.kubernetes.objects import owner_reference, reference
 from opscheck.systems.kubernetes.pod_status import fault_of, has_ended, is_ready, pod_condition
 from opscheck.systems.kubernetes.pods import Pod
 from opscheck.systems.kubernetes.selection import labels_there
@@ -161,7 +161,7 @@ def unready_since(pod: Pod, now: datetime) -> datetime | None:
     """
     if pod.is_terminating:
         return pod.deleted
-    if any(crashes_in_a_loop(container, now) for container in containers(pod)):
+    if any(container.crashes_in_a_loop(now) for container in containers(pod)):
         return (pod.status and pod.status.start_time) or pod.created
     return _ready_changed(pod) or pod.created
 

@@ -6,25 +6,16 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 
 from opscheck.core.remedy import Remedy
-from opscheck.systems.kubernetes.containers import (
-    OUT_OF_MEMORY,
-    Reported,
-    cannot_start,
-    containers,
-    crashes_in_a_loop,
-    described_end,
-    has_restarted,
-)
+from opscheck.systems.kubernetes.containers import OUT_OF_MEMORY, Reported, containers
 from opscheck.systems.kubernetes.objects import Condition, condition
-from opscheck.systems.kubernetes.owners import is_of_job, top_owner
-from opscheck.systems.kubernetes.pods import Pod
-from opscheck.systems.kubernetes.remedies import (
+from opscheck.systems.kubernetes.pods import (
     NODE_LOST,
     POD_CRASHED,
     POD_REPORT,
     POD_STUCK,
     POD_UNREADY,
     POD_UNSCHEDULED,
+    Pod,
 )
 from opscheck.systems.kubernetes.words import lasting, latest, longer_than, message, messages, span
 
@@ -96,7 +87,7 @@ class PodFault:
 
 def pod_facts(pod: Pod) -> dict[str, str]:
     """The values that commands about a pod name, as far as it has them."""
-    known = {"namespace": pod.namespace, "pod": pod.name, "owner": top_owner(pod), "node": pod.node}
+    known = {"namespace": pod.namespace, "pod": pod.name, "owner": pod.top_owner, "node": pod.node}
     return {name: value for name, value in known.items() if value}
 
 
@@ -122,10 +113,10 @@ def _faults(pod: Pod, now: datetime, grace: float) -> Iterator[PodFault]:
         yield from _lost(pod, now, grace)
     elif _is_unscheduled(pod):
         yield from _unscheduled(pod, now, grace)
-    elif not is_ready(pod) or has_restarted(pod):
+    elif not is_ready(pod) or pod.has_restarted:
         for container in containers(pod):
             yield from _in_container(container, pod, now, grace)
-        yield from _waiting_for_ever(pod, now, grace) if is_of_job(pod) else _unready(pod, now, grace)
+        yield from _waiting_for_ever(pod, now, grace) if pod.is_of_job else _unready(pod, now, grace)
 
 
 def phase(pod: Pod) -> str:
@@ -170,14 +161,14 @@ def _disrupted(pod: Pod) -> Iterator[str]:
 
 def _failed(pod: Pod, now: datetime) -> Iterator[PodFault]:
     # The pods of a job fail one after the other until one succeeds: whether that is bad is the job's to say.
-    if is_of_job(pod):
+    if pod.is_of_job:
         return
     at, reason = _failed_at(pod), (pod.status and pod.status.reason) or "Failed"
-    if top_owner(pod) and (reason in _SHUT_DOWN or (at is not None and now - at > TOMBSTONE_COUNTS_FOR)):
+    if pod.top_owner and (reason in _SHUT_DOWN or (at is not None and now - at > TOMBSTONE_COUNTS_FOR)):
         return
     bad = (one for one in containers(pod) if one.state.terminated and one.state.terminated.exit_code)
     ended = next(bad, None)
-    observed = f"{reason}: container {ended.name}, {described_end(ended.last_end, ended, now)}" if ended else reason
+    observed = f"{reason}: container {ended.name}, {ended.described(ended.last_end, now)}" if ended else reason
     evidence = (*messages(pod.status and pod.status.message), *_disrupted(pod))
     yield PodFault(FaultKind.TOMBSTONE, pod, observed, "running and ready, or complete", at, ended, evidence)
 
@@ -233,9 +224,9 @@ def _unscheduled(pod: Pod, now: datetime, grace: float) -> Iterator[PodFault]:
 
 
 def _in_container(container: Reported, pod: Pod, now: datetime, grace: float) -> Iterator[PodFault]:
-    if crashes_in_a_loop(container, now):
+    if container.crashes_in_a_loop(now):
         yield from _crashes(container, pod, now, grace)
-    elif cannot_start(container.waiting_reason):
+    elif container.cannot_start:
         since = not_ready_since(pod)
         if longer_than(grace, since, now):
             observed = f"container {container.name} cannot start{lasting(since, now)}: {container.waiting_reason}"
@@ -248,7 +239,7 @@ def _crashes(container: Reported, pod: Pod, now: datetime, grace: float) -> Iter
     if not longer_than(grace, pod.started, now):
         return
     ended, waiting = container.last_end, container.state.waiting
-    end = described_end(ended, container, now)
+    end = container.described(ended, now)
     observed = f"container {container.name} crashes in a loop: {end}, {container.restarts} restarts"
     since = (ended and ended.finished_at) or not_ready_since(pod)
     said = messages(ended and ended.message, waiting and waiting.message)

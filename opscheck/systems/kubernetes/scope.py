@@ -1,4 +1,4 @@
-"""Where an expectation looks: the cluster, its namespaces, and the objects that it selects."""
+"""Where an expectation and the commands of its remedies look: the cluster, its namespaces, the selected objects."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -12,14 +12,13 @@ from opscheck.core.findings import Findings
 from opscheck.core.observation import Problem, ProblemKind
 from opscheck.core.query import Query
 from opscheck.core.record import Finding
-from opscheck.core.remedy import Fact, Former
+from opscheck.core.remedy import Fact, Former, Remedy
 from opscheck.core.units import Count, Duration
 from opscheck.systems.kubernetes.api_server import ReadIdentity
 from opscheck.systems.kubernetes.events import ListWarnings
 from opscheck.systems.kubernetes.label_selectors import parse_selector
 from opscheck.systems.kubernetes.lists import ListObjects
-from opscheck.systems.kubernetes.objects import KubernetesObject
-from opscheck.systems.kubernetes.owners import reference
+from opscheck.systems.kubernetes.objects import KubernetesObject, reference
 from opscheck.systems.kubernetes.target import KubernetesTarget
 
 L = TypeVar("L", bound=ListObjects[Any])
@@ -185,3 +184,17 @@ class OfKind(Matched):
 
     grace: Duration = Duration.parse("15m")
     """How long something may be on its way, before that is a violation."""
+
+
+def kubectl(summary: str, *commands: str) -> Remedy:
+    """A remedy of kubectl commands, each in the context that the policy pins and in the namespace of the finding."""
+    return Remedy(summary, *(f"kubectl {{{{ context_option }}}} -n {{{{ namespace }}}} {one}" for one in commands))
+
+
+def missing_remedy(kinds: str) -> Remedy:
+    """The remedy where too few objects of these kinds are selected, as `count_matches` brings it."""
+    return Remedy(
+        "Compare the labels of what is there with the selector; correct it, or create what is missing",
+        f"kubectl {{{{ context_option }}}} {{{{ namespace_option }}}} get {kinds} --show-labels"
+        "  # what should match {{ missing }}?",
+    )
