@@ -24,8 +24,15 @@ from opscheck.systems.kubernetes.disruption import (
     ListDisruptionBudgets,
     PodDisruptionBudget,
 )
-from opscheck.systems.kubernetes.objects import Condition, LabelRequirement, LabelSelector, condition
-from opscheck.systems.kubernetes.owners import ROLLED_OUT, owner_reference, reference, top_owner
+from opscheck.systems.kubernetes.objects import (
+    ROLLED_OUT,
+    Condition,
+    LabelRequirement,
+    LabelSelector,
+    condition,
+    owner_reference,
+    reference,
+)
 from opscheck.systems.kubernetes.pod_status import has_ended, is_ready, not_ready_since, phase
 from opscheck.systems.kubernetes.pods import ListPods, Pod
 from opscheck.systems.kubernetes.selection import count_matches, labels_there, listed, matching
@@ -196,7 +203,7 @@ class Budget:
 
     def _rolled_out(self) -> str:
         """What most of its unhealthy pods belong to, where kubectl can roll that out; else empty."""
-        owners = Counter(top_owner(pod) for pod in self.unhealthy)
+        owners = Counter(pod.top_owner for pod in self.unhealthy)
         rolled = [(-count, owner) for owner, count in owners.items() if owner.startswith(ROLLED_OUT)]
         return min(rolled, default=(0, ""))[1]
 
@@ -229,7 +236,7 @@ class Budget:
 
     def _scalable(self) -> str:
         """What all its pods belong to, where they are healthy and it may get one replica more; else empty."""
-        owner, *others = {top_owner(pod) for pod in self.pods} or {""}
+        owner, *others = {pod.top_owner for pod in self.pods} or {""}
         return owner if not self.unhealthy and not others and owner.startswith(_SCALED) else ""
 
     def _because(self) -> tuple[str, ...]:

@@ -34,8 +34,7 @@ from opscheck.systems.kubernetes.jobs import (
     SLOW_POD,
     JobsComplete,
 )
-from opscheck.systems.kubernetes.objects import Condition, condition
-from opscheck.systems.kubernetes.owners import controller, owner_reference
+from opscheck.systems.kubernetes.objects import Condition, condition, owner_reference
 from opscheck.systems.kubernetes.pod_status import has_ended, phase
 from opscheck.systems.kubernetes.pods import ListPods, Pod
 from opscheck.systems.kubernetes.selection import Evidence, count_matches, listed, listed_evidence, matching
@@ -199,7 +198,7 @@ def _described_pod(pod: Pod, container: Reported | None, now: datetime) -> str:
 def pods_of(job: Job, pods: Iterable[Pod]) -> Iterator[Pod]:
     """The pods that it made; those of a predecessor of the same name are not its own."""
     for pod in pods:
-        owner = controller(pod)
+        owner = pod.controller
         if owner and owner.kind == "Job" and (pod.namespace, owner.name) == (job.namespace, job.name):
             born, made = job.created, pod.created
             if born is None or made is None or made >= born:

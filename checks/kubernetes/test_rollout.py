@@ -10,8 +10,7 @@ from opscheck import Findings, Observe
 from opscheck.core.record import Finding
 from opscheck.core.remedy import Remedy
 from opscheck.systems.kubernetes.containers import containers
-from opscheck.systems.kubernetes.objects import condition
-from opscheck.systems.kubernetes.owners import reference, top_owner
+from opscheck.systems.kubernetes.objects import condition, reference
 from opscheck.systems.kubernetes.pod_status import (
     FaultKind,
     PodFault,
@@ -87,7 +86,7 @@ class PodIndex:
         self._by_owner: dict[tuple[str, str], list[Pod]] = defaultdict(list)
         self._on_node: dict[str, list[Pod]] = defaultdict(list)
         for pod in sorted(pods, key=lambda pod: (pod.namespace, pod.name)):
-            self._by_owner[pod.namespace, top_owner(pod)].append(pod)
+            self._by_owner[pod.namespace, pod.top_owner].append(pod)
             if not has_ended(pod):
                 self._on_node[pod.node].append(pod)
 

@@ -12,7 +12,7 @@ from opscheck.core.observation import CouldNotObserve, Problem
 from opscheck.core.record import Finding
 from opscheck.core.units import format_bytes, format_duration
 from opscheck.core.words import some_with_reasons
-from opscheck.systems.kubernetes.owners import ROLLED_OUT, reference, top_owner
+from opscheck.systems.kubernetes.objects import ROLLED_OUT, reference
 from opscheck.systems.kubernetes.pod_status import phase, pod_condition
 from opscheck.systems.kubernetes.pods import ListPods, Pod
 from opscheck.systems.kubernetes.quantities import doubled, parse_quantity
@@ -387,7 +387,7 @@ def _not_removed(claim: PersistentVolumeClaim, storage: Storage, here: Findings)
 
 def _stuck_change(claim: PersistentVolumeClaim, storage: Storage, here: Findings) -> Finding | None:
     pods = _waiting_pods(claim, storage)
-    owner = next((owner for pod in pods if (owner := top_owner(pod)).startswith(ROLLED_OUT)), "")
+    owner = next((owner for pod in pods if (owner := pod.top_owner).startswith(ROLLED_OUT)), "")
     for one in (claim.status and claim.status.conditions) or ():
         lasted, at_the_mount = storage.overdue(one.last_transition_time), one.type in _AT_THE_MOUNT
         if one.type in _CHANGES and one.status == "True" and lasted and (pods or not at_the_mount):

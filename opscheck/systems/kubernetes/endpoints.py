@@ -8,7 +8,7 @@ from datetime import datetime
 from opscheck.core.remedy import Remedy
 from opscheck.core.words import counted, some_lines
 from opscheck.systems.kubernetes.containers import containers
-from opscheck.systems.kubernetes.owners import owner_reference, reference
+from opscheck.systems.kubernetes.objects import owner_reference, reference
 from opscheck.systems.kubernetes.pod_status import fault_of, has_ended, is_ready, pod_condition
 from opscheck.systems.kubernetes.pods import Pod
 from opscheck.systems.kubernetes.selection import labels_there

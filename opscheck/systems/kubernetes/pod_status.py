@@ -8,7 +8,6 @@ from enum import Enum, auto
 from opscheck.core.remedy import Remedy
 from opscheck.systems.kubernetes.containers import OUT_OF_MEMORY, Reported, containers
 from opscheck.systems.kubernetes.objects import Condition, condition
-from opscheck.systems.kubernetes.owners import is_of_job, top_owner
 from opscheck.systems.kubernetes.pods import (
     NODE_LOST,
     POD_CRASHED,
@@ -88,7 +87,7 @@ class PodFault:
 
 def pod_facts(pod: Pod) -> dict[str, str]:
     """The values that commands about a pod name, as far as it has them."""
-    known = {"namespace": pod.namespace, "pod": pod.name, "owner": top_owner(pod), "node": pod.node}
+    known = {"namespace": pod.namespace, "pod": pod.name, "owner": pod.top_owner, "node": pod.node}
     return {name: value for name, value in known.items() if value}
 
 
@@ -117,7 +116,7 @@ def _faults(pod: Pod, now: datetime, grace: float) -> Iterator[PodFault]:
     elif not is_ready(pod) or pod.has_restarted:
         for container in containers(pod):
             yield from _in_container(container, pod, now, grace)
-        yield from _waiting_for_ever(pod, now, grace) if is_of_job(pod) else _unready(pod, now, grace)
+        yield from _waiting_for_ever(pod, now, grace) if pod.is_of_job else _unready(pod, now, grace)
 
 
 def phase(pod: Pod) -> str:
@@ -162,10 +161,10 @@ def _disrupted(pod: Pod) -> Iterator[str]:
 
 def _failed(pod: Pod, now: datetime) -> Iterator[PodFault]:
     # The pods of a job fail one after the other until one succeeds: whether that is bad is the job's to say.
-    if is_of_job(pod):
+    if pod.is_of_job:
         return
     at, reason = _failed_at(pod), (pod.status and pod.status.reason) or "Failed"
-    if top_owner(pod) and (reason in _SHUT_DOWN or (at is not None and now - at > TOMBSTONE_COUNTS_FOR)):
+    if pod.top_owner and (reason in _SHUT_DOWN or (at is not None and now - at > TOMBSTONE_COUNTS_FOR)):
         return
     bad = (one for one in containers(pod) if one.state.terminated and one.state.terminated.exit_code)
     ended = next(bad, None)
