@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, Self, final
 
 import msgspec
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from opscheck.core.field_types import ShareUsed
@@ -17,7 +17,7 @@ from opscheck.core.units import format_duration
 from opscheck.systems.kubernetes.lists import KubernetesRule, ListObjects
 from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Part, Quantities
 from opscheck.systems.kubernetes.pods import ListPods, Pod, Resources
-from opscheck.systems.kubernetes.scope import OfKind, kubectl, missing_remedy
+from opscheck.systems.kubernetes.scope import OfKind, kubectl, missing_remedy, only
 from opscheck.systems.prometheus.query import PrometheusQuery, fresh, selector
 from opscheck.systems.prometheus.target import PrometheusTarget
 
@@ -217,13 +217,8 @@ METRICS = {
 _LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-def _label(name: str) -> str:
-    if not _LABEL.fullmatch(name):
-        raise PydanticCustomError("label", "the name of a label of Prometheus, such as cluster")
-    return name
-
-
-LabelName = Annotated[str, AfterValidator(_label), Field(json_schema_extra={"pattern": f"^{_LABEL.pattern}$"})]
+_IS_LABEL = only(_LABEL.fullmatch, "label", "the name of a label of Prometheus, such as cluster")
+LabelName = Annotated[str, _IS_LABEL, Field(json_schema_extra={"pattern": f"^{_LABEL.pattern}$"})]
 
 
 _DESCRIBE = "describe pvc {{ claim }}"
