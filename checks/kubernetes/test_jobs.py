@@ -22,7 +22,7 @@ from opscheck.systems.kubernetes.batch import (
     started,
     succeeded,
 )
-from opscheck.systems.kubernetes.containers import Reported, containers, described_end
+from opscheck.systems.kubernetes.containers import Reported, containers
 from opscheck.systems.kubernetes.jobs import (
     DELETE,
     FAILED,
@@ -34,9 +34,7 @@ from opscheck.systems.kubernetes.jobs import (
     SLOW_POD,
     JobsComplete,
 )
-from opscheck.systems.kubernetes.objects import Condition, condition
-from opscheck.systems.kubernetes.owners import controller, owner_reference
-from opscheck.systems.kubernetes.pod_status import has_ended, phase
+from opscheck.systems.kubernetes.objects import Condition, condition, owner_reference
 from opscheck.systems.kubernetes.pods import ListPods, Pod
 from opscheck.systems.kubernetes.selection import Evidence, count_matches, listed, listed_evidence, matching
 from opscheck.systems.kubernetes.warnings import Warnings
@@ -150,7 +148,7 @@ class Around:
         since, limit = started(job), self.expectation.max_runtime
         if since is None or not longer_than(limit, since, self.now):
             return
-        working = (pod for pod in pods_of(job, self.pods.items) if not has_ended(pod))
+        working = (pod for pod in pods_of(job, self.pods.items) if not pod.has_ended)
         slow = min(working, key=lambda pod: pod.name, default=None)
         status, has_deadline = job.status or JobStatus(), not job.spec or job.spec.active_deadline_seconds is not None
         counts = f"{status.active or 0} active, {status.succeeded or 0} succeeded, {status.failed or 0} failed"
@@ -181,7 +179,7 @@ def _failed_pod(job: Job, pods: Iterable[Pod]) -> tuple[Pod, Reported | None] | 
     """The newest of its pods that failed, and its container that ended badly."""
     # A pod that restarts its containers itself (restartPolicy OnFailure) may be there and not have failed.
     ended = [(pod, _ended_badly(pod)) for pod in pods_of(job, pods)]
-    bad = [(pod, container) for pod, container in ended if container is not None or phase(pod) == "Failed"]
+    bad = [(pod, container) for pod, container in ended if container is not None or pod.phase == "Failed"]
     return max(bad, key=lambda one: (one[0].created or _LONG_AGO, one[0].name), default=None)
 
 
@@ -191,7 +189,7 @@ def _ended_badly(pod: Pod) -> Reported | None:
 
 def _described_pod(pod: Pod, container: Reported | None, now: datetime) -> str:
     if container is not None:
-        return f"container {container.name}, {described_end(container.last_end, container, now)}"
+        return f"container {container.name}, {container.described(container.last_end, now)}"
     reason = (pod.status and pod.status.reason) or "Failed"
     return ": ".join((reason, *messages(pod.status and pod.status.message)))
 
@@ -199,7 +197,7 @@ def _described_pod(pod: Pod, container: Reported | None, now: datetime) -> str:
 def pods_of(job: Job, pods: Iterable[Pod]) -> Iterator[Pod]:
     """The pods that it made; those of a predecessor of the same name are not its own."""
     for pod in pods:
-        owner = controller(pod)
+        owner = pod.controller
         if owner and owner.kind == "Job" and (pod.namespace, owner.name) == (job.namespace, job.name):
             born, made = job.created, pod.created
             if born is None or made is None or made >= born:
@@ -208,4 +206,4 @@ def pods_of(job: Job, pods: Iterable[Pod]) -> Iterator[Pod]:
 
 def _state(pod: Pod) -> str:
     waits = next((one for one in containers(pod) if one.waiting_reason), None)
-    return phase(pod) + (f", container {waits.name} waits ({waits.waiting_reason})" if waits else "")
+    return pod.phase + (f", container {waits.name} waits ({waits.waiting_reason})" if waits else "")

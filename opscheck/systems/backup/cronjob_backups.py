@@ -38,7 +38,7 @@ from opscheck.systems.kubernetes.cronjobs import (
     still_active,
     what_keeps,
 )
-from opscheck.systems.kubernetes.owners import reference
+from opscheck.systems.kubernetes.objects import reference
 from opscheck.systems.kubernetes.selection import count_matches, listed, matching
 from opscheck.systems.kubernetes.warnings import Warnings
 

@@ -12,7 +12,6 @@ from opscheck.core.query import Timestamp
 from opscheck.core.words import counted
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, ObjectReference, Part, condition
-from opscheck.systems.kubernetes.owners import controller
 from opscheck.systems.kubernetes.scripts import flaws, script_of
 from opscheck.systems.kubernetes.words import span
 
@@ -158,7 +157,7 @@ def started(job: Job) -> datetime | None:
 
 def cronjob_of(job: Job) -> str:
     """The name of the cron job that owns it; empty for others."""
-    owner = controller(job)
+    owner = job.controller
     return (owner.name or "") if owner and owner.kind == "CronJob" else ""
 
 

@@ -25,9 +25,8 @@ from opscheck.systems.kubernetes.batch import (
     rerun_name,
     started,
 )
-from opscheck.systems.kubernetes.remedies import kubectl, missing_remedy
 from opscheck.systems.kubernetes.schedules import Schedule, UnreadableSchedule, read_schedule
-from opscheck.systems.kubernetes.scope import OfKind, Window
+from opscheck.systems.kubernetes.scope import OfKind, Window, kubectl, missing_remedy
 from opscheck.systems.kubernetes.words import lasting
 
 NamePatterns = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -78,7 +78,8 @@ class KubernetesSession:
     def __init__(self, client: Client, hello: Reply) -> None:
         self._client = client
         self._hello = hello
-        self._shared: dict[tuple[str, str | None], _Once[Any]] = {}
+        self._fetched: dict[tuple[str, str | None], Any] = {}
+        self._locks: dict[tuple[str, str | None], threading.Lock] = {}
         self._lock = threading.Lock()
 
     def ask(self, query: Query[Any], timeout_s: float) -> Any:
@@ -128,25 +129,15 @@ class KubernetesSession:
         return self._once(("pods", namespace), lambda: list_items(self._client, query, deadline), deadline)
 
     def _once(self, what: tuple[str, str | None], fetch: Callable[[], T], deadline: Deadline) -> T:
+        """What the first thread fetches while the others wait for it; after a failure, the next one fetches again."""
         with self._lock:
-            once: _Once[T] = self._shared.setdefault(what, _Once())
-        return once.get(fetch, self._client, deadline)
-
-
-class _Once(Generic[T]):
-    """A value that the first thread fetches while the others wait for it."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._value: T | None = None
-
-    def get(self, fetch: Callable[[], T], client: Client, deadline: Deadline) -> T:
-        """The value. After a fetch that failed, the next thread fetches again. Raises ProbeError."""
-        if not self._lock.acquire(timeout=max(0.0, deadline.left)):
-            raise client.late(deadline)
+            lock = self._locks.setdefault(what, threading.Lock())
+        if not lock.acquire(timeout=max(0.0, deadline.left)):
+            raise self._client.late(deadline)
         try:
-            if self._value is None:
-                self._value = fetch()
-            return self._value
+            if what not in self._fetched:
+                self._fetched[what] = fetch()
+            found: T = self._fetched[what]
+            return found
         finally:
-            self._lock.release()
+            lock.release()

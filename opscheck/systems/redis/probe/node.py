@@ -2,9 +2,10 @@
 
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from msgspec.structs import replace
 from redis import exceptions
@@ -16,8 +17,6 @@ from opscheck.systems.redis.probe.address import Address, NoHandshake, connect
 from opscheck.systems.redis.probe.client import Client, Said
 from opscheck.systems.redis.servers import Refusal, acl_rule, typed
 from opscheck.transport.connect import late, unreachable
-
-A = TypeVar("A")
 
 
 class Refused(Exception):  # noqa: N818 - a state of the server, and often the very thing that is judged
@@ -44,27 +43,24 @@ class Node:
         try:
             connect(self.address, None, deadline).close()
         except TimeoutError as error:
-            raise self._late("connection to", started, target_down=True) from error
+            raise self.late("connection to", started, target_down=True) from error
         except OSError as error:
             raise unreachable(error, str(self.address)) from error
 
     def ping(self, samples: int, deadline: float) -> PingAnswer:
         """Log in and PING. Raises ProbeError."""
-
-        def talk(client: Client) -> PingAnswer:
+        started = time.monotonic()
+        pings: list[float] = []
+        with self._client(deadline) as client:
             said = self._log_in(client)
             connect_s = time.monotonic() - started
-            pings: list[float] = []
             while not said.error and len(pings) < samples:
                 asked = time.monotonic()
                 said = client.ping()
                 if not said.error:
                     pings.append(time.monotonic() - asked)
-            self._raise_if_denied(said, "ping")
-            return PingAnswer(refusal=said.refusal, error=said.error, connect_s=connect_s, pings_s=tuple(pings))
-
-        started = time.monotonic()
-        return self._talk(talk, deadline)
+        self._raise_if_denied(said, "ping")
+        return PingAnswer(refusal=said.refusal, error=said.error, connect_s=connect_s, pings_s=tuple(pings))
 
     def say(self, command: str, *arguments: str, deadline: float) -> Any:
         """
@@ -72,40 +68,39 @@ class Node:
 
         Raises ProbeError, and Refused where it is the server's own state that stands in the way.
         """
-
-        def talk(client: Client) -> Any:
+        with self._client(deadline) as client:
             said = self._log_in(client)
             if not said.error:
                 said = client.say(*typed(command).split(), *arguments)
-            self._raise_if_denied(said, command)
-            if said.refusal is not None:
-                raise Refused(said.refusal, said.error)
-            return said.value
-
-        return self._talk(talk, deadline)
+        self._raise_if_denied(said, command)
+        if said.refusal is not None:
+            raise Refused(said.refusal, said.error)
+        return said.value
 
     def unreadable(self, command: str) -> ProbeError:
         """The reply to `command` is none that Redis gives."""
         text = f"what {self.address} answers to {typed(command)} cannot be read"
         return ProbeError(ProblemKind.UNREADABLE, text, "is there a proxy before it, or is it no Redis?")
 
-    def _talk(self, talk: Callable[[Client], A], deadline: float) -> A:
+    def late(self, missing: str, started: float, *, target_down: bool = False) -> ProbeError:
+        """The problem that something is missing since `started`, on the monotonic clock: `answer from`."""
+        waited = time.monotonic() - started
+        return late(f"no {missing} {self.address} in {format_duration(waited)}", waited, target_down=target_down)
+
+    @contextmanager
+    def _client(self, deadline: float) -> Iterator[Client]:
         started = time.monotonic()
         try:
             with Client(self.address, self.context, deadline) as client:
-                return talk(client)
+                yield client
         except NoHandshake as error:
-            problem = self._late("TLS handshake with", started)
+            problem = self.late("TLS handshake with", started)
             problem.problem = replace(problem.problem, advice="is this a port without TLS?")
             raise problem from error
         except (TimeoutError, exceptions.TimeoutError) as error:
-            raise self._late("answer from", started) from error
+            raise self.late("answer from", started) from error
         except OSError as error:
             raise unreachable(error, str(self.address)) from error
-
-    def _late(self, missing: str, started: float, *, target_down: bool = False) -> ProbeError:
-        waited = time.monotonic() - started
-        return late(f"no {missing} {self.address} in {format_duration(waited)}", waited, target_down=target_down)
 
     def _log_in(self, client: Client) -> Said:
         said = client.log_in()

@@ -8,11 +8,10 @@ from typing import Any
 from msgspec.structs import replace
 
 from opscheck.core.observation import ProbeError
-from opscheck.core.units import format_duration
 from opscheck.systems.redis.probe.node import Node, Refused
 from opscheck.systems.redis.servers import Reply
 from opscheck.transport.concurrency import completed
-from opscheck.transport.connect import GRACE_S, late
+from opscheck.transport.connect import GRACE_S
 
 # Of several servers, one that is silent must not cost the answers of the others: they are waited for a little less
 # long than the query may take.
@@ -43,13 +42,10 @@ def _replies(nodes: Sequence[Node], ask: Callable[[Node, float], Any], timeout_s
         if isinstance(reply, BaseException):
             raise reply  # a fault of opscheck
         replies[number] = reply
-    waited = time.monotonic() - started
-    return [replies.get(number) or _silent(node, waited) for number, node in enumerate(nodes)]
-
-
-def _silent(node: Node, waited: float) -> Reply[Any]:
-    text = f"no answer from {node.address} in {format_duration(waited)}"
-    return Reply(node=str(node.address), problem=late(text, waited).problem)
+    return [
+        replies.get(number) or Reply(node=str(node.address), problem=node.late("answer from", started).problem)
+        for number, node in enumerate(nodes)
+    ]
 
 
 def _reply(node: Node, ask: Callable[[Node, float], Any], deadline: float) -> Reply[Any]:
