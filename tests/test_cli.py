@@ -25,7 +25,10 @@ def _opscheck(tmp_path, interpreter: Interpreter):
     return run
 
 
-@pytest.mark.parametrize("command", ["run", "validate", "list", "explain", "schema", "permissions", "report", "demo"])
+COMMANDS = ["run", "validate", "list", "explain", "checks", "schema", "permissions", "report", "demo"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(opscheck, command):
     code, out, _ = opscheck(command, "--help")
 
@@ -49,6 +52,8 @@ def test_the_exit_codes_stand_in_the_help(opscheck):
         (["nonsense"], "No such command"),
         (["explain", "conections", "-p", DAILY], "no expectation has the id conections; did you mean connections?"),
         (["permissions", DAILY, "--target", "moon"], "no target is called moon; there are api, backups, cache"),
+        (["checks", "redis.pin"], "no check is named redis.pin; did you mean redis.ping?"),
+        (["checks", "redis.ping", "--uses", "opscheck-gone"], "opscheck-gone"),
         (["report", "gone.json", "--junit", "junit.xml"], "gone.json: no such file"),
         (["report", DAILY, "--junit", "junit.xml"], "not a run record"),
         (["validate", "gone.yaml"], "gone.yaml"),
@@ -75,6 +80,17 @@ def test_run_finds_opscheck_yaml_in_the_folder(opscheck, tmp_path):
 
     assert 0 == code, out + errors
     assert "root" in out
+
+
+def test_checks_lists_and_describes_also_those_of_a_folder(opscheck):
+    code, listed, _ = opscheck("checks", "--checks", EXAMPLES / "checks")
+    described, page, _ = opscheck("checks", "acme.queue_depth", "--checks", EXAMPLES / "checks")
+
+    assert (0, 0) == (code, described)
+    assert "  redis.ping " in listed
+    assert "  acme.queue_depth  " in listed
+    assert page.startswith("acme.queue_depth: ")
+    assert "  waiting  (limit (at most): whole number" in page
 
 
 def test_list_shows_each_expectation_with_its_severities(opscheck):
