@@ -1,5 +1,6 @@
 """The command line: a thin face over the rest, and the one place that turns exceptions into exit codes."""
 
+import errno
 import json
 import os
 import sys
@@ -132,19 +133,21 @@ def run(policy: Path | None, keywords: str | None, checks: Sequence[Path], **opt
 
 @cli.command()
 @click.argument("policies", nargs=-1, required=True, type=FILE_TO_READ, metavar="POLICY...")
+@click.option("--allow-unset", is_flag=True, help="Accept variables that are not set, as in an editor or pre-commit.")
 @CHECKS_OPTION
-def validate(policies: Sequence[Path], checks: Sequence[Path]) -> int:
+def validate(policies: Sequence[Path], allow_unset: bool, checks: Sequence[Path]) -> int:
     """
     Report every error in policy files; no target is touched.
 
-    Environment variables without a default must be set. A waiver that has expired is an error here; in a run it is
-    announced, and waives nothing.
+    Environment variables without a default must be set, unless --allow-unset is given. A file with neither
+    `environment` nor `expectations` is a layer for other policies. A waiver that has expired is an error here; in a run
+    it is announced, and waives nothing.
     """
     from opscheck.inspection import validated  # noqa: PLC0415 - loads pydantic
 
     worst = ExitCode.OPEN
     for policy in policies:
-        errors, text = validated(policy, checks, datetime.now(UTC).date())
+        errors, text = validated(policy, checks, datetime.now(UTC).date(), allow_unset=allow_unset)
         click.echo(text, err=errors)
         worst = ExitCode.USAGE if errors else worst
     return worst
@@ -302,6 +305,9 @@ def exit_code(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code; every exception that a command raises ends here."""
     try:
         return int(cli.main(args=None if arguments is None else list(arguments), standalone_mode=False) or 0)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.message)
+        return ExitCode.OPEN
     except click.ClickException as error:
         click.echo(f"opscheck: {error.format_message()} (try --help)", err=True)
         return ExitCode.USAGE
@@ -318,6 +324,9 @@ def _explain_failure(error: Exception) -> int:
     if isinstance(error, UserError):
         click.echo(str(error), err=True)
         return ExitCode.USAGE
+    if isinstance(error, OSError) and error.filename is None and error.errno == errno.ENOSPC:
+        click.echo("opscheck: standard output cannot be written: no space left on device", err=True)
+        return ExitCode.INTERNAL_ERROR
     if os.environ.get("OPSCHECK_DEBUG"):
         traceback.print_exception(error)
     frame = traceback.extract_tb(error.__traceback__)[-1]

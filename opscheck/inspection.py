@@ -16,6 +16,7 @@ from opscheck.core.query import Permission, Query
 from opscheck.core.registry import Registry
 from opscheck.core.target import Target
 from opscheck.core.units import format_duration
+from opscheck.core.words import counted
 from opscheck.gathering.plan import timeout_of
 from opscheck.policy.distributions import add_distribution
 from opscheck.policy.draft import read_policy
@@ -55,16 +56,17 @@ def read(path: Path, folders: Sequence[Path]) -> Described:
     return Described(policy, draft.registry, own)
 
 
-def validated(path: Path, folders: Sequence[Path], today: date) -> tuple[bool, str]:
-    """Whether a policy has errors, and the text that says so."""
+def validated(path: Path, folders: Sequence[Path], today: date, *, allow_unset: bool = False) -> tuple[bool, str]:
+    """Whether a policy has errors, and the text that says so. Variables may be unset with `allow_unset`."""
     try:
-        draft = read_policy(path)
+        draft = read_policy(path, keep_unset=allow_unset, layer_allowed=True)
         _own_checks(folders, draft.registry)
         policy = draft.finish(today=today, strict=True)
     except PolicyError as error:
         return True, str(error)
     notices = "".join(f"\n{path}: {notice}" for notice in policy.notices)
-    return False, f"{path}: {len(policy.expectations)} expectations, no errors{notices}"
+    found = "a layer for other policies" if draft.is_layer else counted(len(policy.expectations), "expectation")
+    return False, f"{path}: {found}, no errors{notices}"
 
 
 def known_checks(folders: Sequence[Path], uses: Sequence[str] = ()) -> tuple[Registry, dict[str, Check]]:

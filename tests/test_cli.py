@@ -1,6 +1,8 @@
 """The command line: what each command prints, and how it ends."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from textwrap import dedent
 
@@ -80,6 +82,63 @@ def test_run_finds_opscheck_yaml_in_the_folder(opscheck, tmp_path):
 
     assert 0 == code, out + errors
     assert "root" in out
+
+
+def test_command_alone_prints_its_help(opscheck):
+    code, out, errors = opscheck()
+
+    assert (0, "") == (code, errors)
+    assert "Usage: " in out
+    assert "Commands:" in out
+
+
+def test_every_bundled_policy_is_valid_and_the_base_is_a_layer(opscheck):
+    policies = sorted(bundled("policies").glob("*.yaml"))
+    code, out, errors = opscheck("validate", "--allow-unset", *policies)
+
+    assert (0, "") == (code, errors)
+    assert len(policies) == out.count(", no errors")
+    assert "base.yaml: a layer for other policies, no errors\n" in out
+
+
+def test_layer_cannot_be_run(opscheck):
+    code, _, errors = opscheck("run", "-p", bundled("policies") / "base.yaml")
+
+    assert 4 == code
+    assert "expectations: expected at least one" in errors
+
+
+@pytest.mark.parametrize(
+    ("words", "flag"), [(["--timeout", "5x"], "--timeout: "), (["--concurrency", "0"], "--concurrency: ")]
+)
+def test_error_names_the_flag_that_was_typed(opscheck, words, flag):
+    code, out, errors = opscheck("run", "-p", bundled("policies") / "daily.yaml", *words)
+
+    assert 4 == code
+    assert f"ERROR: {flag}expected" in out + errors
+
+
+def test_gate_may_be_written_in_small_letters(opscheck, tmp_path):
+    (tmp_path / "opscheck.yaml").write_text(
+        "version: 1\nenvironment: here\n"
+        "targets: {machine: {kind: host, uri: 'local://'}}\n"
+        "expectations: [{id: root, check: host.disk, target: machine, mount: /, used: {P2: 0%}}]\n"
+    )
+
+    assert 0 == opscheck("run", "--fail-on", "p1")[0]
+    assert 1 == opscheck("run", "--fail-on", "p2")[0]
+
+
+@pytest.mark.parametrize("words", [["list", DAILY], ["schema"], ["checks"]])
+def test_output_that_cannot_be_written_is_a_clear_error(words):
+    command = [sys.executable, "-m", "opscheck", *map(str, words)]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, check=False, stdout=full, stderr=subprocess.PIPE, text=True)
+
+    assert (3, "opscheck: standard output cannot be written: no space left on device\n") == (
+        done.returncode,
+        done.stderr,
+    )
 
 
 def test_checks_lists_and_describes_also_those_of_a_folder(opscheck):

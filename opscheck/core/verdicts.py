@@ -21,8 +21,8 @@ class Gate:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read `P1` or `never`. Raises ValueError."""
-        return cls(None) if text == "never" else cls(Severity(text))
+        """Read `P1`, `p1` or `never`. Raises ValueError."""
+        return cls(None) if text.lower() == "never" else cls(Severity(text.upper()))
 
     def __str__(self) -> str:
         return self.fail_on or "never"

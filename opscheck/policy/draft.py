@@ -42,14 +42,20 @@ _CHECKED_IN_EACH_FILE = frozenset({"version", "extends"})
 
 
 def read_policy(
-    path: Path, *, environ: Mapping[str, str] = os.environ, keep_unset: bool = False, registry: Registry | None = None
+    path: Path,
+    *,
+    environ: Mapping[str, str] = os.environ,
+    keep_unset: bool = False,
+    registry: Registry | None = None,
+    layer_allowed: bool = False,
 ) -> "Draft":
     """
     Read a policy with all that it extends, and replace its variables.
 
     Raises PolicyError when a file cannot be read. Whatever else is wrong comes out in `Draft.finish`, together with
     what is wrong with the expectations. With `keep_unset` a variable that is not set stays as it is written.
-    `registry` is what is known before the policy's `uses`; the bundled systems by default.
+    `registry` is what is known before the policy's `uses`; the bundled systems by default. With `layer_allowed` a file
+    with neither `environment` nor `expectations` is no error: other policies extend it.
     """
     secrets = Secrets()
 
@@ -63,7 +69,9 @@ def read_policy(
     root, issues = replaced(layers.root, variables(public_names(layers.root)))
     issues_so_far = Issues(root, [*layers.issues, *issues])
     known = registry or Registry.bundled()
-    return Draft(path, layers.sha256, secrets, issues_so_far, known, asks_targets=not keep_unset)
+    return Draft(
+        path, layers.sha256, secrets, issues_so_far, known, asks_targets=not keep_unset, layer_allowed=layer_allowed
+    )
 
 
 @dataclass(frozen=True)
@@ -105,6 +113,7 @@ class Draft:
         registry: Registry,
         *,
         asks_targets: bool = True,
+        layer_allowed: bool = False,
     ) -> None:
         self.path = path
         self._asks_targets = asks_targets
@@ -115,11 +124,13 @@ class Draft:
         self._sections = _read_sections(issues)
         self.uses = add_used(self.registry, issues)
         self._targets = Targets(issues, secrets, self.registry)
-        self._entries = list(_read_entries(issues))
+        self.is_layer = layer_allowed and not {"environment", "expectations"} & set(issues.root.items)
+        """True for a file that other policies extend, and that cannot be run itself."""
+        self._entries = [] if self.is_layer else list(_read_entries(issues))
         # A timeout is not filled in: the target's own goes before the policy's.
         self._defaults = self._sections.defaults.model_dump(exclude={"timeout"}, exclude_none=True)
         self._made: dict[type[Expectation], dict[int, Expectation]] = {}
-        for check in (check_severities, check_environment, check_ids, check_names):
+        for check in (check_severities, check_ids, check_names, *(() if self.is_layer else (check_environment,))):
             check(issues)
 
     @property

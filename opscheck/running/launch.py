@@ -15,8 +15,7 @@ from opscheck.core.registry import Registry
 from opscheck.running.checks import Check, bound_check
 from opscheck.running.collection_paths import CollectionPaths
 from opscheck.running.pytest_reports import result_of
-
-_OWN_CONFIG = Path(__file__).with_name("run.ini")
+from opscheck.running.settings import RUN_CONFIG
 
 
 class DiscoveryError(UserError):
@@ -69,7 +68,7 @@ def _pytest(words: list[str], plugins: list[object]) -> int:
 def _base() -> list[str]:
     here = os.getcwd()  # noqa: PTH109 - the folder as the shell names it, links and all
     return [
-        f"--config-file={_OWN_CONFIG}",
+        f"--config-file={RUN_CONFIG}",
         # As little as a file near the current folder may another plugin that happens to be installed change a run.
         # PYTEST_PLUGINS still names those that checks of one's own need.
         "--disable-plugin-autoload",

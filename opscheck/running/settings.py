@@ -11,6 +11,9 @@ from opscheck.core.expectation import Expectation
 from opscheck.core.units import Duration
 from opscheck.core.verdicts import Gate
 
+RUN_CONFIG = Path(__file__).with_name("run.ini")
+"""pytest's configuration under `opscheck run`."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -68,14 +71,19 @@ def read_settings(config: pytest.Config, policy: Path) -> Settings:
         gate=_gate(config.getoption("opscheck_fail_on")),
         tags=tuple(config.getoption("opscheck_tag")),
         only=tuple(config.getoption("opscheck_only")),
-        record=_file("--run-json", config.getoption("opscheck_json")),
+        record=_file(_typed(config, "run-json"), config.getoption("opscheck_json")),
         save=_file("--save", config.getoption("opscheck_save")),
         snapshot=_path(config.getoption("opscheck_from")),
         state=_file("--state", config.getoption("opscheck_state")),
-        timeout=_duration(config.getoption("opscheck_timeout")),
-        concurrency=_at_least_one(config.getoption("opscheck_concurrency")),
+        timeout=_duration(_typed(config, "run-timeout"), config.getoption("opscheck_timeout")),
+        concurrency=_at_least_one(_typed(config, "run-concurrency"), config.getoption("opscheck_concurrency")),
         drill=bool(config.getoption("opscheck_drill")),
     )
+
+
+def _typed(config: pytest.Config, name: str) -> str:
+    """An option as the person typed it: `--timeout` of `opscheck run` is `--run-timeout` of pytest."""
+    return f"--{name.removeprefix('run-') if config.inipath == RUN_CONFIG else name}"
 
 
 def _gate(text: str) -> Gate:
@@ -85,18 +93,18 @@ def _gate(text: str) -> Gate:
         raise pytest.UsageError(f"--fail-on: expected P0, P1, P2, P3 or never, got {text}") from None
 
 
-def _duration(text: str | None) -> Duration | None:
+def _duration(option: str, text: str | None) -> Duration | None:
     if text is None:
         return None
     try:
         return Duration.parse(text)
     except ValueError:
-        raise pytest.UsageError(f"--run-timeout: expected {Duration.noun}, got {text}") from None
+        raise pytest.UsageError(f"{option}: expected {Duration.noun}, got {text}") from None
 
 
-def _at_least_one(number: int) -> int:
+def _at_least_one(option: str, number: int) -> int:
     if number < 1:
-        raise pytest.UsageError(f"--run-concurrency: expected 1 or more, got {number}")
+        raise pytest.UsageError(f"{option}: expected 1 or more, got {number}")
     return number
 
 
