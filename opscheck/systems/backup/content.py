@@ -38,14 +38,6 @@ _UNPACKED = (".dump", ".tar", ".sql", "/")
 _NAMES = tuple(dict.fromkeys(PACKERS.values()))
 
 
-def packers_of(names: str) -> frozenset[str]:
-    """The programs that may have packed files with these names; all of them where names do not say."""
-    found = next((packer for end, packer in PACKERS.items() if names.endswith(end)), None)
-    if found is not None:
-        return frozenset({found})
-    return frozenset() if names.endswith(_UNPACKED) else frozenset(_NAMES)
-
-
 _BREAKS = "Find out why the backup is damaged, and have its script fail where a part of it fails"
 _DUMP = "Make a new dump now, and verify it before it gets its name"
 _SHOW_END = "| tail -n 12  # what there is of it ends so"
@@ -188,8 +180,11 @@ class BackupContent(OfSeries, check="backup.content"):
 
     @property
     def packers(self) -> frozenset[str]:
-        """The programs that may have packed them, as their names say."""
-        return packers_of(self.names)
+        """The programs that may have packed them, as their names say; all of them where names do not say."""
+        found = next((packer for end, packer in PACKERS.items() if self.names.endswith(end)), None)
+        if found is not None:
+            return frozenset({found})
+        return frozenset() if self.names.endswith(_UNPACKED) else frozenset(_NAMES)
 
     @property
     def recorded(self) -> ChecksumIn | None:
@@ -235,12 +230,8 @@ class BackupContent(OfSeries, check="backup.content"):
 
     @model_validator(mode="after")
     def _depth_is_enough(self) -> Self:
-        needs_all = {
-            "within": self.within is not None,
-            "checksum": self.recorded is not None,
-            "unpacked_limit": self.unpacked_limit is not None,
-        }
-        field = next((name for name, is_there in needs_all.items() if is_there), None)
+        needs_all = {"within": self.within, "checksum": self.recorded, "unpacked_limit": self.unpacked_limit}
+        field = next((name for name, value in needs_all.items() if value is not None), None)
         if self.depth == "ends" and field is not None:
             raise PydanticCustomError(
                 "depth_ends", "`depth: whole` beside {field}: the ends do not tell", {"field": field}
