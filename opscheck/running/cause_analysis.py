@@ -3,7 +3,6 @@
 import inspect
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from datetime import date
 
 import pytest
 
@@ -27,19 +26,14 @@ def rehearse(items: Iterable[pytest.Item], policy: Policy, state: Observations) 
 
 
 def _found(items: Iterable[pytest.Item], policy: Policy, state: Observations) -> Iterator[tuple[str, Finding]]:
-    today = state.now.date()
     for item in items:
         expectation = item.stash.get(EXPECTATION, None)
         if expectation is None or not expectation.explains_others or expectation.skip is not None:
             continue
-        if not _is_waived(policy, expectation.id, today):
+        waiver = policy.waivers.get(expectation.id)
+        if waiver is None or waiver.expired(state.now.date()):
             for finding in _findings(item, state):
                 yield expectation.id, finding
-
-
-def _is_waived(policy: Policy, name: str, today: date) -> bool:
-    waiver = policy.waivers.get(name)
-    return waiver is not None and not waiver.expired(today)
 
 
 def _findings(item: pytest.Item, state: Observations) -> list[Finding]:

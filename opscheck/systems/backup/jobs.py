@@ -268,27 +268,17 @@ class BackupJobs(Expectation, check="backup.jobs"):
 
     @model_validator(mode="after")
     def _fields_of_the_tool(self) -> Self:
-        for field in sorted(self.model_fields_set):
-            tools = _TOOLS_OF.get(field)
-            if tools is not None and self.tool not in tools:
+        for field in sorted(name for name, tools in _TOOLS_OF.items() if self.tool not in tools):
+            if field in self.model_fields_set:
                 raise PydanticCustomError(
                     "field_of_other_tool",
                     "no `{field}` beside `tool: {tool}`; it is for {tools}",
-                    {"field": field, "tool": self.tool, "tools": " and ".join(tools)},
+                    {"field": field, "tool": self.tool, "tools": " and ".join(_TOOLS_OF[field])},
                 )
-        return self
-
-    @model_validator(mode="after")
-    def _no_fields_of_other_tools(self) -> Self:
-        # `explain` shows no limits that do not count. No code reads a field of another tool.
-        for field in (name for name, tools in _TOOLS_OF.items() if self.tool not in tools):
-            self.__dict__[field] = None
-        return self
-
-    @model_validator(mode="after")
-    def _time_for_a_program(self) -> Self:
-        if self.timeout is None and self.tool in _ON_HOST:
             # The model is frozen for everybody else; here it is still being made.
+            # `explain` shows no limits that do not count. No code reads a field of another tool.
+            self.__dict__[field] = None
+        if self.timeout is None and self.tool in _ON_HOST:
             self.__dict__["timeout"] = _TIME_FOR_A_PROGRAM
         return self
 
