@@ -1,7 +1,7 @@
 """Describing a policy without touching a target: validate, list, explain, permissions, schema."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from difflib import get_close_matches
@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from opscheck.core.exit_codes import UserError
 from opscheck.core.expectation import Expectation
-from opscheck.core.query import Permission, Query
+from opscheck.core.query import Permission
 from opscheck.core.registry import Registry
 from opscheck.core.target import Target
 from opscheck.core.units import format_duration
@@ -132,7 +132,7 @@ def explained(described: Described, name: str) -> str:
         f"{expectation.id}: {described.claim(expectation)}",
         _paragraph("Claim", [check.claim, check.reason] if check else []),
         _paragraph("Judged by", [f"{expectation.check}, {check.file}:{check.line}" if check else expectation.check]),
-        _paragraph("Target", _target_lines(expectation)),
+        _paragraph("Target", [f"{one.name} ({one.kind}): {one.address}" for one in expectation.systems] or ["none"]),
         _paragraph("Writes", [_ONLY_WITH_DRILL] if expectation.changes_its_target else []),
         _paragraph("Limits", _limit_lines(expectation)),
         _paragraph("Queries", _query_lines(expectation, described.policy)),
@@ -191,10 +191,6 @@ def _paragraph(title: str, lines: Iterable[str]) -> str:
     return "\n".join([title, *(f"  {line}" for line in kept)]) if kept else ""
 
 
-def _target_lines(expectation: Expectation) -> list[str]:
-    return [f"{one.name} ({one.kind}): {one.address}" for one in expectation.systems] or ["none"]
-
-
 def _limit_lines(expectation: Expectation) -> list[str]:
     lines = [f"{name}: {limit}" for name, limit in expectation.limits().items()]
     if expectation.severity:
@@ -222,13 +218,11 @@ def _shown(value: object) -> str:
     return str(value)
 
 
-def _query_lines(expectation: Expectation, policy: Policy) -> list[str]:
-    def line(query: Query[Any]) -> str:
+def _query_lines(expectation: Expectation, policy: Policy) -> Iterator[str]:
+    for query in expectation.described():
         timeout = format_duration(timeout_of(expectation, query, policy.default_timeout))
         kept = ", kept in the state file" if query.remembered else ""
-        return f"{query.text()}, answered within {timeout}{kept}"
-
-    return [line(query) for query in expectation.described()]
+        yield f"{query.text()}, answered within {timeout}{kept}"
 
 
 def _permission_lines(expectation: Expectation) -> list[str]:

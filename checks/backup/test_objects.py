@@ -78,7 +78,15 @@ class Dated:
 
 def dated(expectation: BackupObjects, series: Series, manifests: Mapping[str, ManifestValue], now: datetime) -> Dated:
     """Order them by their names, or by the manifests that were read."""
-    timed, undated = _by_manifests(series.backups, manifests, ZoneInfo(expectation.time_zone))
+    timed: list[Backup] = []
+    undated: list[tuple[Backup, str]] = []
+    for backup in series.backups:
+        value = manifests.get(backup.key)
+        at = _moment(value.value, ZoneInfo(expectation.time_zone)) if value is not None and value.there else None
+        if value is None or at is not None:
+            timed.append(replace(backup, at=at or backup.at))
+        else:
+            undated.append((backup, _why_undated(value)))
     ordered = sorted(timed, key=attrgetter("at"), reverse=True)
     latest = now + timedelta(seconds=expectation.clock_slack)
     past = [one for one in ordered if one.at <= latest]
@@ -90,21 +98,6 @@ def dated(expectation: BackupObjects, series: Series, manifests: Mapping[str, Ma
         future=tuple(one for one in ordered if one.at > latest),
         undated=tuple(undated),
     )
-
-
-def _by_manifests(
-    backups: Sequence[Backup], manifests: Mapping[str, ManifestValue], zone: tzinfo
-) -> tuple[list[Backup], list[tuple[Backup, str]]]:
-    """Those with a time, and those whose manifest contains none, each with the reason."""
-    timed, undated = [], []
-    for backup in backups:
-        value = manifests.get(backup.key)
-        at = _moment(value.value, zone) if value is not None and value.there else None
-        if value is not None and at is None:
-            undated.append((backup, _why_undated(value)))
-        else:
-            timed.append(backup if at is None else replace(backup, at=at))
-    return timed, undated
 
 
 def _why_undated(value: ManifestValue) -> str:

@@ -81,8 +81,6 @@ for _packer in _NAMES:
         f"{_packer}_again": Former("new_dump", DUMP_PACKED[_packer]),
     }
 
-_WITHIN = Duration.parse("1h")
-
 
 class ChecksumIn(BaseModel):
     """A file beside each backup that says its sha256."""
@@ -93,9 +91,6 @@ class ChecksumIn(BaseModel):
     """Its key, in which {key} is that of the backup: `{key}.sha256`, `{key}.json`."""
     sha256: JsonPath | None = None
     """JMESPath of the sum where that file is a JSON document; else it is what sha256sum writes."""
-
-
-_SIDECAR = ChecksumIn(key=f"{KEY}.sha256")
 
 
 class BackupContent(OfSeries, check="backup.content"):
@@ -171,7 +166,7 @@ class BackupContent(OfSeries, check="backup.content"):
     @property
     def time_limit_s(self) -> float:
         """How long the reading of one whole backup may take."""
-        return float(self.within or _WITHIN)
+        return float(self.within or Duration.parse("1h"))
 
     @property
     def extra_time_s(self) -> float:
@@ -191,7 +186,7 @@ class BackupContent(OfSeries, check="backup.content"):
         """Where its sha256 is recorded, None where that is not looked at."""
         if isinstance(self.checksum, ChecksumIn):
             return self.checksum
-        return _SIDECAR if self.checksum == "sidecar" else None
+        return ChecksumIn(key=f"{KEY}.sha256") if self.checksum == "sidecar" else None
 
     def content(self, backup: Backup) -> ReadEnds | ReadContent:
         """The query for the content of a backup."""

@@ -83,7 +83,6 @@ MISSING_SCHEDULES = missing_remedy("schedules.velero.io")
 Tool = Literal["cronjob", "velero", "pgbackrest", "barman"]
 
 _IN_CLUSTER = ("cronjob", "velero")
-_ON_HOST = ("pgbackrest", "barman")
 # The tools that a field is for; the others refuse it.
 _TOOLS_OF: Mapping[str, tuple[Tool, ...]] = {
     "namespace": ("cronjob", "velero"),
@@ -103,9 +102,6 @@ _TOOLS_OF: Mapping[str, tuple[Tool, ...]] = {
     "repositories": ("pgbackrest",),
     "servers": ("barman",),
 }
-
-_VELEROS_NAMESPACE = "velero"
-_TIME_FOR_A_PROGRAM = Duration.parse("30s")
 
 
 def _words(value: str) -> str:
@@ -278,8 +274,8 @@ class BackupJobs(Expectation, check="backup.jobs"):
             # The model is frozen for everybody else; here it is still being made.
             # `explain` shows no limits that do not count. No code reads a field of another tool.
             self.__dict__[field] = None
-        if self.timeout is None and self.tool in _ON_HOST:
-            self.__dict__["timeout"] = _TIME_FOR_A_PROGRAM
+        if self.timeout is None and self.tool not in _IN_CLUSTER:
+            self.__dict__["timeout"] = Duration.parse("30s")
         return self
 
     @property
@@ -298,7 +294,7 @@ class BackupJobs(Expectation, check="backup.jobs"):
     def schedules(self) -> Matched:
         """The selected schedules of Velero."""
         fields = self._in_cluster()
-        return Matched.model_validate(fields | {"check": self.check, "namespace": self.namespace or _VELEROS_NAMESPACE})
+        return Matched.model_validate(fields | {"check": self.check, "namespace": self.namespace or "velero"})
 
     def _in_cluster(self) -> dict[str, Any]:
         names = ("id", "target", "namespace", "selector", "name", "min_matches")
