@@ -190,12 +190,10 @@ class PostgresQueries(OverInterval, InServer, check="postgres.queries"):
 
     @property
     def names(self) -> ListDatabases:
-        """Which databases there are."""
         return ListDatabases(self.target.name)
 
     @property
     def counters(self) -> CountStatements:
-        """How often statements ran."""
         return CountStatements(self.target.name, self.extension_in)
 
     @property
@@ -209,5 +207,4 @@ class PostgresQueries(OverInterval, InServer, check="postgres.queries"):
         return not left_out and self.means_database(database)
 
     def means_database(self, database: str) -> bool:
-        """True when statements in this database are to be judged."""
         return self.databases is None or any(fnmatchcase(database, pattern) for pattern in self.databases)
