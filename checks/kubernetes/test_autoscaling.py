@@ -22,8 +22,7 @@ from opscheck.systems.kubernetes.autoscaling import (
     HorizontalPodAutoscaler,
     ListAutoscalers,
 )
-from opscheck.systems.kubernetes.objects import Condition, condition
-from opscheck.systems.kubernetes.owners import reference
+from opscheck.systems.kubernetes.objects import Condition, condition, reference
 from opscheck.systems.kubernetes.selection import count_matches, listed, matching
 from opscheck.systems.kubernetes.warnings import Warnings
 from opscheck.systems.kubernetes.words import lasting, latest, longer_than, messages

@@ -18,7 +18,7 @@ from opscheck.systems.kubernetes.dns import (
     NamesResolve,
 )
 from opscheck.systems.kubernetes.endpoints import Network, ServiceEndpoints
-from opscheck.systems.kubernetes.owners import reference
+from opscheck.systems.kubernetes.objects import reference
 from opscheck.systems.kubernetes.selection import listed
 from opscheck.systems.kubernetes.services import EndpointSlice, ListEndpointSlices, ListServices
 from opscheck.systems.kubernetes.words import cannot_tell

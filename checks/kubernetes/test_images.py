@@ -24,7 +24,7 @@ from opscheck.systems.kubernetes.images import (
     ImagesPinned,
     parse_image,
 )
-from opscheck.systems.kubernetes.owners import owner_reference
+from opscheck.systems.kubernetes.objects import owner_reference
 from opscheck.systems.kubernetes.pod_groups import PodGroup, by_workload, in_force, judged_containers, nothing_judged
 from opscheck.systems.kubernetes.pods import MISSING_PODS, ListPods, Pod
 from opscheck.systems.kubernetes.selection import count_matches, listed, matching, missing_facts

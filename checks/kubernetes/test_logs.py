@@ -15,7 +15,7 @@ from opscheck.systems.kubernetes.logs import (
     LogLines,
     LogMatches,
 )
-from opscheck.systems.kubernetes.owners import ROLLED_OUT
+from opscheck.systems.kubernetes.objects import ROLLED_OUT
 from opscheck.systems.kubernetes.words import cannot_tell
 
 

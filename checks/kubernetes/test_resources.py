@@ -7,7 +7,6 @@ from opscheck.core.observation import CouldNotObserve
 from opscheck.core.record import Finding
 from opscheck.systems.kubernetes.containers import Reported
 from opscheck.systems.kubernetes.objects import Owner, Quantities
-from opscheck.systems.kubernetes.owners import controller
 from opscheck.systems.kubernetes.pod_groups import PodGroup, by_workload, in_force, judged_containers, nothing_judged
 from opscheck.systems.kubernetes.pods import MISSING_PODS, ListPods, Pod, Resources
 from opscheck.systems.kubernetes.quantities import parse_quantity
@@ -25,7 +24,7 @@ def test_the_resources_are_set(expectation: ResourcesSet, observe: Observe, find
     queries = expectation.lists(ListPods)
     there = listed(observe, queries)
     # No API can change the pods that a node runs from a file of its own.
-    pods = in_force(pod for pod in matching(expectation, there) if (controller(pod) or Owner()).kind != "Node")
+    pods = in_force(pod for pod in matching(expectation, there) if (pod.controller or Owner()).kind != "Node")
     count_matches(expectation, there, pods, findings, kind="pods", remedy=MISSING_PODS)
     for group in by_workload(pods):
         if (finding := lacking(expectation, group)) is not None:

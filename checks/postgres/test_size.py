@@ -8,8 +8,8 @@ from opscheck.core.findings import judge_all
 from opscheck.core.intervals import no_sample_aged, sample_aged
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.units import format_bytes, format_duration
-from opscheck.systems.postgres.databases import DatabaseNames, each_database
-from opscheck.systems.postgres.server import identifier
+from opscheck.systems.postgres.databases import each_database
+from opscheck.systems.postgres.server import DatabaseNames, identifier
 from opscheck.systems.postgres.size import (
     REMOVE_LIMIT,
     SHOW_DATABASES,

@@ -7,8 +7,7 @@ from fnmatch import fnmatchcase
 from opscheck.core.observation import Problem
 from opscheck.core.words import counted, some
 from opscheck.systems.kubernetes.containers import Reported, containers
-from opscheck.systems.kubernetes.owners import ROLLED_OUT, top_owner
-from opscheck.systems.kubernetes.pod_status import has_ended
+from opscheck.systems.kubernetes.objects import ROLLED_OUT
 from opscheck.systems.kubernetes.pods import Pod
 from opscheck.systems.kubernetes.words import cannot_tell
 
@@ -48,14 +47,14 @@ class PodGroup:
 
 def in_force(pods: Iterable[Pod]) -> tuple[Pod, ...]:
     """Those whose template matters now: neither done nor on their way out."""
-    return tuple(pod for pod in pods if not pod.is_terminating and not has_ended(pod))
+    return tuple(pod for pod in pods if not pod.is_terminating and not pod.has_ended)
 
 
 def by_workload(pods: Iterable[Pod]) -> tuple[PodGroup, ...]:
     """The pods by their workloads, in the order of namespaces and names."""
     found: dict[tuple[str, str, str], list[Pod]] = {}
     for pod in sorted(pods, key=lambda pod: (pod.namespace, pod.name)):
-        owner = top_owner(pod)
+        owner = pod.top_owner
         found.setdefault((pod.namespace, owner, "" if owner else pod.name), []).append(pod)
     return tuple(PodGroup(owner, tuple(alike)) for (_, owner, _), alike in sorted(found.items()))
 

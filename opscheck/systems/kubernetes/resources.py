@@ -8,8 +8,7 @@ from pydantic import Field
 from opscheck.core.query import Query
 from opscheck.core.remedy import Former
 from opscheck.systems.kubernetes.pods import GROUP_FACTS, MISSING_PODS, ListPods
-from opscheck.systems.kubernetes.remedies import kubectl
-from opscheck.systems.kubernetes.scope import Glob, Matched
+from opscheck.systems.kubernetes.scope import Glob, Matched, kubectl
 
 Setting = Literal[
     "requests.cpu",

@@ -14,8 +14,7 @@ from opscheck.core.words import counted
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import condition
 from opscheck.systems.kubernetes.pods import FORMER_POD_FACTS, POD_FACTS, POD_REMEDIES, RESTART, ROLL_BACK, ListPods
-from opscheck.systems.kubernetes.remedies import kubectl, missing_remedy
-from opscheck.systems.kubernetes.scope import OfKind
+from opscheck.systems.kubernetes.scope import OfKind, kubectl, missing_remedy
 from opscheck.systems.kubernetes.workloads import ListDaemonSets, ListDeployments, ListStatefulSets, Progress
 
 Kind = Literal["deployments", "statefulsets", "daemonsets"]

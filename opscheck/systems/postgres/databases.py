@@ -5,14 +5,20 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, TypeVar
 
-import msgspec
 from pydantic import Field
 
 from opscheck.core.findings import Observe
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.query import Permission, Query
 from opscheck.core.remedy import Fact, Remedy
-from opscheck.systems.postgres.server import ConnectGrant, InServer, ServerQuery, database_in_words
+from opscheck.systems.postgres.server import (
+    ConnectGrant,
+    DatabaseNames,
+    InServer,
+    ListDatabases,
+    ServerQuery,
+    database_in_words,
+)
 
 A = TypeVar("A")
 _WILD = frozenset("*?[")
@@ -41,19 +47,6 @@ class DatabaseQuery(ServerQuery[A]):
     def in_words(self) -> str:
         """What is queried there."""
         return self.what
-
-
-class DatabaseNames(msgspec.Struct, frozen=True, kw_only=True):
-    """The databases of a server that accept connections, templates left out."""
-
-    names: tuple[str, ...]
-    current: str
-    """The one that the dsn names."""
-
-
-@dataclass(frozen=True)
-class ListDatabases(ServerQuery[DatabaseNames], name="postgres.databases"):
-    what = "the names of the databases"
 
 
 DatabasePatterns = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]

@@ -14,8 +14,8 @@ from opscheck.core.intervals import OverInterval
 from opscheck.core.query import Query
 from opscheck.core.remedy import Former, Remedy
 from opscheck.core.units import Count, Duration, Graded, PositiveCount
-from opscheck.systems.postgres.databases import DatabasePatterns, DatabaseQuery, ListDatabases
-from opscheck.systems.postgres.server import READ_SESSIONS, InServer
+from opscheck.systems.postgres.databases import DatabasePatterns, DatabaseQuery
+from opscheck.systems.postgres.server import READ_SESSIONS, InServer, ListDatabases
 
 
 class Place(NamedTuple):
