@@ -8,7 +8,6 @@ from opscheck.core.observation import Problem
 from opscheck.core.words import counted, some
 from opscheck.systems.kubernetes.containers import Reported, containers
 from opscheck.systems.kubernetes.objects import ROLLED_OUT
-from opscheck.systems.kubernetes.pod_status import has_ended
 from opscheck.systems.kubernetes.pods import Pod
 from opscheck.systems.kubernetes.words import cannot_tell
 
@@ -48,7 +47,7 @@ class PodGroup:
 
 def in_force(pods: Iterable[Pod]) -> tuple[Pod, ...]:
     """Those whose template matters now: neither done nor on their way out."""
-    return tuple(pod for pod in pods if not pod.is_terminating and not has_ended(pod))
+    return tuple(pod for pod in pods if not pod.is_terminating and not pod.has_ended)
 
 
 def by_workload(pods: Iterable[Pod]) -> tuple[PodGroup, ...]:

@@ -16,7 +16,6 @@ from opscheck.core.remedy import Former
 from opscheck.core.units import format_duration
 from opscheck.systems.kubernetes.lists import KubernetesRule, ListObjects
 from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Part, Quantities
-from opscheck.systems.kubernetes.pod_status import has_ended
 from opscheck.systems.kubernetes.pods import ListPods, Pod, Resources
 from opscheck.systems.kubernetes.scope import OfKind, kubectl, missing_remedy, only
 from opscheck.systems.prometheus.query import PrometheusQuery, fresh, selector
@@ -140,7 +139,7 @@ def users_of_claims(pods: Iterable[Pod]) -> Users:
     """Which pods name which claims. One that has ended holds no claim any more."""
     users: dict[tuple[str, str], dict[str, Pod]] = {}
     for pod in pods:
-        if not has_ended(pod):
+        if not pod.has_ended:
             for mount in mounts_of(pod):
                 users.setdefault((pod.namespace, mount.claim), {})[pod.name] = pod
     return {claim: tuple(found[name] for name in sorted(found)) for claim, found in users.items()}
