@@ -93,17 +93,17 @@ def rivals_of(there: Iterable[Certificate]) -> dict[tuple[str, str], str]:
     return rivals
 
 
-def is_overdue(expectation: CertificatesRenewed, certificate: Certificate, now: datetime) -> bool:
-    """True when it should have been renewed by now, with the grace."""
+def overdue_since(expectation: CertificatesRenewed, certificate: Certificate, now: datetime) -> datetime | None:
+    """When it should have been renewed, once the grace is over too."""
     due = certificate.reported.renewal_time
-    return due is not None and longer_than(expectation.renewal_grace, due, now)
+    return due if due and longer_than(expectation.renewal_grace, due, now) else None
 
 
 def limits_hold(expectation: CertificatesRenewed, certificate: Certificate, now: datetime) -> bool:
     """True when the limits apply to it; the default ones do only where no renewal in time is to come."""
     due, lifetime = certificate.reported.renewal_time, certificate.lifetime
     ended = lifetime is not None and lifetime.left(now) < 0
-    return expectation.limits_are_given or due is None or ended or is_overdue(expectation, certificate, now)
+    return expectation.limits_are_given or due is None or ended or bool(overdue_since(expectation, certificate, now))
 
 
 @dataclass(frozen=True)
@@ -159,8 +159,7 @@ class CertificateState:
         )
 
     def _too_old(self, lifetime: Lifetime) -> Finding | None:
-        due = self.certificate.reported.renewal_time
-        overdue = due if is_overdue(self.expectation, self.certificate, self.now) else None
+        overdue = overdue_since(self.expectation, self.certificate, self.now)
         limited = limits_hold(self.expectation, self.certificate, self.now)
         graded = severity_of(self.expectation, lifetime, self.now) if limited else None
         severities = [graded] if graded is not None else []
@@ -235,109 +234,92 @@ def judge_secrets(
     observe: Observe,
     findings: Findings,
 ) -> None:
-    """Judge the certificates that are stored in TLS secrets."""
-    secrets = Secrets(expectation, listed(observe, expectation.secrets()), there, observe.now, findings)
-    findings.measure("TLS secrets of nobody", len(secrets.by_hand), subject=expectation.selected)
-    warnings = Warnings(expectation, observe)
-    for secret, finding in secrets.findings(certificates):
-        findings.report(warnings.attach(finding, secret))
-    if (problem := secrets.unjudged(certificates)) is not None:
+    """Judge what is stored in TLS secrets: those of the selected certificates, and those outside of cert-manager."""
+    secrets = {(one.namespace, one.name): one for one in listed(observe, expectation.secrets())}
+    managed, warnings = {one.place for one in there}, Warnings(expectation, observe)
+    others = (one for place, one in secrets.items() if place not in managed and not one.is_terminating)
+    by_hand = matching(expectation, others)
+    findings.measure("TLS secrets of nobody", len(by_hand), subject=expectation.selected)
+    issued = [one for one in certificates if one.lifetime is not None and not one.is_terminating]
+    stored = [(secrets[one.place], one) for one in issued if one.place in secrets]
+    for secret, certificate in (*stored, *((one, None) for one in by_hand)):
+        here = expectation.on(findings, secret, secret=secret.name)
+        for finding in secret_findings(expectation, secret, certificate, here, observe.now):
+            findings.report(warnings.attach(finding, secret))
+    lost = [f"{one.name} ({one.secret_name})" for one in issued if one.place not in secrets]
+    judged = [*(secrets[one.place] for one in certificates if one.place in secrets), *by_hand]
+    if (problem := unjudged(lost, judged)) is not None:
         raise CouldNotObserve(next(iter(expectation.secrets())), problem)
 
 
-class Secrets:
-    """The TLS secrets there, and the certificates of cert-manager that use them."""
+def unjudged(lost: Sequence[str], secrets: Iterable[Secret]) -> Problem | None:
+    """Why some secrets cannot be judged: they are `lost`, or hold a key of unknown kind. None where all can."""
+    if lost:
+        text = f"no secret of type kubernetes.io/tls holds what was issued for {some(lost)}"
+        return cannot_tell(text, "see whether that secret is there, and of which type")
+    if odd := [one.name for one in secrets if one.certificates and not one.certificates[0].key]:
+        text = f"the certificate in secret {some(odd)} has a key of unknown kind"
+        return cannot_tell(text, "have one issued with RSA or a usual curve")
+    return None
 
-    def __init__(
-        self,
-        expectation: CertificatesRenewed,
-        secrets: Iterable[Secret],
-        certificates: Sequence[Certificate],
-        now: datetime,
-        findings: Findings,
-    ) -> None:
-        self._expectation = expectation
-        self._findings = findings
-        self._secrets = {(one.namespace, one.name): one for one in secrets}
-        self._managed = {one.place for one in certificates}
-        self._now = now
 
-    def findings(self, certificates: Iterable[Certificate]) -> Iterator[tuple[Secret, Finding]]:
-        """What is wrong with the secrets of the selected `certificates`, and with those outside of cert-manager."""
-        for certificate in certificates:
-            secret = self._secrets.get(certificate.place)
-            if secret is not None and not certificate.is_terminating and certificate.lifetime is not None:
-                yield from ((secret, finding) for finding in self._of(secret, certificate))
-        for secret in self.by_hand:
-            yield from ((secret, finding) for finding in self._of(secret, None))
+def secret_findings(
+    expectation: CertificatesRenewed, secret: Secret, certificate: Certificate | None, here: Findings, now: datetime
+) -> Iterator[Finding]:
+    """What is wrong with a secret, and with how `certificate` of cert-manager uses it."""
+    if not secret.certificates:
+        yield here.finding(observed=secret.unreadable, expected="a certificate", remedies=[SECRET])
+        return
+    if certificate is not None:
+        yield from _another(expectation, secret, certificate, here, now)
+    else:
+        yield from _not_valid(expectation, secret, here, now)
+    head, *rest = secret.certificates
+    for one in path_from(head, rest):
+        for observed, expected in weaknesses(expectation, one):
+            weak, severity = f"{one.label}: {observed}", expectation.weak
+            yield here.finding(observed=weak, expected=expected, severity=severity, remedies=[SECRET])
 
-    @property
-    def by_hand(self) -> tuple[Secret, ...]:
-        """The selected secrets that no certificate of cert-manager uses."""
-        others = (one for place, one in self._secrets.items() if place not in self._managed and not one.is_terminating)
-        return matching(self._expectation, others)
 
-    def unjudged(self, certificates: Iterable[Certificate]) -> Problem | None:
-        """Why the secrets of some certificates cannot be judged; None where all can."""
-        chosen = tuple(certificates)
-        issued = (one for one in chosen if one.lifetime is not None and not one.is_terminating)
-        if lost := [f"{one.name} ({one.secret_name})" for one in issued if one.place not in self._secrets]:
-            text = f"no secret of type kubernetes.io/tls holds what was issued for {some(lost)}"
-            return cannot_tell(text, "see whether that secret is there, and of which type")
-        managed = [self._secrets[one.place] for one in chosen if one.place in self._secrets]
-        if odd := [one.name for one in (*managed, *self.by_hand) if one.certificates and not one.certificates[0].key]:
-            text = f"the certificate in secret {some(odd)} has a key of unknown kind"
-            return cannot_tell(text, "have one issued with RSA or a usual curve")
-        return None
+def _another(
+    expectation: CertificatesRenewed, secret: Secret, certificate: Certificate, here: Findings, now: datetime
+) -> Iterator[Finding]:
+    said, stored = certificate.lifetime, secret.certificates[0]
+    # A new certificate is in the secret before the status says so, and may be dated back by an hour.
+    fresh = abs((now - stored.not_before).total_seconds()) <= expectation.renewal_grace
+    if said is None or abs(stored.not_after - said.end) <= _THE_SAME or fresh:
+        return
+    lifetime = Lifetime.of_path((stored,))
+    short, ungraded = severity_of(expectation, lifetime, now), expectation.ungraded_severity
+    found = f"it {lifetime.remaining_text(now)}"
+    yield here.finding(
+        observed=f"another certificate than certificate {certificate.name} says: {found}",
+        expected=f"the one that was issued, until {moment(said.end)}",
+        severity=ungraded if short is None else worst([short, ungraded]),
+        evidence=[f"it is {_described(secret)}", "somebody may have written the secret, or restored an old one"],
+        remedies=[CERTIFICATE, SECRET, RENEW],
+        facts={"certificate": certificate.name},
+    )
 
-    def _of(self, secret: Secret, certificate: Certificate | None) -> Iterator[Finding]:
-        here = self._expectation.on(self._findings, secret, secret=secret.name)
-        if not secret.certificates:
-            yield here.finding(observed=secret.unreadable, expected="a certificate", remedies=[SECRET])
-            return
-        yield from self._another(secret, certificate, here) if certificate else self._not_valid(secret, here)
-        head, *rest = secret.certificates
-        for one in path_from(head, rest):
-            for observed, expected in weaknesses(self._expectation, one):
-                weak, severity = f"{one.label}: {observed}", self._expectation.weak
-                yield here.finding(observed=weak, expected=expected, severity=severity, remedies=[SECRET])
 
-    def _another(self, secret: Secret, certificate: Certificate, here: Findings) -> Iterator[Finding]:
-        said, stored = certificate.lifetime, secret.certificates[0]
-        # A new certificate is in the secret before the status says so, and may be dated back by an hour.
-        fresh = abs((self._now - stored.not_before).total_seconds()) <= self._expectation.renewal_grace
-        if said is None or abs(stored.not_after - said.end) <= _THE_SAME or fresh:
-            return
-        lifetime = Lifetime.of_path((stored,))
-        short, ungraded = severity_of(self._expectation, lifetime, self._now), self._expectation.ungraded_severity
-        found = f"it {lifetime.remaining_text(self._now)}"
+def _not_valid(expectation: CertificatesRenewed, secret: Secret, here: Findings, now: datetime) -> Iterator[Finding]:
+    head, *rest = secret.certificates
+    path = path_from(head, rest)
+    lifetime = Lifetime.of_path(path)
+    severity = severity_of(expectation, lifetime, now)
+    if severity is not None:
+        weakest = weakest_of(path)
+        link = [f"its weakest link is {weakest.label}, which signs it"] if weakest is not path[0] else []
         yield here.finding(
-            observed=f"another certificate than certificate {certificate.name} says: {found}",
-            expected=f"the one that was issued, until {moment(said.end)}",
-            severity=ungraded if short is None else worst([short, ungraded]),
-            evidence=[f"it is {_described(secret)}", "somebody may have written the secret, or restored an old one"],
-            remedies=[CERTIFICATE, SECRET, RENEW],
-            facts={"certificate": certificate.name},
+            observed=lifetime.remaining_text(now),
+            expected=expected_of(expectation, lifetime, now),
+            severity=severity,
+            since=lifetime.end if lifetime.left(now) < 0 else None,
+            evidence=[f"it is {_described(secret)}", *link],
+            remedies=[SECRET],
         )
-
-    def _not_valid(self, secret: Secret, here: Findings) -> Iterator[Finding]:
-        head, *rest = secret.certificates
-        path = path_from(head, rest)
-        lifetime = Lifetime.of_path(path)
-        severity = severity_of(self._expectation, lifetime, self._now)
-        if severity is not None:
-            weakest = weakest_of(path)
-            link = [f"its weakest link is {weakest.label}, which signs it"] if weakest is not path[0] else []
-            yield here.finding(
-                observed=lifetime.remaining_text(self._now),
-                expected=expected_of(self._expectation, lifetime, self._now),
-                severity=severity,
-                since=lifetime.end if lifetime.left(self._now) < 0 else None,
-                evidence=[f"it is {_described(secret)}", *link],
-                remedies=[SECRET],
-            )
-        if early := Lifetime.of(head).early_text(self._now):
-            yield here.finding(observed=early, expected="valid now", evidence=[CLOCK_HINT], remedies=[SECRET])
+    if early := Lifetime.of(head).early_text(now):
+        yield here.finding(observed=early, expected="valid now", evidence=[CLOCK_HINT], remedies=[SECRET])
 
 
 def _described(secret: Secret) -> str:

@@ -10,21 +10,17 @@ from opscheck.core.observation import CouldNotObserve, Problem
 from opscheck.core.record import Finding
 from opscheck.core.units import Severity, format_duration
 from opscheck.core.words import some
-from opscheck.systems.kubernetes.batch import CronJob, Job, ListCronJobs, ListJobs, described_failure
+from opscheck.systems.kubernetes.batch import CronJob, Job, ListCronJobs, ListJobs
 from opscheck.systems.kubernetes.cronjobs import (
     MISSING,
     REPORT,
     RESUME,
     CronJobsOnTime,
     in_utc,
-    is_suspended,
-    last_success,
     run_facts,
     run_remedies,
     runs_of,
     schedule_of,
-    spec_of,
-    status_of,
     what_keeps,
 )
 from opscheck.systems.kubernetes.schedules import Schedule, UnreadableSchedule
@@ -93,7 +89,7 @@ def judge_cronjobs(expectation: CronJobsOnTime, cronjobs: Iterable[CronJob], now
     for cronjob in cronjobs:
         if cronjob.is_terminating:
             continue
-        if is_suspended(cronjob) and may_be_suspended(expectation, cronjob):
+        if cronjob.is_suspended and may_be_suspended(expectation, cronjob):
             judgement.suspended += 1
             continue
         try:
@@ -104,7 +100,7 @@ def judge_cronjobs(expectation: CronJobsOnTime, cronjobs: Iterable[CronJob], now
 
 
 def _judge(expectation: CronJobsOnTime, cronjob: CronJob, judgement: Judgement, now: datetime) -> None:
-    counted_from = last_success(cronjob) or cronjob.created
+    counted_from = cronjob.last_success or cronjob.created
     if counted_from is None:
         judgement.unjudged[expectation.subject(cronjob)] = "it does not say when it was made"
         return
@@ -152,11 +148,10 @@ def due_after(expectation: CronJobsOnTime, schedule: Schedule, moment: datetime)
 
 
 def _success_would_be_known(expectation: CronJobsOnTime, cronjob: CronJob, now: datetime) -> bool:
-    spec, status = spec_of(cronjob), status_of(cronjob)
-    if status.last_successful_time is not None or spec.successful_jobs_history_limit != 0:
+    if cronjob.last_success is not None or cronjob.specified.successful_jobs_history_limit != 0:
         return True
     # Where no run has been started either, none can have succeeded.
-    begun = status.last_schedule_time
+    begun = cronjob.reported.last_schedule_time
     if begun is None:
         return True
     if expectation.max_age is not None:
@@ -177,9 +172,9 @@ def never_runs(expectation: CronJobsOnTime, cronjob: CronJob) -> Finding:
     """A cron job whose schedule no date matches."""
     return expectation.finding_on(
         cronjob,
-        observed=f"never runs: no date matches its schedule {spec_of(cronjob).schedule}",
+        observed=f"never runs: no date matches its schedule {cronjob.specified.schedule}",
         expected="runs now and then",
-        remedies=[REPORT, RESUME] if is_suspended(cronjob) else [REPORT],
+        remedies=[REPORT, RESUME] if cronjob.is_suspended else [REPORT],
         facts={"cronjob": cronjob.name},
     )
 
@@ -187,7 +182,7 @@ def never_runs(expectation: CronJobsOnTime, cronjob: CronJob) -> Finding:
 def overdue(expectation: CronJobsOnTime, age: Age, jobs: Evidence[Job], now: datetime) -> Finding:
     cronjob, since = age.cronjob, format_duration(age.seconds)
     runs = runs_of(cronjob, jobs.items)
-    seen = f"last success {since} ago" if last_success(cronjob) else f"no success since it was made {since} ago"
+    seen = f"last success {since} ago" if cronjob.last_success else f"no success since it was made {since} ago"
     why = what_keeps(expectation, cronjob, runs, now)
     untold = runs.failure if runs.failure and runs.failure.name not in why else None
     return expectation.finding_on(
@@ -203,13 +198,13 @@ def overdue(expectation: CronJobsOnTime, age: Age, jobs: Evidence[Job], now: dat
 
 
 def _last_runs(cronjob: CronJob, failure: Job | None, now: datetime) -> Iterator[str]:
-    status = status_of(cronjob)
+    status = cronjob.reported
     if (success := status.last_successful_time) is not None:
         yield f"last success {in_utc(success)}"
     if (begun := status.last_schedule_time) is not None:
         yield f"last run was due {in_utc(begun)}"
     if failure is not None:
-        yield f"newest run {failure.name} {described_failure(failure, now)}"
+        yield f"newest run {failure.name} {failure.described_failure(now)}"
 
 
 def unjudged(judgement: Judgement) -> Problem | None:

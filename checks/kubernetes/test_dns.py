@@ -17,9 +17,10 @@ from opscheck.systems.kubernetes.dns import (
     SLOW,
     NamesResolve,
 )
-from opscheck.systems.kubernetes.owners import reference
+from opscheck.systems.kubernetes.endpoints import Network, ServiceEndpoints
+from opscheck.systems.kubernetes.objects import reference
 from opscheck.systems.kubernetes.selection import listed
-from opscheck.systems.kubernetes.services import EndpointSlice, Service
+from opscheck.systems.kubernetes.services import EndpointSlice, ListEndpointSlices, ListServices
 from opscheck.systems.kubernetes.words import cannot_tell
 
 DNS_NAMESPACE, DNS_SERVICE = "kube-system", "kube-dns"
@@ -28,36 +29,8 @@ DNS_NAMESPACE, DNS_SERVICE = "kube-system", "kube-dns"
 _NO_SUCH_NAME = "NXDOMAIN"
 ServiceName = tuple[str, str, str]
 """Namespace and name of a service, and the host name of one of its pods or nothing."""
-
-
-class Services:
-    """The services that the answers are compared with."""
-
-    def __init__(self, services: Iterable[Service], slices: Iterable[EndpointSlice]) -> None:
-        self._services = {(one.namespace, one.name): one for one in services if not one.is_terminating}
-        self._slices = [one for one in slices if not one.is_terminating]
-
-    def get(self, namespace: str, name: str) -> Service | None:
-        """The service, None where there is none."""
-        return self._services.get((namespace, name))
-
-    def endpoints(self, service: Service, hostname: str) -> set[str]:
-        """The addresses for the name of a headless service, or of one of its pods."""
-        return {
-            _normal(address)
-            for one in self._slices_of(service)
-            for endpoint in one.endpoints or ()
-            if endpoint.is_ready and (not hostname or endpoint.hostname == hostname)
-            for address in endpoint.addresses or ()
-        }
-
-    def changed_since(self, service: Service, moment: datetime) -> bool:
-        """True when its endpoints have changed since, according to the slices."""
-        times = (_time(one.annotations.endpoints_changed) for one in self._slices_of(service))
-        return any(at is not None and at >= moment for at in times)
-
-    def _slices_of(self, service: Service) -> Iterator[EndpointSlice]:
-        return (one for one in self._slices if (one.namespace, one.service) == (service.namespace, service.name))
+Services = Mapping[tuple[str, str], ServiceEndpoints]
+"""The services that the answers are compared with, by namespace and name."""
 
 
 def test_the_names_resolve(expectation: NamesResolve, observe: Observe, findings: Findings) -> None:
@@ -68,7 +41,9 @@ def test_the_names_resolve(expectation: NamesResolve, observe: Observe, findings
     while every pod and service looks well.
     """
     answers = {name: observe(expectation.resolving(name)) for name in expectation.full_names}
-    services = Services(listed(observe, expectation.services()), listed(observe, expectation.slices()))
+    there = listed(observe, expectation.lists(ListServices))
+    network = Network(listed(observe, expectation.lists(ListEndpointSlices)), ())
+    services = {(one.namespace, one.name): network.of(one) for one in there if not one.is_terminating}
     resolved = sum(bool(one.addresses) for one in answers.values())
     findings.measure("names resolved", resolved, limit=len(answers), margin=resolved - len(answers))
     judge_names(expectation, answers, services, observe.now, findings)
@@ -76,14 +51,6 @@ def test_the_names_resolve(expectation: NamesResolve, observe: Observe, findings
         if place == 0 or (expectation.latency and expectation.latency.severity(seconds)):
             here = findings.on(name, host_name=name)
             here.grade("resolution", seconds, expectation.latency, unit="s", remedies=[SLOW])
-
-
-def _time(text: str | None) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(text or "")
-    except ValueError:
-        return None
-    return found if found.tzinfo else None
 
 
 def _normal(address: str) -> str:
@@ -172,45 +139,60 @@ def _judge_unresolved(
 
 
 def _service_seen(services: Services, namespace: str, name: str, hostname: str) -> Iterator[str]:
-    service = services.get(namespace, name)
-    if service is None:
+    found = services.get((namespace, name))
+    if found is None:
         yield f"there is no service {name} in namespace {namespace}"
-    elif service.is_headless and not services.endpoints(service, hostname):
+    elif found.service.is_headless and not _ready_addresses(found, hostname):
         of = f" named {hostname}" if hostname else ""
         yield f"service {name} is headless, and has no ready endpoint{of}"
-    elif service.cluster_ips:
-        yield f"service {name} has {', '.join(service.cluster_ips)}"
+    elif found.service.cluster_ips:
+        yield f"service {name} has {', '.join(found.service.cluster_ips)}"
 
 
 def _judge_addresses(
     known: ServiceName, answer: Resolution, services: Services, since: datetime, here: Findings
 ) -> None:
     namespace, name, hostname = known
-    service = services.get(namespace, name)
+    found = services.get((namespace, name))
     observed, expected = f"resolves to {', '.join(answer.addresses)}", "the addresses of a service"
-    if service is None:
+    if found is None:
         observed += f", but there is no service {name} in namespace {namespace}"
     else:
-        expected = _differs(service, hostname, answer, services, since)
+        expected = _differs(found, hostname, answer, since)
     if expected:
         asked = f"asked with {answer.tool}"
         here.add(observed=observed, expected=expected, evidence=[asked], remedies=[OTHER_ADDRESSES])
 
 
-def _differs(service: Service, hostname: str, answer: Resolution, services: Services, since: datetime) -> str:
+def _differs(found: ServiceEndpoints, hostname: str, answer: Resolution, since: datetime) -> str:
     """The expected addresses, where the name resolves to others and nothing has changed since; empty otherwise."""
-    addresses = {_normal(address) for address in answer.addresses}
+    service, addresses = found.service, {_normal(address) for address in answer.addresses}
     if service.created is not None and service.created >= since:
         return ""
     if service.is_headless or hostname:
-        expected = services.endpoints(service, hostname)
-        if not expected or addresses & expected or services.changed_since(service, since):
+        expected = _ready_addresses(found, hostname)
+        if not expected or addresses & expected or any(_changed_since(one, since) for one in found.slices):
             return ""
         return f"a ready endpoint of service {service.name}: {', '.join(sorted(expected)[:MOST])}"
     own = {_normal(address) for address in service.cluster_ips}
     if not own or addresses <= own:
         return ""  # without an address of its own it is a name outside the cluster
     return f"the address of service {service.name}: {', '.join(service.cluster_ips)}"
+
+
+def _ready_addresses(found: ServiceEndpoints, hostname: str) -> set[str]:
+    """The addresses for the name of a headless service, or of one of its pods."""
+    every = (endpoint for one in found.slices for endpoint in one.endpoints or () if endpoint.is_ready)
+    named = (endpoint for endpoint in every if not hostname or endpoint.hostname == hostname)
+    return {_normal(address) for endpoint in named for address in endpoint.addresses or ()}
+
+
+def _changed_since(one: EndpointSlice, moment: datetime) -> bool:
+    try:
+        at = datetime.fromisoformat(one.annotations.endpoints_changed or "")
+    except ValueError:
+        return False
+    return at.tzinfo is not None and at >= moment
 
 
 def slowest(expectation: NamesResolve, answers: Mapping[str, Resolution]) -> tuple[tuple[str, float], ...]:

@@ -13,6 +13,7 @@ from opscheck.core.findings import FindingParts
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.record import Finding
 from opscheck.core.words import counted, some, some_with_reasons
+from opscheck.systems.kubernetes.api_server import ReadVersion
 from opscheck.systems.kubernetes.nodes import (
     CONDITION,
     CORDONED,
@@ -23,11 +24,11 @@ from opscheck.systems.kubernetes.nodes import (
     NOT_READY,
     NOT_REMOVED,
     VERSION_SKEW,
+    ListNodes,
     Node,
     NodesHealthy,
 )
-from opscheck.systems.kubernetes.objects import Condition
-from opscheck.systems.kubernetes.owners import reference
+from opscheck.systems.kubernetes.objects import Condition, reference
 from opscheck.systems.kubernetes.pods import Pod
 from opscheck.systems.kubernetes.quantities import holds_its_node, parse_quantity, requested
 from opscheck.systems.kubernetes.selection import count_matches, listed, listed_evidence, matching
@@ -60,22 +61,17 @@ def test_the_nodes_are_well(expectation: NodesHealthy, observe: Observe, finding
     A node that goes takes its pods with it: they are missing for minutes, until others take their place, and where
     the other nodes have no room for them, for good.
     """
-    nodes = count_nodes(expectation, listed(observe, expectation.nodes()), findings)
+    there = observe(ListNodes(expectation.target.name)).items
+    nodes = matching(expectation, there)
+    staying = [node for node in nodes if not node.is_terminating]
+    count_matches(expectation, there, staying, findings, remedy=MISSING)
+    findings.measure("ready nodes", sum(node.is_ready for node in staying), subject=expectation.selected)
+    findings.measure("cordoned nodes", sum(node.is_cordoned for node in staying), subject=expectation.selected)
     # Evidence; empty where no limit needs the pods, or they cannot be listed.
     seen = pods_by_node(listed_evidence(observe, expectation.every_pod()).items)
     findings.report_all(state_findings(expectation, nodes, seen, observe.now, findings))
     judge_versions(expectation, nodes, observe, findings)
     judge_room(expectation, nodes, observe, findings)
-
-
-def count_nodes(expectation: NodesHealthy, there: Sequence[Node], findings: Findings) -> tuple[Node, ...]:
-    """Compare the number of nodes with the minimum, and return the selected ones."""
-    nodes = matching(expectation, there)
-    staying = tuple(node for node in nodes if not node.is_terminating)
-    count_matches(expectation, there, staying, findings, remedy=MISSING)
-    findings.measure("ready nodes", sum(node.is_ready for node in staying), subject=expectation.selected)
-    findings.measure("cordoned nodes", sum(node.is_cordoned for node in staying), subject=expectation.selected)
-    return nodes
 
 
 def state_findings(
@@ -162,7 +158,9 @@ class NodeState:
             yield self._finding(observed, "gone once it is deleted", NOT_REMOVED, deleted, evidence)
 
     def _unready(self) -> Iterator[Finding]:
-        if self.node.is_ready or self._is_in_maintenance():
+        cordoned = self._cordoned_since()
+        in_maintenance = cordoned is not None and not self._is_over(cordoned, self.expectation.cordoned_grace)
+        if self.node.is_ready or in_maintenance:
             return
         ready = self.node.reported("Ready")
         since = ready.last_transition_time if ready else self.node.created
@@ -171,7 +169,7 @@ class NodeState:
             return
         evidence = [*messages(ready and ready.message)]
         if self.node.is_cordoned:
-            evidence.append(f"it has been cordoned{lasting(self._cordoned_since(), self.now)}")
+            evidence.append(f"it has been cordoned{lasting(cordoned, self.now)}")
         observed = f"not ready{lasting(since, self.now)}{_why_unready(ready)}"
         yield self._finding(observed, "ready", NOT_READY, since, evidence)
 
@@ -211,10 +209,6 @@ class NodeState:
     def _cordoned_since(self) -> datetime | None:
         return _tainted_since(self.node, UNSCHEDULABLE) if self.node.is_cordoned else None
 
-    def _is_in_maintenance(self) -> bool:
-        since = self._cordoned_since()
-        return since is not None and not self._is_over(since, self.expectation.cordoned_grace)
-
     def _is_over(self, since: datetime | None, grace: float) -> bool:
         if is_being_removed(self.expectation, self.node):
             grace = max(grace, self.expectation.removal_grace)
@@ -241,7 +235,7 @@ def _why_unready(ready: Condition | None) -> str:
 def judge_versions(expectation: NodesHealthy, nodes: Sequence[Node], observe: Observe, findings: Findings) -> None:
     if expectation.version_skew is None:
         return
-    query = expectation.version()
+    query = ReadVersion(expectation.target.name)
     text = observe(query).git_version
     server = minor_version(text)
     if server is None:

@@ -1,8 +1,8 @@
 """The pods of a cluster."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from opscheck import Findings, Observe
@@ -10,12 +10,21 @@ from opscheck.core.record import Finding
 from opscheck.core.remedy import Remedy
 from opscheck.core.units import format_duration
 from opscheck.core.words import counted, some_lines
-from opscheck.systems.kubernetes.containers import Restarts, containers, described_end, has_restarted, restarts_within
-from opscheck.systems.kubernetes.owners import ROLLED_OUT, controller, is_of_job, owner_reference, reference, top_owner
-from opscheck.systems.kubernetes.pod_status import FaultKind, PodFault, fault_of, is_ready, phase
-from opscheck.systems.kubernetes.pods import MORE_MEMORY, POD_FAILED, ListPods, Pod, PodsHealthy, RestartLimit
+from opscheck.systems.kubernetes.containers import containers
+from opscheck.systems.kubernetes.objects import ROLLED_OUT, owner_reference, reference
+from opscheck.systems.kubernetes.pod_status import FaultKind, PodFault, fault_of
+from opscheck.systems.kubernetes.pods import (
+    MISSING_PODS,
+    MORE_MEMORY,
+    POD_FAILED,
+    RESTART,
+    ROLL_BACK,
+    ListPods,
+    Pod,
+    PodsHealthy,
+    RestartLimit,
+)
 from opscheck.systems.kubernetes.quantities import doubled
-from opscheck.systems.kubernetes.remedies import MISSING_PODS, RESTART, ROLL_BACK
 from opscheck.systems.kubernetes.selection import listed, matching, missing_facts, there_instead
 from opscheck.systems.kubernetes.target import KubernetesTarget
 from opscheck.systems.kubernetes.volumes import mounts_of
@@ -35,63 +44,35 @@ def test_the_pods_are_well(expectation: PodsHealthy, observe: Observe, findings:
     A pod that crashes, cannot start or is not ready serves nobody, and its work falls on the others; when the last
     one goes, so does the application.
     """
-    selection = select_pods(expectation, listed(observe, expectation.lists(ListPods)))
-    count_pods(expectation, selection, findings)
+    there = listed(observe, expectation.lists(ListPods))
+    pods = matching(expectation, there)
+    count_pods(expectation, there, pods, findings)
     warnings = Warnings(expectation, observe)
-    for fault in faults(expectation, selection, observe.now):
+    for fault in faults(expectation, pods, observe.now):
         findings.report(warnings.attach(finding(expectation, fault), fault.pod))
-    measure_ends(expectation, selection, observe.now, findings)
-
-
-@dataclass(frozen=True)
-class Selection:
-    """The pods of a namespace, seen by one expectation."""
-
-    there: tuple[Pod, ...]
-    """All that were listed."""
-    matched: tuple[Pod, ...]
-    """Those that the selector and the name mean, in the order of their names."""
-    counted: tuple[Pod, ...]
-    """Those of them that count as matches."""
-
-
-def select_pods(expectation: PodsHealthy, pods: Iterable[Pod]) -> Selection:
-    there = tuple(pods)
-    matched = matching(expectation, there)
-    counted = tuple(pod for pod in matched if not _left_out(pod, count_completed=expectation.count_completed))
-    return Selection(there, matched, counted)
+    measure_ends(expectation, pods, observe.now, findings)
 
 
 def _left_out(pod: Pod, *, count_completed: bool) -> str:
     """Why a pod does not count as a match; empty when it does."""
     if pod.is_terminating:
         return "terminating"
-    if phase(pod) == "Failed":
+    if pod.phase == "Failed":
         return "failed"
-    if not count_completed and phase(pod) == "Succeeded":
+    if not count_completed and pod.phase == "Succeeded":
         return "completed"
     # A job's pod ends some day; it must not stand for one that should always run.
-    return "of a job" if not count_completed and is_of_job(pod) else ""
+    return "of a job" if not count_completed and pod.is_of_job else ""
 
 
-def seen_instead(expectation: PodsHealthy, selection: Selection) -> Iterator[str]:
-    """What there is, for the person who wonders why too few pods match."""
-    left_out = Counter(_left_out(pod, count_completed=expectation.count_completed) for pod in selection.matched)
-    del left_out[""]
-    if left_out:
-        yield f"do not count: {', '.join(f'{count} {why}' for why, count in sorted(left_out.items()))}"
-    there = counted(len(selection.there), "pod")
-    yield from there_instead(expectation, selection.there, there if selection.there else "no pod")
-
-
-def faults(expectation: PodsHealthy, selection: Selection, now: datetime) -> tuple[PodFault, ...]:
+def faults(expectation: PodsHealthy, pods: Iterable[Pod], now: datetime) -> tuple[PodFault, ...]:
     """
     Everything that is wrong with the selected pods, in the order of their names.
 
     From the second pod of an owner with the same fault on, it is one: a rollout went wrong, and not fifty pods.
     """
     found: dict[tuple[object, ...], list[PodFault]] = {}
-    for pod in selection.matched:
+    for pod in pods:
         fault = (
             fault_of(pod, now, expectation.grace)
             or _ran_out_of_memory(pod, expectation.no_oom_kill_within, now)
@@ -107,16 +88,16 @@ def _alike(fault: PodFault) -> tuple[object, ...]:
     if fault.kind is FaultKind.NODE_LOST and pod.node:
         return fault.kind, pod.node
     container = fault.container and fault.container.name
-    return fault.kind, pod.namespace, top_owner(pod) or pod.name, container, fault.out_of_memory
+    return fault.kind, pod.namespace, pod.top_owner or pod.name, container, fault.out_of_memory
 
 
 def _ran_out_of_memory(pod: Pod, within: float | None, now: datetime) -> PodFault | None:
-    if within is None or pod.is_terminating or phase(pod) == "Succeeded":
+    if within is None or pod.is_terminating or pod.phase == "Succeeded":
         return None
     for container in containers(pod):
         ended = container.out_of_memory
         if ended is not None and not (ended.finished_at and longer_than(within, ended.finished_at, now)):
-            observed = f"container {container.name} ran out of memory: {described_end(ended, container, now)}"
+            observed = f"container {container.name} ran out of memory: {container.described(ended, now)}"
             expected = f"no container out of memory in {format_duration(within)}"
             return PodFault(FaultKind.OUT_OF_MEMORY, pod, observed, expected, ended.finished_at, container)
     return None
@@ -125,30 +106,29 @@ def _ran_out_of_memory(pod: Pod, within: float | None, now: datetime) -> PodFaul
 def _restarts_too_often(pod: Pod, limit: RestartLimit | None, now: datetime) -> PodFault | None:
     if limit is None:
         return None
-    restarts = pod_restarts(pod, limit.within, now)
-    if restarts.at_most <= limit.at_most:
+    least, most = pod_restarts(pod, limit.within, now)
+    if most <= limit.at_most:
         return None
-    worst = max(containers(pod), key=lambda container: restarts_within(container, pod, now, limit.within).at_most)
+    worst = max(containers(pod), key=lambda container: container.restarts_within(pod, now, limit.within)[1])
     window, ended = format_duration(limit.within), worst.last_end
-    exact = restarts.at_least == restarts.at_most
-    count = f"{restarts.at_most}" if exact else f"{restarts.at_least} to {restarts.at_most}"
-    observed = f"{count} restarts in {window}: container {worst.name}, {described_end(ended, worst, now)}"
+    count = f"{most}" if least == most else f"{least} to {most}"
+    observed = f"{count} restarts in {window}: container {worst.name}, {worst.described(ended, now)}"
     expected = f"at most {limit.at_most} restarts in {window}"
-    since, evidence = ended and ended.finished_at, () if exact else (_INEXACT,)
+    since, evidence = ended and ended.finished_at, () if least == most else (_INEXACT,)
     return PodFault(FaultKind.RESTARTS, pod, observed, expected, since, worst, evidence)
 
 
-def pod_restarts(pod: Pod, within: float, now: datetime) -> Restarts:
-    """The restarts of all containers together, as `kubectl get pods` shows them, inside the window."""
-    if not has_restarted(pod) or pod.is_terminating or phase(pod) == "Succeeded" or is_of_job(pod):
-        return Restarts(0, 0)
-    each = [restarts_within(container, pod, now, within) for container in containers(pod)]
-    return Restarts(sum(one.at_least for one in each), sum(one.at_most for one in each))
+def pod_restarts(pod: Pod, within: float, now: datetime) -> tuple[int, int]:
+    """The restarts of all containers together, as `kubectl get pods` shows them, inside the window: least and most."""
+    if not pod.has_restarted or pod.is_terminating or pod.phase == "Succeeded" or pod.is_of_job:
+        return 0, 0
+    each = [container.restarts_within(pod, now, within) for container in containers(pod)]
+    return sum(least for least, _ in each), sum(most for _, most in each)
 
 
 def finding(expectation: PodsHealthy, fault: PodFault) -> Finding:
     """A finding about the pod, or about what several have in common: their owner, or the node they were lost with."""
-    target, pod, owner = expectation.target, fault.pod, top_owner(fault.pod)
+    target, pod, owner = expectation.target, fault.pod, fault.pod.top_owner
     subject, about = expectation.subject(pod), reference(target, "pod", pod.name, pod.namespace)
     if fault.alike and fault.kind is FaultKind.NODE_LOST and pod.node:
         subject, about = f"node/{pod.node}", reference(target, "node", pod.node)
@@ -184,7 +164,7 @@ def _causes(target: KubernetesTarget, fault: PodFault) -> Iterator[str]:
     if fault.kind is FaultKind.UNSCHEDULED:
         for mount in mounts_of(pod):
             yield reference(target, "persistentvolumeclaim", mount.claim, pod.namespace)
-    maker = controller(pod)
+    maker = pod.controller
     job = reference(target, "job", maker.name or "", pod.namespace) if maker and maker.kind == "Job" else ""
     yield from dict.fromkeys(owner for owner in (job, owner_reference(target, pod)) if owner)
 
@@ -198,7 +178,7 @@ def _may_be_the_nodes_fault(fault: PodFault) -> bool:
 
 def remedies(fault: PodFault) -> Iterator[Remedy]:
     """What fits the fault, and what its owner allows."""
-    rolled_out = top_owner(fault.pod).startswith(ROLLED_OUT)
+    rolled_out = fault.pod.top_owner.startswith(ROLLED_OUT)
     yield POD_FAILED if fault.kind is FaultKind.TOMBSTONE else fault.remedy
     if rolled_out and fault.kind in {FaultKind.CRASH, FaultKind.CANNOT_START}:
         yield ROLL_BACK
@@ -210,7 +190,7 @@ def remedies(fault: PodFault) -> Iterator[Remedy]:
 
 def more_memory(fault: PodFault) -> dict[str, str]:
     """Twice the limit at which the container was killed, where it was and has one."""
-    limit = fault.container.memory_limit if fault.container and fault.out_of_memory else None
+    limit = fault.container.limit("memory") if fault.container and fault.out_of_memory else None
     return {"doubled_memory": more} if limit and (more := doubled(limit)) else {}
 
 
@@ -227,29 +207,34 @@ def as_one(faults: tuple[PodFault, ...]) -> PodFault:
     )
 
 
-def measure_ends(expectation: PodsHealthy, selection: Selection, now: datetime, findings: Findings) -> None:
+def measure_ends(expectation: PodsHealthy, pods: Sequence[Pod], now: datetime, findings: Findings) -> None:
     """Record how many pods ran out of memory, and the most restarts, where the policy limits that."""
     if (within := expectation.no_oom_kill_within) is not None:
-        killed = sum(_ran_out_of_memory(pod, within, now) is not None for pod in selection.matched)
+        killed = sum(_ran_out_of_memory(pod, within, now) is not None for pod in pods)
         findings.measure("pods out of memory", killed, subject=expectation.selected, limit=0, margin=-killed)
     if (limit := expectation.restarts) is not None:
-        counts = [(pod_restarts(pod, limit.within, now).at_most, pod.name) for pod in selection.matched]
+        counts = [(pod_restarts(pod, limit.within, now)[1], pod.name) for pod in pods]
         count, name = max(counts, default=(0, ""))
         subject, most = name if count else "", limit.at_most
         findings.measure("restarts", count, subject=subject, limit=most, margin=most - count)
 
 
-def count_pods(expectation: PodsHealthy, selection: Selection, findings: Findings) -> None:
-    """Hold the number of pods to what there must be."""
-    count, least = len(selection.counted), expectation.min_matches
-    findings.measure("pods", count, subject=expectation.selected, limit=least, margin=count - least)
-    findings.measure("ready pods", sum(map(is_ready, selection.counted)), subject=expectation.selected)
+def count_pods(expectation: PodsHealthy, there: Sequence[Pod], matched: Sequence[Pod], findings: Findings) -> None:
+    """Hold the number of pods to what there must be; where they are too few, a finding tells what there is instead."""
+    reasons = [_left_out(pod, count_completed=expectation.count_completed) for pod in matched]
+    count, least = reasons.count(""), expectation.min_matches
+    ready = sum(pod.is_ready for pod, reason in zip(matched, reasons, strict=True) if not reason)
+    here = findings.on(expectation.selected)
+    here.measure("pods", count, limit=least, margin=count - least)
+    here.measure("ready pods", ready)
     if count < least:
-        findings.add(
-            subject=expectation.selected,
+        left_out = sorted(Counter(reason for reason in reasons if reason).items())
+        why = [f"do not count: {', '.join(f'{times} {reason}' for reason, times in left_out)}"] if left_out else []
+        pods = counted(len(there), "pod") if there else "no pod"
+        here.add(
             observed=counted(count, "pod"),
             expected=f"at least {least}",
-            evidence=seen_instead(expectation, selection),
+            evidence=[*why, *there_instead(expectation, there, pods)],
             remedies=[MISSING_PODS],
             facts=missing_facts(expectation, "pods"),
         )

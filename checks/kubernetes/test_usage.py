@@ -12,8 +12,7 @@ from opscheck.core.units import format_duration
 from opscheck.core.words import some_with_reasons
 from opscheck.systems.kubernetes.containers import Reported, containers
 from opscheck.systems.kubernetes.label_selectors import parse_selector
-from opscheck.systems.kubernetes.nodes import Node
-from opscheck.systems.kubernetes.pod_status import phase, pod_facts
+from opscheck.systems.kubernetes.nodes import ListNodes, Node
 from opscheck.systems.kubernetes.pods import ListPods, Pod
 from opscheck.systems.kubernetes.quantities import doubled, parse_quantity
 from opscheck.systems.kubernetes.selection import listed
@@ -22,12 +21,13 @@ from opscheck.systems.kubernetes.usage import (
     NEAR_LIMIT,
     NEAR_MEMORY_LIMIT,
     NODE_FULL,
+    ListNodeUsage,
     ListPodUsage,
     NodeUsage,
     PodUsage,
     UsageWithinLimits,
 )
-from opscheck.systems.kubernetes.words import cannot_tell
+from opscheck.systems.kubernetes.words import cannot_tell, latest
 
 YOUNG = timedelta(minutes=2)
 """metrics-server samples every 15 to 60 seconds and needs two samples; until then no metrics are normal."""
@@ -43,7 +43,8 @@ def test_there_is_room(expectation: UsageWithinLimits, observe: Observe, finding
     """
     usage = Usage(expectation, observe.now)
     if expectation.of == "nodes":
-        usage.judge_nodes(listed(observe, expectation.nodes()), listed(observe, expectation.node_metrics()))
+        cluster = expectation.target.name
+        usage.judge_nodes(observe(ListNodes(cluster)).items, observe(ListNodeUsage(cluster)).items)
     else:
         pods = listed(observe, expectation.lists(ListPods))
         usage.judge_pods(pods, listed(observe, expectation.lists(ListPodUsage)))
@@ -156,8 +157,8 @@ class Usage(Shares):
 
 
 def _not_running(pod: Pod) -> str:
-    if phase(pod) != "Running" or pod.is_terminating:
-        return "terminating" if pod.is_terminating else phase(pod)
+    if pod.phase != "Running" or pod.is_terminating:
+        return "terminating" if pod.is_terminating else pod.phase
     # metrics-server leaves a pod out when one of its containers does not run.
     idle = [one for one in containers(pod) if not (one.init or one.state.running)]
     return f"container {idle[0].name} does not run" if idle else ""
@@ -166,9 +167,7 @@ def _not_running(pod: Pod) -> str:
 def _running_since(pod: Pod) -> datetime | None:
     # metrics-server leaves a pod out as long as one of its containers has just been restarted.
     starts = [container.state.running for container in containers(pod)]
-    return max((start.started_at for start in starts if start and start.started_at), default=None) or (
-        pod.status and pod.status.start_time
-    )
+    return latest(*(start.started_at for start in starts if start)) or (pod.status and pod.status.start_time)
 
 
 def _pod_shares(name: str, pod: Pod, found: PodUsage, resource: str) -> Iterator[Share]:
@@ -187,7 +186,7 @@ def _pod_shares(name: str, pod: Pod, found: PodUsage, resource: str) -> Iterator
             yield _of_container(name, pod, container, resource, share)
     whole = _or_none(((pod.spec and pod.spec.resources and pod.spec.resources.limits) or {}).get(resource))
     if whole is not None:
-        parts: FindingParts = {"remedies": [NEAR_LIMIT], "facts": pod_facts(pod)}
+        parts: FindingParts = {"remedies": [NEAR_LIMIT], "facts": pod.facts}
         yield Share(resource, name, *_share(resource, list(used.values()), whole), parts)
 
 
@@ -201,8 +200,8 @@ def _or_none(limit: str | None) -> str | None:
 
 def _of_container(name: str, pod: Pod, container: Reported, resource: str, share: tuple[float, str]) -> Share:
     percent, detail = share
-    facts = pod_facts(pod) | {"container": container.name}
-    limit, remedy = container.memory_limit, NEAR_LIMIT
+    facts = pod.facts | {"container": container.name}
+    limit, remedy = container.limit("memory"), NEAR_LIMIT
     if resource == "memory" and limit and "owner" in facts and (more := doubled(limit)):
         facts, remedy = facts | {"doubled_memory": more}, NEAR_MEMORY_LIMIT
     parts: FindingParts = {"remedies": [remedy], "facts": facts}

@@ -1,37 +1,59 @@
 """The storage that a cluster's pods have claimed."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
 
 from opscheck import Findings, Observe, Remedy
+from opscheck.core.findings import FindingParts
 from opscheck.core.observation import CouldNotObserve, Problem
 from opscheck.core.record import Finding
-from opscheck.core.units import format_duration
-from opscheck.systems.kubernetes.owners import ROLLED_OUT, top_owner
-from opscheck.systems.kubernetes.pod_status import pod_condition
+from opscheck.core.units import format_bytes, format_duration
+from opscheck.core.words import some_with_reasons
+from opscheck.systems.kubernetes.objects import ROLLED_OUT, reference
 from opscheck.systems.kubernetes.pods import ListPods, Pod
+from opscheck.systems.kubernetes.quantities import doubled, parse_quantity
 from opscheck.systems.kubernetes.selection import count_matches, listed, matching
-from opscheck.systems.kubernetes.volume_usage import VolumeUse, from_prometheus
+from opscheck.systems.kubernetes.shares import Share, Shares
 from opscheck.systems.kubernetes.volumes import (
     CLASS_NOT_FOUND,
+    ENLARGE,
+    FRESH_S,
+    FULL,
     LOST,
+    METRICS,
     MISSING,
     NAMED_VOLUME,
     NOT_REMOVED,
     PENDING,
     RESIZE,
     RESTART_TO_RESIZE,
+    SEE_FILES,
+    SEE_INODES,
     STORAGE_CLASS,
     USED_BY,
     ListClaims,
     PersistentVolumeClaim,
     Storage,
     VolumesHealthy,
+    VolumeStats,
+    VolumeUsage,
+    mounts_of,
     users_of_claims,
 )
 from opscheck.systems.kubernetes.warnings import Warnings
-from opscheck.systems.kubernetes.words import latest, message, messages
+from opscheck.systems.kubernetes.words import cannot_tell, latest, message, messages, span
+from opscheck.systems.prometheus.query import PrometheusVector
 
 WAITS = "WaitForFirstConsumer"
+YOUNG = timedelta(minutes=5)
+"""The kubelet measures once a minute, and Prometheus scrapes once a minute; until then no numbers are normal."""
+_FRESH = timedelta(seconds=FRESH_S)
+_SHARED = 1.5  # times the requested size: rounding up to whole blocks and gibibytes is less
+_NO_INODES = "without inodes"
+_UNUSED = "says that nothing is used"
 # Words by which the scheduler names storage as the obstacle.
 _ABOUT_STORAGE = ("volume", "persistentvolumeclaim", "storage")
 _CHANGES = {
@@ -82,7 +104,7 @@ def judge_use(
     stats = [observe(query) for query in expectation.kubelets()]
     volumes = (*from_prometheus(expectation, answers), *(one for answer in stats for one in answer.volumes))
     unread = {node: why for answer in stats for node, why in answer.unread.items()}
-    use = VolumeUse(expectation, storage, volumes, unread)
+    use = VolumeUse(expectation, storage, VolumeStats(volumes=volumes, unread=unread))
     for claim in claims:
         use.judge(claim)
     for limit in expectation.limited:
@@ -93,6 +115,174 @@ def judge_use(
         findings.measure("volumes not measured yet", len(use.shares.not_yet), subject=expectation.selected)
     if (problem := use.unjudged()) is not None:
         raise CouldNotObserve((*expectation.series().values(), *expectation.kubelets())[0], problem)
+
+
+def from_prometheus(expectation: VolumesHealthy, answers: Mapping[str, PrometheusVector]) -> list[VolumeUsage]:
+    """
+    The measurements in the series, one for each kubelet and replica of Prometheus that measured a claim.
+
+    Series of several metrics belong together when all their labels but the metric's name are alike.
+    """
+    found: dict[frozenset[tuple[str, str]], dict[str, Any]] = {}
+    for what, vector in answers.items():
+        for sample in vector.samples:
+            labels = frozenset(pair for pair in sample.labels.items() if pair[0] != "__name__")
+            found.setdefault(labels, {})[what] = sample.value
+    usages = [
+        VolumeUsage(
+            namespace=labels.get(expectation.prometheus_namespace_label, ""),
+            claim=labels.get("persistentvolumeclaim", ""),
+            cluster=labels.get("cluster", ""),
+            **values,
+        )
+        for labels, values in ((dict(pairs), values) for pairs, values in found.items())
+    ]
+    return [usage for usage in usages if usage.claim]
+
+
+class VolumeUse:
+    """The use of claims, each judged by the highest of its measurements."""
+
+    def __init__(self, expectation: VolumesHealthy, storage: Storage, stats: VolumeStats) -> None:
+        self._expectation = expectation
+        self._storage = storage
+        self._volumes: dict[tuple[str, str], list[VolumeUsage]] = {}
+        self._unread = stats.unread
+        self.shares = Shares()
+        self.exempt = Counter[str]()
+        """Kinds of claims that have no use to judge, and the number of such claims."""
+        for one in stats.volumes:
+            self._volumes.setdefault((one.namespace, one.claim), []).append(one)
+
+    def judge(self, claim: PersistentVolumeClaim) -> None:
+        """Add the shares of `claim`, or the reason why it has none."""
+        if claim.is_terminating or claim.phase != "Bound":
+            return  # reported as what it is
+        users = self._storage.users_of(claim)
+        pods = [pod for pod in users if pod.phase == "Running" and not pod.is_terminating]
+        volumes, oldest = self._volumes.get((claim.namespace, claim.name), []), self._storage.now - _FRESH
+        name = self._expectation.subject(claim)
+        fresh = [volume for volume in volumes if volume.at is None or volume.at >= oldest]
+        if reason := _nothing_to_judge(claim, pods, volumes):
+            self.exempt[reason] += 1
+        elif len({volume.cluster for volume in fresh}) > 1:
+            clusters = ", ".join(sorted({volume.cluster or "(none)" for volume in fresh}))
+            self.shares.missing[name] = f"clusters {clusters} have one of that name; say which in `prometheus_labels`"
+        elif not fresh:
+            self._judge_silence(name, pods, volumes)
+        else:
+            for limit in self._expectation.limited:
+                self._judge_limit(limit, claim, pods, fresh)
+
+    def _judge_silence(self, name: str, pods: Sequence[Pod], volumes: Sequence[VolumeUsage]) -> None:
+        starts = [pod.status.start_time for pod in pods if pod.status and pod.status.start_time]
+        if starts and self._storage.now - min(starts) < YOUNG:
+            self.shares.not_yet[name] = "mounted just now"
+            return
+        node = pods[0].node if pods else ""
+        where = f"mounted by {pods[0].name}{f' on {node}' if node else ''}" if pods else "mounted"
+        why = self._unread.get(node) or f"no number of the last {format_duration(_FRESH.total_seconds())}"
+        times = [volume.at for volume in volumes if volume.at]
+        if times:
+            why = f"its numbers are {span(min(times), self._storage.now)} old"
+        self.shares.missing[name] = f"{where}, and {why}"
+
+    def _judge_limit(
+        self, limit: str, claim: PersistentVolumeClaim, pods: Sequence[Pod], volumes: Sequence[VolumeUsage]
+    ) -> None:
+        shares = [_share(limit, volume) for volume in volumes]
+        judged = [share for share in shares if isinstance(share, tuple)]
+        name = self._expectation.subject(claim)
+        if judged:
+            percent, detail, volume = max(judged, key=lambda share: share[:2])
+            parts = self._parts(limit, claim, pods, volume)
+            self.shares.found.append(Share(limit, name, percent, detail, parts))
+            return
+        # Of several reasons, one that leaves the use unknown.
+        reasons = (reason for reason in shares if isinstance(reason, str))
+        reason = min(reasons, key=lambda one: (one in {_NO_INODES, _UNUSED}, one))
+        if reason == _NO_INODES:
+            self.exempt[reason] += 1
+        else:
+            (self.shares.not_yet if reason == _UNUSED else self.shares.missing)[name] = reason
+
+    def _parts(
+        self, limit: str, claim: PersistentVolumeClaim, pods: Sequence[Pod], volume: VolumeUsage
+    ) -> FindingParts:
+        target, larger = self._expectation.target, doubled(claim.requested)
+        made_by = (self._storage.classes or {}).get(claim.class_name or "")
+        remedies, facts = [FULL], {"namespace": claim.namespace or target.namespace, "claim": claim.name}
+        shared = limit == "used" and _is_shared(claim, volume)
+        note = f"the claim asks for {claim.requested}: the file system is larger, and others may fill it too"
+        if pods:
+            remedies.append(SEE_FILES if limit == "used" else SEE_INODES)
+            facts["pod"] = pods[0].name
+        if limit == "used" and not shared and larger and made_by and made_by.allow_volume_expansion:
+            remedies.append(ENLARGE)
+            patch = {"spec": {"resources": {"requests": {"storage": larger}}}}
+            facts |= {"doubled_size": larger, "size_patch": json.dumps(patch, separators=(",", ":"))}
+        return {
+            "remedies": remedies,
+            "facts": facts,
+            "evidence": [note] if shared else [],
+            "about": reference(target, "persistentvolumeclaim", claim.name, claim.namespace),
+        }
+
+    def unjudged(self) -> Problem | None:
+        """Why the limits on use may not be kept, although no violation was found."""
+        if self.shares.missing:
+            text = f"not known what is used of {some_with_reasons(self.shares.missing)}"
+            return cannot_tell(text, _advice(self._expectation))
+        if self.shares.not_yet and any(not self.shares.of(limit) for limit in self._expectation.limited):
+            text = f"nothing is known yet of what is used: {some_with_reasons(self.shares.not_yet)}"
+            return cannot_tell(text, "look again in some minutes, or take the limit out")
+        return None
+
+
+def _nothing_to_judge(claim: PersistentVolumeClaim, pods: Sequence[Pod], volumes: Sequence[VolumeUsage]) -> str:
+    """Why it has no use to judge; empty where it has."""
+    if claim.spec and claim.spec.volume_mode == "Block":
+        return "block devices"
+    modes = (claim.status and claim.status.access_modes) or (claim.spec and claim.spec.access_modes) or ()
+    mounts = [mount for pod in pods for mount in mounts_of(pod) if mount.claim == claim.name]
+    if (modes and set(modes) == {"ReadOnlyMany"}) or (mounts and all(mount.read_only for mount in mounts)):
+        return "only read"
+    return "" if pods or volumes else "not mounted"
+
+
+def _share(limit: str, volume: VolumeUsage) -> tuple[float, str, VolumeUsage] | str:
+    """The percentage and its numbers, or why there is none."""
+    left, whole, used = (getattr(volume, name) for name in METRICS[limit])
+    if whole is None or left is None:
+        return "no inodes are reported" if limit == "inodes" else "no capacity is reported"
+    if whole <= 0:
+        # A file system that makes inodes as it needs them cannot run out of them.
+        return _NO_INODES if limit == "inodes" else "a capacity of 0 is reported"
+    if used is not None and used <= 0:
+        return _UNUSED
+    # Not `used`: the blocks reserved for root are neither used nor writable.
+    percent = max(0.0, (1 - left / whole) * 100)
+    show: Callable[[float], str] = format_bytes if limit == "used" else "{:.0f}".format
+    return percent, f"{show(left)} left of {show(whole)}", volume
+
+
+def _is_shared(claim: PersistentVolumeClaim, volume: VolumeUsage) -> bool:
+    """True where the file system is larger than the claim requests: NFS and EFS report the whole."""
+    try:
+        asked = float(parse_quantity(claim.requested))
+    except ValueError:
+        return False
+    return volume.capacity is not None and volume.capacity > _SHARED * asked > 0
+
+
+def _advice(expectation: VolumesHealthy) -> str:
+    if expectation.prometheus is None:
+        return "see whether the kubelet there is well, and whether the storage driver measures its volumes"
+    label = expectation.prometheus_namespace_label
+    return (
+        "see whether Prometheus scrapes the kubelets (kubelet_volume_stats_*), whether their claims' namespace is in "
+        f"the label {label}, and whether the storage driver measures its volumes"
+    )
 
 
 def claim_finding(
@@ -172,7 +362,7 @@ def _obstacle(claim: PersistentVolumeClaim, *, missing: bool) -> tuple[str, tupl
 def _unscheduled(pods: Iterable[Pod]) -> Iterator[str]:
     """Why the scheduler finds no node for them."""
     for pod in pods:
-        found = pod_condition(pod, "PodScheduled")
+        found = pod.condition("PodScheduled")
         if found is not None and found.status == "False":
             yield f"pod {pod.name}: {message(found.message)}"
 
@@ -196,7 +386,7 @@ def _not_removed(claim: PersistentVolumeClaim, storage: Storage, here: Findings)
 
 def _stuck_change(claim: PersistentVolumeClaim, storage: Storage, here: Findings) -> Finding | None:
     pods = _waiting_pods(claim, storage)
-    owner = next((owner for pod in pods if (owner := top_owner(pod)).startswith(ROLLED_OUT)), "")
+    owner = next((owner for pod in pods if (owner := pod.top_owner).startswith(ROLLED_OUT)), "")
     for one in (claim.status and claim.status.conditions) or ():
         lasted, at_the_mount = storage.overdue(one.last_transition_time), one.type in _AT_THE_MOUNT
         if one.type in _CHANGES and one.status == "True" and lasted and (pods or not at_the_mount):

@@ -9,8 +9,7 @@ from opscheck import Findings, Observe
 from opscheck.core.findings import judge_all
 from opscheck.core.units import Percentage, format_duration
 from opscheck.systems.redis.cache import MISSED, SLOW, UNLOGGED, RedisCache, SlowCommand, SlowerThan, SlowLog
-from opscheck.systems.redis.info import ServerInfo
-from opscheck.systems.redis.rates import counted, growth, per_minute
+from opscheck.systems.redis.info import ServerInfo, counted, growth, per_minute
 from opscheck.systems.redis.servers import Server, each_server
 
 _MILLION = 1_000_000

@@ -3,8 +3,7 @@
 from opscheck import Findings, Observe
 from opscheck.core.units import Percentage
 from opscheck.systems.redis.clients import BLOCKED, FULL, MAX_CLIENTS, REJECTING, RedisClients
-from opscheck.systems.redis.info import ServerInfo
-from opscheck.systems.redis.rates import counted, per_minute
+from opscheck.systems.redis.info import ServerInfo, counted, per_minute
 from opscheck.systems.redis.servers import Refusal, Server, each_server
 
 

@@ -1,10 +1,8 @@
 """The memory of Redis and Valkey servers."""
 
-from dataclasses import dataclass
-
 from opscheck import Findings, Observe
 from opscheck.core.units import Percentage, format_bytes
-from opscheck.systems.redis.info import ServerInfo, loaded
+from opscheck.systems.redis.info import ServerInfo, counted, loaded, per_minute
 from opscheck.systems.redis.memory import (
     EVICTING,
     FRAGMENTED,
@@ -16,7 +14,6 @@ from opscheck.systems.redis.memory import (
     UNLIMITED,
     RedisMemory,
 )
-from opscheck.systems.redis.rates import counted, per_minute
 from opscheck.systems.redis.servers import Server, each_server
 
 _RAISED, _SUGGESTED = 1.25, 0.75
@@ -73,26 +70,62 @@ def _judge_bounds(expectation: RedisMemory, server: Server[ServerInfo], findings
 
 
 def _judge_room(expectation: RedisMemory, server: Server[ServerInfo], findings: Findings) -> None:
+    """How full it is. Raises CouldNotObserve where the server does not say what that takes."""
     if expectation.used is None:
         return
-    found = _room(server, expectation)
-    findings.measure("memory used", found.share)
-    if found.stuck:
+    info = loaded(server)
+    maxmemory = server.known(info.maxmemory, "maxmemory")
+    used = server.known(info.used_memory, "used_memory")
+    if 0 < maxmemory <= (expectation.limit or maxmemory):
+        limit = maxmemory
+        # The buffers of replicas and of the append-only file do not count against maxmemory.
+        used = max(0, used - (info.mem_not_counted_for_evict or 0))
+        policy = server.known(info.maxmemory_policy, "maxmemory_policy")
+        evictable, what = _evictable(server, info, policy)
+    else:
+        limit = int(expectation.limit or server.known(info.total_system_memory, "total_system_memory"))
+        # What the kernel counts, and not what the allocator gave away.
+        used = max(used, info.used_memory_rss or 0)
+        policy, evictable = "", 0.0
+        what = "`limit`" if expectation.limit else "the memory of its machine"
+    share = Percentage(100.0 * used / limit if limit else 100.0)
+    detail = f"{format_bytes(used)} of {format_bytes(limit)}, {what}"
+    findings.measure("memory used", share)
+    if evictable > 0 and _exceeds(info, share):
         findings.add(
-            observed=f"memory used {found.share} ({found.detail}): evicting keys does not make room",
+            observed=f"memory used {share} ({detail}): evicting keys does not make room",
             expected="at most 100% once keys are evicted",
             severity=expectation.worst_severity,
             remedies=[STUCK],
         )
-    elif found.kept is not None:
+    elif not policy.startswith("allkeys-"):
         findings.grade(
             "memory that stays in use",
-            found.kept,
+            Percentage(share * (1 - evictable)),
             expectation.used,
-            detail=found.detail,
+            detail=detail,
             remedies=[FULL],
-            facts={"raised": int(found.limit * _RAISED)},
+            facts={"raised": int(limit * _RAISED)},
         )
+
+
+def _evictable(server: Server[ServerInfo], info: ServerInfo, policy: str) -> tuple[float, str]:
+    """The part of the keys that the policy can evict, and the policy in words."""
+    if not policy.startswith("volatile-"):
+        return float(policy.startswith("allkeys-")), policy
+    databases = server.known(info.databases, "its keyspace")
+    keys = sum(server.known(one.keys, f"keys of {one.name}") for one in databases)
+    expires = sum(server.known(one.expires, f"expires of {one.name}") for one in databases)
+    if not expires:
+        return 0.0, f"{policy}, no key has a time to live, so none can be evicted"
+    part = min(1.0, expires / max(keys, 1))
+    return part, f"{policy}, {expires} of {keys} keys have a time to live and can be evicted"
+
+
+def _exceeds(info: ServerInfo, share: Percentage) -> bool:
+    if info.current_eviction_exceeded_time is not None:  # Redis 7
+        return info.current_eviction_exceeded_time > _EXCEEDED_MS
+    return share > _EXCEEDED_SHARE
 
 
 def _judge_waste(expectation: RedisMemory, server: Server[ServerInfo], findings: Findings) -> None:
@@ -114,67 +147,3 @@ def _judge_waste(expectation: RedisMemory, server: Server[ServerInfo], findings:
         # Pages that were never touched count too.
         absent = max(0, server.known(info.used_memory, "used_memory") - rss)
         findings.grade("memory swapped out", absent, expectation.swapped, remedies=[SWAPPING])
-
-
-@dataclass(frozen=True)
-class Room:
-    """The memory that a server uses, and what it may use."""
-
-    share: Percentage
-    """Used of the limit."""
-    kept: Percentage | None
-    """The part of the limit that no eviction makes free; None where eviction makes room whatever is there."""
-    stuck: bool
-    """It evicts, and has been above its limit all the same."""
-    limit: int
-    detail: str
-
-
-def _room(server: Server[ServerInfo], expectation: RedisMemory) -> Room:
-    """How full it is. Raises CouldNotObserve where the server does not say what that takes."""
-    info = loaded(server)
-    maxmemory = server.known(info.maxmemory, "maxmemory")
-    if 0 < maxmemory <= (expectation.limit or maxmemory):
-        return _below_maxmemory(server, info, maxmemory)
-    limit = int(expectation.limit or server.known(info.total_system_memory, "total_system_memory"))
-    # What the kernel counts, and not what the allocator gave away.
-    used = max(server.known(info.used_memory, "used_memory"), info.used_memory_rss or 0)
-    whose = "`limit`" if expectation.limit else "the memory of its machine"
-    share = Percentage(100.0 * used / limit if limit else 100.0)
-    return Room(share, share, stuck=False, limit=limit, detail=f"{_of(used, limit)}, {whose}")
-
-
-def _below_maxmemory(server: Server[ServerInfo], info: ServerInfo, maxmemory: int) -> Room:
-    # The buffers of replicas and of the append-only file do not count against maxmemory.
-    used = max(0, server.known(info.used_memory, "used_memory") - (info.mem_not_counted_for_evict or 0))
-    policy = server.known(info.maxmemory_policy, "maxmemory_policy")
-    share = Percentage(100.0 * used / maxmemory)
-    detail = f"{_of(used, maxmemory)}, {policy}"
-    if policy.startswith("allkeys-"):
-        return Room(share, None, stuck=_exceeds(info, share), limit=maxmemory, detail=detail)
-    if policy.startswith("volatile-"):
-        mortal, what = _mortal(server, info)
-        kept = Percentage(share * (1 - mortal))
-        stuck = mortal > 0 and _exceeds(info, share)
-        return Room(share, kept, stuck=stuck, limit=maxmemory, detail=f"{detail}, {what}")
-    return Room(share, share, stuck=False, limit=maxmemory, detail=detail)
-
-
-def _mortal(server: Server[ServerInfo], info: ServerInfo) -> tuple[float, str]:
-    """The part of the keys that can be evicted because they have a time to live."""
-    databases = server.known(info.databases, "its keyspace")
-    keys = sum(server.known(one.keys, f"keys of {one.name}") for one in databases)
-    expires = sum(server.known(one.expires, f"expires of {one.name}") for one in databases)
-    if not expires:
-        return 0.0, "no key has a time to live, so none can be evicted"
-    return min(1.0, expires / max(keys, 1)), f"{expires} of {keys} keys have a time to live and can be evicted"
-
-
-def _exceeds(info: ServerInfo, share: Percentage) -> bool:
-    if info.current_eviction_exceeded_time is not None:  # Redis 7
-        return info.current_eviction_exceeded_time > _EXCEEDED_MS
-    return share > _EXCEEDED_SHARE
-
-
-def _of(used: int, limit: int) -> str:
-    return f"{format_bytes(used)} of {format_bytes(limit)}"

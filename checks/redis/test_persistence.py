@@ -3,7 +3,6 @@
 from datetime import datetime
 
 from opscheck import Findings, Observe
-from opscheck.core.observation import Problem, ProblemKind
 from opscheck.core.units import Duration, Graded, format_duration
 from opscheck.systems.redis.info import ServerInfo, loaded, moment
 from opscheck.systems.redis.persistence import (
@@ -88,5 +87,5 @@ def _unsaved(server: Server[ServerInfo], limit: Graded[Duration], now: datetime)
     if limit.severity(uptime) is None:
         text = f"{server.reply.node} started {format_duration(uptime)} ago and has not saved since"
         advice = "it takes its start for its last save; ask again when it has saved, or type BGSAVE"
-        raise server.unknown(Problem(kind=ProblemKind.UNSUPPORTED, text=text, advice=advice))
+        raise server.unknown(text, advice)
     return float(uptime), moment(int(clock - uptime)), f"{changes} changes; it has not saved since it started"

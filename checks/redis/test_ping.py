@@ -17,7 +17,7 @@ def test_the_server_says_pong(expectation: RedisPong, observe: Observe, findings
     """
 
     def judge(server: Server[PingAnswer], here: Findings) -> None:
-        if server.of_several:  # the target's own URL does not lead to it
+        if not expectation.target.is_one_server:  # its own URL does not lead to this one
             here = here.on(server.address, url=server.address)
         problem = server.reply.problem
         if problem is not None and (severity := expectation.no_answer(problem)) is not None:

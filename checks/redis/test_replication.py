@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from opscheck import Findings, Observe, Severity
 from opscheck.core.findings import judge_all
-from opscheck.core.observation import Problem, ProblemKind
 from opscheck.core.units import format_duration
 from opscheck.systems.redis.info import Replica, ServerInfo, moment
 from opscheck.systems.redis.replication import (
@@ -16,6 +15,7 @@ from opscheck.systems.redis.replication import (
     TRAILING,
     TWO_PRIMARIES,
     ClusterState,
+    RedisCluster,
     RedisReplication,
 )
 from opscheck.systems.redis.servers import Server, each_server, servers
@@ -46,7 +46,8 @@ def test_replicas_follow_one_primary(expectation: RedisReplication, observe: Obs
     if expectation.has_one_primary and answered:
         steps.insert(0, lambda: _judge_set(expectation, answered, findings.on(expectation.target.address)))
     if expectation.cluster:
-        steps.insert(0, lambda: each_server(expectation, expectation.cluster_state, observe, findings, _judge_cluster))
+        query = expectation.query(RedisCluster)
+        steps.insert(0, lambda: each_server(expectation, query, observe, findings, _judge_cluster))
     judge_all(*steps)
 
 
@@ -80,8 +81,8 @@ def _judge_set(expectation: RedisReplication, answered: Sequence[Server[ServerIn
     """
     for one in answered:
         if one.answer.cluster_enabled:
-            text, advice = f"{one.reply.node} is a node of a cluster", "write `cluster: true` in the expectation"
-            raise one.unknown(Problem(kind=ProblemKind.UNSUPPORTED, text=text, advice=advice))
+            text = f"{one.reply.node} is a node of a cluster"
+            raise one.unknown(text, "write `cluster: true` in the expectation")
     primaries = [one for one in answered if one.answer.is_primary]
     if not primaries:
         findings.add(

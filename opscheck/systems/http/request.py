@@ -111,12 +111,10 @@ class HttpExpectation(Expectation):
 
     def request(self) -> HttpRequest:
         """The query that it is judged by."""
-        return HttpRequest(self.target.name, path=self.path, max_body=self._bytes_to_read())
+        # A smaller bound is judged from the size, so that expectations on one path still share one request.
+        max_body = max(DEFAULT_MAX_BODY, int(self.max_body or 0))
+        return HttpRequest(self.target.name, path=self.path, max_body=max_body)
 
     def queries(self) -> Iterable[Query[Any]]:
         """One request."""
         return (self.request(),)
-
-    def _bytes_to_read(self) -> int:
-        # A smaller bound is judged from the size, so that expectations on one path still share one request.
-        return max(DEFAULT_MAX_BODY, int(self.max_body or 0))

@@ -1,6 +1,7 @@
 """Answers of an HTTP API: the expectation of `http.response`."""
 
 import re
+from dataclasses import replace
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -133,14 +134,8 @@ class HttpResponse(HttpExpectation, check="http.response"):
 
     def request(self) -> HttpRequest:
         """The request whose answer it is judged by."""
-        return HttpRequest(
-            self.target.name,
-            path=self.path,
-            method=self.method,
-            follow_redirects=self.follow_redirects,
-            max_body=self._bytes_to_read(),
-            samples=self.samples,
-        )
+        request = super().request()
+        return replace(request, method=self.method, follow_redirects=self.follow_redirects, samples=self.samples)
 
     def no_answer(self, problem: Problem) -> Severity | None:
         """No connection, or something that is no HTTP, proves it; silence does once it exceeds a latency limit."""
@@ -167,16 +162,12 @@ class HttpResponse(HttpExpectation, check="http.response"):
         return value and value.lower()
 
     @model_validator(mode="after")
-    def _a_login_page_is_no_answer(self) -> Self:
+    def _judges_what_there_is(self) -> Self:
         if self.follow_redirects and not (self.final_host or self.json_values or self.body or self.headers):
             raise PydanticCustomError(
                 "redirects_unjudged",
                 "`final_host`, `json`, `body` or `headers` beside follow_redirects: a login page answers 200 too",
             )
-        return self
-
-    @model_validator(mode="after")
-    def _head_has_no_body(self) -> Self:
         if self.method == "HEAD" and (self.json_values or self.body or self.max_body):
             raise PydanticCustomError("head_body", "`method: GET` beside json, body or max_body: HEAD has no body")
         return self

@@ -10,8 +10,7 @@ from opscheck.core.remedy import Former, Remedy
 from opscheck.core.units import Duration
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Part
-from opscheck.systems.kubernetes.remedies import kubectl, missing_remedy
-from opscheck.systems.kubernetes.scope import OfKind
+from opscheck.systems.kubernetes.scope import OfKind, kubectl, missing_remedy
 from opscheck.systems.tls.lifetime import CertificatesLast, DurationLeft, Lifetime, ShareLeft, share_unless_time
 from opscheck.systems.tls.x509 import Certificate as PublicCertificate
 
@@ -55,8 +54,6 @@ class CertificateStatus(Part, frozen=True):
     """When the certificate in the secret ends; null until there is one."""
     renewal_time: Timestamp | None = None
     """When it will be renewed; null where no renewal is planned."""
-    revision: int | None = None
-    """Grows with every issuance."""
     last_failure_time: Timestamp | None = None
     """When the newest issuance failed; null once one has succeeded."""
     failed_issuance_attempts: int | None = None

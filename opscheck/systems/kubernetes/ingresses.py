@@ -9,9 +9,8 @@ from opscheck.core.units import Duration
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import KubernetesObject, Part
 from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.remedies import kubectl, missing_remedy
-from opscheck.systems.kubernetes.scope import OfKind
-from opscheck.systems.kubernetes.services import BalancedStatus, ListEndpointSlices, ListServices, LoadBalancerStatus
+from opscheck.systems.kubernetes.scope import OfKind, kubectl, missing_remedy
+from opscheck.systems.kubernetes.services import BalancedObject, ListEndpointSlices, ListServices
 
 
 @final
@@ -69,19 +68,13 @@ class IngressSpec(Part, frozen=True):
 
 
 @final
-class Ingress(KubernetesObject, frozen=True):
+class Ingress(BalancedObject, frozen=True):
     spec: IngressSpec | None = None
-    status: BalancedStatus | None = None
 
     @property
     def ingress_class(self) -> str:
         """The class it names, in its spec or in the annotation from before; empty for none."""
         return (self.spec and self.spec.ingress_class_name) or self.annotations.ingress_class or ""
-
-    @property
-    def load_balancer(self) -> LoadBalancerStatus:
-        """Where it is served, as far as its controller says so."""
-        return (self.status and self.status.load_balancer) or LoadBalancerStatus()
 
 
 @final

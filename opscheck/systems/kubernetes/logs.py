@@ -1,10 +1,9 @@
 """Lines in pods' logs that match a pattern: counts and samples, never a whole log."""
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from pydantic import AfterValidator, Field
@@ -14,8 +13,7 @@ from opscheck.core.query import Permission, Query
 from opscheck.core.remedy import Former
 from opscheck.core.units import ByteSize, Count, Graded
 from opscheck.systems.kubernetes.lists import KubernetesRule
-from opscheck.systems.kubernetes.remedies import kubectl
-from opscheck.systems.kubernetes.scope import InNamespaces, Window
+from opscheck.systems.kubernetes.scope import InNamespaces, Window, kubectl
 
 
 class ContainerLog(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -163,7 +161,8 @@ class LogLines(InNamespaces, check="kubernetes.logs"):
     max_bytes: ByteSize = ByteSize.parse("10MB")
     """How much is read of each pod. Of a longer log, what was not read is unknown."""
 
-    def logs(self) -> tuple[PodLogs, ...]:
+    def queries(self) -> tuple[PodLogs, ...]:
+        """One for each namespace, which the probe answers with a list of pods and a request for each container."""
         return tuple(
             PodLogs(
                 self.target.name,
@@ -177,7 +176,3 @@ class LogLines(InNamespaces, check="kubernetes.logs"):
             )
             for namespace in self.namespaces
         )
-
-    def queries(self) -> Iterable[Query[Any]]:
-        """One question a namespace, which the probe answers with a list of pods and a request for each container."""
-        return self.logs()

@@ -14,8 +14,7 @@ from opscheck.systems.kubernetes.api_server import ReadVersion
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Part, Quantities, condition
 from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.remedies import kubectl
-from opscheck.systems.kubernetes.scope import InCluster, Selector
+from opscheck.systems.kubernetes.scope import Glob, InCluster, Selector, kubectl
 
 
 @final
@@ -191,7 +190,7 @@ class NodesHealthy(InCluster, check="kubernetes.nodes"):
     Counted from the time of the taint `node.kubernetes.io/unschedulable`. A node whose taint has no time, as when it
     joined the cluster cordoned, is meant to be so.
     """
-    removal_taints: tuple[Annotated[str, Field(min_length=1)], ...] = (
+    removal_taints: tuple[Glob, ...] = (
         "ToBeDeletedByClusterAutoscaler",
         "DeletionCandidateOfClusterAutoscaler",
         "cloud.google.com/impending-node-termination",
@@ -231,21 +230,11 @@ class NodesHealthy(InCluster, check="kubernetes.nodes"):
         named = f" named {self.name}" if self.name else ""
         return f"{self.selector or 'all'}{named} in {self.where}"
 
-    @property
-    def counts_pods(self) -> bool:
-        """True when a limit can only be judged with the pods of all namespaces."""
-        return any(limit is not None for limit in (self.pods, self.cpu_requests, self.memory_requests))
-
-    def nodes(self) -> tuple[ListNodes]:
-        return (ListNodes(self.target.name),)
-
     def every_pod(self) -> tuple[ListPods, ...]:
         """The pods of all namespaces, where a limit needs them."""
-        return (ListPods(self.target.name, None),) if self.counts_pods else ()
-
-    def version(self) -> ReadVersion:
-        return ReadVersion(self.target.name)
+        limits = (self.pods, self.cpu_requests, self.memory_requests)
+        return (ListPods(self.target.name, None),) if any(limit is not None for limit in limits) else ()
 
     def queries(self) -> Iterable[Query[Any]]:
-        version = () if self.version_skew is None else (self.version(),)
-        return *self.nodes(), *self.every_pod(), *version
+        version = () if self.version_skew is None else (ReadVersion(self.target.name),)
+        return ListNodes(self.target.name), *self.every_pod(), *version

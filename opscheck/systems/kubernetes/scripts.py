@@ -11,22 +11,10 @@ DATE_TWICE = "computes the same date twice"
 _SHELLS = frozenset({"sh", "bash", "ash", "dash", "ksh", "zsh", "busybox"})
 # What writes a backup to its standard output. Names of this list alone are ever told.
 _PROGRAMS = (
-    "pg_dump",
-    "pg_dumpall",
-    "pg_basebackup",
-    "mysqldump",
-    "mariadb-dump",
-    "mariabackup",
-    "xtrabackup",
-    "mongodump",
-    "sqlite3",
-    "slapcat",
-    "influxd",
-    "clickhouse-client",
-    "tar",
-    "cpio",
+    "pg_dump|pg_dumpall|pg_basebackup|mysqldump|mariadb-dump|mariabackup|xtrabackup|mongodump|sqlite3|slapcat|influxd"
+    "|clickhouse-client|tar|cpio"
 )
-_PROGRAM = re.compile(rf"(?<![\w./-])(?:[\w./-]*/)?({'|'.join(map(re.escape, _PROGRAMS))})(?![\w./=-])")
+_PROGRAM = re.compile(rf"(?<![\w./-])(?:[\w./-]*/)?({_PROGRAMS})(?![\w./=-])")
 _WATCHES_PIPES = re.compile(r"pipefail|PIPESTATUS|pipestatus|\bmispipe\b")
 # Quoted text is one word whatever is in it; what stands in double quotes may still hold `$(…)`.
 _QUOTED = re.compile(r"'[^']*'|\"(?:\\.|[^\"\\])*\"|\\.", re.DOTALL)

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 from opscheck.core.findings import Findings, Observe
 from opscheck.core.observation import Problem
@@ -13,28 +13,16 @@ from opscheck.core.words import some
 from opscheck.systems.kubernetes.label_selectors import parse_selector
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import KubernetesObject
-from opscheck.systems.kubernetes.scope import InNamespaces
+from opscheck.systems.kubernetes.scope import InNamespaces, Matched
+
+if TYPE_CHECKING:
+    from opscheck.systems.kubernetes.nodes import NodesHealthy
 
 T = TypeVar("T")
 K = TypeVar("K", bound=KubernetesObject)
+Selecting: TypeAlias = "Matched | NodesHealthy"
+"""Expectations of objects that are selected by their labels and their names, and of how many there are."""
 _LOOKS_THE_SAME = "to an API server a namespace that does not exist looks the same"
-
-
-class Selecting(Protocol):
-    """An expectation of objects that are selected by their labels and their names, and of how many there are."""
-
-    @property
-    def check(self) -> str: ...
-    @property
-    def selector(self) -> str | None: ...
-    @property
-    def name(self) -> str | None: ...
-    @property
-    def min_matches(self) -> int: ...
-    @property
-    def where(self) -> str: ...
-    @property
-    def selected(self) -> str: ...
 
 
 def listed(observe: Observe, queries: Iterable[ListObjects[T]]) -> tuple[T, ...]:

@@ -13,8 +13,7 @@ from opscheck.core.units import Duration, GradedMinimum
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import KubernetesObject, Part
 from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.remedies import kubectl, missing_remedy
-from opscheck.systems.kubernetes.scope import OfKind
+from opscheck.systems.kubernetes.scope import OfKind, kubectl, missing_remedy
 from opscheck.systems.kubernetes.workloads import ListDeployments, ListStatefulSets
 
 
@@ -24,7 +23,6 @@ class ServicePort(Part, frozen=True):
     port: int | None = None
     target_port: int | str | None = None
     """A number, or the name that containers give one of their ports."""
-    protocol: str | None = None
 
     @property
     def text(self) -> str:
@@ -50,7 +48,6 @@ class ServiceSpec(Part, frozen=True):
 @final
 class PortStatus(Part, frozen=True):
     port: int | None = None
-    protocol: str | None = None
     error: str | None = None
 
 
@@ -81,10 +78,20 @@ class BalancedStatus(Part, frozen=True):
     load_balancer: LoadBalancerStatus | None = None
 
 
-@final
-class Service(KubernetesObject, frozen=True):
-    spec: ServiceSpec | None = None
+class BalancedObject(KubernetesObject, frozen=True):
+    """What is reached through a load balancer: a service or an ingress."""
+
     status: BalancedStatus | None = None
+
+    @property
+    def load_balancer(self) -> LoadBalancerStatus:
+        """Its load balancer, as far as there is one."""
+        return (self.status and self.status.load_balancer) or LoadBalancerStatus()
+
+
+@final
+class Service(BalancedObject, frozen=True):
+    spec: ServiceSpec | None = None
 
     @property
     def type(self) -> str:
@@ -117,11 +124,6 @@ class Service(KubernetesObject, frozen=True):
         found = (self.spec and (self.spec.cluster_ips or (self.spec.cluster_ip or "",))) or ()
         return tuple(address for address in found if address and address != "None")
 
-    @property
-    def load_balancer(self) -> LoadBalancerStatus:
-        """Its load balancer, as far as there is one."""
-        return (self.status and self.status.load_balancer) or LoadBalancerStatus()
-
 
 @final
 class EndpointConditions(Part, frozen=True):
@@ -138,7 +140,6 @@ class EndpointConditions(Part, frozen=True):
 class EndpointTarget(Part, frozen=True):
     kind: str | None = None
     name: str | None = None
-    namespace: str | None = None
 
 
 @final
@@ -169,8 +170,6 @@ class EndpointPort(Part, frozen=True):
     """A port that all endpoints of a slice have, under the name of the service's port."""
 
     name: str | None = None
-    port: int | None = None
-    protocol: str | None = None
 
 
 @final

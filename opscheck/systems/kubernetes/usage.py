@@ -14,8 +14,7 @@ from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.nodes import ListNodes
 from opscheck.systems.kubernetes.objects import KubernetesObject, Part, Quantities
 from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.remedies import kubectl
-from opscheck.systems.kubernetes.scope import InNamespaces
+from opscheck.systems.kubernetes.scope import InNamespaces, kubectl
 
 
 @final
@@ -104,13 +103,7 @@ class UsageWithinLimits(InNamespaces, check="kubernetes.usage"):
             raise PydanticCustomError("namespace_of_nodes", "no `namespace` beside `of: nodes`; nodes belong to none")
         return self
 
-    def nodes(self) -> tuple[ListNodes]:
-        return (ListNodes(self.target.name),)
-
-    def node_metrics(self) -> tuple[ListNodeUsage]:
-        return (ListNodeUsage(self.target.name),)
-
     def queries(self) -> Iterable[Query[Any]]:
         if self.of == "nodes":
-            return *self.nodes(), *self.node_metrics()
+            return ListNodes(self.target.name), ListNodeUsage(self.target.name)
         return *self.lists(ListPods), *self.lists(ListPodUsage)

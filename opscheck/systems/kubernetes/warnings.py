@@ -1,7 +1,6 @@
 """TODO."""
 
 from collections import defaultdict
-from collections.abc import Iterator
 from datetime import datetime
 
 from msgspec.structs import replace
@@ -11,7 +10,7 @@ from opscheck.core.observation import Problem
 from opscheck.core.record import Finding
 from opscheck.core.units import format_duration
 from opscheck.systems.kubernetes.events import Event, ListWarnings
-from opscheck.systems.kubernetes.objects import KubernetesObject
+from opscheck.systems.kubernetes.objects import KubernetesObject, ObjectReference
 from opscheck.systems.kubernetes.scope import InNamespaces
 from opscheck.systems.kubernetes.words import message
 
@@ -42,7 +41,7 @@ class Warnings:
         """
         events = [event for event in self._events[kind, one.namespace, one.name] if _is_about(event, one)]
         newest = sorted(events, key=lambda event: _age(event, self._now))[:_MOST]
-        return (*(self._told(event) for event in newest), *self._gap())
+        return (*map(self._told, newest), *([self._unread] if self._unread else []))
 
     def attach(self, finding: Finding, one: KubernetesObject) -> Finding:
         """`finding`, with the newest warnings about `one` as further evidence."""
@@ -54,22 +53,16 @@ class Warnings:
         there = (events for (_, where, _), events in self._events.items() if where == namespace)
         events = (event for of_one in there for event in of_one if words in (event.message or ""))
         newest = sorted(events, key=lambda event: (_age(event, self._now), event.name))[:_MOST]
-        return tuple(self._told(event) for event in newest)
+        return tuple(map(self._told, newest))
 
     def _told(self, event: Event) -> str:
         times = f" {event.times} times" if event.times > 1 else ""
         ago = f", {format_duration(_age(event, self._now))} ago" if event.seen_at else ""
         return f"{event.reason or 'Warning'}{times}{ago}: {message(event.message)}"
 
-    def _gap(self) -> Iterator[str]:
-        if self._unread:
-            yield self._unread
-
 
 def _key_of(event: Event) -> tuple[str, str, str]:
-    about = event.involved_object
-    if about is None:
-        return "", "", ""
+    about = event.involved_object or ObjectReference()
     return about.kind or "", about.namespace or "", about.name or ""
 
 

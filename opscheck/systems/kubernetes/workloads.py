@@ -15,7 +15,6 @@ from opscheck.systems.kubernetes.objects import (
     Condition,
     KubernetesObject,
     LabelSelector,
-    Metadata,
     Part,
     condition,
 )
@@ -56,15 +55,10 @@ class WrittenMetadata(CommonMetadata, frozen=True):
 
 
 @final
-class PodTemplate(Part, frozen=True):
+class PodTemplate(KubernetesObject, frozen=True):
     """What the pods of a workload are made from."""
 
-    metadata: Metadata | None = None
     spec: PodSpec | None = None
-
-    @property
-    def labels(self) -> dict[str, str]:
-        return (self.metadata.labels if self.metadata else None) or {}
 
 
 @final

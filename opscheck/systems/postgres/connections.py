@@ -65,8 +65,6 @@ class Occupancy(msgspec.Struct, frozen=True, kw_only=True):
     role: str
     """The role of the dsn."""
     is_superuser: bool
-    server_version: int
-    """As server_version_num has it: 180004."""
     max_connections: int
     superuser_reserved: int
     reserved: int
@@ -216,12 +214,10 @@ class PostgresConnections(InServer, check="postgres.connections"):
     """Judge only this database: against its own CONNECTION LIMIT, or against the whole server when it has none."""
 
     def queries(self) -> Iterable[Query[Any]]:
-        """Who holds the connections."""
         return (self.sessions,)
 
     @property
     def sessions(self) -> Sessions:
-        """Its query."""
         return Sessions(self.target.name, role=self.role, database=self.database)
 
     def no_answer(self, problem: Problem) -> Severity | None:

@@ -5,14 +5,20 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, TypeVar
 
-import msgspec
 from pydantic import Field
 
 from opscheck.core.findings import Observe
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.query import Permission, Query
 from opscheck.core.remedy import Fact, Remedy
-from opscheck.systems.postgres.server import ConnectGrant, InServer, ServerQuery, database_in_words
+from opscheck.systems.postgres.server import (
+    ConnectGrant,
+    DatabaseNames,
+    InServer,
+    ListDatabases,
+    ServerQuery,
+    database_in_words,
+)
 
 A = TypeVar("A")
 _WILD = frozenset("*?[")
@@ -43,19 +49,9 @@ class DatabaseQuery(ServerQuery[A]):
         return self.what
 
 
-class DatabaseNames(msgspec.Struct, frozen=True, kw_only=True):
-    """The databases of a server that accept connections, templates left out."""
-
-    names: tuple[str, ...]
-    current: str
-    """The one that the dsn names."""
-
-
-@dataclass(frozen=True)
-class ListDatabases(ServerQuery[DatabaseNames], name="postgres.databases"):
-    """Which databases there are."""
-
-    what = "the names of the databases"
+def is_pattern(name: str) -> bool:
+    """Whether it may mean several databases, or none."""
+    return bool(_WILD & set(name))
 
 
 DatabasePatterns = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
@@ -69,8 +65,8 @@ class InDatabases(InServer):
 
     @property
     def patterns(self) -> tuple[str, ...]:
-        """Those of `databases` that may mean several, or none."""
-        return tuple(name for name in self.databases or () if _WILD & set(name))
+        """Those of `databases` that are patterns."""
+        return tuple(filter(is_pattern, self.databases or ()))
 
     def in_database(self, database: str | None) -> Iterable[DatabaseQuery[Any]]:  # noqa: ARG002 - subclasses read it
         """Its queries in one database; None is the one that the dsn names."""
@@ -99,7 +95,7 @@ class InDatabases(InServer):
         found: dict[str, None] = {}
         for name in self.databases or (there.current,):
             matching = [one for one in there.names if fnmatchcase(one, name)]
-            found |= dict.fromkeys(matching if _WILD & set(name) else [name])
+            found |= dict.fromkeys(matching if is_pattern(name) else [name])
         return tuple(found)
 
     def _in(self, databases: Iterable[str | None]) -> list[DatabaseQuery[Any]]:
@@ -136,17 +132,15 @@ def _queries(expectation: InDatabases, observe: Observe, kind: type[DatabaseQuer
         there = observe(listing)
         databases = expectation.matched(there)
         if not databases:
-            raise CouldNotObserve(listing, _none_matches(expectation, there.names))
+            raise none_matches(listing, expectation.databases or (), there)
     queries = [query for database in databases for query in expectation.in_database(database)]
     return [query for query in queries if isinstance(query, kind)]
 
 
-def _none_matches(expectation: InDatabases, names: tuple[str, ...]) -> Problem:
-    return Problem(
-        kind=ProblemKind.UNSUPPORTED,
-        text=f"no database is called {' or '.join(expectation.databases or ())}",
-        advice=f"there are {', '.join(names) or 'none'}",
-    )
+def none_matches(listing: ListDatabases, patterns: tuple[str, ...], there: DatabaseNames) -> CouldNotObserve:
+    """Why nothing can be judged where no database has one of these names."""
+    text, advice = f"no database is called {' or '.join(patterns)}", f"there are {', '.join(there.names) or 'none'}"
+    return CouldNotObserve(listing, Problem(kind=ProblemKind.UNSUPPORTED, text=text, advice=advice))
 
 
 def connectable(database: str) -> bool:
@@ -157,3 +151,14 @@ def connectable(database: str) -> bool:
 def in_psql(database: str, remedy: Remedy, **facts: Fact) -> dict[str, Any]:
     """What a finding has of a remedy in a database: the remedy and its facts, where psql can connect to it."""
     return {"remedies": (remedy,), "facts": {"database": database, **facts}} if connectable(database) else {}
+
+
+def psql_command(statements: str, *facts: str, options: str = "") -> str:
+    r"""
+    The command of a remedy that runs statements in the database of a finding, with its facts as psql's variables.
+
+    `statements` are words of a shell. psql takes a DSN or the name of a database, not both; it knows the rest of the
+    DSN when it connects again.
+    """
+    variables = "".join(f" -v {name}={{{{ {name} }}}}" for name in ("database", *facts))
+    return f"printf '%s\\n' '\\connect :\"database\"' {statements} | psql {{{{ dsn }}}}{options}{variables}"

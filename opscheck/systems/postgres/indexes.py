@@ -3,14 +3,16 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
 import msgspec
 
 from opscheck.core.remedy import Former, Remedy
 from opscheck.core.units import ByteSize, Count, Duration, Graded, Timeout
-from opscheck.systems.postgres.databases import DatabaseQuery, InDatabases
+from opscheck.systems.postgres.databases import DatabaseQuery, InDatabases, psql_command
 from opscheck.systems.postgres.server import READ_SESSIONS
+
+AnyIndex = TypeVar("AnyIndex")
 
 
 class Index(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,33 +56,25 @@ class UnusedIndex(Index, frozen=True, kw_only=True):
     partitioned: bool
 
 
-class InvalidIndexes(msgspec.Struct, frozen=True, kw_only=True):
-    """The invalid indexes of a database, the largest first, those left out that are being built."""
+class Indexes(msgspec.Struct, Generic[AnyIndex], frozen=True, kw_only=True):
+    """The indexes of one kind in a database, the largest first."""
 
     database: str
     indexes: int
     """How many indexes there are in all, those of system schemas left out."""
-    found: tuple[InvalidIndex, ...]
+    found: tuple[AnyIndex, ...]
     total: int
-    """How many there are, for not all may be named."""
+    """How many of the kind there are, for not all may be named."""
 
 
-class DuplicateIndexes(msgspec.Struct, frozen=True, kw_only=True):
-    """The duplicates of a database, the largest first."""
-
-    database: str
-    indexes: int
-    found: tuple[DuplicateIndex, ...]
-    total: int
+InvalidIndexes: TypeAlias = Indexes[InvalidIndex]
+"""Those that are being built are left out."""
+DuplicateIndexes: TypeAlias = Indexes[DuplicateIndex]
 
 
-class UnusedIndexes(msgspec.Struct, frozen=True, kw_only=True):
-    """The unused indexes, the largest first; none is named where the server has not counted for so long."""
+class UnusedIndexes(Indexes[UnusedIndex], frozen=True, kw_only=True):
+    """None is named where the server has not counted for so long."""
 
-    database: str
-    indexes: int
-    found: tuple[UnusedIndex, ...]
-    total: int
     counted_since: datetime | None
     """Since when the server counts; before that it forgot: a reset, a crash, a new server."""
     clock: datetime
@@ -120,26 +114,24 @@ class ListUnusedIndexes(DatabaseQuery[UnusedIndexes], name="postgres.unused-inde
         return f"the indexes that nobody has used for {self.unused_for_s / 86400:g} days"
 
 
-# psql takes a DSN or the name of a database, not both; it knows the rest of the DSN when it connects again.
-def _in_database(statement: str, *names: str) -> str:
-    variables = "".join(f" -v {name}={{{{ {name} }}}}" for name in ("database", *names))
-    return f"printf '%s\\n' '\\connect :\"database\"' '{statement}' | psql {{{{ dsn }}}} -v ON_ERROR_STOP=1{variables}"
+def _command(statement: str, *facts: str) -> str:
+    return psql_command(f"'{statement}'", *facts, options=" -v ON_ERROR_STOP=1")
 
 
 REBUILD = Remedy(
     "Build the index again; a unique one fails until its duplicate rows are gone",
-    _in_database('reindex index concurrently :"schema".:"index"', "schema", "index"),
+    _command('reindex index concurrently :"schema".:"index"', "schema", "index"),
 )
 _DROP = "Drop the index when it is used by nobody here and on any replica"
-DROP = Remedy(_DROP, _in_database('drop index concurrently :"schema".:"index"', "schema", "index"))
+DROP = Remedy(_DROP, _command('drop index concurrently :"schema".:"index"', "schema", "index"))
 DROP_PARTITIONED = Remedy(
     _DROP,
-    _in_database('drop index :"schema".:"index"', "schema", "index")
+    _command('drop index :"schema".:"index"', "schema", "index")
     + "  # it cannot be dropped concurrently: it waits for the table, and everybody else for it",
 )
 DROP_CONSTRAINT = Remedy(
     "Drop the constraint that another index serves as well",
-    _in_database(
+    _command(
         'alter table :"table_schema".:"table" drop constraint :"constraint"', "table_schema", "table", "constraint"
     ),
 )

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from opscheck.core.query import Permission, Query
 from opscheck.core.remedy import Former, Remedy
 from opscheck.core.units import Count, Duration, Graded, GradedMinimum, PositiveCount, Severity
-from opscheck.systems.postgres.databases import DatabaseQuery, InDatabases
+from opscheck.systems.postgres.databases import DatabaseQuery, InDatabases, psql_command
 from opscheck.systems.postgres.server import READ_SETTINGS, ServerQuery
 from opscheck.systems.postgres.setting_rules import (
     Enabled,
@@ -194,7 +194,6 @@ FALLBACKS = {
 """Settings whose -1 means that another one counts."""
 
 _AS_SUPERUSER = "  # as a superuser"
-_IN_DATABASE = "printf '%s\\n' '\\connect :\"database\"' "
 _SET = (
     'echo "alter system set :\\"setting\\" = :\'wanted\'{}" '
     "| psql {{{{ dsn }}}} -v setting={{{{ setting }}}} -v wanted={{{{ wanted }}}}" + _AS_SUPERUSER
@@ -209,25 +208,23 @@ SHOW_PENDING = Remedy(
 )
 CREATE_EXTENSION = Remedy(
     "Create the extension",
-    _IN_DATABASE + "'create extension :\"extension\";' "
-    "| psql {{ dsn }} -v database={{ database }} -v extension={{ extension }}" + _AS_SUPERUSER,
+    psql_command("'create extension :\"extension\";'", "extension") + _AS_SUPERUSER,
 )
 UPDATE_EXTENSION = Remedy(
     "Update the extension",
-    _IN_DATABASE + "'alter extension :\"extension\" update;' "
-    "| psql {{ dsn }} -v database={{ database }} -v extension={{ extension }}" + _AS_SUPERUSER,
+    psql_command("'alter extension :\"extension\" update;'", "extension") + _AS_SUPERUSER,
 )
 INSTALL_FILES = Remedy("Install the extension's files on the server, then create or update it")
 _REINDEX = "Build the indexes again, then record the new version"
+_REINDEX_ALL = "'reindex database :\"database\";'"
+_AS_OWNER = "  # as its owner; it blocks writes"
 REINDEX = Remedy(
     _REINDEX,
-    _IN_DATABASE + "'reindex database :\"database\";' 'alter database :\"database\" refresh collation version;' "
-    "| psql {{ dsn }} -v database={{ database }}  # as its owner; it blocks writes",
+    psql_command(f"{_REINDEX_ALL} 'alter database :\"database\" refresh collation version;'") + _AS_OWNER,
 )
 REFRESH_COLLATION = Remedy(
     _REINDEX,
-    _IN_DATABASE + "'reindex database :\"database\";' 'alter collation :collation refresh version;' "
-    "| psql {{ dsn }} -v database={{ database }} -v collation={{ collation }}  # as its owner; it blocks writes",
+    psql_command(f"{_REINDEX_ALL} 'alter collation :collation refresh version;'", "collation") + _AS_OWNER,
 )
 DROP_DATABASE = Remedy(
     "Drop the database, which nothing can connect to",
@@ -257,6 +254,16 @@ class Release(BaseModel):
     """The newest minor release: 4 for 18.4."""
 
 
+_OF_STATE = (
+    "checksums",
+    "checksum_failures",
+    "collations",
+    "invalid_databases",
+    "end_of_life",
+    "minor_releases_behind",
+)
+
+
 class PostgresSettings(InDatabases, check="postgres.settings"):
     """
     The server is set up as it should be: settings, extensions, checksums, collations, and a version that is maintained.
@@ -273,12 +280,7 @@ class PostgresSettings(InDatabases, check="postgres.settings"):
         "configuration_files",
         "extensions",
         "outdated_extensions",
-        "checksums",
-        "checksum_failures",
-        "collations",
-        "invalid_databases",
-        "end_of_life",
-        "minor_releases_behind",
+        *_OF_STATE,
     )
     remedies = (
         SET,
@@ -359,19 +361,13 @@ class PostgresSettings(InDatabases, check="postgres.settings"):
     releases: dict[int, Release] = Field(default={})
     """Major versions of which the policy knows better: `{14: {end_of_life: 2027-11-12, newest_minor: 25}}`."""
 
-    @property
-    def wants_state(self) -> bool:
-        """Whether one of its groups is about the server as a whole."""
-        groups = (self.checksums, self.checksum_failures, self.collations, self.invalid_databases)
-        return any(group is not None for group in (*groups, self.end_of_life, self.minor_releases_behind))
-
     def queries(self) -> Iterable[Query[Any]]:
         """What its groups are judged by."""
         if self.settings is not None or self.pending_restart is not None:
             yield self.read_settings
         if self.configuration_files is not None:
             yield self.files
-        if self.wants_state:
+        if any(getattr(self, name) is not None for name in _OF_STATE):
             yield self.state
         yield from super().queries()
 
@@ -404,8 +400,6 @@ class PostgresSettings(InDatabases, check="postgres.settings"):
         return group if isinstance(group, Severity) else self.ungraded_severity
 
     def _graded_severities(self) -> list[Severity]:
-        rules: list[SettingRule | ExtensionRule] = [*(self.settings or {}).values()]
-        rules += (self.extensions or {}).values()
-        groups = [getattr(self, name) for name in self.any_limit_of]
-        own = [rule.severity for rule in rules if rule.severity is not None]
-        return [*super()._graded_severities(), *own, *(one for one in groups if isinstance(one, Severity))]
+        rules: list[SettingRule | ExtensionRule] = [*(self.settings or {}).values(), *(self.extensions or {}).values()]
+        own = (*(rule.severity for rule in rules), *(getattr(self, name) for name in self.any_limit_of))
+        return [*super()._graded_severities(), *(one for one in own if isinstance(one, Severity))]

@@ -10,8 +10,8 @@ from opscheck.core.field_types import ShareUsed
 from opscheck.core.query import Permission, Query
 from opscheck.core.remedy import Former, Remedy
 from opscheck.core.units import ByteSize, Duration, Graded, Percentage, Timeout
-from opscheck.systems.postgres.databases import DatabaseNames, DatabaseQuery, InDatabases, ListDatabases
-from opscheck.systems.postgres.server import RoleGrant, SequenceGrant, ServerQuery
+from opscheck.systems.postgres.databases import DatabaseQuery, InDatabases, psql_command
+from opscheck.systems.postgres.server import DatabaseNames, ListDatabases, RoleGrant, SequenceGrant, ServerQuery
 
 READ_SIZES = RoleGrant("pg_read_all_stats", "the size of a database that it may not connect to is hidden without it")
 
@@ -143,40 +143,46 @@ class Sequences(DatabaseQuery[SequencesAnswer], name="postgres.sequences"):
         return (*super().permissions(), SequenceGrant(self.database))
 
 
-# psql takes a DSN or the name of a database, not both; it knows the rest of the DSN when it connects again.
 SHOW_RELATIONS = Remedy(
     "Find what grew and let it go by a retention rule or partitions, or plan more disk",
-    "printf '%s\\n' '\\connect :\"database\"' \"select oid::regclass as relation, "
-    "pg_size_pretty(pg_total_relation_size(oid)) as total, pg_size_pretty(pg_indexes_size(oid)) as indexes, "
-    "reltuples::int8 as about_rows from pg_class where relkind in ('r', 'm') "
-    'order by pg_total_relation_size(oid) desc limit 20" | psql {{ dsn }} -v database={{ database }}',
+    psql_command(
+        '"select oid::regclass as relation, pg_size_pretty(pg_total_relation_size(oid)) as total, '
+        "pg_size_pretty(pg_indexes_size(oid)) as indexes, reltuples::int8 as about_rows from pg_class "
+        "where relkind in ('r', 'm') order by pg_total_relation_size(oid) desc limit 20\""
+    ),
 )
 SHOW_DATABASES = Remedy(
     SHOW_RELATIONS.summary,
     'echo "select datname, pg_size_pretty(pg_database_size(oid)) as size from pg_database '
     'order by pg_database_size(oid) desc limit :count" | psql {{ dsn }} -v count={{ database_count }}',
 )
-_IN_DATABASE = "printf '%s\\n' '\\connect :\"database\"' "
-_SEQUENCE = " | psql {{ dsn }} -v database={{ database }} -v schema={{ schema }} -v sequence={{ sequence }}"
-_FIND_SEQUENCE = "select * from pg_sequences where schemaname = :'schema' and sequencename = :'sequence'"
+_OF_SEQUENCE = ("schema", "sequence")
 _WIDEN = "Give a sequence that ends, and the column that it feeds, the type bigint before inserts fail"
 SHOW_SEQUENCE = Remedy(
     "See how far the sequence is from its end",
-    f'{_IN_DATABASE}"{_FIND_SEQUENCE}"{_SEQUENCE}',
+    psql_command(
+        "\"select * from pg_sequences where schemaname = :'schema' and sequencename = :'sequence'\"", *_OF_SEQUENCE
+    ),
 )
 WIDEN_COLUMN = Remedy(
     _WIDEN,
-    f'{_IN_DATABASE}\'alter table :"table_schema".:"table" alter column :"column" type bigint\'{_SEQUENCE} '
-    "-v table_schema={{ table_schema }} -v table={{ table }} -v column={{ column }}"
-    "  # rewrites the table under a lock; a large one gets a new bigint column, filled in steps, and is then swapped",
+    psql_command(
+        '\'alter table :"table_schema".:"table" alter column :"column" type bigint\'',
+        *_OF_SEQUENCE,
+        "table_schema",
+        "table",
+        "column",
+    )
+    + "  # rewrites the table under a lock; a large one gets a new bigint column, filled in steps, and is then swapped",
 )
 WIDEN_SEQUENCE = Remedy(
-    _WIDEN, f'{_IN_DATABASE}\'alter sequence :"schema".:"sequence" as bigint\'{_SEQUENCE}  # it is {{{{ type }}}}'
+    _WIDEN,
+    psql_command('\'alter sequence :"schema".:"sequence" as bigint\'', *_OF_SEQUENCE) + "  # it is {{ type }}",
 )
 REMOVE_LIMIT = Remedy(
     "Remove the limit that the sequence has of its own",
-    f'{_IN_DATABASE}\'alter sequence :"schema".:"sequence" no maxvalue no minvalue\'{_SEQUENCE}'
-    "  # it ends at {{ limit }}",
+    psql_command('\'alter sequence :"schema".:"sequence" no maxvalue no minvalue\'', *_OF_SEQUENCE)
+    + "  # it ends at {{ limit }}",
 )
 
 
@@ -268,8 +274,10 @@ class PostgresSize(InDatabases, check="postgres.size"):
         if self.patterns and self.judges_databases:
             there: DatabaseNames = answer(ListDatabases(self.target.name))
             matched = self.matched(there)
-            shown = matched if self.judges_growth else set(matched) & self._too_large(answer(self.sizes))
-            yield from self._relations_in(sorted(shown))
+            if not self.judges_growth:
+                large = {one.name for one in answer(self.sizes).databases if self.is_too_large(one.bytes)}
+                matched = tuple(name for name in matched if name in large)
+            yield from self._relations_in(sorted(matched))
 
     def described(self) -> Iterable[Query[Any]]:
         """For people, the queries with the patterns in the place of the databases."""
@@ -280,9 +288,6 @@ class PostgresSize(InDatabases, check="postgres.size"):
     def is_too_large(self, size: int | None) -> bool:
         """Whether a database of this size violates the limit."""
         return self.size is not None and size is not None and self.size.severity(size) is not None
-
-    def _too_large(self, sizes: Sizes) -> set[str]:
-        return {one.name for one in sizes.databases if self.is_too_large(one.bytes)}
 
     def relations(self, database: str) -> LargestRelations:
         """The query for the largest relations of a database."""

@@ -139,12 +139,12 @@ class RedisCache(OverInterval, OfInfo, check="redis.cache"):
     @property
     def slow_log(self) -> RedisSlowLog:
         """The query for the slow log."""
-        return RedisSlowLog(self.target.name, finds=self.info.finds)
+        return self.query(RedisSlowLog)
 
     @property
     def logged(self) -> RedisSlowerThan:
         """The query for the threshold of the slow log."""
-        return RedisSlowerThan(self.target.name, finds=self.info.finds)
+        return self.query(RedisSlowerThan)
 
     def queries(self) -> Iterable[Query[Any]]:
         """INFO, and of the others those whose answers are judged."""

@@ -1,4 +1,4 @@
-"""INFO: its fields, its query, and the base of the expectations that are judged by it."""
+"""INFO: its fields, its query, the base of the expectations that are judged by it, and how fast its counters grow."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,9 +7,20 @@ from typing import Any
 
 import msgspec
 
-from opscheck.core.observation import Problem, ProblemKind
+from opscheck.core.findings import Observe
+from opscheck.core.intervals import Interval, OverInterval, interval
+from opscheck.core.observation import Observation, Sample
 from opscheck.core.query import Identity, Query
 from opscheck.systems.redis.servers import STATES, OfServers, RedisQuery, Refusal, Replies, Server
+
+_COUNTERS = (
+    "total_commands_processed",
+    "rejected_connections",
+    "expired_keys",
+    "evicted_keys",
+    "keyspace_hits",
+    "keyspace_misses",
+)
 
 
 class Replica(msgspec.Struct, frozen=True, kw_only=True):
@@ -162,7 +173,7 @@ class OfInfo(OfServers):
     @property
     def info(self) -> RedisInfo:
         """The query that all of them share."""
-        return RedisInfo(self.target.name, finds=self.target.finds)
+        return self.query(RedisInfo)
 
     def queries(self) -> Iterable[Query[Any]]:
         """The queries it is judged by."""
@@ -170,7 +181,7 @@ class OfInfo(OfServers):
 
     def evidence_queries(self) -> Iterable[Query[Any]]:
         """Which server answers: for the report."""
-        yield RedisIdentity(self.target.name, finds=self.target.finds)
+        yield self.query(RedisIdentity)
 
 
 def moment(seconds: float) -> datetime | None:
@@ -187,5 +198,54 @@ def loaded(server: Server[ServerInfo]) -> ServerInfo:
     if info.loading or info.async_loading:
         state = STATES[Refusal.LOADING]
         text = f"{server.reply.node}: {state.observed}, so its numbers say nothing yet"
-        raise server.unknown(Problem(kind=ProblemKind.UNSUPPORTED, text=text, advice=state.meaning))
+        raise server.unknown(text, state.meaning)
     return info
+
+
+def counted(server: Server[ServerInfo], expectation: OverInterval, observe: Observe) -> Interval[ServerInfo]:
+    """What the server says now and said before. Raises CouldNotObserve as `interval` does."""
+    return interval(expectation, server.query, _OneServer(server, observe))  # type: ignore[arg-type]  # its part of it
+
+
+def growth(server: Server[ServerInfo], over: Interval[ServerInfo], name: str) -> int:
+    """By how much a counter grew. Raises CouldNotObserve where the server does not count it, or did not before."""
+    now = server.known(getattr(over.now, name), name)
+    before = 0 if over.earlier is None else server.known(getattr(over.earlier, name), name)
+    return int(now - before)
+
+
+def per_minute(server: Server[ServerInfo], over: Interval[ServerInfo], name: str) -> float:
+    """How fast a counter grew. Raises CouldNotObserve where the server does not count it."""
+    # A lifetime by the server's own clock, which may be another than ours.
+    lifetime = over.seconds if over.earlier else server.known(over.now.uptime_in_seconds, "uptime_in_seconds")
+    return growth(server, over, name) * 60 / max(1.0, lifetime or 0.0)
+
+
+@dataclass(frozen=True)
+class _OneServer:
+    """`observe` for the answers of one server of a target."""
+
+    server: Server[ServerInfo]
+    observe: Observe
+
+    def __call__(self, query: Query[Any]) -> ServerInfo:  # noqa: ARG002 - as every `observe`
+        return self.server.answer
+
+    def observation(self, query: Query[Any]) -> Observation:
+        whole = self.observe.observation(query)
+        samples = tuple(sample for one in whole.earlier for sample in self._of(one))
+        return msgspec.structs.replace(whole, answer=self.server.answer, earlier=samples)
+
+    def _of(self, sample: Sample[Any]) -> list[Sample[ServerInfo]]:
+        return [
+            Sample(taken_at=sample.taken_at, answer=self._comparable(reply.answer))
+            for reply in sample.answer.nodes
+            if reply.node == self.server.reply.node and reply.answer is not None
+        ]
+
+    def _comparable(self, earlier: ServerInfo) -> ServerInfo:
+        """CONFIG RESETSTAT resets the counters without a restart; a counter that has become smaller shows it."""
+        counters = ((getattr(earlier, name), getattr(self.server.answer, name)) for name in _COUNTERS)
+        if any(before is not None and now is not None and now < before for before, now in counters):
+            return msgspec.structs.replace(earlier, run_id="reset since")
+        return earlier

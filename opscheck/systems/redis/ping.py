@@ -113,7 +113,7 @@ class RedisPong(OfServers, check="redis.ping"):
 
     def ping(self) -> RedisPing:
         """The query it is judged by."""
-        return RedisPing(self.target.name, finds=self.target.finds, samples=self.samples)
+        return self.query(RedisPing, samples=self.samples)
 
     def queries(self) -> Iterable[Query[Any]]:
         """One series of PINGs."""

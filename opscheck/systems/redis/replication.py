@@ -106,11 +106,6 @@ class RedisReplication(OfInfo, check="redis.replication"):
     """True where they are a cluster: it must serve, every slot of it."""
 
     @property
-    def cluster_state(self) -> RedisCluster:
-        """The query for how each server sees its cluster."""
-        return RedisCluster(self.target.name, finds=self.target.finds)
-
-    @property
     def has_one_primary(self) -> bool:
         """Whether the servers are one set, of which one is the primary."""
         return not (self.target.is_one_server or self.target.nodes == "cluster" or self.cluster or self.role)
@@ -119,19 +114,15 @@ class RedisReplication(OfInfo, check="redis.replication"):
         """INFO, and how a cluster is where there should be one."""
         yield self.info
         if self.cluster:
-            yield self.cluster_state
+            yield self.query(RedisCluster)
 
     @model_validator(mode="after")
-    def _expects_something(self) -> Self:
+    def _expects_something_that_it_can_know(self) -> Self:
         if not (self.role or self.replicas or self.replica_addresses or self.cluster or self.has_one_primary):
             raise PydanticCustomError(
                 "limit_missing",
                 "`role`, `replicas`, `replica_addresses` or `cluster`; a server alone is well without them",
             )
-        return self
-
-    @model_validator(mode="after")
-    def _knows_how_far_behind(self) -> Self:
         if self.role == "replica" and self.target.is_one_server and self.behind and not self.replicas:
             raise PydanticCustomError("limit_unused", "no `behind` of a replica alone: its primary knows it")
         if self.role == "primary" and (self.behind or self.lag) and not (self.replicas or self.replica_addresses):

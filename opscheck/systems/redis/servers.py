@@ -16,6 +16,7 @@ from opscheck.systems.redis.target import RedisTarget
 
 A = TypeVar("A")
 V = TypeVar("V")
+Q = TypeVar("Q", bound="RedisQuery[Any]")
 
 
 @dataclass(frozen=True)
@@ -51,19 +52,13 @@ class Refusal(StrEnum):
     """Why a server that is up refuses a command."""
 
     LOADING = "LOADING"
-    """It reads its data set from disk."""
     MISCONF = "MISCONF"
-    """Its last snapshot failed, so it takes no writes."""
     MASTERDOWN = "MASTERDOWN"
-    """It is a replica that has lost its primary, and may not serve stale data. Before Redis 7 it says PONG."""
+    """Before Redis 7 such a server says PONG."""
     CLUSTERDOWN = "CLUSTERDOWN"
-    """Its cluster does not serve."""
     BUSY = "BUSY"
-    """A script or function runs and blocks every client."""
     MAX_CLIENTS = "MAX_CLIENTS"
-    """It has as many clients as it may have."""
     OTHER = "OTHER"
-    """Another error; its text has the reason."""
 
 
 @dataclass(frozen=True)
@@ -167,6 +162,10 @@ class OfServers(Expectation):
     target: RedisTarget
     """The server, or the servers of one set or cluster; each of them is judged."""
 
+    def query(self, kind: type[Q], **fields: Any) -> Q:
+        """A query that goes to each of them."""
+        return kind(self.target.name, finds=self.target.finds, **fields)
+
 
 @dataclass(frozen=True)
 class Server(Generic[A]):
@@ -176,15 +175,20 @@ class Server(Generic[A]):
     """Its URL without credentials, as redis-cli takes it."""
     query: RedisQuery[Replies[A]]
     reply: Reply[A]
-    of_several: bool = False
-    """Whether the target has others, so that its URL does not lead to this one."""
 
     @property
     def answer(self) -> A:
         """What it answered. Raises CouldNotObserve where it did not."""
-        if self.reply.answer is None:
-            raise self.unknown(_of_one(self.reply.problem) if self.reply.problem else _refusal(self.reply))
-        return self.reply.answer
+        reply = self.reply
+        if reply.answer is not None:
+            return reply.answer
+        if reply.problem is not None:
+            # The target is down when all of its servers are, and then none of them is judged.
+            raise CouldNotObserve(self.query, msgspec.structs.replace(reply.problem, target_down=False))
+        if reply.refusal is not None:
+            state = STATES[reply.refusal]
+            raise self.unknown(f"{reply.node} does not answer: {state.observed} ({reply.error})", state.meaning)
+        raise CouldNotObserve(self.query, Problem(kind=ProblemKind.UNREADABLE, text=f"{reply.node} said nothing"))
 
     def known(self, value: V | None, name: str) -> V:
         """A value that the judgement needs. Raises CouldNotObserve where the server does not say it."""
@@ -196,11 +200,11 @@ class Server(Generic[A]):
         """The server does not say what is called `name`."""
         text = f"{self.reply.node} does not say {name}"
         advice = "its version does not know it, or the service that runs it hides it; a sentinel knows little else"
-        return self.unknown(Problem(kind=ProblemKind.UNSUPPORTED, text=text, advice=advice))
+        return self.unknown(text, advice)
 
-    def unknown(self, problem: Problem) -> CouldNotObserve:
+    def unknown(self, text: str, advice: str) -> CouldNotObserve:
         """What to raise where this server cannot be judged."""
-        return CouldNotObserve(self.query, problem)
+        return CouldNotObserve(self.query, Problem(kind=ProblemKind.UNSUPPORTED, text=text, advice=advice))
 
 
 def each_server(
@@ -225,19 +229,4 @@ def each_server(
 
 def servers(expectation: OfServers, query: RedisQuery[Replies[A]], replies: Replies[A]) -> list[Server[A]]:
     """What was said, with the address of each server."""
-    target = expectation.target
-    several = not target.is_one_server
-    return [Server(target.address_of(reply.node), query, reply, several) for reply in replies.nodes]
-
-
-def _of_one(problem: Problem) -> Problem:
-    # The target is down when all of its servers are, and then none of them is judged.
-    return msgspec.structs.replace(problem, target_down=False)
-
-
-def _refusal(reply: Reply[Any]) -> Problem:
-    if reply.refusal is None:
-        return Problem(kind=ProblemKind.UNREADABLE, text=f"{reply.node} said nothing")
-    state = STATES[reply.refusal]
-    text = f"{reply.node} does not answer: {state.observed} ({reply.error})"
-    return Problem(kind=ProblemKind.UNSUPPORTED, text=text, advice=state.meaning)
+    return [Server(expectation.target.address_of(reply.node), query, reply) for reply in replies.nodes]

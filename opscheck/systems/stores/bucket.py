@@ -1,7 +1,7 @@
 """The configuration of a bucket: a query for each part, since each takes a permission of its own."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import msgspec
 
@@ -95,10 +95,14 @@ class Replication(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 @dataclass(frozen=True)
 class BucketQuery(Query[A], Generic[A]):
-    """A part of a bucket's configuration; the class's docstring says in reports which one."""
+    """A part of a bucket's configuration; the class's docstring says in reports which one. It has no other fields."""
 
     action: ClassVar[str] = ""
     """The action that IAM must allow."""
+
+    def __init_subclass__(cls, *, action: str, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls.action = action
 
     def permissions(self) -> tuple[Permission, ...]:
         return (S3Action(self.action),)
@@ -108,50 +112,29 @@ class BucketQuery(Query[A], Generic[A]):
         return part[:1].lower() + part[1:]
 
 
-@dataclass(frozen=True)
-class ReadVersioning(BucketQuery[Versioning], name="bucket.versioning"):
+class ReadVersioning(BucketQuery[Versioning], name="bucket.versioning", action="s3:GetBucketVersioning"):
     """Whether versions are kept."""
 
-    action = "s3:GetBucketVersioning"
 
-
-@dataclass(frozen=True)
-class ReadObjectLock(BucketQuery[ObjectLock], name="bucket.object_lock"):
+class ReadObjectLock(BucketQuery[ObjectLock], name="bucket.object_lock", action="s3:GetBucketObjectLockConfiguration"):
     """For how long objects are locked."""
 
-    action = "s3:GetBucketObjectLockConfiguration"
 
-
-@dataclass(frozen=True)
-class ReadEncryption(BucketQuery[Encryption], name="bucket.encryption"):
+class ReadEncryption(BucketQuery[Encryption], name="bucket.encryption", action="s3:GetEncryptionConfiguration"):
     """How objects are encrypted."""
 
-    action = "s3:GetEncryptionConfiguration"
 
-
-@dataclass(frozen=True)
-class ReadPublicAccess(BucketQuery[PublicAccess], name="bucket.public_access"):
+class ReadPublicAccess(BucketQuery[PublicAccess], name="bucket.public_access", action="s3:GetBucketPublicAccessBlock"):
     """Which public access is blocked."""
 
-    action = "s3:GetBucketPublicAccessBlock"
 
-
-@dataclass(frozen=True)
-class ReadPolicyStatus(BucketQuery[PolicyStatus], name="bucket.policy_status"):
+class ReadPolicyStatus(BucketQuery[PolicyStatus], name="bucket.policy_status", action="s3:GetBucketPolicyStatus"):
     """Whether the bucket's policy is public."""
 
-    action = "s3:GetBucketPolicyStatus"
 
-
-@dataclass(frozen=True)
-class ReadLifecycle(BucketQuery[Lifecycle], name="bucket.lifecycle"):
+class ReadLifecycle(BucketQuery[Lifecycle], name="bucket.lifecycle", action="s3:GetLifecycleConfiguration"):
     """The lifecycle rules."""
 
-    action = "s3:GetLifecycleConfiguration"
 
-
-@dataclass(frozen=True)
-class ReadReplication(BucketQuery[Replication], name="bucket.replication"):
+class ReadReplication(BucketQuery[Replication], name="bucket.replication", action="s3:GetReplicationConfiguration"):
     """Where objects are copied to."""
-
-    action = "s3:GetReplicationConfiguration"

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cached_property, lru_cache
 
 SERIES = "{series}"
@@ -165,14 +165,5 @@ def _moment(values: dict[str, str]) -> datetime:
     else:
         day = datetime(year, int(values["m"]), int(values["d"]))  # noqa: DTZ001 - the zone comes with %z, or later
     seconds = min(int(values.get("S") or 0), _LEAP_SECOND - 1)
-    zone = _zone(values.get("z"))
+    zone = datetime.strptime(values["z"], "%z").tzinfo if values.get("z") else None
     return day.replace(hour=int(values.get("H") or 0), minute=int(values.get("M") or 0), second=seconds, tzinfo=zone)
-
-
-def _zone(text: str | None) -> tzinfo | None:
-    if text is None:
-        return None
-    if text == "Z":
-        return UTC
-    hours, minutes = int(text[1:3]), int(text[-2:])
-    return timezone((1 if text[0] == "+" else -1) * timedelta(hours=hours, minutes=minutes))

@@ -39,36 +39,31 @@ def _is_prefixed(one: S3Action) -> bool:
 
 def _listings(target: S3Target, actions: Iterable[S3Action]) -> list[dict[str, Any]]:
     """A statement for each action: what an action may list, another need not."""
-    by_action: dict[str, set[str]] = {}
-    for one in actions:
-        by_action.setdefault(one.action, set()).add(one.prefix)
     return [
         _statement(f"List{place}", [action], [_arn(target)])
-        | {"Condition": {"StringLike": {"s3:prefix": [f"{prefix}*" for prefix in _widest(prefixes)]}}}
-        for place, (action, prefixes) in enumerate(sorted(by_action.items()), start=1)
+        | {"Condition": {"StringLike": {"s3:prefix": [f"{prefix}*" for prefix in prefixes]}}}
+        for place, (action, prefixes) in enumerate(_prefixes(actions).items(), start=1)
     ]
 
 
 def _objects(target: S3Target, actions: Iterable[S3Action]) -> list[dict[str, Any]]:
-    by_action: dict[str, set[str]] = {}
-    for one in actions:
-        by_action.setdefault(one.action, set()).add(one.prefix)
+    arn = f"{target.bucket}/object" if target.bucket.startswith("arn:") else _arn(target)
     by_prefixes: dict[tuple[str, ...], list[str]] = {}
-    for action, prefixes in sorted(by_action.items()):
-        by_prefixes.setdefault(tuple(_widest(prefixes)), []).append(action)
+    for action, prefixes in _prefixes(actions).items():
+        by_prefixes.setdefault(prefixes, []).append(action)
     return [
-        _statement(f"Read{place}", names, [f"{_objects_arn(target)}/{prefix}*" for prefix in prefixes])
+        _statement(f"Read{place}", names, [f"{arn}/{prefix}*" for prefix in prefixes])
         for place, (prefixes, names) in enumerate(by_prefixes.items(), start=1)
     ]
 
 
-def _widest(prefixes: Iterable[str]) -> list[str]:
-    """Without those that another one covers."""
-    kept: list[str] = []
-    for prefix in sorted(prefixes):
-        if not any(prefix.startswith(wider) for wider in kept):
-            kept.append(prefix)
-    return kept
+def _prefixes(actions: Iterable[S3Action]) -> dict[str, tuple[str, ...]]:
+    """The prefixes of each action, without those that another one covers."""
+    widest: dict[str, tuple[str, ...]] = {}
+    for action, prefix in sorted((one.action, one.prefix) for one in actions):
+        wider = widest.get(action, ())
+        widest[action] = wider if prefix.startswith(wider) else (*wider, prefix)
+    return widest
 
 
 def _statement(name: str, actions: list[str], resources: list[str]) -> dict[str, Any]:
@@ -82,7 +77,3 @@ def _arn(target: S3Target) -> str:
     region = target.region or ""
     partition = next((name for begins, name in partitions.items() if region.startswith(begins)), "aws")
     return f"arn:{partition}:s3:::{target.bucket}"
-
-
-def _objects_arn(target: S3Target) -> str:
-    return f"{target.bucket}/object" if target.bucket.startswith("arn:") else _arn(target)

@@ -1,7 +1,7 @@
 """Files that lie next to each backup: how their keys are named, and what they say of it."""
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import msgspec
 from pydantic import AfterValidator
@@ -39,8 +39,6 @@ class ReadChecksum(Query[Checksum], name="stores.checksum"):
 
     key: str
     backup: str
-
-    most_bytes: ClassVar[int] = 2**20
 
     def permissions(self) -> tuple[Permission, ...]:
         return to_read(self.key)

@@ -41,14 +41,10 @@ class S3Target(StoreTarget, kind="s3"):
 
     def facts(self) -> Mapping[str, Fact]:
         """Its `bucket`, its `store` as a URL, the `endpoint_url` where it is named, and that as an option of `aws`."""
-        named = {"bucket": self.bucket, "store": self.address}
-        if self.endpoint_url is None:
-            return {**named, "endpoint_option": ()}
-        return {
-            **named,
-            "endpoint_url": self.endpoint_url,
-            "endpoint_option": ("--endpoint-url", self.endpoint_url),
-        }
+        named: dict[str, Fact] = {"bucket": self.bucket, "store": self.address, "endpoint_option": ()}
+        if self.endpoint_url is not None:
+            named |= {"endpoint_url": self.endpoint_url, "endpoint_option": ("--endpoint-url", self.endpoint_url)}
+        return named
 
 
 def former_of_bucket(name: str, fact: str, *remedies: Remedy) -> dict[str, Former]:

@@ -6,13 +6,13 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from checks.kubernetes.test_pods import faults, finding, measure_ends, seen_instead, select_pods
+from checks.kubernetes.test_pods import count_pods, faults, finding, measure_ends
 from opscheck import Findings, KubernetesTarget
 from opscheck.demo.kubernetes import condition, pod, termination, timestamp
-from opscheck.systems.kubernetes.containers import containers, restarts_within
+from opscheck.systems.kubernetes.containers import containers
 from opscheck.systems.kubernetes.pod_status import fault_of
 from opscheck.systems.kubernetes.pods import Pod, PodsHealthy
-from opscheck.systems.kubernetes.selection import missing_facts
+from opscheck.systems.kubernetes.selection import matching, missing_facts
 from opscheck.testing import expect
 from tests.property_tests import examples
 
@@ -107,12 +107,11 @@ def pods(draw):
 
 
 def told(found) -> list[tuple]:
-    selection, findings = select_pods(EXPECTATION, found), Findings(EXPECTATION)
-    measure_ends(EXPECTATION, selection, NOW, findings)
-    return [finding(EXPECTATION, one) for one in faults(EXPECTATION, selection, NOW)] + [
-        tuple(seen_instead(EXPECTATION, selection)),
-        findings.measurements,
-    ]
+    pods, findings = matching(EXPECTATION, found), Findings(EXPECTATION)
+    count_pods(EXPECTATION, found, pods, findings)
+    measure_ends(EXPECTATION, pods, NOW, findings)
+    each = [finding(EXPECTATION, one) for one in faults(EXPECTATION, pods, NOW)]
+    return [each, findings.violations, findings.measurements]
 
 
 @given(st.lists(pods(), max_size=4))
@@ -148,9 +147,9 @@ def test_what_is_quiet_with_a_short_grace_is_quiet_with_a_longer_one(one, grace)
 @given(pods(), st.integers(1, 7200))
 def test_the_least_number_of_restarts_is_never_above_the_most(one, seconds):
     for container in containers(one):
-        restarts = restarts_within(container, one, NOW, seconds)
+        least, most = container.restarts_within(one, NOW, seconds)
 
-        assert 0 <= restarts.at_least <= restarts.at_most <= container.restarts
+        assert 0 <= least <= most <= container.restarts
 
 
 def test_a_condition_type_that_nobody_knows_is_ignored():

@@ -5,12 +5,12 @@ import re
 import signal
 import subprocess
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from selectors import EVENT_READ, DefaultSelector
 from time import monotonic
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 MOST_OUTPUT = 1_000_000
 """Maximum size of a command's output in bytes; no script of a probe prints that much."""
@@ -53,9 +53,15 @@ def run_locally(command: str, deadline: float) -> Finished:
     It has no standard input and no terminal, so that ssh fails instead of prompting for a password.
     """
     with _started(command) as process:
-        output = _Output(process)
-        output.read(deadline)
-        return Finished(process.wait(), bytes(output.stdout), bytes(output.stderr))
+        stdout, stderr = bytearray(), bytearray()
+        try:
+            _read(process, {process.stdout: stdout, process.stderr: stderr}, deadline)
+            status = process.wait(max(0.0, deadline - monotonic()))
+        except (TimeoutError, subprocess.TimeoutExpired):
+            raise CommandStopped("it did not end in time", bytes(stdout), late=True) from None
+        except OverflowError:
+            raise CommandStopped(f"it wrote more than {MOST_OUTPUT} bytes", bytes(stdout), late=False) from None
+        return Finished(status, bytes(stdout), bytes(stderr))
 
 
 @contextmanager
@@ -85,43 +91,25 @@ def _kill(session: int) -> None:
         os.killpg(session, signal.SIGKILL)
 
 
-class _Output:
-    """The output of a process, read as it arrives."""
-
-    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
-        self._process = process
-        self.stdout = bytearray()
-        self.stderr = bytearray()
-
-    def read(self, deadline: float) -> None:
-        """Read until the process has ended. Raises CommandStopped."""
-        with DefaultSelector() as selector:
-            selector.register(self._process.stdout, EVENT_READ, self.stdout)  # type: ignore[arg-type]  # it is a pipe
-            selector.register(self._process.stderr, EVENT_READ, self.stderr)  # type: ignore[arg-type]  # it is a pipe
-            while selector.get_map():
-                ready = selector.select(max(0.0, min(deadline - monotonic(), _POLL_S)))
-                # A child that was left behind, such as the master of ssh's ControlPersist, keeps the pipe open.
-                if not ready and self._process.poll() is not None:
-                    return
-                if monotonic() >= deadline:
-                    raise CommandStopped("it did not end in time", bytes(self.stdout), late=True)
-                for key, _ in ready:
-                    self._take(selector, key.fd, key.data)
-        self._await_end(deadline)
-
-    def _take(self, selector: DefaultSelector, source: int, into: bytearray) -> None:
-        piece = os.read(source, 65536)
-        if not piece:
-            selector.unregister(source)
-        into += piece
-        if len(into) > MOST_OUTPUT:
-            raise CommandStopped(f"it wrote more than {MOST_OUTPUT} bytes", bytes(self.stdout), late=False)
-
-    def _await_end(self, deadline: float) -> None:
-        try:
-            self._process.wait(max(0.0, deadline - monotonic()))
-        except subprocess.TimeoutExpired:
-            raise CommandStopped("it did not end in time", bytes(self.stdout), late=True) from None
+def _read(process: "subprocess.Popen[bytes]", into: Mapping[Any, bytearray], deadline: float) -> None:
+    """Read the output of a process as it arrives. Raises TimeoutError, and OverflowError when it is too much."""
+    with DefaultSelector() as selector:
+        for stream, output in into.items():
+            selector.register(stream, EVENT_READ, output)
+        while selector.get_map():
+            ready = selector.select(max(0.0, min(deadline - monotonic(), _POLL_S)))
+            # A child that was left behind, such as the master of ssh's ControlPersist, keeps the pipe open.
+            if not ready and process.poll() is not None:
+                return
+            if monotonic() >= deadline:
+                raise TimeoutError
+            for key, _ in ready:
+                piece = os.read(key.fd, 65536)
+                if not piece:
+                    selector.unregister(key.fd)
+                key.data.extend(piece)
+                if len(key.data) > MOST_OUTPUT:
+                    raise OverflowError
 
 
 def sections(output: str) -> dict[str, str]:

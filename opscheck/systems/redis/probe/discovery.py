@@ -7,9 +7,8 @@ from typing import Any
 
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.systems.redis.probe.address import SENTINEL_PORT, Address, addresses
-from opscheck.systems.redis.probe.node import Node
+from opscheck.systems.redis.probe.node import Node, of_each
 from opscheck.systems.redis.probe.readers import read_cluster_nodes, read_info
-from opscheck.systems.redis.probe.requests import of_each
 from opscheck.systems.redis.target import RedisTarget
 from opscheck.transport.connect import trust
 
@@ -25,14 +24,14 @@ def find_nodes(target: RedisTarget, timeout_s: float) -> list[Node]:
     if target.sentinel is not None:
         return _watched(target, addresses(url, SENTINEL_PORT), timeout_s * _SHARE)
     seeds = [_node(target, address) for address in addresses(url)]
+    if target.nodes == "named":
+        return seeds
     if target.nodes == "cluster":
         found = _found(seeds, read_cluster_nodes, timeout_s * _SHARE)
-        return _nodes(target, seeds[0].address, found) or seeds
-    if target.nodes == "replicas":
-        found = _found(seeds, _replicas, timeout_s * _SHARE)
+    else:
         named = [(seed.address.host, seed.address.port) for seed in seeds]
-        return _nodes(target, seeds[0].address, [*named, *found])
-    return seeds
+        found = [*named, *_found(seeds, _replicas, timeout_s * _SHARE)]
+    return _nodes(target, seeds[0].address, found) or seeds
 
 
 def _watched(target: RedisTarget, sentinels: Sequence[Address], timeout_s: float) -> list[Node]:

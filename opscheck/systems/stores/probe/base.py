@@ -1,27 +1,14 @@
 """The interface of a store, which lists objects and reads them, and its session."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from datetime import datetime
 from pkgutil import resolve_name
 from typing import Any, Protocol
 
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.core.query import Query
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One object as the store lists it."""
-
-    key: str
-    size: int
-    modified: datetime
-    storage_class: str = ""
-    version: str = ""
-    deleted: bool = False
+from opscheck.systems.stores.listing import StoredBackup
 
 
 class Store(Protocol):
@@ -32,7 +19,7 @@ class Store(Protocol):
 
     def pages(
         self, prefix: str, *, after: str = "", versions: bool = False, deadline: float
-    ) -> Iterator[tuple[Entry, ...]]:
+    ) -> Iterator[tuple[StoredBackup, ...]]:
         """The objects under `prefix`, sorted by key, from the first key after `after`; a page per request."""
         ...
 
@@ -59,9 +46,6 @@ def deadline_in(timeout_s: float) -> float:
     return time.monotonic() + timeout_s * _OWN_SHARE
 
 
-Reader = Callable[[Any, Any, float], Any]
-"""Answers one kind of query of a store: `read(store, query, timeout_s)`."""
-
 READERS: Mapping[str, str] = {
     "stores.backups": "opscheck.systems.stores.probe.listing:read",
     "stores.ends": "opscheck.systems.stores.probe.head_and_tail:read",
@@ -69,14 +53,17 @@ READERS: Mapping[str, str] = {
     "stores.content": "opscheck.systems.stores.probe.content:read_content",
     "stores.manifest": "opscheck.systems.stores.probe.sidecar_files:read_manifest",
 }
-"""Readers of every store, by the name of the query; imported when used, since reading contents takes libraries."""
+"""
+The function `read(store, query, timeout_s)` of every store, by the name of the query.
+
+Imported when used, since reading contents takes libraries.
+"""
 
 
 class StoreSession:
     """One store. Several queries may run at once."""
 
     def __init__(self, store: Store, readers: Mapping[str, str] = READERS) -> None:
-        """`readers` name as `module:function` what answers each query."""
         self.store = store
         self._readers = readers
 
@@ -84,8 +71,7 @@ class StoreSession:
         """The answer to `query`. Raises ProbeError."""
         if query.name not in self._readers:
             raise ProbeError(ProblemKind.UNSUPPORTED, f"{self.store.address} does not answer {query.name}")
-        reader: Reader = resolve_name(self._readers[query.name])
-        return reader(self.store, query, timeout_s)
+        return resolve_name(self._readers[query.name])(self.store, query, timeout_s)
 
     def close(self) -> None:
         self.store.close()

@@ -20,7 +20,8 @@ from opscheck.systems.stores.archives.inspection import Clock, Inspection, Judge
 from opscheck.systems.stores.archives.stream import Broken
 from opscheck.systems.stores.archives.tar import CONTENTS, TarWalk
 from opscheck.systems.stores.content import EMPTY, FOREIGN, BackupQuery, Content, DumpHeader, Flaw, ReadContent
-from opscheck.systems.stores.probe.base import Entry, Store
+from opscheck.systems.stores.listing import StoredBackup
+from opscheck.systems.stores.probe.base import Store
 from opscheck.systems.stores.probe.pg_restore import PgRestore, newest_program
 
 PREFIX = "opscheck-content-"
@@ -47,7 +48,7 @@ def changed(query: BackupQuery[Content], read: int) -> ProbeError:
     return ProbeError(ProblemKind.UNREADABLE, text, "is it still being written? Then write it under another name first")
 
 
-def files_of(store: Store, folder: str, deadline: float) -> list[Entry]:
+def files_of(store: Store, folder: str, deadline: float) -> list[StoredBackup]:
     """The objects of the folder, without the empty ones that stand for folders. Raises ProbeError."""
     pages = store.pages(folder, deadline=deadline)
     return [entry for page in pages for entry in page if not (entry.key.endswith("/") and not entry.size)]
@@ -71,7 +72,7 @@ def header_in(contents: bytes) -> DumpHeader:
         raise Broken(f"{CONTENTS}: {error.text}") from None
 
 
-def _dump(store: Store, query: ReadContent, entries: list[Entry], clock: Clock) -> Inspection:
+def _dump(store: Store, query: ReadContent, entries: list[StoredBackup], clock: Clock) -> Inspection:
     """Fetch a dump in directory format, and have pg_restore read it."""
     found = Inspection(clock, format="directory")
     if not any(entry.key == query.key + CONTENTS for entry in entries):
@@ -90,7 +91,7 @@ def _dump(store: Store, query: ReadContent, entries: list[Entry], clock: Clock) 
     return found
 
 
-def _fetch(store: Store, query: ReadContent, entries: list[Entry], clock: Clock, to: Path) -> None:
+def _fetch(store: Store, query: ReadContent, entries: list[StoredBackup], clock: Clock, to: Path) -> None:
     with working(f"fetching {query.key}", query.size) as advance:
         for entry in entries:
             file = to / _inside(query.key, entry.key)
@@ -101,7 +102,7 @@ def _fetch(store: Store, query: ReadContent, entries: list[Entry], clock: Clock,
                     advance(clock.read)
 
 
-def _bytes_of(store: Store, query: ReadContent, entry: Entry, clock: Clock) -> Iterator[bytes]:
+def _bytes_of(store: Store, query: ReadContent, entry: StoredBackup, clock: Clock) -> Iterator[bytes]:
     """The bytes of one file: as many as were listed, so that no more disk is used than was free."""
     before = clock.read
     with store.open(entry.key, entry.version, deadline=clock.deadline) as pieces:
@@ -122,7 +123,7 @@ def _inside(folder: str, key: str) -> PurePosixPath:
     return path
 
 
-def _each_file(store: Store, query: ReadContent, entries: list[Entry], clock: Clock) -> Inspection:
+def _each_file(store: Store, query: ReadContent, entries: list[StoredBackup], clock: Clock) -> Inspection:
     """Decompress each of its files, whatever they are."""
     found, empty = Inspection(clock, format="other", judged=True), True
     with working(f"reading {query.key}", query.size) as advance:

@@ -11,7 +11,8 @@ from itertools import islice
 from pathlib import Path
 
 from opscheck.core.observation import ProbeError, ProblemKind
-from opscheck.systems.stores.probe.base import Entry, StoreSession
+from opscheck.systems.stores.listing import StoredBackup
+from opscheck.systems.stores.probe.base import StoreSession
 from opscheck.systems.stores.target import FolderTarget
 
 _PAGE = 1000
@@ -44,8 +45,10 @@ class FolderStore:
 
     def pages(
         self, prefix: str, *, after: str = "", versions: bool = False, deadline: float
-    ) -> Iterator[tuple[Entry, ...]]:
-        _refuse_versions(self.address, versions=versions)
+    ) -> Iterator[tuple[StoredBackup, ...]]:
+        if versions:
+            text = f"the files of {self.address} have no versions"
+            raise ProbeError(ProblemKind.UNSUPPORTED, text, "leave `versions` out: a folder keeps each file once")
         entries = self._below("", prefix, after, deadline)
         while page := tuple(islice(entries, _PAGE)):
             yield page
@@ -81,7 +84,7 @@ class FolderStore:
     def close(self) -> None:
         """There is nothing to let go of."""
 
-    def _below(self, folder: str, prefix: str, after: str, deadline: float) -> Iterator[Entry]:
+    def _below(self, folder: str, prefix: str, after: str, deadline: float) -> Iterator[StoredBackup]:
         """The files below `folder`, which is empty or ends with a slash, sorted by key."""
         for name, entry in self._sorted(folder):
             if time.monotonic() > deadline:
@@ -110,7 +113,7 @@ class FolderStore:
         except OSError as error:
             raise _refused(error, str(path)) from error
 
-    def _entry(self, key: str, entry: "os.DirEntry[str]") -> Entry | None:
+    def _entry(self, key: str, entry: "os.DirEntry[str]") -> StoredBackup | None:
         """None for what is no file, is gone by now, or lies outside. Raises ProbeError."""
         try:
             if entry.is_symlink() and not self._is_inside(Path(entry.path)):
@@ -122,7 +125,9 @@ class FolderStore:
             raise _refused(error, key) from error
         if not stat.S_ISREG(found.st_mode):
             return None
-        return Entry(_text(key), found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
+        # A name that is no UTF-8 can be written to no report.
+        name = os.fsencode(key).decode("utf-8", "replace")
+        return StoredBackup(key=name, size=found.st_size, modified=datetime.fromtimestamp(found.st_mtime, UTC))
 
     def _file(self, key: str) -> Path:
         path = self._root / key
@@ -132,11 +137,6 @@ class FolderStore:
 
     def _is_inside(self, path: Path) -> bool:
         return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self._root))
-
-
-def _text(key: str) -> str:
-    # A name that is no UTF-8 can be written to no report.
-    return os.fsencode(key).decode("utf-8", "replace")
 
 
 def _pieces(descriptor: int, key: str, start: int, length: int | None, deadline: float) -> Iterator[bytes]:
@@ -160,12 +160,6 @@ def _late(text: str) -> ProbeError:
 
 def _absent(key: str) -> ProbeError:
     return ProbeError(ProblemKind.ABSENT, f"there is no file {key}")
-
-
-def _refuse_versions(address: str, *, versions: bool) -> None:
-    if versions:
-        text = f"the files of {address} have no versions"
-        raise ProbeError(ProblemKind.UNSUPPORTED, text, "leave `versions` out: a folder keeps each file once")
 
 
 def _refused(error: OSError, what: str, *, target_down: bool = False) -> ProbeError:

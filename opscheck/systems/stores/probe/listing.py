@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from opscheck.core.observation import ProbeError
 from opscheck.systems.stores.listing import ListBackups, Listing, StoredBackup
 from opscheck.systems.stores.names import NameTemplate, name_template
-from opscheck.systems.stores.probe.base import Entry, Store, deadline_in
+from opscheck.systems.stores.probe.base import Store, deadline_in
 
 TEMPORARY_SUFFIXES = (".tmp", ".part", ".partial", ".filepart")
 """How names end of what is being written; it is no backup yet."""
@@ -20,22 +20,25 @@ _EXAMPLES, _ELSEWHERE = 3, 5
 def read(store: Store, query: ListBackups, timeout_s: float) -> Listing:
     """The answer to `query`. Raises ProbeError."""
     template, deadline = name_template(query.template), deadline_in(timeout_s)
-    seen = _Seen(template)
-    within, now = query.within_s, datetime.now(UTC)
+    within, now, requests = query.within_s, datetime.now(UTC), 0
     while True:
-        since = _start(template, now, within)
-        found = seen.under(store, since, versions=query.versions, deadline=deadline)
-        if len(found.backups) >= query.least or not since:
+        since, seen = _start(template, now, within), _Seen(template)
+        for page in store.pages(template.prefix, after=since, versions=query.versions, deadline=deadline):
+            requests += 1
+            for entry in page:
+                seen.add(entry)
+        backups = seen.backups()
+        if len(backups) >= query.least or not since:
             break
         within = max(within or 0.0, _DAY_S) * _WIDER
-    requests, elsewhere = (0, ()) if found.backups or found.any else _elsewhere(store, template, deadline)
+    more_requests, elsewhere = (0, ()) if seen.any else _elsewhere(store, template, deadline)
     return Listing(
-        backups=found.backups,
+        backups=backups,
         since=since,
-        others=found.others,
-        examples=tuple(found.examples),
+        others=seen.others,
+        examples=tuple(seen.examples),
         elsewhere=elsewhere,
-        requests=seen.requests + requests,
+        requests=requests + more_requests,
     )
 
 
@@ -46,68 +49,40 @@ def _start(template: NameTemplate, now: datetime, within: float | None) -> str:
 
 
 @dataclass
-class _Found:
-    """What one listing has seen."""
+class _Seen:
+    """What one listing under a template's prefix has seen."""
 
-    entries: list[Entry] = field(default_factory=list)
-    backups: tuple[StoredBackup, ...] = ()
+    template: NameTemplate
+    fitting: list[StoredBackup] = field(default_factory=list)
     others: int = 0
     any: bool = False
     examples: list[str] = field(default_factory=list)
 
-
-@dataclass
-class _Seen:
-    """Lists a template's prefix, and counts the requests of all its listings."""
-
-    template: NameTemplate
-    requests: int = 0
-
-    def under(self, store: Store, after: str, *, versions: bool, deadline: float) -> _Found:
-        """What is there after that key."""
-        found = _Found()
-        for page in store.pages(self.template.prefix, after=after, versions=versions, deadline=deadline):
-            self.requests += 1
-            for entry in page:
-                self._sort(entry, found)
-        found.backups = self._folders(found.entries) if self.template.is_folder else _single(found.entries)
-        return found
-
-    def _sort(self, entry: Entry, found: _Found) -> None:
+    def add(self, entry: StoredBackup) -> None:
+        """Count an object."""
         is_folder_marker = entry.key.endswith("/") and not entry.size
         if is_folder_marker or entry.key.endswith(TEMPORARY_SUFFIXES):
             return
-        found.any = True
+        self.any = True
         fits = self.template.folder_of(entry.key) if self.template.is_folder else self.template.read(entry.key)
         if fits is not None:
-            found.entries.append(entry)
+            self.fitting.append(entry)
             return
-        found.others += 1
-        if len(found.examples) < _EXAMPLES:
-            found.examples.append(entry.key)
+        self.others += 1
+        if len(self.examples) < _EXAMPLES:
+            self.examples.append(entry.key)
 
-    def _folders(self, entries: list[Entry]) -> tuple[StoredBackup, ...]:
-        by_folder: dict[str, list[Entry]] = {}
-        for entry in entries:
+    def backups(self) -> tuple[StoredBackup, ...]:
+        """The objects whose names fit, or the folders that they are in."""
+        if not self.template.is_folder:
+            return tuple(self.fitting)
+        by_folder: dict[str, list[StoredBackup]] = {}
+        for entry in self.fitting:
             by_folder.setdefault(self.template.folder_of(entry.key) or "", []).append(entry)
         return tuple(_one(folder, inside) for folder, inside in by_folder.items())
 
 
-def _single(entries: list[Entry]) -> tuple[StoredBackup, ...]:
-    return tuple(
-        StoredBackup(
-            key=entry.key,
-            size=entry.size,
-            modified=entry.modified,
-            storage_class=entry.storage_class,
-            version=entry.version,
-            deleted=entry.deleted,
-        )
-        for entry in entries
-    )
-
-
-def _one(folder: str, entries: list[Entry]) -> StoredBackup:
+def _one(folder: str, entries: list[StoredBackup]) -> StoredBackup:
     return StoredBackup(
         key=folder,
         size=sum(entry.size for entry in entries),

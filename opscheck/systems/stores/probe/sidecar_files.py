@@ -12,13 +12,13 @@ from opscheck.systems.stores.sidecar_files import Checksum, ManifestValue, ReadC
 # `<sum>  name`, `<sum> *name` in binary mode, and the form of BSD. A sum alone is valid too.
 _LINE = re.compile(r"^\\?(?P<sum>[0-9a-fA-F]{64})(?:[ \t]+\*?(?P<name>\S.*))?$")
 _BSD = re.compile(r"^SHA256 \((?P<name>.+)\) = (?P<sum>[0-9a-fA-F]{64})$")
-_LARGEST_MANIFEST = 2**20
+_MOST_BYTES = 2**20
 _LONGEST_VALUE = 300
 
 
 def read_checksum(store: Store, query: ReadChecksum, timeout_s: float) -> Checksum:
     """The answer to `query`. Raises ProbeError."""
-    content = _content(store, query.key, query.most_bytes, timeout_s)
+    content = _content(store, query.key, _MOST_BYTES, timeout_s)
     if content is None:
         return Checksum(there=False)
     return Checksum(sha256=checksum_in(content.decode("utf-8", "replace"), query.backup))
@@ -43,12 +43,11 @@ def _read_line(line: str) -> tuple[str, str] | None:
 
 def read_manifest(store: Store, query: ReadManifest, timeout_s: float) -> ManifestValue:
     """The answer to `query`. Raises ProbeError."""
-    content = _content(store, query.key, _LARGEST_MANIFEST + 1, timeout_s)
+    content = _content(store, query.key, _MOST_BYTES + 1, timeout_s)
     if content is None:
         return ManifestValue(there=False)
-    if len(content) > _LARGEST_MANIFEST:
-        text = f"{query.key} is larger than {_LARGEST_MANIFEST // 2**20} MiB, and so no manifest"
-        raise ProbeError(ProblemKind.UNREADABLE, text)
+    if len(content) > _MOST_BYTES:
+        raise ProbeError(ProblemKind.UNREADABLE, f"{query.key} is larger than 1 MiB, and so no manifest")
     try:
         value = jmespath.search(query.path, msgspec.json.decode(content))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

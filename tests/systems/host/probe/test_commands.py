@@ -60,7 +60,7 @@ from pathlib import Path
 from opscheck.systems.host.probe.commands import run_locally
 
 def reads():
-    return any("read" == call.name for call in traceback.extract_stack(sys._current_frames()[thread.ident]))
+    return any("_read" == call.name for call in traceback.extract_stack(sys._current_frames()[thread.ident]))
 
 command = "sleep 60 & echo $! > {pid}.new; mv {pid}.new {pid}; wait"
 thread = threading.Thread(target=run_locally, args=(command, time.monotonic() + 60), daemon=True)

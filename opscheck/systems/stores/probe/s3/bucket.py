@@ -1,7 +1,6 @@
 """The configuration of a bucket, and its unfinished uploads."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,23 +11,9 @@ from opscheck.systems.stores.probe.base import deadline_in
 from opscheck.systems.stores.probe.s3.store import S3Store
 
 _DAYS_OF_A_YEAR = 365
+_MOST_UPLOADS = 100
 
 Answer = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class _Part:
-    """How one part of the configuration is read."""
-
-    call: str
-    absent: str
-    """The code that says that there is none; empty where the store answers that too."""
-    read: Callable[[Answer], Any]
-    """What the answer says; of an empty one, what it is that there is none."""
-
-    def __call__(self, store: S3Store, query: bucket.BucketQuery[Any], timeout_s: float) -> Any:
-        deadline = deadline_in(timeout_s)
-        return self.read(store.call(self.call, query.action, deadline, self.absent))
 
 
 def _versioning(answer: Answer) -> bucket.Versioning:
@@ -93,6 +78,10 @@ def _rule(found: Answer) -> bucket.LifecycleRule:
     )
 
 
+def _lifecycle(answer: Answer) -> bucket.Lifecycle:
+    return bucket.Lifecycle(rules=tuple(map(_rule, answer.get("Rules", ()))))
+
+
 def _days(number: int | None) -> float | None:
     return None if number is None else float(number)
 
@@ -116,20 +105,23 @@ def replication(answer: Answer) -> bucket.Replication:
     )
 
 
-read_versioning = _Part("get_bucket_versioning", "", _versioning)
-read_object_lock = _Part("get_object_lock_configuration", "ObjectLockConfigurationNotFoundError", _object_lock)
-read_encryption = _Part("get_bucket_encryption", "ServerSideEncryptionConfigurationNotFoundError", _encryption)
-read_public_access = _Part("get_public_access_block", "NoSuchPublicAccessBlockConfiguration", _public_access)
-read_policy_status = _Part("get_bucket_policy_status", "NoSuchBucketPolicy", policy_status)
-read_lifecycle = _Part(
-    "get_bucket_lifecycle_configuration",
-    "NoSuchLifecycleConfiguration",
-    lambda answer: bucket.Lifecycle(rules=tuple(map(_rule, answer.get("Rules", ())))),
-)
-read_replication = _Part("get_bucket_replication", "ReplicationConfigurationNotFoundError", replication)
+# By the query: the method of the client, the error code for "there is none" where a store has one, and the reader of
+# the answer, which is empty then.
+_PARTS: Mapping[str, tuple[str, str, Callable[[Answer], Any]]] = {
+    "bucket.versioning": ("get_bucket_versioning", "", _versioning),
+    "bucket.object_lock": ("get_object_lock_configuration", "ObjectLockConfigurationNotFoundError", _object_lock),
+    "bucket.encryption": ("get_bucket_encryption", "ServerSideEncryptionConfigurationNotFoundError", _encryption),
+    "bucket.public_access": ("get_public_access_block", "NoSuchPublicAccessBlockConfiguration", _public_access),
+    "bucket.policy_status": ("get_bucket_policy_status", "NoSuchBucketPolicy", policy_status),
+    "bucket.lifecycle": ("get_bucket_lifecycle_configuration", "NoSuchLifecycleConfiguration", _lifecycle),
+    "bucket.replication": ("get_bucket_replication", "ReplicationConfigurationNotFoundError", replication),
+}
 
 
-_MOST = 100
+def read_part(store: S3Store, query: bucket.BucketQuery[Any], timeout_s: float) -> Any:
+    """The answer to `query`. Raises ProbeError."""
+    method, absent, read = _PARTS[query.name]
+    return read(store.call(method, query.action, deadline_in(timeout_s), absent))
 
 
 def read_uploads(store: S3Store, query: ListUploads, timeout_s: float) -> Uploads:
@@ -137,26 +129,12 @@ def read_uploads(store: S3Store, query: ListUploads, timeout_s: float) -> Upload
     found: list[Upload] = []
     count = 0
     # NoSuchUpload: some stores answer that where there is none.
-    pages = store.listed(
-        "list_multipart_uploads",
-        query.action,
-        deadline_in(timeout_s),
-        _next_uploads,
-        {},
-        "NoSuchUpload",
-        prefix=query.prefix,
-    )
-    for answer in pages:
+    name, markers, deadline = "list_multipart_uploads", ("KeyMarker", "UploadIdMarker"), deadline_in(timeout_s)
+    for answer in store.listed(name, query.action, deadline, markers, {}, "NoSuchUpload", prefix=query.prefix):
         uploads = [
             Upload(key=one["Key"], upload=one["UploadId"], started=one["Initiated"].astimezone(UTC))
             for one in answer.get("Uploads", ())
         ]
         count += len(uploads)
-        found = sorted([*found, *uploads], key=lambda one: one.started)[:_MOST]
+        found = sorted([*found, *uploads], key=lambda one: one.started)[:_MOST_UPLOADS]
     return Uploads(oldest=tuple(found), count=count)
-
-
-def _next_uploads(answer: Answer) -> dict[str, Any]:
-    if not answer.get("NextKeyMarker"):
-        return {}
-    return {"KeyMarker": answer["NextKeyMarker"], "UploadIdMarker": answer.get("NextUploadIdMarker", "")}

@@ -17,10 +17,9 @@ class _Meaning:
     kind: ProblemKind
     text: str
     advice: str = ""
-    target_down: bool = True
 
 
-# By the code of the error. {bucket} and {action} are filled in.
+# By the code of the error. {bucket}, {permission}, {what} and {call} are filled in.
 _CODES: Mapping[str, _Meaning] = {
     "NoSuchBucket": _Meaning(
         ProblemKind.ABSENT, "there is no bucket {bucket}", "check its name, the endpoint_url and the account"
@@ -43,26 +42,28 @@ _CODES: Mapping[str, _Meaning] = {
     "PermanentRedirect": _Meaning(
         ProblemKind.UNSUPPORTED, "the bucket {bucket} is in another region", "name its `region` in the target"
     ),
-    "AccessDenied": _Meaning(ProblemKind.DENIED, "{action} is not allowed", "", target_down=False),
+    "AccessDenied": _Meaning(
+        ProblemKind.DENIED,
+        "{permission} is not allowed",
+        "allow {permission}; `opscheck permissions` prints the policy",
+    ),
     "AllAccessDisabled": _Meaning(ProblemKind.DENIED, "all access to the bucket {bucket} is disabled"),
-    "NoSuchKey": _Meaning(ProblemKind.ABSENT, "there is no object {what}", target_down=False),
-    "NoSuchVersion": _Meaning(ProblemKind.ABSENT, "there is no such version of {what}", target_down=False),
+    "NoSuchKey": _Meaning(ProblemKind.ABSENT, "there is no object {what}"),
+    "NoSuchVersion": _Meaning(ProblemKind.ABSENT, "there is no such version of {what}"),
     "InvalidObjectState": _Meaning(
-        ProblemKind.UNSUPPORTED,
-        "{what} is archived and cannot be read",
-        "restore it first: `aws s3api restore-object`",
-        target_down=False,
+        ProblemKind.UNSUPPORTED, "{what} is archived and cannot be read", "restore it first: `aws s3api restore-object`"
     ),
     "SlowDown": _Meaning(
         ProblemKind.UNREADABLE,
         "the store asks to be asked more slowly",
         "lower the target's concurrency, and run it again",
-        target_down=False,
     ),
     "NotImplemented": _Meaning(
-        ProblemKind.UNSUPPORTED, "the store does not implement {call}", "leave out what asks for it", target_down=False
+        ProblemKind.UNSUPPORTED, "the store does not implement {call}", "leave out what asks for it"
     ),
 }
+# The others concern the whole bucket.
+_OF_ONE_REQUEST = {"AccessDenied", "NoSuchKey", "NoSuchVersion", "InvalidObjectState", "SlowDown", "NotImplemented"}
 _SAME = {
     "403": "AccessDenied",
     "Forbidden": "AccessDenied",
@@ -129,16 +130,14 @@ def _refused(error: exceptions.ClientError, call: Call) -> ProbeError:
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", "")
         said = f"{code} ({status})" if code and code != str(status) else str(status or "an error")
         return ProbeError(ProblemKind.UNREADABLE, f"the store answered {call.name} with {said}")
-    words = {"bucket": call.bucket, "action": _permission(call), "what": call.what, "call": call.name}
-    advice = meaning.advice
-    if code == "AccessDenied":
-        advice = f"allow {_permission(call)}; `opscheck permissions` prints the policy"
-    return ProbeError(meaning.kind, meaning.text.format(**words), advice, target_down=meaning.target_down)
-
-
-def _permission(call: Call) -> str:
-    where = f"{call.bucket}/{call.what}" if call.what else call.bucket
-    return f"{call.action} on {where}"
+    permission = f"{call.action} on {call.bucket}/{call.what}" if call.what else f"{call.action} on {call.bucket}"
+    words = {"bucket": call.bucket, "permission": permission, "what": call.what, "call": call.name}
+    return ProbeError(
+        meaning.kind,
+        meaning.text.format(**words),
+        meaning.advice.format(**words),
+        target_down=code not in _OF_ONE_REQUEST,
+    )
 
 
 def _reason(error: Exception) -> str:
@@ -148,12 +147,9 @@ def _reason(error: Exception) -> str:
 
 _CHECK_CONFIGURATION = "check the target's `profile`, AWS_PROFILE, ~/.aws/config and ~/.aws/credentials"
 # Errors before any request is sent.
-_BEFORE: tuple[tuple[tuple[type[Exception], ...], _Meaning], ...] = (
-    (
-        (exceptions.NoCredentialsError,),
-        _Meaning(ProblemKind.DENIED, "no AWS credentials were found", _ANY_CREDENTIALS),
-    ),
-    ((exceptions.PartialCredentialsError,), _Meaning(ProblemKind.DENIED, "{reason}", _ANY_CREDENTIALS)),
+_BEFORE: tuple[tuple[type[Exception] | tuple[type[Exception], ...], _Meaning], ...] = (
+    (exceptions.NoCredentialsError, _Meaning(ProblemKind.DENIED, "no AWS credentials were found", _ANY_CREDENTIALS)),
+    (exceptions.PartialCredentialsError, _Meaning(ProblemKind.DENIED, "{reason}", _ANY_CREDENTIALS)),
     (
         (exceptions.SSOError, exceptions.TokenRetrievalError, exceptions.UnauthorizedSSOTokenError),
         _Meaning(ProblemKind.DENIED, "the session of AWS's single sign-on is over", _SIGN_IN),
@@ -175,7 +171,7 @@ _BEFORE: tuple[tuple[tuple[type[Exception], ...], _Meaning], ...] = (
         _Meaning(ProblemKind.UNSUPPORTED, "{reason}", "check the target's bucket, region and endpoint_url"),
     ),
     (
-        (exceptions.NoRegionError,),
+        exceptions.NoRegionError,
         _Meaning(ProblemKind.UNSUPPORTED, "no region is named", "name the target's `region`, or set AWS_REGION"),
     ),
 )

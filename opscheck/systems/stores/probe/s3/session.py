@@ -10,6 +10,7 @@ from botocore.config import Config
 from botocore.utils import parse_timestamp
 
 from opscheck.core.observation import ProbeError, ProblemKind
+from opscheck.systems.stores.bucket import BucketQuery
 from opscheck.systems.stores.probe.base import READERS, StoreSession, deadline_in
 from opscheck.systems.stores.probe.s3.errors import Call, refusal
 from opscheck.systems.stores.probe.s3.store import S3Store
@@ -19,18 +20,7 @@ from opscheck.systems.stores.target import S3Target
 _READERS = {
     **READERS,
     "stores.uploads": "opscheck.systems.stores.probe.s3.bucket:read_uploads",
-    **{
-        f"bucket.{part}": f"opscheck.systems.stores.probe.s3.bucket:read_{part}"
-        for part in (
-            "versioning",
-            "object_lock",
-            "encryption",
-            "public_access",
-            "policy_status",
-            "lifecycle",
-            "replication",
-        )
-    },
+    **{part.name: "opscheck.systems.stores.probe.s3.bucket:read_part" for part in BucketQuery.__subclasses__()},
 }
 
 

@@ -3,18 +3,17 @@
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC
 from http import HTTPStatus
-from operator import itemgetter
 from typing import Any
 
 import msgspec
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
 from opscheck.core.observation import ProbeError, ProblemKind
-from opscheck.systems.stores.probe.base import Entry
+from opscheck.systems.stores.listing import StoredBackup
 from opscheck.systems.stores.probe.s3.errors import Call, code_of, refusal
 from opscheck.systems.stores.probe.s3.transport import Transport
 
@@ -35,6 +34,7 @@ _ROOTS: Mapping[str, bytes] = {
     "GetBucketReplication": b"ReplicationConfiguration",
 }
 _AT_HAND = {"", "STANDARD"}
+_VERSION_MARKERS = ("KeyMarker", "VersionIdMarker")
 
 
 class _Waiting(threading.local):
@@ -70,7 +70,7 @@ class S3Store:
 
     def pages(
         self, prefix: str, *, after: str = "", versions: bool = False, deadline: float
-    ) -> Iterator[tuple[Entry, ...]]:
+    ) -> Iterator[tuple[StoredBackup, ...]]:
         return self._versions(prefix, after, deadline) if versions else self._objects(prefix, after, deadline)
 
     def size(self, key: str, version: str, *, deadline: float) -> int:
@@ -151,38 +151,33 @@ class S3Store:
             raise ProbeError(ProblemKind.UNSUPPORTED, f"{text}: the store does not implement it")
         raise ProbeError(ProblemKind.UNREADABLE, text, "does the endpoint_url lead to an S3 store?")
 
-    def _objects(self, prefix: str, after: str, deadline: float) -> Iterator[tuple[Entry, ...]]:
-        start = {"StartAfter": after} if after else {}
-        pages = self.listed("list_objects_v2", "s3:ListBucket", deadline, _next_objects, start, prefix=prefix)
-        for answer in pages:
-            yield tuple(
-                Entry(found["Key"], found["Size"], _utc(found["LastModified"]), _class(found))
-                for found in answer.get("Contents", ())
-            )
+    def _objects(self, prefix: str, after: str, deadline: float) -> Iterator[tuple[StoredBackup, ...]]:
+        start, action, markers = {"StartAfter": after} if after else {}, "s3:ListBucket", ("ContinuationToken",)
+        for answer in self.listed("list_objects_v2", action, deadline, markers, start, prefix=prefix):
+            yield tuple(_stored(one) for one in answer.get("Contents", ()))
 
-    def _versions(self, prefix: str, after: str, deadline: float) -> Iterator[tuple[Entry, ...]]:
-        start, action = {"KeyMarker": after} if after else {}, "s3:ListBucketVersions"
-        for answer in self.listed("list_object_versions", action, deadline, _next_versions, start, prefix=prefix):
-            found = [
-                *(_version(one, deleted=False) for one in answer.get("Versions", ())),
-                *(_version(one, deleted=True) for one in answer.get("DeleteMarkers", ())),
-            ]
-            yield tuple(one for _, one in sorted(found, key=itemgetter(0)))
+    def _versions(self, prefix: str, after: str, deadline: float) -> Iterator[tuple[StoredBackup, ...]]:
+        start, action, markers = {"KeyMarker": after} if after else {}, "s3:ListBucketVersions", _VERSION_MARKERS
+        for answer in self.listed("list_object_versions", action, deadline, markers, start, prefix=prefix):
+            found = [(one, False) for one in answer.get("Versions", ())]
+            found += [(one, True) for one in answer.get("DeleteMarkers", ())]
+            found.sort(key=lambda pair: _newest_first(pair[0]))
+            yield tuple(_stored(one, deleted=deleted) for one, deleted in found)
 
     def listed(  # noqa: PLR0913 - what a listing is made of
         self,
         name: str,
         action: str,
         deadline: float,
-        following: Callable[[Mapping[str, Any]], dict[str, Any]],
-        place: dict[str, Any],
+        markers: Sequence[str],
+        place: Mapping[str, str],
         *absent: str,
         prefix: str,
     ) -> Iterator[dict[str, Any]]:
         """
         Each page of a listing, from `place` on. Raises ProbeError.
 
-        following: the place of the next page, which an answer gives. absent: as of `call`.
+        markers: the parameters of the next page, which an answer gives. absent: as of `call`.
         """
         seen: set[tuple[tuple[str, Any], ...]] = set()
         began = time.monotonic()
@@ -197,12 +192,13 @@ class S3Store:
                     raise ProbeError(ProblemKind.LATE, text, advice) from error
                 raise
             yield answer
-            place = following(answer)
+            more = bool(answer.get(f"Next{markers[0]}"))
+            place = {marker: answer.get(f"Next{marker}", "") for marker in markers} if more else {}
             # Some stores leave IsTruncated out, and give a place for the next page all the same.
-            if not answer.get("IsTruncated", bool(place)):
+            if not answer.get("IsTruncated", more):
                 return
             mark = tuple(sorted(place.items()))
-            if not place or mark in seen:
+            if not more or mark in seen:
                 raise ProbeError(ProblemKind.UNREADABLE, f"{self.address} says that there is more, and gives the same")
             seen.add(mark)
 
@@ -225,31 +221,18 @@ def _one(key: str, version: str) -> dict[str, str]:
     return {"Key": key, "VersionId": version} if version else {"Key": key}
 
 
-def _class(found: Mapping[str, Any]) -> str:
+def _stored(found: Mapping[str, Any], *, deleted: bool = False) -> StoredBackup:
     storage = str(found.get("StorageClass", ""))
-    return "" if storage in _AT_HAND else storage
-
-
-def _version(found: Mapping[str, Any], *, deleted: bool) -> tuple[tuple[str, bool, float], Entry]:
-    """With its place among others: by key, and newest first. Times have no fractions of a second."""
-    place = (found["Key"], not found.get("IsLatest", False), -found["LastModified"].timestamp())
-    version = str(found.get("VersionId", ""))
-    return place, Entry(
-        found["Key"], found.get("Size", 0), _utc(found["LastModified"]), _class(found), version, deleted
+    return StoredBackup(
+        key=found["Key"],
+        size=0 if deleted else found["Size"],
+        modified=found["LastModified"].astimezone(UTC),  # botocore puts times into this machine's zone
+        storage_class="" if storage in _AT_HAND else storage,
+        version=str(found.get("VersionId", "")),
+        deleted=deleted,
     )
 
 
-def _utc(moment: datetime) -> datetime:
-    # botocore puts times into this machine's zone.
-    return moment.astimezone(UTC)
-
-
-def _next_objects(answer: Mapping[str, Any]) -> dict[str, Any]:
-    token = answer.get("NextContinuationToken")
-    return {"ContinuationToken": token} if token else {}
-
-
-def _next_versions(answer: Mapping[str, Any]) -> dict[str, Any]:
-    if not answer.get("NextKeyMarker"):
-        return {}
-    return {"KeyMarker": answer["NextKeyMarker"], "VersionIdMarker": answer.get("NextVersionIdMarker", "")}
+def _newest_first(found: Mapping[str, Any]) -> tuple[str, bool, float]:
+    """The place of a version among others: by key, and newest first. Times have no fractions of a second."""
+    return found["Key"], not found.get("IsLatest", False), -found["LastModified"].timestamp()

@@ -7,8 +7,7 @@ import pytest
 from opscheck import RedisTarget
 from opscheck.core.observation import CouldNotObserve, ProblemKind, Sample
 from opscheck.systems.redis.clients import RedisClients
-from opscheck.systems.redis.info import RedisInfo, ServerInfo
-from opscheck.systems.redis.rates import counted, per_minute
+from opscheck.systems.redis.info import RedisInfo, ServerInfo, counted, per_minute
 from opscheck.systems.redis.servers import Replies, Reply, servers
 from opscheck.testing import NOON, Answers, expect
 
