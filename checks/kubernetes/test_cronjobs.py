@@ -21,8 +21,6 @@ from opscheck.systems.kubernetes.cronjobs import (
     run_remedies,
     runs_of,
     schedule_of,
-    spec_of,
-    status_of,
     what_keeps,
 )
 from opscheck.systems.kubernetes.schedules import Schedule, UnreadableSchedule
@@ -150,11 +148,10 @@ def due_after(expectation: CronJobsOnTime, schedule: Schedule, moment: datetime)
 
 
 def _success_would_be_known(expectation: CronJobsOnTime, cronjob: CronJob, now: datetime) -> bool:
-    spec, status = spec_of(cronjob), status_of(cronjob)
-    if status.last_successful_time is not None or spec.successful_jobs_history_limit != 0:
+    if cronjob.last_success is not None or cronjob.specified.successful_jobs_history_limit != 0:
         return True
     # Where no run has been started either, none can have succeeded.
-    begun = status.last_schedule_time
+    begun = cronjob.reported.last_schedule_time
     if begun is None:
         return True
     if expectation.max_age is not None:
@@ -175,7 +172,7 @@ def never_runs(expectation: CronJobsOnTime, cronjob: CronJob) -> Finding:
     """A cron job whose schedule no date matches."""
     return expectation.finding_on(
         cronjob,
-        observed=f"never runs: no date matches its schedule {spec_of(cronjob).schedule}",
+        observed=f"never runs: no date matches its schedule {cronjob.specified.schedule}",
         expected="runs now and then",
         remedies=[REPORT, RESUME] if cronjob.is_suspended else [REPORT],
         facts={"cronjob": cronjob.name},
@@ -201,7 +198,7 @@ def overdue(expectation: CronJobsOnTime, age: Age, jobs: Evidence[Job], now: dat
 
 
 def _last_runs(cronjob: CronJob, failure: Job | None, now: datetime) -> Iterator[str]:
-    status = status_of(cronjob)
+    status = cronjob.reported
     if (success := status.last_successful_time) is not None:
         yield f"last success {in_utc(success)}"
     if (begun := status.last_schedule_time) is not None:

@@ -22,7 +22,6 @@ from opscheck.systems.kubernetes.cronjobs import (
     run_facts,
     run_remedies,
     runs_of,
-    status_of,
     still_active,
     what_keeps,
 )
@@ -99,7 +98,7 @@ class _Case:
             return good.started, None
         if ended is None:
             return None, None
-        due = status_of(self.cronjob).last_schedule_time
+        due = self.cronjob.reported.last_schedule_time
         if due is not None and due <= ended:
             return due, None
         return ended, ended - timedelta(seconds=self.expectation.max_runtime)
@@ -151,7 +150,7 @@ def _ended(job: Job) -> float:
 def _last(cronjob: CronJob) -> Iterator[str]:
     if (ended := cronjob.last_success) is not None:
         yield f"last success ended {ended:%Y-%m-%d %H:%M}Z"
-    if (due := status_of(cronjob).last_schedule_time) is not None:
+    if (due := cronjob.reported.last_schedule_time) is not None:
         yield f"last run was due {due:%Y-%m-%d %H:%M}Z"
 
 

@@ -11,22 +11,10 @@ from opscheck.core.field_types import TimeZone
 from opscheck.core.query import Query
 from opscheck.core.remedy import Former, Remedy
 from opscheck.core.units import Duration, Graded, Percentage
-from opscheck.systems.kubernetes.batch import (
-    CronJob,
-    CronJobSpec,
-    CronJobStatus,
-    Job,
-    ListCronJobs,
-    ListJobs,
-    newest_runs,
-    rerun_name,
-)
+from opscheck.systems.kubernetes.batch import CronJob, Job, ListCronJobs, ListJobs, newest_runs, rerun_name
 from opscheck.systems.kubernetes.schedules import Schedule, UnreadableSchedule, read_schedule
-from opscheck.systems.kubernetes.scope import OfKind, Window, kubectl, missing_remedy
+from opscheck.systems.kubernetes.scope import Glob, OfKind, Window, kubectl, missing_remedy
 from opscheck.systems.kubernetes.words import lasting
-
-NamePatterns = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
-
 
 RUN_FACTS = {
     "cronjob": "the cron job's name",
@@ -70,7 +58,7 @@ class CronJobsOnTime(OfKind, check="kubernetes.cronjobs"):
     """How late a run may be started."""
     time_zone: TimeZone = "UTC"
     """The zone of schedules without a `timeZone`, which is that of the controller manager."""
-    allow_suspended: bool | NamePatterns = False
+    allow_suspended: bool | Annotated[tuple[Glob, ...], Field(min_length=1)] = False
     """
     Whether cron jobs may stay suspended, or the names (with `*` and `?`) of those that may. One that may not is
     judged like any other, so that it may be suspended for as long as no success is overdue. A schedule that no date
@@ -82,8 +70,7 @@ class CronJobsOnTime(OfKind, check="kubernetes.cronjobs"):
 
     def evidence_queries(self) -> Iterable[Query[Any]]:
         """The jobs too: which of its runs failed, and which still runs."""
-        yield from super().evidence_queries()
-        yield from self.lists(ListJobs)
+        return *super().evidence_queries(), *self.lists(ListJobs)
 
 
 _POLL = 10
@@ -92,7 +79,7 @@ _POLL = 10
 
 def schedule_of(expectation: CronJobsOnTime, cronjob: CronJob) -> Schedule:
     """Its schedule in its zone. Raises UnreadableSchedule."""
-    spec = spec_of(cronjob)
+    spec = cronjob.specified
     return read_schedule(spec.schedule, spec.time_zone, expectation.time_zone)
 
 
@@ -114,7 +101,7 @@ def runs_of(cronjob: CronJob, jobs: Iterable[Job]) -> Runs:
 
 
 def _oldest_active(cronjob: CronJob, own: Iterable[Job]) -> str:
-    names = {one.name for one in status_of(cronjob).active or () if one.name}
+    names = {one.name for one in cronjob.reported.active or () if one.name}
     begun = {job.name: moment.timestamp() for job in own if (moment := job.started)}
     return min(names, key=lambda name: (begun.get(name, float("inf")), name), default="")
 
@@ -150,9 +137,9 @@ def still_active(cronjob: CronJob, runs: Runs, now: datetime) -> str:
     """Which run has not ended, since when, and whether it keeps others from starting."""
     began = next((moment for job in runs.jobs if job.name == runs.active and (moment := job.started)), None)
     running = lasting(began, now)
-    if spec_of(cronjob).concurrency_policy == "Forbid":
+    if cronjob.specified.concurrency_policy == "Forbid":
         return f"{runs.active} runs{running}, and concurrencyPolicy Forbid lets no other start"
-    more = len(status_of(cronjob).active or ()) - 1
+    more = len(cronjob.reported.active or ()) - 1
     return f"{runs.active} runs{running}" + (f", and {more} more" if more > 0 else "")
 
 
@@ -162,13 +149,13 @@ def missed(expectation: CronJobsOnTime, cronjob: CronJob, now: datetime) -> str:
         schedule = schedule_of(expectation, cronjob)
     except UnreadableSchedule:
         return ""
-    last = status_of(cronjob).last_schedule_time
+    last = cronjob.reported.last_schedule_time
     counted_from = last or cronjob.created
     due = schedule.after(counted_from) if counted_from else None
     if due is None or (now - due).total_seconds() <= expectation.grace:
         return ""
     told = f"no run was started since {in_utc(last)}" if last else "no run was ever started"
-    deadline = spec_of(cronjob).starting_deadline_seconds
+    deadline = cronjob.specified.starting_deadline_seconds
     if deadline is not None and deadline < _POLL:
         return f"{told}; startingDeadlineSeconds {deadline} is shorter than the {_POLL}s between two looks at it"
     allowed = f" within startingDeadlineSeconds {deadline}" if deadline is not None else ""
@@ -177,11 +164,3 @@ def missed(expectation: CronJobsOnTime, cronjob: CronJob, now: datetime) -> str:
 
 def in_utc(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M}Z"
-
-
-def spec_of(cronjob: CronJob) -> CronJobSpec:
-    return cronjob.spec or CronJobSpec()
-
-
-def status_of(cronjob: CronJob) -> CronJobStatus:
-    return cronjob.status or CronJobStatus()

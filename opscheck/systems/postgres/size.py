@@ -274,8 +274,10 @@ class PostgresSize(InDatabases, check="postgres.size"):
         if self.patterns and self.judges_databases:
             there: DatabaseNames = answer(ListDatabases(self.target.name))
             matched = self.matched(there)
-            shown = matched if self.judges_growth else set(matched) & self._too_large(answer(self.sizes))
-            yield from self._relations_in(sorted(shown))
+            if not self.judges_growth:
+                large = {one.name for one in answer(self.sizes).databases if self.is_too_large(one.bytes)}
+                matched = tuple(name for name in matched if name in large)
+            yield from self._relations_in(sorted(matched))
 
     def described(self) -> Iterable[Query[Any]]:
         """For people, the queries with the patterns in the place of the databases."""
@@ -286,9 +288,6 @@ class PostgresSize(InDatabases, check="postgres.size"):
     def is_too_large(self, size: int | None) -> bool:
         """Whether a database of this size violates the limit."""
         return self.size is not None and size is not None and self.size.severity(size) is not None
-
-    def _too_large(self, sizes: Sizes) -> set[str]:
-        return {one.name for one in sizes.databases if self.is_too_large(one.bytes)}
 
     def relations(self, database: str) -> LargestRelations:
         """The query for the largest relations of a database."""

@@ -1,6 +1,6 @@
 """Statements: one table per query where versions differ, and their rows by the names of their columns."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from psycopg.rows import dict_row
@@ -71,6 +71,12 @@ def one_row(connection: Connection, statement: str | Versions, parameters: Mappi
     """The only row of a statement that always has one."""
     (row,) = rows(connection, statement, parameters)
     return row
+
+
+def counted(found: Sequence[Row], column: str = "total") -> int:
+    """How many rows there are, also those that LIMIT cut off, by a column with `count(*) OVER ()`."""
+    total: int = found[0][column] if found else 0
+    return total
 
 
 def renew_transaction(connection: Connection) -> None:

@@ -4,7 +4,7 @@ import msgspec
 
 from opscheck.systems.postgres.probe.libpq import Connection
 from opscheck.systems.postgres.probe.statements import COUNTED_SINCE, LOCKED, Versions, major_version, one_row, rows
-from opscheck.systems.postgres.vacuum import Ages, DatabaseAge, ListTables, ReadAges, Tables
+from opscheck.systems.postgres.vacuum import Ages, ListTables, ReadAges, Tables
 
 _DATABASES = 1000
 _NAMED = 100
@@ -22,11 +22,7 @@ _AGES = """
 
 def read_ages(connection: Connection, query: ReadAges) -> Ages:  # noqa: ARG001 - as every reader
     found = rows(connection, _AGES, {"most": _DATABASES})
-    return Ages(
-        databases=tuple(msgspec.convert(row, DatabaseAge) for row in found),
-        freeze_max_age=found[0]["freeze_max_age"],
-        multixact_freeze_max_age=found[0]["multixact_freeze_max_age"],
-    )
+    return msgspec.convert(found[0] | {"databases": found}, Ages)
 
 
 # The statistics functions are called once per table, and not through pg_stat_user_tables, which groups all indexes.
