@@ -22,8 +22,7 @@ from opscheck.systems.kubernetes.autoscaling import (
     HorizontalPodAutoscaler,
     ListAutoscalers,
 )
-from opscheck.systems.kubernetes.objects import Condition, condition
-from opscheck.systems.kubernetes.owners import reference
+from opscheck.systems.kubernetes.objects import Condition, condition, reference
 from opscheck.systems.kubernetes.selection import count_matches, listed, matching
 from opscheck.systems.kubernetes.warnings import Warnings
 from opscheck.systems.kubernetes.words import lasting, latest, longer_than, messages
@@ -31,7 +30,6 @@ from opscheck.systems.kubernetes.words import lasting, latest, longer_than, mess
 _SCALED_TO_NONE = "ScalingDisabled"
 _AT_MAXIMUM = "TooManyReplicas"
 _WAITS = "Backoff"
-_SELECTORS = {"InvalidSelector", "AmbiguousSelector"}
 _NO_METRIC = ("FailedGet", "InvalidMetric", "FailedComputeMetrics")
 
 
@@ -127,7 +125,7 @@ class Scaler:
         active = condition(self.status.conditions, "ScalingActive", "False")
         if active is None:
             return
-        if (active.reason or "").startswith(_NO_METRIC) and active.reason not in _SELECTORS:
+        if (active.reason or "").startswith(_NO_METRIC):
             seen, remedies = "cannot read its metrics", [METRICS]
         else:
             seen, remedies = "does not scale", [SAME_TARGET] if active.reason == "AmbiguousSelector" else []

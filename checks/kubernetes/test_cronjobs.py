@@ -10,15 +10,13 @@ from opscheck.core.observation import CouldNotObserve, Problem
 from opscheck.core.record import Finding
 from opscheck.core.units import Severity, format_duration
 from opscheck.core.words import some
-from opscheck.systems.kubernetes.batch import CronJob, Job, ListCronJobs, ListJobs, described_failure
+from opscheck.systems.kubernetes.batch import CronJob, Job, ListCronJobs, ListJobs
 from opscheck.systems.kubernetes.cronjobs import (
     MISSING,
     REPORT,
     RESUME,
     CronJobsOnTime,
     in_utc,
-    is_suspended,
-    last_success,
     run_facts,
     run_remedies,
     runs_of,
@@ -93,7 +91,7 @@ def judge_cronjobs(expectation: CronJobsOnTime, cronjobs: Iterable[CronJob], now
     for cronjob in cronjobs:
         if cronjob.is_terminating:
             continue
-        if is_suspended(cronjob) and may_be_suspended(expectation, cronjob):
+        if cronjob.is_suspended and may_be_suspended(expectation, cronjob):
             judgement.suspended += 1
             continue
         try:
@@ -104,7 +102,7 @@ def judge_cronjobs(expectation: CronJobsOnTime, cronjobs: Iterable[CronJob], now
 
 
 def _judge(expectation: CronJobsOnTime, cronjob: CronJob, judgement: Judgement, now: datetime) -> None:
-    counted_from = last_success(cronjob) or cronjob.created
+    counted_from = cronjob.last_success or cronjob.created
     if counted_from is None:
         judgement.unjudged[expectation.subject(cronjob)] = "it does not say when it was made"
         return
@@ -179,7 +177,7 @@ def never_runs(expectation: CronJobsOnTime, cronjob: CronJob) -> Finding:
         cronjob,
         observed=f"never runs: no date matches its schedule {spec_of(cronjob).schedule}",
         expected="runs now and then",
-        remedies=[REPORT, RESUME] if is_suspended(cronjob) else [REPORT],
+        remedies=[REPORT, RESUME] if cronjob.is_suspended else [REPORT],
         facts={"cronjob": cronjob.name},
     )
 
@@ -187,7 +185,7 @@ def never_runs(expectation: CronJobsOnTime, cronjob: CronJob) -> Finding:
 def overdue(expectation: CronJobsOnTime, age: Age, jobs: Evidence[Job], now: datetime) -> Finding:
     cronjob, since = age.cronjob, format_duration(age.seconds)
     runs = runs_of(cronjob, jobs.items)
-    seen = f"last success {since} ago" if last_success(cronjob) else f"no success since it was made {since} ago"
+    seen = f"last success {since} ago" if cronjob.last_success else f"no success since it was made {since} ago"
     why = what_keeps(expectation, cronjob, runs, now)
     untold = runs.failure if runs.failure and runs.failure.name not in why else None
     return expectation.finding_on(
@@ -209,7 +207,7 @@ def _last_runs(cronjob: CronJob, failure: Job | None, now: datetime) -> Iterator
     if (begun := status.last_schedule_time) is not None:
         yield f"last run was due {in_utc(begun)}"
     if failure is not None:
-        yield f"newest run {failure.name} {described_failure(failure, now)}"
+        yield f"newest run {failure.name} {failure.described_failure(now)}"
 
 
 def unjudged(judgement: Judgement) -> Problem | None:

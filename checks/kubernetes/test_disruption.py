@@ -24,9 +24,15 @@ from opscheck.systems.kubernetes.disruption import (
     ListDisruptionBudgets,
     PodDisruptionBudget,
 )
-from opscheck.systems.kubernetes.objects import Condition, LabelRequirement, LabelSelector, condition
-from opscheck.systems.kubernetes.owners import ROLLED_OUT, owner_reference, reference, top_owner
-from opscheck.systems.kubernetes.pod_status import has_ended, is_ready, not_ready_since, phase
+from opscheck.systems.kubernetes.objects import (
+    ROLLED_OUT,
+    Condition,
+    LabelRequirement,
+    LabelSelector,
+    condition,
+    owner_reference,
+    reference,
+)
 from opscheck.systems.kubernetes.pods import ListPods, Pod
 from opscheck.systems.kubernetes.selection import count_matches, labels_there, listed, matching
 from opscheck.systems.kubernetes.warnings import Warnings
@@ -104,7 +110,7 @@ class Budget:
     @cached_property
     def unhealthy(self) -> tuple[Pod, ...]:
         """Those of its pods that do not serve and should."""
-        return tuple(pod for pod in self.pods if not is_ready(pod) and not has_ended(pod))
+        return tuple(pod for pod in self.pods if not pod.is_ready and not pod.has_ended)
 
     @property
     def disallowed(self) -> Condition | None:
@@ -191,12 +197,12 @@ class Budget:
         """
         spare = (self.status.expected_pods or 0) - (self.status.desired_healthy or 0)
         # Until its grace period ends, a pod that goes may still serve.
-        went = sorted(since for pod in self.unhealthy if (since := pod.deletion_due or not_ready_since(pod)))
+        went = sorted(since for pod in self.unhealthy if (since := pod.deletion_due or pod.not_ready_since))
         return went[spare] if 0 <= spare < len(went) else None
 
     def _rolled_out(self) -> str:
         """What most of its unhealthy pods belong to, where kubectl can roll that out; else empty."""
-        owners = Counter(top_owner(pod) for pod in self.unhealthy)
+        owners = Counter(pod.top_owner for pod in self.unhealthy)
         rolled = [(-count, owner) for owner, count in owners.items() if owner.startswith(ROLLED_OUT)]
         return min(rolled, default=(0, ""))[1]
 
@@ -229,7 +235,7 @@ class Budget:
 
     def _scalable(self) -> str:
         """What all its pods belong to, where they are healthy and it may get one replica more; else empty."""
-        owner, *others = {top_owner(pod) for pod in self.pods} or {""}
+        owner, *others = {pod.top_owner for pod in self.pods} or {""}
         return owner if not self.unhealthy and not others and owner.startswith(_SCALED) else ""
 
     def _because(self) -> tuple[str, ...]:
@@ -244,7 +250,7 @@ class Budget:
         if self.unhealthy:
             names = (f"{pod.name} on {pod.node}" if pod.node else pod.name for pod in self.unhealthy)
             yield f"not healthy: {some(names)}"
-        if ended := sum(phase(pod) == "Succeeded" for pod in self.pods):
+        if ended := sum(pod.phase == "Succeeded" for pod in self.pods):
             # kubernetes/kubernetes#78427
             yield f"complete, and for ever unhealthy to it: {ended} of the pods that it selects"
         if self.selector is not None and self.selector.is_empty:

@@ -18,9 +18,9 @@ from opscheck.systems.kubernetes.dns import (
     NamesResolve,
 )
 from opscheck.systems.kubernetes.endpoints import Network, ServiceEndpoints
-from opscheck.systems.kubernetes.owners import reference
+from opscheck.systems.kubernetes.objects import reference
 from opscheck.systems.kubernetes.selection import listed
-from opscheck.systems.kubernetes.services import EndpointSlice
+from opscheck.systems.kubernetes.services import EndpointSlice, ListEndpointSlices, ListServices
 from opscheck.systems.kubernetes.words import cannot_tell
 
 DNS_NAMESPACE, DNS_SERVICE = "kube-system", "kube-dns"
@@ -41,7 +41,8 @@ def test_the_names_resolve(expectation: NamesResolve, observe: Observe, findings
     while every pod and service looks well.
     """
     answers = {name: observe(expectation.resolving(name)) for name in expectation.full_names}
-    there, network = listed(observe, expectation.services()), Network(listed(observe, expectation.slices()), ())
+    there = listed(observe, expectation.lists(ListServices))
+    network = Network(listed(observe, expectation.lists(ListEndpointSlices)), ())
     services = {(one.namespace, one.name): network.of(one) for one in there if not one.is_terminating}
     resolved = sum(bool(one.addresses) for one in answers.values())
     findings.measure("names resolved", resolved, limit=len(answers), margin=resolved - len(answers))

@@ -24,18 +24,9 @@ from opscheck.systems.kubernetes.images import (
     ImagesPinned,
     parse_image,
 )
-from opscheck.systems.kubernetes.owners import owner_reference
-from opscheck.systems.kubernetes.pod_groups import (
-    PodGroup,
-    by_workload,
-    called,
-    in_force,
-    judged_containers,
-    named,
-    nothing_judged,
-)
-from opscheck.systems.kubernetes.pods import ListPods, Pod
-from opscheck.systems.kubernetes.remedies import MISSING_PODS
+from opscheck.systems.kubernetes.objects import owner_reference
+from opscheck.systems.kubernetes.pod_groups import PodGroup, by_workload, in_force, judged_containers, nothing_judged
+from opscheck.systems.kubernetes.pods import MISSING_PODS, ListPods, Pod
 from opscheck.systems.kubernetes.selection import count_matches, listed, matching, missing_facts
 from opscheck.systems.kubernetes.words import lasting, longer_than
 
@@ -156,7 +147,7 @@ def _mixed(expectation: ImagesPinned, group: PodGroup, found: tuple[Use, ...], n
             expectation,
             group,
             alike,
-            observed=f"{called(alike[0].container)} runs {len(by_image)} images{lasting(since, now)}: {images}",
+            observed=f"{alike[0].container.called} runs {len(by_image)} images{lasting(since, now)}: {images}",
             expected=f"one image in all pods, {expectation.grace} after a rollout began at the latest",
             since=since,
             remedies=[MIXED, ROLLOUT] if group.rolled_out else [MIXED],
@@ -170,7 +161,7 @@ def _first_of(found: Iterable[Use]) -> datetime | None:
 
 def _described(use: Use) -> str:
     meaning = ", which means latest" if use.image.is_latest and use.image.tag is None else ""
-    return f"{called(use.container)} runs {use.text}{meaning}"
+    return f"{use.container.called} runs {use.text}{meaning}"
 
 
 def _owner(expectation: ImagesPinned, group: PodGroup) -> tuple[str, ...]:
@@ -191,7 +182,7 @@ def _finding(
     return expectation.finding(
         subject=expectation.subject(group.pods[0], group.owner),
         observed=observed or "; ".join(sorted(set(map(_described, bad)))),
-        evidence=[named((use.pod for use in bad), len(group.pods))],
+        evidence=[group.named(use.pod for use in bad)],
         facts=group.facts(first.pod, first.container.name) | dict(facts or {}),
         **given,
     )

@@ -25,7 +25,7 @@ from opscheck.systems.kubernetes.ingresses import (
     SecretName,
     ServiceBackendPort,
 )
-from opscheck.systems.kubernetes.owners import reference
+from opscheck.systems.kubernetes.objects import reference
 from opscheck.systems.kubernetes.pods import ListPods
 from opscheck.systems.kubernetes.selection import count_matches, listed, matching
 from opscheck.systems.kubernetes.services import ListEndpointSlices, ListServices, Service, ServicePort

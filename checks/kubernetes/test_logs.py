@@ -15,7 +15,7 @@ from opscheck.systems.kubernetes.logs import (
     LogLines,
     LogMatches,
 )
-from opscheck.systems.kubernetes.owners import ROLLED_OUT
+from opscheck.systems.kubernetes.objects import ROLLED_OUT
 from opscheck.systems.kubernetes.words import cannot_tell
 
 
@@ -65,15 +65,15 @@ def evidence(expectation: LogLines, logs: LogMatches) -> Iterator[str]:
     for signature in logs.signatures[:MOST]:
         times = f"{signature.lines} times" if signature.lines > 1 else "once"
         yield f"{times} in {counted(signature.pods, 'pod')}: {signature.sample}"
-    writers = sorted((log for log in logs.containers if log.matches), key=_loudest_first)
-    if writers:
+    if writers := _loudest_first(logs):
         yield f"by {some(f'{_named(log)} ({log.matches})' for log in writers)}"
     if (problem := unjudged(expectation, logs)) is not None:
         yield f"at least: {problem.text}"
 
 
-def _loudest_first(log: ContainerLog) -> tuple[int, str, str, bool]:
-    return -log.matches, log.pod, log.container, log.previous
+def _loudest_first(logs: LogMatches) -> list[ContainerLog]:
+    writers = (log for log in logs.containers if log.matches)
+    return sorted(writers, key=lambda log: (-log.matches, log.pod, log.container, log.previous))
 
 
 def _named(log: ContainerLog) -> str:
@@ -82,9 +82,9 @@ def _named(log: ContainerLog) -> str:
 
 def advice(expectation: LogLines, logs: LogMatches) -> tuple[list[Remedy], dict[str, str]]:
     """The remedies for the pod with the most matching lines, and the facts that their commands name."""
-    loudest = min((log for log in logs.containers if log.matches), key=_loudest_first, default=None)
-    if loudest is None:
+    if not (writers := _loudest_first(logs)):
         return [], {}
+    loudest = writers[0]
     seconds = round(expectation.window)
     facts = {"namespace": loudest.namespace, "pod": loudest.pod, "container": loudest.container}
     facts["since"] = f"{seconds}s" if seconds % 3600 else f"{seconds // 3600}h"
@@ -119,21 +119,16 @@ def _nothing_to_read(expectation: LogLines, logs: LogMatches) -> Problem | None:
 
 def _not_all_read(expectation: LogLines, logs: LogMatches) -> Problem | None:
     if unread := [log for log in logs.containers if log.unread]:
-        text = (
-            f"{len(unread)} of {len(logs.containers)} logs could not be read: {_named(unread[0])}: {unread[0].unread}"
-        )
+        which = f"{_named(unread[0])}: {unread[0].unread}"
+        text = f"{len(unread)} of {len(logs.containers)} logs could not be read: {which}"
         advice = "see the node's kubelet, or take a shorter `window`"
         return Problem(kind=ProblemKind.UNREADABLE, text=text, advice=advice)
     if cut := [log for log in logs.containers if log.cut]:
-        return _cut_short(expectation, cut)
+        others = f", and parts of {len(cut) - 1} more" if len(cut) > 1 else ""
+        text = f"only {format_bytes(cut[0].size)} of the log of {_named(cut[0])} were read{others}"
+        advice = f"raise `max_bytes` (now {expectation.max_bytes}) or shorten `window` (now {expectation.window})"
+        return Problem(kind=ProblemKind.UNREADABLE, text=text, advice=advice)
     if expectation.expect_lines and not any(log.lines for log in logs.containers):
         text = f"no line at all was logged in {format_duration(expectation.window)}"
         return cannot_tell(text, "does the application still write to its standard output?")
     return None
-
-
-def _cut_short(expectation: LogLines, cut: list[ContainerLog]) -> Problem:
-    others = f", and parts of {len(cut) - 1} more" if len(cut) > 1 else ""
-    text = f"only {format_bytes(cut[0].size)} of the log of {_named(cut[0])} were read{others}"
-    advice = f"raise `max_bytes` (now {expectation.max_bytes}) or shorten `window` (now {expectation.window})"
-    return Problem(kind=ProblemKind.UNREADABLE, text=text, advice=advice)

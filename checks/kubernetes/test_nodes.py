@@ -28,8 +28,7 @@ from opscheck.systems.kubernetes.nodes import (
     Node,
     NodesHealthy,
 )
-from opscheck.systems.kubernetes.objects import Condition
-from opscheck.systems.kubernetes.owners import reference
+from opscheck.systems.kubernetes.objects import Condition, reference
 from opscheck.systems.kubernetes.pods import Pod
 from opscheck.systems.kubernetes.quantities import holds_its_node, parse_quantity, requested
 from opscheck.systems.kubernetes.selection import count_matches, listed, listed_evidence, matching

@@ -10,12 +10,21 @@ from opscheck.core.record import Finding
 from opscheck.core.remedy import Remedy
 from opscheck.core.units import format_duration
 from opscheck.core.words import counted, some_lines
-from opscheck.systems.kubernetes.containers import containers, described_end, has_restarted, restarts_within
-from opscheck.systems.kubernetes.owners import ROLLED_OUT, controller, is_of_job, owner_reference, reference, top_owner
-from opscheck.systems.kubernetes.pod_status import FaultKind, PodFault, fault_of, is_ready, phase
-from opscheck.systems.kubernetes.pods import MORE_MEMORY, POD_FAILED, ListPods, Pod, PodsHealthy, RestartLimit
+from opscheck.systems.kubernetes.containers import containers
+from opscheck.systems.kubernetes.objects import ROLLED_OUT, owner_reference, reference
+from opscheck.systems.kubernetes.pod_status import FaultKind, PodFault, fault_of
+from opscheck.systems.kubernetes.pods import (
+    MISSING_PODS,
+    MORE_MEMORY,
+    POD_FAILED,
+    RESTART,
+    ROLL_BACK,
+    ListPods,
+    Pod,
+    PodsHealthy,
+    RestartLimit,
+)
 from opscheck.systems.kubernetes.quantities import doubled
-from opscheck.systems.kubernetes.remedies import MISSING_PODS, RESTART, ROLL_BACK
 from opscheck.systems.kubernetes.selection import listed, matching, missing_facts, there_instead
 from opscheck.systems.kubernetes.target import KubernetesTarget
 from opscheck.systems.kubernetes.volumes import mounts_of
@@ -48,12 +57,12 @@ def _left_out(pod: Pod, *, count_completed: bool) -> str:
     """Why a pod does not count as a match; empty when it does."""
     if pod.is_terminating:
         return "terminating"
-    if phase(pod) == "Failed":
+    if pod.phase == "Failed":
         return "failed"
-    if not count_completed and phase(pod) == "Succeeded":
+    if not count_completed and pod.phase == "Succeeded":
         return "completed"
     # A job's pod ends some day; it must not stand for one that should always run.
-    return "of a job" if not count_completed and is_of_job(pod) else ""
+    return "of a job" if not count_completed and pod.is_of_job else ""
 
 
 def faults(expectation: PodsHealthy, pods: Iterable[Pod], now: datetime) -> tuple[PodFault, ...]:
@@ -79,16 +88,16 @@ def _alike(fault: PodFault) -> tuple[object, ...]:
     if fault.kind is FaultKind.NODE_LOST and pod.node:
         return fault.kind, pod.node
     container = fault.container and fault.container.name
-    return fault.kind, pod.namespace, top_owner(pod) or pod.name, container, fault.out_of_memory
+    return fault.kind, pod.namespace, pod.top_owner or pod.name, container, fault.out_of_memory
 
 
 def _ran_out_of_memory(pod: Pod, within: float | None, now: datetime) -> PodFault | None:
-    if within is None or pod.is_terminating or phase(pod) == "Succeeded":
+    if within is None or pod.is_terminating or pod.phase == "Succeeded":
         return None
     for container in containers(pod):
         ended = container.out_of_memory
         if ended is not None and not (ended.finished_at and longer_than(within, ended.finished_at, now)):
-            observed = f"container {container.name} ran out of memory: {described_end(ended, container, now)}"
+            observed = f"container {container.name} ran out of memory: {container.described(ended, now)}"
             expected = f"no container out of memory in {format_duration(within)}"
             return PodFault(FaultKind.OUT_OF_MEMORY, pod, observed, expected, ended.finished_at, container)
     return None
@@ -100,10 +109,10 @@ def _restarts_too_often(pod: Pod, limit: RestartLimit | None, now: datetime) -> 
     least, most = pod_restarts(pod, limit.within, now)
     if most <= limit.at_most:
         return None
-    worst = max(containers(pod), key=lambda container: restarts_within(container, pod, now, limit.within)[1])
+    worst = max(containers(pod), key=lambda container: container.restarts_within(pod, now, limit.within)[1])
     window, ended = format_duration(limit.within), worst.last_end
     count = f"{most}" if least == most else f"{least} to {most}"
-    observed = f"{count} restarts in {window}: container {worst.name}, {described_end(ended, worst, now)}"
+    observed = f"{count} restarts in {window}: container {worst.name}, {worst.described(ended, now)}"
     expected = f"at most {limit.at_most} restarts in {window}"
     since, evidence = ended and ended.finished_at, () if least == most else (_INEXACT,)
     return PodFault(FaultKind.RESTARTS, pod, observed, expected, since, worst, evidence)
@@ -111,15 +120,15 @@ def _restarts_too_often(pod: Pod, limit: RestartLimit | None, now: datetime) -> 
 
 def pod_restarts(pod: Pod, within: float, now: datetime) -> tuple[int, int]:
     """The restarts of all containers together, as `kubectl get pods` shows them, inside the window: least and most."""
-    if not has_restarted(pod) or pod.is_terminating or phase(pod) == "Succeeded" or is_of_job(pod):
+    if not pod.has_restarted or pod.is_terminating or pod.phase == "Succeeded" or pod.is_of_job:
         return 0, 0
-    each = [restarts_within(container, pod, now, within) for container in containers(pod)]
+    each = [container.restarts_within(pod, now, within) for container in containers(pod)]
     return sum(least for least, _ in each), sum(most for _, most in each)
 
 
 def finding(expectation: PodsHealthy, fault: PodFault) -> Finding:
     """A finding about the pod, or about what several have in common: their owner, or the node they were lost with."""
-    target, pod, owner = expectation.target, fault.pod, top_owner(fault.pod)
+    target, pod, owner = expectation.target, fault.pod, fault.pod.top_owner
     subject, about = expectation.subject(pod), reference(target, "pod", pod.name, pod.namespace)
     if fault.alike and fault.kind is FaultKind.NODE_LOST and pod.node:
         subject, about = f"node/{pod.node}", reference(target, "node", pod.node)
@@ -155,7 +164,7 @@ def _causes(target: KubernetesTarget, fault: PodFault) -> Iterator[str]:
     if fault.kind is FaultKind.UNSCHEDULED:
         for mount in mounts_of(pod):
             yield reference(target, "persistentvolumeclaim", mount.claim, pod.namespace)
-    maker = controller(pod)
+    maker = pod.controller
     job = reference(target, "job", maker.name or "", pod.namespace) if maker and maker.kind == "Job" else ""
     yield from dict.fromkeys(owner for owner in (job, owner_reference(target, pod)) if owner)
 
@@ -169,7 +178,7 @@ def _may_be_the_nodes_fault(fault: PodFault) -> bool:
 
 def remedies(fault: PodFault) -> Iterator[Remedy]:
     """What fits the fault, and what its owner allows."""
-    rolled_out = top_owner(fault.pod).startswith(ROLLED_OUT)
+    rolled_out = fault.pod.top_owner.startswith(ROLLED_OUT)
     yield POD_FAILED if fault.kind is FaultKind.TOMBSTONE else fault.remedy
     if rolled_out and fault.kind in {FaultKind.CRASH, FaultKind.CANNOT_START}:
         yield ROLL_BACK
@@ -214,7 +223,7 @@ def count_pods(expectation: PodsHealthy, there: Sequence[Pod], matched: Sequence
     """Hold the number of pods to what there must be; where they are too few, a finding tells what there is instead."""
     reasons = [_left_out(pod, count_completed=expectation.count_completed) for pod in matched]
     count, least = reasons.count(""), expectation.min_matches
-    ready = sum(is_ready(pod) for pod, reason in zip(matched, reasons, strict=True) if not reason)
+    ready = sum(pod.is_ready for pod, reason in zip(matched, reasons, strict=True) if not reason)
     here = findings.on(expectation.selected)
     here.measure("pods", count, limit=least, margin=count - least)
     here.measure("ready pods", ready)

@@ -1,7 +1,7 @@
 """The quotas of a cluster's namespaces."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from opscheck import Findings, Observe
@@ -45,12 +45,13 @@ def test_quotas_have_room(expectation: Quotas, observe: Observe, findings: Findi
     there = [one for one in listed(observe, expectation.lists(ListQuotas)) if not one.is_terminating]
     matched, warnings = matching(expectation, there), Warnings(expectation, observe)
     count_matches(expectation, there, matched, findings, remedy=MISSING)
-    found = usage(expectation, matched)
-    for share in found.shares:
+    shares, stale = usage(expectation, matched)
+    for share in shares:
         if (finding := shortage(expectation, share, findings, warnings)) is not None:
             findings.report(warnings.attach(finding, share.quota))
-    for quota in found.unseen:
-        if quota.created and longer_than(expectation.grace, quota.created, observe.now):
+    for quota in matched:
+        never_counted = quota.asked and not quota.enforced
+        if never_counted and quota.created and longer_than(expectation.grace, quota.created, observe.now):
             finding = expectation.on(findings, quota, quota=quota.name).finding(
                 observed=f"without any status{lasting(quota.created, observe.now)}",
                 expected="counted by the quota controller",
@@ -58,11 +59,11 @@ def test_quotas_have_room(expectation: Quotas, observe: Observe, findings: Findi
                 remedies=[NOT_COUNTED],
             )
             findings.report(warnings.attach(finding, quota))
-    if found.shares:
-        share, limit = found.shares[0], expectation.used.limit(found.shares[0].percent)
+    if shares:
+        share, limit = shares[0], expectation.used.limit(shares[0].percent)
         margin, subject = expectation.used.margin(share.percent), expectation.subject(share.quota)
         findings.measure(share.resource, share.percent, unit="%", subject=subject, limit=limit, margin=margin)
-    if (problem := not_up_to_date(found.stale) or unmatched(expectation, matched)) is not None:
+    if (problem := not_up_to_date(stale) or unmatched(expectation, matched)) is not None:
         raise CouldNotObserve(next(iter(expectation.queries())), problem)
 
 
@@ -77,33 +78,19 @@ class Share:
     """The two numbers, and what the quota is restricted to."""
 
 
-@dataclass
-class Usage:
-    """All that could be judged, and what could not."""
-
-    shares: list[Share] = field(default_factory=list)
-    """The fullest first."""
-    unseen: list[ResourceQuota] = field(default_factory=list)
-    """Those that nobody has counted yet."""
-    stale: dict[str, str] = field(default_factory=dict)
-    """Those whose status is not that of their spec, and why."""
-
-
-def usage(expectation: Quotas, quotas: Iterable[ResourceQuota]) -> Usage:
-    """What is used of every resource that the policy names and a quota limits."""
-    found = Usage()
+def usage(expectation: Quotas, quotas: Iterable[ResourceQuota]) -> tuple[list[Share], dict[str, str]]:
+    """What is used of every limited resource, the fullest first; and the quotas without an up-to-date status."""
+    shares, stale = list[Share](), dict[str, str]()
     for quota in quotas:
-        if quota.asked and not quota.enforced:
-            found.unseen.append(quota)
         for resource in sorted({*quota.enforced, *quota.asked}) if quota.enforced else ():
             if any(fnmatchcase(resource, pattern) for pattern in expectation.resources):
                 share = _share(quota, resource)
                 if isinstance(share, Share):
-                    found.shares.append(share)
+                    shares.append(share)
                 elif share:
-                    found.stale.setdefault(expectation.subject(quota), share)
-    found.shares.sort(key=lambda share: (-share.percent, share.quota.namespace, share.quota.name, share.resource))
-    return found
+                    stale.setdefault(expectation.subject(quota), share)
+    shares.sort(key=lambda share: (-share.percent, share.quota.namespace, share.quota.name, share.resource))
+    return shares, stale
 
 
 def unmatched(expectation: Quotas, quotas: Iterable[ResourceQuota]) -> Problem | None:

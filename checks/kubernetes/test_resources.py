@@ -7,19 +7,9 @@ from opscheck.core.observation import CouldNotObserve
 from opscheck.core.record import Finding
 from opscheck.systems.kubernetes.containers import Reported
 from opscheck.systems.kubernetes.objects import Owner, Quantities
-from opscheck.systems.kubernetes.owners import controller
-from opscheck.systems.kubernetes.pod_groups import (
-    PodGroup,
-    by_workload,
-    called,
-    in_force,
-    judged_containers,
-    named,
-    nothing_judged,
-)
-from opscheck.systems.kubernetes.pods import ListPods, Pod, Resources
+from opscheck.systems.kubernetes.pod_groups import PodGroup, by_workload, in_force, judged_containers, nothing_judged
+from opscheck.systems.kubernetes.pods import MISSING_PODS, ListPods, Pod, Resources
 from opscheck.systems.kubernetes.quantities import parse_quantity
-from opscheck.systems.kubernetes.remedies import MISSING_PODS
 from opscheck.systems.kubernetes.resources import SET_IN_CLUSTER, SET_IN_SPEC, ResourcesSet
 from opscheck.systems.kubernetes.selection import count_matches, listed, matching
 
@@ -34,7 +24,7 @@ def test_the_resources_are_set(expectation: ResourcesSet, observe: Observe, find
     queries = expectation.lists(ListPods)
     there = listed(observe, queries)
     # No API can change the pods that a node runs from a file of its own.
-    pods = in_force(pod for pod in matching(expectation, there) if (controller(pod) or Owner()).kind != "Node")
+    pods = in_force(pod for pod in matching(expectation, there) if (pod.controller or Owner()).kind != "Node")
     count_matches(expectation, there, pods, findings, kind="pods", remedy=MISSING_PODS)
     for group in by_workload(pods):
         if (finding := lacking(expectation, group)) is not None:
@@ -52,7 +42,7 @@ def lacking(expectation: ResourcesSet, group: PodGroup) -> Finding | None:
     for pod in group.pods:
         for container in judged(expectation, pod):
             if missing := set(_missing(expectation, pod, container)):
-                unset.setdefault(called(container), set()).update(missing)
+                unset.setdefault(container.called, set()).update(missing)
                 at.append((pod, container.name))
     if not at:
         return None
@@ -61,7 +51,7 @@ def lacking(expectation: ResourcesSet, group: PodGroup) -> Finding | None:
         subject=expectation.subject(group.pods[0], group.owner),
         observed="; ".join(sorted(seen)),
         expected=f"every container sets {', '.join(expectation.require)}",
-        evidence=[named((pod for pod, _ in at), len(group.pods))],
+        evidence=[group.named(pod for pod, _ in at)],
         remedies=[SET_IN_CLUSTER if group.rolled_out else SET_IN_SPEC],
         facts=group.facts(*at[0]),
     )

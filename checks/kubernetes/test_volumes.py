@@ -12,8 +12,7 @@ from opscheck.core.observation import CouldNotObserve, Problem
 from opscheck.core.record import Finding
 from opscheck.core.units import format_bytes, format_duration
 from opscheck.core.words import some_with_reasons
-from opscheck.systems.kubernetes.owners import ROLLED_OUT, reference, top_owner
-from opscheck.systems.kubernetes.pod_status import phase, pod_condition
+from opscheck.systems.kubernetes.objects import ROLLED_OUT, reference
 from opscheck.systems.kubernetes.pods import ListPods, Pod
 from opscheck.systems.kubernetes.quantities import doubled, parse_quantity
 from opscheck.systems.kubernetes.selection import count_matches, listed, matching
@@ -160,7 +159,7 @@ class VolumeUse:
         if claim.is_terminating or claim.phase != "Bound":
             return  # reported as what it is
         users = self._storage.users_of(claim)
-        pods = [pod for pod in users if phase(pod) == "Running" and not pod.is_terminating]
+        pods = [pod for pod in users if pod.phase == "Running" and not pod.is_terminating]
         volumes, oldest = self._volumes.get((claim.namespace, claim.name), []), self._storage.now - _FRESH
         name = self._expectation.subject(claim)
         fresh = [volume for volume in volumes if volume.at is None or volume.at >= oldest]
@@ -363,7 +362,7 @@ def _obstacle(claim: PersistentVolumeClaim, *, missing: bool) -> tuple[str, tupl
 def _unscheduled(pods: Iterable[Pod]) -> Iterator[str]:
     """Why the scheduler finds no node for them."""
     for pod in pods:
-        found = pod_condition(pod, "PodScheduled")
+        found = pod.condition("PodScheduled")
         if found is not None and found.status == "False":
             yield f"pod {pod.name}: {message(found.message)}"
 
@@ -387,7 +386,7 @@ def _not_removed(claim: PersistentVolumeClaim, storage: Storage, here: Findings)
 
 def _stuck_change(claim: PersistentVolumeClaim, storage: Storage, here: Findings) -> Finding | None:
     pods = _waiting_pods(claim, storage)
-    owner = next((owner for pod in pods if (owner := top_owner(pod)).startswith(ROLLED_OUT)), "")
+    owner = next((owner for pod in pods if (owner := pod.top_owner).startswith(ROLLED_OUT)), "")
     for one in (claim.status and claim.status.conditions) or ():
         lasted, at_the_mount = storage.overdue(one.last_transition_time), one.type in _AT_THE_MOUNT
         if one.type in _CHANGES and one.status == "True" and lasted and (pods or not at_the_mount):

@@ -96,7 +96,7 @@ def largest_holders(answer: LocksAnswer) -> Iterator[str]:
     """The processes with most of the lock table, a line each."""
     sessions = _by_pid(answer)
     for holder in answer.table.largest:
-        name = "prepared transactions" if holder.pid is None else _process_name(holder.pid, sessions)
+        name = "prepared transactions" if holder.pid is None else _name(holder.pid, sessions)
         yield f"{holder.locks} by {name}"
 
 
@@ -104,20 +104,21 @@ def _judge_roots(expectation: PostgresLocks, answer: LocksAnswer, findings: Find
     """The roots that too many wait behind, or for too long: the worst first, then the one with the longest wait."""
     found = roots(_graph(answer))
     # Sessions beyond the list wait too: at worst all of them for the root with the most behind it.
-    unlisted = answer.waiting - len(answer.waiters)
-    every = [_Blocked(expectation, answer, root, 0 if number else unlisted) for number, root in enumerate(found)]
+    more, known = answer.waiting - len(answer.waiters), _by_pid(answer)
+    every = [_Blocked(expectation, answer, known, root, 0 if number else more) for number, root in enumerate(found)]
     broken = [(one, values) for one in every if (values := one.violated())]
     broken.sort(key=lambda pair: (pair[1][0].severity, -pair[0].longest))
     others = _others(len(broken), "have sessions waiting behind them")
     for one, values in broken[:MOST]:
+        remedies, facts = one.ending()
         add_violated(
             findings,
             values,
             subject=one.subject,
             since=one.since,
             evidence=(*one.evidence(), *others),
-            remedies=one.remedies,
-            facts=one.facts,
+            remedies=(SHOW_WAITS, *remedies, LOCK_TIMEOUT),
+            facts=facts | {"waiter": one.waiters[0].pid},
         )
 
 
@@ -181,6 +182,7 @@ class _Blocked:
 
     expectation: PostgresLocks
     answer: LocksAnswer
+    sessions: Mapping[Node, Session]
     root: Root
     unlisted: int
     """How many more wait behind it than are known one by one."""
@@ -211,7 +213,7 @@ class _Blocked:
     def subject(self) -> str:
         if self.root.is_cycle:
             return f"{' and '.join(f'pid {node}' for node in self.root.nodes)}, which wait for each other"
-        first, others = self._name(self.root.nodes[0]), len(self.root.nodes) - 1
+        first, others = _name(self.root.nodes[0], self.sessions), len(self.root.nodes) - 1
         return f"{first} and {others} more" if others else first
 
     @property
@@ -222,62 +224,39 @@ class _Blocked:
     def evidence(self) -> Iterator[str]:
         """What the root does, and who waits."""
         for node in self.root.nodes[:_MOST_IN_EVIDENCE]:
-            session = self._sessions.get(node)
+            session = self.sessions.get(node)
             if session is not None:
                 yield f"pid {session.pid}: {current_state(session, self.answer.at)}; {statement(session)}"
         yield from map(self._wait, self.waiters[:_MOST_IN_EVIDENCE])
         if self.count > _MOST_IN_EVIDENCE:
             yield f"and {self.count - _MOST_IN_EVIDENCE} more wait"
 
-    @property
-    def remedies(self) -> tuple[Remedy, ...]:
-        """What ends the root by what it is; nothing where there are several."""
-        return (SHOW_WAITS, *self._end(), LOCK_TIMEOUT)
-
-    def _end(self) -> tuple[Remedy, ...]:
-        session = self._session
-        if "gid" in self.facts:
-            return (ROLL_BACK,)
+    def ending(self) -> tuple[tuple[Remedy, ...], dict[str, Fact]]:
+        """What ends the root by what it is, and the values for that; nothing where there are several."""
+        node, *others = self.root.nodes
+        if others:
+            return (), {}
+        if isinstance(node, str):
+            found = [one for one in self.answer.prepared if one.gid == node]
+            return ((ROLL_BACK,), {"gid": found[0].gid, "database": found[0].database}) if found else ((), {})
+        facts: dict[str, Fact] = {"pid": node}
+        session = self.sessions.get(node)
         if session is None:
-            return ()
+            return (), facts
+        if session.role:
+            facts["role"] = session.role
         if session.is_active:
-            return (CANCEL,)
+            return (CANCEL,), facts
         if session.is_idle and session.role:
-            return (TERMINATE, SET_IDLE_TIMEOUT)
-        return (TERMINATE,) if session.state.startswith("idle") else ()
-
-    @cached_property
-    def facts(self) -> dict[str, Fact]:
-        facts: dict[str, Fact] = {"waiter": self.waiters[0].pid}
-        if len(self.root.nodes) > 1:
-            return facts
-        (node,) = self.root.nodes
-        if isinstance(node, str):
-            prepared = next((one for one in self.answer.prepared if one.gid == node), None)
-            return facts | ({"gid": prepared.gid, "database": prepared.database} if prepared else {})
-        role = self._session.role if self._session else ""
-        return facts | {"pid": node} | ({"role": role} if role else {})
-
-    @property
-    def _session(self) -> Session | None:
-        """The session at the root, where there is one alone."""
-        return self._sessions.get(self.root.nodes[0]) if len(self.root.nodes) == 1 else None
-
-    @cached_property
-    def _sessions(self) -> Mapping[Node, Session]:
-        return _by_pid(self.answer)
-
-    def _name(self, node: Node) -> str:
-        if isinstance(node, str):
-            return f"prepared transaction {node}" if node else "a prepared transaction"
-        return _process_name(node, self._sessions)
+            return (TERMINATE, SET_IDLE_TIMEOUT), facts
+        return ((TERMINATE,) if session.state.startswith("idle") else ()), facts
 
     def _wait(self, waiter: Waiter) -> str:
         at_most = "" if waiter.is_exact else "at most "
         waited = format_duration(_waited(self.answer, waiter))
-        session = self._sessions.get(waiter.pid)
+        session = self.sessions.get(waiter.pid)
         query = f": {session.query}" if session is not None and session.query else ""
-        return f"{self._name(waiter.pid)} waits {at_most}{waited} for {_lock(waiter)}{query}"
+        return f"{_name(waiter.pid, self.sessions)} waits {at_most}{waited} for {_lock(waiter)}{query}"
 
 
 def _by_pid(answer: LocksAnswer) -> dict[Node, Session]:
@@ -288,9 +267,11 @@ def _process(waiter: Waiter) -> int:
     return waiter.leader_pid or waiter.pid
 
 
-def _process_name(pid: int, sessions: Mapping[Node, Session]) -> str:
-    session = sessions.get(pid)
-    return f"pid {pid}" if session is None else describe(session)
+def _name(node: Node, sessions: Mapping[Node, Session]) -> str:
+    if isinstance(node, str):
+        return f"prepared transaction {node}" if node else "a prepared transaction"
+    session = sessions.get(node)
+    return f"pid {node}" if session is None else describe(session)
 
 
 def _longest(answer: LocksAnswer, waiters: tuple[Waiter, ...]) -> float:

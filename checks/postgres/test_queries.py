@@ -9,7 +9,8 @@ from opscheck.core.field_types import values
 from opscheck.core.intervals import Interval, interval
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.units import format_duration
-from opscheck.systems.postgres.databases import connectable
+from opscheck.core.words import counted
+from opscheck.systems.postgres.databases import connectable, none_matches
 from opscheck.systems.postgres.queries import (
     EXPLAIN,
     RAISE_MAX,
@@ -76,19 +77,22 @@ def test_statements_are_fast(expectation: PostgresQueries, observe: Observe, fin
         findings.measure("calls", one.calls, subject=one.subject)
     for number, one in enumerate(done.statements):
         _judge_statement(expectation, done, one, findings, reported=number < expectation.top)
-    _judge_load(expectation, done, findings)
-    _judge_evictions(expectation, done, findings)
+    _judge_load(expectation, done, findings.on(expectation.server))
+    _judge_evictions(expectation, done, findings.on(expectation.server))
     _require_all(expectation, done)
 
 
 def _judge_statement(
     expectation: PostgresQueries, done: Workload, one: Executed, findings: Findings, *, reported: bool
 ) -> None:
-    spent = f"{_calls(one.calls)} {done.over.text}, {format_duration(one.seconds)} in all, {one.share} of all"
     counts, now = one.counts, done.over.now
+    here = findings.on(
+        one.subject, queryid=str(counts.queryid), extension_schema=now.extension_schema, database=counts.database
+    )
+    spent = f"{counted(one.calls, 'call')} {done.over.text}, {format_duration(one.seconds)} in all, {one.share} of all"
     # psql takes a name with `=` or `://` for a connection string.
     has_plan = now.server_version >= _GENERIC_PLAN_SINCE and connectable(counts.database)
-    known = {"queryid": str(counts.queryid), "extension_schema": now.extension_schema, "database": counts.database}
+    remedies = (SHOW_STATEMENT, EXPLAIN) if has_plan else (SHOW_STATEMENT,)
     mean = expectation.mean if one.calls >= expectation.min_calls else None
     share = expectation.share if one.seconds > expectation.share_above else None
     for name, observed, limit in (
@@ -96,16 +100,8 @@ def _judge_statement(
         ("share of execution time", one.share, share),
     ):
         if reported or (limit is not None and limit.severity(observed)):
-            findings.grade(
-                name,
-                observed,
-                limit,
-                subject=one.subject,
-                detail=done.over.text,
-                evidence=[one.text or _NO_TEXT, spent],
-                remedies=(SHOW_STATEMENT, EXPLAIN) if has_plan else (SHOW_STATEMENT,),
-                facts=known,
-            )
+            evidence = [one.text or _NO_TEXT, spent]
+            here.grade(name, observed, limit, detail=done.over.text, evidence=evidence, remedies=remedies)
 
 
 def _judge_load(expectation: PostgresQueries, done: Workload, findings: Findings) -> None:
@@ -119,7 +115,6 @@ def _judge_load(expectation: PostgresQueries, done: Workload, findings: Findings
         "sessions that execute",
         done.seconds / max(done.over.seconds, 1.0),
         expectation.load,
-        subject=expectation.server,
         detail=f"on average, {done.over.text}",
         evidence=[_line(one) for one in done.statements[: expectation.top]],
         remedies=(READ_PLANS,),
@@ -138,7 +133,6 @@ def _judge_evictions(expectation: PostgresQueries, done: Workload, findings: Fin
         "evictions of statements",
         max(0, now - earlier),
         expectation.evictions,
-        subject=expectation.server,
         detail=done.over.text,
         remedies=(RAISE_MAX,),
         facts={"raised_max": 2 * done.over.now.most},
@@ -220,11 +214,9 @@ def _is_judged(expectation: PostgresQueries, counts: StatementCounts, texts: Map
 def _require_databases(expectation: PostgresQueries, observe: Observe) -> None:
     if expectation.databases is None:
         return
-    there = observe(expectation.names).names
-    if not any(expectation.means_database(database) for database in there):
-        text = f"no database is called {' or '.join(expectation.databases)}"
-        advice = f"there are {', '.join(there) or 'none'}"
-        raise CouldNotObserve(expectation.names, Problem(kind=ProblemKind.UNSUPPORTED, text=text, advice=advice))
+    there = observe(expectation.names)
+    if not any(map(expectation.means_database, there.names)):
+        raise none_matches(expectation.names, expectation.databases, there)
 
 
 def _unsupported(expectation: PostgresQueries, text: str, advice: str) -> CouldNotObserve:
@@ -236,10 +228,6 @@ def _share(seconds: float, total: float) -> Percentage:
 
 
 def _line(one: Executed) -> str:
-    numbers = f"{_calls(one.calls)}, mean {format_duration(one.mean)}, {one.share} of the execution time"
+    numbers = f"{counted(one.calls, 'call')}, mean {format_duration(one.mean)}, {one.share} of the execution time"
     text = one.text or _NO_TEXT
     return f"{numbers}: {text if len(text) <= _TEXT_OF_EVIDENCE else text[: _TEXT_OF_EVIDENCE - 2] + ' …'}"
-
-
-def _calls(calls: int) -> str:
-    return f"{calls} call{'' if calls == 1 else 's'}"

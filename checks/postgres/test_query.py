@@ -1,18 +1,20 @@
 """What a team expects of its own tables."""
 
 import math
-from collections.abc import Iterator
-from typing import Any
+from functools import partial
+from typing import TypeAlias
 
-from opscheck import Findings, Observe
+from opscheck import Findings, Observe, Remedy
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
+from opscheck.core.words import counted
 from opscheck.systems.postgres.databases import connectable, each_database
 from opscheck.systems.postgres.query import LOOK, RUN, PostgresQuery, Select, Selected
+from opscheck.systems.postgres.thresholds import MOST
 
 _LINES = 10
-_ROWS = 20
-"""So many rows get a finding of their own; the others are counted."""
 _NAMELESS = "?column?"
+
+Remedies: TypeAlias = tuple[Remedy, ...]
 
 
 def test_the_statement_yields_what_it_should(expectation: PostgresQuery, observe: Observe, findings: Findings) -> None:
@@ -22,110 +24,86 @@ def test_the_statement_yields_what_it_should(expectation: PostgresQuery, observe
     What its team counts there, jobs that failed, orders that nobody sent, rows that belong to nothing, is a trouble
     that no number of the server shows.
     """
-    if expectation.is_number:
-        for answer, number in _each_number(expectation, observe):
-            _judge_number(expectation, answer, number, findings)
-        return
-    judge = _judge_emptiness if expectation.empty else _judge_rows
-    for _, answer in each_database(expectation, observe, Select):
-        judge(expectation, answer, findings)
-
-
-def _judge_number(expectation: PostgresQuery, answer: Selected, number: float, findings: Findings) -> None:
-    (column,) = answer.columns or (_NAMELESS,)
-    name = "number" if column == _NAMELESS else column
-    for limit in (expectation.at_most, expectation.at_least):
-        if limit is not None:
-            about = _about(expectation, answer)
-            findings.grade(name, number, limit, subject=f"database {answer.database}", unit=expectation.unit, **about)
-
-
-def _judge_rows(expectation: PostgresQuery, answer: Selected, findings: Findings) -> None:
-    for limit in (expectation.rows_at_most, expectation.rows_at_least):
-        if limit is not None:
-            findings.grade(
-                "rows",
-                answer.count + answer.more,
-                limit,
-                subject=f"database {answer.database}",
-                detail=_row_count(answer) if answer.more else "",
-                evidence=_lines(expectation, answer),
-                **_about(expectation, answer),
-            )
-
-
-def _judge_emptiness(expectation: PostgresQuery, answer: Selected, findings: Findings) -> None:
-    database = f"database {answer.database}"
-    findings.measure("rows", answer.count, subject=database, limit=0, margin=-answer.count)
-    about: dict[str, Any] = {"expected": "no row"} | _about(expectation, answer)
-    if expectation.subject is None:
-        if answer.count:
-            evidence = _lines(expectation, answer)
-            findings.add(subject=database, observed=_row_count(answer), evidence=evidence, **about)
-        return
-    for row in answer.rows[:_ROWS]:
-        findings.add(
-            subject=row[0] or f"a row without {expectation.subject}",
-            observed=f"a row in {database}",
-            evidence=[_line(expectation, row)] if len(row) > 1 else [],
-            **about | {"facts": about["facts"] | ({"row": row[0]} if row[0] else {})},
-        )
-    if more := _more_rows(answer):
-        findings.add(subject=database, observed=more, **about)
-
-
-def _about(expectation: PostgresQuery, answer: Selected) -> dict[str, Any]:
-    """The command that shows the same, and its values."""
-    facts = {"database": answer.database} if connectable(answer.database) else {}
-    if "--" not in expectation.sql or "\n" not in expectation.sql:
-        facts["statement"] = " ".join(line.strip() for line in expectation.sql.splitlines())
-    return {"remedies": (RUN,) if {"database", "statement"} == facts.keys() else (LOOK,), "facts": facts}
-
-
-def _each_number(expectation: PostgresQuery, observe: Observe) -> Iterator[tuple[Selected, float]]:
-    """
-    The number of each database that yields one.
-
-    At the end raises CouldNotObserve for the first that does not.
-    """
+    judge = _judge_number if expectation.is_number else _judge_emptiness if expectation.empty else _judge_rows
     missing: CouldNotObserve | None = None
     for query, answer in each_database(expectation, observe, Select):
-        number = _number(answer)
-        if isinstance(number, Problem):
-            missing = missing or CouldNotObserve(query, number)
-        else:
-            yield answer, number
+        problem = _no_number(answer) if expectation.is_number else None
+        if problem is not None:
+            missing = missing or CouldNotObserve(query, problem)
+            continue
+        facts = _facts(expectation, answer)
+        remedies = (RUN,) if {"database", "statement"} == facts.keys() else (LOOK,)
+        judge(expectation, answer, findings.on(f"database {answer.database}", **facts), remedies)
     if missing is not None:
         raise missing
 
 
-def _number(answer: Selected) -> float | Problem:
-    """The one number, or what is there instead."""
+def _judge_number(expectation: PostgresQuery, answer: Selected, findings: Findings, remedies: Remedies) -> None:
+    (column,) = answer.columns or (_NAMELESS,)
+    name = "number" if column == _NAMELESS else column
+    for limit in (expectation.at_most, expectation.at_least):
+        if limit is not None:
+            findings.grade(name, float(str(answer.values[0])), limit, unit=expectation.unit, remedies=remedies)
+
+
+def _judge_rows(expectation: PostgresQuery, answer: Selected, findings: Findings, remedies: Remedies) -> None:
+    detail, evidence = _row_count(answer) if answer.more else "", _lines(expectation, answer)
+    for limit in (expectation.rows_at_most, expectation.rows_at_least):
+        if limit is not None:
+            rows = answer.count + answer.more
+            findings.grade("rows", rows, limit, detail=detail, evidence=evidence, remedies=remedies)
+
+
+def _judge_emptiness(expectation: PostgresQuery, answer: Selected, findings: Findings, remedies: Remedies) -> None:
+    findings.measure("rows", answer.count, limit=0, margin=-answer.count)
+    add = partial(findings.add, expected="no row", remedies=remedies)
+    if expectation.subject is None:
+        if answer.count:
+            add(observed=_row_count(answer), evidence=_lines(expectation, answer))
+        return
+    for row in answer.rows[:MOST]:
+        add(
+            subject=row[0] or f"a row without {expectation.subject}",
+            observed=f"a row in database {answer.database}",
+            evidence=[_line(expectation, row)] if len(row) > 1 else [],
+            facts={"row": row[0]} if row[0] else {},
+        )
+    if more := _more_rows(answer):
+        add(observed=more)
+
+
+def _facts(expectation: PostgresQuery, answer: Selected) -> dict[str, str]:
+    """The values of the command that shows the same."""
+    facts = {"database": answer.database} if connectable(answer.database) else {}
+    if "--" not in expectation.sql or "\n" not in expectation.sql:
+        facts["statement"] = " ".join(line.strip() for line in expectation.sql.splitlines())
+    return facts
+
+
+def _no_number(answer: Selected) -> Problem | None:
+    """What is there instead of one number; None where it is there."""
+    first = answer.values[0] if answer.values else None
     if len(answer.values) > 1:
-        return _no_number(answer, "several rows", "write a statement that yields one, or judge `rows_at_most`")
-    if not answer.values:
-        return _no_number(answer, "no row", "write a statement that always yields one, such as SELECT count(*)")
-    (value,) = answer.values
-    if value is None:
-        return _no_number(answer, "NULL", "write coalesce(…, 0) where nothing means 0")
-    number = float(value)
-    return number if math.isfinite(number) else _no_number(answer, value, "write a statement that yields a finite one")
-
-
-def _no_number(answer: Selected, what: str, advice: str) -> Problem:
+        what, advice = "several rows", "write a statement that yields one, or judge `rows_at_most`"
+    elif not answer.values:
+        what, advice = "no row", "write a statement that always yields one, such as SELECT count(*)"
+    elif first is None:
+        what, advice = "NULL", "write coalesce(…, 0) where nothing means 0"
+    elif not math.isfinite(float(first)):
+        what, advice = first, "write a statement that yields a finite one"
+    else:
+        return None
     text = f"sql yields {what} in database {answer.database}, where one number is judged"
     return Problem(kind=ProblemKind.UNSUPPORTED, text=text, advice=advice)
 
 
 def _row_count(answer: Selected) -> str:
-    if answer.more:
-        return f"more than {answer.count} rows"
-    return f"{answer.count} row{'' if answer.count == 1 else 's'}"
+    return f"more than {answer.count} rows" if answer.more else counted(answer.count, "row")
 
 
 def _more_rows(answer: Selected) -> str:
     """How many rows have no finding of their own; empty when all have."""
-    left = max(0, answer.count - _ROWS)
+    left = max(0, answer.count - MOST)
     if answer.more:
         return f"more than {left} more rows" if left else "more rows"
     return f"{left} more rows" if left else ""

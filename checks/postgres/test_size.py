@@ -1,16 +1,15 @@
 """The size of the databases of a PostgreSQL server, and the end of their sequences."""
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from opscheck import Findings, Observe, Percentage, Remedy
+from opscheck import Findings, Observe, Percentage
 from opscheck.core.findings import judge_all
 from opscheck.core.intervals import no_sample_aged, sample_aged
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.units import format_bytes, format_duration
-from opscheck.systems.postgres.databases import DatabaseNames, DatabaseQuery, each_database
-from opscheck.systems.postgres.server import identifier
+from opscheck.systems.postgres.databases import each_database
+from opscheck.systems.postgres.server import DatabaseNames, identifier
 from opscheck.systems.postgres.size import (
     REMOVE_LIMIT,
     SHOW_DATABASES,
@@ -39,29 +38,12 @@ class Sized(NamedTuple):
     bytes: int
 
 
-@dataclass(frozen=True)
-class Growth:
-    """How much a database grew between two samples, converted to the time that the policy names."""
+class Growth(NamedTuple):
+    """A database, and what it was in an earlier sample."""
 
     database: Sized
     earlier: int
     age_s: float
-    over_s: float
-
-    @property
-    def bytes(self) -> int:
-        """By how many bytes; negative when it became smaller."""
-        return round((self.database.bytes - self.earlier) * self.over_s / self.age_s)
-
-    @property
-    def share(self) -> Percentage:
-        """The same in percent of what it was."""
-        return Percentage(100.0 * self.bytes / max(1, self.earlier))
-
-    @property
-    def detail(self) -> str:
-        """What the numbers are made of."""
-        return f"{format_bytes(self.database.bytes)}, {format_bytes(self.earlier)} {format_duration(self.age_s)} ago"
 
 
 def test_databases_have_room_to_grow(expectation: PostgresSize, observe: Observe, findings: Findings) -> None:
@@ -75,7 +57,6 @@ def test_databases_have_room_to_grow(expectation: PostgresSize, observe: Observe
         lambda: _judge_total(expectation, observe, findings),
         lambda: _judge_sizes(expectation, observe, findings),
         lambda: _judge_sequences(expectation, observe, findings),
-        lambda: _require_sequences(expectation, observe),
         lambda: _judge_growth(expectation, observe, findings),
     )
 
@@ -88,15 +69,10 @@ def _judge_total(expectation: PostgresSize, observe: Observe, findings: Findings
     hidden = [one.name for one in sizes.databases if one.bytes is None]
     known = sum(one.bytes or 0 for one in sizes.databases)
     if not hidden or expectation.total.severity(known):
-        findings.grade(
-            "size of all databases",
-            known,
-            expectation.total,
-            subject=expectation.target.address,
-            detail=f"{len(sizes.databases)} databases",
-            remedies=(SHOW_DATABASES,),
-            facts={"database_count": len(sizes.databases)},
-        )
+        count = len(sizes.databases)
+        here = findings.on(expectation.target.address, database_count=count)
+        detail = f"{count} databases"
+        here.grade("size of all databases", known, expectation.total, detail=detail, remedies=(SHOW_DATABASES,))
     if hidden:
         raise _hidden(expectation, sizes, hidden)
 
@@ -105,46 +81,44 @@ def _judge_sizes(expectation: PostgresSize, observe: Observe, findings: Findings
     if not expectation.judges_databases:
         return
     for database in _sized(expectation, observe(expectation.sizes)):
+        here = findings.on(f"database {database.name}")
         about = _largest(expectation, database, observe) if expectation.is_too_large(database.bytes) else {}
-        subject = f"database {database.name}"
-        findings.grade("size", database.bytes, expectation.size, subject=subject, unit="B", **about)
+        here.grade("size", database.bytes, expectation.size, unit="B", **about)
 
 
 def _judge_growth(expectation: PostgresSize, observe: Observe, findings: Findings) -> None:
+    """How much databases grew between two samples, converted to the time that the policy names."""
     if not expectation.judges_growth:
         return
     over = format_duration(float(expectation.over))
-    for grown in _growth(expectation, observe):
-        about = _largest(expectation, grown.database, observe)
-        about |= {"subject": f"database {grown.database.name}", "detail": grown.detail}
-        limit = expectation.growth if grown.bytes > expectation.growth_above else None
-        findings.grade(f"growth in {over}", grown.share, limit, **about)
-        findings.grade(f"grown in {over}", grown.bytes, expectation.grown, unit="B", **about)
+    for database, earlier, age_s in _growth(expectation, observe):
+        here, about = findings.on(f"database {database.name}"), _largest(expectation, database, observe)
+        size = round((database.bytes - earlier) * float(expectation.over) / age_s)
+        share = Percentage(100.0 * size / max(1, earlier))
+        limit = expectation.growth if size > expectation.growth_above else None
+        detail = f"{format_bytes(database.bytes)}, {format_bytes(earlier)} {format_duration(age_s)} ago"
+        here.grade(f"growth in {over}", share, limit, detail=detail, **about)
+        here.grade(f"grown in {over}", size, expectation.grown, unit="B", detail=detail, **about)
 
 
 def _judge_sequences(expectation: PostgresSize, observe: Observe, findings: Findings) -> None:
-    if expectation.sequences is None:
-        return
+    """The most used sequences. Raises CouldNotObserve, with the grants, where some are hidden."""
     limit = expectation.sequences
-    for _, answer in each_database(expectation, observe, Sequences):
-        findings.measure("sequences", answer.seen, subject=f"database {answer.database}")
-        broken = [sequence for sequence in answer.most_used if limit.severity(sequence.used) is not None]
-        for sequence in broken or answer.most_used[:1]:
-            findings.grade(
-                "sequence used",
-                Percentage(sequence.used),
-                limit,
-                subject=f"{sequence.schema}.{sequence.name} in database {answer.database}",
-                detail=_sequence_detail(sequence),
-                evidence=[_feeds(sequence)],
-                remedies=_sequence_remedies(sequence),
-                facts=_sequence_facts(answer, sequence),
-            )
-
-
-def _require_sequences(expectation: PostgresSize, observe: Observe) -> None:
+    if limit is None:
+        return
+    hidden: list[CouldNotObserve] = []
     for query, answer in each_database(expectation, observe, Sequences):
-        _require_readable(query, answer)
+        where = f"database {answer.database}"
+        findings.measure("sequences", answer.seen, subject=where)
+        broken = [sequence for sequence in answer.most_used if limit.severity(sequence.used) is not None]
+        for one in broken or answer.most_used[:1]:
+            here, used = findings.on(f"{one.schema}.{one.name} in {where}"), Percentage(one.used)
+            detail, evidence = _sequence_detail(one), [_feeds(one)]
+            here.grade("sequence used", used, limit, detail=detail, evidence=evidence, **_more_values(answer, one))
+        if answer.hidden:
+            hidden.append(CouldNotObserve(query, _hidden_sequences(answer)))
+    if hidden:
+        raise hidden[0]
 
 
 def _sized(expectation: PostgresSize, sizes: Sizes) -> Iterator[Sized]:
@@ -188,7 +162,7 @@ def _growth(expectation: PostgresSize, observe: Observe) -> Iterator[Growth]:
         if earlier is None:
             new.append(database.name)
         else:
-            yield Growth(database, earlier, age, over)
+            yield Growth(database, earlier, age)
     if new:
         text = f"first sample: the size of {' and '.join(new)} {format_duration(age)} ago is not known"
         raise CouldNotObserve(query, Problem(kind=ProblemKind.FIRST_SAMPLE, text=text))
@@ -223,13 +197,9 @@ def _relation_line(relation: RelationSize, earlier: dict[str, int]) -> str:
     return line
 
 
-def _require_readable(query: DatabaseQuery[SequencesAnswer], answer: SequencesAnswer) -> None:
-    """Raises CouldNotObserve, with the grants, where some sequences of a database could not be read."""
-    if not answer.hidden:
-        return
+def _hidden_sequences(answer: SequencesAnswer) -> Problem:
     role = identifier(answer.role)
-    named = answer.hidden == len(answer.hidden_names)
-    if named:
+    if answer.hidden == len(answer.hidden_names):
         what = f"SEQUENCE {', '.join(answer.hidden_names)}"
     else:
         what = f"ALL SEQUENCES IN SCHEMA {', '.join(answer.hidden_schemas)}"
@@ -240,7 +210,7 @@ def _require_readable(query: DatabaseQuery[SequencesAnswer], answer: SequencesAn
         f"in database {answer.database}: {first}{more}"
     )
     advice = f"in database {answer.database}: GRANT SELECT ON {what} TO {role}"
-    raise CouldNotObserve(query, Problem(kind=ProblemKind.DENIED, text=text, advice=advice))
+    return Problem(kind=ProblemKind.DENIED, text=text, advice=advice)
 
 
 def _sequence_detail(sequence: Sequence) -> str:
@@ -254,28 +224,19 @@ def _sequence_detail(sequence: Sequence) -> str:
     return f"{sequence.last_value} of {sequence.limit}, {ends}; {sequence.left} values left"
 
 
-def _sequence_remedies(sequence: Sequence) -> tuple[Remedy, ...]:
-    """Only for what stands in the way of more values."""
-    suggested = {
-        SHOW_SEQUENCE: True,
-        WIDEN_COLUMN: _fills_column(sequence),
-        WIDEN_SEQUENCE: sequence.type in _NARROW,
-        REMOVE_LIMIT: sequence.limited_by in {"maxvalue", "minvalue"},
-    }
-    return tuple(remedy for remedy, fits in suggested.items() if fits)
-
-
-def _sequence_facts(answer: SequencesAnswer, sequence: Sequence) -> dict[str, str]:
+def _more_values(answer: SequencesAnswer, sequence: Sequence) -> dict[str, Any]:
+    """The remedies for what stands in the way of more values, and their facts."""
+    remedies = [SHOW_SEQUENCE]
     facts = {"database": answer.database, "schema": sequence.schema, "sequence": sequence.name}
     facts |= {"type": sequence.type, "limit": str(sequence.limit)}
-    if _fills_column(sequence):
-        facts |= {"table_schema": sequence.table_schema or "", "table": sequence.table or ""}
-        facts |= {"column": sequence.column or ""}
-    return facts
-
-
-def _fills_column(sequence: Sequence) -> bool:
-    return bool(sequence.column_type in _NARROW and sequence.table and sequence.table_schema and sequence.column)
+    if sequence.column_type in _NARROW and sequence.table and sequence.table_schema and sequence.column:
+        remedies.append(WIDEN_COLUMN)
+        facts |= {"table_schema": sequence.table_schema, "table": sequence.table, "column": sequence.column}
+    if sequence.type in _NARROW:
+        remedies.append(WIDEN_SEQUENCE)
+    if sequence.limited_by in {"maxvalue", "minvalue"}:
+        remedies.append(REMOVE_LIMIT)
+    return {"remedies": remedies, "facts": facts}
 
 
 def _feeds(sequence: Sequence) -> str:

@@ -109,10 +109,10 @@ def _about_age(database: DatabaseAge, what: str, holders: Holders) -> dict[str, 
 
 def _judge_holders(expectation: PostgresVacuum, observe: Observe, findings: Findings) -> None:
     """Each holder that is beyond a limit, else the worst: by transactions, and by time where that is known."""
-    if not expectation.judges_holders:
+    limit = expectation.oldest_xmin
+    if limit is None:
         return
     answer = observe(expectation.holders)
-    limit = expectation.oldest_xmin
     if not answer.holders:
         findings.grade("transactions kept", 0, limit, subject="oldest xmin")
     for one in _beyond(answer.holders, limit, lambda one: one.age):

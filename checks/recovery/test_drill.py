@@ -1,10 +1,7 @@
 """Restoring a backup, to know that it can be done."""
 
-from collections.abc import Iterator
-
 from opscheck import Findings, Observe
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
-from opscheck.core.record import Finding
 from opscheck.core.units import format_duration, format_value
 from opscheck.systems.backup.series import Series, Suggestion, list_backups
 from opscheck.systems.recovery.drill import (
@@ -25,7 +22,6 @@ from opscheck.systems.recovery.drill_record import (
     Asserted,
     Drill,
     Failure,
-    PerformDrill,
     age_s,
     ahead,
 )
@@ -44,41 +40,35 @@ def test_the_newest_backup_is_restored(expectation: RestoreDrill, observe: Obser
     """
     series = expectation.chosen(observe)
     if series.newest is None:
-        findings.report(_nothing_to_restore(expectation, series))
+        _report_no_backup(expectation, series, findings.on(expectation.target.name))
         return
     query = expectation.drill_of(series.newest)
     drill = observe(query)
+    here = findings.on(drill.key)
     if drill.failure is not None:
-        findings.report(_failed(expectation, drill, drill.failure))
-        _measure(drill, findings)
+        suggestion = _look_into(expectation, drill, drill.failure) + Suggestion((AGAIN,))
+        observed = f"{drill.failure.phase}: {drill.failure.text}"
+        here.add(observed=observed, expected="restored and asked", evidence=evidence(drill), **vars(suggestion))
+        _measure(drill, here)
         return
-    _judge_times(expectation, drill, findings)
-    for finding in _unmet(expectation, drill):
-        findings.report(finding)
-    _measure(drill, findings)
-    _judge_soundness(expectation, drill, query, findings)
+    _judge_times(expectation, drill, here)
+    _judge_answers(expectation, drill, findings)
+    _measure(drill, here)
+    if drill.amcheck not in {"", "sound"}:
+        observed, expected = f"pg_amcheck: {drill.amcheck}", "tables and indexes are sound"
+        here.add(observed=observed, expected=expected, evidence=evidence(drill), remedies=(AGAIN,))
+    if drill.amcheck_missing:
+        text = f"tables and indexes were not verified: {drill.amcheck_missing}"
+        raise CouldNotObserve(query, Problem(kind=ProblemKind.UNSUPPORTED, text=text))
 
 
-def _nothing_to_restore(expectation: RestoreDrill, series: Series) -> Finding:
+def _report_no_backup(expectation: RestoreDrill, series: Series, findings: Findings) -> None:
     """There is no backup: a drill cannot even begin, as a recovery could not."""
     seen = series.listing.examples or series.listing.elsewhere
     others = f"; there are others, such as {', '.join(seen[:3])}" if seen else ""
-    return expectation.finding(
-        subject=expectation.target.name,
-        observed=f"no backup is there{others}",
-        expected=f"one named {series.template}",
-        **vars(list_backups(expectation.target, series.prefix) + Suggestion((AGAIN,))),
-    )
-
-
-def _failed(expectation: RestoreDrill, drill: Drill, failure: Failure) -> Finding:
-    return expectation.finding(
-        subject=drill.key,
-        observed=f"{failure.phase}: {failure.text}",
-        expected="restored and asked",
-        evidence=evidence(drill),
-        **vars(_look_into(expectation, drill, failure) + Suggestion((AGAIN,))),
-    )
+    suggestion = list_backups(expectation.target, series.prefix) + Suggestion((AGAIN,))
+    observed, expected = f"no backup is there{others}", f"one named {series.template}"
+    findings.add(observed=observed, expected=expected, **vars(suggestion))
 
 
 def _look_into(expectation: RestoreDrill, drill: Drill, failure: Failure) -> Suggestion:
@@ -95,76 +85,48 @@ def _look_into(expectation: RestoreDrill, drill: Drill, failure: Failure) -> Sug
 def _measure(drill: Drill, findings: Findings) -> None:
     for asserted in drill.assertions:
         if asserted.time is not None:
-            findings.measure(asserted.name, age_s(drill, asserted.time), unit="s", subject=drill.key)
+            findings.measure(asserted.name, age_s(drill, asserted.time), unit="s")
         elif asserted.number is not None:
-            findings.measure(asserted.name, asserted.number, subject=drill.key)
+            findings.measure(asserted.name, asserted.number)
     for phase in drill.phases:
-        findings.measure(f"phase {phase.name}", phase.seconds, unit="s", subject=drill.key)
+        findings.measure(f"phase {phase.name}", phase.seconds, unit="s")
     if drill.missing:
-        findings.measure("left out", len(drill.missing), subject=drill.key)
+        findings.measure("left out", len(drill.missing))
 
 
 def _judge_times(expectation: RestoreDrill, drill: Drill, findings: Findings) -> None:
-    lines = evidence(drill)
+    lines, phases = evidence(drill), _phases(drill)
     if drill.recovered_s is not None:
-        findings.grade(
-            "recovered in",
-            drill.recovered_s,
-            expectation.rto,
-            unit="s",
-            subject=drill.key,
-            detail=_phases(drill),
-            evidence=lines,
-            remedies=(AGAIN,),
-        )
+        seconds, limit = drill.recovered_s, expectation.rto
+        findings.grade("recovered in", seconds, limit, unit="s", detail=phases, evidence=lines, remedies=(AGAIN,))
     for name, at in (("age of the data", drill.data_time), ("age of the newest row", drill.newest)):
         if at is None:
             continue
         if future := ahead(drill, at):
-            findings.add(
-                subject=drill.key,
-                observed=f"{name}: {future}",
-                expected="a time that has been; compare `time_zone` and the clocks",
-                evidence=lines,
-                remedies=(AGAIN,),
-            )
+            expected = "a time that has been; compare `time_zone` and the clocks"
+            findings.add(observed=f"{name}: {future}", expected=expected, evidence=lines, remedies=(AGAIN,))
         else:
-            findings.grade(
-                name,
-                age_s(drill, at),
-                expectation.age,
-                unit="s",
-                subject=drill.key,
-                since=at,
-                evidence=lines,
-                remedies=(AGAIN,),
-            )
+            age, limit = age_s(drill, at), expectation.age
+            findings.grade(name, age, limit, unit="s", since=at, evidence=lines, remedies=(AGAIN,))
 
 
-def _unmet(expectation: RestoreDrill, drill: Drill) -> Iterator[Finding]:
-    """The questions without the answer that they should have."""
+def _judge_answers(expectation: RestoreDrill, drill: Drill, findings: Findings) -> None:
+    """Report the questions without the answer that they should have."""
     if drill.newest_problem and expectation.newest is not None:
-        wanted = "the time of the newest row"
-        yield _unanswered(expectation, drill, "the newest row", expectation.newest, (drill.newest_problem, wanted))
+        here = findings.on(f"{drill.key}: the newest row")
+        _report_answer(drill, expectation.newest, drill.newest_problem, "the time of the newest row", here)
     asserted = {one.name: one for one in drill.assertions}
     for assertion in expectation.assertions:
         if observed := violated(assertion, drill, asserted.get(assertion.name, _NOT_ASKED)):
             limits = str(assertion).removeprefix(assertion.name).strip()
-            yield _unanswered(expectation, drill, assertion.name, assertion.sql, (observed, limits))
+            _report_answer(drill, assertion.sql, observed, limits, findings.on(f"{drill.key}: {assertion.name}"))
 
 
-def _unanswered(expectation: RestoreDrill, drill: Drill, name: str, sql: str, answer: tuple[str, str]) -> Finding:
-    observed, expected = answer
+def _report_answer(drill: Drill, sql: str, observed: str, expected: str, findings: Findings) -> None:
     # A comment would end with the line that it is on.
     on_one_line = "" if "--" in sql and "\n" in sql else " ".join(line.strip() for line in sql.splitlines())
-    return expectation.finding(
-        subject=f"{drill.key}: {name}",
-        observed=observed,
-        expected=expected,
-        evidence=evidence(drill),
-        remedies=(UNMET, AGAIN) if on_one_line else (AGAIN,),
-        facts={"question": on_one_line} if on_one_line else {},
-    )
+    suggestion = Suggestion((UNMET, AGAIN), {"question": on_one_line}) if on_one_line else Suggestion((AGAIN,))
+    findings.add(observed=observed, expected=expected, evidence=evidence(drill), **vars(suggestion))
 
 
 def violated(assertion: DrillAssertion, drill: Drill, asserted: Asserted) -> str:
@@ -183,22 +145,6 @@ def violated(assertion: DrillAssertion, drill: Drill, asserted: Asserted) -> str
     low = limits.at_least is not None and number < limits.at_least
     high = limits.at_most is not None and number > limits.at_most
     return format_value(number) if low or high else ""
-
-
-def _judge_soundness(expectation: RestoreDrill, drill: Drill, query: PerformDrill, findings: Findings) -> None:
-    if drill.amcheck not in {"", "sound"}:
-        findings.report(
-            expectation.finding(
-                subject=drill.key,
-                observed=f"pg_amcheck: {drill.amcheck}",
-                expected="tables and indexes are sound",
-                evidence=evidence(drill),
-                remedies=(AGAIN,),
-            )
-        )
-    if drill.amcheck_missing:
-        text = f"tables and indexes were not verified: {drill.amcheck_missing}"
-        raise CouldNotObserve(query, Problem(kind=ProblemKind.UNSUPPORTED, text=text))
 
 
 def evidence(drill: Drill) -> list[str]:

@@ -12,7 +12,6 @@ from opscheck.systems.recovery.drilled import FAILED, OVERDUE, Drilled
 
 _SKEW = timedelta(minutes=5)
 """How far clocks of two machines may be apart."""
-_BOTH = "add `--state FILE` to this run and to the one that drills, or `record` to both expectations"
 
 
 def test_a_drill_has_passed_lately(expectation: Drilled, observe: Observe, findings: Findings) -> None:
@@ -23,24 +22,27 @@ def test_a_drill_has_passed_lately(expectation: Drilled, observe: Observe, findi
     been so is told by the last drill that passed.
     """
     known = history(expectation, observe)
+    here, last = findings.on(expectation.drill), known.last
     if known.ahead is not None:
         observed = f"the last drill is dated {known.ahead.began_at:%Y-%m-%d %H:%M} UTC, which is in the future"
-        findings.add(subject=expectation.drill, observed=observed, expected="a drill in the past", remedies=(OVERDUE,))
+        here.add(observed=observed, expected="a drill in the past", remedies=(OVERDUE,))
         return
-    if known.passed_at is None:
-        _report_never(expectation, known, observe, findings)
-        return
-    findings.grade(
-        "since one passed",
-        (observe.now - known.passed_at).total_seconds(),
-        expectation.age,
-        unit="s",
-        subject=expectation.drill,
-        since=known.passed_at,
-        remedies=(OVERDUE,),
-    )
-    if known.failed_since:
-        _report_failed(expectation, known, observe, findings)
+    if known.passed_at is not None:
+        age = (observe.now - known.passed_at).total_seconds()
+        here.grade("since one passed", age, expectation.age, unit="s", since=known.passed_at, remedies=(OVERDUE,))
+    if last is not None and not last.passed:
+        ago = format_duration((observe.now - last.began_at).total_seconds())
+        never = ", and none has passed" if known.passed_at is None else ""
+        here.add(
+            observed=f"the last drill failed, {ago} ago{never}",
+            expected="it passes",
+            since=last.began_at,
+            evidence=[f"{last.key}: {reason}" for reason in last.reasons],
+            remedies=(FAILED,),
+        )
+    elif known.passed_at is None:
+        expected = f"one that passed, {expectation.age.words} {expectation.age.steps[0][1]} ago"
+        here.add(observed="no drill is known", expected=expected, remedies=(OVERDUE,))
 
 
 @dataclass(frozen=True)
@@ -53,11 +55,6 @@ class History:
     """When the newest one began that passed."""
     ahead: Drill | None = None
     """Where none is known but such that lie in the future, which would never become too old, the newest of them."""
-
-    @property
-    def failed_since(self) -> bool:
-        """Whether the newest one failed."""
-        return self.last is not None and not self.last.passed
 
 
 def history(expectation: Drilled, observe: Observe) -> History:
@@ -84,36 +81,8 @@ def in_order(drills: Iterable[Drill], now: datetime) -> History:
 def _unread(expectation: Drilled, forgotten: str) -> Problem:
     if forgotten != NO_STATE_FILE:
         return Problem(kind=ProblemKind.UNREADABLE, text=f"no drill is known: {forgotten}")
+    text = "no drill can be known: no state file is kept, and no `record` is named"
     if expectation.record is not None:
         text = f"no drill is known: {expectation.record} is not there, and no state file is kept"
-        return Problem(kind=ProblemKind.UNSUPPLIED, text=text, advice=_BOTH)
-    text = "no drill can be known: no state file is kept, and no `record` is named"
-    return Problem(kind=ProblemKind.UNSUPPLIED, text=text, advice=_BOTH)
-
-
-def _report_never(expectation: Drilled, known: History, observe: Observe, findings: Findings) -> None:
-    if known.failed_since:
-        _report_failed(expectation, known, observe, findings)
-        return
-    findings.add(
-        subject=expectation.drill,
-        observed="no drill is known",
-        expected=f"one that passed, {expectation.age.words} {expectation.age.steps[0][1]} ago",
-        remedies=(OVERDUE,),
-    )
-
-
-def _report_failed(expectation: Drilled, known: History, observe: Observe, findings: Findings) -> None:
-    last = known.last
-    if last is None:
-        return
-    ago = format_duration((observe.now - last.began_at).total_seconds())
-    never = ", and none has passed" if known.passed_at is None else ""
-    findings.add(
-        subject=expectation.drill,
-        observed=f"the last drill failed, {ago} ago{never}",
-        expected="it passes",
-        since=last.began_at,
-        evidence=[f"{last.key}: {reason}" for reason in last.reasons],
-        remedies=(FAILED,),
-    )
+    advice = "add `--state FILE` to this run and to the one that drills, or `record` to both expectations"
+    return Problem(kind=ProblemKind.UNSUPPLIED, text=text, advice=advice)

@@ -57,8 +57,6 @@ class Expectation(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
-    kinds: ClassVar[dict[str, type["Expectation"]]] = {}
-    """Every known kind by the name of its check."""
     check_name: ClassVar[str] = ""
     """The name that policies give this kind."""
     remedies: ClassVar[tuple[Remedy, ...]] = ()

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from datetime import datetime
-from typing import Any, Protocol, Self, TypedDict, TypeVar, Unpack
+from typing import Any, Self, TypedDict, TypeVar, Unpack
 
 from opscheck.core.expectation import Expectation
 from opscheck.core.observation import CouldNotObserve, Observation, Problem, Sample
@@ -15,29 +15,33 @@ from opscheck.core.units import Graded, Quantity, Severity, format_value
 A = TypeVar("A")
 
 
-class Observe(Protocol):
+class Observe:
     """Answers a query. It raises `CouldNotObserve`, which a check lets through, when there is no answer."""
 
-    @property
-    def now(self) -> datetime:
-        """The time that everything is judged at; that of the snapshot, when one is judged."""
-        ...
-
-    def __call__(self, query: Query[A]) -> A:
-        """The answer to `query`, which is fetched now if it was not gathered."""
-        ...
-
-    def evidence(self, query: Query[A]) -> A | Problem:
-        """The answer, or why there is none, for what is evidence only: no verdict may stand on it."""
-        ...
-
-    def earlier(self, query: Query[A]) -> tuple[Sample[A], ...]:
-        """What earlier runs were answered, oldest first; no verdict may stand on that alone."""
-        ...
+    now: datetime
+    """The time that everything is judged at; that of the snapshot, when one is judged."""
 
     def observation(self, query: Query[Any]) -> Observation:
         """All that is known of an answer: when it was taken, why nothing earlier is known."""
-        ...
+        raise NotImplementedError  # pragma: no cover
+
+    def __call__(self, query: Query[A]) -> A:
+        """The answer to `query`, which is fetched now if it was not gathered."""
+        observation = self.observation(query)
+        if observation.problem is not None:
+            raise CouldNotObserve(query, observation.problem)
+        answer: A = observation.answer
+        return answer
+
+    def evidence(self, query: Query[A]) -> A | Problem:
+        """The answer, or why there is none, for what is evidence only: no verdict may stand on it."""
+        observation = self.observation(query)
+        answer: A | Problem = observation.problem or observation.answer
+        return answer
+
+    def earlier(self, query: Query[A]) -> tuple[Sample[A], ...]:
+        """What earlier runs were answered, oldest first; no verdict may stand on that alone."""
+        return self.observation(query).earlier
 
 
 class FindingParts(TypedDict, total=False):

@@ -5,13 +5,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, ClassVar, Self, get_args
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    GetCoreSchemaHandler,
-    ValidationInfo,
-)
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, ValidationInfo
 from pydantic_core import PydanticCustomError, core_schema
 
 from opscheck.core.remedy import Fact

@@ -29,12 +29,17 @@ def worst(severities: "list[Severity]") -> Severity | None:
     return min(severities, default=None)
 
 
+_NUMBER_AND_UNIT = re.compile(r"(\d+(?:\.\d+)?)([A-Za-z%]+)")
+
+
 class Quantity(float):
     """A number with a unit, written as text in a policy. Its value is in the base unit `unit`."""
 
     unit: ClassVar[str]
     noun: ClassVar[str]
     pattern: ClassVar[str]
+    sizes: ClassVar[Mapping[str, float]]
+    """Every unit that may be written, in the base unit."""
 
     def __new__(cls, value: float | str) -> Self:
         """Make one. Raises ValueError for what is not finite, which a few hundred digits are not."""
@@ -45,8 +50,10 @@ class Quantity(float):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read `text`. Raises ValueError when it is not such a quantity."""
-        raise NotImplementedError(cls)  # pragma: no cover
+        """Read `text`, such as `1h30m`. Raises ValueError when it is not such a quantity."""
+        if not re.fullmatch(cls.pattern, text):
+            raise ValueError(text)
+        return cls(sum(float(number) * cls.sizes[unit] for number, unit in _NUMBER_AND_UNIT.findall(text)))
 
     @classmethod
     def _validate(cls, value: object) -> Self:
@@ -72,23 +79,13 @@ class Quantity(float):
         return {"type": "string", "pattern": cls.pattern, "description": cls.noun}
 
 
-_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
-
-
 class Duration(Quantity):
     """A length of time in seconds, written `90s`, `15m`, `1h30m` or `30d`."""
 
     unit = "s"
     noun = "a duration with its unit (ms, s, m, h, d, w), such as 15m, 24h or 30d"
     pattern = r"^(\d+(\.\d+)?(ms|s|m|h|d|w))+$"
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read `1h30m`. Raises ValueError."""
-        if not re.match(cls.pattern, text):
-            raise ValueError(text)
-        return cls(sum(float(number) * _SECONDS[unit] for number, unit in _DURATION_PART.findall(text)))
+    sizes: ClassVar = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
     def __str__(self) -> str:
         return format_duration(float(self))
@@ -100,20 +97,10 @@ class Percentage(Quantity):
     unit = "%"
     noun = "a percentage such as 75%"
     pattern = r"^\d+(\.\d+)?%$"
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read `75%`. Raises ValueError."""
-        if not re.match(cls.pattern, text):
-            raise ValueError(text)
-        return cls(text[:-1])
+    sizes: ClassVar = {"%": 1}
 
     def __str__(self) -> str:
         return format_value(float(self), self.unit)
-
-
-_BYTES = {"B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
-_BYTES |= {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 
 
 class ByteSize(Quantity):
@@ -122,14 +109,18 @@ class ByteSize(Quantity):
     unit = "B"
     noun = "a byte size with its unit (B, KB, MB, GB, TB, KiB, MiB, GiB, TiB), such as 20GB or 512MiB"
     pattern = r"^\d+(\.\d+)?(B|[kK]B|MB|GB|TB|KiB|MiB|GiB|TiB)$"
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read `512MiB`. Raises ValueError."""
-        if not re.match(cls.pattern, text):
-            raise ValueError(text)
-        number, unit = re.match(r"([\d.]+)(\w+)", text).groups()  # type: ignore[union-attr]  # it just matched
-        return cls(float(number) * _BYTES[unit])
+    sizes: ClassVar = {
+        "B": 1,
+        "kB": 10**3,
+        "KB": 10**3,
+        "MB": 10**6,
+        "GB": 10**9,
+        "TB": 10**12,
+        "KiB": 2**10,
+        "MiB": 2**20,
+        "GiB": 2**30,
+        "TiB": 2**40,
+    }
 
     def __str__(self) -> str:
         return format_bytes(float(self))
@@ -150,7 +141,7 @@ def format_duration(seconds: float) -> str:
     parts: list[str] = []
     left = round(seconds)
     for unit in ("d", "h", "m", "s"):
-        count, left = divmod(left, int(_SECONDS[unit]))
+        count, left = divmod(left, int(Duration.sizes[unit]))
         if count:
             parts.append(f"{count}{unit}")
     return "".join(parts[:2])
@@ -159,8 +150,8 @@ def format_duration(seconds: float) -> str:
 def format_bytes(size: float) -> str:
     """Bytes in the largest unit of powers of ten that keeps a digit before the point."""
     for unit in ("TB", "GB", "MB", "KB"):
-        if abs(size) >= _BYTES[unit]:
-            number = size / _BYTES[unit]
+        if abs(size) >= ByteSize.sizes[unit]:
+            number = size / ByteSize.sizes[unit]
             return f"{number:.3g}{unit}" if abs(number) < 100 else f"{number:.0f}{unit}"  # noqa: PLR2004 - three digits
     return f"{size:.0f}B"
 

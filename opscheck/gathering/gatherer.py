@@ -114,7 +114,10 @@ class Gatherer:
     def gather(self, asked: Iterable[Asked], progress: Progress | None = None) -> dict[Query[Any], Observation]:
         """Ask everything and wait until each query has its answer, or the reason why there is none."""
         observations: dict[Query[Any], Observation] = {}
-        total = self._enqueue(asked)
+        total = 0
+        for one in asked:
+            self._places[one.query.target].waiting.append(one)
+            total += 1
         self._load_probes()
         while len(observations) < total:
             self._start_what_may_start(observations)
@@ -136,13 +139,6 @@ class Gatherer:
         ends = time.monotonic() + _CLOSING_S
         for thread in closing:
             thread.join(max(0.0, ends - time.monotonic()))
-
-    def _enqueue(self, asked: Iterable[Asked]) -> int:
-        total = 0
-        for one in asked:
-            self._places[one.query.target].waiting.append(one)
-            total += 1
-        return total
 
     def _load_probes(self) -> None:
         # Before any clock runs: to import a client library can take a second, which is no fault of the target,
@@ -237,7 +233,7 @@ class Gatherer:
             silent = job.query is None or place.last_answer < job.started
             late = Problem(
                 kind=ProblemKind.LATE,
-                text=f"no answer in {_seconds(job.timeout_s)}",
+                text=f"no answer in {job.timeout_s:g} s",
                 target_down=silent,
                 waited_s=job.timeout_s,
             )
@@ -273,10 +269,6 @@ class Gatherer:
 
 def _observation(job: _Job, at: float, answer: Any, problem: Problem | None) -> Observation:
     return Observation(taken_at=job.started_at, duration_s=round(at - job.started, 6), answer=answer, problem=problem)
-
-
-def _seconds(seconds: float) -> str:
-    return f"{seconds:g} s"
 
 
 def _where(error: Exception) -> str:

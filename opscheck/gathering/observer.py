@@ -4,13 +4,14 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
-from opscheck.core.observation import CouldNotObserve, Observation, Problem, Sample
+from opscheck.core.findings import Observe
+from opscheck.core.observation import CouldNotObserve, Observation
 from opscheck.core.query import Query
 
 A = TypeVar("A")
 
 
-class Observing:
+class Observing(Observe):
     """`observe` for one check: it remembers which observations the verdict stands on."""
 
     def __init__(
@@ -36,16 +37,6 @@ class Observing:
             raise missing
         answer: A = observation.answer
         return answer
-
-    def evidence(self, query: Query[A]) -> A | Problem:
-        """The answer, or why there is none; no verdict stands on it."""
-        observation = self.observation(query)
-        answer: A | Problem = observation.answer if observation.problem is None else observation.problem
-        return answer
-
-    def earlier(self, query: Query[A]) -> tuple[Sample[A], ...]:
-        """What earlier runs were answered, oldest first; the verdict does not stand on it."""
-        return self.observation(query).earlier
 
     def observation(self, query: Query[Any]) -> Observation:
         """All that is known of an answer, which is fetched now if it was not gathered."""

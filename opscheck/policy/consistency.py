@@ -6,9 +6,9 @@ from datetime import date
 from opscheck.core.expectation import Expectation
 from opscheck.core.templates import malformed, unknown_names
 from opscheck.core.units import Severity
-from opscheck.policy.issues import Issues
+from opscheck.policy.errors import Issues
 from opscheck.policy.models import PolicyFile, Waiver
-from opscheck.policy.nodes import Mapping, Node, Scalar, Sequence, shown_text, text_of, walk
+from opscheck.policy.nodes import Mapping, Node, Scalar, items_of, shown_text, text_of, walk
 from opscheck.policy.suggestions import did_you_mean
 
 _SOON_DAYS = 14
@@ -52,10 +52,8 @@ def check_names(issues: Issues) -> None:
 
 def _public_parts(entry: Mapping) -> list[tuple[tuple[str | int, ...], Node]]:
     """What of an expectation becomes part of pytest's own names: its id, its check and its tags."""
-    tags = entry.items.get("tags")
-    listed = tags.items if isinstance(tags, Sequence) else []
-    names = [(key, entry.items[key]) for key in ("id", "check") if key in entry.items]
-    return [((key,), node) for key, node in names] + [(("tags", index), tag) for index, tag in enumerate(listed)]
+    names = [((key,), entry.items[key]) for key in ("id", "check") if key in entry.items]
+    return [*names, *((("tags", index), tag) for index, tag in enumerate(items_of(entry.items.get("tags"))))]
 
 
 def check_waivers(issues: Issues, sections: PolicyFile, today: date, *, strict: bool) -> None:
@@ -84,8 +82,7 @@ def waiver_notices(waivers: Entries[Waiver], today: date) -> tuple[str, ...]:
 def check_escalation(issues: Issues) -> None:
     """A rule for one expectation names one that exists."""
     ids = _ids(issues.root)
-    rules = issues.root.items.get("escalation")
-    for index in range(len(rules.items) if isinstance(rules, Sequence) else 0):
+    for index in range(len(items_of(issues.root.items.get("escalation")))):
         node, path = walk(issues.root, ("escalation", index, "match", "id"))
         name = text_of(node) if path[-1] == "id" else None
         if name is not None and name not in ids:
@@ -134,6 +131,4 @@ def _named(root: Mapping, section: str) -> list[tuple[int, Node]]:
 
 def _mappings(root: Mapping, section: str) -> list[tuple[int, Mapping]]:
     """The entries of a list that are mappings, with their index."""
-    entries = root.items.get(section)
-    items = entries.items if isinstance(entries, Sequence) else []
-    return [(index, item) for index, item in enumerate(items) if isinstance(item, Mapping)]
+    return [(index, item) for index, item in enumerate(items_of(root.items.get(section))) if isinstance(item, Mapping)]

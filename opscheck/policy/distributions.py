@@ -8,8 +8,8 @@ from opscheck import __version__
 from opscheck.core.record import UsedDistribution
 from opscheck.core.registry import BrokenSystemError, Registry, load_system
 from opscheck.core.system import GROUP
-from opscheck.policy.issues import Issues
-from opscheck.policy.nodes import Sequence, text_of
+from opscheck.policy.errors import Issues
+from opscheck.policy.nodes import items_of, text_of
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -19,9 +19,8 @@ OWN = "opscheck"
 
 def add_used(registry: Registry, issues: Issues) -> tuple[UsedDistribution, ...]:
     """Add the systems of the distributions in the policy's `uses`; what is wrong with one is added to `issues`."""
-    section = issues.root.items.get("uses")
     used: dict[str, UsedDistribution] = {}
-    for index, node in enumerate(section.items if isinstance(section, Sequence) else ()):
+    for index, node in enumerate(items_of(issues.root.items.get("uses"))):
         text = text_of(node)
         if text is None:  # its type is refused with the other sections
             continue

@@ -55,12 +55,12 @@ def read_document(path: Path, shown: str) -> Document:
 
     Raises CannotOpenError when it cannot be opened, PolicyError when it is no YAML mapping within the bounds.
     """
-    file = read_text(path, shown)
-    composer = _Composer(file.source)
+    source, content = read_text(path, shown)
+    composer = _Composer(source)
     root = composer.compose()
     if not isinstance(root, Mapping):
-        raise PolicyError([*composer.issues, _not_a_mapping(root, file.source)])
-    return Document(root, file.content, tuple(composer.issues))
+        raise PolicyError([*composer.issues, _not_a_mapping(root, source)])
+    return Document(root, content, tuple(composer.issues))
 
 
 def _not_a_mapping(root: Node | None, source: Source) -> Issue:

@@ -26,17 +26,15 @@ from opscheck.policy.consistency import (
     waiver_notices,
 )
 from opscheck.policy.distributions import add_used, hint_to_use, owner_of_system
-from opscheck.policy.errors import PolicyError
-from opscheck.policy.explanation import Explainer
+from opscheck.policy.errors import Issues, PolicyError
 from opscheck.policy.inline_secrets import register_secrets
-from opscheck.policy.issues import Issues
 from opscheck.policy.layers import read_layers
 from opscheck.policy.models import Policy, PolicyFile
 from opscheck.policy.nodes import Mapping as MappingNode
-from opscheck.policy.nodes import Sequence, plain, text_of
+from opscheck.policy.nodes import Sequence, items_of, plain, text_of
 from opscheck.policy.suggestions import nearest
 from opscheck.policy.targets import Targets, refuse_missing, with_own_targets
-from opscheck.policy.validation import validated
+from opscheck.policy.validation import Explainer, validated
 from opscheck.policy.variables import Variables, public_names, replaced
 
 _TIMEOUT_WHERE_NONE_IS_SAID = Duration.parse("5s")
@@ -84,6 +82,11 @@ class _Entry:
     @property
     def path(self) -> tuple[str | int, ...]:
         return ("expectations", self.index)
+
+    @property
+    def source(self) -> Source:
+        place = self.node.place
+        return Source(file=place.file, line=place.line)
 
 
 class Draft:
@@ -183,7 +186,7 @@ class Draft:
             default_timeout=sections.defaults.timeout or _TIMEOUT_WHERE_NONE_IS_SAID,
             notices=waiver_notices(sections.waivers, today),
             uses=self.uses,
-            sources={entry.id: _source(entry.node) for entry in self._entries if entry.id is not None},
+            sources={entry.id: entry.source for entry in self._entries if entry.id is not None},
         )
 
     def _by_index(self, kind: type[Expectation]) -> dict[int, Expectation]:
@@ -211,7 +214,7 @@ class Draft:
     def _names_a_wrong_target(self, details: ErrorDetails) -> bool:
         """True when the target is there; what is wrong with it is told where it stands."""
         given = details["input"]
-        return details["type"] == "unknown_target" and isinstance(given, str) and given in self._targets.names
+        return details["type"] == "unknown_target" and isinstance(given, str) and given in self._targets.nodes
 
     def _refuse_missing_clients(self, issues: Issues) -> None:
         for entry in self._entries:
@@ -246,7 +249,7 @@ def _read_entries(issues: Issues) -> Iterator[_Entry]:
     section = issues.root.items.get("expectations")
     if section is None or (isinstance(section, Sequence) and not section.items):
         issues.at(section or issues.root, ("expectations",), "expected at least one; nothing would be checked")
-    for index, node in enumerate(section.items if isinstance(section, Sequence) else ()):
+    for index, node in enumerate(items_of(section)):
         if isinstance(node, MappingNode):
             yield _Entry(index, node)
 
@@ -268,8 +271,3 @@ def _known_checks(name: str, checks: Iterable[str]) -> str:
         return f"did you mean {near}?"
     known = f"of {system} there are {alike}" if alike else f"no check of {system or 'that name'} ships with opscheck"
     return f"{known}; a check of your own is known once the folder that holds it is named too"
-
-
-def _source(node: MappingNode) -> Source:
-    place = node.place
-    return Source(file=place.file, line=place.line)

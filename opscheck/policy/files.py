@@ -2,7 +2,6 @@
 
 import codecs
 import stat
-from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -21,17 +20,9 @@ class CannotOpenError(Exception):
     """There are no bytes to read; the text says why."""
 
 
-@dataclass(frozen=True)
-class TextFile:
-    """A file that was read."""
-
-    source: Source
-    content: bytes
-
-
-def read_text(path: Path, shown: str) -> TextFile:
+def read_text(path: Path, shown: str) -> tuple[Source, bytes]:
     """
-    The text of a policy file. `shown` names it in errors.
+    A policy file as text and as bytes. `shown` names it in errors.
 
     Raises CannotOpenError when it cannot be opened, PolicyError when what it holds is no text or is too long.
     """
@@ -42,7 +33,7 @@ def read_text(path: Path, shown: str) -> TextFile:
     if odd := Reader.NON_PRINTABLE.search(text):
         rule = f"expected text that can be printed; this is the control character U+{ord(odd.group()):04X}"
         raise PolicyError([Issue(*source.place(odd.start()), "", rule)])
-    return TextFile(source, content)
+    return source, content
 
 
 def _read(path: Path, shown: str) -> bytes:

@@ -95,7 +95,9 @@ class _Reading:
         name = self._name(mention, root)
         if name is None:
             return
-        target = _resolved(name.value, path)
+        target, target_shown = path.parent / name.value, str(Path(shown).parent / name.written)
+        if name.value.startswith(BUNDLED):
+            target, target_shown = _bundled_path(name.value), name.written
         real = os.path.realpath(target)
         if real in self._open:
             circle = [*list(self._open.values())[list(self._open).index(real) :], self._open[real]]
@@ -104,7 +106,7 @@ class _Reading:
             self._refuse(mention, f"expected at most {MAX_LAYERS} files that extend each other")
         elif real not in self.named:
             try:
-                self._visit(target, _shown(name.written, shown))
+                self._visit(target, target_shown)
             except CannotOpenError as error:
                 self._refuse(mention, f"{name.written}: {error}")
 
@@ -112,7 +114,8 @@ class _Reading:
         """The file that `extends` names. None when it names none, and then that is told."""
         name = self.expand(public_names(root)).expand(text_of(mention) or "")
         if name.faults:
-            self._refuse(mention, name.faults[0].rule, hint=name.faults[0].hint)
+            rule, hint = name.faults[0]
+            self._refuse(mention, rule, hint=hint)
         elif name.unset:
             self._refuse(mention, f"the variable {name.unset[0]} is not set")
         elif not name.value or "\0" in name.value:
@@ -131,14 +134,6 @@ def _mentions(root: Mapping) -> list[Node]:
     if extends is None:
         return []
     return extends.items if isinstance(extends, Sequence) and extends.items else [extends]
-
-
-def _resolved(name: str, mentioned_by: Path) -> Path:
-    return _bundled_path(name) if name.startswith(BUNDLED) else mentioned_by.parent / name
-
-
-def _shown(name: str, mentioned_by: str) -> str:
-    return name if name.startswith(BUNDLED) else str(Path(mentioned_by).parent / name)
 
 
 def _bundled_path(name: str) -> Path:

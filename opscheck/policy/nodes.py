@@ -122,6 +122,11 @@ def text_of(node: Node | None) -> str | None:
     return node.value if isinstance(node, Scalar) and isinstance(node.value, str) else None
 
 
+def items_of(node: Node | None) -> list[Node]:
+    """The items of a list; none of anything else."""
+    return node.items if isinstance(node, Sequence) else []
+
+
 def path_text(root: Node, path: Path) -> str:
     """A path as an error names it, `expectations[database].used.P2`: items of a list by their id."""
     text, node = "", root

@@ -6,8 +6,8 @@ from opscheck.core.registry import Registry
 from opscheck.core.system import Client
 from opscheck.core.target import InlineTarget, Target
 from opscheck.policy.distributions import hint_to_use, owner_of_kind
+from opscheck.policy.errors import Issues
 from opscheck.policy.inline_secrets import register_secrets
-from opscheck.policy.issues import Issues
 from opscheck.policy.nodes import Mapping, Node, Path, Scalar, text_of
 from opscheck.policy.suggestions import did_you_mean
 from opscheck.policy.validation import validated
@@ -23,7 +23,7 @@ class Targets:
         section = issues.root.items.get("targets")
         nodes = section.items if isinstance(section, Mapping) else {}
         self._open = {name: node for name, node in nodes.items() if isinstance(node, Mapping)}
-        self.names = frozenset(nodes)
+        self.nodes = nodes
         self._known: dict[str, Target] = {}
 
     def known(self) -> dict[str, Target]:
@@ -47,11 +47,9 @@ class Targets:
 
     def refuse_missing_clients(self, issues: Issues) -> None:
         """Add to `issues` the targets whose client library is not installed."""
-        section = issues.root.items.get("targets")
-        nodes = section.items if isinstance(section, Mapping) else {}
         for name, target in self._known.items():
             client = self._registry.client_of_kind(target.kind)
-            refuse_missing(client, f"targets of kind {target.kind}", issues, nodes[name], ("targets", name))
+            refuse_missing(client, f"targets of kind {target.kind}", issues, self.nodes[name], ("targets", name))
 
     def _kinds(self, word: str) -> str | None:
         if word and (owner := owner_of_kind(word)) is not None:

@@ -11,7 +11,7 @@ import msgspec
 
 from opscheck.core.redaction import Secrets
 from opscheck.policy.errors import Issue
-from opscheck.policy.nodes import Mapping, Node, Path, Scalar, Sequence, path_text
+from opscheck.policy.nodes import Mapping, Node, Path, Scalar, Sequence, items_of, path_text, text_of
 
 NAME_PATTERN = r"[A-Za-z_][A-Za-z0-9_]*"
 
@@ -19,14 +19,6 @@ _REFERENCE = re.compile(
     rf"(?P<escaped>\$\$\{{)|\$\{{(?P<name>{NAME_PATTERN})(?::-(?P<default>[^}}]*))?\}}|(?P<malformed>\$\{{)"
 )
 _AS_WRITTEN = frozenset({"version", "public_variables"})
-
-
-@dataclass(frozen=True)
-class Fault:
-    """What is wrong with one reference."""
-
-    rule: str
-    hint: str
 
 
 @dataclass
@@ -37,7 +29,8 @@ class Expanded:
     written: str = ""
     """The same with `${NAME}` in place of each secret."""
     unset: list[str] = field(default_factory=list)
-    faults: list[Fault] = field(default_factory=list)
+    faults: list[tuple[str, str]] = field(default_factory=list)
+    """What is wrong with each reference that could not be replaced, and a hint."""
 
     def add(self, value: str, written: str | None = None) -> None:
         """Append a piece."""
@@ -78,7 +71,7 @@ class Variables:
             expanded.add("${", "$${")
         elif reference["malformed"] or "${" in (default or ""):
             hint = "a `${` that is meant literally is written $${"
-            expanded.faults.append(Fault("expected ${NAME} or ${NAME:-default}", hint))
+            expanded.faults.append(("expected ${NAME} or ${NAME:-default}", hint))
         elif value := self._environ.get(name):
             self._take(name, value, expanded)
         elif default is not None:
@@ -96,20 +89,18 @@ class Variables:
             self._secrets.add(value, f"${{{name}}}")
             expanded.add(value, f"${{{name}}}")
 
-    def _unset(self, name: str) -> Fault:
+    def _unset(self, name: str) -> tuple[str, str]:
         if name in self._environ:
-            return Fault(f"the variable {name} is empty", f"set it, or write ${{{name}:-}} where empty is right")
+            return f"the variable {name} is empty", f"set it, or write ${{{name}:-}} where empty is right"
         near = get_close_matches(name, self._environ, n=1, cutoff=0.8)
         if near:
-            return Fault(f"the variable {name} is not set", f"did you mean {near[0]}?")
-        return Fault(f"the variable {name} is not set", f"set it, or give a default: ${{{name}:-...}}")
+            return f"the variable {name} is not set", f"did you mean {near[0]}?"
+        return f"the variable {name} is not set", f"set it, or give a default: ${{{name}:-...}}"
 
 
 def public_names(root: Mapping) -> list[str]:
     """The names in a policy's `public_variables`."""
-    names = root.items.get("public_variables")
-    items = names.items if isinstance(names, Sequence) else []
-    return [item.value for item in items if isinstance(item, Scalar) and isinstance(item.value, str)]
+    return [name for item in items_of(root.items.get("public_variables")) if (name := text_of(item)) is not None]
 
 
 def replaced(root: Mapping, variables: Variables) -> tuple[Mapping, list[Issue]]:
@@ -133,7 +124,7 @@ class _Replacing:
         if isinstance(node, Sequence):
             items = [self.node(item, (*path, index)) for index, item in enumerate(node.items)]
             return node if all(map(is_, items, node.items)) else msgspec.structs.replace(node, items=items)
-        if _is_shell_text(path):
+        if path[::2] == ("expectations", "remediation"):  # the shell's own text
             return node
         values = {key: self.node(item, (*path, key)) for key, item in node.items.items()}
         same = all(map(is_, values.values(), node.items.values()))
@@ -142,18 +133,6 @@ class _Replacing:
     def _scalar(self, node: Scalar, path: Path) -> Scalar:
         expanded = self._variables.expand(node.value)
         place, where = node.place, path_text(self._root, path)
-        self.issues += [Issue(*place, where, fault.rule, hint=fault.hint) for fault in expanded.faults]
-        return msgspec.structs.replace(
-            node,
-            value=expanded.value,
-            written=expanded.written,
-            unset=tuple(expanded.unset),
-            literal=node.value,
-        )
-
-
-def _is_shell_text(path: Path) -> bool:
-    match path:
-        case ("expectations", int(), "remediation"):
-            return True
-    return False
+        self.issues += [Issue(*place, where, rule, hint=hint) for rule, hint in expanded.faults]
+        made = {"value": expanded.value, "written": expanded.written, "unset": tuple(expanded.unset)}
+        return msgspec.structs.replace(node, **made, literal=node.value)

@@ -2,11 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import partial
 
 import msgspec
 
-from opscheck.core.advice import advise
 from opscheck.core.exit_codes import ExitCode
 from opscheck.core.expectation import Expectation
 from opscheck.core.query import Identity
@@ -14,6 +12,7 @@ from opscheck.core.record import Finding, GateNote, PolicyNote, Result, Run, Tar
 from opscheck.core.verdicts import Gate, Judgement, count
 from opscheck.gathering.observer import Observing
 from opscheck.policy.models import Policy, Waiver
+from opscheck.running.advice import advise
 
 
 def compose(  # noqa: PLR0913 - all that one result is made of, by name
@@ -26,22 +25,13 @@ def compose(  # noqa: PLR0913 - all that one result is made of, by name
     claim: str,
 ) -> Result:
     """The result of one expectation, as it will stand in every report."""
-    advised = partial(
-        advise,
-        expectation=expectation,
-        environment=policy.environment,
-        levels=policy.severities,
-        escalation=policy.escalation,
-        now=observing.now,
-        secrets=policy.secrets,
-        claim=claim,
-    )
     waiver, now = policy.waivers.get(expectation.id), observing.now
-    findings = tuple(map(advised, judgement.findings))
+    findings = tuple(advise(finding, expectation, policy, now, claim) for finding in judgement.findings)
     urgent = None
     if judgement.severity is not None and judgement.blocked_by is None:  # else somebody is called for the cause
+        hidden = _unknown(expectation, judgement)
         unknown = judgement.verdict is Verdict.UNKNOWN
-        urgent = advised(_unknown(expectation, judgement)) if unknown else findings[0]
+        urgent = advise(hidden, expectation, policy, now, claim) if unknown else findings[0]
     verdict = _waived(judgement.verdict, waiver, now)
     result = Result(
         id=expectation.id,

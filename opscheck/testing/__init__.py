@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from opscheck.core.expectation import Expectation
-from opscheck.core.findings import Findings
+from opscheck.core.findings import Findings, Observe
 from opscheck.core.observation import NO_STATE_FILE, CouldNotObserve, Observation, Problem, ProblemKind, Sample
 from opscheck.core.query import Query
 from opscheck.core.target import Target
@@ -27,7 +27,7 @@ def expect(kind: type[E], target: Target | None = None, **fields: Any) -> E:
     return kind.model_validate(given | {"target": "target"}, context={"targets": {"target": target.named("target")}})
 
 
-class Answers:
+class Answers(Observe):
     """Stands in for gathering: an answer, or the problem in its place, for each query."""
 
     def __init__(
@@ -47,29 +47,25 @@ class Answers:
             raise CouldNotObserve(query, answer)
         return answer  # type: ignore[no-any-return]  # the caller chose it
 
-    def evidence(self, query: Query[A]) -> A | Problem:
-        """The answer to `query`, or a Problem; nothing has to be chosen for what is mere evidence."""
-        try:
-            return self(query)
-        except CouldNotObserve as error:
-            return error.problem
-        except KeyError:
-            return Problem(kind=ProblemKind.UNSUPPLIED, text="no answer was chosen")
-
-    def earlier(self, query: Query[A]) -> tuple[Sample[A], ...]:
-        """The earlier answers that were chosen for `query`, oldest first."""
-        return tuple((self._earlier or {}).get(query, ()))
-
     def observation(self, query: Query[Any]) -> Observation:
-        """The answer to `query`, taken now; without `earlier`, as in a run without a state file."""
-        answer = self.evidence(query)
-        problem = answer if isinstance(answer, Problem) else None
+        """
+        The answer to `query`, taken now; without `earlier`, as in a run without a state file.
+
+        Nothing has to be chosen for what is mere evidence.
+        """
+        answer, problem = None, None
+        try:
+            answer = self(query)
+        except CouldNotObserve as error:
+            problem = error.problem
+        except KeyError:
+            problem = Problem(kind=ProblemKind.UNSUPPLIED, text="no answer was chosen")
         return Observation(
             taken_at=self.now,
             duration_s=0.0,
-            answer=None if problem else answer,
+            answer=answer,
             problem=problem,
-            earlier=self.earlier(query),
+            earlier=tuple((self._earlier or {}).get(query, ())),
             forgotten=NO_STATE_FILE if self._earlier is None else "",
         )
 

@@ -13,8 +13,8 @@ What every system must hold to, as tests: inherit `SystemContract` in a test mod
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from importlib.util import module_from_spec, spec_from_file_location
 from inspect import signature
 from pathlib import Path
@@ -113,7 +113,7 @@ class SystemContract:
 
     def test_descriptor_names_what_exists(self) -> None:
         """Every `module:name` of the descriptor can be imported, and permissions print text with a comment syntax."""
-        known = _registry(self.system)
+        known = self._registry()
         for kind, declared in self.system.kinds.items():
             assert callable(known.probe(kind).open_session), f"{declared.probe} has no open_session"
             found = known.target_type(kind)
@@ -128,7 +128,7 @@ class SystemContract:
 
     def test_check_has_a_function_a_claim_and_a_reason(self, check_name: str) -> None:
         """Each check has a function whose docstring says what it claims, and what breaks when that is false."""
-        check, _ = _functions(self.system).get(check_name, (None, None))
+        check, _ = self._functions().get(check_name, (None, None))
         assert check is not None, f"no function in {self.system.checks} judges {check_name}"
         assert check.claim, f"{check.file}:{check.line}: no docstring, whose first line is the claim"
         assert check.reason, f"{check.file}:{check.line}: no second paragraph: what breaks when the claim is false"
@@ -170,7 +170,7 @@ class SystemContract:
 
     def test_check_never_passes_without_an_observation(self, expectation: Expectation) -> None:
         """Where no query has an answer, the check raises CouldNotObserve or finds something; it never passes."""
-        _, function = _functions(self.system)[expectation.check]
+        _, function = self._functions()[expectation.check]
         try:
             found = judge(function, expectation, lambda _: _PROBLEM).violations
         except CouldNotObserve:
@@ -203,7 +203,7 @@ class SystemContract:
         """Neither `repr` nor the address of a target has its credentials in it; nor has what `permissions` prints."""
         target = list(self.targets(1))[place].named(NAME)
         assert SECRET not in f"{target!r} {target.address}", "repr or address of the target has its secret in it"
-        if (renderer := _registry(self.system).permissions(target.kind)) is not None:
+        if (renderer := self._registry().permissions(target.kind)) is not None:
             needed = [one for query in self._queries_of(target.kind) for one in query.permissions()]
             text = renderer.render(target, list(dict.fromkeys(needed)))
             assert text.strip(), f"permissions of {target.kind} are an empty text"
@@ -214,18 +214,35 @@ class SystemContract:
         with self.running() as target:
             if target is None:
                 pytest.skip("`running` starts no server")
-            session = _registry(self.system).probe(target.kind).open_session(target.named(NAME), 10.0)
+            session = self._registry().probe(target.kind).open_session(target.named(NAME), 10.0)
             try:
                 for query in self._queries_of(target.kind):
-                    answer = _ask(_registry(self.system), session, query, 10.0)
+                    answer = _ask(self._registry(), session, query, 10.0)
                     _assert_survives(query, answer)
             finally:
                 session.close()
 
     # -- parts ---------------------------------------------------------------------------------------------------
 
+    @classmethod
+    @cache
+    def _registry(cls) -> Registry:
+        """The bundled systems, and this one."""
+        registry = Registry.bundled()
+        if registry.systems.get(cls.system.name) != cls.system:
+            registry.add_system(cls.system, "the system under test")
+        return registry
+
+    @classmethod
+    @cache
+    def _functions(cls) -> Mapping[str, tuple[Check, Callable[..., None]]]:
+        """The check functions of the system by the names of their checks."""
+        files = sorted(cls.system.checks.glob("test_*.py")) if cls.system.checks else []
+        found = (_checks_in(file, cls.system.name) for file in files)
+        return {check.kind.check_name: (check, function) for each in found for check, function in each}
+
     def _models(self) -> list[type[BaseModel]]:
-        known = _registry(self.system)
+        known = self._registry()
         targets = [known.target_type(kind) for kind in self.system.kinds]
         expectations = [known.expectation_type(check) for check in self.system.expectations]
         return [model for model in (*targets, *expectations) if model is not None]
@@ -242,7 +259,7 @@ class SystemContract:
 
     def _asked(self, target: Target) -> Iterator[Problem]:
         """The problems of a session with `target`, each raised by its deadline."""
-        known = _registry(self.system)
+        known = self._registry()
         session, problem = _in_time(lambda: known.probe(target.kind).open_session(target, DEADLINE_S))
         if problem is not None:
             yield problem
@@ -301,39 +318,6 @@ _TESTS = {
     if name.startswith("test_")
 }
 """The tests by name, each with its arguments."""
-
-
-@dataclass(frozen=True)
-class _Loaded:
-    system: System
-    registry: Registry
-    functions: Mapping[str, tuple[Check, Callable[..., None]]]
-
-
-_LOADED: dict[int, _Loaded] = {}
-"""By the identity of the descriptor, which each of them keeps alive."""
-
-
-def _loaded(system: System) -> _Loaded:
-    if id(system) not in _LOADED:
-        registry = Registry.bundled()
-        if registry.systems.get(system.name) != system:
-            registry.add_system(system, "the system under test")
-        files = sorted(system.checks.glob("test_*.py")) if system.checks else []
-        found = (_checks_in(file, system.name) for file in files)
-        functions = {check.kind.check_name: (check, function) for each in found for check, function in each}
-        _LOADED[id(system)] = _Loaded(system, registry, functions)
-    return _LOADED[id(system)]
-
-
-def _registry(system: System) -> Registry:
-    """The bundled systems, and this one."""
-    return _loaded(system).registry
-
-
-def _functions(system: System) -> Mapping[str, tuple[Check, Callable[..., None]]]:
-    """The check functions of a system by the names of their checks."""
-    return _loaded(system).functions
 
 
 def _checks_in(file: Path, system: str) -> Iterator[tuple[Check, Callable[..., None]]]:

@@ -38,27 +38,27 @@ def test_references_are_replaced_and_nothing_else(text, value):
     "text", ["${1ST}", "${NAME", "${NAME-default}", "${NAME:?no}", "${}", "${A:-${B}}", "${ HOST }"]
 )
 def test_what_looks_like_a_reference_and_is_none_is_a_fault(text):
-    assert [fault.rule for fault in expanded(text).faults] == ["expected ${NAME} or ${NAME:-default}"]
+    assert [rule for rule, _ in expanded(text).faults] == ["expected ${NAME} or ${NAME:-default}"]
 
 
 def test_each_variable_that_is_not_set_is_a_fault():
-    assert [fault.rule for fault in expanded("${USER_NAME}@${PLACE}").faults] == [
+    assert [rule for rule, _ in expanded("${USER_NAME}@${PLACE}").faults] == [
         "the variable USER_NAME is not set",
         "the variable PLACE is not set",
     ]
 
 
 def test_an_empty_variable_counts_as_not_set_unless_the_policy_says_so():
-    (fault,) = expanded("${EMPTY}").faults
+    ((rule, hint),) = expanded("${EMPTY}").faults
 
-    assert fault.rule == "the variable EMPTY is empty"
-    assert "${EMPTY:-}" in fault.hint
+    assert rule == "the variable EMPTY is empty"
+    assert "${EMPTY:-}" in hint
 
 
 def test_a_variable_that_is_set_under_another_spelling_is_named():
-    (fault,) = expanded("${TOKNE}").faults
+    ((_, hint),) = expanded("${TOKNE}").faults
 
-    assert fault.hint == "did you mean TOKEN?"
+    assert hint == "did you mean TOKEN?"
 
 
 def test_an_unset_variable_stays_as_it_is_where_nothing_is_asked():

@@ -9,17 +9,7 @@ from opscheck.core.findings import Findings, Observe
 from opscheck.core.record import Finding
 from opscheck.systems.backup.jobs import CRONJOB_SCRIPT, BackupJobs
 from opscheck.systems.backup.last_backups import LastBackup, Subject, ToolReport
-from opscheck.systems.kubernetes.batch import (
-    CronJob,
-    Job,
-    ListCronJobs,
-    ListJobs,
-    Scripted,
-    described_failure,
-    failed,
-    started,
-    succeeded,
-)
+from opscheck.systems.kubernetes.batch import CronJob, Job, ListCronJobs, ListJobs, Scripted
 from opscheck.systems.kubernetes.cronjobs import (
     ACTIVE_RUN,
     FAILED_RUN,
@@ -28,8 +18,6 @@ from opscheck.systems.kubernetes.cronjobs import (
     RESUME,
     CronJobsOnTime,
     Runs,
-    is_suspended,
-    last_success,
     missed,
     run_facts,
     run_remedies,
@@ -38,7 +26,7 @@ from opscheck.systems.kubernetes.cronjobs import (
     still_active,
     what_keeps,
 )
-from opscheck.systems.kubernetes.owners import reference
+from opscheck.systems.kubernetes.objects import reference
 from opscheck.systems.kubernetes.selection import count_matches, listed, matching
 from opscheck.systems.kubernetes.warnings import Warnings
 
@@ -55,7 +43,7 @@ def cronjob_report(expectation: BackupJobs, observe: Observe, findings: Findings
     count_matches(of, there, selected, findings, kind="cron jobs", remedy=MISSING)
 
     def is_resting(cronjob: CronJob) -> bool:
-        return expectation.allow_suspended and is_suspended(cronjob)
+        return expectation.allow_suspended and cronjob.is_suspended
 
     working = report.working(of, selected, is_resting, "cron job", "suspended")
     for cronjob in working:
@@ -105,10 +93,10 @@ class _Case:
         The cron job contains only the end of that run. Its begin is that of its job, while that exists; or when a run
         was due last, where that was before.
         """
-        good = max((job for job in self.runs.jobs if succeeded(job)), key=_ended, default=None)
-        ended = last_success(self.cronjob)
+        good = max((job for job in self.runs.jobs if job.has_succeeded), key=_ended, default=None)
+        ended = self.cronjob.last_success
         if good is not None and (ended is None or _ended(good) + _SECOND.total_seconds() >= ended.timestamp()):
-            return started(good), None
+            return good.started, None
         if ended is None:
             return None, None
         due = status_of(self.cronjob).last_schedule_time
@@ -119,22 +107,22 @@ class _Case:
     def _problems(self) -> Iterator[Finding]:
         """What keeps the next backup from being made."""
         finding = self.subject.finding
-        if is_suspended(self.cronjob):
+        if self.cronjob.is_suspended:
             yield finding("it is suspended", "a cron job that runs", RESUME)
             return
         if (hanging := self._hanging()) is not None:
-            since, limit = started(hanging), self.expectation.max_runtime
+            since, limit = hanging.started, self.expectation.max_runtime
             until = since + timedelta(seconds=limit) if since else None
             observed = still_active(self.cronjob, self.runs, self.now)
             about = self._about("active_job", hanging)
             yield finding(observed, f"finished within {limit}", ACTIVE_RUN, since=until, **about)
         elif not self.runs.active and (reason := missed(self.of, self.cronjob, self.now)):
             yield finding(reason, "runs when they are due")
-        failure, success = self.runs.failure, last_success(self.cronjob)
-        condition = failed(failure) if failure else None
+        failure, success = self.runs.failure, self.cronjob.last_success
+        condition = failure.failure if failure else None
         at = condition.last_transition_time if condition else None
         if failure is not None and condition is not None and not (at and success and at < success):
-            observed = f"its newest run {failure.name} {described_failure(failure, self.now)}"
+            observed = f"its newest run {failure.name} {failure.described_failure(self.now)}"
             about = self._about("failed_job", failure)
             yield finding(observed, "complete", FAILED_RUN, since=at, **about)
 
@@ -143,7 +131,7 @@ class _Case:
 
     def _hanging(self) -> Job | None:
         job = next((one for one in self.runs.jobs if one.name == self.runs.active), None)
-        since = started(job) if job else None
+        since = job.started if job else None
         return job if since and (self.now - since).total_seconds() > self.expectation.max_runtime else None
 
     def script_findings(self) -> Iterator[Finding]:
@@ -156,12 +144,12 @@ class _Case:
 
 
 def _ended(job: Job) -> float:
-    moment = (job.status and job.status.completion_time) or started(job)
+    moment = (job.status and job.status.completion_time) or job.started
     return moment.timestamp() if moment else 0.0
 
 
 def _last(cronjob: CronJob) -> Iterator[str]:
-    if (ended := last_success(cronjob)) is not None:
+    if (ended := cronjob.last_success) is not None:
         yield f"last success ended {ended:%Y-%m-%d %H:%M}Z"
     if (due := status_of(cronjob).last_schedule_time) is not None:
         yield f"last run was due {due:%Y-%m-%d %H:%M}Z"

@@ -19,8 +19,17 @@ from opscheck.systems.backup.velero import ListStorageLocations, ListVeleroBacku
 from opscheck.systems.host.target import HostTarget
 from opscheck.systems.kubernetes.batch import ListCronJobs, ListJobs
 from opscheck.systems.kubernetes.cronjobs import RUN_FACTS, CronJobsOnTime
-from opscheck.systems.kubernetes.remedies import kubectl, missing_remedy
-from opscheck.systems.kubernetes.scope import InCluster, InNamespaces, Matched, Namespace, Namespaces, Selector, Window
+from opscheck.systems.kubernetes.scope import (
+    InCluster,
+    InNamespaces,
+    Matched,
+    Namespace,
+    Namespaces,
+    Selector,
+    Window,
+    kubectl,
+    missing_remedy,
+)
 from opscheck.systems.kubernetes.target import KubernetesTarget
 
 _MAKE = "Find out why no good backup was made, fix that, and make one now"

@@ -8,8 +8,7 @@ from opscheck.core.query import Query, Timestamp
 from opscheck.core.remedy import Former
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, ObjectReference, Part
-from opscheck.systems.kubernetes.remedies import kubectl, missing_remedy
-from opscheck.systems.kubernetes.scope import OfKind
+from opscheck.systems.kubernetes.scope import OfKind, kubectl, missing_remedy
 
 
 @final

@@ -10,8 +10,7 @@ from opscheck.core.remedy import Former, Remedy
 from opscheck.core.units import Duration
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Part
-from opscheck.systems.kubernetes.remedies import kubectl, missing_remedy
-from opscheck.systems.kubernetes.scope import OfKind
+from opscheck.systems.kubernetes.scope import OfKind, kubectl, missing_remedy
 from opscheck.systems.tls.lifetime import CertificatesLast, DurationLeft, Lifetime, ShareLeft, share_unless_time
 from opscheck.systems.tls.x509 import Certificate as PublicCertificate
 

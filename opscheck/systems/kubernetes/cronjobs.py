@@ -18,16 +18,11 @@ from opscheck.systems.kubernetes.batch import (
     Job,
     ListCronJobs,
     ListJobs,
-    cronjob_of,
-    described_failure,
-    failed,
     newest_runs,
     rerun_name,
-    started,
 )
-from opscheck.systems.kubernetes.remedies import kubectl, missing_remedy
 from opscheck.systems.kubernetes.schedules import Schedule, UnreadableSchedule, read_schedule
-from opscheck.systems.kubernetes.scope import OfKind, Window
+from opscheck.systems.kubernetes.scope import OfKind, Window, kubectl, missing_remedy
 from opscheck.systems.kubernetes.words import lasting
 
 NamePatterns = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
@@ -101,14 +96,6 @@ def schedule_of(expectation: CronJobsOnTime, cronjob: CronJob) -> Schedule:
     return read_schedule(spec.schedule, spec.time_zone, expectation.time_zone)
 
 
-def is_suspended(cronjob: CronJob) -> bool:
-    return bool(spec_of(cronjob).suspend)
-
-
-def last_success(cronjob: CronJob) -> datetime | None:
-    return status_of(cronjob).last_successful_time
-
-
 @dataclass(frozen=True)
 class Runs:
     """The jobs of one cron job, as far as they are still there and could be read."""
@@ -121,21 +108,21 @@ class Runs:
 
 
 def runs_of(cronjob: CronJob, jobs: Iterable[Job]) -> Runs:
-    own = [job for job in jobs if (job.namespace, cronjob_of(job)) == (cronjob.namespace, cronjob.name)]
-    failure = next((job for job in newest_runs(own) if failed(job)), None)
+    own = [job for job in jobs if (job.namespace, job.cronjob) == (cronjob.namespace, cronjob.name)]
+    failure = next((job for job in newest_runs(own) if job.failure), None)
     return Runs(own, failure, _oldest_active(cronjob, own))
 
 
 def _oldest_active(cronjob: CronJob, own: Iterable[Job]) -> str:
     names = {one.name for one in status_of(cronjob).active or () if one.name}
-    begun = {job.name: moment.timestamp() for job in own if (moment := started(job))}
+    begun = {job.name: moment.timestamp() for job in own if (moment := job.started)}
     return min(names, key=lambda name: (begun.get(name, float("inf")), name), default="")
 
 
 def run_remedies(cronjob: CronJob, runs: Runs) -> list[Remedy]:
     """What fits the state of its runs; the commands name `run_facts`."""
     found = [FAILED_RUN] if runs.failure else []
-    if is_suspended(cronjob):
+    if cronjob.is_suspended:
         return [*found, RESUME]
     return [*found, ACTIVE_RUN if runs.active else RUN_NOW]
 
@@ -149,19 +136,19 @@ def run_facts(cronjob: CronJob, runs: Runs) -> dict[str, str]:
 
 def what_keeps(expectation: CronJobsOnTime, cronjob: CronJob, runs: Runs, now: datetime) -> str:
     """What keeps it from success, the nearest cause first."""
-    if is_suspended(cronjob):
+    if cronjob.is_suspended:
         return "it is suspended"
     if runs.active:
         return still_active(cronjob, runs, now)
     untold = missed(expectation, cronjob, now)
     if runs.failure and not untold:
-        return f"its newest run {runs.failure.name} {described_failure(runs.failure, now)}"
+        return f"its newest run {runs.failure.name} {runs.failure.described_failure(now)}"
     return untold or "no run that was started has succeeded"
 
 
 def still_active(cronjob: CronJob, runs: Runs, now: datetime) -> str:
     """Which run has not ended, since when, and whether it keeps others from starting."""
-    began = next((moment for job in runs.jobs if job.name == runs.active and (moment := started(job))), None)
+    began = next((moment for job in runs.jobs if job.name == runs.active and (moment := job.started)), None)
     running = lasting(began, now)
     if spec_of(cronjob).concurrency_policy == "Forbid":
         return f"{runs.active} runs{running}, and concurrencyPolicy Forbid lets no other start"

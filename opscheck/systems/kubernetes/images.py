@@ -12,9 +12,8 @@ from pydantic_core import PydanticCustomError
 from opscheck.core.query import Query
 from opscheck.core.remedy import Former
 from opscheck.core.units import Duration
-from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.remedies import GROUP_FACTS, MISSING_PODS, kubectl
-from opscheck.systems.kubernetes.scope import Glob, OfKind
+from opscheck.systems.kubernetes.pods import GROUP_FACTS, MISSING_PODS, ListPods
+from opscheck.systems.kubernetes.scope import Glob, OfKind, kubectl
 
 _DOCKER_HUB = "docker.io"
 _IMAGE = re.compile(

@@ -9,8 +9,7 @@ from opscheck.core.units import Duration
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import KubernetesObject, Part
 from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.remedies import kubectl, missing_remedy
-from opscheck.systems.kubernetes.scope import OfKind
+from opscheck.systems.kubernetes.scope import OfKind, kubectl, missing_remedy
 from opscheck.systems.kubernetes.services import BalancedObject, ListEndpointSlices, ListServices
 
 

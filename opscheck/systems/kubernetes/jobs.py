@@ -8,8 +8,7 @@ from opscheck.core.remedy import Former
 from opscheck.core.units import Count, Duration
 from opscheck.systems.kubernetes.batch import ListCronJobs, ListJobs
 from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.remedies import kubectl, missing_remedy
-from opscheck.systems.kubernetes.scope import OfKind, Window
+from opscheck.systems.kubernetes.scope import OfKind, Window, kubectl, missing_remedy
 
 FAILED = kubectl("See how its pods ended, and fix the cause", "describe job {{ job }}")
 FAILED_POD = kubectl("Read the log of the pod that failed", "logs {{ pod }} -c {{ container }} --tail=100")

@@ -13,8 +13,7 @@ from opscheck.core.query import Permission, Query
 from opscheck.core.remedy import Former
 from opscheck.core.units import ByteSize, Count, Graded
 from opscheck.systems.kubernetes.lists import KubernetesRule
-from opscheck.systems.kubernetes.remedies import kubectl
-from opscheck.systems.kubernetes.scope import InNamespaces, Window
+from opscheck.systems.kubernetes.scope import InNamespaces, Window, kubectl
 
 
 class ContainerLog(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -14,8 +14,7 @@ from opscheck.systems.kubernetes.api_server import ReadVersion
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Part, Quantities, condition
 from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.remedies import kubectl
-from opscheck.systems.kubernetes.scope import InCluster, Selector
+from opscheck.systems.kubernetes.scope import InCluster, Selector, kubectl
 
 
 @final

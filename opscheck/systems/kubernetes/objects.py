@@ -1,14 +1,22 @@
 """TODO."""
 
+import re
 from datetime import datetime, timedelta
 from typing import final
 
 import msgspec
 
 from opscheck.core.query import Timestamp
+from opscheck.systems.kubernetes.target import KubernetesTarget
 
 Quantities = dict[str, str]
 """Resource name to quantity, such as `{"cpu": "500m", "memory": "1Gi"}`."""
+_HASH_LABEL = "pod-template-hash"
+# The letters of a pod template's hash: no vowels, so that no word comes out.
+_HASH = re.compile(r"-[bcdfghjklmnpqrstvwxz2456789]{5,10}$")
+_RUN_OF_CRONJOB = re.compile(r"-\d{8,}$")
+ROLLED_OUT = ("deployment/", "statefulset/", "daemonset/")
+"""Owners that `kubectl rollout` knows."""
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel", gc=False):
@@ -135,6 +143,47 @@ class KubernetesObject(Part, frozen=True):
     def finalizers(self) -> tuple[str, ...]:
         """What must be done before it goes."""
         return (self.metadata and self.metadata.finalizers) or ()
+
+    @property
+    def controller(self) -> Owner | None:
+        """The owner reference that says `controller: true`, None for an object nobody controls."""
+        owners = (self.metadata and self.metadata.owner_references) or ()
+        return next((owner for owner in owners if owner.controller), None)
+
+    @property
+    def is_of_job(self) -> bool:
+        return self.controller is not None and self.controller.kind == "Job"
+
+    @property
+    def top_owner(self) -> str:
+        """
+        What a person edits, restarts or rolls back: `deployment/api` for a pod of a replica set of that deployment.
+
+        It is empty for what nobody controls. A replica set and a job are named after the deployment and the cron job
+        that made them, so nothing else has to be asked. A static pod belongs to its node and can only be changed there.
+        """
+        owner = self.controller
+        if owner is None or not owner.kind or not owner.name or owner.kind == "Node":
+            return ""
+        if owner.kind == "ReplicaSet":
+            template = self.labels.get(_HASH_LABEL)
+            deployment = owner.name.removesuffix(f"-{template}") if template else _HASH.sub("", owner.name)
+            return f"deployment/{deployment}" if deployment != owner.name else f"replicaset/{owner.name}"
+        if owner.kind == "Job":
+            scheduled = _RUN_OF_CRONJOB.sub("", owner.name)
+            return f"cronjob/{scheduled}" if scheduled != owner.name else f"job/{owner.name}"
+        return f"{owner.kind.lower()}/{owner.name}"
+
+
+def reference(target: KubernetesTarget, kind: str, name: str, namespace: str = "") -> str:
+    """`cluster/shop/deployment/api`; `cluster/node/worker-1` for what is in no namespace. `kind` in small letters."""
+    return "/".join(part for part in (target.name, namespace, kind, name) if part)
+
+
+def owner_reference(target: KubernetesTarget, one: KubernetesObject) -> str:
+    """The reference of what controls `one`; empty where nobody does."""
+    kind, _, name = one.top_owner.partition("/")
+    return reference(target, kind, name, one.namespace) if name else ""
 
 
 @final

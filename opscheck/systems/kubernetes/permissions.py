@@ -28,7 +28,9 @@ def render(target: KubernetesTarget, permissions: Iterable[Permission]) -> str:
     for rule in rules:
         if rule.namespace is not None and (rule.api_group, rule.resource, rule.verb) not in granted:
             local.setdefault(rule.namespace, []).append(rule)
-    manifests = [_account(target.namespace), *_grant(everywhere, None, target.namespace)]
+    metadata = {"name": NAME, "namespace": target.namespace}
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
+    manifests = [account, *_grant(everywhere, None, target.namespace)]
     for namespace in sorted(local):
         manifests += _grant(local[namespace], namespace, target.namespace)
     return "---\n".join(_warnings(one) + yaml.safe_dump(one, sort_keys=False) for one in manifests)
@@ -42,10 +44,6 @@ def _warnings(manifest: _Manifest) -> str:
         for resource in rule["resources"]
     ]
     return "".join(f"# {rule.verb} {rule.resource}: {rule.risk}\n" for rule in each if rule.risk)
-
-
-def _account(namespace: str) -> _Manifest:
-    return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": NAME, "namespace": namespace}}
 
 
 def _grant(rules: list[KubernetesRule], namespace: str | None, home: str) -> Iterator[_Manifest]:

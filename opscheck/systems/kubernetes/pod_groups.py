@@ -7,8 +7,7 @@ from fnmatch import fnmatchcase
 from opscheck.core.observation import Problem
 from opscheck.core.words import counted, some
 from opscheck.systems.kubernetes.containers import Reported, containers
-from opscheck.systems.kubernetes.owners import ROLLED_OUT, top_owner
-from opscheck.systems.kubernetes.pod_status import has_ended
+from opscheck.systems.kubernetes.objects import ROLLED_OUT
 from opscheck.systems.kubernetes.pods import Pod
 from opscheck.systems.kubernetes.words import cannot_tell
 
@@ -40,17 +39,22 @@ class PodGroup:
         known = {"namespace": self.namespace, "owner": self.owner}
         return {"pod": pod.name, "container": container} | {name: value for name, value in known.items() if value}
 
+    def named(self, pods: Iterable[Pod]) -> str:
+        """Which of its pods these are: `in 2 of 5 pods: web-1, web-2`."""
+        names = sorted({pod.name for pod in pods})
+        return f"in {len(names)} of {counted(len(self.pods), 'pod')}: {some(names, _NAMED)}"
+
 
 def in_force(pods: Iterable[Pod]) -> tuple[Pod, ...]:
     """Those whose template matters now: neither done nor on their way out."""
-    return tuple(pod for pod in pods if not pod.is_terminating and not has_ended(pod))
+    return tuple(pod for pod in pods if not pod.is_terminating and not pod.has_ended)
 
 
 def by_workload(pods: Iterable[Pod]) -> tuple[PodGroup, ...]:
     """The pods by their workloads, in the order of namespaces and names."""
     found: dict[tuple[str, str, str], list[Pod]] = {}
     for pod in sorted(pods, key=lambda pod: (pod.namespace, pod.name)):
-        owner = top_owner(pod)
+        owner = pod.top_owner
         found.setdefault((pod.namespace, owner, "" if owner else pod.name), []).append(pod)
     return tuple(PodGroup(owner, tuple(alike)) for (_, owner, _), alike in sorted(found.items()))
 
@@ -60,17 +64,6 @@ def judged_containers(pod: Pod, ignored: Sequence[str]) -> Iterator[Reported]:
     for container in containers(pod):
         if not any(fnmatchcase(container.name, glob) for glob in ignored):
             yield container
-
-
-def called(container: Reported) -> str:
-    """`container app`, `init container migrate`."""
-    return f"{'init ' if container.init else ''}container {container.name}"
-
-
-def named(pods: Iterable[Pod], total: int) -> str:
-    """`in 2 of 5 pods: web-1, web-2`."""
-    names = sorted({pod.name for pod in pods})
-    return f"in {len(names)} of {counted(total, 'pod')}: {some(names, _NAMED)}"
 
 
 def nothing_judged() -> Problem:

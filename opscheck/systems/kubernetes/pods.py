@@ -12,17 +12,8 @@ from opscheck.core.query import Query, Timestamp
 from opscheck.core.remedy import Former
 from opscheck.core.units import Count, Duration, PositiveCount
 from opscheck.systems.kubernetes.lists import ListObjects
-from opscheck.systems.kubernetes.objects import Anything, Condition, KubernetesObject, Part, Quantities
-from opscheck.systems.kubernetes.remedies import (
-    FORMER_POD_FACTS,
-    MISSING_PODS,
-    POD_FACTS,
-    POD_REMEDIES,
-    RESTART,
-    ROLL_BACK,
-    kubectl,
-)
-from opscheck.systems.kubernetes.scope import OfKind, Window
+from opscheck.systems.kubernetes.objects import Anything, Condition, KubernetesObject, Part, Quantities, condition
+from opscheck.systems.kubernetes.scope import OfKind, Window, kubectl, missing_remedy
 
 
 @final
@@ -154,6 +145,41 @@ class Pod(KubernetesObject, frozen=True):
         return (self.status and self.status.start_time) or self.created
 
     @property
+    def phase(self) -> str:
+        """Pending, Running, Succeeded, Failed or Unknown."""
+        return (self.status and self.status.phase) or "Pending"
+
+    @property
+    def has_ended(self) -> bool:
+        """True when its containers have ended for good, well or badly."""
+        return self.phase in {"Succeeded", "Failed"}
+
+    def condition(self, kind: str, status: str | None = None) -> Condition | None:
+        return condition(self.status and self.status.conditions, kind, status)
+
+    @property
+    def is_ready(self) -> bool:
+        """True when it takes part in serving."""
+        return self.condition("Ready", "True") is not None and not self.is_terminating
+
+    @property
+    def not_ready_since(self) -> datetime | None:
+        """Since when it is not ready: since it started where it has never been."""
+        ready = self.condition("Ready")
+        return (ready and ready.status != "True" and ready.last_transition_time) or self.started
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """The values that commands about it name, as far as it has them."""
+        known = {"namespace": self.namespace, "pod": self.name, "owner": self.top_owner, "node": self.node}
+        return {name: value for name, value in known.items() if value}
+
+    @property
+    def has_restarted(self) -> bool:
+        """True when any of its containers has; of thousands of pods few have, and the others are soon judged."""
+        return any(report.restart_count for report in self.reports)
+
+    @property
     def reports(self) -> tuple[ContainerStatus, ...]:
         """What the kubelet reports of its containers, init containers too."""
         status = self.status or PodStatus()
@@ -165,6 +191,57 @@ class ListPods(ListObjects[Pod], name="kubernetes.pods", resource="pods"):
     """Every pod there."""
 
 
+POD_FACTS = {
+    "pod": "the pod's name",
+    "container": "the container that is to blame",
+    "owner": "what controls the pod, such as deployment/api",
+    "node": "the node the pod is on",
+}
+GROUP_FACTS = {
+    "pod": "one of the pods",
+    "owner": "what controls them, such as deployment/api",
+    "container": "the first container that is to blame",
+}
+
+MISSING_PODS = missing_remedy("deployments,statefulsets,daemonsets,pods")
+
+POD_REPORT = kubectl("See what the pod reports, and fix that", "describe pod {{ pod }}")
+POD_CRASHED = kubectl(
+    "See how the container ended, and fix the cause",
+    "describe pod {{ pod }}",
+    "logs {{ pod }} -c {{ container }} --previous --tail=100",
+)
+POD_UNREADY = kubectl(
+    "See what keeps the pod from being ready", "describe pod {{ pod }}", "logs {{ pod }} --all-containers --tail=100"
+)
+POD_UNSCHEDULED = kubectl(
+    "Make room on a node, or let the pod run on other nodes",
+    "describe pod {{ pod }}",
+    "describe nodes | grep -A 8 'Allocated resources'  # is there room for {{ pod }}?",
+)
+NODE_LOST = kubectl("See why the node does not report", "describe pod {{ pod }}", "describe node {{ node }}")
+POD_STUCK = kubectl(
+    "See what keeps the pod from being deleted",
+    "describe pod {{ pod }}",
+    "get pod {{ pod }} -o jsonpath='{.metadata.finalizers}'",
+)
+POD_REMEDIES = (POD_REPORT, POD_CRASHED, POD_UNREADY, POD_UNSCHEDULED, POD_STUCK, NODE_LOST)
+"""Those of the faults of a pod, whatever controls it."""
+ROLL_BACK = kubectl(
+    "Roll back, if the rollout is the cause",
+    "rollout history {{ owner }}",
+    "rollout undo {{ owner }}  # if it began with the last rollout",
+)
+RESTART = kubectl("Restart the workload", "rollout restart {{ owner }}")
+FORMER_POD_FACTS = {
+    "crashed": Former("pod", POD_CRASHED),
+    "unready": Former("pod", POD_UNREADY),
+    "unscheduled": Former("pod", POD_UNSCHEDULED),
+    "stuck": Former("pod", POD_STUCK),
+    "lost_node": Former("node", NODE_LOST),
+    "failed_rollout": Former("owner", ROLL_BACK),
+    "unready_rollout": Former("owner", RESTART),
+}
 MORE_MEMORY = kubectl(
     "Raise the memory limit, or find out what takes the memory",
     "set resources {{ owner }} -c {{ container }} --limits=memory={{ doubled_memory }}",

@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from fractions import Fraction
 
 from opscheck.systems.kubernetes.objects import Quantities
-from opscheck.systems.kubernetes.pod_status import has_ended, pod_condition
 from opscheck.systems.kubernetes.pods import Container, ContainerStatus, Pod
 
 _QUANTITY = re.compile(r"(?P<number>[+-]?(?:\d+(?:\.\d*)?|\.\d+))(?P<unit>[numkMGTPE]|[KMGTPE]i|[eE][+-]?\d{1,2})?")
@@ -41,7 +40,7 @@ _NONE = Fraction(0)
 
 def holds_its_node(pod: Pod) -> bool:
     """True for a pod that takes room on a node; a terminating one does until its containers have ended."""
-    return bool(pod.node) and not has_ended(pod)
+    return bool(pod.node) and not pod.has_ended
 
 
 def requested(pod: Pod, resource: str) -> Fraction:
@@ -89,7 +88,7 @@ def _of_container(container: Container, report: ContainerStatus | None, resource
 
 
 def _resize_is_refused(pod: Pod) -> bool:
-    resize = pod_condition(pod, "PodResizePending")
+    resize = pod.condition("PodResizePending")
     return resize is not None and resize.reason == "Infeasible"
 
 

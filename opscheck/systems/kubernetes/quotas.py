@@ -9,8 +9,7 @@ from opscheck.core.query import Query
 from opscheck.core.units import Graded, Percentage
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import KubernetesObject, Part, Quantities
-from opscheck.systems.kubernetes.remedies import kubectl, missing_remedy
-from opscheck.systems.kubernetes.scope import OfKind
+from opscheck.systems.kubernetes.scope import OfKind, kubectl, missing_remedy
 
 
 @final

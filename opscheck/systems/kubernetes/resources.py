@@ -7,9 +7,8 @@ from pydantic import Field
 
 from opscheck.core.query import Query
 from opscheck.core.remedy import Former
-from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.remedies import GROUP_FACTS, MISSING_PODS, kubectl
-from opscheck.systems.kubernetes.scope import Glob, Matched
+from opscheck.systems.kubernetes.pods import GROUP_FACTS, MISSING_PODS, ListPods
+from opscheck.systems.kubernetes.scope import Glob, Matched, kubectl
 
 Setting = Literal[
     "requests.cpu",

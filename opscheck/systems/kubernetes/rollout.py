@@ -13,17 +13,8 @@ from opscheck.core.units import Duration, Severity
 from opscheck.core.words import counted
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import condition
-from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.remedies import (
-    FORMER_POD_FACTS,
-    POD_FACTS,
-    POD_REMEDIES,
-    RESTART,
-    ROLL_BACK,
-    kubectl,
-    missing_remedy,
-)
-from opscheck.systems.kubernetes.scope import OfKind
+from opscheck.systems.kubernetes.pods import FORMER_POD_FACTS, POD_FACTS, POD_REMEDIES, RESTART, ROLL_BACK, ListPods
+from opscheck.systems.kubernetes.scope import OfKind, kubectl, missing_remedy
 from opscheck.systems.kubernetes.workloads import ListDaemonSets, ListDeployments, ListStatefulSets, Progress
 
 Kind = Literal["deployments", "statefulsets", "daemonsets"]
@@ -181,19 +172,25 @@ def gaps(progress: Progress, *, allow_paused: bool) -> Iterator[Gap]:
         yield Gap.MISPLACED
 
 
-def told(progress: Progress, gap: Gap) -> str:
-    """What is there instead of what should be: `1 of 3 pods available`."""
+def described(progress: Progress, gap: Gap) -> tuple[str, str]:
+    """What is there, and what should be: `1 of 3 pods available`, `3 pods available`."""
+    up_to_date = "" if progress.on_delete else " up to date and"
+    complete = f"{counted(progress.wanted, 'pod')}{up_to_date} available" if progress.wanted else "no pods"
     match gap:
         case Gap.UNSEEN:
-            return f"its controller has seen generation {progress.observed_generation} of {progress.generation}"
+            seen = f"its controller has seen generation {progress.observed_generation} of {progress.generation}"
+            return seen, f"generation {progress.generation} is seen"
+        case Gap.PAUSED if progress.changes:
+            return f"paused while a change waits: {_versions(progress)}", "no change waits while it is paused"
         case Gap.PAUSED:
-            return f"paused while a change waits: {_versions(progress)}" if progress.changes else "paused"
-        case Gap.UNAVAILABLE:
-            return _available(progress)
+            return "paused", "not paused"
         case Gap.MISPLACED:
-            return f"{counted(progress.misplaced, 'pod')} on nodes that should run none"
+            pods = counted(progress.misplaced, "pod")
+            return f"{pods} on nodes that should run none", "pods only on the nodes that it means"
+        case Gap.UNAVAILABLE:
+            return _available(progress), complete
     stands = f"has failed ({DEADLINE_EXCEEDED})" if gap is Gap.FAILED else "does not get on"
-    return f"its rollout {stands}: {_versions(progress)}, {_available(progress)}"
+    return f"its rollout {stands}: {_versions(progress)}, {_available(progress)}", complete
 
 
 def _versions(progress: Progress) -> str:
@@ -206,15 +203,3 @@ def _versions(progress: Progress) -> str:
 def _available(progress: Progress) -> str:
     # While a rollout goes on there may be more than there should be in the end.
     return f"{min(progress.available, progress.wanted)} of {counted(progress.wanted, 'pod')} available"
-
-
-def wanted(progress: Progress, gap: Gap) -> str:
-    match gap:
-        case Gap.UNSEEN:
-            return f"generation {progress.generation} is seen"
-        case Gap.PAUSED:
-            return "no change waits while it is paused" if progress.changes else "not paused"
-        case Gap.MISPLACED:
-            return "pods only on the nodes that it means"
-    up_to_date = "" if progress.on_delete else " up to date and"
-    return f"{counted(progress.wanted, 'pod')}{up_to_date} available" if progress.wanted else "no pods"

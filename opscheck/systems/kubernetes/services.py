@@ -13,8 +13,7 @@ from opscheck.core.units import Duration, GradedMinimum
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import KubernetesObject, Part
 from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.remedies import kubectl, missing_remedy
-from opscheck.systems.kubernetes.scope import OfKind
+from opscheck.systems.kubernetes.scope import OfKind, kubectl, missing_remedy
 from opscheck.systems.kubernetes.workloads import ListDeployments, ListStatefulSets
 
 

@@ -14,8 +14,7 @@ from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.nodes import ListNodes
 from opscheck.systems.kubernetes.objects import KubernetesObject, Part, Quantities
 from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.remedies import kubectl
-from opscheck.systems.kubernetes.scope import InNamespaces
+from opscheck.systems.kubernetes.scope import InNamespaces, kubectl
 
 
 @final

@@ -17,8 +17,7 @@ from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.core.query import Identity, Query
 from opscheck.systems.pgbouncer.pools import ListPools, Pool, PooledDatabase, Pools, ReadIdentity
 from opscheck.systems.pgbouncer.target import PgbouncerTarget
-from opscheck.systems.postgres.probe.libpq import Connection, TooManyConnections, connect
-from opscheck.systems.postgres.probe.refusals import NO_CONNECTION
+from opscheck.systems.postgres.probe.libpq import NO_CONNECTION, Connection, TooManyConnections, connect
 from opscheck.transport.connection_lock import own_deadline, turn
 
 Row: TypeAlias = dict[str, str]

@@ -33,8 +33,6 @@ class OwnRole(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class ReadOwnRole(ServerQuery[OwnRole], name="postgres.own-role"):
-    """What opscheck's own role may do that reading does not need."""
-
     what = "what the role of the dsn may do beside reading"
 
 
@@ -88,10 +86,8 @@ class PostgresAccess(InServer, check="postgres.access"):
     """What it may do all the same: attributes such as REPLICATION, and roles such as pg_signal_backend."""
 
     def queries(self) -> Iterable[Query[Any]]:
-        """What the role may do."""
         return (self.own_role,)
 
     @property
     def own_role(self) -> ReadOwnRole:
-        """Its query."""
         return ReadOwnRole(self.target.name)

@@ -33,10 +33,7 @@ class ActivityAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Activity(ServerQuery[ActivityAnswer], name="postgres.activity"):
-    """What clients do on the server."""
-
     what = "the sessions that have a transaction or run a query, and since when"
-
     needs = (READ_SESSIONS,)
 
 
@@ -169,10 +166,8 @@ class PostgresActivity(InServer, check="postgres.activity"):
     """
 
     def queries(self) -> Iterable[Query[Any]]:
-        """What the sessions do."""
         return (self.activity,)
 
     @property
     def activity(self) -> Activity:
-        """Its query."""
         return Activity(self.target.name)

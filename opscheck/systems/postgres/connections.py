@@ -216,12 +216,10 @@ class PostgresConnections(InServer, check="postgres.connections"):
     """Judge only this database: against its own CONNECTION LIMIT, or against the whole server when it has none."""
 
     def queries(self) -> Iterable[Query[Any]]:
-        """Who holds the connections."""
         return (self.sessions,)
 
     @property
     def sessions(self) -> Sessions:
-        """Its query."""
         return Sessions(self.target.name, role=self.role, database=self.database)
 
     def no_answer(self, problem: Problem) -> Severity | None:

@@ -5,14 +5,20 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, TypeVar
 
-import msgspec
 from pydantic import Field
 
 from opscheck.core.findings import Observe
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.query import Permission, Query
 from opscheck.core.remedy import Fact, Remedy
-from opscheck.systems.postgres.server import ConnectGrant, InServer, ServerQuery, database_in_words
+from opscheck.systems.postgres.server import (
+    ConnectGrant,
+    DatabaseNames,
+    InServer,
+    ListDatabases,
+    ServerQuery,
+    database_in_words,
+)
 
 A = TypeVar("A")
 _WILD = frozenset("*?[")
@@ -41,21 +47,6 @@ class DatabaseQuery(ServerQuery[A]):
     def in_words(self) -> str:
         """What is queried there."""
         return self.what
-
-
-class DatabaseNames(msgspec.Struct, frozen=True, kw_only=True):
-    """The databases of a server that accept connections, templates left out."""
-
-    names: tuple[str, ...]
-    current: str
-    """The one that the dsn names."""
-
-
-@dataclass(frozen=True)
-class ListDatabases(ServerQuery[DatabaseNames], name="postgres.databases"):
-    """Which databases there are."""
-
-    what = "the names of the databases"
 
 
 DatabasePatterns = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
@@ -136,17 +127,15 @@ def _queries(expectation: InDatabases, observe: Observe, kind: type[DatabaseQuer
         there = observe(listing)
         databases = expectation.matched(there)
         if not databases:
-            raise CouldNotObserve(listing, _none_matches(expectation, there.names))
+            raise none_matches(listing, expectation.databases or (), there)
     queries = [query for database in databases for query in expectation.in_database(database)]
     return [query for query in queries if isinstance(query, kind)]
 
 
-def _none_matches(expectation: InDatabases, names: tuple[str, ...]) -> Problem:
-    return Problem(
-        kind=ProblemKind.UNSUPPORTED,
-        text=f"no database is called {' or '.join(expectation.databases or ())}",
-        advice=f"there are {', '.join(names) or 'none'}",
-    )
+def none_matches(listing: ListDatabases, patterns: tuple[str, ...], there: DatabaseNames) -> CouldNotObserve:
+    """Why nothing can be judged where no database has one of these names."""
+    text, advice = f"no database is called {' or '.join(patterns)}", f"there are {', '.join(there.names) or 'none'}"
+    return CouldNotObserve(listing, Problem(kind=ProblemKind.UNSUPPORTED, text=text, advice=advice))
 
 
 def connectable(database: str) -> bool:

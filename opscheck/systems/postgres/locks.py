@@ -92,10 +92,7 @@ class LocksAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Locks(ServerQuery[LocksAnswer], name="postgres.locks"):
-    """Who waits for whom."""
-
     what = "who waits for locks and for whom, the prepared transactions, and how full the lock table is"
-
     needs = (READ_SESSIONS,)
 
 
@@ -180,10 +177,8 @@ class PostgresLocks(InServer, check="postgres.locks"):
     """How long a transaction may stay prepared. It keeps its locks, and vacuum waits for it, also after a restart."""
 
     def queries(self) -> Iterable[Query[Any]]:
-        """Who waits for whom."""
         return (self.locks,)
 
     @property
     def locks(self) -> Locks:
-        """Its query."""
         return Locks(self.target.name)

@@ -14,8 +14,8 @@ from opscheck.core.intervals import OverInterval
 from opscheck.core.query import Query
 from opscheck.core.remedy import Former, Remedy
 from opscheck.core.units import Count, Duration, Graded, PositiveCount
-from opscheck.systems.postgres.databases import DatabasePatterns, DatabaseQuery, ListDatabases
-from opscheck.systems.postgres.server import READ_SESSIONS, InServer
+from opscheck.systems.postgres.databases import DatabasePatterns, DatabaseQuery
+from opscheck.systems.postgres.server import READ_SESSIONS, InServer, ListDatabases
 
 
 class Place(NamedTuple):
@@ -109,7 +109,6 @@ class CountStatements(DatabaseQuery[StatementCounters], name="postgres.statement
     """How often statements ran in all databases, from the extension in this one."""
 
     what = "the counters of pg_stat_statements"
-
     needs = (READ_SESSIONS,)
 
 
@@ -118,7 +117,6 @@ class ReadStatements(DatabaseQuery[StatementTexts], name="postgres.statement-tex
     """The texts of the statements that are counted, which need not be kept from run to run."""
 
     what = "the texts of pg_stat_statements, without their values"
-
     needs = (READ_SESSIONS,)
 
 

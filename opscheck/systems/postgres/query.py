@@ -1,11 +1,12 @@
 """postgres.query: what a SELECT of the policy returns."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import msgspec
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from opscheck.core.field_types import CountLeft, values
@@ -14,8 +15,61 @@ from opscheck.core.query import Permission
 from opscheck.core.remedy import Remedy
 from opscheck.core.units import Count, Graded, GradedMinimum, PositiveCount
 from opscheck.systems.postgres.databases import DatabaseQuery, InDatabases
-from opscheck.systems.postgres.select_statements import SelectStatement
 from opscheck.systems.postgres.server import OwnTables
+
+# Strings, quoted names, text between dollars, comments: nothing in them is a keyword.
+_OPAQUE = re.compile(
+    r"""
+      --[^\n]*
+    | /\*.*?(?:\*/|\Z)
+    | \b[eE]'(?:[^'\\]|\\.|'')*(?:'|\Z)
+    | '(?:[^']|'')*(?:'|\Z)
+    | "(?:[^"]|"")*(?:"|\Z)
+    | (\$(?:[A-Za-z_]\w*)?\$).*?(?:\1|\Z)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_SELECTS = re.compile(r"[\s(]*(?:select|values|table|with)\b", re.IGNORECASE)
+# What acts, reaches out or holds a lock although the transaction is read-only. There is no end of such functions;
+# these are those that are typed by mistake.
+_ACTING = re.compile(
+    r"""
+    \b(?: pg_(?: switch_wal | create_restore_point | promote | wal_replay_(?:pause|resume) | (?:backup|start|stop)_\w*
+               | terminate_backend | cancel_backend | reload_conf | rotate_logfile | log_backend_memory_contexts
+               | stat_reset\w* | stat_statements_reset | (?:try_)?advisory_\w+ | notify | sleep\w*
+               | (?:create|drop|copy|advance)_\w*slot\w* | replication_\w+ | logical_\w+ | read_\w*file | ls_dir )
+      | set_config | setval | nextval | dblink\w* | lo_\w+ | txid_current | pg_current_xact_id | query_to_xml
+    )\s*\(
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+
+
+def _without_content(opaque: re.Match[str]) -> str:
+    return " " if opaque.group().startswith(("--", "/*")) else "''"
+
+
+def _select(value: str) -> str:
+    text = value.strip().rstrip(";").rstrip()
+    bare = _OPAQUE.sub(_without_content, text)
+    if not _SELECTS.match(bare):
+        raise PydanticCustomError("select", "a statement that begins with SELECT, VALUES, TABLE or WITH")
+    if ";" in bare:
+        raise PydanticCustomError("select", "one statement alone, and nothing behind its `;`")
+    if re.search(r"\$\d", bare):
+        raise PydanticCustomError("select", "a statement without parameters such as `$1`: nothing would fill them in")
+    if acting := _ACTING.search(bare):
+        name = acting.group().rstrip("( \t\n")
+        raise PydanticCustomError(
+            "select",
+            "a statement that only reads: `{name}` acts, waits or keeps a lock, in a read-only transaction too",
+            {"name": name},
+        )
+    return text
+
+
+SelectStatement = Annotated[str, AfterValidator(_select)]
+"""One SELECT, as far as its text tells; the server makes sure of it."""
 
 
 class Selected(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,11 +102,9 @@ class Select(DatabaseQuery[Selected], name="postgres.select"):
     """How many rows are counted at most."""
 
     def permissions(self) -> tuple[Permission, ...]:
-        """What the statement reads is the team's own."""
         return (*super().permissions(), OwnTables(self.database))
 
     def in_words(self) -> str:
-        """For people."""
         return f"the {'number' if self.number else 'rows'} that the policy's sql yields"
 
 
@@ -109,7 +161,6 @@ class PostgresQuery(InDatabases, check="postgres.query"):
     """How many rows are counted, and fetched where columns are shown."""
 
     def in_database(self, database: str | None) -> Iterable[DatabaseQuery[Any]]:
-        """Its statement."""
         number, most = self.is_number, self.max_rows
         return (Select(self.target.name, database, self.sql, number=number, shown=self.shown, most=most),)
 

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
+import msgspec
+
 from opscheck.core.expectation import Expectation
 from opscheck.core.query import Identity, Permission, Query
 from opscheck.systems.postgres.target import PostgresTarget
@@ -36,7 +38,6 @@ class RoleGrant(Permission):
     """Why it is needed."""
 
     def text(self) -> str:
-        """The grant and its reason."""
         return f"GRANT {self.role}: {self.reason}"
 
 
@@ -48,7 +49,6 @@ class ConnectGrant(Permission):
     """Its name; with `*` and `?`, of all those that match."""
 
     def text(self) -> str:
-        """The grant."""
         return f"GRANT CONNECT ON DATABASE {self.database}: questions about it are asked in it"
 
 
@@ -60,7 +60,6 @@ class SequenceGrant(Permission):
     """Its name, with `*` and `?` where it may be several; None is the one that the dsn names."""
 
     def text(self) -> str:
-        """The grant and its reason."""
         where = database_in_words(self.database)
         return f"GRANT SELECT ON SEQUENCE, each in {where}: how far a sequence has come is hidden without it"
 
@@ -73,7 +72,6 @@ class OwnTables(Permission):
     """Its database, with `*` and `?` where it may be several; None is the one that the dsn names."""
 
     def text(self) -> str:
-        """The grant, as far as it is known."""
         return f"GRANT SELECT on what its sql reads, in {database_in_words(self.database)}"
 
 
@@ -82,7 +80,6 @@ class MakeDatabases(Permission):
     """The right to make databases on a scratch server, and to drop those again."""
 
     def text(self) -> str:
-        """The right and its reason."""
         return "CREATEDB: a restore drill makes a database of its own, and drops it"
 
 
@@ -106,19 +103,28 @@ class ServerQuery(Query[A]):
         return _SERVER
 
     def permissions(self) -> tuple[Permission, ...]:
-        """The roles of `needs`."""
         return self.needs
 
     def text(self) -> str:
-        """The query in words."""
         return self.what or super().text()
 
 
 @dataclass(frozen=True)
 class ReadIdentity(ServerQuery[Identity], name="postgres.identity"):
-    """Which server answers, in which version and role, and the role of the dsn there."""
-
     what = "ask which server this is, and who this client is to it"
+
+
+class DatabaseNames(msgspec.Struct, frozen=True, kw_only=True):
+    """The databases of a server that accept connections, templates left out."""
+
+    names: tuple[str, ...]
+    current: str
+    """The one that the dsn names."""
+
+
+@dataclass(frozen=True)
+class ListDatabases(ServerQuery[DatabaseNames], name="postgres.databases"):
+    what = "the names of the databases"
 
 
 class InServer(Expectation):

@@ -1,7 +1,6 @@
 """What settings and extensions of a server must be."""
 
 import re
-from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
@@ -168,15 +167,6 @@ class NotComparableError(ValueError):
     """A policy compares a setting with something that is no value of it."""
 
 
-@dataclass(frozen=True)
-class Amount:
-    """A number of bytes, of milliseconds, or of whatever the setting counts."""
-
-    value: float
-    kind: str
-    """B, ms, or nothing."""
-
-
 def keeps(setting: Setting, rule: SettingRule) -> bool:
     """True when the setting keeps the rule. Raises NotComparableError."""
     operand = rule.operand
@@ -210,44 +200,41 @@ def shown(setting: Setting) -> str:
         return written(setting.value or "")
     if float(setting.value) < 0:
         return setting.value
-    amount = _of(setting)
-    units = {name: size for name, size in BYTES.items() if "i" not in name} if amount.kind == "B" else MILLISECONDS
-    fitting = [name for name, size in units.items() if amount.value and amount.value % size == 0]
-    unit = fitting[-1] if fitting else next(iter(units)) if amount.value else ""
-    return f"{amount.value / units[unit]:.15g}{unit}" if unit else "0"
+    amount, (_, kind) = _of(setting), _unit(setting)
+    if not amount:
+        return "0"
+    units = {name: size for name, size in BYTES.items() if "i" not in name} if kind == "B" else MILLISECONDS
+    unit = next((name for name in reversed(units) if amount % units[name] == 0), next(iter(units)))
+    return f"{amount / units[unit]:.15g}{unit}"
 
 
 def _equal(setting: Setting, wanted: Any) -> bool:
     value = setting.value or ""
     if setting.type in _NUMERIC:
-        return _of(setting).value == _wanted(setting, wanted)
+        return _of(setting) == _wanted(setting, wanted)
     if setting.type == "bool":
-        return value == _switch(setting, wanted)
+        switch = str(wanted).lower()
+        if switch not in _TRUE | _FALSE:
+            raise NotComparableError(f"{setting.name} is on or off, and never {wanted}")
+        return value == ("on" if switch in _TRUE else "off")
     text = ("on" if wanted else "off") if isinstance(wanted, bool) else str(wanted)
     return value.lower() == text.lower() if setting.type == "enum" else value == text
 
 
-def _switch(setting: Setting, wanted: Any) -> str:
-    text = str(wanted).lower()
-    if text not in _TRUE | _FALSE:
-        raise NotComparableError(f"{setting.name} is on or off, and never {wanted}")
-    return "on" if text in _TRUE else "off"
-
-
 def _lasting(setting: Setting) -> float:
     """The amount; infinite for a value that means no limit."""
-    amount = _of(setting).value
+    amount = _of(setting)
     if amount < 0 and setting.minimum is not None and float(setting.minimum) == -1:
         return _ENDLESS
     return _ENDLESS if amount == 0 and setting.name in _ENDLESS_AT_ZERO else amount
 
 
-def _of(setting: Setting) -> Amount:
+def _of(setting: Setting) -> float:
+    """Its number of bytes, of milliseconds, or of whatever it counts."""
     if setting.type not in _NUMERIC or setting.value is None:
         raise NotComparableError(f"{setting.name} is no amount but of type {setting.type}")
-    size, kind = _unit(setting)
     value = float(setting.value)
-    return Amount(value if value < 0 else value * size, kind)
+    return value if value < 0 else value * _unit(setting)[0]
 
 
 def _wanted(setting: Setting, wanted: Any) -> float:
@@ -267,7 +254,7 @@ def _wanted(setting: Setting, wanted: Any) -> float:
 
 
 def _unit(setting: Setting) -> tuple[float, str]:
-    """How much one of the setting is, and of what."""
+    """How much one of the setting is, and of what: `B`, `ms` or nothing."""
     matched = _UNIT.fullmatch(setting.unit or "")
     if matched is None:
         return 1, ""

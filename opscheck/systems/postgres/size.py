@@ -10,8 +10,8 @@ from opscheck.core.field_types import ShareUsed
 from opscheck.core.query import Permission, Query
 from opscheck.core.remedy import Former, Remedy
 from opscheck.core.units import ByteSize, Duration, Graded, Percentage, Timeout
-from opscheck.systems.postgres.databases import DatabaseNames, DatabaseQuery, InDatabases, ListDatabases, psql_command
-from opscheck.systems.postgres.server import RoleGrant, SequenceGrant, ServerQuery
+from opscheck.systems.postgres.databases import DatabaseQuery, InDatabases, psql_command
+from opscheck.systems.postgres.server import DatabaseNames, ListDatabases, RoleGrant, SequenceGrant, ServerQuery
 
 READ_SIZES = RoleGrant("pg_read_all_stats", "the size of a database that it may not connect to is hidden without it")
 

@@ -40,8 +40,6 @@ class Ages(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class ReadAges(ServerQuery[Ages], name="postgres.ages"):
-    """The ages of the oldest transaction numbers that are still in use."""
-
     what = "the transaction and multixact age of every database"
 
 
@@ -111,7 +109,6 @@ class ListTables(DatabaseQuery[Tables], name="postgres.tables"):
     """Tables with fewer dead, written or changed rows are not named."""
 
     def in_words(self) -> str:
-        """In words."""
         return f"the tables with more than {self.min_rows} dead, written or never analysed rows"
 
 
@@ -247,11 +244,6 @@ class PostgresVacuum(InDatabases, check="postgres.vacuum"):
         return (self.xid_age, self.multixact_age, self.freeze_lag) != (None, None, None)
 
     @property
-    def judges_holders(self) -> bool:
-        """Whether it looks at who keeps old rows."""
-        return self.oldest_xmin is not None
-
-    @property
     def judges_tables(self) -> bool:
         """Whether it looks into databases."""
         limits = (self.dead_rows, self.stale_statistics, self.vacuumed_within, self.analyzed_within)
@@ -268,19 +260,17 @@ class PostgresVacuum(InDatabases, check="postgres.vacuum"):
         return ListXminHolders(self.target.name)
 
     def queries(self) -> Iterable[Query[Any]]:
-        """What has a limit."""
         if self.judges_ages:
             yield self.ages
-        if self.judges_holders:
+        if self.oldest_xmin is not None:
             yield self.holders
         yield from super().queries()
 
     def in_database(self, database: str | None) -> Iterable[DatabaseQuery[Any]]:
-        """The tables that are behind."""
         return (ListTables(self.target.name, database, min_rows=self.min_rows),) if self.judges_tables else ()
 
     def evidence_queries(self) -> Iterable[Query[Any]]:
         """The role of the dsn; and what keeps old rows, for that explains the rest."""
         yield from super().evidence_queries()
-        if not self.judges_holders:
+        if self.oldest_xmin is None:
             yield self.holders

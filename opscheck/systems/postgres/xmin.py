@@ -53,10 +53,7 @@ class XminHolders(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class ListXminHolders(ServerQuery[XminHolders], name="postgres.xmin-holders"):
-    """For whose sake rows that are dead must be kept: sessions, prepared transactions, slots and standbys."""
-
     what = "which sessions, prepared transactions, slots and standbys keep dead rows from being removed"
-
     needs = (READ_SESSIONS,)
 
 

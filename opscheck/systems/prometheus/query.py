@@ -1,5 +1,6 @@
 """Prometheus queries: one expression, evaluated now."""
 
+import json
 from dataclasses import dataclass
 
 import msgspec
@@ -49,12 +50,6 @@ def fresh(series: str, seconds: int) -> str:
 
 
 def _matcher(values: str | tuple[str, ...]) -> str:
-    if isinstance(values, str):
-        return f"={_quoted(values)}"
-    return f"=~{_quoted('|'.join(values))}"
-
-
-def _quoted(value: str) -> str:
-    # As Go quotes: a line break would end the literal.
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return f'"{escaped}"'
+    operator, value = ("=", values) if isinstance(values, str) else ("=~", "|".join(values))
+    # JSON quotes as Go does: a line break would end the literal.
+    return operator + json.dumps(value, ensure_ascii=False)

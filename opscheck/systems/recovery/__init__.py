@@ -11,7 +11,7 @@ SYSTEM = System(
             target="opscheck.systems.recovery.target:DrillPlace",
             probe="opscheck.systems.recovery.probe.drill",
             inline=True,
-            after_answers="opscheck.systems.recovery.record_files:write_records",
+            after_answers="opscheck.systems.recovery.probe.records:write_records",
         ),
         "drills": Kind(
             target="opscheck.systems.recovery.target:DrillRecords",

@@ -12,14 +12,13 @@ from opscheck.core.remedy import Former, Remedy
 from opscheck.core.target import Target
 from opscheck.core.units import ByteSize, Duration, Graded, Timeout, format_value
 from opscheck.systems.backup.series import LIST_BUCKET, LIST_FOLDER, LOCATION_FACTS, Backup, OfSeries, Series
-from opscheck.systems.postgres.select_statements import SelectStatement
+from opscheck.systems.postgres.query import SelectStatement
 from opscheck.systems.recovery.drill_record import CLEANING_TAKES_AT_MOST_S, DRILLS, Assertion, PerformDrill
 from opscheck.systems.recovery.target import AssertionLimits, DrillLimits, DrillPlace, DrillRecords, ScratchServer
 from opscheck.systems.stores.target import former_of_bucket
 
 _WITHIN_WHERE_NOTHING_IS_SAID_S = 3600.0
 _WITHIN_OF_RTO = 2
-
 
 _DAMAGED = "Make a good backup now, then find out why this one cannot be restored"
 DAMAGED = Remedy(
@@ -153,16 +152,29 @@ class RestoreDrill(OfSeries, check="recovery.drill"):
 
     def described(self) -> Iterable[Query[Any]]:
         """The listing, and the drill of whichever backup is the newest."""
-        return [*self.queries(), self._drill(self.names, None)]
+        return [*self.queries(), self.drill_of(None)]
 
     def chosen(self, answer: Callable[[Query[Any]], Any]) -> Series:
         """The backups of which the newest is restored. Raises CouldNotObserve."""
         (series,) = self.each_series(answer)
         return series
 
-    def drill_of(self, backup: Backup) -> PerformDrill:
-        """The drill of one backup."""
-        return self._drill(backup.key, backup)
+    def drill_of(self, backup: Backup | None) -> PerformDrill:
+        """The drill of one backup; for people, that of whichever is the newest where none is given."""
+        return PerformDrill(
+            self.place.name,
+            drill=self.id,
+            key=self.names if backup is None else backup.key,
+            store=self.target.name,
+            scratch=self.scratch.server.name if self.scratch.server is not None else "",
+            version=backup.stored.version if backup is not None else "",
+            data_time=backup.at if backup is not None else None,
+            assertions=tuple(Assertion(one.name, one.sql, is_time=one.is_time) for one in self.assertions),
+            newest=self.newest or "",
+            time_zone=self.time_zone,
+            amcheck=self.amcheck,
+            within_s=self.within_s,
+        )
 
     @property
     def place(self) -> DrillPlace:
@@ -199,22 +211,6 @@ class RestoreDrill(OfSeries, check="recovery.drill"):
         """All that a drill may take."""
         return self.within_s + CLEANING_TAKES_AT_MOST_S
 
-    def _drill(self, key: str, backup: Backup | None) -> PerformDrill:
-        return PerformDrill(
-            self.place.name,
-            drill=self.id,
-            key=key,
-            store=self.target.name,
-            scratch=self.scratch.server.name if self.scratch.server is not None else "",
-            version=backup.stored.version if backup is not None else "",
-            data_time=backup.at if backup is not None else None,
-            assertions=tuple(Assertion(one.name, one.sql, is_time=one.is_time) for one in self.assertions),
-            newest=self.newest or "",
-            time_zone=self.time_zone,
-            amcheck=self.amcheck,
-            within_s=self.within_s,
-        )
-
     @field_validator("assertions")
     @classmethod
     def _each_name_once(cls, assertions: tuple[DrillAssertion, ...]) -> tuple[DrillAssertion, ...]:
@@ -236,12 +232,8 @@ class RestoreDrill(OfSeries, check="recovery.drill"):
 
     @model_validator(mode="after")
     def _it_can_be_late(self) -> Self:
-        if (
-            self.rto is not None
-            and self.rto.steps
-            and self.within is not None
-            and self.within < max(float(step) for _, step in self.rto.steps)
-        ):
+        longest = max((float(step) for _, step in self.rto.steps), default=0.0) if self.rto is not None else 0.0
+        if self.within is not None and self.within < longest:
             raise PydanticCustomError("within_rto", "`within` that is no shorter than the largest `rto`")
         return self
 

@@ -18,16 +18,13 @@ DRILL_SCHEMA = "opscheck.drill/v1"
 """What the document of a drill calls itself."""
 DRILLS = "drills://state"
 """The target that stands for all that is remembered of drills."""
-FIND, FETCH, START, RESTORE, ASSERT, AMCHECK, CLEAN = PHASES = (
-    "find",
-    "fetch",
-    "start",
-    "restore",
-    "assert",
-    "amcheck",
-    "clean",
-)
+PHASES = ("find", "fetch", "start", "restore", "assert", "amcheck", "clean")
 """What a drill does, in this order. From the start of `fetch` to the end of `assert` is the time to recovery."""
+FIND, FETCH, START, RESTORE, ASSERT, AMCHECK, CLEAN = PHASES
+CLEANING_TAKES_AT_MOST_S = 30.0
+"""How long a drill may take to end, after its time is over."""
+_CLOCKS_S = 900.0
+"""How far the clocks may be apart of where a backup was made and where it is restored."""
 _KEPT_FOR = timedelta(days=400)
 
 
@@ -211,18 +208,8 @@ def _prefix(key: str) -> str:
         return key
 
 
-CLEANING_TAKES_AT_MOST_S = 30.0
-"""How long a drill may take to end, after its time is over."""
-
-
-_CLOCKS_S = 900.0
-"""How far the clocks may be apart of where a backup was made and where it is restored."""
-
-
 def reasons(drill: Drill, limits: DrillLimits) -> tuple[str, ...]:
     """Why it has not passed; nothing where it has."""
-    if drill.failure is not None:
-        return (f"{drill.failure.phase}: {drill.failure.text}",)
     return tuple(_reasons(drill, limits))
 
 
@@ -238,6 +225,9 @@ def ahead(drill: Drill, at: datetime) -> str:
 
 
 def _reasons(drill: Drill, limits: DrillLimits) -> Iterator[str]:
+    if drill.failure is not None:
+        yield f"{drill.failure.phase}: {drill.failure.text}"
+        return
     recovered, most = drill.recovered_s, limits.recovered_within_s
     if recovered is not None and most is not None and recovered > most:
         yield f"recovered in {format_duration(recovered)}, at most {format_duration(most)}"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from checks.kubernetes.test_pods import count_pods, faults, finding, measure_ends
 from opscheck import Findings, KubernetesTarget
 from opscheck.demo.kubernetes import condition, pod, termination, timestamp
-from opscheck.systems.kubernetes.containers import containers, restarts_within
+from opscheck.systems.kubernetes.containers import containers
 from opscheck.systems.kubernetes.pod_status import fault_of
 from opscheck.systems.kubernetes.pods import Pod, PodsHealthy
 from opscheck.systems.kubernetes.selection import matching, missing_facts
@@ -147,7 +147,7 @@ def test_what_is_quiet_with_a_short_grace_is_quiet_with_a_longer_one(one, grace)
 @given(pods(), st.integers(1, 7200))
 def test_the_least_number_of_restarts_is_never_above_the_most(one, seconds):
     for container in containers(one):
-        least, most = restarts_within(container, one, NOW, seconds)
+        least, most = container.restarts_within(one, NOW, seconds)
 
         assert 0 <= least <= most <= container.restarts
 

@@ -4,7 +4,7 @@ import select
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -58,7 +58,11 @@ class _Stream(httpcore.NetworkStream):
 
     def get_extra_info(self, info: str) -> Any:
         """`is_readable` only: an idle connection with data to read was closed by the server."""
-        return _is_readable(self._connection) if info == "is_readable" else None
+        if info != "is_readable":
+            return None
+        poll = select.poll()  # select() fails for the thousandth open file
+        poll.register(self._connection, select.POLLIN)
+        return bool(poll.poll(0))
 
 
 class Connections:
@@ -69,9 +73,9 @@ class Connections:
     (encode/httpcore#1110): among twenty threads an answer in a few hundred is lost.
     """
 
-    def __init__(self, clock: RequestClock, context: ssl.SSLContext | None) -> None:
+    def __init__(self, clock: RequestClock, context_of: Callable[[httpcore.Origin], ssl.SSLContext]) -> None:
         self._clock = clock
-        self._context = context
+        self._context_of = context_of
         self._idle: dict[str, list[httpcore.HTTP11Connection]] = {}
         self._lock = threading.Lock()
 
@@ -124,11 +128,5 @@ class Connections:
         host, deadline = origin.host.decode(), self._clock.deadline
         connection = dial(host, origin.port, deadline)
         if origin.scheme == b"https":
-            connection = secure(connection, self._context or ssl.create_default_context(), host, deadline)
+            connection = secure(connection, self._context_of(origin), host, deadline)
         return httpcore.HTTP11Connection(origin, _Stream(connection, self._clock), keepalive_expiry=_KEEP_IDLE_S)
-
-
-def _is_readable(connection: socket.socket) -> bool:
-    poll = select.poll()  # select() fails for the thousandth open file
-    poll.register(connection, select.POLLIN)
-    return bool(poll.poll(0))

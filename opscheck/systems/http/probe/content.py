@@ -92,17 +92,11 @@ class _Inflater:
         except zlib.error as error:
             if self._started:
                 raise UnreadableBodyError("its body is not compressed as its Content-Encoding says") from error
-            made = self._feed_raw(chunk, room)
+            # "deflate" is a zlib stream by RFC 9110, and a raw one by many servers.
+            self._inflate, self._started = zlib.decompressobj(-zlib.MAX_WBITS), True
+            return self.feed(chunk, room)
         self._started = True
         return made
-
-    def _feed_raw(self, chunk: bytes, room: int) -> bytes:
-        # "deflate" is a zlib stream by RFC 9110, and a raw one by many servers.
-        self._inflate = zlib.decompressobj(-zlib.MAX_WBITS)
-        try:
-            return self._inflate.decompress(chunk, room)
-        except zlib.error as error:
-            raise UnreadableBodyError("its body is not compressed as its Content-Encoding says") from error
 
 
 def as_text(body: bytes, headers: Mapping[str, str]) -> str:

@@ -1,7 +1,6 @@
 """Sessions with HTTP APIs: one pool of connections per target, shared by all threads; every wait has a deadline."""
 
 import ssl
-import threading
 import time
 from typing import Any
 
@@ -32,7 +31,7 @@ def open_session(target: HttpTarget, timeout_s: float) -> "HttpSession":
     """Connect to the API's host once, with TLS where it has it. Raises ProbeError."""
     base = Url.of_base_url(target.base_url.get_secret_value())
     context = trust(target.ca_file, target.client_certificate) if base.scheme == "https" else None
-    session = HttpSession(target, base, context)
+    session = HttpSession(target, base)
     deadline = time.monotonic() + timeout_s + GRACE_S
     try:
         connection = dial(base.host, base.port, deadline)
@@ -49,14 +48,12 @@ def open_session(target: HttpTarget, timeout_s: float) -> "HttpSession":
 class HttpSession:
     """One HTTP API for the length of a run."""
 
-    def __init__(self, target: HttpTarget, base: Url, context: ssl.SSLContext | None) -> None:
+    def __init__(self, target: HttpTarget, base: Url) -> None:
         self._target = target
         self._base = base
         self._headers = target_headers(target, base)
         self._clock = RequestClock()
-        self._connections = Connections(self._clock, context)
-        self._elsewhere: Connections | None = None
-        self._lock = threading.Lock()
+        self._connections = Connections(self._clock, self._context_of)
 
     def ask(self, query: Query[Any], timeout_s: float) -> HttpAnswer:
         """Make the request, and make it again for each further sample. Raises ProbeError."""
@@ -71,8 +68,12 @@ class HttpSession:
     def close(self) -> None:
         """Close all connections."""
         self._connections.close()
-        if self._elsewhere is not None:
-            self._elsewhere.close()
+
+    def _context_of(self, origin: httpcore.Origin) -> ssl.SSLContext:
+        """How an origin is verified; only the target's own gets the client certificate, which is a credential too."""
+        base = self._base
+        own = origin == httpcore.Origin(base.scheme.encode(), base.host.encode(), base.port)
+        return trust(self._target.ca_file, self._target.client_certificate if own else None)
 
     def _further_samples(self, query: HttpRequest, first: Sample, answer_by: float) -> list[Sample]:
         samples: list[Sample] = []
@@ -111,7 +112,7 @@ class HttpSession:
         """One request, its answer, and the URL that the answer redirects to. Raises ProbeError."""
         so_far = f"no answer from {url.readable}"
         try:
-            with self._connections_to(url).answer_to(self._request(query, url)) as response:
+            with self._connections.answer_to(self._request(query, url)) as response:
                 so_far = f"{url.readable} answered {response.status}, but its body did not end"
                 self._clock.deadline = min(self._clock.deadline, body_by)
                 return self._read(response, query, url), _redirect(response, url)
@@ -145,15 +146,6 @@ class HttpSession:
         # Headers of this target and of the query are never sent to another origin.
         own = url.origin == self._base.origin
         return url.request(query.method, self._headers | dict(query.headers) if own else OWN_HEADERS)
-
-    def _connections_to(self, url: Url) -> Connections:
-        if url.origin == self._base.origin:
-            return self._connections
-        with self._lock:
-            if self._elsewhere is None:
-                # Without the client certificate, which is a credential too.
-                self._elsewhere = Connections(self._clock, trust(self._target.ca_file))
-            return self._elsewhere
 
     def _failure(self, error: Exception, url: Url) -> ProbeError:
         """The problem of a request without a whole answer."""

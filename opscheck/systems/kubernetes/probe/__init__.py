@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -16,7 +16,7 @@ from opscheck.systems.kubernetes.logs import PodLogs
 from opscheck.systems.kubernetes.pods import ListPods, Pod
 from opscheck.systems.kubernetes.probe.access import find_access
 from opscheck.systems.kubernetes.probe.client import Client, Deadline, Reply, Request
-from opscheck.systems.kubernetes.probe.errors import message_of
+from opscheck.systems.kubernetes.probe.errors import decoded, message_of
 from opscheck.systems.kubernetes.probe.identity import read_identity
 from opscheck.systems.kubernetes.probe.lists import list_items
 from opscheck.systems.kubernetes.probe.logs import read_logs
@@ -59,17 +59,10 @@ def _check_is_kubernetes(client: Client, reply: Reply) -> None:
         text = f"{client.place} answered {reply.status}: {message_of(reply)}"
         advice = "the API server behind it may be down"
         raise ProbeError(ProblemKind.UNREACHABLE, text, advice, target_down=True)
-    if reply.status == HTTPStatus.OK and _version_in(reply.body) is None:
+    if reply.status == HTTPStatus.OK and decoded(_decode_version, reply.body) is None:
         text = f"{client.place} is no Kubernetes API: it answered {message_of(reply)[:80]!r} to {_VERSION.text}"
         advice = "correct the kubeconfig's `server`"
         raise ProbeError(ProblemKind.UNREADABLE, text, advice, target_down=True)
-
-
-def _version_in(body: bytes) -> ServerVersion | None:
-    try:
-        return _decode_version(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return None
 
 
 class KubernetesSession:
@@ -78,7 +71,8 @@ class KubernetesSession:
     def __init__(self, client: Client, hello: Reply) -> None:
         self._client = client
         self._hello = hello
-        self._shared: dict[tuple[str, str | None], _Once[Any]] = {}
+        self._fetched: dict[tuple[str, str | None], Any] = {}
+        self._locks: dict[tuple[str, str | None], threading.Lock] = {}
         self._lock = threading.Lock()
 
     def ask(self, query: Query[Any], timeout_s: float) -> Any:
@@ -110,7 +104,7 @@ class KubernetesSession:
 
     def _version(self) -> ServerVersion:
         # Read when the session was opened.
-        found = _version_in(self._hello.body) if self._hello.status == HTTPStatus.OK else None
+        found = decoded(_decode_version, self._hello.body) if self._hello.status == HTTPStatus.OK else None
         if found is None:
             raise self._client.refusal(_VERSION, self._hello)
         return found
@@ -128,25 +122,15 @@ class KubernetesSession:
         return self._once(("pods", namespace), lambda: list_items(self._client, query, deadline), deadline)
 
     def _once(self, what: tuple[str, str | None], fetch: Callable[[], T], deadline: Deadline) -> T:
+        """What the first thread fetches while the others wait for it; after a failure, the next one fetches again."""
         with self._lock:
-            once: _Once[T] = self._shared.setdefault(what, _Once())
-        return once.get(fetch, self._client, deadline)
-
-
-class _Once(Generic[T]):
-    """A value that the first thread fetches while the others wait for it."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._value: T | None = None
-
-    def get(self, fetch: Callable[[], T], client: Client, deadline: Deadline) -> T:
-        """The value. After a fetch that failed, the next thread fetches again. Raises ProbeError."""
-        if not self._lock.acquire(timeout=max(0.0, deadline.left)):
-            raise client.late(deadline)
+            lock = self._locks.setdefault(what, threading.Lock())
+        if not lock.acquire(timeout=max(0.0, deadline.left)):
+            raise self._client.late(deadline)
         try:
-            if self._value is None:
-                self._value = fetch()
-            return self._value
+            if what not in self._fetched:
+                self._fetched[what] = fetch()
+            found: T = self._fetched[what]
+            return found
         finally:
-            self._lock.release()
+            lock.release()

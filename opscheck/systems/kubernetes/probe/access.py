@@ -53,7 +53,8 @@ class Access:
 
 def find_access(target: KubernetesTarget, deadline: float) -> Access:
     """The access that kubectl would use: kubeconfig, else the pod's service account. Raises ProbeError."""
-    access = _find_access(target, deadline)
+    place = _kubeconfig_place(target)
+    access = _from_service_account() if place is None else _from_kubeconfig(target, place, deadline)
     if target.server is not None and _authority(access.server) != _authority(target.server):
         # The name of a context is local: `prod` may lead to a laptop.
         text = f"the policy pins the API server {target.server}, and this is {access.server}"
@@ -63,18 +64,6 @@ def find_access(target: KubernetesTarget, deadline: float) -> Access:
 
 def _authority(server: str) -> str:
     return host_and_port(server if "://" in server else f"https://{server}")
-
-
-def _find_access(target: KubernetesTarget, deadline: float) -> Access:
-    place = _kubeconfig_place(target)
-    if place is not None:
-        return _from_kubeconfig(target, place, deadline)
-    if os.environ.get("KUBERNETES_SERVICE_HOST"):
-        return _from_service_account()
-    raise _misconfigured(
-        "there is no kubeconfig, and this is no pod with a service account",
-        "set KUBECONFIG, write ~/.kube/config, or name the target's `kubeconfig`",
-    )
 
 
 def _kubeconfig_place(target: KubernetesTarget) -> str | None:
@@ -93,6 +82,9 @@ def _kubeconfig_place(target: KubernetesTarget) -> str | None:
 
 
 def _from_service_account() -> Access:
+    if not os.environ.get("KUBERNETES_SERVICE_HOST"):
+        text = "there is no kubeconfig, and this is no pod with a service account"
+        raise _misconfigured(text, "set KUBECONFIG, write ~/.kube/config, or name the target's `kubeconfig`")
     configuration = Configuration()
     try:
         kubernetes_config.load_incluster_config(client_configuration=configuration, try_refresh_token=False)

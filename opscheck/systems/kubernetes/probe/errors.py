@@ -1,18 +1,19 @@
 """Error answers of an API server as problems, with advice."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
 from opscheck.core.masking import mask_secrets
 from opscheck.core.observation import ProbeError, ProblemKind
-from opscheck.systems.kubernetes.lists import KubernetesRule
 from opscheck.systems.kubernetes.probe.access import Access
 
 if TYPE_CHECKING:
     from opscheck.systems.kubernetes.probe.client import Reply, Request
 
 
+T = TypeVar("T")
 METRICS = "metrics.k8s.io"
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _TOO_MANY, _UNAVAILABLE = 401, 403, 404, 429, 503
 _LONGEST = 300
@@ -23,7 +24,9 @@ class _Details(msgspec.Struct, frozen=True, rename="camel"):
     retry_after_seconds: float | None = None
 
 
-class _ListMetadata(msgspec.Struct, frozen=True):
+class ListMetadata(msgspec.Struct, frozen=True):
+    """Where a list goes on that is not complete."""
+
     continue_: str | None = msgspec.field(name="continue", default=None)
 
 
@@ -32,8 +35,7 @@ class Status(msgspec.Struct, frozen=True):
 
     kind: str = ""
     message: str | None = None
-    reason: str | None = None
-    metadata: _ListMetadata | None = None
+    metadata: ListMetadata | None = None
     details: _Details | None = None
 
     @property
@@ -45,13 +47,18 @@ class Status(msgspec.Struct, frozen=True):
 _decode_status = msgspec.json.Decoder(Status).decode
 
 
+def decoded(decode: Callable[[bytes], T], body: bytes) -> T | None:
+    """The struct in `body`; None for anything else."""
+    try:
+        return decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+
+
 def status_of(reply: "Reply") -> Status:
     """The `Status` in the body; an empty one where there is none, as from a proxy."""
-    try:
-        found = _decode_status(reply.body)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return Status()
-    return found if found.kind == "Status" else Status()
+    found = decoded(_decode_status, reply.body)
+    return found if found and found.kind == "Status" else Status()
 
 
 def message_of(reply: "Reply") -> str:
@@ -82,7 +89,8 @@ def refusal(request: "Request", reply: "Reply", access: Access, place: str) -> P
         return ProbeError(ProblemKind.DENIED, text, access.advice, target_down=True)
     if reply.status == _FORBIDDEN:
         return _forbidden(request, reply, access)
-    if request.rule and request.rule.api_group == METRICS and _is_about_metrics(reply):
+    unserved = reply.status == _UNAVAILABLE or (reply.status == _NOT_FOUND and _is_the_servers_own(reply))
+    if request.rule and request.rule.api_group == METRICS and unserved:
         return _no_metrics(reply)
     if reply.status == _NOT_FOUND:
         return _not_found(request, reply, place)
@@ -91,10 +99,6 @@ def refusal(request: "Request", reply: "Reply", access: Access, place: str) -> P
         return ProbeError(ProblemKind.UNREADABLE, text, "the kubeconfig's `server` should be the API server itself")
     text = f"{place} answered {request.text} with {reply.status}: {message_of(reply) or 'nothing more'}"
     return ProbeError(ProblemKind.UNREADABLE, text, "see the API server's own log and its load")
-
-
-def _is_about_metrics(reply: "Reply") -> bool:
-    return reply.status == _UNAVAILABLE or (reply.status == _NOT_FOUND and _is_the_servers_own(reply))
 
 
 def _not_found(request: "Request", reply: "Reply", place: str) -> ProbeError:
@@ -114,14 +118,12 @@ def _forbidden(request: "Request", reply: "Reply", access: Access) -> ProbeError
     said = message_of(reply) or "forbidden"
     if request.rule is None:
         return ProbeError(ProblemKind.DENIED, f"{request.text} is forbidden (403): {said}")
-    text = f"{access.identity} may not {request.rule.text()} (403): {said}"
-    return ProbeError(ProblemKind.DENIED, text, f"grant {grant(request.rule)}; `opscheck permissions` prints the role")
-
-
-def grant(rule: KubernetesRule) -> str:
-    """The RBAC rule that allows it, as roles write it."""
+    rule = request.rule
+    text = f"{access.identity} may not {rule.text()} (403): {said}"
     where = f"a Role in namespace {rule.namespace}" if rule.namespace else "a ClusterRole"
-    return f'{{apiGroups: ["{rule.api_group}"], resources: ["{rule.resource}"], verbs: ["{rule.verb}"]}} with {where}'
+    as_written = f'{{apiGroups: ["{rule.api_group}"], resources: ["{rule.resource}"], verbs: ["{rule.verb}"]}}'
+    advice = f"grant {as_written} with {where}; `opscheck permissions` prints the role"
+    return ProbeError(ProblemKind.DENIED, text, advice)
 
 
 def _no_metrics(reply: "Reply") -> ProbeError:

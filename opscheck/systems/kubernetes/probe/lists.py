@@ -9,7 +9,7 @@ import msgspec
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.probe.client import Client, Deadline, Request
-from opscheck.systems.kubernetes.probe.errors import status_of
+from opscheck.systems.kubernetes.probe.errors import ListMetadata, status_of
 from opscheck.systems.kubernetes.probe.interning import Interner
 
 PAGE = 500
@@ -24,15 +24,11 @@ _LOOKING_INTO_TYPES = threading.Lock()
 T = TypeVar("T")
 
 
-class _ListMetadata(msgspec.Struct, frozen=True):
-    continue_: str | None = msgspec.field(name="continue", default=None)
-
-
 class _Page(msgspec.Struct, Generic[T], frozen=True):
     # Both are required: any other JSON must not pass for an empty list.
     kind: str
     items: tuple[T, ...] | None
-    metadata: _ListMetadata | None = None
+    metadata: ListMetadata | None = None
 
 
 def list_items(

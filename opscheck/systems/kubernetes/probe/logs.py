@@ -10,7 +10,6 @@ from opscheck.systems.kubernetes.containers import Reported, containers
 from opscheck.systems.kubernetes.label_selectors import parse_selector
 from opscheck.systems.kubernetes.lists import KubernetesRule
 from opscheck.systems.kubernetes.logs import ContainerLog, LogMatches, PodLogs
-from opscheck.systems.kubernetes.owners import top_owner
 from opscheck.systems.kubernetes.pods import Pod
 from opscheck.systems.kubernetes.probe.client import Client, Deadline, Reply, Request
 from opscheck.systems.kubernetes.probe.errors import message_of
@@ -42,8 +41,7 @@ def _plan(pod: Pod, query: PodLogs, now: datetime) -> list[LogRead]:
 
 
 def _of(pod: Pod, container: Reported, query: PodLogs, now: datetime) -> Iterator[LogRead]:
-    last = container.status.last_state
-    ended = last and last.terminated
+    ended = container.previous_end
     running = bool(container.state.running or container.state.terminated)
     if not running and ended is None:
         why = container.waiting_reason or (pod.status and pod.status.phase) or "new"
@@ -157,7 +155,7 @@ def _log(
         pod=read.pod.name,
         container=read.container,
         previous=read.previous,
-        owner=top_owner(read.pod),
+        owner=read.pod.top_owner,
         lines=sum(scan.lines for scan in scans),
         matches=sum(scan.matched for scan in scans),
         size=sum(scan.size for scan in scans),

@@ -51,7 +51,7 @@ _INVALID = """
 _INVALID_IN = Versions({12: _INVALID.format(locked=LOCKED, count=_COUNT, bytes=_BYTES.format(c="c"))})
 
 
-def read_invalid(connection: Connection, query: ListInvalidIndexes) -> InvalidIndexes:  # noqa: ARG001 - as every reader
+def read_invalid_indexes(connection: Connection, query: ListInvalidIndexes) -> InvalidIndexes:  # noqa: ARG001 - as every reader
     return msgspec.convert(one_row(connection, _INVALID_IN, {"most": _NAMED}), InvalidIndexes)
 
 
@@ -115,7 +115,7 @@ _DUPLICATES_BY_VERSION = Versions(
 )
 
 
-def read_duplicates(connection: Connection, query: ListDuplicateIndexes) -> DuplicateIndexes:  # noqa: ARG001 - as every reader
+def read_duplicate_indexes(connection: Connection, query: ListDuplicateIndexes) -> DuplicateIndexes:  # noqa: ARG001 - as every reader
     return msgspec.convert(one_row(connection, _DUPLICATES_BY_VERSION, {"most": _NAMED}), DuplicateIndexes)
 
 
@@ -183,6 +183,6 @@ _UNUSED_BY_VERSION = Versions(
 )
 
 
-def read_unused(connection: Connection, query: ListUnusedIndexes) -> UnusedIndexes:
+def read_unused_indexes(connection: Connection, query: ListUnusedIndexes) -> UnusedIndexes:
     parameters = {"unused_for_s": query.unused_for_s, "most": _NAMED}
     return msgspec.convert(one_row(connection, _UNUSED_BY_VERSION, parameters), UnusedIndexes)

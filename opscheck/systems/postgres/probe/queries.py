@@ -86,7 +86,7 @@ _TEXT = Versions(
 )
 
 
-def read_counters(connection: Connection, query: CountStatements) -> StatementCounters:  # noqa: ARG001 - as every reader
+def read_statement_counters(connection: Connection, query: CountStatements) -> StatementCounters:  # noqa: ARG001 - as every reader
     extension = _extension(connection)
     found = _ask(connection, extension, _COUNTED)
     (info,) = _ask(connection, extension, _INFO)
@@ -95,7 +95,7 @@ def read_counters(connection: Connection, query: CountStatements) -> StatementCo
     return msgspec.convert(extension | info | counted, StatementCounters)
 
 
-def read_texts(connection: Connection, query: ReadStatements) -> StatementTexts:  # noqa: ARG001 - as every reader
+def read_statement_texts(connection: Connection, query: ReadStatements) -> StatementTexts:  # noqa: ARG001 - as every reader
     found = _ask(connection, _extension(connection), _TEXT)
     shown = (row | {"text": masked(row["text"] or "", _KEPT)} for row in found)
     return StatementTexts(texts=tuple(StatementText(**row) for row in shown))

@@ -3,10 +3,9 @@
 import msgspec
 
 from opscheck.core.query import Identity
-from opscheck.systems.postgres.databases import DatabaseNames, ListDatabases
 from opscheck.systems.postgres.probe.libpq import Connection
 from opscheck.systems.postgres.probe.statements import major_version, one_row
-from opscheck.systems.postgres.server import NEWEST_KNOWN, ReadIdentity
+from opscheck.systems.postgres.server import NEWEST_KNOWN, DatabaseNames, ListDatabases, ReadIdentity
 
 _SERVER = """
     SELECT current_user::text AS role, current_setting('server_version') AS version, pg_is_in_recovery() AS standby,

@@ -3,8 +3,11 @@
 import os
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from importlib import import_module
 from time import monotonic
 from typing import Any
 
@@ -15,9 +18,13 @@ from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.core.query import Query
 from opscheck.systems.postgres.connections import Refusal, Sessions, SessionsAnswer
 from opscheck.systems.postgres.databases import DatabaseQuery
-from opscheck.systems.postgres.probe.libpq import TOO_MANY_CONNECTIONS, Connection, TooManyConnections, connect
-from opscheck.systems.postgres.probe.readers import read_answer
-from opscheck.systems.postgres.probe.refusals import NO_CONNECTION
+from opscheck.systems.postgres.probe.libpq import (
+    NO_CONNECTION,
+    TOO_MANY_CONNECTIONS,
+    Connection,
+    TooManyConnections,
+    connect,
+)
 from opscheck.systems.postgres.probe.statements import Reader
 from opscheck.systems.postgres.server import ServerQuery, identifier
 from opscheck.systems.postgres.target import PostgresTarget
@@ -46,14 +53,33 @@ def open_session(target: PostgresTarget, timeout_s: float) -> "PostgresSession":
     return session
 
 
+def read_answer(connection: Connection, query: Query[Any]) -> Any:
+    """The answer to a query of PostgreSQL's own. Raises ProbeError for any other."""
+    return reader_of(type(query))(connection, query)
+
+
+def reader_of(kind: type[Query[Any]]) -> Reader:
+    """
+    `read_own_role` for `postgres.own-role`, from the module of this package that is called as the query's own.
+
+    It is imported for its first query: a run needs few of them. Raises ProbeError for a query of another system.
+    """
+    package, _, module = kind.__module__.rpartition(".")
+    if f"{package}.probe" != __package__:
+        raise ProbeError(ProblemKind.UNSUPPORTED, f"the PostgreSQL probe does not answer {kind.name}")
+    name = kind.name.partition(".")[2].replace("-", "_")
+    reader: Reader = getattr(import_module(f"{__package__}.{module}"), f"read_{name}")
+    return reader
+
+
+@dataclass(eq=False)
 class _Line:
     """One database: a connection while it is in use, and the lock of its users."""
 
-    def __init__(self, database: str | None) -> None:
-        self.database = database
-        self.turns = threading.Lock()
-        self.connection: Connection | None = None
-        self.users = 0
+    database: str | None
+    connection: Connection | None = None
+    users: int = 0
+    turns: threading.Lock = field(default_factory=threading.Lock)
 
     def close(self) -> None:
         """Hang up."""
@@ -94,7 +120,15 @@ class PostgresSession:
         """
         deadline = own_deadline(timeout_s)
         with self._line(query) as line, turn(line.turns, deadline, timeout_s):
-            return self._answer(query, reader, line, deadline, timeout_s)
+            if self._refusal is None:
+                try:
+                    return self._read(partial(self._try, query, reader, line, deadline, timeout_s), line)
+                except TooManyConnections as full:
+                    self._refusal = full.refusal
+            if isinstance(query, Sessions):
+                return SessionsAnswer(refusal=self._refusal)
+            text = f"the server has no connection left: {self._refusal.text}"
+            raise ProbeError(ProblemKind.UNREACHABLE, text, target_down=True)
 
     def close(self) -> None:
         """Close the connections."""
@@ -104,7 +138,16 @@ class PostgresSession:
     @contextmanager
     def _line(self, query: Query[Any]) -> Iterator[_Line]:
         """The line to the query's database, which is not closed meanwhile. Unused lines are closed here."""
-        line, idle = self._choose(query)
+        database = query.database if isinstance(query, DatabaseQuery) else None
+        home, idle = self._home.connection, []
+        with self._guard:
+            if database is None or (home is not None and home.info.dbname == database):
+                line = self._home  # the query names the database of the dsn
+                line.users += 1
+            else:
+                line = self._visits.setdefault(database, _Line(database))
+                line.users += 1
+                idle = [self._visits.pop(name) for name, one in list(self._visits.items()) if not one.users]
         for one in idle:
             one.close()
         try:
@@ -113,38 +156,15 @@ class PostgresSession:
             with self._guard:
                 line.users -= 1
 
-    def _choose(self, query: Query[Any]) -> tuple[_Line, list[_Line]]:
-        database = query.database if isinstance(query, DatabaseQuery) else None
-        home = self._home.connection
-        with self._guard:
-            if database is None or (home is not None and home.info.dbname == database):
-                self._home.users += 1
-                return self._home, []  # the query names the database of the dsn
-            line = self._visits.setdefault(database, _Line(database))
-            line.users += 1
-            idle = [name for name, one in self._visits.items() if not one.users]
-            return line, [self._visits.pop(name) for name in idle]
-
-    def _answer(self, query: Query[Any], reader: Reader, line: _Line, deadline: float, timeout_s: float) -> Any:
-        if self._refusal is None:
-            try:
-                return self._read(query, reader, line, deadline, timeout_s)
-            except TooManyConnections as full:
-                self._refusal = full.refusal
-        if isinstance(query, Sessions):
-            return SessionsAnswer(refusal=self._refusal)
-        text = f"the server has no connection left: {self._refusal.text}"
-        raise ProbeError(ProblemKind.UNREACHABLE, text, target_down=True)
-
-    def _read(self, query: Query[Any], reader: Reader, line: _Line, deadline: float, timeout_s: float) -> Any:
+    def _read(self, attempt: Callable[[], Any], line: _Line) -> Any:
         used_before = line.connection
         try:
-            return self._try(query, reader, line, deadline, timeout_s)
+            return attempt()
         except ProbeError as error:
             # The server may have closed it since: a restart, or a limit on idle sessions.
             if used_before is None or error.problem.kind is not ProblemKind.UNREACHABLE:
                 raise
-        return self._try(query, reader, line, deadline, timeout_s)
+        return attempt()
 
     def _try(self, query: Query[Any], reader: Reader, line: _Line, deadline: float, timeout_s: float) -> Any:
         connection = line.connection or self._open(line, deadline, timeout_s)
@@ -182,16 +202,12 @@ class PostgresSession:
         """Make sure of the roles without which the answer would not be true. Raises ProbeError with the GRANT."""
         for grant in query.needs if isinstance(query, ServerQuery) else ():
             if grant.role not in self._granted:
-                self._granted[grant.role] = _has_role(connection, grant.role)
+                statement = "SELECT pg_has_role(current_user, %s, 'USAGE')"
+                self._granted[grant.role] = connection.execute(statement, (grant.role,)).fetchone() == (True,)
             if not self._granted[grant.role]:
                 user = connection.info.user
                 text = f"role {user} is no member of {grant.role}: {grant.reason}"
                 raise ProbeError(ProblemKind.DENIED, text, f"GRANT {grant.role} TO {identifier(user)}")
-
-
-def _has_role(connection: Connection, role: str) -> bool:
-    found = connection.execute("SELECT pg_has_role(current_user, %s, 'USAGE')", (role,)).fetchone()
-    return found == (True,)
 
 
 @contextmanager

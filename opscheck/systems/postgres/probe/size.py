@@ -179,7 +179,7 @@ def _sized(connection: Connection, row: Row) -> Iterator[Row]:
             raise
 
 
-def read_relations(connection: Connection, query: LargestRelations) -> Relations:  # noqa: ARG001 - as every reader
+def read_largest_relations(connection: Connection, query: LargestRelations) -> Relations:  # noqa: ARG001 - as every reader
     place = one_row(connection, _PLACE)
     largest = rows(connection, _RELATIONS, {"largest": _LARGEST})
     where = f"{place['system']}/{place['database_oid']}"

@@ -124,7 +124,9 @@ class _Performance:
                     case Done():
                         return message.drill
                     case Refused():
-                        raise _as_error(message)
+                        error = ProbeError(message.problem.kind, message.problem.text)
+                        error.problem = message.problem
+                        raise error
         if time.monotonic() >= self._ends:
             return self._late()
         raise self._lost()
@@ -174,13 +176,9 @@ class _Performance:
             self._process.wait(_ENDING_TAKES_AT_MOST_S)
             remove_folder(self._folder)
             dsn = scratch_dsn(self._place)
-            if self._made is not None and dsn is not None and not self._cleaned_up:
+            removed_all = self._process.returncode == 0  # it ended by itself
+            if self._made is not None and dsn is not None and not removed_all:
                 drop_database(dsn, self._made)
-
-    @property
-    def _cleaned_up(self) -> bool:
-        """Whether the process ended by itself: it exits with 0 after everything is removed."""
-        return self._process.returncode == 0
 
     def _late(self) -> Drill:
         """The drill as far as known, where its process neither ended in time nor reported that."""
@@ -210,12 +208,6 @@ def _listen(process: "subprocess.Popen[bytes]", lines: "queue.SimpleQueue[bytes 
         for line in output:
             lines.put(line)
     lines.put(None)
-
-
-def _as_error(message: Refused) -> ProbeError:
-    error = ProbeError(message.problem.kind, message.problem.text, message.problem.advice)
-    error.problem = message.problem
-    return error
 
 
 def _require_writable(record: str | None) -> None:

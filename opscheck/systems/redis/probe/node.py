@@ -1,10 +1,16 @@
-"""Queries one Redis or Valkey server. Every query opens a connection of its own."""
+"""
+Queries one Redis or Valkey server, or several concurrently, so that a silent one delays no other.
+
+Every query opens a connection of its own.
+"""
 
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any
 
 from msgspec.structs import replace
 from redis import exceptions
@@ -14,10 +20,13 @@ from opscheck.core.units import format_duration
 from opscheck.systems.redis.ping import PingAnswer
 from opscheck.systems.redis.probe.address import Address, NoHandshake, connect
 from opscheck.systems.redis.probe.client import Client, Said
-from opscheck.systems.redis.servers import Refusal, acl_rule, typed
-from opscheck.transport.connect import late, unreachable
+from opscheck.systems.redis.servers import Refusal, Reply, acl_rule, typed
+from opscheck.transport.concurrency import completed
+from opscheck.transport.connect import GRACE_S, late, unreachable
 
-A = TypeVar("A")
+# Of several servers, one that is silent must not cost the answers of the others: they are waited for a little less
+# long than the query may take.
+_SHARE = 0.9
 
 
 class Refused(Exception):  # noqa: N818 - a state of the server, and often the very thing that is judged
@@ -44,27 +53,24 @@ class Node:
         try:
             connect(self.address, None, deadline).close()
         except TimeoutError as error:
-            raise self._late("connection to", started, target_down=True) from error
+            raise self.late("connection to", started, target_down=True) from error
         except OSError as error:
             raise unreachable(error, str(self.address)) from error
 
     def ping(self, samples: int, deadline: float) -> PingAnswer:
         """Log in and PING. Raises ProbeError."""
-
-        def talk(client: Client) -> PingAnswer:
+        started = time.monotonic()
+        pings: list[float] = []
+        with self._client(deadline) as client:
             said = self._log_in(client)
             connect_s = time.monotonic() - started
-            pings: list[float] = []
             while not said.error and len(pings) < samples:
                 asked = time.monotonic()
                 said = client.ping()
                 if not said.error:
                     pings.append(time.monotonic() - asked)
-            self._raise_if_denied(said, "ping")
-            return PingAnswer(refusal=said.refusal, error=said.error, connect_s=connect_s, pings_s=tuple(pings))
-
-        started = time.monotonic()
-        return self._talk(talk, deadline)
+        self._raise_if_denied(said, "ping")
+        return PingAnswer(refusal=said.refusal, error=said.error, connect_s=connect_s, pings_s=tuple(pings))
 
     def say(self, command: str, *arguments: str, deadline: float) -> Any:
         """
@@ -72,40 +78,39 @@ class Node:
 
         Raises ProbeError, and Refused where it is the server's own state that stands in the way.
         """
-
-        def talk(client: Client) -> Any:
+        with self._client(deadline) as client:
             said = self._log_in(client)
             if not said.error:
                 said = client.say(*typed(command).split(), *arguments)
-            self._raise_if_denied(said, command)
-            if said.refusal is not None:
-                raise Refused(said.refusal, said.error)
-            return said.value
-
-        return self._talk(talk, deadline)
+        self._raise_if_denied(said, command)
+        if said.refusal is not None:
+            raise Refused(said.refusal, said.error)
+        return said.value
 
     def unreadable(self, command: str) -> ProbeError:
         """The reply to `command` is none that Redis gives."""
         text = f"what {self.address} answers to {typed(command)} cannot be read"
         return ProbeError(ProblemKind.UNREADABLE, text, "is there a proxy before it, or is it no Redis?")
 
-    def _talk(self, talk: Callable[[Client], A], deadline: float) -> A:
+    def late(self, missing: str, started: float, *, target_down: bool = False) -> ProbeError:
+        """The problem that something is missing since `started`, on the monotonic clock: `answer from`."""
+        waited = time.monotonic() - started
+        return late(f"no {missing} {self.address} in {format_duration(waited)}", waited, target_down=target_down)
+
+    @contextmanager
+    def _client(self, deadline: float) -> Iterator[Client]:
         started = time.monotonic()
         try:
             with Client(self.address, self.context, deadline) as client:
-                return talk(client)
+                yield client
         except NoHandshake as error:
-            problem = self._late("TLS handshake with", started)
+            problem = self.late("TLS handshake with", started)
             problem.problem = replace(problem.problem, advice="is this a port without TLS?")
             raise problem from error
         except (TimeoutError, exceptions.TimeoutError) as error:
-            raise self._late("answer from", started) from error
+            raise self.late("answer from", started) from error
         except OSError as error:
             raise unreachable(error, str(self.address)) from error
-
-    def _late(self, missing: str, started: float, *, target_down: bool = False) -> ProbeError:
-        waited = time.monotonic() - started
-        return late(f"no {missing} {self.address} in {format_duration(waited)}", waited, target_down=target_down)
 
     def _log_in(self, client: Client) -> Said:
         said = client.log_in()
@@ -133,3 +138,42 @@ class Node:
             text = f"{self.address} is in protected mode, which lets nobody in from other machines"
             advice = "give its default user a password, or connect from the machine it runs on"
             raise ProbeError(ProblemKind.DENIED, text, advice, target_down=True)
+
+
+def of_each(nodes: Sequence[Node], ask: Callable[[Node, float], Any], timeout_s: float) -> list[Reply[Any]]:
+    """The reply of each server, in their order. Raises ProbeError when none of them answers."""
+    replies = _replies(nodes, ask, timeout_s)
+    problems = [reply.problem for reply in replies if reply.problem is not None]
+    if len(problems) < len(replies):
+        return replies
+    error = ProbeError(problems[0].kind, problems[0].text)
+    # The target is down when all of its servers are.
+    error.problem = replace(problems[0], target_down=all(problem.target_down for problem in problems))
+    raise error
+
+
+def _replies(nodes: Sequence[Node], ask: Callable[[Node, float], Any], timeout_s: float) -> list[Reply[Any]]:
+    started = time.monotonic()
+    if len(nodes) == 1:
+        return [_reply(nodes[0], ask, started + timeout_s + GRACE_S)]
+    deadline = started + timeout_s * _SHARE
+    jobs = [partial(_reply, node, ask, deadline) for node in nodes]
+    replies: dict[int, Reply[Any]] = {}
+    # A thread that a name server keeps is left behind.
+    for number, reply in completed(jobs, deadline + timeout_s * (1 - _SHARE) / 2, threads=len(nodes)):
+        if isinstance(reply, BaseException):
+            raise reply  # a fault of opscheck
+        replies[number] = reply
+    return [
+        replies.get(number) or Reply(node=str(node.address), problem=node.late("answer from", started).problem)
+        for number, node in enumerate(nodes)
+    ]
+
+
+def _reply(node: Node, ask: Callable[[Node, float], Any], deadline: float) -> Reply[Any]:
+    try:
+        return Reply(node=str(node.address), answer=ask(node, deadline))
+    except Refused as refused:
+        return Reply(node=str(node.address), refusal=refused.refusal, error=refused.error)
+    except ProbeError as error:
+        return Reply(node=str(node.address), problem=error.problem)

@@ -80,13 +80,12 @@ def identify(path: Path, key: str) -> Dump:
         return _folder(path, key)
     with path.open("rb") as file:
         first = file.read(HEAD)
-    kind = kind_of(first)
-    if kind.packing is not None:
-        packing, first = kind.packing, head(path, kind.packing, HEAD)
+    packing = kind_of(first).packing
+    if packing is not None:
+        first = head(path, packing, HEAD)
         if not first:
             raise Failed(EMPTY, f"nothing is in it: its {format_bytes(path.stat().st_size)} are empty {packing.name}")
-        return Dump(path, _restorable(first, key), packing, _version(first), _encoding(first))
-    return Dump(path, _restorable(first, key), None, _version(first), _encoding(first))
+    return Dump(path, _restorable(first, key), packing, _version(first), _encoding(first))
 
 
 def _folder(path: Path, key: str) -> Dump:

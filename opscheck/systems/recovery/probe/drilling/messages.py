@@ -10,7 +10,6 @@ from pydantic import BaseModel, SecretStr
 from opscheck.core.observation import Problem
 from opscheck.core.registry import Registry
 from opscheck.core.target import Target
-from opscheck.systems.postgres.target import PostgresTarget
 from opscheck.systems.recovery.drill_record import Drill, PerformDrill
 from opscheck.systems.recovery.target import DrillPlace
 
@@ -104,8 +103,7 @@ def _target(stated: dict[str, Any]) -> Any:
 
 def scratch_dsn(place: DrillPlace) -> str | None:
     """The DSN of the scratch server, where there is one."""
-    target: PostgresTarget | None = place.scratch
-    return target.dsn.get_secret_value() if target is not None else None
+    return place.scratch.dsn.get_secret_value() if place.scratch is not None else None
 
 
 _INTERVAL_S = 0.2

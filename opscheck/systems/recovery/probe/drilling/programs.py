@@ -56,19 +56,9 @@ class Programs:
         return [str(self.installation.program(program)), *map(str, words)]
 
     def options(self, service: str = SERVICE) -> dict[str, Any]:
-        """The user, the folder and the few environment variables that it runs with."""
+        """What it runs with: no secret, and no setting of the user who runs opscheck, is in the environment."""
         user = unprivileged_user()
-        return {
-            "cwd": self.folder,
-            "env": self.environment(service),
-            "user": user,
-            "group": group_of(user),
-            "extra_groups": [] if user else None,
-        }
-
-    def environment(self, service: str) -> dict[str, str]:
-        """Variables without a secret, and without settings of the user who runs opscheck."""
-        return {
+        environment = {
             **{name: os.environ[name] for name in _KEPT if name in os.environ},
             "PATH": f"{self.installation.folder}:/usr/bin:/bin",
             "HOME": str(self.folder),
@@ -76,6 +66,13 @@ class Programs:
             "PGSERVICEFILE": str(self.folder / service),
             "PGSERVICE": service,
             "PGCONNECT_TIMEOUT": "10",
+        }
+        return {
+            "cwd": self.folder,
+            "env": environment,
+            "user": user,
+            "group": group_of(user),
+            "extra_groups": [] if user else None,
         }
 
 

@@ -49,9 +49,8 @@ from opscheck.systems.recovery.probe.drilling.restoring import restore
 from opscheck.systems.recovery.probe.drilling.server import (
     Scratch,
     Settings,
-    for_client,
-    for_server,
     has_relations,
+    newest_with,
     own_server,
     scratch_database,
 )
@@ -123,7 +122,8 @@ class _Drill:
 
     def _do(self, made: ExitStack) -> None:
         give(self._folder, unprivileged_user())
-        programs = for_server() if self._place.scratch is None else for_client()
+        of_server = ("postgres", "initdb") if self._place.scratch is None else ()
+        programs = newest_with(*of_server, "psql", "pg_restore")
         fetching = Fetching(self._place.store, self._query.key, self._query.version, self._deadline)
         with self._measured(FIND, f"looking for {self._query.key}"):
             sizes = fetching.find()

@@ -71,17 +71,8 @@ class Scratch:
         return int(self.version.partition(".")[0])
 
 
-def for_server() -> Installation:
-    """The newest installation that has a server. Raises ProbeError where there is none."""
-    return _newest("postgres", "initdb", "psql", "pg_restore")
-
-
-def for_client() -> Installation:
-    """The newest installation that restores into a server that runs. Raises ProbeError where there is none."""
-    return _newest("pg_restore", "psql")
-
-
-def _newest(*programs: str) -> Installation:
+def newest_with(*programs: str) -> Installation:
+    """The newest installation that has these programs. Raises ProbeError where there is none."""
     found = installations(*programs)
     if not found:
         text = f"no PostgreSQL with {', '.join(programs)} is installed here"

@@ -1,8 +1,7 @@
 """From a finding to what a person does about it: commands, the time to answer, and who is called."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Protocol
 
 import msgspec
 
@@ -11,103 +10,31 @@ from opscheck.core.record import Advice, Call, Finding
 from opscheck.core.redaction import Secrets
 from opscheck.core.remedy import Remedy
 from opscheck.core.templates import expectation_facts, render
-from opscheck.core.units import Severity
+from opscheck.policy.models import Match, Policy, SeverityLevel
 
 
-class Level(Protocol):
-    """What a policy says of one severity; times in seconds."""
-
-    @property
-    def respond_within(self) -> float:
-        """The response deadline, in seconds after the finding."""
-        ...
-
-    @property
-    def escalate_after(self) -> float:
-        """How long a step of the escalation waits that says nothing itself."""
-        ...
-
-
-class Match(Protocol):
-    """Which findings a rule is for; what is None matches every one."""
-
-    @property
-    def tag(self) -> str | None:
-        """A tag of the expectation."""
-        ...
-
-    @property
-    def id(self) -> str | None:
-        """The expectation's id."""
-        ...
-
-    @property
-    def severity(self) -> Severity | None:
-        """The finding's severity."""
-        ...
-
-
-class Step(Protocol):
-    """One call of an escalation."""
-
-    @property
-    def after(self) -> float | None:
-        """Seconds from the finding to the call; None waits as long as its severity says."""
-        ...
-
-    @property
-    def notify(self) -> str:
-        """Who is called."""
-        ...
-
-
-class Rule(Protocol):
-    """Who is called for which findings."""
-
-    @property
-    def match(self) -> Match:
-        """Which findings it is for."""
-        ...
-
-    @property
-    def steps(self) -> Sequence[Step]:
-        """Who is called, and when."""
-        ...
-
-
-def advise(  # noqa: PLR0913 - what a policy says of a finding, by name
-    finding: Finding,
-    expectation: Expectation,
-    *,
-    environment: str,
-    levels: Mapping[Severity, Level],
-    escalation: Sequence[Rule],
-    now: datetime,
-    secrets: Secrets,
-    claim: str = "",
-) -> Finding:
+def advise(finding: Finding, expectation: Expectation, policy: Policy, now: datetime, claim: str = "") -> Finding:
     """
     `finding` with its remediation, its response deadline and its escalation; all counted from `now`.
 
     The policy's remediation goes before the finding's own. `claim` is the title where the policy gives none. The
     first rule that matches names who is called. A command that cannot be written safely and completely is left out.
     """
-    level = levels.get(finding.severity)
-    facts = _facts(finding, expectation, environment=environment, claim=claim)
+    level = policy.severities.get(finding.severity)
+    facts = _facts(finding, expectation, environment=policy.environment, claim=claim)
     return msgspec.structs.replace(
         finding,
-        remediation=_advice(finding, expectation, facts, secrets),
+        remediation=_advice(finding, expectation, facts, policy.secrets),
         facts={name: str(value) for name, value in finding.facts.items()},
         respond_by=now + timedelta(seconds=level.respond_within) if level else None,
-        escalate=_calls(finding, expectation, escalation, level, now),
+        escalate=_calls(finding, expectation, policy, level, now),
     )
 
 
 def _facts(finding: Finding, expectation: Expectation, *, environment: str, claim: str) -> dict[str, str]:
     """What commands may name. The finding's own facts go before those of its target and its expectation."""
-    of_expectation = expectation_facts(expectation)
     known = {
-        **of_expectation,
+        **expectation_facts(expectation),
         **finding.facts,
         "id": expectation.id,
         "title": expectation.title or claim or expectation.id,
@@ -146,9 +73,9 @@ def _advice(finding: Finding, expectation: Expectation, facts: Mapping[str, str]
 
 
 def _calls(
-    finding: Finding, expectation: Expectation, escalation: Iterable[Rule], level: Level | None, now: datetime
+    finding: Finding, expectation: Expectation, policy: Policy, level: SeverityLevel | None, now: datetime
 ) -> tuple[Call, ...]:
-    rule = next((rule for rule in escalation if _matches(rule.match, finding, expectation)), None)
+    rule = next((rule for rule in policy.escalation if _matches(rule.match, finding, expectation)), None)
     waiting = level.escalate_after if level else 0.0
     calls = [
         Call(at=now + timedelta(seconds=waiting if step.after is None else step.after), notify=step.notify)

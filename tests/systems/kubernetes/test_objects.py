@@ -5,7 +5,6 @@ import pytest
 
 from opscheck.demo.kubernetes import pod
 from opscheck.systems.kubernetes.objects import Owner
-from opscheck.systems.kubernetes.owners import is_of_job, top_owner
 from opscheck.systems.kubernetes.pods import Pod
 
 
@@ -31,23 +30,23 @@ def owned_by(owner, **labels) -> Pod:
     ],
 )
 def test_the_top_owner_is_told_from_the_pod_alone(owner, labels, top):
-    assert top == top_owner(owned_by(owner, **labels))
+    assert top == owned_by(owner, **labels).top_owner
 
 
 def test_an_owner_that_does_not_control_is_none():
     garden = msgspec.convert({"metadata": {"ownerReferences": [{"kind": "ConfigMap", "name": "a"}]}}, Pod)
 
-    assert "" == top_owner(garden)
+    assert "" == garden.top_owner
 
 
 def test_an_owner_without_kind_or_name_is_none():
     odd = msgspec.convert({"metadata": {"ownerReferences": [{"controller": True}]}}, Pod)
 
     assert Owner(controller=True) == odd.metadata.owner_references[0]
-    assert "" == top_owner(odd)
+    assert "" == odd.top_owner
 
 
 def test_pods_of_jobs_are_known():
-    assert is_of_job(owned_by("Job/migration"))
-    assert not is_of_job(owned_by("StatefulSet/db"))
-    assert not is_of_job(Pod())
+    assert owned_by("Job/migration").is_of_job
+    assert not owned_by("StatefulSet/db").is_of_job
+    assert not Pod().is_of_job

@@ -1,52 +1,37 @@
 """What a finding is told to do: commands, a deadline, and people."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import ClassVar
 
-from opscheck.core.advice import advise
 from opscheck.core.expectation import Expectation
 from opscheck.core.record import Call
 from opscheck.core.redaction import Secrets
 from opscheck.core.remedy import Former, Remedy
-from opscheck.core.units import Severity
+from opscheck.core.units import Duration, Severity
+from opscheck.policy.models import EscalationRule, EscalationStep, Match, Policy, SeverityLevel
+from opscheck.running.advice import advise
 from opscheck.systems.kubernetes.target import KubernetesTarget
 from opscheck.testing import expect
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
 
-@dataclass(frozen=True)
-class Level:
+def _level(respond_within_s, escalate_after_s):
     """What a policy says of one severity."""
-
-    respond_within: float
-    escalate_after: float
-
-
-@dataclass(frozen=True)
-class Match:
-    """Which findings a rule is for."""
-
-    tag: str | None = None
-    id: str | None = None
-    severity: Severity | None = None
+    return SeverityLevel(
+        name="Level", respond_within=Duration(respond_within_s), escalate_after=Duration(escalate_after_s)
+    )
 
 
-@dataclass(frozen=True)
-class Step:
+def _step(notify, after_s=None):
     """One call."""
-
-    notify: str
-    after: float | None = None
+    return EscalationStep(notify=notify, after=None if after_s is None else Duration(after_s))
 
 
-@dataclass(frozen=True)
-class Rule:
+def _rule(match, *steps):
     """Who is called for which findings."""
-
-    match: Match
-    steps: tuple[Step, ...]
+    return EscalationRule(match=match, steps=steps)
 
 
 LOOK = Remedy("Look at the node", "kubectl {{ context_option }} describe node {{ node }}", "kubectl get {{ words }}")
@@ -76,8 +61,8 @@ class PodsRun(Expectation):
     target: KubernetesTarget
 
 
-LEVELS = {Severity.P0: Level(15 * 60, 0), Severity.P2: Level(4 * 3600, 8 * 3600)}
-EVERYBODY = Rule(Match(), (Step("On-call Engineer", 0), Step("Engineering Manager")))
+LEVELS = {Severity.P0: _level(15 * 60, 0), Severity.P2: _level(4 * 3600, 8 * 3600)}
+EVERYBODY = _rule(Match(), _step("On-call Engineer", 0), _step("Engineering Manager"))
 
 
 def _advised(  # noqa: PLR0913 - what a finding and its advice are made of, by name
@@ -88,16 +73,21 @@ def _advised(  # noqa: PLR0913 - what a finding and its advice are made of, by n
     finding = expectation.finding(
         subject="web-1", severity=severity, observed="0 of 1 ready", expected="ready", facts=facts, remedies=remedies
     )
-    return advise(
-        finding,
-        expectation,
+    policy = Policy(
+        path=Path("policy.yaml"),
         environment="production",
-        levels=LEVELS,
+        sha256="",
+        targets={},
+        severities=LEVELS,
         escalation=rules,
-        now=NOW,
+        expectations=(),
+        waivers={},
         secrets=secrets or Secrets(),
-        claim=claim,
+        default_timeout=Duration(5),
+        notices=(),
+        sources={},
     )
+    return advise(finding, expectation, policy, NOW, claim)
 
 
 def test_finding_brings_its_remedy_alone():
@@ -193,9 +183,9 @@ def test_a_step_without_a_time_waits_as_long_as_its_severity_says():
 
 def test_the_first_rule_that_matches_says_who_is_called():
     rules = (
-        Rule(Match(tag="nightly"), (Step("Nobody", 0),)),
-        Rule(Match(tag="system-down", severity=Severity.P0), (Step("Nobody", 0),)),
-        Rule(Match(id="expectation"), (Step("Team Lead", 0),)),
+        _rule(Match(tag="nightly"), _step("Nobody", 0)),
+        _rule(Match(tag="system-down", severity=Severity.P0), _step("Nobody", 0)),
+        _rule(Match(id="expectation"), _step("Team Lead", 0)),
         EVERYBODY,
     )
 
@@ -205,10 +195,10 @@ def test_the_first_rule_that_matches_says_who_is_called():
 
 
 def test_nobody_is_called_where_no_rule_matches():
-    assert () == _advised(Rule(Match(id="other"), (Step("Nobody", 0),))).escalate
+    assert () == _advised(_rule(Match(id="other"), _step("Nobody", 0))).escalate
 
 
 def test_calls_stand_in_the_order_in_which_they_happen():
-    rule = Rule(Match(), (Step("Engineering Manager"), Step("On-call Engineer", 0)))
+    rule = _rule(Match(), _step("Engineering Manager"), _step("On-call Engineer", 0))
 
     assert ["On-call Engineer", "Engineering Manager"] == [call.notify for call in _advised(rule).escalate]
