@@ -218,12 +218,9 @@ def _entry(line: str, following: str) -> _Entry:
 
 def _unmatched(pattern: str, near: str, lines: Iterator[str]) -> Unmatched:
     names: list[str] = []
-    for line in lines:
-        word, _, rest = line.partition(";")
-        if word == "count":
-            return Unmatched(pattern=pattern, near=near, there=tuple(names), count=int(rest))
-        names.append(rest)
-    raise ValueError("it does not end")
+    while (line := next(lines, "")).startswith("there;"):
+        names.append(line.removeprefix("there;"))
+    return Unmatched(pattern=pattern, near=near, there=tuple(names), count=int(line.removeprefix("count;")))
 
 
 def _pieces(entries: list[_Entry]) -> Iterator[list[_Entry]]:
