@@ -198,8 +198,10 @@ class ListJobs(ListObjects[Job], name="kubernetes.jobs", resource="jobs.v1.batch
 
 
 @dataclass(frozen=True)
-class ListCronJobs(ListObjects[CronJob], name="kubernetes.cronjobs", resource="cronjobs.v1.batch", called="cron jobs"):
+class ListCronJobs(ListObjects[CronJob], name="kubernetes.cronjobs", resource="cronjobs.v1.batch"):
     """Every cron job there."""
+
+    called = "cron jobs"
 
 
 def newest_runs(jobs: Iterable[Job]) -> Iterator[Job]:

@@ -77,8 +77,10 @@ class Node(KubernetesObject, frozen=True):
 
 
 @dataclass(frozen=True)
-class ListNodes(ListObjects[Node], name="kubernetes.nodes", resource="nodes", of_cluster=True):
+class ListNodes(ListObjects[Node], name="kubernetes.nodes", resource="nodes"):
     """Every node of the cluster."""
+
+    namespaced = False
 
 
 KNOWN_CONDITIONS = ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnavailable")

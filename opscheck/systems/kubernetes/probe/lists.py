@@ -76,7 +76,8 @@ def _decoder(item: type[T]) -> Callable[[bytes], _Page[T]]:
 def _page(query: ListObjects[Any], token: str) -> Request:
     group = f"/apis/{query.group}" if query.group else "/api"
     namespace = f"/namespaces/{query.namespace}" if query.namespace else ""
-    parameters: dict[str, str | int] = {"limit": PAGE} | query.parameters | ({"continue": token} if token else {})
+    given = {"fieldSelector": query.field_selector, "continue": token}
+    parameters = {"limit": PAGE} | {name: value for name, value in given.items() if value}
     accept = _METADATA if query.only_metadata else None
     return Request(f"{group}/{query.version}{namespace}/{query.plural}", query.rule, parameters, accept=accept)
 
