@@ -116,7 +116,6 @@ def _remedies(expectation: PostgresConnections, slots: Slots) -> Iterator[Remedy
 
 
 def facts(expectation: PostgresConnections, slots: Slots) -> dict[str, Fact]:
-    """The values that the commands name."""
     known: dict[str, Fact] = {"used": slots.used, "usable": slots.usable, "server": expectation.target.address}
     for largest in slots.holders[:1]:
         known |= {name: getattr(largest, name) for name in ("application", "role", "client", "state")}

@@ -177,11 +177,19 @@ class CronJob(KubernetesObject, frozen=True):
 
     @property
     def is_suspended(self) -> bool:
-        return bool(self.spec and self.spec.suspend)
+        return bool(self.specified.suspend)
+
+    @property
+    def specified(self) -> CronJobSpec:
+        return self.spec or CronJobSpec()
+
+    @property
+    def reported(self) -> CronJobStatus:
+        return self.status or CronJobStatus()
 
     @property
     def last_success(self) -> datetime | None:
-        return self.status and self.status.last_successful_time
+        return self.reported.last_successful_time
 
 
 @dataclass(frozen=True)
@@ -190,8 +198,10 @@ class ListJobs(ListObjects[Job], name="kubernetes.jobs", resource="jobs.v1.batch
 
 
 @dataclass(frozen=True)
-class ListCronJobs(ListObjects[CronJob], name="kubernetes.cronjobs", resource="cronjobs.v1.batch", called="cron jobs"):
+class ListCronJobs(ListObjects[CronJob], name="kubernetes.cronjobs", resource="cronjobs.v1.batch"):
     """Every cron job there."""
+
+    called = "cron jobs"
 
 
 def newest_runs(jobs: Iterable[Job]) -> Iterator[Job]:

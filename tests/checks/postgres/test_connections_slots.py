@@ -21,7 +21,6 @@ def slots(dsn: str = "postgresql://h/shop", role: str | None = None, **changed) 
     fields = {
         "role": "opscheck",
         "is_superuser": False,
-        "server_version": 180004,
         "max_connections": 100,
         "superuser_reserved": 3,
         "reserved": 0,

@@ -82,7 +82,6 @@ class _Line:
     turns: threading.Lock = field(default_factory=threading.Lock)
 
     def close(self) -> None:
-        """Hang up."""
         if self.connection is not None:
             self.connection.close()
             self.connection = None
@@ -131,7 +130,6 @@ class PostgresSession:
             raise ProbeError(ProblemKind.UNREACHABLE, text, target_down=True)
 
     def close(self) -> None:
-        """Close the connections."""
         for line in (self._home, *self._visits.values()):
             line.close()
 

@@ -4,7 +4,7 @@ import msgspec
 
 from opscheck.systems.postgres.probe.libpq import Connection
 from opscheck.systems.postgres.probe.statements import Versions, one_row, rows
-from opscheck.systems.postgres.xmin import ListXminHolders, XminHolder, XminHolders
+from opscheck.systems.postgres.xmin import ListXminHolders, XminHolders
 
 _HOLDERS = 20
 
@@ -41,6 +41,5 @@ _XMIN_HOLDERS = Versions(
 
 
 def read_xmin_holders(connection: Connection, query: ListXminHolders) -> XminHolders:  # noqa: ARG001 - as every reader
-    found = rows(connection, _XMIN_HOLDERS, {"most": _HOLDERS})
-    clock = one_row(connection, "SELECT clock_timestamp() AS clock")["clock"]
-    return XminHolders(holders=tuple(msgspec.convert(row, XminHolder) for row in found), clock=clock)
+    holders = rows(connection, _XMIN_HOLDERS, {"most": _HOLDERS})
+    return msgspec.convert({"holders": holders} | one_row(connection, "SELECT clock_timestamp() AS clock"), XminHolders)

@@ -19,7 +19,7 @@ from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.core.units import format_duration
 from opscheck.systems.redis.ping import PingAnswer
 from opscheck.systems.redis.probe.address import Address, NoHandshake, connect
-from opscheck.systems.redis.probe.client import Client, Said
+from opscheck.systems.redis.probe.client import Client, Refused
 from opscheck.systems.redis.servers import Refusal, Reply, acl_rule, typed
 from opscheck.transport.concurrency import completed
 from opscheck.transport.connect import GRACE_S, late, unreachable
@@ -27,15 +27,6 @@ from opscheck.transport.connect import GRACE_S, late, unreachable
 # Of several servers, one that is silent must not cost the answers of the others: they are waited for a little less
 # long than the query may take.
 _SHARE = 0.9
-
-
-class Refused(Exception):  # noqa: N818 - a state of the server, and often the very thing that is judged
-    """The server is there and refuses, because of its own state."""
-
-    def __init__(self, refusal: Refusal, error: str) -> None:
-        super().__init__(error)
-        self.refusal = refusal
-        self.error = error
 
 
 @dataclass(frozen=True)
@@ -59,18 +50,19 @@ class Node:
 
     def ping(self, samples: int, deadline: float) -> PingAnswer:
         """Log in and PING. Raises ProbeError."""
-        started = time.monotonic()
+        started, connect_s = time.monotonic(), 0.0
         pings: list[float] = []
-        with self._client(deadline) as client:
-            said = self._log_in(client)
-            connect_s = time.monotonic() - started
-            while not said.error and len(pings) < samples:
-                asked = time.monotonic()
-                said = client.ping()
-                if not said.error:
+        try:
+            with self._client("ping", deadline) as client:
+                connect_s = time.monotonic() - started
+                while len(pings) < samples:
+                    asked = time.monotonic()
+                    client.ping()
                     pings.append(time.monotonic() - asked)
-        self._raise_if_denied(said, "ping")
-        return PingAnswer(refusal=said.refusal, error=said.error, connect_s=connect_s, pings_s=tuple(pings))
+        except Refused as refused:
+            connect_s = connect_s or time.monotonic() - started
+            return PingAnswer(refusal=refused.refusal, error=refused.error, connect_s=connect_s, pings_s=tuple(pings))
+        return PingAnswer(connect_s=connect_s, pings_s=tuple(pings))
 
     def say(self, command: str, *arguments: str, deadline: float) -> Any:
         """
@@ -78,14 +70,8 @@ class Node:
 
         Raises ProbeError, and Refused where it is the server's own state that stands in the way.
         """
-        with self._client(deadline) as client:
-            said = self._log_in(client)
-            if not said.error:
-                said = client.say(*typed(command).split(), *arguments)
-        self._raise_if_denied(said, command)
-        if said.refusal is not None:
-            raise Refused(said.refusal, said.error)
-        return said.value
+        with self._client(command, deadline) as client:
+            return client.say(*typed(command).split(), *arguments)
 
     def unreadable(self, command: str) -> ProbeError:
         """The reply to `command` is none that Redis gives."""
@@ -98,11 +84,16 @@ class Node:
         return late(f"no {missing} {self.address} in {format_duration(waited)}", waited, target_down=target_down)
 
     @contextmanager
-    def _client(self, deadline: float) -> Iterator[Client]:
+    def _client(self, command: str, deadline: float) -> Iterator[Client]:
+        """A connection that has logged in, to say `command`. Raises as `say`."""
         started = time.monotonic()
         try:
             with Client(self.address, self.context, deadline) as client:
+                self._log_in(client)
                 yield client
+        except Refused as refused:
+            self._raise_if_denied(refused, command)
+            raise
         except NoHandshake as error:
             problem = self.late("TLS handshake with", started)
             problem.problem = replace(problem.problem, advice="is this a port without TLS?")
@@ -112,29 +103,29 @@ class Node:
         except OSError as error:
             raise unreachable(error, str(self.address)) from error
 
-    def _log_in(self, client: Client) -> Said:
-        said = client.log_in()
-        if said.refusal is not Refusal.OTHER or said.code == "DENIED":
-            return said  # about the server, and not about who logs in
-        # Not in the server's words: "unknown command AUTH, with args beginning with …" quotes the password.
-        raise ProbeError(
-            ProblemKind.DENIED,
-            f"{self.address} does not accept the user and password in {self.credentials} ({said.code})",
-            f"check them, or have an administrator type: {acl_rule(self.address.user or 'opscheck', ['ping', 'info'])}",
-            target_down=True,
-        )
+    def _log_in(self, client: Client) -> None:
+        try:
+            client.log_in()
+        except Refused as refused:
+            if refused.refusal is not Refusal.OTHER or refused.code == "DENIED":
+                raise  # about the server, and not about who logs in
+            # Not in the server's words: "unknown command AUTH, with args beginning with …" quotes the password.
+            text = f"{self.address} does not accept the user and password in {self.credentials} ({refused.code})"
+            rule = acl_rule(self.address.user or "opscheck", ["ping", "info"])
+            advice = f"check them, or have an administrator type: {rule}"
+            raise ProbeError(ProblemKind.DENIED, text, advice, target_down=True) from None
 
-    def _raise_if_denied(self, said: Said, command: str) -> None:
+    def _raise_if_denied(self, refused: Refused, command: str) -> None:
         user = self.address.user or "default"
-        if said.code == "NOPERM":
+        if refused.code == "NOPERM":
             text = f"{self.address} does not let the user {user} run {typed(command)}"
             raise ProbeError(ProblemKind.DENIED, text, f"have an administrator type: ACL SETUSER {user} +{command}")
-        if said.code == "NOAUTH":
+        if refused.code == "NOAUTH":
             text = f"{self.address} wants a password, and {self.credentials} has none"
             rule = acl_rule("opscheck", ["ping", "info"])
             advice = f"write redis://opscheck:password@host; an administrator makes that user with: {rule}"
             raise ProbeError(ProblemKind.DENIED, text, advice, target_down=True)
-        if said.code == "DENIED":
+        if refused.code == "DENIED":
             text = f"{self.address} is in protected mode, which lets nobody in from other machines"
             advice = "give its default user a password, or connect from the machine it runs on"
             raise ProbeError(ProblemKind.DENIED, text, advice, target_down=True)
