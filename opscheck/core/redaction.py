@@ -167,7 +167,7 @@ def _spellings(value: str) -> set[str]:
 
 
 def _without_parts(text: str, word: str, shown_as: str) -> str:
-    """`text` without what is left of `word` where it was cut off: a beginning before that place, and an end behind it."""
+    """`text` without what is left of `word` where it was cut off: a beginning before that place, an end behind it."""
     least = _shortest_part(word)
     text = _without_beginnings(text, word, shown_as, least, also_last=True)
     # An end is a beginning when all is read backwards; the marks read the same.
