@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import click
 
 from opscheck import __version__
-from opscheck.core.exit_codes import ExitCode
+from opscheck.core.exit_codes import ExitCode, UserError
 
 EXIT_CODES = """\b
 Exit codes:
@@ -286,8 +286,6 @@ def exit_code(arguments: Sequence[str] | None = None) -> int:
 
 
 def _explain_failure(error: Exception) -> int:
-    from opscheck.core.exit_codes import UserError  # noqa: PLC0415
-
     if isinstance(error, UserError):
         click.echo(str(error), err=True)
         return ExitCode.USAGE

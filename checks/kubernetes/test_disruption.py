@@ -33,7 +33,6 @@ from opscheck.systems.kubernetes.objects import (
     owner_reference,
     reference,
 )
-from opscheck.systems.kubernetes.pod_status import has_ended, is_ready, not_ready_since, phase
 from opscheck.systems.kubernetes.pods import ListPods, Pod
 from opscheck.systems.kubernetes.selection import count_matches, labels_there, listed, matching
 from opscheck.systems.kubernetes.warnings import Warnings
@@ -111,7 +110,7 @@ class Budget:
     @cached_property
     def unhealthy(self) -> tuple[Pod, ...]:
         """Those of its pods that do not serve and should."""
-        return tuple(pod for pod in self.pods if not is_ready(pod) and not has_ended(pod))
+        return tuple(pod for pod in self.pods if not pod.is_ready and not pod.has_ended)
 
     @property
     def disallowed(self) -> Condition | None:
@@ -198,7 +197,7 @@ class Budget:
         """
         spare = (self.status.expected_pods or 0) - (self.status.desired_healthy or 0)
         # Until its grace period ends, a pod that goes may still serve.
-        went = sorted(since for pod in self.unhealthy if (since := pod.deletion_due or not_ready_since(pod)))
+        went = sorted(since for pod in self.unhealthy if (since := pod.deletion_due or pod.not_ready_since))
         return went[spare] if 0 <= spare < len(went) else None
 
     def _rolled_out(self) -> str:
@@ -251,7 +250,7 @@ class Budget:
         if self.unhealthy:
             names = (f"{pod.name} on {pod.node}" if pod.node else pod.name for pod in self.unhealthy)
             yield f"not healthy: {some(names)}"
-        if ended := sum(phase(pod) == "Succeeded" for pod in self.pods):
+        if ended := sum(pod.phase == "Succeeded" for pod in self.pods):
             # kubernetes/kubernetes#78427
             yield f"complete, and for ever unhealthy to it: {ended} of the pods that it selects"
         if self.selector is not None and self.selector.is_empty:

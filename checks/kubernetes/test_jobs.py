@@ -8,20 +8,7 @@ from typing import Any
 
 from opscheck import Findings, Observe
 from opscheck.core.record import Finding
-from opscheck.systems.kubernetes.batch import (
-    CronJob,
-    Job,
-    JobStatus,
-    ListCronJobs,
-    ListJobs,
-    cronjob_of,
-    described_failure,
-    failed,
-    newest_runs,
-    rerun_name,
-    started,
-    succeeded,
-)
+from opscheck.systems.kubernetes.batch import CronJob, Job, JobStatus, ListCronJobs, ListJobs, newest_runs, rerun_name
 from opscheck.systems.kubernetes.containers import Reported, containers
 from opscheck.systems.kubernetes.jobs import (
     DELETE,
@@ -35,7 +22,6 @@ from opscheck.systems.kubernetes.jobs import (
     JobsComplete,
 )
 from opscheck.systems.kubernetes.objects import Condition, condition, owner_reference
-from opscheck.systems.kubernetes.pod_status import has_ended, phase
 from opscheck.systems.kubernetes.pods import ListPods, Pod
 from opscheck.systems.kubernetes.selection import Evidence, count_matches, listed, listed_evidence, matching
 from opscheck.systems.kubernetes.warnings import Warnings
@@ -64,12 +50,12 @@ def test_the_jobs_do_their_work(expectation: JobsComplete, observe: Observe, fin
 
 def measure_jobs(expectation: JobsComplete, jobs: Sequence[Job], now: datetime, findings: Findings) -> None:
     """Record how many failed, old ones too, and which runs longest."""
-    findings.measure("failed jobs", sum(failed(job) is not None for job in jobs), subject=expectation.selected)
+    findings.measure("failed jobs", sum(job.failure is not None for job in jobs), subject=expectation.selected)
     runs = [
         ((now - since).total_seconds(), job.namespace, job.name, job)
         for job in jobs
-        if not (job.is_terminating or succeeded(job) or failed(job) or is_suspended(job))
-        and (since := started(job)) is not None
+        if not (job.is_terminating or job.has_succeeded or job.failure or job.is_suspended)
+        and (since := job.started) is not None
     ]
     if runs:
         seconds, *_, job = max(runs, key=lambda run: run[:3])
@@ -99,12 +85,12 @@ class Around:
 
     def problems(self, job: Job) -> Iterator[Finding]:
         """What is wrong with a job: that it failed, runs for too long, or is suspended and may not be."""
-        if job.is_terminating or succeeded(job):
+        if job.is_terminating or job.has_succeeded:
             return
-        if (failure := failed(job)) is not None:
+        if (failure := job.failure) is not None:
             if self._counts(job, failure):
                 yield self._failure(job, failure)
-        elif is_suspended(job):
+        elif job.is_suspended:
             yield from self._suspended(job)
         else:
             yield from self._slow(job)
@@ -112,7 +98,7 @@ class Around:
     def _counts(self, job: Job, failure: Condition) -> bool:
         """True unless a later run of its cron job did the work, or the policy forgets it by now."""
         at = failure.last_transition_time
-        if cronjob := cronjob_of(job):
+        if cronjob := job.cronjob:
             success = self._successes.get((job.namespace, cronjob))
             has_succeeded_since = at is not None and success is not None and at < success
             return (job.namespace, job.name) in self.newest_runs and not has_succeeded_since
@@ -133,12 +119,12 @@ class Around:
         else:
             gone = "none of its failed pods is there any more; their logs are where logs are collected"
             evidence.append(self.pods.unread or gone)
-        if cronjob := cronjob_of(job):
+        if cronjob := job.cronjob:
             facts |= {"cronjob": cronjob, "rerun": rerun_name(cronjob)}
         return self._finding(
             job,
             facts,
-            observed=described_failure(job, self.now),
+            observed=job.described_failure(self.now),
             expected="complete",
             since=failure.last_transition_time,
             evidence=evidence,
@@ -146,10 +132,10 @@ class Around:
         )
 
     def _slow(self, job: Job) -> Iterator[Finding]:
-        since, limit = started(job), self.expectation.max_runtime
+        since, limit = job.started, self.expectation.max_runtime
         if since is None or not longer_than(limit, since, self.now):
             return
-        working = (pod for pod in pods_of(job, self.pods.items) if not has_ended(pod))
+        working = (pod for pod in pods_of(job, self.pods.items) if not pod.has_ended)
         slow = min(working, key=lambda pod: pod.name, default=None)
         status, has_deadline = job.status or JobStatus(), not job.spec or job.spec.active_deadline_seconds is not None
         counts = f"{status.active or 0} active, {status.succeeded or 0} succeeded, {status.failed or 0} failed"
@@ -172,15 +158,11 @@ class Around:
             yield self._finding(job, {}, observed=observed, expected=expected, since=since, remedies=[RESUME])
 
 
-def is_suspended(job: Job) -> bool:
-    return bool(job.spec and job.spec.suspend)
-
-
 def _failed_pod(job: Job, pods: Iterable[Pod]) -> tuple[Pod, Reported | None] | None:
     """The newest of its pods that failed, and its container that ended badly."""
     # A pod that restarts its containers itself (restartPolicy OnFailure) may be there and not have failed.
     ended = [(pod, _ended_badly(pod)) for pod in pods_of(job, pods)]
-    bad = [(pod, container) for pod, container in ended if container is not None or phase(pod) == "Failed"]
+    bad = [(pod, container) for pod, container in ended if container is not None or pod.phase == "Failed"]
     return max(bad, key=lambda one: (one[0].created or _LONG_AGO, one[0].name), default=None)
 
 
@@ -207,4 +189,4 @@ def pods_of(job: Job, pods: Iterable[Pod]) -> Iterator[Pod]:
 
 def _state(pod: Pod) -> str:
     waits = next((one for one in containers(pod) if one.waiting_reason), None)
-    return phase(pod) + (f", container {waits.name} waits ({waits.waiting_reason})" if waits else "")
+    return pod.phase + (f", container {waits.name} waits ({waits.waiting_reason})" if waits else "")

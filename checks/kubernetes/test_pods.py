@@ -12,7 +12,7 @@ from opscheck.core.units import format_duration
 from opscheck.core.words import counted, some_lines
 from opscheck.systems.kubernetes.containers import containers
 from opscheck.systems.kubernetes.objects import ROLLED_OUT, owner_reference, reference
-from opscheck.systems.kubernetes.pod_status import FaultKind, PodFault, fault_of, is_ready, phase
+from opscheck.systems.kubernetes.pod_status import FaultKind, PodFault, fault_of
 from opscheck.systems.kubernetes.pods import (
     MISSING_PODS,
     MORE_MEMORY,
@@ -57,9 +57,9 @@ def _left_out(pod: Pod, *, count_completed: bool) -> str:
     """Why a pod does not count as a match; empty when it does."""
     if pod.is_terminating:
         return "terminating"
-    if phase(pod) == "Failed":
+    if pod.phase == "Failed":
         return "failed"
-    if not count_completed and phase(pod) == "Succeeded":
+    if not count_completed and pod.phase == "Succeeded":
         return "completed"
     # A job's pod ends some day; it must not stand for one that should always run.
     return "of a job" if not count_completed and pod.is_of_job else ""
@@ -92,7 +92,7 @@ def _alike(fault: PodFault) -> tuple[object, ...]:
 
 
 def _ran_out_of_memory(pod: Pod, within: float | None, now: datetime) -> PodFault | None:
-    if within is None or pod.is_terminating or phase(pod) == "Succeeded":
+    if within is None or pod.is_terminating or pod.phase == "Succeeded":
         return None
     for container in containers(pod):
         ended = container.out_of_memory
@@ -120,7 +120,7 @@ def _restarts_too_often(pod: Pod, limit: RestartLimit | None, now: datetime) -> 
 
 def pod_restarts(pod: Pod, within: float, now: datetime) -> tuple[int, int]:
     """The restarts of all containers together, as `kubectl get pods` shows them, inside the window: least and most."""
-    if not pod.has_restarted or pod.is_terminating or phase(pod) == "Succeeded" or pod.is_of_job:
+    if not pod.has_restarted or pod.is_terminating or pod.phase == "Succeeded" or pod.is_of_job:
         return 0, 0
     each = [container.restarts_within(pod, now, within) for container in containers(pod)]
     return sum(least for least, _ in each), sum(most for _, most in each)
@@ -223,7 +223,7 @@ def count_pods(expectation: PodsHealthy, there: Sequence[Pod], matched: Sequence
     """Hold the number of pods to what there must be; where they are too few, a finding tells what there is instead."""
     reasons = [_left_out(pod, count_completed=expectation.count_completed) for pod in matched]
     count, least = reasons.count(""), expectation.min_matches
-    ready = sum(is_ready(pod) for pod, reason in zip(matched, reasons, strict=True) if not reason)
+    ready = sum(pod.is_ready for pod, reason in zip(matched, reasons, strict=True) if not reason)
     here = findings.on(expectation.selected)
     here.measure("pods", count, limit=least, margin=count - least)
     here.measure("ready pods", ready)

@@ -11,15 +11,7 @@ from opscheck.core.record import Finding
 from opscheck.core.remedy import Remedy
 from opscheck.systems.kubernetes.containers import containers
 from opscheck.systems.kubernetes.objects import condition, reference
-from opscheck.systems.kubernetes.pod_status import (
-    FaultKind,
-    PodFault,
-    fault_of,
-    has_ended,
-    is_ready,
-    not_ready_since,
-    pod_condition,
-)
+from opscheck.systems.kubernetes.pod_status import FaultKind, PodFault, fault_of
 from opscheck.systems.kubernetes.pods import NODE_LOST, RESTART, ROLL_BACK, ListPods, Pod
 from opscheck.systems.kubernetes.rollout import (
     DELETE_BLOCKING,
@@ -87,7 +79,7 @@ class PodIndex:
         self._on_node: dict[str, list[Pod]] = defaultdict(list)
         for pod in sorted(pods, key=lambda pod: (pod.namespace, pod.name)):
             self._by_owner[pod.namespace, pod.top_owner].append(pod)
-            if not has_ended(pod):
+            if not pod.has_ended:
                 self._on_node[pod.node].append(pod)
 
     def of(self, progress: Progress) -> tuple[Pod, ...]:
@@ -97,7 +89,7 @@ class PodIndex:
     def nothing_is_ready_on(self, node: str) -> bool:
         """True when several pods were listed on a node and none of them is ready. A single one proves nothing."""
         there = self._on_node[node]
-        return len(there) > 1 and not any(is_ready(pod) for pod in there)
+        return len(there) > 1 and not any(pod.is_ready for pod in there)
 
 
 @dataclass(frozen=True)
@@ -126,7 +118,7 @@ class Rollout:
             # Another pod of a deployment takes over at once; a stateful set and a daemon set wait.
             is_replaced = isinstance(self.progress.workload, Deployment)
             return not is_replaced and pod.deletion_due is not None and pod.deletion_due < self.now
-        return not has_ended(pod) and not is_ready(pod)
+        return not pod.has_ended and not pod.is_ready
 
     @cached_property
     def faults(self) -> tuple[PodFault, ...]:
@@ -193,7 +185,7 @@ class Rollout:
     def _settles(self) -> bool:
         """True while enough of its pods are ready, but some not yet for `minReadySeconds`: until then none counts."""
         span = timedelta(seconds=self.progress.min_ready_seconds)
-        ready = sum(map(is_ready, self.pods))
+        ready = sum(pod.is_ready for pod in self.pods)
         return ready >= self.progress.wanted and any(self.now - since < span for since in self._became_ready())
 
     def _reported(self) -> Iterator[datetime]:
@@ -206,7 +198,7 @@ class Rollout:
     def _overdue_pods(self) -> Iterator[datetime]:
         """Since when those of its pods are not ready that have not been for too long."""
         for pod in self.unready:
-            since = pod.deletion_due or not_ready_since(pod)
+            since = pod.deletion_due or pod.not_ready_since
             if since is not None and longer_than(self.grace, since, self.now):
                 yield since
             # One that crashes in a loop may be ready in between, and so is never unready for long.
@@ -215,14 +207,14 @@ class Rollout:
 
     def _became_ready(self) -> Iterator[datetime]:
         for pod in self.pods:
-            ready = pod_condition(pod, "Ready")
-            if is_ready(pod) and ready and ready.last_transition_time:
+            ready = pod.condition("Ready")
+            if pod.is_ready and ready and ready.last_transition_time:
                 yield ready.last_transition_time
 
     def _last_sign(self) -> datetime | None:
         """When something about it changed last: while that goes on, it is on its way."""
         written = self.progress.workload.metadata
-        times = [self.progress.workload.created, *self._became_ready(), *map(not_ready_since, self.unready)]
+        times = [self.progress.workload.created, *self._became_ready(), *(pod.not_ready_since for pod in self.unready)]
         times += [written.spec_written, written.status_written] if written else []
         for found in self.progress.conditions:
             times += [found.last_transition_time, found.last_update_time] if found.type in _CONDITIONS else []
@@ -249,7 +241,7 @@ def _was_marked_unready(pod: Pod) -> bool:
 
     It does so when a node stops reporting, and leaves the last report of the containers as it was.
     """
-    ready = pod_condition(pod, "Ready")
+    ready = pod.condition("Ready")
     running = [container for container in containers(pod) if not container.init]
     if ready is None or ready.status == "True" or ready.reason == "ReadinessGatesNotReady":
         return False
@@ -305,7 +297,7 @@ def evidence(rollout: Rollout) -> Iterator[str]:
         if len(faults) > _NAMED:
             yield f"and {len(faults) - _NAMED} more pods"
     elif rollout.gap is Gap.UNAVAILABLE:
-        yield f"of its pods {len(rollout.pods)} are there, {sum(is_ready(pod) for pod in rollout.pods)} of them ready"
+        yield f"of its pods {len(rollout.pods)} are there, {sum(pod.is_ready for pod in rollout.pods)} of them ready"
 
 
 def remedies(rollout: Rollout) -> Iterator[Remedy]:

@@ -13,7 +13,6 @@ from opscheck.core.words import some_with_reasons
 from opscheck.systems.kubernetes.containers import Reported, containers
 from opscheck.systems.kubernetes.label_selectors import parse_selector
 from opscheck.systems.kubernetes.nodes import ListNodes, Node
-from opscheck.systems.kubernetes.pod_status import phase, pod_facts
 from opscheck.systems.kubernetes.pods import ListPods, Pod
 from opscheck.systems.kubernetes.quantities import doubled, parse_quantity
 from opscheck.systems.kubernetes.selection import listed
@@ -85,9 +84,8 @@ class Usage(Shares):
             reason = self._not_measured(found)
             if found is None or reason:
                 # What is wrong with a node that is not ready is not its usage.
-                self._record_missing(
-                    node.name, self._young(node.created) or ("" if node.is_ready else "not ready"), reason
-                )
+                excuse = self._young(node.created) or ("" if node.is_ready else "not ready")
+                self._record_missing(node.name, excuse, reason)
                 continue
             for resource in self.resources:
                 allocatable = ((node.status and node.status.allocatable) or {}).get(resource)
@@ -158,8 +156,8 @@ class Usage(Shares):
 
 
 def _not_running(pod: Pod) -> str:
-    if phase(pod) != "Running" or pod.is_terminating:
-        return "terminating" if pod.is_terminating else phase(pod)
+    if pod.phase != "Running" or pod.is_terminating:
+        return "terminating" if pod.is_terminating else pod.phase
     # metrics-server leaves a pod out when one of its containers does not run.
     idle = [one for one in containers(pod) if not (one.init or one.state.running)]
     return f"container {idle[0].name} does not run" if idle else ""
@@ -187,7 +185,7 @@ def _pod_shares(name: str, pod: Pod, found: PodUsage, resource: str) -> Iterator
             yield _of_container(name, pod, container, resource, share)
     whole = _or_none(((pod.spec and pod.spec.resources and pod.spec.resources.limits) or {}).get(resource))
     if whole is not None:
-        parts: FindingParts = {"remedies": [NEAR_LIMIT], "facts": pod_facts(pod)}
+        parts: FindingParts = {"remedies": [NEAR_LIMIT], "facts": pod.facts}
         yield Share(resource, name, *_share(resource, list(used.values()), whole), parts)
 
 
@@ -201,7 +199,7 @@ def _or_none(limit: str | None) -> str | None:
 
 def _of_container(name: str, pod: Pod, container: Reported, resource: str, share: tuple[float, str]) -> Share:
     percent, detail = share
-    facts = pod_facts(pod) | {"container": container.name}
+    facts = pod.facts | {"container": container.name}
     limit, remedy = container.limit("memory"), NEAR_LIMIT
     if resource == "memory" and limit and "owner" in facts and (more := doubled(limit)):
         facts, remedy = facts | {"doubled_memory": more}, NEAR_MEMORY_LIMIT

@@ -13,7 +13,6 @@ from opscheck.core.record import Finding
 from opscheck.core.units import format_bytes, format_duration
 from opscheck.core.words import some_with_reasons
 from opscheck.systems.kubernetes.objects import ROLLED_OUT, reference
-from opscheck.systems.kubernetes.pod_status import phase, pod_condition
 from opscheck.systems.kubernetes.pods import ListPods, Pod
 from opscheck.systems.kubernetes.quantities import doubled, parse_quantity
 from opscheck.systems.kubernetes.selection import count_matches, listed, matching
@@ -160,7 +159,7 @@ class VolumeUse:
         if claim.is_terminating or claim.phase != "Bound":
             return  # reported as what it is
         users = self._storage.users_of(claim)
-        pods = [pod for pod in users if phase(pod) == "Running" and not pod.is_terminating]
+        pods = [pod for pod in users if pod.phase == "Running" and not pod.is_terminating]
         volumes, oldest = self._volumes.get((claim.namespace, claim.name), []), self._storage.now - _FRESH
         name = self._expectation.subject(claim)
         fresh = [volume for volume in volumes if volume.at is None or volume.at >= oldest]
@@ -363,8 +362,7 @@ def _obstacle(claim: PersistentVolumeClaim, *, missing: bool) -> tuple[str, tupl
 def _unscheduled(pods: Iterable[Pod]) -> Iterator[str]:
     """Why the scheduler finds no node for them."""
     for pod in pods:
-        found = pod_condition(pod, "PodScheduled")
-        if found is not None and found.status == "False":
+        if found := pod.condition("PodScheduled", "False"):
             yield f"pod {pod.name}: {message(found.message)}"
 
 

@@ -8,7 +8,7 @@ from opscheck.core.exit_codes import ExitCode
 from opscheck.core.record import Counts, Measurement, Result, Run, Verdict
 from opscheck.core.units import Severity, format_duration, format_value
 from opscheck.core.verdicts import Gate
-from opscheck.reports.layout import Page, Style
+from opscheck.reports.text import Page, Style
 
 _IDS_SHOWN = 6
 _NEAR = 0.2  # of the limit: what is left when a value is worth a look though it passes

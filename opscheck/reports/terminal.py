@@ -1,15 +1,14 @@
 """The terminal summary: what is broken, how bad, since when, who must act by when, and what to type; worst first."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
 
 from opscheck.core.record import Call, Finding, Result, Run, TargetNote, Verdict, WaiverNote
 from opscheck.core.units import Severity
-from opscheck.reports.layout import Page, Style
 from opscheck.reports.summary import closing, measured
-from opscheck.reports.text import cut, distance, moment, one_line, padded, width_of
+from opscheck.reports.text import Page, Style, cut, distance, moment, one_line, padded, width_of
 
 _FINDINGS_SHOWN = 5
 _EVIDENCE_SHOWN = 10
@@ -33,7 +32,7 @@ def summary(run: Run, *, width: int, colour: bool, verbose: bool = False) -> str
     sections = [
         _snapshot_note(run, page),
         *(_block(result, blocked, run, page, verbose=verbose) for result, blocked in _carried(run.results)),
-        _passed(run.results, page) if verbose else [],
+        _listed("passed", [(one.id, _first_measured(one)) for one in _with(run, Verdict.PASSED) if verbose], page),
         _listed("waived", [(_name(one), _waiver(one.waiver)) for one in _with(run, Verdict.WAIVED)], page),
         _listed("skipped", [(_name(one), one.summary) for one in _with(run, Verdict.SKIPPED)], page),
         _notices(run.notices, page),
@@ -87,7 +86,8 @@ def _block(result: Result, blocked: Sequence[Result], run: Run, page: Page, *, v
     if result.findings:
         lines += _findings(result, page, verbose=verbose)
     lines += page.field("waiver", _waiver(result.waiver))
-    lines += page.field("blocks", ", ".join(_blocked_name(one, result) for one in blocked))
+    grades = {one.id: f" ({one.severity})" if one.severity != result.severity else "" for one in blocked}
+    lines += page.field("blocks", ", ".join(f"{name}{grade}" for name, grade in grades.items()))
     return [*lines, *_origin(result, page)]
 
 
@@ -107,7 +107,7 @@ def _findings(result: Result, page: Page, *, verbose: bool) -> list[str]:
     """Each finding with what is its own; what the worst one says for all of them stands once, behind them."""
     worst = result.findings[0]
     shown = result.findings if verbose else result.findings[:_FINDINGS_SHOWN]
-    common = _common_commands(shown)
+    common = [one for one in worst.remediation.commands if all(one in each.remediation.commands for each in shown)]
     lines: list[str] = []
     for finding in shown:
         lines += ([""] if lines else []) + _finding(finding, result, page, verbose=verbose)
@@ -172,21 +172,7 @@ def _origin(result: Result, page: Page) -> list[str]:
     return lines
 
 
-def _common_commands(findings: Sequence[Finding]) -> list[str]:
-    first = findings[0].remediation.commands
-    return [command for command in first if all(command in one.remediation.commands for one in findings[1:])]
-
-
-def _blocked_name(result: Result, carrier: Result) -> str:
-    return result.id if result.severity == carrier.severity else f"{result.id} ({result.severity})"
-
-
 # -- lists -------------------------------------------------------------------------------------------------------
-
-
-def _passed(results: Iterable[Result], page: Page) -> list[str]:
-    rows = [(one.id, _first_measured(one)) for one in results if one.verdict is Verdict.PASSED]
-    return _listed("passed", rows, page)
 
 
 def _first_measured(result: Result) -> str:

@@ -298,10 +298,9 @@ class RunHooks:
     def _gather(self, session: pytest.Session) -> None:
         selected = [item.stash[EXPECTATION] for item in session.items if EXPECTATION in item.stash]
         state = self._new_state()
-        assert self._policy is not None  # noqa: S101 - collection has finished it
         with self._terminal.progress() as progress:
             state.gather(selected, progress)
-        state.tellers = rehearse(session.items, self._policy, state)
+        state.tellers = rehearse(session.items, state)
         with self._telling("--save", self._settings.save):
             state.save()
 
@@ -319,13 +318,11 @@ class RunHooks:
 
     def _present(self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
         check = self._check_of(item)
-        assert self._policy is not None  # noqa: S101 - collection has finished it
         assert check is not None  # noqa: S101 - or the item would have no expectation
-        judgement = conclude(item, call, check, self._state)
         result = compose(
-            self._policy,
+            self._state.policy,
             item.stash[EXPECTATION],
-            judgement,
+            conclude(item, call, check, self._state),
             item.stash[OBSERVING],
             gate=self._settings.gate,
             claim=check.claim,

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
@@ -12,6 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from opscheck.core.expectation import Expectation
 from opscheck.core.field_types import TimeZone
+from opscheck.core.findings import judge_all
 from opscheck.core.query import Query
 from opscheck.core.remedy import Fact, Remedy
 from opscheck.core.units import format_duration
@@ -65,6 +67,14 @@ def list_backups(target: StoreTarget, prefix: str) -> Suggestion:
     if isinstance(target, FolderTarget):
         return Suggestion((LIST_FOLDER,), {"folder": target.address_of(prefix.rpartition("/")[0])})
     return Suggestion((LIST_BUCKET,), {"location": target.address_of(prefix)})
+
+
+def by_place(target: StoreTarget, key: str, *, in_bucket: Remedy, in_folder: Remedy) -> Suggestion:
+    """A remedy for one backup: in a bucket its command names `url`, in a folder `file`."""
+    address = target.address_of(key)
+    if isinstance(target, FolderTarget):
+        return Suggestion((in_folder,), {"file": address})
+    return Suggestion((in_bucket,), {"url": address})
 
 
 def rerun(cronjob: str | None) -> Suggestion:
@@ -280,6 +290,14 @@ class OfSeries(Expectation):
             for one in sorted({*backups, *markers} or {""})
             if not wanted or one in wanted
         ]
+
+    def judge_each(self, observe: Answer, judge: Callable[[Series], None]) -> None:
+        """Judge each series, also where another lacks an answer. Raises the first CouldNotObserve at the end."""
+
+        def judge_listing(name: str, query: ListBackups) -> None:
+            judge_all(*(partial(judge, series) for series in self.series_in(name, query, observe)))
+
+        judge_all(*(partial(judge_listing, name, query) for name, query in self.listings()))
 
     def queries(self) -> Iterable[Query[Any]]:
         """The listings."""

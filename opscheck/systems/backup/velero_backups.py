@@ -68,7 +68,8 @@ def _last_backup(expectation: BackupJobs, schedule: Schedule, backups: Sequence[
     option = ("--kubecontext", of.target.context) if of.target.context else ()
     facts = {"namespace": schedule.namespace, "kubecontext_option": option, "schedule": schedule.name}
     subject = Subject(expectation, of.subject(schedule), (SCHEDULE,), facts)
-    there = [one for one in backups if _is_of(one, schedule)]
+    place = (schedule.namespace, schedule.name)
+    there = [one for one in backups if (one.namespace, one.schedule) == place and not one.is_terminating]
     own = [one for one in there if expectation.count_synced or not _is_synced(one)]
     good = [one for one in own if _is_good(one, now)]
     newest = max(good, key=_began, default=None)
@@ -97,10 +98,6 @@ def _is_synced(backup: Backup) -> bool:
         return False
     ended = status.completion_timestamp or status.start_timestamp + _SYNCED_AFTER
     return created > min(ended, status.start_timestamp + _SYNCED_AFTER)
-
-
-def _is_of(backup: Backup, schedule: Schedule) -> bool:
-    return (backup.namespace, backup.schedule) == (schedule.namespace, schedule.name) and not backup.is_terminating
 
 
 def _is_good(backup: Backup, now: datetime) -> bool:

@@ -4,35 +4,21 @@ import re
 from collections.abc import Iterable
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
 from opscheck.core.query import Query
 from opscheck.core.remedy import Former, Remedy
 from opscheck.core.units import Duration, Graded, Timeout
 from opscheck.systems.host.name_resolution import ResolveName
 from opscheck.systems.host.target import HostTarget
-from opscheck.systems.kubernetes.scope import EVERY_NAMESPACE, InCluster, L, Namespace
+from opscheck.systems.kubernetes.scope import EVERY_NAMESPACE, InCluster, L, Namespace, only
 from opscheck.systems.kubernetes.services import ListEndpointSlices, ListServices
 
 _LABEL = r"[A-Za-z0-9_]([-A-Za-z0-9_]{0,61}[A-Za-z0-9_])?"
-_NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*")
-_LONGEST = 253
-
-
-def _dns_name(value: str) -> str:
-    if len(value) > _LONGEST or not _NAME.fullmatch(value):
-        raise PydanticCustomError("dns_name", "the name of a service, such as api, or a full name, such as example.com")
-    return value
-
-
-def _one_namespace(value: str) -> str:
-    if value == EVERY_NAMESPACE:
-        raise PydanticCustomError("namespace", "one namespace: a name is resolved in one")
-    return value
-
-
-DnsName = Annotated[str, AfterValidator(_dns_name)]
+_NAME = re.compile(rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*")
+_IS_NAME = only(_NAME.fullmatch, "dns_name", "the name of a service, such as api, or a full name, such as example.com")
+_IS_ONE = only(lambda value: value != EVERY_NAMESPACE, "namespace", "one namespace: a name is resolved in one")
+DnsName = Annotated[str, _IS_NAME]
 _PODS = "-l k8s-app=kube-dns"
 
 
@@ -89,7 +75,7 @@ class NamesResolve(InCluster, check="kubernetes.dns"):
     """
     names: Annotated[tuple[DnsName, ...], Field(min_length=1)]
     """What must resolve: services by their name alone (`api`), names up to `svc` (`api.shop.svc`), or full names."""
-    namespace: Annotated[Namespace, AfterValidator(_one_namespace)] | None = None
+    namespace: Annotated[Namespace, _IS_ONE] | None = None
     """The namespace of services that are named alone; the target's own by default."""
     cluster_domain: DnsName = "cluster.local"
     """What the names of the cluster end with."""

@@ -9,7 +9,7 @@ from opscheck.core.remedy import Remedy
 from opscheck.core.words import counted, some_lines
 from opscheck.systems.kubernetes.containers import containers
 from opscheck.systems.kubernetes.objects import owner_reference, reference
-from opscheck.systems.kubernetes.pod_status import fault_of, has_ended, is_ready, pod_condition
+from opscheck.systems.kubernetes.pod_status import fault_of
 from opscheck.systems.kubernetes.pods import Pod
 from opscheck.systems.kubernetes.selection import labels_there
 from opscheck.systems.kubernetes.services import (
@@ -100,7 +100,7 @@ class Network:
         # An index: hundreds of services select among thousands of pods.
         self._labelled: Mapping[tuple[str, str, str], list[Pod]] = defaultdict(list)
         for pod in pods:
-            if not has_ended(pod):
+            if not pod.has_ended:
                 self._pods[pod.namespace].append(pod)
                 for key, value in pod.labels.items():
                     self._labelled[pod.namespace, key, value].append(pod)
@@ -173,10 +173,10 @@ def fell_below(least: int, endpoints: ServiceEndpoints, now: datetime) -> dateti
     Pods that are ready, although the endpoint slices do not have them, count from when they became ready.
     """
     there = (*endpoints.pods, *endpoints.leaving)
-    ready = sorted(at for pod in endpoints.pods if is_ready(pod) and (at := _ready_changed(pod)))
+    ready = sorted(at for pod in endpoints.pods if pod.is_ready and (at := _ready_changed(pod)))
     if len(ready) >= least:
         return ready[least - 1]
-    left = sorted(at for pod in there if not is_ready(pod) and (at := unready_since(pod, now)))
+    left = sorted(at for pod in there if not pod.is_ready and (at := unready_since(pod, now)))
     if not left:
         return None
     # Of n pods, the one that left fewer than `least` was the (n - least + 1)th to go. Where there never were as many
@@ -186,7 +186,7 @@ def fell_below(least: int, endpoints: ServiceEndpoints, now: datetime) -> dateti
 
 
 def _ready_changed(pod: Pod) -> datetime | None:
-    ready = pod_condition(pod, "Ready")
+    ready = pod.condition("Ready")
     return ready and ready.last_transition_time
 
 
@@ -216,7 +216,7 @@ def too_few_ready(endpoints: ServiceEndpoints, least: int, now: datetime, grace:
     since = fell_below(least, endpoints, now)
     if is_young(endpoints.service, now, grace) or not longer_than(grace, since, now):
         return None
-    service, ready = endpoints.service, sum(map(is_ready, endpoints.pods))
+    service, ready = endpoints.service, sum(pod.is_ready for pod in endpoints.pods)
     if not service.selector:
         every = (endpoint for one in endpoints.slices for endpoint in one.endpoints or ())
         addresses = {endpoint.addresses for endpoint in every if endpoint.addresses}
@@ -229,7 +229,7 @@ def too_few_ready(endpoints: ServiceEndpoints, least: int, now: datetime, grace:
         observed = f"{counted(ready, 'pod')} ready{lasting(since, now)}, but {endpoints.ready} in its endpoint slices"
         evidence = "the endpoint slice controller of the cluster does not follow, or the slices are not its own"
         return Shortage(observed, since, NOT_IN_SLICES, (evidence,))
-    unready = tuple(pod for pod in endpoints.pods if not is_ready(pod))
+    unready = tuple(pod for pod in endpoints.pods if not pod.is_ready)
     observed = f"{ready} of {counted(len(endpoints.pods), 'pod')} ready{lasting(since, now)}"
     remedy = NOT_READY if unready else TOO_FEW_PODS
     return Shortage(observed, since, remedy, tuple(_why_unready(endpoints, unready, now)), unready)
@@ -263,7 +263,7 @@ def ports_without_endpoint(endpoints: ServiceEndpoints, now: datetime, grace: fl
     """
     if not endpoints.ready or is_young(endpoints.service, now, grace):
         return ()
-    changes = (unready_since(pod, now) for pod in (*endpoints.pods, *endpoints.leaving) if not is_ready(pod))
+    changes = (unready_since(pod, now) for pod in (*endpoints.pods, *endpoints.leaving) if not pod.is_ready)
     if any(not longer_than(grace, at, now) for at in changes):
         return ()
     return tuple(port for port in endpoints.service.ports if not endpoints.offered(port))

@@ -41,11 +41,8 @@ class Event(KubernetesObject, frozen=True):
 
 
 @dataclass(frozen=True)
-class ListWarnings(
-    ListObjects[Event],
-    name="kubernetes.warnings",
-    resource="events",
-    called="Warning events",
-    parameters={"fieldSelector": "type=Warning"},
-):
+class ListWarnings(ListObjects[Event], name="kubernetes.warnings", resource="events"):
     """The Warning events there."""
+
+    called = "Warning events"
+    field_selector = "type=Warning"

@@ -7,7 +7,6 @@ from enum import Enum, auto
 
 from opscheck.core.remedy import Remedy
 from opscheck.systems.kubernetes.containers import OUT_OF_MEMORY, Reported, containers
-from opscheck.systems.kubernetes.objects import Condition, condition
 from opscheck.systems.kubernetes.pods import (
     NODE_LOST,
     POD_CRASHED,
@@ -82,13 +81,7 @@ class PodFault:
     @property
     def facts(self) -> dict[str, str]:
         """The values that commands about it name."""
-        return pod_facts(self.pod) | ({"container": self.container.name} if self.container else {})
-
-
-def pod_facts(pod: Pod) -> dict[str, str]:
-    """The values that commands about a pod name, as far as it has them."""
-    known = {"namespace": pod.namespace, "pod": pod.name, "owner": pod.top_owner, "node": pod.node}
-    return {name: value for name, value in known.items() if value}
+        return self.pod.facts | ({"container": self.container.name} if self.container else {})
 
 
 def fault_of(pod: Pod, now: datetime, grace: float) -> PodFault | None:
@@ -104,38 +97,19 @@ def _faults(pod: Pod, now: datetime, grace: float) -> Iterator[PodFault]:
     if pod.is_terminating:
         # A pod that goes is allowed to be anything but there for ever.
         yield from _stuck(pod, now, grace)
-    elif phase(pod) == "Succeeded":
+    elif pod.phase == "Succeeded":
         # Before any look at its containers: a sidecar that was killed at the end leaves an exit code behind.
         return
-    elif phase(pod) == "Failed":
+    elif pod.phase == "Failed":
         yield from _failed(pod, now)
     elif _node_is_lost(pod):
         yield from _lost(pod, now, grace)
     elif _is_unscheduled(pod):
         yield from _unscheduled(pod, now, grace)
-    elif not is_ready(pod) or pod.has_restarted:
+    elif not pod.is_ready or pod.has_restarted:
         for container in containers(pod):
             yield from _in_container(container, pod, now, grace)
         yield from _waiting_for_ever(pod, now, grace) if pod.is_of_job else _unready(pod, now, grace)
-
-
-def phase(pod: Pod) -> str:
-    """Pending, Running, Succeeded, Failed or Unknown."""
-    return (pod.status and pod.status.phase) or "Pending"
-
-
-def has_ended(pod: Pod) -> bool:
-    """True when its containers have ended for good, well or badly."""
-    return phase(pod) in {"Succeeded", "Failed"}
-
-
-def is_ready(pod: Pod) -> bool:
-    """True when it takes part in serving."""
-    return pod_condition(pod, "Ready", "True") is not None and not pod.is_terminating
-
-
-def pod_condition(pod: Pod, kind: str, status: str | None = None) -> Condition | None:
-    return condition(pod.status and pod.status.conditions, kind, status)
 
 
 def _stuck(pod: Pod, now: datetime, grace: float) -> Iterator[PodFault]:
@@ -154,7 +128,7 @@ def _stuck(pod: Pod, now: datetime, grace: float) -> Iterator[PodFault]:
 
 def _disrupted(pod: Pod) -> Iterator[str]:
     """Who ended it, where that was no person: the eviction of a node, the scheduler, the garbage collector."""
-    target = pod_condition(pod, "DisruptionTarget", "True")
+    target = pod.condition("DisruptionTarget", "True")
     if target is not None and (said := message(target.message)):
         yield f"{target.reason or 'DisruptionTarget'}: {said}"
 
@@ -175,13 +149,13 @@ def _failed(pod: Pod, now: datetime) -> Iterator[PodFault]:
 
 def _failed_at(pod: Pod) -> datetime | None:
     ends = [container.state.terminated for container in containers(pod)]
-    moved = pod_condition(pod, "DisruptionTarget") or pod_condition(pod, "Ready")
+    moved = pod.condition("DisruptionTarget") or pod.condition("Ready")
     ended = latest(*(end.finished_at for end in ends if end))
     return ended or (moved and moved.last_transition_time) or pod.started
 
 
 def _node_is_lost(pod: Pod) -> bool:
-    return phase(pod) == "Unknown" or bool(pod.status and pod.status.reason == "NodeLost") or _is_forsaken(pod)
+    return pod.phase == "Unknown" or bool(pod.status and pod.status.reason == "NodeLost") or _is_forsaken(pod)
 
 
 def _is_forsaken(pod: Pod) -> bool:
@@ -190,30 +164,30 @@ def _is_forsaken(pod: Pod) -> bool:
 
     Nobody but the node controller leaves a pod so, which gives no reason; the kubelet always gives one.
     """
-    ready, reports = pod_condition(pod, "Ready", "False"), (pod.status and pod.status.container_statuses) or ()
+    ready, reports = pod.condition("Ready", "False"), (pod.status and pod.status.container_statuses) or ()
     if ready is None or ready.reason or not reports:
         return False
-    return pod_condition(pod, "ContainersReady", "True") is not None and all(report.ready for report in reports)
+    return pod.condition("ContainersReady", "True") is not None and all(report.ready for report in reports)
 
 
 def _lost(pod: Pod, now: datetime, grace: float) -> Iterator[PodFault]:
-    ready = pod_condition(pod, "Ready")
+    ready = pod.condition("Ready")
     since = (ready and ready.last_transition_time) or pod.started
     if longer_than(grace, since, now):
-        state = "unknown" if phase(pod) == "Unknown" else "not ready"
+        state = "unknown" if pod.phase == "Unknown" else "not ready"
         observed = f"{state}{lasting(since, now)}: its node {pod.node} does not report"
         yield PodFault(FaultKind.NODE_LOST, pod, observed, "on a node that reports", since)
 
 
 def _is_unscheduled(pod: Pod) -> bool:
-    scheduled = pod_condition(pod, "PodScheduled")
+    scheduled = pod.condition("PodScheduled")
     if scheduled is not None:
         return scheduled.status == "False"
-    return phase(pod) == "Pending" and not pod.node
+    return pod.phase == "Pending" and not pod.node
 
 
 def _unscheduled(pod: Pod, now: datetime, grace: float) -> Iterator[PodFault]:
-    scheduled = pod_condition(pod, "PodScheduled")
+    scheduled = pod.condition("PodScheduled")
     if scheduled is not None and scheduled.reason == "SchedulingGated":
         return  # somebody holds it back on purpose, such as a queue
     since = (scheduled and scheduled.last_transition_time) or pod.created
@@ -227,7 +201,7 @@ def _in_container(container: Reported, pod: Pod, now: datetime, grace: float) ->
     if container.crashes_in_a_loop(now):
         yield from _crashes(container, pod, now, grace)
     elif container.cannot_start:
-        since = not_ready_since(pod)
+        since = pod.not_ready_since
         if longer_than(grace, since, now):
             observed = f"container {container.name} cannot start{lasting(since, now)}: {container.waiting_reason}"
             said = messages(container.state.waiting and container.state.waiting.message)
@@ -241,22 +215,16 @@ def _crashes(container: Reported, pod: Pod, now: datetime, grace: float) -> Iter
     ended, waiting = container.last_end, container.state.waiting
     end = container.described(ended, now)
     observed = f"container {container.name} crashes in a loop: {end}, {container.restarts} restarts"
-    since = (ended and ended.finished_at) or not_ready_since(pod)
+    since = (ended and ended.finished_at) or pod.not_ready_since
     said = messages(ended and ended.message, waiting and waiting.message)
     yield PodFault(FaultKind.CRASH, pod, observed, "running and ready", since, container, said)
 
 
-def not_ready_since(pod: Pod) -> datetime | None:
-    """Since when it is not ready: since it started where it has never been."""
-    ready = pod_condition(pod, "Ready")
-    return (ready and ready.status != "True" and ready.last_transition_time) or pod.started
-
-
 def _unready(pod: Pod, now: datetime, grace: float) -> Iterator[PodFault]:
-    since = not_ready_since(pod)
-    if is_ready(pod) or not longer_than(grace, since, now):
+    since = pod.not_ready_since
+    if pod.is_ready or not longer_than(grace, since, now):
         return
-    ready = pod_condition(pod, "Ready")
+    ready = pod.condition("Ready")
     behind = next((container for container in containers(pod) if _holds_up(container)), None)
     told = [f"container {behind.name} {_how(behind)}"] if behind else []
     told += [message(ready.message)] if ready and ready.reason == "ReadinessGatesNotReady" else []
@@ -267,7 +235,7 @@ def _unready(pod: Pod, now: datetime, grace: float) -> Iterator[PodFault]:
 
 def _waiting_for_ever(pod: Pod, now: datetime, grace: float) -> Iterator[PodFault]:
     # A pod of a job works and need not serve; how long it may take is the job's to say. One that waits does not work.
-    since, all_of_it = not_ready_since(pod), tuple(containers(pod))
+    since, all_of_it = pod.not_ready_since, tuple(containers(pod))
     waits = next((one for one in all_of_it if one.waiting_reason and not one.last_end), None)
     works = any(one.state.running for one in all_of_it)
     if waits is not None and not works and longer_than(max(grace, WAITING_COUNTS_AFTER.total_seconds()), since, now):

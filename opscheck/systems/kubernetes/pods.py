@@ -12,7 +12,7 @@ from opscheck.core.query import Query, Timestamp
 from opscheck.core.remedy import Former
 from opscheck.core.units import Count, Duration, PositiveCount
 from opscheck.systems.kubernetes.lists import ListObjects
-from opscheck.systems.kubernetes.objects import Anything, Condition, KubernetesObject, Part, Quantities
+from opscheck.systems.kubernetes.objects import Anything, Condition, KubernetesObject, Part, Quantities, condition
 from opscheck.systems.kubernetes.scope import OfKind, Window, kubectl, missing_remedy
 
 
@@ -145,6 +145,36 @@ class Pod(KubernetesObject, frozen=True):
         return (self.status and self.status.start_time) or self.created
 
     @property
+    def phase(self) -> str:
+        """Pending, Running, Succeeded, Failed or Unknown."""
+        return (self.status and self.status.phase) or "Pending"
+
+    @property
+    def has_ended(self) -> bool:
+        """True when its containers have ended for good, well or badly."""
+        return self.phase in {"Succeeded", "Failed"}
+
+    def condition(self, kind: str, status: str | None = None) -> Condition | None:
+        return condition(self.status and self.status.conditions, kind, status)
+
+    @property
+    def is_ready(self) -> bool:
+        """True when it takes part in serving."""
+        return self.condition("Ready", "True") is not None and not self.is_terminating
+
+    @property
+    def not_ready_since(self) -> datetime | None:
+        """Since when it is not ready: since it started where it has never been."""
+        ready = self.condition("Ready")
+        return (ready and ready.status != "True" and ready.last_transition_time) or self.started
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """The values that commands about it name: its name, and the others as far as it has them."""
+        known = {"namespace": self.namespace, "owner": self.top_owner, "node": self.node}
+        return {"pod": self.name} | {name: value for name, value in known.items() if value}
+
+    @property
     def has_restarted(self) -> bool:
         """True when any of its containers has; of thousands of pods few have, and the others are soon judged."""
         return any(report.restart_count for report in self.reports)
@@ -166,11 +196,6 @@ POD_FACTS = {
     "container": "the container that is to blame",
     "owner": "what controls the pod, such as deployment/api",
     "node": "the node the pod is on",
-}
-GROUP_FACTS = {
-    "pod": "one of the pods",
-    "owner": "what controls them, such as deployment/api",
-    "container": "the first container that is to blame",
 }
 
 MISSING_PODS = missing_remedy("deployments,statefulsets,daemonsets,pods")

@@ -1,7 +1,7 @@
 """Where an expectation and the commands of its remedies look: the cluster, its namespaces, the selected objects."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import AfterValidator, Field
@@ -23,7 +23,18 @@ from opscheck.systems.kubernetes.target import KubernetesTarget
 
 L = TypeVar("L", bound=ListObjects[Any])
 EVERY_NAMESPACE = "*"
-_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_NAMESPACE = re.compile(r"\*|[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+
+
+def only(holds: Callable[[Any], object], kind: str, text: str) -> AfterValidator:
+    """Refuses a value for which `holds` is false; `text` says what is expected instead."""
+
+    def check(value: Any) -> Any:
+        if not holds(value):
+            raise PydanticCustomError(kind, text)
+        return value
+
+    return AfterValidator(check)
 
 
 def _selector(value: str) -> str:
@@ -36,27 +47,15 @@ def _selector(value: str) -> str:
     return value
 
 
-def _namespace(value: str) -> str:
-    if value != EVERY_NAMESPACE and not _NAMESPACE.fullmatch(value):
-        raise PydanticCustomError("namespace", "the name of a namespace, or `*` for every one")
-    return value
-
-
 def _several(value: tuple[str, ...]) -> tuple[str, ...]:
     if EVERY_NAMESPACE in value and len(value) > 1:
         raise PydanticCustomError("namespace", "names of namespaces, or `*` alone for every one")
     return tuple(dict.fromkeys(value))
 
 
-def _a_second(value: Duration) -> Duration:
-    if value < 1:
-        raise PydanticCustomError("window", "a duration of 1s or more")
-    return value
-
-
 Selector = Annotated[str, AfterValidator(_selector)]
-Namespace = Annotated[str, AfterValidator(_namespace)]
-Window = Annotated[Duration, AfterValidator(_a_second)]
+Namespace = Annotated[str, only(_NAMESPACE.fullmatch, "namespace", "the name of a namespace, or `*` for every one")]
+Window = Annotated[Duration, only(lambda value: value >= 1, "window", "a duration of 1s or more")]
 Namespaces = Annotated[tuple[Namespace, ...], Field(min_length=1), AfterValidator(_several)]
 Glob = Annotated[str, Field(min_length=1)]
 
@@ -132,21 +131,9 @@ class InNamespaces(InCluster):
         about = reference(self.target, kind, one.name, one.namespace)
         return findings.on(self.subject(one), about=about, namespace=one.namespace or self.target.namespace, **facts)
 
-    def finding_on(
-        self, one: KubernetesObject, *, facts: Mapping[str, Fact] | None = None, explains: bool = True, **given: Any
-    ) -> Finding:
-        """
-        A finding about `one`: under its name, with its namespace among the facts.
-
-        It is the cause of findings that name `one` as theirs, unless `explains` is false. For `given` see `finding`.
-        """
-        kind = type(one).__name__.lower()  # classes are called as the kinds are
-        return self.finding(
-            subject=self.subject(one),
-            facts={"namespace": one.namespace or self.target.namespace, **(facts or {})},
-            about=reference(self.target, kind, one.name, one.namespace) if explains else "",
-            **given,
-        )
+    def finding_on(self, one: KubernetesObject, **parts: Any) -> Finding:
+        """A finding about `one` that is not recorded; for `parts` see `Findings.finding`."""
+        return self.on(Findings(self), one).finding(**parts)
 
     def lists(self, *kinds: type[L]) -> tuple[L, ...]:
         """The lists of these kinds, one for each namespace; each is shared with every other expectation there."""

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, Self, final
 
 import msgspec
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from opscheck.core.field_types import ShareUsed
@@ -16,9 +16,8 @@ from opscheck.core.remedy import Former
 from opscheck.core.units import format_duration
 from opscheck.systems.kubernetes.lists import KubernetesRule, ListObjects
 from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Part, Quantities
-from opscheck.systems.kubernetes.pod_status import has_ended
 from opscheck.systems.kubernetes.pods import ListPods, Pod, Resources
-from opscheck.systems.kubernetes.scope import OfKind, kubectl, missing_remedy
+from opscheck.systems.kubernetes.scope import OfKind, kubectl, missing_remedy, only
 from opscheck.systems.prometheus.query import PrometheusQuery, fresh, selector
 from opscheck.systems.prometheus.target import PrometheusTarget
 
@@ -69,10 +68,10 @@ class PersistentVolumeClaim(KubernetesObject, frozen=True):
         return ((resources and resources.requests) or {}).get("storage", "")
 
 
-class ListClaims(
-    ListObjects[PersistentVolumeClaim], name="kubernetes.claims", resource="persistentvolumeclaims", called="claims"
-):
+class ListClaims(ListObjects[PersistentVolumeClaim], name="kubernetes.claims", resource="persistentvolumeclaims"):
     """Every claim there."""
+
+    called = "claims"
 
 
 @final
@@ -85,13 +84,12 @@ class StorageClass(KubernetesObject, frozen=True):
 
 
 class ListStorageClasses(
-    ListObjects[StorageClass],
-    name="kubernetes.storage_classes",
-    resource="storageclasses.v1.storage.k8s.io",
-    called="storage classes",
-    of_cluster=True,
+    ListObjects[StorageClass], name="kubernetes.storage_classes", resource="storageclasses.v1.storage.k8s.io"
 ):
     """Every storage class of the cluster."""
+
+    called = "storage classes"
+    namespaced = False
 
 
 @dataclass(frozen=True)
@@ -140,7 +138,7 @@ def users_of_claims(pods: Iterable[Pod]) -> Users:
     """Which pods name which claims. One that has ended holds no claim any more."""
     users: dict[tuple[str, str], dict[str, Pod]] = {}
     for pod in pods:
-        if not has_ended(pod):
+        if not pod.has_ended:
             for mount in mounts_of(pod):
                 users.setdefault((pod.namespace, mount.claim), {})[pod.name] = pod
     return {claim: tuple(found[name] for name in sorted(found)) for claim, found in users.items()}
@@ -218,13 +216,8 @@ METRICS = {
 _LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-def _label(name: str) -> str:
-    if not _LABEL.fullmatch(name):
-        raise PydanticCustomError("label", "the name of a label of Prometheus, such as cluster")
-    return name
-
-
-LabelName = Annotated[str, AfterValidator(_label), Field(json_schema_extra={"pattern": f"^{_LABEL.pattern}$"})]
+_IS_LABEL = only(_LABEL.fullmatch, "label", "the name of a label of Prometheus, such as cluster")
+LabelName = Annotated[str, _IS_LABEL, Field(json_schema_extra={"pattern": f"^{_LABEL.pattern}$"})]
 
 
 _DESCRIBE = "describe pvc {{ claim }}"

@@ -5,14 +5,20 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, TypeVar
 
-import msgspec
 from pydantic import Field
 
 from opscheck.core.findings import Observe
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.query import Permission, Query
 from opscheck.core.remedy import Fact, Remedy
-from opscheck.systems.postgres.server import ConnectGrant, InServer, ServerQuery, database_in_words
+from opscheck.systems.postgres.server import (
+    ConnectGrant,
+    DatabaseNames,
+    InServer,
+    ListDatabases,
+    ServerQuery,
+    database_in_words,
+)
 
 A = TypeVar("A")
 _WILD = frozenset("*?[")
@@ -43,17 +49,9 @@ class DatabaseQuery(ServerQuery[A]):
         return self.what
 
 
-class DatabaseNames(msgspec.Struct, frozen=True, kw_only=True):
-    """The databases of a server that accept connections, templates left out."""
-
-    names: tuple[str, ...]
-    current: str
-    """The one that the dsn names."""
-
-
-@dataclass(frozen=True)
-class ListDatabases(ServerQuery[DatabaseNames], name="postgres.databases"):
-    what = "the names of the databases"
+def is_pattern(name: str) -> bool:
+    """Whether it may mean several databases, or none."""
+    return bool(_WILD & set(name))
 
 
 DatabasePatterns = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
@@ -67,8 +65,8 @@ class InDatabases(InServer):
 
     @property
     def patterns(self) -> tuple[str, ...]:
-        """Those of `databases` that may mean several, or none."""
-        return tuple(name for name in self.databases or () if _WILD & set(name))
+        """Those of `databases` that are patterns."""
+        return tuple(filter(is_pattern, self.databases or ()))
 
     def in_database(self, database: str | None) -> Iterable[DatabaseQuery[Any]]:  # noqa: ARG002 - subclasses read it
         """Its queries in one database; None is the one that the dsn names."""
@@ -97,7 +95,7 @@ class InDatabases(InServer):
         found: dict[str, None] = {}
         for name in self.databases or (there.current,):
             matching = [one for one in there.names if fnmatchcase(one, name)]
-            found |= dict.fromkeys(matching if _WILD & set(name) else [name])
+            found |= dict.fromkeys(matching if is_pattern(name) else [name])
         return tuple(found)
 
     def _in(self, databases: Iterable[str | None]) -> list[DatabaseQuery[Any]]:

@@ -38,7 +38,6 @@ class Installation:
         return self.number[0]
 
     def program(self, name: str) -> Path:
-        """One of its programs."""
         return self.folder / name
 
 

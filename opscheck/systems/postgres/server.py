@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
+import msgspec
+
 from opscheck.core.expectation import Expectation
 from opscheck.core.query import Identity, Permission, Query
 from opscheck.systems.postgres.target import PostgresTarget
@@ -110,6 +112,19 @@ class ServerQuery(Query[A]):
 @dataclass(frozen=True)
 class ReadIdentity(ServerQuery[Identity], name="postgres.identity"):
     what = "ask which server this is, and who this client is to it"
+
+
+class DatabaseNames(msgspec.Struct, frozen=True, kw_only=True):
+    """The databases of a server that accept connections, templates left out."""
+
+    names: tuple[str, ...]
+    current: str
+    """The one that the dsn names."""
+
+
+@dataclass(frozen=True)
+class ListDatabases(ServerQuery[DatabaseNames], name="postgres.databases"):
+    what = "the names of the databases"
 
 
 class InServer(Expectation):

@@ -13,7 +13,7 @@ from opscheck.core.field_types import ShareUsed, values
 from opscheck.core.query import Query
 from opscheck.core.remedy import Former, Remedy
 from opscheck.core.units import Count, Duration, Graded, Percentage
-from opscheck.systems.postgres.databases import DatabaseQuery, InDatabases
+from opscheck.systems.postgres.databases import DatabaseQuery, InDatabases, psql_command
 from opscheck.systems.postgres.server import ServerQuery
 from opscheck.systems.postgres.xmin import FORMER_HOLDER_FACTS, HOLDER_FACTS, HOLDER_REMEDIES, ListXminHolders
 
@@ -124,34 +124,32 @@ def _beyond_all(limit: Graded[Percentage]) -> Graded[Percentage]:
 BeyondTrigger = Annotated[Graded[Percentage], AfterValidator(_beyond_all)]
 """How far something may be beyond the point where autovacuum begins to work on it."""
 
-# psql takes a DSN or the name of a database, not both; it knows the rest of the DSN when it connects again.
-_FREEZE = (
-    "printf '%s\\n' '\\connect :\"database\"' \"select format('vacuum (freeze, verbose) %s', c.oid::regclass) "
+
+_STOP = " -v ON_ERROR_STOP=1"
+_FREEZE_OLDEST = (
+    "\"select format('vacuum (freeze, verbose) %s', c.oid::regclass) "
     "from pg_class c left join pg_class t on t.oid = c.reltoastrelid where c.relkind in ('r', 'm') order by "
-    'greatest({age}(c.{frozen}), {age}(t.{frozen})) desc limit 10 \\gexec" '
-    "| psql {{{{ dsn }}}} -v ON_ERROR_STOP=1 -v database={{{{ database }}}}"
+    'greatest({age}(c.{frozen}), {age}(t.{frozen})) desc limit 10 \\gexec"'
 )
-_FREEZE_SUMMARY = (
-    "Freeze the oldest tables; where it happens again, let autovacuum work faster (autovacuum_vacuum_cost_limit)"
-)
-FREEZE_XIDS = Remedy(_FREEZE_SUMMARY, _FREEZE.format(age="age", frozen="relfrozenxid"))
-FREEZE_MULTIXACTS = Remedy(_FREEZE_SUMMARY, _FREEZE.format(age="mxid_age", frozen="relminmxid"))
-_OF_TABLE = (
-    " | psql {{ dsn }} -v ON_ERROR_STOP=1 -v database={{ database }} -v schema={{ schema }} -v table={{ table }}"
+FREEZE_XIDS, FREEZE_MULTIXACTS = (
+    Remedy(
+        "Freeze the oldest tables; where it happens again, let autovacuum work faster (autovacuum_vacuum_cost_limit)",
+        psql_command(_FREEZE_OLDEST.format(age=age, frozen=frozen), options=_STOP),
+    )
+    for age, frozen in (("age", "relfrozenxid"), ("mxid_age", "relminmxid"))
 )
 ENABLE = Remedy(
     "Switch autovacuum on for the table",
-    "printf '%s\\n' '\\connect :\"database\"' 'alter table :\"schema\".:\"table\" reset (autovacuum_enabled)'"
-    + _OF_TABLE,
+    psql_command('\'alter table :"schema".:"table" reset (autovacuum_enabled)\'', "schema", "table", options=_STOP),
 )
 VACUUM = Remedy(
     "Vacuum the table; where it happens again, let autovacuum begin earlier (autovacuum_vacuum_scale_factor of the "
     "table) or work faster (autovacuum_vacuum_cost_limit)",
-    "printf '%s\\n' '\\connect :\"database\"' 'vacuum (analyze, verbose) :\"schema\".:\"table\"'" + _OF_TABLE,
+    psql_command('\'vacuum (analyze, verbose) :"schema".:"table"\'', "schema", "table", options=_STOP),
 )
 ANALYZE = Remedy(
     "Analyse the table; parents of partitions are analysed by hand or by a schedule",
-    "printf '%s\\n' '\\connect :\"database\"' 'analyze verbose :\"schema\".:\"table\"'" + _OF_TABLE,
+    psql_command('\'analyze verbose :"schema".:"table"\'', "schema", "table", options=_STOP),
 )
 
 
@@ -240,23 +238,19 @@ class PostgresVacuum(InDatabases, check="postgres.vacuum"):
 
     @property
     def judges_ages(self) -> bool:
-        """Whether it looks at the ages of databases."""
         return (self.xid_age, self.multixact_age, self.freeze_lag) != (None, None, None)
 
     @property
     def judges_tables(self) -> bool:
-        """Whether it looks into databases."""
         limits = (self.dead_rows, self.stale_statistics, self.vacuumed_within, self.analyzed_within)
         return limits != (None, None, None, None)
 
     @property
     def ages(self) -> ReadAges:
-        """The query for the ages of databases."""
         return ReadAges(self.target.name)
 
     @property
     def holders(self) -> ListXminHolders:
-        """The query for what keeps old rows."""
         return ListXminHolders(self.target.name)
 
     def queries(self) -> Iterable[Query[Any]]:

@@ -4,8 +4,8 @@ import pytest
 from pydantic import ValidationError
 
 from opscheck import PostgresTarget
-from opscheck.systems.postgres.databases import ListDatabases
 from opscheck.systems.postgres.queries import CountStatements, PostgresQueries, ReadStatements
+from opscheck.systems.postgres.server import ListDatabases
 from opscheck.testing import expect
 
 TARGET = PostgresTarget(kind="postgres", dsn="postgresql://someone@127.0.0.1/shop")

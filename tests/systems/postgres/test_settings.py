@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from opscheck import PostgresTarget, Severity
-from opscheck.systems.postgres.databases import ListDatabases
+from opscheck.systems.postgres.server import ListDatabases
 from opscheck.systems.postgres.settings import (
     ListCollations,
     ListExtensions,

@@ -4,8 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from opscheck import PostgresTarget
-from opscheck.systems.postgres.databases import DatabaseNames, ListDatabases
-from opscheck.systems.postgres.server import ConnectGrant, ReadIdentity, SequenceGrant
+from opscheck.systems.postgres.server import ConnectGrant, DatabaseNames, ListDatabases, ReadIdentity, SequenceGrant
 from opscheck.systems.postgres.size import (
     READ_SIZES,
     DatabaseSize,

@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from opscheck import PostgresTarget
-from opscheck.systems.postgres.databases import DatabaseNames, ListDatabases
+from opscheck.systems.postgres.server import DatabaseNames, ListDatabases
 from opscheck.systems.postgres.vacuum import ListTables, ListXminHolders, PostgresVacuum, ReadAges
 from opscheck.testing import expect
 

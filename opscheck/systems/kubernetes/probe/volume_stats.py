@@ -7,7 +7,6 @@ import msgspec
 
 from opscheck.core.query import Timestamp
 from opscheck.systems.kubernetes.objects import Part
-from opscheck.systems.kubernetes.pod_status import phase
 from opscheck.systems.kubernetes.pods import Pod
 from opscheck.systems.kubernetes.probe.client import Client, Deadline, Request
 from opscheck.systems.kubernetes.probe.errors import message_of
@@ -72,7 +71,7 @@ def read_volume_stats(
     deadline: Deadline,
 ) -> VolumeStats:
     """Query the kubelets of `pods` that mount claims. Raises ProbeError where every kubelet would fail alike."""
-    nodes = sorted({pod.node for pod in pods if pod.node and phase(pod) == "Running" and any(mounts_of(pod))})
+    nodes = sorted({pod.node for pod in pods if pod.node and pod.phase == "Running" and any(mounts_of(pod))})
     done = f"kubelets answered in {deadline.timeout_s:g} s"
     advice = "raise `timeout`, or look at fewer namespaces"
     answers = client.in_parallel(of_node, nodes, deadline, done=done, advice=advice)

@@ -3,8 +3,10 @@
 import os
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
 from time import monotonic
 from typing import Any
@@ -36,36 +38,6 @@ _POOLER = "08P01"  # PgBouncer's only code
 _UNKNOWN_TO_SERVER = "42"  # syntax, columns and functions that this version does not have
 _CONNECTION_LOST = ("08", "57P", TOO_MANY_CONNECTIONS)
 
-READERS = {
-    "postgres.activity": "activity:read_activity",
-    "postgres.ages": "vacuum:read_ages",
-    "postgres.archiver": "archiver:read_archiver",
-    "postgres.collations": "settings:read_collations",
-    "postgres.configuration-files": "settings:read_configuration_files",
-    "postgres.databases": "server:read_databases",
-    "postgres.duplicate-indexes": "indexes:read_duplicates",
-    "postgres.extensions": "settings:read_extensions",
-    "postgres.identity": "server:read_identity",
-    "postgres.invalid-indexes": "indexes:read_invalid",
-    "postgres.largest-relations": "size:read_relations",
-    "postgres.locks": "locks:read_locks",
-    "postgres.own-role": "access:read_own_role",
-    "postgres.replication": "replication:read_replication",
-    "postgres.select": "query:read_select",
-    "postgres.sequences": "size:read_sequences",
-    "postgres.server-state": "settings:read_server_state",
-    "postgres.sessions": "connections:read_sessions",
-    "postgres.settings": "settings:read_settings",
-    "postgres.sizes": "size:read_sizes",
-    "postgres.slots": "replication:read_slots",
-    "postgres.statement-counters": "queries:read_counters",
-    "postgres.statement-texts": "queries:read_texts",
-    "postgres.tables": "vacuum:read_tables",
-    "postgres.unused-indexes": "indexes:read_unused",
-    "postgres.xmin-holders": "vacuum:read_xmin_holders",
-}
-"""`module:function` by the query's name. A module is imported for its first query: a run needs few of them."""
-
 # In the transaction alone: what SET leaves on a session would, behind a pooler, befall whoever gets that server
 # process next, and a read-only application is an outage.
 _BEGIN = """
@@ -76,36 +48,38 @@ _BEGIN = """
 
 def open_session(target: PostgresTarget, timeout_s: float) -> "PostgresSession":
     """Connect, or learn that the server is full. Raises ProbeError with `target_down` when neither."""
-    session = PostgresSession(target)
-    session.reach(timeout_s)
-    return session
+    return PostgresSession(target, timeout_s)
 
 
 def read_answer(connection: Connection, query: Query[Any]) -> Any:
     """The answer to a query of PostgreSQL's own. Raises ProbeError for any other."""
-    if query.name not in READERS:
-        raise ProbeError(ProblemKind.UNSUPPORTED, f"the PostgreSQL probe does not answer {query.name}")
-    return reader_named(READERS[query.name])(connection, query)
+    return reader_of(type(query))(connection, query)
 
 
-def reader_named(reader: str) -> Reader:
-    """The function that an entry of READERS names."""
-    module, _, name = reader.partition(":")
-    found: Reader = getattr(import_module(f"{__package__}.{module}"), name)
-    return found
+def reader_of(kind: type[Query[Any]]) -> Reader:
+    """
+    `read_own_role` for `postgres.own-role`, from the module of this package that is called as the query's own.
+
+    It is imported for its first query: a run needs few of them. Raises ProbeError for a query of another system.
+    """
+    package, _, module = kind.__module__.rpartition(".")
+    if f"{package}.probe" != __package__:
+        raise ProbeError(ProblemKind.UNSUPPORTED, f"the PostgreSQL probe does not answer {kind.name}")
+    name = kind.name.partition(".")[2].replace("-", "_")
+    reader: Reader = getattr(import_module(f"{__package__}.{module}"), f"read_{name}")
+    return reader
 
 
+@dataclass(eq=False)
 class _Line:
     """One database: a connection while it is in use, and the lock of its users."""
 
-    def __init__(self, database: str | None) -> None:
-        self.database = database
-        self.turns = threading.Lock()
-        self.connection: Connection | None = None
-        self.users = 0
+    database: str | None
+    connection: Connection | None = None
+    users: int = 0
+    turns: threading.Lock = field(default_factory=threading.Lock)
 
     def close(self) -> None:
-        """Hang up."""
         if self.connection is not None:
             self.connection.close()
             self.connection = None
@@ -114,17 +88,15 @@ class _Line:
 class PostgresSession:
     """A connection to the database of the dsn, made again once when the server has closed it, and some for visits."""
 
-    def __init__(self, target: PostgresTarget) -> None:
+    def __init__(self, target: PostgresTarget, timeout_s: float) -> None:
         self._dsn = target.dsn
         self._guard = threading.Lock()
         self._home = _Line(None)
         self._visits: dict[str, _Line] = {}
         """Those to other databases than that of the dsn: those in use, and the last one."""
         self._refusal: Refusal | None = None
+        """Why the server is full: for one query that is the answer."""
         self._granted: dict[str, bool] = {}
-
-    def reach(self, timeout_s: float) -> None:
-        """Connect for the first time. A server that is full is remembered: for one query that is the answer."""
         try:
             self._connect(self._home, own_deadline(timeout_s), timeout_s)
         except TooManyConnections as full:
@@ -143,17 +115,33 @@ class PostgresSession:
         """
         deadline = own_deadline(timeout_s)
         with self._line(query) as line, turn(line.turns, deadline, timeout_s):
-            return self._answer(query, reader, line, deadline, timeout_s)
+            if self._refusal is None:
+                try:
+                    return self._read(partial(self._try, query, reader, line, deadline, timeout_s), line)
+                except TooManyConnections as full:
+                    self._refusal = full.refusal
+            if isinstance(query, Sessions):
+                return SessionsAnswer(refusal=self._refusal)
+            text = f"the server has no connection left: {self._refusal.text}"
+            raise ProbeError(ProblemKind.UNREACHABLE, text, target_down=True)
 
     def close(self) -> None:
-        """Close the connections."""
         for line in (self._home, *self._visits.values()):
             line.close()
 
     @contextmanager
     def _line(self, query: Query[Any]) -> Iterator[_Line]:
         """The line to the query's database, which is not closed meanwhile. Unused lines are closed here."""
-        line, idle = self._choose(query)
+        database = query.database if isinstance(query, DatabaseQuery) else None
+        home, idle = self._home.connection, []
+        with self._guard:
+            if database is None or (home is not None and home.info.dbname == database):
+                line = self._home  # the query names the database of the dsn
+                line.users += 1
+            else:
+                line = self._visits.setdefault(database, _Line(database))
+                line.users += 1
+                idle = [self._visits.pop(name) for name, one in list(self._visits.items()) if not one.users]
         for one in idle:
             one.close()
         try:
@@ -162,38 +150,15 @@ class PostgresSession:
             with self._guard:
                 line.users -= 1
 
-    def _choose(self, query: Query[Any]) -> tuple[_Line, list[_Line]]:
-        database = query.database if isinstance(query, DatabaseQuery) else None
-        home = self._home.connection
-        with self._guard:
-            if database is None or (home is not None and home.info.dbname == database):
-                self._home.users += 1
-                return self._home, []  # the query names the database of the dsn
-            line = self._visits.setdefault(database, _Line(database))
-            line.users += 1
-            idle = [name for name, one in self._visits.items() if not one.users]
-            return line, [self._visits.pop(name) for name in idle]
-
-    def _answer(self, query: Query[Any], reader: Reader, line: _Line, deadline: float, timeout_s: float) -> Any:
-        if self._refusal is None:
-            try:
-                return self._read(query, reader, line, deadline, timeout_s)
-            except TooManyConnections as full:
-                self._refusal = full.refusal
-        if isinstance(query, Sessions):
-            return SessionsAnswer(refusal=self._refusal)
-        text = f"the server has no connection left: {self._refusal.text}"
-        raise ProbeError(ProblemKind.UNREACHABLE, text, target_down=True)
-
-    def _read(self, query: Query[Any], reader: Reader, line: _Line, deadline: float, timeout_s: float) -> Any:
+    def _read(self, attempt: Callable[[], Any], line: _Line) -> Any:
         used_before = line.connection
         try:
-            return self._try(query, reader, line, deadline, timeout_s)
+            return attempt()
         except ProbeError as error:
             # The server may have closed it since: a restart, or a limit on idle sessions.
             if used_before is None or error.problem.kind is not ProblemKind.UNREACHABLE:
                 raise
-        return self._try(query, reader, line, deadline, timeout_s)
+        return attempt()
 
     def _try(self, query: Query[Any], reader: Reader, line: _Line, deadline: float, timeout_s: float) -> Any:
         connection = line.connection or self._open(line, deadline, timeout_s)
@@ -231,16 +196,12 @@ class PostgresSession:
         """Make sure of the roles without which the answer would not be true. Raises ProbeError with the GRANT."""
         for grant in query.needs if isinstance(query, ServerQuery) else ():
             if grant.role not in self._granted:
-                self._granted[grant.role] = _has_role(connection, grant.role)
+                statement = "SELECT pg_has_role(current_user, %s, 'USAGE')"
+                self._granted[grant.role] = connection.execute(statement, (grant.role,)).fetchone() == (True,)
             if not self._granted[grant.role]:
                 user = connection.info.user
                 text = f"role {user} is no member of {grant.role}: {grant.reason}"
                 raise ProbeError(ProblemKind.DENIED, text, f"GRANT {grant.role} TO {identifier(user)}")
-
-
-def _has_role(connection: Connection, role: str) -> bool:
-    found = connection.execute("SELECT pg_has_role(current_user, %s, 'USAGE')", (role,)).fetchone()
-    return found == (True,)
 
 
 @contextmanager

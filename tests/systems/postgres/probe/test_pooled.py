@@ -10,9 +10,8 @@ from opscheck import PostgresTarget
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.demo.postgres import DATABASE, PostgreSQL
 from opscheck.systems.postgres.connections import Sessions
-from opscheck.systems.postgres.databases import ListDatabases
 from opscheck.systems.postgres.probe import PostgresSession, open_session
-from opscheck.systems.postgres.server import ReadIdentity
+from opscheck.systems.postgres.server import ListDatabases, ReadIdentity
 from opscheck.systems.postgres.size import Sequences
 from tests.servers.pgbouncer import PgBouncer
 

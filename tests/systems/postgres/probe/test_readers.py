@@ -9,9 +9,10 @@ import pytest
 from opscheck import PostgresTarget, Query
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.systems import postgres
+from opscheck.systems.postgres import probe
 from opscheck.systems.postgres.databases import DatabaseQuery
 from opscheck.systems.postgres.probe import PostgresSession, open_session
-from opscheck.systems.postgres.probe.session import READERS, reader_named
+from opscheck.systems.postgres.probe.session import read_answer, reader_of
 from opscheck.systems.postgres.server import RoleGrant
 
 
@@ -93,6 +94,14 @@ def test_every_query_of_postgresql_has_a_reader_and_no_reader_is_without_one():
     for module in walk_packages(postgres.__path__, f"{postgres.__name__}."):
         import_module(module.name)
 
-    assert READERS.keys() == {name for name in Query.known if name.startswith("postgres.")}
-    for reader in READERS.values():
-        assert callable(reader_named(reader))
+    kinds = [kind for name, kind in Query.known.items() if name.startswith("postgres.")]
+    modules = [import_module(module.name) for module in walk_packages(probe.__path__, f"{probe.__name__}.")]
+    readers = {value for module in modules for name, value in vars(module).items() if name.startswith("read_")}
+
+    assert readers - {read_answer} == {reader_of(kind) for kind in kinds}
+    assert len(kinds) > 20
+
+
+def test_query_of_another_system_without_a_reader_is_a_problem(session):
+    with pytest.raises(ProbeError, match="does not answer acme"):
+        session.ask(CountWaiting("database"), 5)

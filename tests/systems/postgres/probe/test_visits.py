@@ -9,9 +9,9 @@ from opscheck.core.observation import ProbeError, Problem, ProblemKind
 from opscheck.demo.postgres import DATABASE
 from opscheck.gathering.gatherer import Gatherer
 from opscheck.gathering.plan import Asked
-from opscheck.systems.postgres.databases import DatabaseNames, ListDatabases
 from opscheck.systems.postgres.indexes import ListDuplicateIndexes
 from opscheck.systems.postgres.probe import PostgresSession, open_session
+from opscheck.systems.postgres.server import DatabaseNames, ListDatabases
 from opscheck.systems.postgres.size import LargestRelations, Sequences
 from opscheck.systems.postgres.vacuum import ListTables
 from opscheck.transport.processes import wait_until
