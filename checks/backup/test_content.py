@@ -28,8 +28,7 @@ from opscheck.systems.backup.content import (
     BackupContent,
 )
 from opscheck.systems.backup.series import Backup, Series, Suggestion, by_place, list_backups, rerun
-from opscheck.systems.stores.content import EMPTY, TOO_LARGE, Content, Flaw
-from opscheck.systems.stores.sidecar_files import Checksum, ManifestValue
+from opscheck.systems.stores.content import EMPTY, TOO_LARGE, Checksum, Content, Flaw, ManifestValue
 from opscheck.systems.stores.target import FolderTarget
 
 _HOLDS = {"dump": "a whole PostgreSQL dump", "tar": "a whole tar", "any": "whole, and not empty"}

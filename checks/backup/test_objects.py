@@ -17,8 +17,8 @@ from opscheck.core.units import ByteSize, Duration, Percentage, Severity, format
 from opscheck.systems.backup.objects import ARCHIVED, DELETED, FAILED, SMALL, UNFINISHED, BackupObjects
 from opscheck.systems.backup.series import Backup, Series, Suggestion, list_backups, moment_text, rerun
 from opscheck.systems.stores.bucket import ARCHIVES
+from opscheck.systems.stores.content import ManifestValue
 from opscheck.systems.stores.listing import StoredBackup
-from opscheck.systems.stores.sidecar_files import ManifestValue
 from opscheck.systems.stores.target import FolderTarget
 
 LEAST_COMPARED = 3

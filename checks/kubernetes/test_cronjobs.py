@@ -11,18 +11,7 @@ from opscheck.core.record import Finding
 from opscheck.core.units import Severity, format_duration
 from opscheck.core.words import some
 from opscheck.systems.kubernetes.batch import CronJob, Job, ListCronJobs, ListJobs
-from opscheck.systems.kubernetes.cronjobs import (
-    MISSING,
-    REPORT,
-    RESUME,
-    CronJobsOnTime,
-    in_utc,
-    run_facts,
-    run_remedies,
-    runs_of,
-    schedule_of,
-    what_keeps,
-)
+from opscheck.systems.kubernetes.cronjobs import MISSING, REPORT, RESUME, CronJobsOnTime, Runs, in_utc
 from opscheck.systems.kubernetes.schedules import Schedule, UnreadableSchedule
 from opscheck.systems.kubernetes.selection import Evidence, count_matches, listed, listed_evidence, matching
 from opscheck.systems.kubernetes.warnings import Warnings
@@ -109,7 +98,7 @@ def _judge(expectation: CronJobsOnTime, cronjob: CronJob, judgement: Judgement, 
         limit, severity = limits.limit(seconds), limits.severity(seconds)
         age = Age(cronjob, seconds, float(limit), severity, f"at most {limit} ago")
     else:
-        schedule = schedule_of(expectation, cronjob)
+        schedule = expectation.schedule_of(cronjob)
         due = due_after(expectation, schedule, counted_from)
         if due is None and may_be_suspended(expectation, cronjob):
             judgement.suspended += 1
@@ -157,7 +146,7 @@ def _success_would_be_known(expectation: CronJobsOnTime, cronjob: CronJob, now: 
     if expectation.max_age is not None:
         ended_at_latest = begun + timedelta(seconds=expectation.run_time)
         return expectation.max_age.severity((now - ended_at_latest).total_seconds()) is not None
-    due = due_after(expectation, schedule_of(expectation, cronjob), begun)
+    due = due_after(expectation, expectation.schedule_of(cronjob), begun)
     return due is not None and due < now
 
 
@@ -181,9 +170,9 @@ def never_runs(expectation: CronJobsOnTime, cronjob: CronJob) -> Finding:
 
 def overdue(expectation: CronJobsOnTime, age: Age, jobs: Evidence[Job], now: datetime) -> Finding:
     cronjob, since = age.cronjob, format_duration(age.seconds)
-    runs = runs_of(cronjob, jobs.items)
+    runs = Runs(expectation, cronjob, jobs.items)
     seen = f"last success {since} ago" if cronjob.last_success else f"no success since it was made {since} ago"
-    why = what_keeps(expectation, cronjob, runs, now)
+    why = runs.what_keeps(now)
     untold = runs.failure if runs.failure and runs.failure.name not in why else None
     return expectation.finding_on(
         cronjob,
@@ -192,8 +181,8 @@ def overdue(expectation: CronJobsOnTime, age: Age, jobs: Evidence[Job], now: dat
         severity=age.severity,
         since=now + timedelta(seconds=age.margin),
         evidence=(*_last_runs(cronjob, untold, now), *filter(None, [jobs.unread])),
-        remedies=[REPORT, *run_remedies(cronjob, runs)],
-        facts=run_facts(cronjob, runs),
+        remedies=[REPORT, *runs.remedies],
+        facts=runs.facts,
     )
 
 

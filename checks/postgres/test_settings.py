@@ -43,8 +43,10 @@ from opscheck.systems.postgres.settings import (
     UPGRADE,
     ListCollations,
     ListExtensions,
+    ListFileErrors,
     PostgresSettings,
     ReadSettings,
+    Release,
     Settings,
 )
 
@@ -181,7 +183,7 @@ def _pending_restarts(expectation: PostgresSettings, observe: Observe) -> Iterat
 
 
 def _file_errors(expectation: PostgresSettings, observe: Observe) -> Iterator[Finding]:
-    for one in observe(expectation.files).errors:
+    for one in observe(ListFileErrors(expectation.target.name)).errors:
         yield expectation.finding(
             subject=f"{one.file}:{one.line}",
             observed=f"{one.name}: {one.error}" if one.name else one.error,
@@ -321,8 +323,7 @@ def _judge_end_of_life(expectation: PostgresSettings, observe: Observe, findings
     if limit is None:
         return
     state, today = observe(expectation.state), observe.now.date()
-    release = expectation.releases.get(state.major)
-    own = release.end_of_life if release else None
+    own = expectation.releases.get(state.major, Release()).end_of_life
     end = own or releases.END_OF_LIFE.get(state.major)
     if end is None:
         text = f"opscheck does not know when the end of PostgreSQL {state.major} is"
@@ -340,8 +341,7 @@ def _judge_minor_releases(expectation: PostgresSettings, observe: Observe, findi
     if limit is None:
         return
     state = observe(expectation.state)
-    release = expectation.releases.get(state.major)
-    own = release.newest_minor if release else None
+    own = expectation.releases.get(state.major, Release()).newest_minor
     newest = own or releases.NEWEST.get(state.major)
     if newest is None:
         text = f"opscheck does not know which is the newest release of {state.major}"

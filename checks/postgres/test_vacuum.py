@@ -205,16 +205,15 @@ def grade_tables(expectation: PostgresVacuum, answer: Tables, holders: Holders, 
     here.measure("tables", answer.tables)
     if not answer.counts or answer.standby:
         return
-    dead = _dead(expectation, answer, holders, findings)
-    report_worst(here, dead, total=answer.beyond_vacuum, what="tables with too many dead rows")
     never = list(_never_analyzed(expectation, answer, findings))
-    report_worst(here, never, total=len(never), what="tables that were never analysed")
-    stale = _stale(expectation, answer, findings)
-    report_worst(here, stale, total=answer.beyond_analyze, what="tables with stale statistics")
-    not_vacuumed = _not_vacuumed(expectation, answer, holders, findings)
-    report_worst(here, not_vacuumed, total=answer.written, what="tables that were not vacuumed")
-    not_analyzed = _not_analyzed(expectation, answer, findings)
-    report_worst(here, not_analyzed, total=answer.modified, what="tables that were not analysed")
+    for cases, total, what in (
+        (_dead(expectation, answer, holders, findings), answer.beyond_vacuum, "with too many dead rows"),
+        (never, len(never), "that were never analysed"),
+        (_stale(expectation, answer, findings), answer.beyond_analyze, "with stale statistics"),
+        (_not_vacuumed(expectation, answer, holders, findings), answer.written, "that were not vacuumed"),
+        (_not_analyzed(expectation, answer, findings), answer.modified, "that were not analysed"),
+    ):
+        report_worst(here, cases, total=total, what=f"tables {what}")
 
 
 def _dead(expectation: PostgresVacuum, answer: Tables, holders: Holders, findings: Findings) -> Iterator[Case]:

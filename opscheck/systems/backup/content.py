@@ -20,8 +20,7 @@ from opscheck.systems.backup.series import (
     CronJobName,
     OfSeries,
 )
-from opscheck.systems.stores.content import ANY, ReadContent, ReadEnds
-from opscheck.systems.stores.sidecar_files import KEY, ReadChecksum, ReadManifest, SidecarKey
+from opscheck.systems.stores.content import ANY, KEY, ReadChecksum, ReadContent, ReadEnds, ReadManifest, SidecarKey
 from opscheck.systems.stores.target import former_of_bucket
 
 PACKERS: Mapping[str, str] = {

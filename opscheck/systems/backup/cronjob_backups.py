@@ -10,21 +10,7 @@ from opscheck.core.record import Finding
 from opscheck.systems.backup.jobs import CRONJOB_SCRIPT, BackupJobs
 from opscheck.systems.backup.last_backups import LastBackup, Subject, ToolReport
 from opscheck.systems.kubernetes.batch import CronJob, Job, ListCronJobs, ListJobs, Scripted
-from opscheck.systems.kubernetes.cronjobs import (
-    ACTIVE_RUN,
-    FAILED_RUN,
-    MISSING,
-    REPORT,
-    RESUME,
-    CronJobsOnTime,
-    Runs,
-    missed,
-    run_facts,
-    run_remedies,
-    runs_of,
-    still_active,
-    what_keeps,
-)
+from opscheck.systems.kubernetes.cronjobs import ACTIVE_RUN, FAILED_RUN, MISSING, REPORT, RESUME, CronJobsOnTime, Runs
 from opscheck.systems.kubernetes.objects import reference
 from opscheck.systems.kubernetes.selection import count_matches, listed, matching
 from opscheck.systems.kubernetes.warnings import Warnings
@@ -46,7 +32,7 @@ def cronjob_report(expectation: BackupJobs, observe: Observe, findings: Findings
 
     working = report.working(of, selected, is_resting, "cron job", "suspended")
     for cronjob in working:
-        case = _Case(expectation, of, cronjob, runs_of(cronjob, jobs), observe.now)
+        case = _Case(expectation, of, cronjob, Runs(of, cronjob, jobs), observe.now)
         report.last_backups.append(case.last_backup(warnings))
         report.findings += case.script_findings() if expectation.script_lint else ()
     if expectation.script_lint:
@@ -68,7 +54,7 @@ class _Case:
     @property
     def subject(self) -> Subject:
         cronjob, of = self.cronjob, self.of
-        facts = {"namespace": cronjob.namespace, **run_facts(cronjob, self.runs)}
+        facts = {"namespace": cronjob.namespace, **self.runs.facts}
         because = (reference(of.target, "cronjob", cronjob.name, cronjob.namespace),)
         return Subject(self.expectation, of.subject(cronjob), (REPORT,), facts, because)
 
@@ -79,10 +65,10 @@ class _Case:
             began=began,
             began_earliest=earliest,
             none_since=None if began else self.cronjob.created,
-            detail=what_keeps(self.of, self.cronjob, self.runs, self.now),
+            detail=self.runs.what_keeps(self.now),
             problems=tuple(self._problems()),
             evidence=(*_last(self.cronjob), *warnings.about("CronJob", self.cronjob)),
-            stale_remedies=tuple(run_remedies(self.cronjob, self.runs)),
+            stale_remedies=tuple(self.runs.remedies),
         )
 
     def _last_good(self) -> tuple[datetime | None, datetime | None]:
@@ -112,10 +98,10 @@ class _Case:
         if (hanging := self._hanging()) is not None:
             since, limit = hanging.started, self.expectation.max_runtime
             until = since + timedelta(seconds=limit) if since else None
-            observed = still_active(self.cronjob, self.runs, self.now)
+            observed = self.runs.still_active(self.now)
             about = self._about("active_job", hanging)
             yield finding(observed, f"finished within {limit}", ACTIVE_RUN, since=until, **about)
-        elif not self.runs.active and (reason := missed(self.of, self.cronjob, self.now)):
+        elif not self.runs.active and (reason := self.runs.missed(self.now)):
             yield finding(reason, "runs when they are due")
         failure, success = self.runs.failure, self.cronjob.last_success
         condition = failure.failure if failure else None

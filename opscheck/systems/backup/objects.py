@@ -23,8 +23,8 @@ from opscheck.systems.backup.series import (
     Reach,
     Series,
 )
+from opscheck.systems.stores.content import KEY, ReadManifest, SidecarKey
 from opscheck.systems.stores.listing import ListUploads
-from opscheck.systems.stores.sidecar_files import KEY, ReadManifest, SidecarKey
 from opscheck.systems.stores.target import S3Target, former_of_bucket
 
 _MOST_MANIFESTS = 3

@@ -64,17 +64,11 @@ def _connect(home: str, wanted: list[Permission]) -> Iterator[str]:
         yield f"-- Where PUBLIC may not connect: GRANT CONNECT ON DATABASE … TO {ROLE};"
     for name in dict.fromkeys(one.database for one in wanted if isinstance(one, ConnectGrant)):
         if is_pattern(name):
-            yield from _connect_matching(name)
+            yield f"-- Every database that matches {_one_line(name)}; again when one was created since"
+            names = f"{_DATABASES} AND datname ~ {_literal(_expression(name))}"
+            yield from _loop(names, f"GRANT CONNECT ON DATABASE %I TO {ROLE}")
         elif name != home:
             yield f"GRANT CONNECT ON DATABASE {identifier(name)} TO {ROLE};"
-
-
-def _connect_matching(pattern: str) -> list[str]:
-    names = f"{_DATABASES} AND datname ~ {_literal(_expression(pattern))}"
-    return [
-        f"-- Every database that matches {_one_line(pattern)}; again when one was created since",
-        *_loop(names, f"GRANT CONNECT ON DATABASE %I TO {ROLE}"),
-    ]
 
 
 def _roles(wanted: list[Permission]) -> Iterator[str]:

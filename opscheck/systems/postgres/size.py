@@ -157,6 +157,7 @@ SHOW_DATABASES = Remedy(
     'order by pg_database_size(oid) desc limit :count" | psql {{ dsn }} -v count={{ database_count }}',
 )
 _OF_SEQUENCE = ("schema", "sequence")
+_OF_COLUMN = (*_OF_SEQUENCE, "table_schema", "table", "column")
 _WIDEN = "Give a sequence that ends, and the column that it feeds, the type bigint before inserts fail"
 SHOW_SEQUENCE = Remedy(
     "See how far the sequence is from its end",
@@ -166,13 +167,7 @@ SHOW_SEQUENCE = Remedy(
 )
 WIDEN_COLUMN = Remedy(
     _WIDEN,
-    psql_command(
-        '\'alter table :"table_schema".:"table" alter column :"column" type bigint\'',
-        *_OF_SEQUENCE,
-        "table_schema",
-        "table",
-        "column",
-    )
+    psql_command('\'alter table :"table_schema".:"table" alter column :"column" type bigint\'', *_OF_COLUMN)
     + "  # rewrites the table under a lock; a large one gets a new bigint column, filled in steps, and is then swapped",
 )
 WIDEN_SEQUENCE = Remedy(

@@ -39,7 +39,7 @@ def open_session(target: KubernetesTarget, timeout_s: float) -> "KubernetesSessi
 
     A server that denies even that is up: each query will report its own missing permission.
     """
-    deadline = Deadline.after(timeout_s)
+    deadline = Deadline(timeout_s)
     try:
         access = find_access(target, deadline.at)
     except TimeoutError as error:
@@ -77,7 +77,7 @@ class KubernetesSession:
 
     def ask(self, query: Query[Any], timeout_s: float) -> Any:
         """Answer `query`. Raises ProbeError."""
-        deadline = Deadline.after(timeout_s)
+        deadline = Deadline(timeout_s)
         match query:
             case ListObjects():
                 return ObjectList(self._list(query, deadline))

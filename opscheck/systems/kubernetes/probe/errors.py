@@ -36,12 +36,8 @@ class Status(msgspec.Struct, frozen=True):
     kind: str = ""
     message: str | None = None
     metadata: ListMetadata | None = None
+    """Where a list that expired can go on."""
     details: _Details | None = None
-
-    @property
-    def continue_token(self) -> str | None:
-        """Where a list that expired can go on."""
-        return (self.metadata and self.metadata.continue_) or None
 
 
 _decode_status = msgspec.json.Decoder(Status).decode

@@ -94,7 +94,9 @@ def _watch(connection: Connection, followers: list[Row]) -> None:
     began, elapsed = monotonic(), 0.0
     behind = [row for row in followers if row["wal_end"] is not None]
     while True:
-        behind = [row for row in behind if not _has_caught_up(connection, row)]
+        behind = [
+            row for row in behind if not one_row(connection, _REACHED if "pid" in row else _REPLAYED, row)["caught_up"]
+        ]
         for row in followers:
             if row not in behind and row["wal_end"] is not None:
                 row.setdefault("caught_up_s", elapsed)
@@ -102,11 +104,6 @@ def _watch(connection: Connection, followers: list[Row]) -> None:
             return
         connection.execute("SELECT pg_sleep(%s)", (_STEP_S,))
         elapsed = monotonic() - began
-
-
-def _has_caught_up(connection: Connection, row: Row) -> bool:
-    caught_up: bool = one_row(connection, _REACHED if "pid" in row else _REPLAYED, row)["caught_up"]
-    return caught_up
 
 
 _SLOT = f"""

@@ -3,8 +3,8 @@
 import msgspec
 
 from opscheck.systems.postgres.probe.libpq import Connection
-from opscheck.systems.postgres.probe.statements import COUNTED_SINCE, LOCKED, Versions, major_version, one_row, rows
-from opscheck.systems.postgres.vacuum import Ages, ListTables, ReadAges, Tables
+from opscheck.systems.postgres.probe.statements import COUNTED_SINCE, LOCKED, Versions, reading, rows
+from opscheck.systems.postgres.vacuum import Ages, ReadAges
 
 _DATABASES = 1000
 _NAMED = 100
@@ -37,7 +37,7 @@ _TABLES = """
                greatest(pg_stat_get_last_vacuum_time(c.oid), pg_stat_get_last_autovacuum_time(c.oid)) AS last_vacuum,
                greatest(pg_stat_get_last_analyze_time(c.oid), pg_stat_get_last_autoanalyze_time(c.oid)) AS last_analyze
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-        WHERE c.relkind = ANY (%(kinds)s) AND c.relpersistence <> 't'
+        WHERE c.relkind IN ({kinds}) AND c.relpersistence <> 't'
           AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
     ), {locked}, uncounted AS (
         SELECT oid, pg_relation_size(oid) / %(row_bytes)s AS live FROM every
@@ -111,17 +111,13 @@ _TABLES = """
            current_setting('track_counts')::bool AS counts
 """
 _PARTS = {"locked": LOCKED, "counted_since": COUNTED_SINCE}
+_INSERTED = "pg_stat_get_ins_since_vacuum(c.oid)"
 # Before 14 nothing shows whether the parent of partitions was ever analysed.
 _BY_VERSION = Versions(
     {
-        12: _TABLES.format(**_PARTS, inserted="0"),
-        13: _TABLES.format(**_PARTS, inserted="pg_stat_get_ins_since_vacuum(c.oid)"),
+        12: _TABLES.format(**_PARTS, kinds="'r', 'm'", inserted="0"),
+        13: _TABLES.format(**_PARTS, kinds="'r', 'm'", inserted=_INSERTED),
+        14: _TABLES.format(**_PARTS, kinds="'r', 'm', 'p'", inserted=_INSERTED),
     }
 )
-_PARENTS_SINCE = 14
-
-
-def read_tables(connection: Connection, query: ListTables) -> Tables:
-    kinds = ["r", "m", "p"] if major_version(connection) >= _PARENTS_SINCE else ["r", "m"]
-    parameters = {"min_rows": query.min_rows, "kinds": kinds, "row_bytes": _ROW_BYTES, "most": _NAMED}
-    return msgspec.convert(one_row(connection, _BY_VERSION, parameters), Tables)
+read_tables = reading(_BY_VERSION, row_bytes=_ROW_BYTES, most=_NAMED)
