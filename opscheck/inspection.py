@@ -87,21 +87,14 @@ def _own_checks(folders: Sequence[Path], registry: Registry) -> dict[str, Check]
 def listed(described: Described) -> str:
     """One line per expectation, aligned."""
     rows = [("ID", "SEVERITY", "CHECK", "TARGET", "EXPECTED")]
-    rows += [
-        (one.id, _severities(one), one.check, one.system.name if one.system else "-", _told_of(described, one))
-        for one in described.policy.expectations
-    ]
+    for one in described.policy.expectations:
+        claim = described.claim(one) + (" Only with --drill." if one.changes_its_target else "")
+        rows.append((one.id, _severities(one), one.check, one.system.name if one.system else "-", claim))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     lines = [
         "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[4]]) for row in rows
     ]
     return described.policy.secrets.clean("\n".join(line.rstrip() for line in lines))
-
-
-def _told_of(described: Described, expectation: Expectation) -> str:
-    """Its claim, and that it is not judged by every run."""
-    claim = described.claim(expectation)
-    return f"{claim} Only with --drill." if expectation.changes_its_target else claim
 
 
 def listed_json(described: Described) -> str:

@@ -62,17 +62,15 @@ def _open_reason(run: Run) -> str:
     if run.gate.fail_on == "never":
         return "nothing closes it (fails on: never)"
     below = sum(one.advisory for one in run.results)
-    grade = "" if run.gate.fail_on == Severity.P3 else f" at {_or_worse(run)}"
-    return f"nothing{grade} is violated or unknown" + (f"; {below} below the gate" if below else "")
+    return f"nothing{_at(run)} is violated or unknown" + (f"; {below} below the gate" if below else "")
 
 
 def _closed_reason(run: Run) -> str:
     violated = _proven(run)
     if not violated:
         return "a test that judges no expectation failed"
-    grade = "" if run.gate.fail_on == Severity.P3 else f" at {_or_worse(run)}"
     unknown = len(_at_gate(run, Verdict.UNKNOWN))
-    return f"violated{grade}: {_ids(violated)}" + (f"; {unknown} could not be observed" if unknown else "")
+    return f"violated{_at(run)}: {_ids(violated)}" + (f"; {unknown} could not be observed" if unknown else "")
 
 
 def _untrusted_reason(counts: Counts) -> str:
@@ -81,8 +79,10 @@ def _untrusted_reason(counts: Counts) -> str:
     return f"{counts.declared - counts.reported} of {counts.declared} expectations have no verdict"
 
 
-def _or_worse(run: Run) -> str:
-    return run.gate.fail_on if run.gate.fail_on == Severity.P0 else f"{run.gate.fail_on} or worse"
+def _at(run: Run) -> str:
+    """The severities that close the gate, in words; empty where all of them do."""
+    words: dict[str, str] = {Severity.P3: "", Severity.P0: " at P0"}
+    return words.get(run.gate.fail_on, f" at {run.gate.fail_on} or worse")
 
 
 def _at_gate(run: Run, verdict: Verdict) -> list[Result]:

@@ -254,7 +254,7 @@ class RunHooks:
         self._run = record(
             self._policy,
             self._settings.gate,
-            self._declared,
+            [name for name in [*self._selected, *self._uncollected] if name not in self._deselected],
             self._results,
             started_at=self._started_at,
             observed_at=self._observations.now,
@@ -280,11 +280,6 @@ class RunHooks:
         logging.setLogRecordFactory(self._log_records)
 
     # -- parts ---------------------------------------------------------------------------------------------------
-
-    @property
-    def _declared(self) -> list[str]:
-        """The ids of what was selected: each of these must end with one verdict."""
-        return [name for name in [*self._selected, *self._uncollected] if name not in self._deselected]
 
     @property
     def _state(self) -> Observations:

@@ -22,7 +22,7 @@ _ADVICE = "keep the last successful job of the cron job: successfulJobsHistoryLi
 
 def cronjob_report(expectation: BackupJobs, observe: Observe, findings: Findings) -> ToolReport:
     """The selected cron jobs."""
-    report, of = ToolReport(expectation, observe.now, advice=_ADVICE), expectation.cronjobs
+    report, of = ToolReport(expectation, findings, observe.now, advice=_ADVICE), expectation.cronjobs
     there, jobs = listed(observe, of.lists(ListCronJobs)), listed(observe, of.lists(ListJobs))
     selected, warnings = matching(of, there), Warnings(of, observe)
     count_matches(of, there, selected, findings, kind="cron jobs", remedy=MISSING)
@@ -37,7 +37,7 @@ def cronjob_report(expectation: BackupJobs, observe: Observe, findings: Findings
         report.findings += case.script_findings() if expectation.script_lint else ()
     if expectation.script_lint:
         scripts = sum(one.has_script for cronjob in working for one in _containers(cronjob))
-        report.counts["scripts that could be read"] = scripts, of.selected
+        findings.measure("scripts that could be read", scripts, subject=of.selected)
     return report
 
 

@@ -200,6 +200,20 @@ Names = Annotated[str, AfterValidator(_template)]
 SeriesName = Annotated[str, AfterValidator(_series_name)]
 
 
+@dataclass(frozen=True)
+class Reach:
+    """How much a listing of backups contains."""
+
+    look_back_s: float | None = 2 * _DAY_S
+    """How far back to list where the newest backup is younger than that; None for all backups."""
+    by_limit: bool = False
+    """Whether a newest backup older than `look_back_s` breaks a limit, whatever its age."""
+    least: int = 1
+    """How many backups of each series it needs, where there are so many."""
+    versions: bool = False
+    """Whether each version of an object is a backup."""
+
+
 class OfSeries(Expectation):
     """An expectation of backups in a store, and of the newest one of each series."""
 
@@ -229,24 +243,9 @@ class OfSeries(Expectation):
         return name_template(self.names)
 
     @property
-    def look_back_s(self) -> float | None:
-        """How far back to list where the newest backup is younger than that; None for all backups."""
-        return 2 * _DAY_S
-
-    @property
-    def looks_back_by_limit(self) -> bool:
-        """Whether a newest backup older than `look_back_s` breaks a limit, whatever its age."""
-        return False
-
-    @property
-    def least(self) -> int:
-        """How many backups of each series it needs, where there are so many."""
-        return 1
-
-    @property
-    def with_versions(self) -> bool:
-        """Whether each version of an object is a backup."""
-        return False
+    def reach(self) -> Reach:
+        """How much its listings contain."""
+        return Reach()
 
     def listings(self) -> list[tuple[str, ListBackups]]:
         """The listings, each with its series; the series is empty for a listing of all of them."""
@@ -313,13 +312,14 @@ class OfSeries(Expectation):
         return self.time_from == "name" and self.template.says_when
 
     def _listing(self, template: str) -> ListBackups:
+        reach = self.reach
         # A key that sorts before a date may have been written since. Among series that are listed together, one that
         # stopped, or is rarer than the others, lies before any time limit.
-        unlimited = self.template.has_series and not (self._lists_each or (self.series and self.looks_back_by_limit))
-        within_s = None if unlimited or not self._by_name else self.look_back_s
-        each = self.least if self._lists_each else self.least * max(1, len(self.series))
+        unlimited = self.template.has_series and not (self._lists_each or (self.series and reach.by_limit))
+        within_s = None if unlimited or not self._by_name else reach.look_back_s
+        each = reach.least if self._lists_each else reach.least * max(1, len(self.series))
         least = each if within_s is not None else 1
-        return ListBackups(self.target.name, template, within_s, least, versions=self.with_versions)
+        return ListBackups(self.target.name, template, within_s, least, versions=reach.versions)
 
     @field_validator("series")
     @classmethod

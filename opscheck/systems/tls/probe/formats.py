@@ -1,7 +1,6 @@
 """Parsing files with certificates in PEM, DER or PKCS#12. Keys in them are discarded here."""
 
 import base64
-import binascii
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -76,7 +75,7 @@ def _blocks(lines: Iterable[str]) -> Iterator[tuple[str, bool]]:
 def _certificate(text: str) -> Certificate | None:
     try:
         return certificate_in_der(base64.b64decode(text, validate=True))
-    except (binascii.Error, ValueError):
+    except ValueError:
         return None
 
 
