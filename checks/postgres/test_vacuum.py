@@ -22,15 +22,13 @@ from opscheck.systems.postgres.vacuum import (
     PostgresVacuum,
     Table,
     Tables,
-)
-from opscheck.systems.postgres.xmin import (
     XminHolder,
     XminHolders,
-    describe,
+    describe_holder,
     ending,
+    holder_name,
     holder_of_age,
     holder_of_rows,
-    subject,
 )
 
 _LAST = 2**31
@@ -97,7 +95,7 @@ def _about_age(database: DatabaseAge, what: str, holders: Holders) -> dict[str, 
     holder = holder_of_age(holders, database.name, database.xid_age) if what == "xid" else None
     evidence: list[str] = []
     if holder is not None:
-        evidence = [f"it cannot become younger than {holder.age}, which is held by {describe(holder)}"]
+        evidence = [f"it cannot become younger than {holder.age}, which is held by {describe_holder(holder)}"]
     elif not database.connectable:
         evidence = ["nobody may connect there: only autovacuum freezes it"]
     remedies, facts = ending(holder)
@@ -137,7 +135,7 @@ def _beyond(
 
 def _about_holder(holder: XminHolder) -> dict[str, Any]:
     remedies, facts = ending(holder)
-    about = {"subject": subject(holder), "since": holder.since, "evidence": (describe(holder),)}
+    about = {"subject": holder_name(holder), "since": holder.since, "evidence": (describe_holder(holder),)}
     return about | {"remedies": remedies, "facts": facts}
 
 
@@ -298,7 +296,7 @@ def _vacuum_about(answer: Tables, table: Table, holders: Holders) -> dict[str, A
     if table.vacuum_runs:
         evidence.append("a vacuum works on it now")
     if holder is not None:
-        evidence.append(f"vacuum cannot remove what is kept for {describe(holder)}")
+        evidence.append(f"vacuum cannot remove what is kept for {describe_holder(holder)}")
     return _about(answer, table, VACUUM, evidence, holder)
 
 

@@ -1,8 +1,7 @@
-"""TODO."""
+"""Jobs and cron jobs, as the API server returns them."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from typing import final
 
@@ -192,12 +191,10 @@ class CronJob(KubernetesObject, frozen=True):
         return self.reported.last_successful_time
 
 
-@dataclass(frozen=True)
 class ListJobs(ListObjects[Job], name="kubernetes.jobs", resource="jobs.v1.batch"):
     """Every job there."""
 
 
-@dataclass(frozen=True)
 class ListCronJobs(ListObjects[CronJob], name="kubernetes.cronjobs", resource="cronjobs.v1.batch"):
     """Every cron job there."""
 

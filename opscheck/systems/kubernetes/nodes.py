@@ -1,7 +1,6 @@
 """Nodes, and what a policy expects of them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal, final
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -76,7 +75,6 @@ class Node(KubernetesObject, frozen=True):
         return found if found and found.status else None
 
 
-@dataclass(frozen=True)
 class ListNodes(ListObjects[Node], name="kubernetes.nodes", resource="nodes"):
     """Every node of the cluster."""
 

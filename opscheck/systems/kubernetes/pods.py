@@ -1,7 +1,6 @@
 """Pods: what is read of them, and what can be expected of them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, final
 
@@ -186,7 +185,6 @@ class Pod(KubernetesObject, frozen=True):
         return (*(status.container_statuses or ()), *(status.init_container_statuses or ()))
 
 
-@dataclass(frozen=True)
 class ListPods(ListObjects[Pod], name="kubernetes.pods", resource="pods"):
     """Every pod there."""
 
