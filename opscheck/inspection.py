@@ -1,7 +1,7 @@
 """Describing a policy without touching a target: validate, list, explain, permissions, schema."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from difflib import get_close_matches
@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from opscheck.core.exit_codes import UserError
 from opscheck.core.expectation import Expectation
-from opscheck.core.query import Permission, Query
+from opscheck.core.query import Permission
 from opscheck.core.registry import Registry
 from opscheck.core.target import Target
 from opscheck.core.units import format_duration
@@ -23,8 +23,6 @@ from opscheck.policy.draft import read_policy
 from opscheck.policy.errors import PolicyError
 from opscheck.policy.models import Policy
 from opscheck.running.checks import Check, check_named
-
-__all__ = ["explained", "listed", "listed_json", "permissions", "policy_schema", "read", "validated"]
 
 _ONLY_WITH_DRILL = "It writes, to a scratch system alone; so it runs only where the command says --drill too."
 
@@ -96,21 +94,14 @@ def _own_checks(folders: Sequence[Path], registry: Registry) -> dict[str, Check]
 def listed(described: Described) -> str:
     """One line per expectation, aligned."""
     rows = [("ID", "SEVERITY", "CHECK", "TARGET", "EXPECTED")]
-    rows += [
-        (one.id, _severities(one), one.check, one.system.name if one.system else "-", _told_of(described, one))
-        for one in described.policy.expectations
-    ]
+    for one in described.policy.expectations:
+        claim = described.claim(one) + (" Only with --drill." if one.changes_its_target else "")
+        rows.append((one.id, _severities(one), one.check, one.system.name if one.system else "-", claim))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     lines = [
         "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[4]]) for row in rows
     ]
-    return _clean(described, "\n".join(line.rstrip() for line in lines))
-
-
-def _told_of(described: Described, expectation: Expectation) -> str:
-    """Its claim, and that it is not judged by every run."""
-    claim = described.claim(expectation)
-    return f"{claim} Only with --drill." if expectation.changes_its_target else claim
+    return described.policy.secrets.clean("\n".join(line.rstrip() for line in lines))
 
 
 def listed_json(described: Described) -> str:
@@ -129,7 +120,7 @@ def listed_json(described: Described) -> str:
         }
         for one in described.policy.expectations
     ]
-    return _clean(described, json.dumps(entries, indent=2, ensure_ascii=False))
+    return described.policy.secrets.clean(json.dumps(entries, indent=2, ensure_ascii=False))
 
 
 def explained(described: Described, name: str) -> str:
@@ -141,7 +132,7 @@ def explained(described: Described, name: str) -> str:
         f"{expectation.id}: {described.claim(expectation)}",
         _paragraph("Claim", [check.claim, check.reason] if check else []),
         _paragraph("Judged by", [f"{expectation.check}, {check.file}:{check.line}" if check else expectation.check]),
-        _paragraph("Target", _target_lines(expectation)),
+        _paragraph("Target", [f"{one.name} ({one.kind}): {one.address}" for one in expectation.systems] or ["none"]),
         _paragraph("Writes", [_ONLY_WITH_DRILL] if expectation.changes_its_target else []),
         _paragraph("Limits", _limit_lines(expectation)),
         _paragraph("Queries", query_lines(expectation, described.policy)),
@@ -150,7 +141,7 @@ def explained(described: Described, name: str) -> str:
         _paragraph("About", _about_lines(expectation)),
         f"{source.file}:{source.line}",
     ]
-    return _clean(described, "\n\n".join(section for section in sections if section))
+    return described.policy.secrets.clean("\n\n".join(section for section in sections if section))
 
 
 def permissions(described: Described, only: str | None = None) -> str:
@@ -172,7 +163,7 @@ def permissions(described: Described, only: str | None = None) -> str:
                 needed.setdefault(target, []).append(permission)
     chosen = [name for name in targets if only in {None, name}]
     sections = [_rendered(described, name, needed.get(name, [])) for name in chosen]
-    return _clean(described, "\n\n".join(sections))
+    return described.policy.secrets.clean("\n\n".join(sections))
 
 
 def _rendered(described: Described, name: str, needed: list[Permission]) -> str:
@@ -198,10 +189,6 @@ def _find(policy: Policy, name: str) -> Expectation:
 def _paragraph(title: str, lines: Iterable[str]) -> str:
     kept = [line for line in lines if line]
     return "\n".join([title, *(f"  {line}" for line in kept)]) if kept else ""
-
-
-def _target_lines(expectation: Expectation) -> list[str]:
-    return [f"{one.name} ({one.kind}): {one.address}" for one in expectation.systems] or ["none"]
 
 
 def _limit_lines(expectation: Expectation) -> list[str]:
@@ -231,15 +218,12 @@ def _shown(value: object) -> str:
     return str(value)
 
 
-def query_lines(expectation: Expectation, policy: Policy) -> list[str]:
+def query_lines(expectation: Expectation, policy: Policy) -> Iterator[str]:
     """Its queries in words, each with its time limit."""
-
-    def line(query: Query[Any]) -> str:
+    for query in expectation.described():
         timeout = format_duration(timeout_of(expectation, query, policy.default_timeout))
         kept = ", kept in the state file" if query.remembered else ""
-        return f"{query.text()}, answered within {timeout}{kept}"
-
-    return [line(query) for query in expectation.described()]
+        yield f"{query.text()}, answered within {timeout}{kept}"
 
 
 def permission_lines(expectation: Expectation) -> list[str]:
@@ -264,7 +248,3 @@ def _about_lines(expectation: Expectation) -> list[str]:
 def _severities(expectation: Expectation) -> str:
     graded = {severity for limit in expectation.limits().values() for severity, _ in limit.steps}
     return ",".join(sorted(graded | ({expectation.severity} if expectation.severity else set())))
-
-
-def _clean(described: Described, text: str) -> str:
-    return described.policy.secrets.clean(text)

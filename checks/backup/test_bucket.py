@@ -109,7 +109,9 @@ class _Case:
 
     def _judge_lifecycle(self, found: Lifecycle) -> None:
         wanted, now = self.expectation, self.observe.now
-        rules, all_over = _overlapping(found, wanted), _covering(found, wanted)
+        enabled = [rule for rule in found.rules if rule.enabled]
+        rules = [rule for rule in enabled if rule.id not in wanted.except_rules and _is_about(rule, wanted.prefix)]
+        all_over = [rule for rule in enabled if _is_about_all(rule, wanted.prefix)]
         for name, limit, actions in (
             ("backups are deleted after", wanted.kept_for, _deletions(rules, now)),
             ("backups are archived after", wanted.at_hand_for, _archivings(rules, now)),
@@ -130,7 +132,9 @@ class _Case:
             self._find(severity, RULES, f"no rule deletes all {what}{where}", f"deleted within {largest}")
 
     def _grade(self, name: str, limit: Graded[Duration] | None, action: "Action") -> None:
-        subject = f"{self.expectation.target.address}, {action.rule_name}"
+        rule = action.rule
+        about = f"rule {rule.id}" if rule.id else f"the rule about {rule.prefix or 'all objects'}"
+        subject = f"{self.expectation.target.address}, {about}"
         self.findings.grade(name, action.after, limit, subject=subject, detail=action.detail, remedies=[RULES])
 
 
@@ -142,32 +146,14 @@ class Action:
     after: Duration
     detail: str = ""
 
-    @property
-    def rule_name(self) -> str:
-        """The rule in reports."""
-        return f"rule {self.rule.id}" if self.rule.id else f"the rule about {self.rule.prefix or 'all objects'}"
+
+def _is_about(rule: LifecycleRule, prefix: str) -> bool:
+    """Whether it is for at least some of the backups."""
+    return rule.prefix.startswith(prefix) or prefix.startswith(rule.prefix)
 
 
-def _overlapping(lifecycle: Lifecycle, expectation: BackupBucket) -> list[LifecycleRule]:
-    """The rules for at least some of the backups."""
-    return [
-        rule
-        for rule in lifecycle.rules
-        if rule.enabled
-        and rule.id not in expectation.except_rules
-        and (rule.prefix.startswith(expectation.prefix) or expectation.prefix.startswith(rule.prefix))
-    ]
-
-
-def _covering(lifecycle: Lifecycle, expectation: BackupBucket) -> list[LifecycleRule]:
-    """The rules for all of the backups."""
-    return [
-        rule
-        for rule in lifecycle.rules
-        if rule.enabled
-        and expectation.prefix.startswith(rule.prefix)
-        and not (rule.tagged or rule.larger_than or rule.smaller_than)
-    ]
+def _is_about_all(rule: LifecycleRule, prefix: str) -> bool:
+    return prefix.startswith(rule.prefix) and not (rule.tagged or rule.larger_than or rule.smaller_than)
 
 
 def _deletions(rules: Iterable[LifecycleRule], now: datetime) -> list[Action]:
@@ -189,18 +175,9 @@ def _until(day: str, now: datetime) -> Duration:
 
 def _archivings(rules: Sequence[LifecycleRule], now: datetime) -> list[Action]:
     """The moves of objects to an archive."""
-    dated = [
-        Action(rule, _until(day, now), f"to {storage}, on {day}")
-        for rule in rules
-        for storage, day in rule.archives_on
-        if storage in ARCHIVES
-    ]
-    return dated + [
-        Action(rule, Duration(days * _DAY_S), f"to {storage}")
-        for rule in rules
-        for storage, days in rule.archives
-        if storage in ARCHIVES
-    ]
+    moves = [(rule, storage, _until(day, now), f", on {day}") for rule in rules for storage, day in rule.archives_on]
+    moves += [(rule, storage, Duration(days * _DAY_S), "") for rule in rules for storage, days in rule.archives]
+    return [Action(rule, after, f"to {storage}{when}") for rule, storage, after, when in moves if storage in ARCHIVES]
 
 
 def _version_deletions(rules: Iterable[LifecycleRule]) -> list[Action]:

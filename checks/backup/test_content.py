@@ -27,10 +27,8 @@ from opscheck.systems.backup.content import (
     PUBLISH,
     BackupContent,
 )
-from opscheck.systems.backup.series import Backup, Series, Suggestion, list_backups, rerun
-from opscheck.systems.stores.content import EMPTY, TOO_LARGE, Content, Flaw
-from opscheck.systems.stores.listing import ListBackups
-from opscheck.systems.stores.sidecar_files import Checksum, ManifestValue
+from opscheck.systems.backup.series import Backup, Series, Suggestion, by_place, list_backups, rerun
+from opscheck.systems.stores.content import EMPTY, TOO_LARGE, Checksum, Content, Flaw, ManifestValue
 from opscheck.systems.stores.target import FolderTarget
 
 _HOLDS = {"dump": "a whole PostgreSQL dump", "tar": "a whole tar", "any": "whole, and not empty"}
@@ -48,50 +46,38 @@ def test_the_newest_backup_is_whole(expectation: BackupContent, observe: Observe
     A dump that failed is packed and uploaded as if it were one, and an upload that was cut off has a name and a size
     too; without being read they are found out on the day on which they are needed.
     """
-
-    def judge_listing(name: str, query: ListBackups) -> None:
-        found = expectation.series_in(name, query, observe)
-        judge_all(*(partial(_judge_series, expectation, series, observe, findings) for series in found))
-
-    judge_all(*(partial(judge_listing, name, query) for name, query in expectation.listings()))
+    expectation.judge_each(observe, partial(_judge_series, expectation, observe, findings))
 
 
-def _judge_series(expectation: BackupContent, series: Series, observe: Observe, findings: Findings) -> None:
+def _judge_series(expectation: BackupContent, observe: Observe, findings: Findings, series: Series) -> None:
     newest, target = series.newest, expectation.target
-    prefix = series.prefix[: series.prefix.rfind("/") + 1]
-    listed = list_backups(target, prefix)
+    listed = list_backups(target, series.prefix[: series.prefix.rfind("/") + 1])
     if newest is None:
-        findings.add(
-            subject=target.address_of(series.template),
-            observed=series.found_instead,
-            expected=f"a backup that is named {series.template}",
-            **vars(listed + rerun(expectation.cronjob)),
-        )
+        observed, expected = series.found_instead, f"a backup that is named {series.template}"
+        suggestion = listed + rerun(expectation.cronjob)
+        findings.on(target.address_of(series.template)).add(observed=observed, expected=expected, **vars(suggestion))
         return
+    here = findings.on(target.address_of(newest.key))
     if newest.at > observe.now + _CLOCKS:
-        findings.add(
-            subject=target.address_of(newest.key),
-            observed=newest.in_future(observe.now),
-            expected="a time that has been: those that were made since are not looked at",
-            **vars(listed),
-        )
+        expected = "a time that has been: those that were made since are not looked at"
+        here.add(observed=newest.in_future(observe.now), expected=expected, **vars(listed))
     judge_all(
-        partial(_judge_content, expectation, series, newest, observe, findings),
-        partial(_judge_checksum, expectation, series, newest, observe, findings),
+        partial(_judge_content, expectation, series, newest, observe, here),
+        partial(_judge_checksum, expectation, series, newest, observe, here),
     )
 
 
 def _judge_content(
-    expectation: BackupContent, series: Series, backup: Backup, observe: Observe, findings: Findings
+    expectation: BackupContent, series: Series, backup: Backup, observe: Observe, here: Findings
 ) -> None:
     query = expectation.content(backup)
     content = observe(query)
-    subject = expectation.target.address_of(backup.key)
-    _measure(content, subject, findings)
+    here.measure("read", Percentage(min(100.0, 100 * content.read / content.size) if content.size else 100.0))
+    if content.unpacked is not None and content.packed_with:
+        here.measure("unpacked", ByteSize(content.unpacked))
     suggestion = look_into(expectation, backup, content) + make_again(expectation, series, backup, content, observe.now)
     for flaw in content.flaws:
-        findings.add(
-            subject=subject,
+        here.add(
             observed=flaw_text(content, flaw),
             expected=expected_content(expectation, flaw),
             since=backup.at,
@@ -101,13 +87,6 @@ def _judge_content(
     if content.unjudged:
         text = f"{backup.key}: {content.unjudged}"
         raise CouldNotObserve(query, Problem(kind=ProblemKind.UNSUPPORTED, text=text, advice=content.advice))
-
-
-def _measure(content: Content, subject: str, findings: Findings) -> None:
-    share = Percentage(min(100.0, 100 * content.read / content.size)) if content.size else Percentage(100.0)
-    findings.measure("read", share, subject=subject)
-    if content.unpacked is not None and content.packed_with:
-        findings.measure("unpacked", ByteSize(content.unpacked), subject=subject)
 
 
 def flaw_text(content: Content, flaw: Flaw) -> str:
@@ -145,28 +124,21 @@ def origin(content: Content) -> Iterator[str]:
 
 
 def _judge_checksum(
-    expectation: BackupContent, series: Series, backup: Backup, observe: Observe, findings: Findings
+    expectation: BackupContent, series: Series, backup: Backup, observe: Observe, here: Findings
 ) -> None:
     query = expectation.record(backup.key)
     if query is None:
         return
     record: Checksum | ManifestValue = observe(cast("Query[Any]", query))
     content = observe(expectation.content(backup))
-    recorded, subject = recorded_sum(record), expectation.target.address_of(backup.key)
+    recorded = recorded_sum(record)
     again = make_again(expectation, series, backup, content, observe.now)
     if not recorded:
         missing = f"no checksum: there is no {query.key}" if not record.there else f"no checksum of it in {query.key}"
-        findings.add(
-            subject=subject,
-            observed=missing,
-            expected="its sha256, as it was when it was made",
-            **vars(again),
-        )
+        here.add(observed=missing, expected="its sha256, as it was when it was made", **vars(again))
     elif recorded != content.sha256:
-        is_file = isinstance(expectation.target, FolderTarget)
-        compare = Suggestion((DIFFERING_FILE if is_file else DIFFERING,), {"file" if is_file else "url": subject})
-        findings.add(
-            subject=subject,
+        compare = by_place(expectation.target, backup.key, in_bucket=DIFFERING, in_folder=DIFFERING_FILE)
+        here.add(
             observed=f"sha256 {content.sha256}",
             expected=f"{recorded}, as {query.key} says",
             since=backup.at,
@@ -186,14 +158,14 @@ def recorded_sum(record: Checksum | ManifestValue) -> str:
 
 def look_into(expectation: BackupContent, backup: Backup, content: Content) -> Suggestion:
     """Look into a damaged backup."""
-    address = expectation.target.address_of(backup.key)
     packer = packer_of(expectation, content)
-    is_archive = content.format in {"custom", "tar"} and not content.packed_with
-    if not packer and not is_archive:
+    if packer:
+        in_bucket, in_folder = BROKEN_PACKED[packer], BROKEN_PACKED_FILE[packer]
+    elif content.format in {"custom", "tar"} and not content.packed_with:
+        in_bucket, in_folder = BROKEN_ARCHIVE, BROKEN_ARCHIVE_FILE
+    else:
         return Suggestion((BROKEN,))
-    if isinstance(expectation.target, FolderTarget):
-        return Suggestion((BROKEN_PACKED_FILE[packer] if packer else BROKEN_ARCHIVE_FILE,), {"file": address})
-    return Suggestion((BROKEN_PACKED[packer] if packer else BROKEN_ARCHIVE,), {"url": address})
+    return by_place(expectation.target, backup.key, in_bucket=in_bucket, in_folder=in_folder)
 
 
 def make_again(

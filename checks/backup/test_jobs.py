@@ -33,8 +33,6 @@ def test_backups_are_made(expectation: BackupJobs, observe: Observe, findings: F
     are suspended for an afternoon and forgotten, or hang and keep the next from starting.
     """
     report = _REPORTS[expectation.tool](expectation, observe, findings)
-    for name, (count, subject) in report.counts.items():
-        findings.measure(name, count, subject=subject)
     for last in report.last_backups:
         here = findings.on(last.subject.name, about="", **last.subject.facts)
         _Case(expectation, report, last, here).judge()

@@ -13,12 +13,12 @@ from zoneinfo import ZoneInfo
 from opscheck import Findings, Observe
 from opscheck.core.findings import judge_all
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
-from opscheck.core.units import ByteSize, Duration, GradedMinimum, Percentage, Severity, format_bytes
+from opscheck.core.units import ByteSize, Duration, Percentage, Severity, format_bytes
 from opscheck.systems.backup.objects import ARCHIVED, DELETED, FAILED, SMALL, UNFINISHED, BackupObjects
 from opscheck.systems.backup.series import Backup, Series, Suggestion, list_backups, moment_text, rerun
 from opscheck.systems.stores.bucket import ARCHIVES
-from opscheck.systems.stores.listing import ListBackups, StoredBackup
-from opscheck.systems.stores.sidecar_files import ManifestValue
+from opscheck.systems.stores.content import ManifestValue
+from opscheck.systems.stores.listing import StoredBackup
 from opscheck.systems.stores.target import FolderTarget
 
 LEAST_COMPARED = 3
@@ -39,16 +39,14 @@ def test_there_is_a_backup_that_is_young_and_large_enough(
     A backup job that ends well may have written nothing, an old dump anew, or to another place; nobody notices before
     the day on which it is needed.
     """
-
-    def judge_listing(name: str, query: ListBackups) -> None:
-        found = expectation.series_in(name, query, observe)
-        judge_all(*(partial(_judge_series, expectation, series, observe, findings) for series in found))
-
-    listings = [partial(judge_listing, name, query) for name, query in expectation.listings()]
-    judge_all(*listings, partial(_judge_uploads, expectation, observe, findings))
+    judge_series = partial(_judge_series, expectation, observe, findings)
+    judge_all(
+        partial(expectation.judge_each, observe, judge_series),
+        partial(_judge_uploads, expectation, observe, findings),
+    )
 
 
-def _judge_series(expectation: BackupObjects, series: Series, observe: Observe, findings: Findings) -> None:
+def _judge_series(expectation: BackupObjects, observe: Observe, findings: Findings, series: Series) -> None:
     manifests = {key: observe(query) for key, query in expectation.manifests(series).items()}
     found = dated(expectation, series, manifests, observe.now)
     case = _Case(expectation, series, found, observe.now, findings)
@@ -57,12 +55,8 @@ def _judge_series(expectation: BackupObjects, series: Series, observe: Observe, 
     if found.newest is not None:
         case.judge_newest(found.newest)
     elif not series.backups:
-        findings.add(
-            subject=expectation.target.address_of(series.template),
-            observed=series.found_instead,
-            expected=f"a backup that is named {series.template}",
-            **case.failed,
-        )
+        expected = f"a backup that is named {series.template}"
+        case.on(series.template).add(observed=series.found_instead, expected=expected, **case.failed)
 
 
 @dataclass(frozen=True)
@@ -84,7 +78,15 @@ class Dated:
 
 def dated(expectation: BackupObjects, series: Series, manifests: Mapping[str, ManifestValue], now: datetime) -> Dated:
     """Order them by their names, or by the manifests that were read."""
-    timed, undated = _by_manifests(series.backups, manifests, ZoneInfo(expectation.time_zone))
+    timed: list[Backup] = []
+    undated: list[tuple[Backup, str]] = []
+    for backup in series.backups:
+        value = manifests.get(backup.key)
+        at = _moment(value.value, ZoneInfo(expectation.time_zone)) if value is not None and value.there else None
+        if value is None or at is not None:
+            timed.append(replace(backup, at=at or backup.at))
+        else:
+            undated.append((backup, _why_undated(value)))
     ordered = sorted(timed, key=attrgetter("at"), reverse=True)
     latest = now + timedelta(seconds=expectation.clock_slack)
     past = [one for one in ordered if one.at <= latest]
@@ -96,21 +98,6 @@ def dated(expectation: BackupObjects, series: Series, manifests: Mapping[str, Ma
         future=tuple(one for one in ordered if one.at > latest),
         undated=tuple(undated),
     )
-
-
-def _by_manifests(
-    backups: Sequence[Backup], manifests: Mapping[str, ManifestValue], zone: tzinfo
-) -> tuple[list[Backup], list[tuple[Backup, str]]]:
-    """Those with a time, and those whose manifest contains none, each with the reason."""
-    timed, undated = [], []
-    for backup in backups:
-        value = manifests.get(backup.key)
-        at = _moment(value.value, zone) if value is not None and value.there else None
-        if value is not None and at is None:
-            undated.append((backup, _why_undated(value)))
-        else:
-            timed.append(backup if at is None else replace(backup, at=at))
-    return timed, undated
 
 
 def _why_undated(value: ManifestValue) -> str:
@@ -157,34 +144,28 @@ class _Case:
         """The severity of a time that cannot be trusted: that of no time, where no other backup has one."""
         return self.expectation.mild_severity if self.found.newest else None
 
-    def subject(self, key: str) -> str:
-        return self.expectation.target.address_of(key)
+    def on(self, key: str) -> Findings:
+        """Findings of one backup, or of all that are named like this."""
+        return self.findings.on(self.expectation.target.address_of(key))
 
     def judge_deletion(self) -> None:
         marker = deleted_on_top(self.series) if self.series.backups else None
         if marker is not None:
-            self.findings.add(
-                subject=self.subject(marker.key),
+            self.on(marker.key).add(
                 observed=f"deleted, {moment_text(marker.modified)}; its earlier versions are there",
                 expected="the newest backup is not deleted",
                 since=marker.modified,
-                remedies=(DELETED,),
+                remedies=[DELETED],
                 facts={"key": marker.key},
             )
 
     def judge_times(self) -> None:
         for backup, why in self.found.undated:
-            self.findings.add(
-                subject=self.subject(backup.key),
-                observed=why,
-                expected="a manifest that says when its data was read",
-                severity=self.doubtful,
-                **self.listed,
-            )
+            expected = "a manifest that says when its data was read"
+            self.on(backup.key).add(observed=why, expected=expected, severity=self.doubtful, **self.listed)
         if future := self.found.future:
             more = f"; {len(future) - 1} more are too" if len(future) > 1 else ""
-            self.findings.add(
-                subject=self.subject(future[0].key),
+            self.on(future[0].key).add(
                 observed=f"{future[0].in_future(self.now)}{more}",
                 expected=f"at most {self.expectation.clock_slack} ahead; compare `time_zone` and the clocks",
                 severity=self.doubtful,
@@ -193,46 +174,42 @@ class _Case:
             )
 
     def judge_newest(self, newest: Backup) -> None:
-        self._judge_age(newest)
-        self._judge_time_of_writing(newest)
-        self._judge_storage_class(newest)
+        here = self.on(newest.key)
+        self._judge_age(newest, here)
+        self._judge_time_of_writing(newest, here)
+        self._judge_storage_class(newest, here)
         self._judge_count()
-        self._judge_size(newest)
+        self._judge_size(newest, here)
 
-    def _judge_age(self, newest: Backup) -> None:
-        limit = self.expectation.age
-        if limit is None:
-            return
-        self.findings.grade(
-            "age of the newest backup",
-            Duration(max(0.0, (self.now - newest.at).total_seconds())),
-            limit,
-            subject=self.subject(newest.key),
-            detail=f"its data is of {moment_text(newest.at)}",
-            since=newest.at + timedelta(seconds=limit.steps[0][1]),
-            evidence=_last_ones(self.found.backups),
-            **self.failed,
-        )
+    def _judge_age(self, newest: Backup, here: Findings) -> None:
+        if (limit := self.expectation.age) is not None:
+            here.grade(
+                "age of the newest backup",
+                Duration(max(0.0, (self.now - newest.at).total_seconds())),
+                limit,
+                detail=f"its data is of {moment_text(newest.at)}",
+                since=newest.at + timedelta(seconds=limit.steps[0][1]),
+                evidence=_last_ones(self.found.backups),
+                **self.failed,
+            )
 
-    def _judge_time_of_writing(self, newest: Backup) -> None:
+    def _judge_time_of_writing(self, newest: Backup, here: Findings) -> None:
         if why := _misdated(self.expectation, newest):
             before, after = self.expectation.clock_slack, self.expectation.upload_within
-            self.findings.add(
-                subject=self.subject(newest.key),
+            here.add(
                 observed=f"written last {moment_text(newest.stored.modified)}, {why}",
                 expected=f"from {before} before to {after} after {moment_text(newest.at)}",
                 severity=self.expectation.mild_severity,
                 **self.listed,
             )
 
-    def _judge_storage_class(self, newest: Backup) -> None:
+    def _judge_storage_class(self, newest: Backup, here: Findings) -> None:
         if newest.stored.storage_class in ARCHIVES and not self.expectation.archived:
-            self.findings.add(
-                subject=self.subject(newest.key),
+            here.add(
                 observed=f"in the storage class {newest.stored.storage_class}: it takes hours until it can be read",
                 expected="the newest backup is at hand",
                 severity=self.expectation.mild_severity,
-                remedies=(ARCHIVED,),
+                remedies=[ARCHIVED],
                 facts={"key": newest.key},
             )
 
@@ -241,48 +218,34 @@ class _Case:
             return
         counted = kept(self.expectation, self.found.backups, self.now)
         kept_for = self.expectation.kept_for
-        self.findings.grade(
+        self.on(self.series.template).grade(
             "backups" if kept_for is None else f"backups of the last {kept_for}",
             len(counted),
             self.expectation.count,
-            subject=self.subject(self.series.template),
             detail=f"from {moment_text(counted[-1].at)} on" if counted else "",
             evidence=_last_ones(self.found.backups),
             **self.listed,
         )
 
-    def _judge_size(self, newest: Backup) -> None:
-        size, subject = ByteSize(newest.stored.size), self.subject(newest.key)
-        small = self._small(newest.key)
+    def _judge_size(self, newest: Backup, here: Findings) -> None:
+        size, small = ByteSize(newest.stored.size), self._small(newest.key)
+        last_ones = _last_ones(self.found.backups)
         if is_empty(newest.stored):
-            self.findings.measure("size of the newest backup", size, subject=subject)
-            self.findings.add(
-                subject=subject,
+            here.measure("size of the newest backup", size)
+            here.add(
                 observed=f"{size}: no larger than a file with nothing in it",
                 expected=f"more than {format_bytes(empty_size(newest.key))}",
-                evidence=_last_ones(self.found.backups),
+                evidence=last_ones,
                 **vars(Suggestion((FAILED,)) + rerun(self.expectation.cronjob) + small),
             )
             return
-        floor = self.expectation.size_floor
-        self.findings.grade("size of the newest backup", size, floor, subject=subject, **vars(small))
-        if self.expectation.size_share is not None:
-            self._judge_share(self.expectation.size_share, subject, small)
-
-    def _judge_share(self, limit: GradedMinimum[Percentage], subject: str, small: Suggestion) -> None:
-        found = compared(self.expectation, self.found.backups)
-        if found is None:
-            raise CouldNotObserve(self.series.query, _too_few(self.expectation, self.found))
-        share, detail = found
-        self.findings.grade(
-            "size beside the median",
-            share,
-            limit,
-            subject=subject,
-            detail=detail,
-            evidence=_last_ones(self.found.backups),
-            **vars(small),
-        )
+        here.grade("size of the newest backup", size, self.expectation.size_floor, **vars(small))
+        if (limit := self.expectation.size_share) is not None:
+            found = compared(self.expectation, self.found.backups)
+            if found is None:
+                raise CouldNotObserve(self.series.query, _too_few(self.expectation, self.found))
+            share, detail = found
+            here.grade("size beside the median", share, limit, detail=detail, evidence=last_ones, **vars(small))
 
     def _small(self, key: str) -> Suggestion:
         """The suggestion to look into a backup that is too small, and at those next to it."""

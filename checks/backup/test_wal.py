@@ -31,7 +31,7 @@ def test_little_would_be_lost_with_the_server(expectation: BackupWal, observe: O
         _judge_nearest(expectation, outcomes, findings)
         return
     for outcome in outcomes:
-        _report_gaps(outcome, findings)
+        findings.report_all(outcome.gaps)
         if outcome.loss is not None:
             _grade(expectation, outcome.loss, (), findings)
     _require(outcomes)
@@ -54,7 +54,6 @@ class Loss:
 class Outcome:
     """The loss and the gaps of one way."""
 
-    way: Way
     loss: Loss | None = None
     gaps: tuple[Finding, ...] = ()
     """Why WAL does not leave the server on this way."""
@@ -70,25 +69,24 @@ class Outcome:
 def _outcome(way: Way, expectation: BackupWal, observe: Observe) -> Outcome:
     try:
         if way == "archive":
-            return by_archive(expectation, observe(expectation.archiver))
-        return by_replicas(expectation, observe(expectation.replication))
+            return _by_archive(expectation, observe(expectation.archiver))
+        return _by_replicas(expectation, observe(expectation.replication))
     except CouldNotObserve as error:
-        return Outcome(way, unknown=error)
+        return Outcome(unknown=error)
 
 
 def _judge_nearest(expectation: BackupWal, outcomes: list[Outcome], findings: Findings) -> None:
     nearest = min((one.loss for one in outcomes if one.loss and one.holds), key=lambda loss: loss.seconds, default=None)
+    others = [gap for outcome in outcomes for gap in outcome.gaps]
     for outcome in outcomes:
         if outcome.loss is not None and outcome.loss is not nearest:
             findings.measure(outcome.loss.what, outcome.loss.seconds, unit="s", subject=outcome.loss.subject)
     if nearest is None:
         _require(outcomes)
-        for outcome in outcomes:
-            _report_gaps(outcome, findings)
+        findings.report_all(others)
         return
     if expectation.age.severity(nearest.seconds) is not None:
         _require(outcomes)  # the other way may be nearer
-    others = [gap for outcome in outcomes for gap in outcome.gaps]
     _grade(expectation, nearest, tuple(f"{gap.subject}: {gap.observed}" for gap in others), findings)
 
 
@@ -104,11 +102,6 @@ def _grade(expectation: BackupWal, loss: Loss, evidence: tuple[str, ...], findin
     )
 
 
-def _report_gaps(outcome: Outcome, findings: Findings) -> None:
-    for gap in outcome.gaps:
-        findings.report(gap)
-
-
 def _require(outcomes: list[Outcome]) -> None:
     """Raises CouldNotObserve where nothing is known of a way that counts."""
     for outcome in outcomes:
@@ -116,17 +109,14 @@ def _require(outcomes: list[Outcome]) -> None:
             raise outcome.unknown
 
 
-def by_archive(expectation: BackupWal, answer: Archiving) -> Outcome:
-    """The loss with nothing but the archive."""
+def _by_archive(expectation: BackupWal, answer: Archiving) -> Outcome:
+    """The loss with nothing but the archive. Raises CouldNotObserve."""
     if answer.standby and answer.archive_mode != "always":
-        return Outcome("archive", unknown=_a_standby(expectation.archiver))
+        raise _a_standby(expectation.archiver)
     if (fault := not_archiving(answer)) is not None:
         suggestion = Suggestion(fault.remedies, fault.facts)
-        return Outcome("archive", gaps=(_gap(expectation, "", fault.observed, fault.expected, suggestion),))
-    try:
-        outside, queue = unarchived(expectation.archiver, expectation.age, answer), waiting(answer)
-    except CouldNotObserve as error:
-        return Outcome("archive", unknown=error)
+        return Outcome(gaps=(_gap(expectation, "", fault.observed, fault.expected, suggestion),))
+    outside, queue = unarchived(expectation.archiver, expectation.age, answer), waiting(answer)
     failing = "; the last attempt failed" if answer.failing else ""
     loss = Loss(
         what="changes outside the archive",
@@ -137,13 +127,13 @@ def by_archive(expectation: BackupWal, answer: Archiving) -> Outcome:
         evidence=tuple(queue.evidence),
         suggestion=Suggestion(queue.remedies, queue.facts) + Suggestion(outside.remedies, outside.facts),
     )
-    return Outcome("archive", loss)
+    return Outcome(loss)
 
 
-def by_replicas(expectation: BackupWal, answer: Replication) -> Outcome:
+def _by_replicas(expectation: BackupWal, answer: Replication) -> Outcome:
     """The loss with nothing but replicas: by each that is named, otherwise by the nearest, or the `minimum` nearest."""
     if answer.standby:
-        return Outcome("replicas", unknown=_a_standby(expectation.replication))
+        raise _a_standby(expectation.replication)
     losses: list[Loss] = []
     lacking: dict[Replica, Finding] = {}
     unknown: CouldNotObserve | None = None
@@ -160,14 +150,14 @@ def by_replicas(expectation: BackupWal, answer: Replication) -> Outcome:
     gaps = [_missing(expectation, name, evidence) for name in absent]
     if expectation.replicas is not None and expectation.minimum is None:
         worst = max(losses, key=lambda loss: loss.seconds, default=None)
-        return Outcome("replicas", worst, (*gaps, *lacking.values()), unknown)
+        return Outcome(worst, (*gaps, *lacking.values()), unknown)
     least = expectation.minimum or 1
     near = sorted(losses, key=lambda loss: loss.seconds)
     if len(near) >= least:
-        return Outcome("replicas", near[least - 1], tuple(gaps))
+        return Outcome(near[least - 1], tuple(gaps))
     if unknown is None:
         gaps.append(_too_few(expectation, len(near), least, lacking, evidence))
-    return Outcome("replicas", None, tuple(gaps), unknown)
+    return Outcome(None, tuple(gaps), unknown)
 
 
 def _loss(expectation: BackupWal, replica: Replica) -> Loss:

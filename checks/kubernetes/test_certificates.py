@@ -57,9 +57,9 @@ def test_the_certificates_are_renewed(expectation: CertificatesRenewed, observe:
     measure_certificates(expectation, certificates, observe.now, findings)
     warnings, issuing, rivals = Warnings(expectation, observe), Issuing(expectation, observe), rivals_of(there)
     for certificate in certificates:
-        rival = rivals.get((certificate.namespace, certificate.name), "")
+        shared = rivals.get((certificate.namespace, certificate.name), "")
         here = expectation.on(findings, certificate, certificate=certificate.name)
-        finding = CertificateState(expectation, certificate, rival, issuing, observe.now, here).finding()
+        finding = CertificateState(expectation, certificate, shared, issuing, observe.now, here).finding()
         if finding is not None:
             findings.report(warnings.attach(finding, certificate))
     # Last, as this list may be denied: findings made before still count.
@@ -83,13 +83,14 @@ def measure_certificates(
 
 
 def rivals_of(there: Iterable[Certificate]) -> dict[tuple[str, str], str]:
-    """Certificates whose secret an older one uses too, and that one's name. cert-manager issues for one of them."""
+    """Certificates whose secret an older one uses too, and the text of that. cert-manager issues for one of them."""
     owners: dict[tuple[str, str], str] = {}
     rivals: dict[tuple[str, str], str] = {}
     for one in sorted(there, key=lambda one: (one.created.timestamp() if one.created else 0.0, one.name)):
         owner = owners.setdefault(one.place, one.name)
         if owner != one.name and one.secret_name:
-            rivals[one.namespace, one.name] = owner
+            text = f"kept in secret {one.secret_name}, as is certificate {owner}: only one of them can be"
+            rivals[one.namespace, one.name] = text
     return rivals
 
 
@@ -112,8 +113,8 @@ class CertificateState:
 
     expectation: CertificatesRenewed
     certificate: Certificate
-    rival: str
-    """The older certificate that uses the same secret; empty for none."""
+    shared: str
+    """That an older certificate uses the same secret; empty where none does."""
     issuing: Issuing
     now: datetime
     here: Findings
@@ -128,21 +129,17 @@ class CertificateState:
             found = self._not_issued()
         else:
             found = self._too_old(lifetime) or self._too_new(lifetime) or self._not_ready(lifetime)
-        if found is None and self.rival:
-            return self._finding(self._shared_secret(), "a secret of its own")
+        if found is None and self.shared:
+            return self._finding(self.shared, "a secret of its own")
         return found
 
     def _finding(self, observed: str, expected: str, **parts: Unpack[FindingParts]) -> Finding:
         evidence, facts = self.issuing.cause(self.certificate)
-        shared = self._shared_secret() if self.rival else observed
+        shared = [self.shared] if self.shared not in {"", observed} else []
         causes = (remedy for fact, remedy in CAUSES.items() if fact in facts)
-        parts["evidence"] = (*parts.get("evidence", ()), *((shared,) if shared != observed else ()), *evidence)
+        parts["evidence"] = (*parts.get("evidence", ()), *shared, *evidence)
         parts |= {"remedies": (CERTIFICATE, *causes, *parts.get("remedies", ())), "facts": facts}
         return self.here.finding(observed=observed, expected=expected, **parts)
-
-    def _shared_secret(self) -> str:
-        secret = self.certificate.secret_name
-        return f"kept in secret {secret}, as is certificate {self.rival}: only one of them can be"
 
     def _not_issued(self) -> Finding | None:
         created, failed, grace = self.certificate.created, self._failures(), self.expectation.grace

@@ -10,23 +10,8 @@ from opscheck.core.observation import CouldNotObserve, Problem
 from opscheck.core.record import Finding
 from opscheck.core.units import Severity, format_duration
 from opscheck.core.words import some
-from opscheck.systems.kubernetes.batch import CronJob, Job, ListCronJobs, ListJobs, described_failure
-from opscheck.systems.kubernetes.cronjobs import (
-    MISSING,
-    REPORT,
-    RESUME,
-    CronJobsOnTime,
-    in_utc,
-    is_suspended,
-    last_success,
-    run_facts,
-    run_remedies,
-    runs_of,
-    schedule_of,
-    spec_of,
-    status_of,
-    what_keeps,
-)
+from opscheck.systems.kubernetes.batch import CronJob, Job, ListCronJobs, ListJobs
+from opscheck.systems.kubernetes.cronjobs import MISSING, REPORT, RESUME, CronJobsOnTime, Runs, in_utc
 from opscheck.systems.kubernetes.schedules import Schedule, UnreadableSchedule
 from opscheck.systems.kubernetes.selection import Evidence, count_matches, listed, listed_evidence, matching
 from opscheck.systems.kubernetes.warnings import Warnings
@@ -93,7 +78,7 @@ def judge_cronjobs(expectation: CronJobsOnTime, cronjobs: Iterable[CronJob], now
     for cronjob in cronjobs:
         if cronjob.is_terminating:
             continue
-        if is_suspended(cronjob) and may_be_suspended(expectation, cronjob):
+        if cronjob.is_suspended and may_be_suspended(expectation, cronjob):
             judgement.suspended += 1
             continue
         try:
@@ -104,7 +89,7 @@ def judge_cronjobs(expectation: CronJobsOnTime, cronjobs: Iterable[CronJob], now
 
 
 def _judge(expectation: CronJobsOnTime, cronjob: CronJob, judgement: Judgement, now: datetime) -> None:
-    counted_from = last_success(cronjob) or cronjob.created
+    counted_from = cronjob.last_success or cronjob.created
     if counted_from is None:
         judgement.unjudged[expectation.subject(cronjob)] = "it does not say when it was made"
         return
@@ -113,7 +98,7 @@ def _judge(expectation: CronJobsOnTime, cronjob: CronJob, judgement: Judgement, 
         limit, severity = limits.limit(seconds), limits.severity(seconds)
         age = Age(cronjob, seconds, float(limit), severity, f"at most {limit} ago")
     else:
-        schedule = schedule_of(expectation, cronjob)
+        schedule = expectation.schedule_of(cronjob)
         due = due_after(expectation, schedule, counted_from)
         if due is None and may_be_suspended(expectation, cronjob):
             judgement.suspended += 1
@@ -152,17 +137,16 @@ def due_after(expectation: CronJobsOnTime, schedule: Schedule, moment: datetime)
 
 
 def _success_would_be_known(expectation: CronJobsOnTime, cronjob: CronJob, now: datetime) -> bool:
-    spec, status = spec_of(cronjob), status_of(cronjob)
-    if status.last_successful_time is not None or spec.successful_jobs_history_limit != 0:
+    if cronjob.last_success is not None or cronjob.specified.successful_jobs_history_limit != 0:
         return True
     # Where no run has been started either, none can have succeeded.
-    begun = status.last_schedule_time
+    begun = cronjob.reported.last_schedule_time
     if begun is None:
         return True
     if expectation.max_age is not None:
         ended_at_latest = begun + timedelta(seconds=expectation.run_time)
         return expectation.max_age.severity((now - ended_at_latest).total_seconds()) is not None
-    due = due_after(expectation, schedule_of(expectation, cronjob), begun)
+    due = due_after(expectation, expectation.schedule_of(cronjob), begun)
     return due is not None and due < now
 
 
@@ -177,18 +161,18 @@ def never_runs(expectation: CronJobsOnTime, cronjob: CronJob) -> Finding:
     """A cron job whose schedule no date matches."""
     return expectation.finding_on(
         cronjob,
-        observed=f"never runs: no date matches its schedule {spec_of(cronjob).schedule}",
+        observed=f"never runs: no date matches its schedule {cronjob.specified.schedule}",
         expected="runs now and then",
-        remedies=[REPORT, RESUME] if is_suspended(cronjob) else [REPORT],
+        remedies=[REPORT, RESUME] if cronjob.is_suspended else [REPORT],
         facts={"cronjob": cronjob.name},
     )
 
 
 def overdue(expectation: CronJobsOnTime, age: Age, jobs: Evidence[Job], now: datetime) -> Finding:
     cronjob, since = age.cronjob, format_duration(age.seconds)
-    runs = runs_of(cronjob, jobs.items)
-    seen = f"last success {since} ago" if last_success(cronjob) else f"no success since it was made {since} ago"
-    why = what_keeps(expectation, cronjob, runs, now)
+    runs = Runs(expectation, cronjob, jobs.items)
+    seen = f"last success {since} ago" if cronjob.last_success else f"no success since it was made {since} ago"
+    why = runs.what_keeps(now)
     untold = runs.failure if runs.failure and runs.failure.name not in why else None
     return expectation.finding_on(
         cronjob,
@@ -197,19 +181,19 @@ def overdue(expectation: CronJobsOnTime, age: Age, jobs: Evidence[Job], now: dat
         severity=age.severity,
         since=now + timedelta(seconds=age.margin),
         evidence=(*_last_runs(cronjob, untold, now), *filter(None, [jobs.unread])),
-        remedies=[REPORT, *run_remedies(cronjob, runs)],
-        facts=run_facts(cronjob, runs),
+        remedies=[REPORT, *runs.remedies],
+        facts=runs.facts,
     )
 
 
 def _last_runs(cronjob: CronJob, failure: Job | None, now: datetime) -> Iterator[str]:
-    status = status_of(cronjob)
+    status = cronjob.reported
     if (success := status.last_successful_time) is not None:
         yield f"last success {in_utc(success)}"
     if (begun := status.last_schedule_time) is not None:
         yield f"last run was due {in_utc(begun)}"
     if failure is not None:
-        yield f"newest run {failure.name} {described_failure(failure, now)}"
+        yield f"newest run {failure.name} {failure.described_failure(now)}"
 
 
 def unjudged(judgement: Judgement) -> Problem | None:

@@ -89,11 +89,8 @@ def resolver_fails(answer: Resolution) -> bool:
     """
     if answer.control_resolved is not None:
         return not answer.control_resolved
-    return answer.stopped or (bool(answer.said) and not _is_unknown_name(answer.said))
-
-
-def _is_unknown_name(said: str) -> bool:
-    return _NO_SUCH_NAME in said or "No answer" in said or "can't resolve" in said
+    unknown = any(words in answer.said for words in (_NO_SUCH_NAME, "No answer", "can't resolve"))
+    return answer.stopped or (bool(answer.said) and not unknown)
 
 
 def _judge_resolver(expectation: NamesResolve, unanswered: Mapping[str, Resolution], findings: Findings) -> None:

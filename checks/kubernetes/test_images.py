@@ -183,7 +183,7 @@ def _finding(
         subject=expectation.subject(group.pods[0], group.owner),
         observed=observed or "; ".join(sorted(set(map(_described, bad)))),
         evidence=[group.named(use.pod for use in bad)],
-        facts=group.facts(first.pod, first.container.name) | dict(facts or {}),
+        facts={**first.pod.facts, "container": first.container.name, **(facts or {})},
         **given,
     )
 

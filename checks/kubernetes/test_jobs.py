@@ -8,20 +8,7 @@ from typing import Any
 
 from opscheck import Findings, Observe
 from opscheck.core.record import Finding
-from opscheck.systems.kubernetes.batch import (
-    CronJob,
-    Job,
-    JobStatus,
-    ListCronJobs,
-    ListJobs,
-    cronjob_of,
-    described_failure,
-    failed,
-    newest_runs,
-    rerun_name,
-    started,
-    succeeded,
-)
+from opscheck.systems.kubernetes.batch import CronJob, Job, JobStatus, ListCronJobs, ListJobs, newest_runs, rerun_name
 from opscheck.systems.kubernetes.containers import Reported, containers
 from opscheck.systems.kubernetes.jobs import (
     DELETE,
@@ -63,12 +50,12 @@ def test_the_jobs_do_their_work(expectation: JobsComplete, observe: Observe, fin
 
 def measure_jobs(expectation: JobsComplete, jobs: Sequence[Job], now: datetime, findings: Findings) -> None:
     """Record how many failed, old ones too, and which runs longest."""
-    findings.measure("failed jobs", sum(failed(job) is not None for job in jobs), subject=expectation.selected)
+    findings.measure("failed jobs", sum(job.failure is not None for job in jobs), subject=expectation.selected)
     runs = [
         ((now - since).total_seconds(), job.namespace, job.name, job)
         for job in jobs
-        if not (job.is_terminating or succeeded(job) or failed(job) or is_suspended(job))
-        and (since := started(job)) is not None
+        if not (job.is_terminating or job.has_succeeded or job.failure or job.is_suspended)
+        and (since := job.started) is not None
     ]
     if runs:
         seconds, *_, job = max(runs, key=lambda run: run[:3])
@@ -98,12 +85,12 @@ class Around:
 
     def problems(self, job: Job) -> Iterator[Finding]:
         """What is wrong with a job: that it failed, runs for too long, or is suspended and may not be."""
-        if job.is_terminating or succeeded(job):
+        if job.is_terminating or job.has_succeeded:
             return
-        if (failure := failed(job)) is not None:
+        if (failure := job.failure) is not None:
             if self._counts(job, failure):
                 yield self._failure(job, failure)
-        elif is_suspended(job):
+        elif job.is_suspended:
             yield from self._suspended(job)
         else:
             yield from self._slow(job)
@@ -111,7 +98,7 @@ class Around:
     def _counts(self, job: Job, failure: Condition) -> bool:
         """True unless a later run of its cron job did the work, or the policy forgets it by now."""
         at = failure.last_transition_time
-        if cronjob := cronjob_of(job):
+        if cronjob := job.cronjob:
             success = self._successes.get((job.namespace, cronjob))
             has_succeeded_since = at is not None and success is not None and at < success
             return (job.namespace, job.name) in self.newest_runs and not has_succeeded_since
@@ -132,12 +119,12 @@ class Around:
         else:
             gone = "none of its failed pods is there any more; their logs are where logs are collected"
             evidence.append(self.pods.unread or gone)
-        if cronjob := cronjob_of(job):
+        if cronjob := job.cronjob:
             facts |= {"cronjob": cronjob, "rerun": rerun_name(cronjob)}
         return self._finding(
             job,
             facts,
-            observed=described_failure(job, self.now),
+            observed=job.described_failure(self.now),
             expected="complete",
             since=failure.last_transition_time,
             evidence=evidence,
@@ -145,7 +132,7 @@ class Around:
         )
 
     def _slow(self, job: Job) -> Iterator[Finding]:
-        since, limit = started(job), self.expectation.max_runtime
+        since, limit = job.started, self.expectation.max_runtime
         if since is None or not longer_than(limit, since, self.now):
             return
         working = (pod for pod in pods_of(job, self.pods.items) if not pod.has_ended)
@@ -169,10 +156,6 @@ class Around:
         if since is not None and longer_than(grace, since, self.now) and not self.expectation.allow_suspended:
             observed, expected = f"suspended for {span(since, self.now)}", f"suspended for {grace} at most"
             yield self._finding(job, {}, observed=observed, expected=expected, since=since, remedies=[RESUME])
-
-
-def is_suspended(job: Job) -> bool:
-    return bool(job.spec and job.spec.suspend)
 
 
 def _failed_pod(job: Job, pods: Iterable[Pod]) -> tuple[Pod, Reported | None] | None:

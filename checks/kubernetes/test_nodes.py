@@ -61,22 +61,17 @@ def test_the_nodes_are_well(expectation: NodesHealthy, observe: Observe, finding
     A node that goes takes its pods with it: they are missing for minutes, until others take their place, and where
     the other nodes have no room for them, for good.
     """
-    nodes = count_nodes(expectation, observe(ListNodes(expectation.target.name)).items, findings)
+    there = observe(ListNodes(expectation.target.name)).items
+    nodes = matching(expectation, there)
+    staying = [node for node in nodes if not node.is_terminating]
+    count_matches(expectation, there, staying, findings, remedy=MISSING)
+    findings.measure("ready nodes", sum(node.is_ready for node in staying), subject=expectation.selected)
+    findings.measure("cordoned nodes", sum(node.is_cordoned for node in staying), subject=expectation.selected)
     # Evidence; empty where no limit needs the pods, or they cannot be listed.
     seen = pods_by_node(listed_evidence(observe, expectation.every_pod()).items)
     findings.report_all(state_findings(expectation, nodes, seen, observe.now, findings))
     judge_versions(expectation, nodes, observe, findings)
     judge_room(expectation, nodes, observe, findings)
-
-
-def count_nodes(expectation: NodesHealthy, there: Sequence[Node], findings: Findings) -> tuple[Node, ...]:
-    """Compare the number of nodes with the minimum, and return the selected ones."""
-    nodes = matching(expectation, there)
-    staying = tuple(node for node in nodes if not node.is_terminating)
-    count_matches(expectation, there, staying, findings, remedy=MISSING)
-    findings.measure("ready nodes", sum(node.is_ready for node in staying), subject=expectation.selected)
-    findings.measure("cordoned nodes", sum(node.is_cordoned for node in staying), subject=expectation.selected)
-    return nodes
 
 
 def state_findings(

@@ -38,14 +38,15 @@ def test_the_resources_are_set(expectation: ResourcesSet, observe: Observe, find
 def lacking(expectation: ResourcesSet, group: PodGroup) -> Finding | None:
     """What the containers of a workload do not set, None where they set everything."""
     unset: dict[str, set[str]] = {}
-    at: list[tuple[Pod, str]] = []
+    at: list[tuple[Pod, Reported]] = []
     for pod in group.pods:
         for container in judged(expectation, pod):
             if missing := set(_missing(expectation, pod, container)):
                 unset.setdefault(container.called, set()).update(missing)
-                at.append((pod, container.name))
+                at.append((pod, container))
     if not at:
         return None
+    pod, container = at[0]
     seen = [f"{who} has no {', '.join(sorted(what, key=expectation.require.index))}" for who, what in unset.items()]
     return expectation.finding(
         subject=expectation.subject(group.pods[0], group.owner),
@@ -53,7 +54,7 @@ def lacking(expectation: ResourcesSet, group: PodGroup) -> Finding | None:
         expected=f"every container sets {', '.join(expectation.require)}",
         evidence=[group.named(pod for pod, _ in at)],
         remedies=[SET_IN_CLUSTER if group.rolled_out else SET_IN_SPEC],
-        facts=group.facts(*at[0]),
+        facts=pod.facts | {"container": container.name},
     )
 
 

@@ -84,9 +84,8 @@ class Usage(Shares):
             reason = self._not_measured(found)
             if found is None or reason:
                 # What is wrong with a node that is not ready is not its usage.
-                self._record_missing(
-                    node.name, self._young(node.created) or ("" if node.is_ready else "not ready"), reason
-                )
+                excuse = self._young(node.created) or ("" if node.is_ready else "not ready")
+                self._record_missing(node.name, excuse, reason)
                 continue
             for resource in self.resources:
                 allocatable = ((node.status and node.status.allocatable) or {}).get(resource)

@@ -362,8 +362,7 @@ def _obstacle(claim: PersistentVolumeClaim, *, missing: bool) -> tuple[str, tupl
 def _unscheduled(pods: Iterable[Pod]) -> Iterator[str]:
     """Why the scheduler finds no node for them."""
     for pod in pods:
-        found = pod.condition("PodScheduled")
-        if found is not None and found.status == "False":
+        if found := pod.condition("PodScheduled", "False"):
             yield f"pod {pod.name}: {message(found.message)}"
 
 

@@ -1,10 +1,10 @@
 """The connections of a PostgreSQL server."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from opscheck import Findings, Observe, Percentage, Remedy
+from opscheck import Findings, Observe, Percentage
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.remedy import Fact
 from opscheck.systems.postgres.connections import (
@@ -37,17 +37,16 @@ class Slots:
     detail: str
     """What the numbers are made of."""
     holders: tuple[Holder, ...]
-    limited: RefusedBy | None
-    """What the limit belongs to; None for max_wal_senders."""
-    name: str = ""
-    """The role or database with the limit."""
+    limited: RefusedBy
+    """What the limit belongs to."""
+    limit: dict[str, Fact]
+    """The role or database with the limit, as a fact; empty for the server's."""
     named: bool = True
     """False for a limit that the policy does not name, and that is judged because it is there."""
 
     @property
     def share(self) -> Percentage:
-        """The used part in percent; a limit of 0 is used up."""
-        return Percentage(100.0 * self.used / self.usable if self.usable > 0 else 100.0)
+        return _percent(self.used, self.usable)
 
 
 def test_clients_can_connect(expectation: PostgresConnections, observe: Observe, findings: Findings) -> None:
@@ -64,11 +63,7 @@ def test_clients_can_connect(expectation: PostgresConnections, observe: Observe,
         here.measure("connections", slots.used)
         here.grade("connections used", slots.share, expectation.used, **about)
         here.grade("connections free", slots.free, expectation.free if slots.named else None, **about)
-    walsenders = _walsenders(expectation, answer)
-    if walsenders is not None:
-        here = findings.on(walsenders.subject)
-        here.measure("walsenders", walsenders.used)
-        here.grade("walsenders used", walsenders.share, expectation.walsenders, **_about(expectation, walsenders))
+    _judge_walsenders(expectation, answer.occupancy, findings.on(expectation.server))
 
 
 def _judge_refusal(expectation: PostgresConnections, answer: SessionsAnswer, findings: Findings) -> None:
@@ -95,33 +90,38 @@ def _judge_refusal(expectation: PostgresConnections, answer: SessionsAnswer, fin
 
 
 def _about(expectation: PostgresConnections, slots: Slots) -> dict[str, Any]:
+    server = expectation.target.address
+    end_idle = (END_IDLE,) if slots.holders and slots.holders[0].application else ()
     return {
         "detail": slots.detail,
-        "evidence": [_line(holder) for holder in slots.holders[:_EVIDENCE]],
-        "remedies": tuple(_remedies(expectation, slots)),
-        "facts": facts(expectation, slots),
+        "evidence": _lines(slots.holders),
+        "remedies": (SHOW_HOLDERS, *end_idle, *((RAISE[slots.limited],) if server else ())),
+        "facts": facts(expectation, slots.used, slots.usable, slots.holders) | slots.limit,
     }
 
 
-def _remedies(expectation: PostgresConnections, slots: Slots) -> Iterator[Remedy]:
-    server = expectation.target.address
-    if slots.limited is not None:
-        yield SHOW_HOLDERS
-        if slots.holders and slots.holders[0].application:
-            yield END_IDLE
-        if server:
-            yield RAISE[slots.limited]
-    elif server:
-        yield from (SHOW_WALSENDERS, RAISE_MAX_WAL_SENDERS)
+def _judge_walsenders(expectation: PostgresConnections, occupancy: Occupancy | None, findings: Findings) -> None:
+    """The places of walsenders, unless they could not be counted, or one role or database is meant."""
+    meant = expectation.walsenders is not None or (expectation.role is None and expectation.database is None)
+    if occupancy is None or not meant:
+        return
+    used, usable = occupancy.walsenders, occupancy.max_wal_senders
+    findings.measure("walsenders", used)
+    findings.grade(
+        "walsenders used",
+        _percent(used, usable),
+        expectation.walsenders,
+        detail=f"{used} of {usable}, max_wal_senders",
+        evidence=_lines(occupancy.senders),
+        remedies=(SHOW_WALSENDERS, RAISE_MAX_WAL_SENDERS) if expectation.target.address else (),
+        facts=facts(expectation, used, usable, occupancy.senders),
+    )
 
 
-def facts(expectation: PostgresConnections, slots: Slots) -> dict[str, Fact]:
-    """The values that the commands name."""
-    known: dict[str, Fact] = {"used": slots.used, "usable": slots.usable, "server": expectation.target.address}
-    for largest in slots.holders[:1]:
+def facts(expectation: PostgresConnections, used: int, usable: int, holders: Sequence[Holder]) -> dict[str, Fact]:
+    known: dict[str, Fact] = {"used": used, "usable": usable, "server": expectation.target.address}
+    for largest in holders[:1]:
         known |= {name: getattr(largest, name) for name in ("application", "role", "client", "state")}
-    if slots.name:
-        known[str(slots.limited)] = slots.name
     return {name: value for name, value in known.items() if value != ""}
 
 
@@ -163,6 +163,7 @@ def _server(expectation: PostgresConnections, occupancy: Occupancy) -> Slots:
         detail=detail,
         holders=occupancy.holders,
         limited=RefusedBy.SERVER,
+        limit={},
     )
 
 
@@ -187,26 +188,18 @@ def _share(occupancy: Occupancy, kind: RefusedBy, share: Share, *, named: bool =
         detail=f"{share.used} of {usable}, {whose}",
         holders=tuple(holder for holder in occupancy.holders if getattr(holder, kind) == share.name),
         limited=RefusedBy.SERVER if share.limit is None else kind,
-        name="" if share.limit is None else share.name,
+        limit={} if share.limit is None else {str(kind): share.name},
         named=named,
     )
 
 
-def _walsenders(expectation: PostgresConnections, answer: SessionsAnswer) -> Slots | None:
-    """The places of walsenders; None when they could not be counted, or when one role or database is meant."""
-    occupancy = answer.occupancy
-    meant = expectation.walsenders is not None or (expectation.role is None and expectation.database is None)
-    if occupancy is None or not meant:
-        return None
-    return Slots(
-        subject=expectation.server,
-        used=occupancy.walsenders,
-        usable=occupancy.max_wal_senders,
-        free=max(0, occupancy.max_wal_senders - occupancy.walsenders),
-        detail=f"{occupancy.walsenders} of {occupancy.max_wal_senders}, max_wal_senders",
-        holders=occupancy.senders,
-        limited=None,
-    )
+def _percent(used: int, usable: int) -> Percentage:
+    """The used part; a limit of 0 is used up."""
+    return Percentage(100.0 * used / usable if usable > 0 else 100.0)
+
+
+def _lines(holders: Sequence[Holder]) -> list[str]:
+    return [_line(holder) for holder in holders[:_EVIDENCE]]
 
 
 def _line(holder: Holder) -> str:

@@ -40,13 +40,11 @@ class Executed(NamedTuple):
 
     @property
     def subject(self) -> str:
-        """The statement as a report names it."""
         nested = "" if self.counts.toplevel else ", executed by a function"
         return f"statement {self.counts.queryid} of {self.counts.role} in {self.counts.database}{nested}"
 
     @property
     def mean(self) -> Duration:
-        """How long one execution took."""
         return Duration(self.seconds / self.calls)
 
 

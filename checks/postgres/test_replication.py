@@ -1,12 +1,11 @@
 """The replication of a PostgreSQL server."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
-from opscheck import ByteSize, Duration, Findings, Graded, Observe, Remedy
+from opscheck import ByteSize, Duration, Findings, Observe, Remedy
 from opscheck.core.findings import FindingParts, judge_all
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind, Sample
 from opscheck.core.units import format_bytes, format_duration
@@ -41,19 +40,13 @@ _WILD = frozenset("*?[")
 _FOR_SLOT = (SHOW_SLOT, DROP_SLOT)
 
 
-@dataclass(frozen=True)
-class Inactive:
+class Inactive(NamedTuple):
     """For how long a slot has had no consumer."""
 
     at_least: Duration
     at_most: Duration | None
     """None where no run saw it with one; the same as `at_least` where the server shows it."""
     since: datetime | None
-
-    def settles(self, limit: Graded[Duration]) -> bool:
-        """Whether it makes no difference which of the two it is."""
-        worst = limit.steps[-1][0] if self.at_most is None else limit.severity(self.at_most)
-        return limit.severity(self.at_least) == worst
 
 
 def test_replicas_are_there_and_near(expectation: PostgresReplication, observe: Observe, findings: Findings) -> None:
@@ -287,8 +280,13 @@ def _judge_use(expectation: PostgresReplication, observe: Observe, slot: Slot, f
     if seconds == found.at_most or limit.severity(seconds):
         detail = described(slot)
         findings.grade("inactive for", seconds, limit, detail=detail, since=found.since, remedies=_FOR_SLOT)
-    if not found.settles(limit):
-        raise _unknown_since(expectation, observe, slot, found)
+    worst = limit.steps[-1][0] if found.at_most is None else limit.severity(found.at_most)
+    if limit.severity(seconds) != worst:  # it matters which of the two it is
+        seen = f"seen so for {format_duration(seconds)}" if seconds else "and no earlier run saw it"
+        why = observe.observation(expectation.kept).forgotten
+        text = f"slot {slot.name} is inactive, {seen}; PostgreSQL tells since when from 17 on{why and f': {why}'}"
+        advice = "keep a state file (--state FILE) from run to run"
+        raise CouldNotObserve(expectation.kept, Problem(kind=ProblemKind.FIRST_SAMPLE, text=text, advice=advice))
 
 
 def lost(slot: Slot) -> str | None:
@@ -337,15 +335,6 @@ def _as_seen(answer: Slots, slot: Slot, earlier: tuple[Sample[Slots], ...]) -> I
 
 def _age(answer: Slots, since: datetime | None) -> Duration:
     return Duration(max(timedelta(), answer.taken_at - since).total_seconds() if since else 0.0)
-
-
-def _unknown_since(expectation: PostgresReplication, observe: Observe, slot: Slot, found: Inactive) -> CouldNotObserve:
-    """What to raise where it matters for how long a slot is inactive."""
-    seen = f"seen so for {format_duration(found.at_least)}" if found.at_least else "and no earlier run saw it"
-    why = observe.observation(expectation.kept).forgotten
-    text = f"slot {slot.name} is inactive, {seen}; PostgreSQL tells since when from 17 on" + (f": {why}" if why else "")
-    advice = "keep a state file (--state FILE) from run to run"
-    return CouldNotObserve(expectation.kept, Problem(kind=ProblemKind.FIRST_SAMPLE, text=text, advice=advice))
 
 
 def _unknown(expectation: PostgresReplication, text: str, advice: str = "") -> CouldNotObserve:

@@ -12,6 +12,7 @@ import msgspec
 from opscheck import Duration, Findings, Observe, Remedy
 from opscheck.core.findings import judge_all
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
+from opscheck.core.query import Query
 from opscheck.core.record import Finding
 from opscheck.systems.postgres import releases
 from opscheck.systems.postgres.databases import each_database, in_psql
@@ -42,7 +43,10 @@ from opscheck.systems.postgres.settings import (
     UPGRADE,
     ListCollations,
     ListExtensions,
+    ListFileErrors,
     PostgresSettings,
+    ReadSettings,
+    Release,
     Settings,
 )
 
@@ -76,8 +80,8 @@ def test_the_server_is_set_up_as_it_should_be(
     A setting that somebody changed, or that waits for a restart, surprises at the worst moment: commits that were not
     on disk, an index that misses rows since the last upgrade of the system, a version that nobody fixes any more.
     """
-    groups = (
-        ("settings", _settings),
+    groups: tuple[tuple[str, Group], ...] = (
+        *(("settings", partial(_setting, name, rule)) for name, rule in (expectation.settings or {}).items()),
         ("pending_restart", _pending_restarts),
         ("configuration_files", _file_errors),
         ("checksums", _checksums),
@@ -107,38 +111,27 @@ def _report(expectation: PostgresSettings, observe: Observe, findings: Findings,
         findings.report(msgspec.structs.replace(finding, severity=own))
 
 
-def _settings(expectation: PostgresSettings, observe: Observe) -> Iterator[Finding]:
-    """The settings that break their rules; at the end raises CouldNotObserve for the first that cannot be judged."""
-    answer = observe(expectation.read_settings)
+def _setting(name: str, rule: SettingRule, expectation: PostgresSettings, observe: Observe) -> Iterator[Finding]:
+    """The setting, where it breaks its rule. Raises CouldNotObserve where it cannot be judged."""
+    query = expectation.read_settings
+    answer = observe(query)
     there = {setting.name.lower(): setting for setting in answer.settings}
-    missing: Problem | None = None
-    for name, rule in (expectation.settings or {}).items():
-        judged = _setting(expectation, answer, there, name, rule)
-        if isinstance(judged, Problem):
-            missing = missing or judged
-        elif judged is not None:
-            yield judged
-    if missing is not None:
-        raise CouldNotObserve(expectation.read_settings, missing)
-
-
-def _setting(
-    expectation: PostgresSettings, answer: Settings, there: dict[str, Setting], name: str, rule: SettingRule
-) -> Finding | Problem | None:
     setting = there.get(name.lower())
     if setting is None:
-        return _absent(name, there)
+        text = f"there is no setting {name}: this version does not know it, or its extension is not loaded"
+        near = get_close_matches(name, there, n=1)
+        advice = f"did you mean {near[0]}?" if near else f"leave {name} out of `settings` for this server"
+        raise _unsupported(query, text, advice)
     effective = _effective(setting, there)
-    if hidden := _hidden(answer, effective):
-        return hidden
+    _require_visible(query, answer, effective)
     try:
         if keeps(effective, rule):
-            return None
+            return
     except NotComparableError as error:
-        return Problem(kind=ProblemKind.UNSUPPORTED, text=str(error), advice=f"correct `settings.{name}`")
+        raise _unsupported(query, str(error), f"correct `settings.{name}`") from None
     value = None if setting.context == "internal" or setting.name in _LISTS else wanted(rule)
     remedy = SET_AND_RESTART if setting.context == "postmaster" else SET
-    return expectation.finding(
+    yield expectation.finding(
         subject=f"setting {setting.name}",
         observed=f"{setting.name} is {shown(effective)}{_origin(setting, effective)}",
         expected=rule.words,
@@ -156,25 +149,16 @@ def _effective(setting: Setting, there: dict[str, Setting]) -> Setting:
     return msgspec.structs.replace(setting, value=other.value, unit=other.unit)
 
 
-def _hidden(answer: Settings, setting: Setting) -> Problem | None:
-    """Why the value that was read is not the one that clients have."""
+def _require_visible(query: ReadSettings, answer: Settings, setting: Setting) -> None:
+    """Raises CouldNotObserve where the value that was read is not the one that clients have."""
     name = setting.name
     if setting.own:
         text = f"{name} is set for opscheck itself, by its role {answer.role} or its dsn: what others have is hidden"
         advice = f"ALTER ROLE {identifier(answer.role)} RESET {name}, and leave it out of the dsn"
-    elif setting.masked:
+        raise _unsupported(query, text, advice)
+    if setting.masked:
         text = f"{name} holds what looks like a secret, which opscheck does not read"
-        advice = f"leave {name} out of `settings`"
-    else:
-        return None
-    return Problem(kind=ProblemKind.UNSUPPORTED, text=text, advice=advice)
-
-
-def _absent(name: str, there: dict[str, Setting]) -> Problem:
-    text = f"there is no setting {name}: this version does not know it, or its extension is not loaded"
-    near = get_close_matches(name, there, n=1)
-    advice = f"did you mean {near[0]}?" if near else f"leave {name} out of `settings` for this server"
-    return Problem(kind=ProblemKind.UNSUPPORTED, text=text, advice=advice)
+        raise _unsupported(query, text, f"leave {name} out of `settings`")
 
 
 def _origin(setting: Setting, effective: Setting) -> str:
@@ -199,7 +183,7 @@ def _pending_restarts(expectation: PostgresSettings, observe: Observe) -> Iterat
 
 
 def _file_errors(expectation: PostgresSettings, observe: Observe) -> Iterator[Finding]:
-    for one in observe(expectation.files).errors:
+    for one in observe(ListFileErrors(expectation.target.name)).errors:
         yield expectation.finding(
             subject=f"{one.file}:{one.line}",
             observed=f"{one.name}: {one.error}" if one.name else one.error,
@@ -231,7 +215,7 @@ def _checksum_failures(expectation: PostgresSettings, observe: Observe) -> Itera
         )
     if not state.checksums:
         text, advice = "data checksums are off: nobody notices a failure", "pg_checksums --enable, or leave it out"
-        raise _unsupported(expectation, text, advice)
+        raise _unsupported(expectation.state, text, advice)
 
 
 def _collations(expectation: PostgresSettings, observe: Observe) -> Iterator[Finding]:
@@ -249,7 +233,7 @@ def _collations(expectation: PostgresSettings, observe: Observe) -> Iterator[Fin
     if silent:
         first = f"PostgreSQL {state.major} does not record the version of the collation {silent[0].collation}"
         text = f"{first} of database {silent[0].name}; it does from {_DATABASES_TELL_SINCE} on"
-        raise _unsupported(expectation, text, "leave `collations` out, or upgrade")
+        raise _unsupported(expectation.state, text, "leave `collations` out, or upgrade")
 
 
 def _column_collations(expectation: PostgresSettings, observe: Observe) -> Iterator[Finding]:
@@ -339,12 +323,11 @@ def _judge_end_of_life(expectation: PostgresSettings, observe: Observe, findings
     if limit is None:
         return
     state, today = observe(expectation.state), observe.now.date()
-    release = expectation.releases.get(state.major)
-    own = release.end_of_life if release else None
+    own = expectation.releases.get(state.major, Release()).end_of_life
     end = own or releases.END_OF_LIFE.get(state.major)
     if end is None:
         text = f"opscheck does not know when the end of PostgreSQL {state.major} is"
-        raise _unsupported(expectation, text, "set its `end_of_life` in `releases`")
+        raise _unsupported(expectation.state, text, "set its `end_of_life` in `releases`")
     here = findings.on(f"PostgreSQL {state.major}.{state.minor}")
     left = Duration((end - today).days * _DAY)
     severity = here.grade("time until its end of life", left, limit, detail=f"on {end}", remedies=(UPGRADE,))
@@ -358,12 +341,11 @@ def _judge_minor_releases(expectation: PostgresSettings, observe: Observe, findi
     if limit is None:
         return
     state = observe(expectation.state)
-    release = expectation.releases.get(state.major)
-    own = release.newest_minor if release else None
+    own = expectation.releases.get(state.major, Release()).newest_minor
     newest = own or releases.NEWEST.get(state.major)
     if newest is None:
         text = f"opscheck does not know which is the newest release of {state.major}"
-        raise _unsupported(expectation, text, "set its `newest_minor` in `releases`")
+        raise _unsupported(expectation.state, text, "set its `newest_minor` in `releases`")
     newer = set(range(state.minor + 1, newest + 1)) - releases.NEVER_RELEASED.get(state.major, set())
     here = findings.on(f"PostgreSQL {state.major}.{state.minor}")
     detail = f"the newest known is {state.major}.{newest}"
@@ -376,8 +358,8 @@ def _require_recent(expectation: PostgresSettings, today: date, days: int, what:
     """Raises CouldNotObserve where what passes might not, by a newer table of releases."""
     if (today - releases.KNOWN_ON).days > days:
         text = f"what opscheck knows of {what} is of {releases.KNOWN_ON}, and too old to pass anything"
-        raise _unsupported(expectation, text, f"a newer opscheck knows more, or say its `{field}` in `releases`")
+        raise _unsupported(expectation.state, text, f"a newer opscheck knows more, or say its `{field}` in `releases`")
 
 
-def _unsupported(expectation: PostgresSettings, text: str, advice: str) -> CouldNotObserve:
-    return CouldNotObserve(expectation.state, Problem(kind=ProblemKind.UNSUPPORTED, text=text, advice=advice))
+def _unsupported(query: Query[Any], text: str, advice: str) -> CouldNotObserve:
+    return CouldNotObserve(query, Problem(kind=ProblemKind.UNSUPPORTED, text=text, advice=advice))

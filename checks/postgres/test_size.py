@@ -19,7 +19,6 @@ from opscheck.systems.postgres.size import (
     WIDEN_SEQUENCE,
     LargestRelations,
     PostgresSize,
-    Relations,
     RelationSize,
     Sequence,
     Sequences,
@@ -36,14 +35,6 @@ class Sized(NamedTuple):
 
     name: str
     bytes: int
-
-
-class Growth(NamedTuple):
-    """A database, and what it was in an earlier sample."""
-
-    database: Sized
-    earlier: int
-    age_s: float
 
 
 def test_databases_have_room_to_grow(expectation: PostgresSize, observe: Observe, findings: Findings) -> None:
@@ -142,11 +133,11 @@ def _sized(expectation: PostgresSize, sizes: Sizes) -> Iterator[Sized]:
         raise _hidden(expectation, sizes, hidden)
 
 
-def _growth(expectation: PostgresSize, observe: Observe) -> Iterator[Growth]:
+def _growth(expectation: PostgresSize, observe: Observe) -> Iterator[tuple[Sized, int, float]]:
     """
-    How much each database grew; at the end raises CouldNotObserve for those that were not there before.
+    Each database, what it was in an earlier sample, and how many seconds ago.
 
-    Raises it at once where there is no earlier sample of the right age.
+    Raises CouldNotObserve at once where there is no sample of the right age, and at the end for new databases.
     """
     query, over = expectation.sizes, float(expectation.over)
     sample = sample_aged(observe, query, over)
@@ -162,7 +153,7 @@ def _growth(expectation: PostgresSize, observe: Observe) -> Iterator[Growth]:
         if earlier is None:
             new.append(database.name)
         else:
-            yield Growth(database, earlier, age)
+            yield database, earlier, age
     if new:
         text = f"first sample: the size of {' and '.join(new)} {format_duration(age)} ago is not known"
         raise CouldNotObserve(query, Problem(kind=ProblemKind.FIRST_SAMPLE, text=text))
@@ -185,8 +176,7 @@ def _largest(expectation: PostgresSize, database: Sized, observe: Observe) -> di
 def _earlier_relations(expectation: PostgresSize, query: LargestRelations, observe: Observe) -> dict[str, int]:
     """What its relations were `over` ago, by name; nothing where that is not judged, or not known."""
     sample = sample_aged(observe, query, float(expectation.over)) if expectation.judges_growth else None
-    relations: Relations | None = None if sample is None else sample.answer
-    return {} if relations is None else {one.name: one.bytes for one in relations.largest}
+    return {} if sample is None else {one.name: one.bytes for one in sample.answer.largest}
 
 
 def _relation_line(relation: RelationSize, earlier: dict[str, int]) -> str:

@@ -22,15 +22,13 @@ from opscheck.systems.postgres.vacuum import (
     PostgresVacuum,
     Table,
     Tables,
-)
-from opscheck.systems.postgres.xmin import (
     XminHolder,
     XminHolders,
-    describe,
+    describe_holder,
     ending,
+    holder_name,
     holder_of_age,
     holder_of_rows,
-    subject,
 )
 
 _LAST = 2**31
@@ -97,7 +95,7 @@ def _about_age(database: DatabaseAge, what: str, holders: Holders) -> dict[str, 
     holder = holder_of_age(holders, database.name, database.xid_age) if what == "xid" else None
     evidence: list[str] = []
     if holder is not None:
-        evidence = [f"it cannot become younger than {holder.age}, which is held by {describe(holder)}"]
+        evidence = [f"it cannot become younger than {holder.age}, which is held by {describe_holder(holder)}"]
     elif not database.connectable:
         evidence = ["nobody may connect there: only autovacuum freezes it"]
     remedies, facts = ending(holder)
@@ -137,7 +135,7 @@ def _beyond(
 
 def _about_holder(holder: XminHolder) -> dict[str, Any]:
     remedies, facts = ending(holder)
-    about = {"subject": subject(holder), "since": holder.since, "evidence": (describe(holder),)}
+    about = {"subject": holder_name(holder), "since": holder.since, "evidence": (describe_holder(holder),)}
     return about | {"remedies": remedies, "facts": facts}
 
 
@@ -205,16 +203,15 @@ def grade_tables(expectation: PostgresVacuum, answer: Tables, holders: Holders, 
     here.measure("tables", answer.tables)
     if not answer.counts or answer.standby:
         return
-    dead = _dead(expectation, answer, holders, findings)
-    report_worst(here, dead, total=answer.beyond_vacuum, what="tables with too many dead rows")
     never = list(_never_analyzed(expectation, answer, findings))
-    report_worst(here, never, total=len(never), what="tables that were never analysed")
-    stale = _stale(expectation, answer, findings)
-    report_worst(here, stale, total=answer.beyond_analyze, what="tables with stale statistics")
-    not_vacuumed = _not_vacuumed(expectation, answer, holders, findings)
-    report_worst(here, not_vacuumed, total=answer.written, what="tables that were not vacuumed")
-    not_analyzed = _not_analyzed(expectation, answer, findings)
-    report_worst(here, not_analyzed, total=answer.modified, what="tables that were not analysed")
+    for cases, total, what in (
+        (_dead(expectation, answer, holders, findings), answer.beyond_vacuum, "with too many dead rows"),
+        (never, len(never), "that were never analysed"),
+        (_stale(expectation, answer, findings), answer.beyond_analyze, "with stale statistics"),
+        (_not_vacuumed(expectation, answer, holders, findings), answer.written, "that were not vacuumed"),
+        (_not_analyzed(expectation, answer, findings), answer.modified, "that were not analysed"),
+    ):
+        report_worst(here, cases, total=total, what=f"tables {what}")
 
 
 def _dead(expectation: PostgresVacuum, answer: Tables, holders: Holders, findings: Findings) -> Iterator[Case]:
@@ -299,7 +296,7 @@ def _vacuum_about(answer: Tables, table: Table, holders: Holders) -> dict[str, A
     if table.vacuum_runs:
         evidence.append("a vacuum works on it now")
     if holder is not None:
-        evidence.append(f"vacuum cannot remove what is kept for {describe(holder)}")
+        evidence.append(f"vacuum cannot remove what is kept for {describe_holder(holder)}")
     return _about(answer, table, VACUUM, evidence, holder)
 
 

@@ -75,17 +75,16 @@ def _judge_room(expectation: RedisMemory, server: Server[ServerInfo], findings: 
         return
     info = loaded(server)
     maxmemory = server.known(info.maxmemory, "maxmemory")
-    used = server.known(info.used_memory, "used_memory")
     if 0 < maxmemory <= (expectation.limit or maxmemory):
         limit = maxmemory
         # The buffers of replicas and of the append-only file do not count against maxmemory.
-        used = max(0, used - (info.mem_not_counted_for_evict or 0))
+        used = max(0, server.known(info.used_memory, "used_memory") - (info.mem_not_counted_for_evict or 0))
         policy = server.known(info.maxmemory_policy, "maxmemory_policy")
         evictable, what = _evictable(server, info, policy)
     else:
         limit = int(expectation.limit or server.known(info.total_system_memory, "total_system_memory"))
         # What the kernel counts, and not what the allocator gave away.
-        used = max(used, info.used_memory_rss or 0)
+        used = max(server.known(info.used_memory, "used_memory"), info.used_memory_rss or 0)
         policy, evictable = "", 0.0
         what = "`limit`" if expectation.limit else "the memory of its machine"
     share = Percentage(100.0 * used / limit if limit else 100.0)

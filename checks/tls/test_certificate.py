@@ -32,7 +32,7 @@ _SELF_SIGNED, _SELF_SIGNED_ABOVE = 18, 19
 _NO_ISSUER = frozenset({2, 20, 21})
 
 _DEFAULT_MINIMUM = Protocol.TLSV1_2
-_DEFAULT_BITS = {"rsa_bits": 2048, "ec_bits": 256}
+_DEFAULT_RSA_BITS, _DEFAULT_EC_BITS = 2048, 256
 _SHOWN_NAMES = 5
 _OWN_AUTHORITY = "when it is your own authority, name its PEM file in `ca_file`"
 
@@ -189,7 +189,7 @@ def violations(one: Served, now: datetime) -> Iterator[Finding]:
 def _accepted(expectation: TlsCertificate) -> frozenset[int]:
     """The reasons of OpenSSL that the policy accepts."""
     accepted = frozenset({0}) if expectation.floor.is_older_than(_DEFAULT_MINIMUM) else frozenset[int]()
-    if any(getattr(expectation, name) < bits for name, bits in _DEFAULT_BITS.items()):
+    if expectation.rsa_bits < _DEFAULT_RSA_BITS or expectation.ec_bits < _DEFAULT_EC_BITS:
         accepted |= _OF_STRENGTH
     return accepted
 

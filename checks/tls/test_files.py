@@ -119,15 +119,14 @@ class Stored:
 
 def stored_in(files: Iterable[CertificateFile]) -> list[Stored]:
     """The certificates in the files, in their order."""
-    return [one for file in files for one in _stored_in(file)]
-
-
-def _stored_in(file: CertificateFile) -> list[Stored]:
-    each = tuple({one.fingerprint: one for one in file.certificates}.values())
-    signers = {one.issuer for one in each if not one.self_issued}
-    heads = [one for one in each if one.subject not in signers]
-    # Authorities that sign each other are all signers.
-    return [Stored(file, path_from(head, each), len(heads) == 1) for head in heads or each]
+    stored = list[Stored]()
+    for file in files:
+        each = tuple({one.fingerprint: one for one in file.certificates}.values())
+        signers = {one.issuer for one in each if not one.self_issued}
+        heads = [one for one in each if one.subject not in signers]
+        # Authorities that sign each other are all signers.
+        stored += [Stored(file, path_from(head, each), len(heads) == 1) for head in heads or each]
+    return stored
 
 
 def _judge_files(answer: CertificateFiles, findings: Findings) -> None:

@@ -80,7 +80,9 @@ def interval(expectation: OverInterval, query: Query[C], observe: Observe) -> In
         if seconds >= expectation.interval:
             return Interval(now, sample.answer, seconds)
     if expectation.first_sample == "lifetime":
-        return Interval(now, None, _lifetime(now, observation.taken_at))
+        since = _counting_since(now)
+        lifetime = None if since is None else max(0.0, (observation.taken_at - since).total_seconds())
+        return Interval(now, None, lifetime)
     raise _first_sample(query, _why_not(now, observation, same, float(expectation.interval)))
 
 
@@ -150,11 +152,6 @@ def _of_epoch(samples: Sequence[Sample[C]], epoch: str) -> tuple[Sample[C], ...]
 
 def _age(sample: Sample[Any], observation: Observation) -> float:
     return (observation.taken_at - sample.taken_at).total_seconds()
-
-
-def _lifetime(now: Counted, taken_at: datetime) -> float | None:
-    since = _counting_since(now)
-    return None if since is None else max(0.0, (taken_at - since).total_seconds())
 
 
 def _counting_since(answer: Counted) -> datetime | None:

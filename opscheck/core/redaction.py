@@ -64,7 +64,7 @@ class Secrets:
         if self._may_be_cut_off(text):
             for word, shown_as in self._shown_as.items():
                 if len(word) >= _ANYWHERE:
-                    text = _without_end(_without_beginning(text, word, shown_as), word, shown_as)
+                    text = _without_parts(text, word, shown_as)
         return text
 
     def clean_value(self, value: V) -> V:
@@ -166,26 +166,22 @@ def _spellings(value: str) -> set[str]:
     }
 
 
-def _without_beginning(text: str, word: str, shown_as: str) -> str:
-    shortest = word[: _shortest_part(word)]
-    start = text.find(shortest)
+def _without_parts(text: str, word: str, shown_as: str) -> str:
+    """`text` without what is left of `word` where it was cut off: a beginning before that place, an end behind it."""
+    least = _shortest_part(word)
+    text = _without_beginnings(text, word, shown_as, least, also_last=True)
+    # An end is a beginning when all is read backwards; the marks read the same.
+    return _without_beginnings(text[::-1], word[::-1], shown_as[::-1], least, also_last=False)[::-1]
+
+
+def _without_beginnings(text: str, word: str, shown_as: str, least: int, *, also_last: bool) -> str:
+    start = text.find(word[:least])
     while start >= 0:
         end = start + _alike(word, text[start : start + len(word)])
-        if end == len(text) or text.startswith(_CUT_OFF, end):
+        if (also_last and end == len(text)) or text.startswith(_CUT_OFF, end):
             text = text[:start] + shown_as + text[end:]
             end = start + len(shown_as)
-        start = text.find(shortest, end)
-    return text
-
-
-def _without_end(text: str, word: str, shown_as: str) -> str:
-    shortest = word[-_shortest_part(word) :]
-    end = text.rfind(shortest) + len(shortest)
-    while end >= len(shortest):
-        start = end - _alike(word[::-1], text[max(0, end - len(word)) : end][::-1])
-        if text[:start].endswith(_CUT_OFF):
-            text = text[:start] + shown_as + text[end:]
-        end = text.rfind(shortest, 0, start) + len(shortest)
+        start = text.find(word[:least], end)
     return text
 
 

@@ -1,7 +1,7 @@
 """What one run knows: its systems, their kinds of target, and the expectations of its checks."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from importlib.metadata import EntryPoint, distribution
 from pathlib import Path
@@ -83,8 +83,8 @@ class Registry:
     @property
     def target_kinds(self) -> list[str]:
         """The kinds that a policy may write, sorted."""
-        public = (kind for kind, one in self._kinds() if not one.inline)
-        return sorted({*public, *self._added_kinds})
+        declared = (item for system in self.systems.values() for item in system.kinds.items())
+        return sorted({*(kind for kind, one in declared if not one.inline), *self._added_kinds})
 
     def target_type(self, kind: str) -> type[Target] | None:
         """The class of targets of this kind; None where it is unknown, or only expectations create such targets."""
@@ -103,7 +103,7 @@ class Registry:
 
     def kind(self, kind: str) -> Kind | None:
         """What its system declares about a kind of target; None for one that no system declares."""
-        return next((one for name, one in self._kinds() if name == kind), None)
+        return next((system.kinds[kind] for system in self.systems.values() if kind in system.kinds), None)
 
     def is_inline(self, kind: str) -> bool:
         """True for targets that only expectations create."""
@@ -207,10 +207,6 @@ class Registry:
             owner = next(declares, "opscheck")
             text = f"the system {owner}: {at} cannot be imported: {type(error).__name__}: {error}"
             raise BrokenSystemError(text) from error
-
-    def _kinds(self) -> Iterator[tuple[str, Kind]]:
-        for system in self.systems.values():
-            yield from system.kinds.items()
 
 
 def _names(system: System, at: str) -> bool:

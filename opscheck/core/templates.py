@@ -101,7 +101,8 @@ def missing_facts(finding: Finding, expectation: Expectation) -> set[str]:
 def unknown_names(command: str, expectation: Expectation) -> list[tuple[str, str | None]]:
     """The names in `command` that no finding of `expectation` can carry, each with the known name nearest to it."""
     known = known_names(expectation)
-    return [(name, _nearest(name, known)) for name in placeholders(command) if name not in known]
+    unknown = (name for name in placeholders(command) if name not in known)
+    return [(name, next(iter(get_close_matches(name, known, n=1)), None)) for name in unknown]
 
 
 def known_names(expectation: Expectation) -> list[str]:
@@ -141,10 +142,6 @@ def _pieces(value: str, secrets: Secrets | None) -> list[str]:
     pieces[::2] = [secrets.clean(text) for text in texts]
     pieces[1::2] = REFERENCE.findall(cleaned)
     return pieces
-
-
-def _nearest(name: str, known: list[str]) -> str | None:
-    return next(iter(get_close_matches(name, known, n=1)), None)
 
 
 def _target_facts(target: Target) -> set[str]:

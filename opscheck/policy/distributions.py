@@ -72,13 +72,19 @@ def _strangers() -> Iterator[tuple[EntryPoint, str]]:
             yield entry_point, entry_point.dist.name
 
 
-def _installed(text: str) -> Distribution:
+def _requirement(text: str) -> "Requirement | None":
     from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415 - few policies use any
 
     try:
-        wanted = Requirement(text)
+        return Requirement(text)
     except InvalidRequirement:
-        raise BrokenSystemError("expected a distribution such as `opscheck-memcached>=0.1`") from None
+        return None
+
+
+def _installed(text: str) -> Distribution:
+    wanted = _requirement(text)
+    if wanted is None:
+        raise BrokenSystemError("expected a distribution such as `opscheck-memcached>=0.1`")
     try:
         found = distribution(wanted.name)
     except PackageNotFoundError:
@@ -103,12 +109,7 @@ def _add_systems(registry: Registry, found: Distribution) -> None:
 
 def _needs(found: Distribution) -> Iterator["Requirement"]:
     """What a distribution requires of opscheck."""
-    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415 - as above
-
-    for text in found.requires or ():
-        try:
-            needed = Requirement(text)
-        except InvalidRequirement:  # pip has refused it, or never read it
-            continue
-        if needed.name.lower() == OWN and (needed.marker is None or needed.marker.evaluate()):
+    for needed in map(_requirement, found.requires or ()):
+        # One that is invalid pip has refused, or never read.
+        if needed and needed.name.lower() == OWN and (needed.marker is None or needed.marker.evaluate()):
             yield needed

@@ -16,7 +16,8 @@ def failure_text(result: Result, most: int | None = _FINDINGS_SHOWN) -> str:
     """
     shown = result.findings[:most]
     said: set[str] = set()
-    lines = [headline(result)]
+    severity = f"{result.severity} " if result.severity else ""
+    lines = [one_line(f"{severity}{result.verdict}: {result.id}: {result.title}")]
     if not shown or result.verdict is Verdict.UNKNOWN:
         lines += ["", one_line(result.summary)]
     for finding in shown:
@@ -26,12 +27,6 @@ def failure_text(result: Result, most: int | None = _FINDINGS_SHOWN) -> str:
     if left := len(result.findings) - len(shown):
         lines += ["", f"and {left} more findings, in the run record"]
     return "\n".join([*lines, "", *_where(result)])
-
-
-def headline(result: Result) -> str:
-    """`P0 violated: connections: Connections stay under the limit`."""
-    severity = f"{result.severity} " if result.severity else ""
-    return one_line(f"{severity}{result.verdict}: {result.id}: {result.title}")
 
 
 def finding_line(finding: Finding) -> str:

@@ -23,8 +23,7 @@ def run_schema() -> dict[str, Any]:
     made = msgspec.json.schema(Run)
     for name, definition in made["$defs"].items():
         if "properties" in definition:
-            _mark_times(getattr(record, name), definition["properties"])
-            _require_written(getattr(record, name), definition)
+            _complete(getattr(record, name), definition)
     made["$defs"]["Run"]["properties"]["schema"] = {"const": RUN_SCHEMA, "description": "What this document is."}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -35,16 +34,12 @@ def run_schema() -> dict[str, Any]:
     }
 
 
-def _require_written(struct: type[msgspec.Struct], definition: dict[str, Any]) -> None:
+def _complete(struct: type[msgspec.Struct], definition: dict[str, Any]) -> None:
+    """Say which fields are required, and which texts are times; msgspec says it only of times that must have a zone."""
+    properties, types = definition["properties"], get_type_hints(struct)
     left_out = {field.name for field in msgspec.structs.fields(struct) if field.default is msgspec.UNSET}
-    definition["required"] = [name for name in definition["properties"] if name not in left_out]
-    for field in definition["properties"].values():
+    definition["required"] = [name for name in properties if name not in left_out]
+    for name, field in properties.items():
         field.pop("default", None)
-
-
-def _mark_times(struct: type[msgspec.Struct], properties: dict[str, Any]) -> None:
-    """Say which texts are times; msgspec says it only of times that must carry a zone."""
-    for name, annotation in get_type_hints(struct).items():
-        choices = properties[name].get("anyOf", [properties[name]])
-        if annotation is datetime or datetime in get_args(annotation):
-            choices[0]["format"] = "date-time"
+        if datetime in {types.get(name), *get_args(types.get(name))}:
+            field.get("anyOf", [field])[0]["format"] = "date-time"

@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
+import msgspec
+
 from opscheck.core.exit_codes import ExitCode
 from opscheck.core.record import Counts, Measurement, Result, Run, Verdict, WaiverNote
 from opscheck.core.units import Severity, format_duration, format_value
 from opscheck.core.verdicts import Gate
-from opscheck.reports.layout import Page, Style
-from opscheck.reports.text import cut, moment, one_line, padded, width_of
+from opscheck.reports.text import Page, Style, cut, moment, one_line, padded, width_of
 
 # With a row for each other severity and verdict, the counts and the result, they fit into a terminal of 24 lines.
 _ROWS_SHOWN, _ROWS_SHOWN_OF_MANY = 14, 10
@@ -168,8 +169,14 @@ def _at_gate(run: Run) -> str:
 
 
 def _proven(run: Run) -> list[Result]:
+    """What closes the gate, each at the severity that was found; more of it may be unknown."""
     gate = Gate.parse(run.gate.fail_on)
-    return sorted((one for one in run.results if gate.proven(one)), key=severity_of)
+    found = [
+        msgspec.structs.replace(one, severity=one.findings[0].severity) if one.findings else one
+        for one in run.results
+        if gate.proven(one)
+    ]
+    return sorted(found, key=severity_of)
 
 
 def _untrusted_reason(counts: Counts) -> str:

@@ -7,9 +7,8 @@ from datetime import datetime
 import msgspec
 
 from opscheck.core.record import Call, Finding, Result, Run, TargetNote, Verdict
-from opscheck.reports.layout import Page, Style
 from opscheck.reports.summary import SEVERITY_STYLES, closing, measured, severity_of, style_of, waiver_text
-from opscheck.reports.text import cut, distance, moment, one_line, padded, width_of
+from opscheck.reports.text import Page, Style, cut, distance, moment, one_line, padded, width_of
 
 _FINDINGS_SHOWN = 5
 _EVIDENCE_SHOWN = 10

@@ -3,43 +3,36 @@
 import inspect
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from datetime import date
 
 import pytest
 
 from opscheck.core.findings import Findings
 from opscheck.core.record import Finding
 from opscheck.core.verdicts import tellers
-from opscheck.policy.models import Policy
 from opscheck.running.checks import bound_check
 from opscheck.running.fixtures import EXPECTATION
 from opscheck.running.observations import Observations
 
 
-def rehearse(items: Iterable[pytest.Item], policy: Policy, state: Observations) -> dict[str, str]:
+def rehearse(items: Iterable[pytest.Item], state: Observations) -> dict[str, str]:
     """
     Who tells what is wrong with each object: its reference to an expectation id.
 
     Judging is pure, so that what a check will find is known from what was gathered. A finding that is waived
     explains nothing: who waives a node has not waived what is wrong with its pods.
     """
-    return tellers(_found(items, policy, state))
+    return tellers(_found(items, state))
 
 
-def _found(items: Iterable[pytest.Item], policy: Policy, state: Observations) -> Iterator[tuple[str, Finding]]:
-    today = state.now.date()
+def _found(items: Iterable[pytest.Item], state: Observations) -> Iterator[tuple[str, Finding]]:
     for item in items:
         expectation = item.stash.get(EXPECTATION, None)
         if expectation is None or not expectation.explains_others or expectation.skip is not None:
             continue
-        if not _is_waived(policy, expectation.id, today):
+        waiver = state.policy.waivers.get(expectation.id)
+        if waiver is None or waiver.expired(state.now.date()):
             for finding in _findings(item, state):
                 yield expectation.id, finding
-
-
-def _is_waived(policy: Policy, name: str, today: date) -> bool:
-    waiver = policy.waivers.get(name)
-    return waiver is not None and not waiver.expired(today)
 
 
 def _findings(item: pytest.Item, state: Observations) -> list[Finding]:

@@ -22,8 +22,7 @@ from opscheck.policy.models import Policy
 from opscheck.running import fixtures
 from opscheck.running.cause_analysis import rehearse
 from opscheck.running.checks import Check
-from opscheck.running.collection import Collector, chosen_by_node, collection_arguments, expectation_of
-from opscheck.running.collection_paths import CollectionPaths
+from opscheck.running.collection import CollectionPaths, Collector, chosen_by_node, collection_arguments, expectation_of
 from opscheck.running.evaluation import conclude
 from opscheck.running.fixtures import EXPECTATION, FINDINGS, OBSERVING
 from opscheck.running.observations import Observations
@@ -254,7 +253,7 @@ class RunHooks:
         self._run = record(
             self._policy,
             self._settings.gate,
-            self._declared,
+            [name for name in [*self._selected, *self._uncollected] if name not in self._deselected],
             self._results,
             started_at=self._started_at,
             observed_at=self._observations.now,
@@ -282,11 +281,6 @@ class RunHooks:
     # -- parts ---------------------------------------------------------------------------------------------------
 
     @property
-    def _declared(self) -> list[str]:
-        """The ids of what was selected: each of these must end with one verdict."""
-        return [name for name in [*self._selected, *self._uncollected] if name not in self._deselected]
-
-    @property
     def _state(self) -> Observations:
         return self._observations or self._new_state()
 
@@ -298,10 +292,9 @@ class RunHooks:
     def _gather(self, session: pytest.Session) -> None:
         selected = [item.stash[EXPECTATION] for item in session.items if EXPECTATION in item.stash]
         state = self._new_state()
-        assert self._policy is not None  # noqa: S101 - collection has finished it
         with self._terminal.progress() as progress:
             state.gather(selected, progress)
-        state.tellers = rehearse(session.items, self._policy, state)
+        state.tellers = rehearse(session.items, state)
         with self._telling("--save", self._settings.save):
             state.save()
 
@@ -319,13 +312,11 @@ class RunHooks:
 
     def _present(self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
         check = self._check_of(item)
-        assert self._policy is not None  # noqa: S101 - collection has finished it
         assert check is not None  # noqa: S101 - or the item would have no expectation
-        judgement = conclude(item, call, check, self._state)
         result = compose(
-            self._policy,
+            self._state.policy,
             item.stash[EXPECTATION],
-            judgement,
+            conclude(item, call, check, self._state),
             item.stash[OBSERVING],
             gate=self._settings.gate,
             claim=check.claim,

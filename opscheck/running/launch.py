@@ -13,7 +13,7 @@ from opscheck.bundle import bundled
 from opscheck.core.exit_codes import UserError
 from opscheck.core.registry import Registry
 from opscheck.running.checks import Check, bound_check
-from opscheck.running.collection_paths import CollectionPaths
+from opscheck.running.collection import CollectionPaths
 from opscheck.running.pytest_reports import result_of
 from opscheck.running.settings import RUN_CONFIG
 
@@ -31,9 +31,7 @@ def launch(policy: Path, checks: Sequence[Path], options: Sequence[str]) -> int:
     # Quieter than -q: the summary of the run is all that is shown.
     words = [*_base(), "--no-header", "-qq", "--tb=no", "-rN", f"--policy={policy}", *options]
     gc.freeze()
-    return _pytest(
-        [*words, *map(str, _with_bundled(checks))], [_NoProgressLetters(), _NoGarbage(), _WhatCannotBeImported()]
-    )
+    return _pytest([*words, *map(str, _with_bundled(checks))], [_OfTheCommand()])
 
 
 def discover(folders: Iterable[Path], registry: Registry) -> dict[str, Check]:
@@ -109,32 +107,27 @@ class _Finder:
             self.errors.append(report.longreprtext)
 
 
-class _NoGarbage:
-    """
-    Keeps the garbage collector from looking through what stays until the process ends: modules, items, results.
-
-    pytest collects garbage ten times while it ends, to warn of what was not closed.
-    """
+class _OfTheCommand:
+    """What pytest does otherwise for `opscheck run`."""
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self) -> None:
+        """
+        Keep the garbage collector from looking through what stays until the process ends: modules, items, results.
+
+        pytest collects garbage ten times while it ends, to warn of what was not closed.
+        """
         gc.freeze()
-
-
-class _WhatCannotBeImported:
-    """Shows why a check could not be collected, which `--tb=no` keeps back; the run ends there."""
 
     @pytest.hookimpl(trylast=True)
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Show why a check could not be collected, which `--tb=no` keeps back; the run ends there."""
         if report.failed:
             sys.stderr.write(f"{report.longreprtext}\n")
 
-
-class _NoProgressLetters:
-    """Keeps pytest's row of dots away; the summary says it better."""
-
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
+        """Keep pytest's row of dots away; the summary says it better."""
         if not isinstance(report, pytest.TestReport) or result_of(report) is None:
             return None
         return ("xfailed" if hasattr(report, "wasxfail") else report.outcome), "", ""

@@ -29,7 +29,7 @@ class Observations:
     """Every observation of a run, wherever it comes from: the targets, a snapshot, or another process."""
 
     def __init__(self, policy: Policy, registry: Registry, settings: Settings, snapshot: Snapshot | None) -> None:
-        self._policy = policy
+        self.policy = policy
         self._registry = registry
         self._settings = settings
         self._snapshot = snapshot
@@ -69,7 +69,7 @@ class Observations:
         """`observe` for one check."""
 
         def fetch(query: Query[Any]) -> Observation:
-            return self._fetch(query, timeout_of(expectation, query, self._policy.default_timeout))
+            return self._fetch(query, timeout_of(expectation, query, self.policy.default_timeout))
 
         return Observing(self.gathered, fetch, self.now)
 
@@ -89,8 +89,8 @@ class Observations:
                 self._settings.save,
                 self.gathered,
                 taken_at=self.now,
-                environment=self._policy.environment,
-                secrets=self._policy.secrets,
+                environment=self.policy.environment,
+                secrets=self.policy.secrets,
             )
 
     def close(self) -> None:
@@ -110,12 +110,12 @@ class Observations:
     def _kept(self, observations: Mapping[Query[Any], Observation]) -> dict[Query[Any], Observation]:
         """These observations with what is remembered of earlier ones; what is to be kept of them is."""
         for function in {self._after_answers[one.target] for one in observations if one.target in self._after_answers}:
-            policy = self._policy
+            policy = self.policy
             self.unwritten += function(policy.targets, observations, policy.environment, policy.secrets)
         return self.remembering.recalled(observations)
 
     def _ask(self, questions: Iterable[Questions], progress: Progress | None) -> None:
-        asked = [one for one in plan(questions, self._policy.default_timeout) if one.query not in self.gathered]
+        asked = [one for one in plan(questions, self.policy.default_timeout) if one.query not in self.gathered]
         if self._snapshot is not None:
             self.gathered |= {one.query: self._snapshot.find(one.query) for one in asked}
         elif asked:
@@ -130,7 +130,7 @@ class Observations:
     def _open(self) -> Gatherer:
         if self._gatherer is None:
             self._gatherer = Gatherer(
-                self._policy.targets,
+                self.policy.targets,
                 registry=self._registry,
                 concurrency=self._settings.concurrency,
                 deadline_s=float(self._settings.timeout or DEFAULT_DEADLINE_S + self._extra_time_s),

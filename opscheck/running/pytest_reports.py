@@ -31,7 +31,7 @@ def present(report: pytest.TestReport, item: pytest.Item, result: Result, traceb
     elif result.advisory:
         _expected(report, result, f"advisory {result.severity}: {result.summary}")
     else:
-        report.outcome, report.longrepr = "failed", _text(result, traceback)
+        report.outcome, report.longrepr = "failed", "\n\n".join(filter(None, (failure_text(result), traceback)))
 
 
 def result_of(report: pytest.TestReport) -> Result | None:
@@ -57,7 +57,3 @@ def _expected(report: pytest.TestReport, result: Result, reason: str) -> None:
 def _skipped(item: pytest.Item, result: Result) -> tuple[str, int, str]:
     path, line, _ = item.location
     return str(Path(path)), (line or 0) + 1, f"Skipped: {result.summary}"
-
-
-def _text(result: Result, traceback: str) -> str:
-    return f"{failure_text(result)}\n\n{traceback}" if traceback else failure_text(result)

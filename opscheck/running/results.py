@@ -29,10 +29,12 @@ def compose(  # noqa: PLR0913 - all that one result is made of, by name
     findings = tuple(advise(finding, expectation, policy, now, claim) for finding in judgement.findings)
     urgent = None
     if judgement.severity is not None and judgement.blocked_by is None:  # else somebody is called for the cause
-        hidden = _unknown(expectation, judgement)
         unknown = judgement.verdict is Verdict.UNKNOWN
-        urgent = advise(hidden, expectation, policy, now, claim) if unknown else findings[0]
-    verdict = _waived(judgement.verdict, waiver, now)
+        urgent = advise(_unknown(expectation, judgement), expectation, policy, now, claim) if unknown else findings[0]
+    verdict = judgement.verdict
+    # What could not be observed is not waived: nobody knows what it would hide.
+    if verdict is Verdict.VIOLATED and waiver is not None and not waiver.expired(now.date()):
+        verdict = Verdict.WAIVED
     result = Result(
         id=expectation.id,
         check=expectation.check,
@@ -59,13 +61,6 @@ def compose(  # noqa: PLR0913 - all that one result is made of, by name
     # Its names are the policy's own words and the same everywhere, though a password may be one of them.
     names = {"id": result.id, "check": result.check, "blocked_by": result.blocked_by}
     return msgspec.structs.replace(policy.secrets.clean_value(result), **names)
-
-
-def _waived(verdict: Verdict, waiver: Waiver | None, now: datetime) -> Verdict:
-    # What could not be observed is not waived: nobody knows what it would hide.
-    if verdict is Verdict.VIOLATED and waiver is not None and not waiver.expired(now.date()):
-        return Verdict.WAIVED
-    return verdict
 
 
 def _unknown(expectation: Expectation, judgement: Judgement) -> Finding:

@@ -10,11 +10,6 @@ from opscheck.core.query import Query
 from opscheck.gathering.state_store import Memory, Note, StateError
 
 
-class _HandedBack(msgspec.Struct, frozen=True, kw_only=True):
-    notes: list[Note]
-    troubles: list[str]
-
-
 class Remembering:
     """
     The earlier samples of what is observed; without a state file there are none, and it says so.
@@ -55,13 +50,13 @@ class Remembering:
 
     def hand_back(self) -> bytes:
         """What a worker has to tell the process that writes the file."""
-        return msgspec.json.encode(_HandedBack(notes=self._notes, troubles=self._troubles))
+        return msgspec.json.encode((self._notes, self._troubles))
 
     def take_back(self, handed_back: bytes) -> None:
         """What a worker has told."""
-        told = msgspec.json.decode(handed_back, type=_HandedBack)
-        self._notes += told.notes
-        self._troubles += told.troubles
+        notes, troubles = msgspec.json.decode(handed_back, type=tuple[list[Note], list[str]])
+        self._notes += notes
+        self._troubles += troubles
 
 
 def _forgotten(remembered: Mapping[Query[Any], Observation], why: str) -> dict[Query[Any], Observation]:

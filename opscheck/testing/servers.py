@@ -12,7 +12,7 @@ _TICK_S = 0.05
 _BACKLOG = 64
 _PIECE = 65536
 
-Serve = Callable[[socket.socket, threading.Event], None]
+Serve = Callable[[socket.socket, threading.Event], object]
 """Serves one connection until the event is set."""
 
 
@@ -27,7 +27,7 @@ def refusing() -> Iterator[int]:
 @contextmanager
 def silent() -> Iterator[int]:
     """The port of a server that accepts, reads, and never answers."""
-    with _serving(lambda _, ends: _wait(ends)) as port:
+    with _serving(lambda _, ends: ends.wait()) as port:
         yield port
 
 
@@ -88,7 +88,3 @@ def _accept(server: socket.socket, serve: Serve, ends: threading.Event) -> None:
 def _serve(connection: socket.socket, serve: Serve, ends: threading.Event) -> None:
     with connection, contextlib.suppress(OSError):  # the client has gone
         serve(connection, ends)
-
-
-def _wait(ends: threading.Event) -> None:
-    ends.wait()

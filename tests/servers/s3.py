@@ -18,8 +18,9 @@ import pytest
 
 from opscheck.core.observation import ProbeError
 from opscheck.demo.s3 import S3
-from opscheck.systems.stores.probe import folder, s3
+from opscheck.systems.stores.probe import folder
 from opscheck.systems.stores.probe.base import StoreSession
+from opscheck.systems.stores.probe.s3.session import open_session
 from opscheck.systems.stores.target import FolderTarget, S3Target, StoreTarget
 from tests.servers.rclone import Rclone, client_of, rclone_program
 
@@ -66,7 +67,7 @@ class BucketPlace(Place):
         self.client.put_object(Bucket=self.bucket, Key=key, Body=body, Metadata=metadata)
 
     def session(self, timeout_s: float = 20) -> StoreSession:
-        return s3.open_session(self.target, timeout_s)
+        return open_session(self.target, timeout_s)
 
 
 class ServedFolder(BucketPlace):

@@ -8,7 +8,7 @@ import pytest
 
 from opscheck.demo.postgres import PostgreSQL
 from opscheck.systems.tls.handshake import Handshake, ShakeHands
-from opscheck.systems.tls.probe import open_session
+from opscheck.systems.tls.probe.session import open_session
 from opscheck.systems.tls.target import Endpoint
 from opscheck.transport.processes import give, unprivileged_user
 from tests.servers.clients import superuser

@@ -19,7 +19,6 @@ from opscheck.systems.tls.x509 import Certificate
 OCCUPANCY = Occupancy(
     role="opscheck",
     is_superuser=False,
-    server_version=180004,
     max_connections=100,
     superuser_reserved=3,
     reserved=2,

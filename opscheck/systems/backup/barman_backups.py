@@ -17,11 +17,11 @@ _DIFFERENCES = frozenset({"incremental"})
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
-def barman_report(expectation: BackupJobs, observe: Observe, _: Findings) -> ToolReport:
+def barman_report(expectation: BackupJobs, observe: Observe, findings: Findings) -> ToolReport:
     """The servers that the policy names, or all."""
     catalogue = observe(expectation.barman)
     report = ToolReport(
-        expectation, catalogue.taken_at, advice="see what `barman show-backup` says of it there by hand"
+        expectation, findings, catalogue.taken_at, advice="see what `barman show-backup` says of it there by hand"
     )
     servers, wanted = catalogue.servers, expectation.servers
     for server in report.named("Barman", "server", servers, wanted, SERVER_MISSING):

@@ -126,10 +126,6 @@ class BackupBucket(Expectation, check="backup.bucket"):
 
     def queries(self) -> Iterable[Query[Any]]:
         """A query for each part that it names."""
-        return [kind(self.target.name) for kind in self._kinds]
-
-    @property
-    def _kinds(self) -> Iterable[type[BucketQuery[Any]]]:
         parts: dict[type[BucketQuery[Any]], tuple[object, ...]] = {
             ReadVersioning: (self.versioning,),
             ReadObjectLock: (self.object_lock,),
@@ -139,7 +135,7 @@ class BackupBucket(Expectation, check="backup.bucket"):
             ReadReplication: (self.replication,),
             ReadLifecycle: tuple(getattr(self, name) for name in _LIFECYCLE),
         }
-        return [kind for kind, wanted in parts.items() if any(one is not None for one in wanted)]
+        return [kind(self.target.name) for kind, wanted in parts.items() if any(one is not None for one in wanted)]
 
     def _graded_severities(self) -> list[Severity]:
         values = [getattr(self, name) for name in self.any_limit_of]

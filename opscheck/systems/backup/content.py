@@ -20,8 +20,7 @@ from opscheck.systems.backup.series import (
     CronJobName,
     OfSeries,
 )
-from opscheck.systems.stores.content import ANY, ReadContent, ReadEnds
-from opscheck.systems.stores.sidecar_files import KEY, ReadChecksum, ReadManifest, SidecarKey
+from opscheck.systems.stores.content import ANY, KEY, ReadChecksum, ReadContent, ReadEnds, ReadManifest, SidecarKey
 from opscheck.systems.stores.target import former_of_bucket
 
 PACKERS: Mapping[str, str] = {
@@ -36,14 +35,6 @@ PACKERS: Mapping[str, str] = {
 
 _UNPACKED = (".dump", ".tar", ".sql", "/")
 _NAMES = tuple(dict.fromkeys(PACKERS.values()))
-
-
-def packers_of(names: str) -> frozenset[str]:
-    """The programs that may have packed files with these names; all of them where names do not say."""
-    found = next((packer for end, packer in PACKERS.items() if names.endswith(end)), None)
-    if found is not None:
-        return frozenset({found})
-    return frozenset() if names.endswith(_UNPACKED) else frozenset(_NAMES)
 
 
 _BREAKS = "Find out why the backup is damaged, and have its script fail where a part of it fails"
@@ -89,8 +80,6 @@ for _packer in _NAMES:
         f"{_packer}_again": Former("new_dump", DUMP_PACKED[_packer]),
     }
 
-_WITHIN = Duration.parse("1h")
-
 
 class ChecksumIn(BaseModel):
     """A file beside each backup that says its sha256."""
@@ -101,9 +90,6 @@ class ChecksumIn(BaseModel):
     """Its key, in which {key} is that of the backup: `{key}.sha256`, `{key}.json`."""
     sha256: JsonPath | None = None
     """JMESPath of the sum where that file is a JSON document; else it is what sha256sum writes."""
-
-
-_SIDECAR = ChecksumIn(key=f"{KEY}.sha256")
 
 
 class BackupContent(OfSeries, check="backup.content"):
@@ -179,7 +165,7 @@ class BackupContent(OfSeries, check="backup.content"):
     @property
     def time_limit_s(self) -> float:
         """How long the reading of one whole backup may take."""
-        return float(self.within or _WITHIN)
+        return float(self.within or Duration.parse("1h"))
 
     @property
     def extra_time_s(self) -> float:
@@ -188,15 +174,18 @@ class BackupContent(OfSeries, check="backup.content"):
 
     @property
     def packers(self) -> frozenset[str]:
-        """The programs that may have packed them, as their names say."""
-        return packers_of(self.names)
+        """The programs that may have packed them, as their names say; all of them where names do not say."""
+        found = next((packer for end, packer in PACKERS.items() if self.names.endswith(end)), None)
+        if found is not None:
+            return frozenset({found})
+        return frozenset() if self.names.endswith(_UNPACKED) else frozenset(_NAMES)
 
     @property
     def recorded(self) -> ChecksumIn | None:
         """Where its sha256 is recorded, None where that is not looked at."""
         if isinstance(self.checksum, ChecksumIn):
             return self.checksum
-        return _SIDECAR if self.checksum == "sidecar" else None
+        return ChecksumIn(key=f"{KEY}.sha256") if self.checksum == "sidecar" else None
 
     def content(self, backup: Backup) -> ReadEnds | ReadContent:
         """The query for the content of a backup."""
@@ -235,12 +224,8 @@ class BackupContent(OfSeries, check="backup.content"):
 
     @model_validator(mode="after")
     def _depth_is_enough(self) -> Self:
-        needs_all = {
-            "within": self.within is not None,
-            "checksum": self.recorded is not None,
-            "unpacked_limit": self.unpacked_limit is not None,
-        }
-        field = next((name for name, is_there in needs_all.items() if is_there), None)
+        needs_all = {"within": self.within, "checksum": self.recorded, "unpacked_limit": self.unpacked_limit}
+        field = next((name for name, value in needs_all.items() if value is not None), None)
         if self.depth == "ends" and field is not None:
             raise PydanticCustomError(
                 "depth_ends", "`depth: whole` beside {field}: the ends do not tell", {"field": field}

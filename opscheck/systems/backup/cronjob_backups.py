@@ -9,35 +9,8 @@ from opscheck.core.findings import Findings, Observe
 from opscheck.core.record import Finding
 from opscheck.systems.backup.jobs import CRONJOB_SCRIPT, BackupJobs
 from opscheck.systems.backup.last_backups import LastBackup, Subject, ToolReport
-from opscheck.systems.kubernetes.batch import (
-    CronJob,
-    Job,
-    ListCronJobs,
-    ListJobs,
-    Scripted,
-    described_failure,
-    failed,
-    started,
-    succeeded,
-)
-from opscheck.systems.kubernetes.cronjobs import (
-    ACTIVE_RUN,
-    FAILED_RUN,
-    MISSING,
-    REPORT,
-    RESUME,
-    CronJobsOnTime,
-    Runs,
-    is_suspended,
-    last_success,
-    missed,
-    run_facts,
-    run_remedies,
-    runs_of,
-    status_of,
-    still_active,
-    what_keeps,
-)
+from opscheck.systems.kubernetes.batch import CronJob, Job, ListCronJobs, ListJobs, Scripted
+from opscheck.systems.kubernetes.cronjobs import ACTIVE_RUN, FAILED_RUN, MISSING, REPORT, RESUME, CronJobsOnTime, Runs
 from opscheck.systems.kubernetes.objects import reference
 from opscheck.systems.kubernetes.selection import count_matches, listed, matching
 from opscheck.systems.kubernetes.warnings import Warnings
@@ -49,22 +22,22 @@ _ADVICE = "keep the last successful job of the cron job: successfulJobsHistoryLi
 
 def cronjob_report(expectation: BackupJobs, observe: Observe, findings: Findings) -> ToolReport:
     """The selected cron jobs."""
-    report, of = ToolReport(expectation, observe.now, advice=_ADVICE), expectation.cronjobs
+    report, of = ToolReport(expectation, findings, observe.now, advice=_ADVICE), expectation.cronjobs
     there, jobs = listed(observe, of.lists(ListCronJobs)), listed(observe, of.lists(ListJobs))
     selected, warnings = matching(of, there), Warnings(of, observe)
     count_matches(of, there, selected, findings, kind="cron jobs", remedy=MISSING)
 
     def is_resting(cronjob: CronJob) -> bool:
-        return expectation.allow_suspended and is_suspended(cronjob)
+        return expectation.allow_suspended and cronjob.is_suspended
 
     working = report.working(of, selected, is_resting, "cron job", "suspended")
     for cronjob in working:
-        case = _Case(expectation, of, cronjob, runs_of(cronjob, jobs), observe.now)
+        case = _Case(expectation, of, cronjob, Runs(of, cronjob, jobs), observe.now)
         report.last_backups.append(case.last_backup(warnings))
         report.findings += case.script_findings() if expectation.script_lint else ()
     if expectation.script_lint:
         scripts = sum(one.has_script for cronjob in working for one in _containers(cronjob))
-        report.counts["scripts that could be read"] = scripts, of.selected
+        findings.measure("scripts that could be read", scripts, subject=of.selected)
     return report
 
 
@@ -81,7 +54,7 @@ class _Case:
     @property
     def subject(self) -> Subject:
         cronjob, of = self.cronjob, self.of
-        facts = {"namespace": cronjob.namespace, **run_facts(cronjob, self.runs)}
+        facts = {"namespace": cronjob.namespace, **self.runs.facts}
         because = (reference(of.target, "cronjob", cronjob.name, cronjob.namespace),)
         return Subject(self.expectation, of.subject(cronjob), (REPORT,), facts, because)
 
@@ -92,10 +65,10 @@ class _Case:
             began=began,
             began_earliest=earliest,
             none_since=None if began else self.cronjob.created,
-            detail=what_keeps(self.of, self.cronjob, self.runs, self.now),
+            detail=self.runs.what_keeps(self.now),
             problems=tuple(self._problems()),
             evidence=(*_last(self.cronjob), *warnings.about("CronJob", self.cronjob)),
-            stale_remedies=tuple(run_remedies(self.cronjob, self.runs)),
+            stale_remedies=tuple(self.runs.remedies),
         )
 
     def _last_good(self) -> tuple[datetime | None, datetime | None]:
@@ -105,13 +78,13 @@ class _Case:
         The cron job contains only the end of that run. Its begin is that of its job, while that exists; or when a run
         was due last, where that was before.
         """
-        good = max((job for job in self.runs.jobs if succeeded(job)), key=_ended, default=None)
-        ended = last_success(self.cronjob)
+        good = max((job for job in self.runs.jobs if job.has_succeeded), key=_ended, default=None)
+        ended = self.cronjob.last_success
         if good is not None and (ended is None or _ended(good) + _SECOND.total_seconds() >= ended.timestamp()):
-            return started(good), None
+            return good.started, None
         if ended is None:
             return None, None
-        due = status_of(self.cronjob).last_schedule_time
+        due = self.cronjob.reported.last_schedule_time
         if due is not None and due <= ended:
             return due, None
         return ended, ended - timedelta(seconds=self.expectation.max_runtime)
@@ -119,22 +92,22 @@ class _Case:
     def _problems(self) -> Iterator[Finding]:
         """What keeps the next backup from being made."""
         finding = self.subject.finding
-        if is_suspended(self.cronjob):
+        if self.cronjob.is_suspended:
             yield finding("it is suspended", "a cron job that runs", RESUME)
             return
         if (hanging := self._hanging()) is not None:
-            since, limit = started(hanging), self.expectation.max_runtime
+            since, limit = hanging.started, self.expectation.max_runtime
             until = since + timedelta(seconds=limit) if since else None
-            observed = still_active(self.cronjob, self.runs, self.now)
+            observed = self.runs.still_active(self.now)
             about = self._about("active_job", hanging)
             yield finding(observed, f"finished within {limit}", ACTIVE_RUN, since=until, **about)
-        elif not self.runs.active and (reason := missed(self.of, self.cronjob, self.now)):
+        elif not self.runs.active and (reason := self.runs.missed(self.now)):
             yield finding(reason, "runs when they are due")
-        failure, success = self.runs.failure, last_success(self.cronjob)
-        condition = failed(failure) if failure else None
+        failure, success = self.runs.failure, self.cronjob.last_success
+        condition = failure.failure if failure else None
         at = condition.last_transition_time if condition else None
         if failure is not None and condition is not None and not (at and success and at < success):
-            observed = f"its newest run {failure.name} {described_failure(failure, self.now)}"
+            observed = f"its newest run {failure.name} {failure.described_failure(self.now)}"
             about = self._about("failed_job", failure)
             yield finding(observed, "complete", FAILED_RUN, since=at, **about)
 
@@ -143,7 +116,7 @@ class _Case:
 
     def _hanging(self) -> Job | None:
         job = next((one for one in self.runs.jobs if one.name == self.runs.active), None)
-        since = started(job) if job else None
+        since = job.started if job else None
         return job if since and (self.now - since).total_seconds() > self.expectation.max_runtime else None
 
     def script_findings(self) -> Iterator[Finding]:
@@ -156,14 +129,14 @@ class _Case:
 
 
 def _ended(job: Job) -> float:
-    moment = (job.status and job.status.completion_time) or started(job)
+    moment = (job.status and job.status.completion_time) or job.started
     return moment.timestamp() if moment else 0.0
 
 
 def _last(cronjob: CronJob) -> Iterator[str]:
-    if (ended := last_success(cronjob)) is not None:
+    if (ended := cronjob.last_success) is not None:
         yield f"last success ended {ended:%Y-%m-%d %H:%M}Z"
-    if (due := status_of(cronjob).last_schedule_time) is not None:
+    if (due := cronjob.reported.last_schedule_time) is not None:
         yield f"last run was due {due:%Y-%m-%d %H:%M}Z"
 
 

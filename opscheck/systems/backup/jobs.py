@@ -92,7 +92,6 @@ MISSING_SCHEDULES = missing_remedy("schedules.velero.io")
 Tool = Literal["cronjob", "velero", "pgbackrest", "barman"]
 
 _IN_CLUSTER = ("cronjob", "velero")
-_ON_HOST = ("pgbackrest", "barman")
 # The tools that a field is for; the others refuse it.
 _TOOLS_OF: Mapping[str, tuple[Tool, ...]] = {
     "namespace": ("cronjob", "velero"),
@@ -112,9 +111,6 @@ _TOOLS_OF: Mapping[str, tuple[Tool, ...]] = {
     "repositories": ("pgbackrest",),
     "servers": ("barman",),
 }
-
-_VELEROS_NAMESPACE = "velero"
-_TIME_FOR_A_PROGRAM = Duration.parse("30s")
 
 
 def _words(value: str) -> str:
@@ -277,28 +273,18 @@ class BackupJobs(Expectation, check="backup.jobs"):
 
     @model_validator(mode="after")
     def _fields_of_the_tool(self) -> Self:
-        for field in sorted(self.model_fields_set):
-            tools = _TOOLS_OF.get(field)
-            if tools is not None and self.tool not in tools:
+        for field in sorted(name for name, tools in _TOOLS_OF.items() if self.tool not in tools):
+            if field in self.model_fields_set:
                 raise PydanticCustomError(
                     "field_of_other_tool",
                     "no `{field}` beside `tool: {tool}`; it is for {tools}",
-                    {"field": field, "tool": self.tool, "tools": " and ".join(tools)},
+                    {"field": field, "tool": self.tool, "tools": " and ".join(_TOOLS_OF[field])},
                 )
-        return self
-
-    @model_validator(mode="after")
-    def _no_fields_of_other_tools(self) -> Self:
-        # `explain` shows no limits that do not count. No code reads a field of another tool.
-        for field in (name for name, tools in _TOOLS_OF.items() if self.tool not in tools):
-            self.__dict__[field] = None
-        return self
-
-    @model_validator(mode="after")
-    def _time_for_a_program(self) -> Self:
-        if self.timeout is None and self.tool in _ON_HOST:
             # The model is frozen for everybody else; here it is still being made.
-            self.__dict__["timeout"] = _TIME_FOR_A_PROGRAM
+            # `explain` shows no limits that do not count. No code reads a field of another tool.
+            self.__dict__[field] = None
+        if self.timeout is None and self.tool not in _IN_CLUSTER:
+            self.__dict__["timeout"] = Duration.parse("30s")
         return self
 
     @property
@@ -317,7 +303,7 @@ class BackupJobs(Expectation, check="backup.jobs"):
     def schedules(self) -> Matched:
         """The selected schedules of Velero."""
         fields = self._in_cluster()
-        return Matched.model_validate(fields | {"check": self.check, "namespace": self.namespace or _VELEROS_NAMESPACE})
+        return Matched.model_validate(fields | {"check": self.check, "namespace": self.namespace or "velero"})
 
     def _in_cluster(self) -> dict[str, Any]:
         names = ("id", "target", "namespace", "selector", "name", "min_matches")

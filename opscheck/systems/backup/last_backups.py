@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
+from opscheck.core.findings import Findings
 from opscheck.core.record import Finding
 from opscheck.core.remedy import Fact, Remedy
 from opscheck.core.words import counted, some
@@ -73,13 +74,13 @@ class ToolReport:
     """All backups of a tool."""
 
     expectation: BackupJobs
+    collected: Findings
+    """Takes what is counted."""
     taken_at: datetime
     """The time to compute ages at, by the clock of the backups' times."""
     last_backups: list[LastBackup] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     """Findings that count whatever the age of the last good backup."""
-    counts: dict[str, tuple[int, str]] = field(default_factory=dict)
-    """Numbers for the report by name, each with its subject."""
     unknown: list[str] = field(default_factory=list)
     """Reasons why something could not be judged."""
     advice: str = ""
@@ -91,7 +92,7 @@ class ToolReport:
         there = [one for one in selected if not one.is_terminating]
         working = [one for one in there if not is_resting(one)]
         if len(working) < len(there):
-            self.counts[f"{resting} {noun}s"] = len(there) - len(working), of.selected
+            self.collected.measure(f"{resting} {noun}s", len(there) - len(working), subject=of.selected)
         if selected and not working:
             left_out = f"{counted(len(selected), noun)} {'is' if len(selected) == 1 else 'are'} {resting}"
             self.unknown.append(f"nothing is left that makes backups: {left_out} or being deleted")
@@ -114,5 +115,5 @@ class ToolReport:
             nothing = Subject(self.expectation, host, (NOTHING,))
             self.findings.append(nothing.finding(f"{tool} knows no {noun}", "at least one", severity=severity))
         chosen = [one for one in there if wanted is None or one.name in wanted]
-        self.counts[f"{noun}s"] = len(chosen), host
+        self.collected.measure(f"{noun}s", len(chosen), subject=host)
         return chosen

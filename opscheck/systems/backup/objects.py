@@ -20,10 +20,11 @@ from opscheck.systems.backup.series import (
     RERUN_FACTS,
     CronJobName,
     OfSeries,
+    Reach,
     Series,
 )
+from opscheck.systems.stores.content import KEY, ReadManifest, SidecarKey
 from opscheck.systems.stores.listing import ListUploads
-from opscheck.systems.stores.sidecar_files import KEY, ReadManifest, SidecarKey
 from opscheck.systems.stores.target import S3Target, former_of_bucket
 
 _MOST_MANIFESTS = 3
@@ -128,27 +129,15 @@ class BackupObjects(OfSeries, check="backup.objects"):
     """The cron job that makes them, as namespace/name, for the command that makes one now."""
 
     @property
-    def look_back_s(self) -> float | None:
+    def reach(self) -> Reach:
         """As far as its limits reach: what is older breaks the worst of them, however old it is."""
-        if self.count is not None and self.kept_for is None:
-            return None
-        worst = max(values(self.age)) if self.age is not None else _DAY_S
-        return max(worst, self.kept_for or 0.0) + self.clock_slack
-
-    @property
-    def looks_back_by_limit(self) -> bool:
-        """Where their age is limited."""
-        return self.age is not None
-
-    @property
-    def least(self) -> int:
-        """The newest, and those that its size is compared with."""
-        return 1 + (self.compared_with if self.size_share is not None else 0)
-
-    @property
-    def with_versions(self) -> bool:
-        """As the policy says."""
-        return self.versions
+        look_back_s = None
+        if self.count is None or self.kept_for is not None:
+            worst = max(values(self.age)) if self.age is not None else _DAY_S
+            look_back_s = max(worst, self.kept_for or 0.0) + self.clock_slack
+        # The newest, and those that its size is compared with.
+        least = 1 + (self.compared_with if self.size_share is not None else 0)
+        return Reach(look_back_s, self.age is not None, least, self.versions)
 
     @property
     def uploads(self) -> ListUploads:

@@ -27,10 +27,10 @@ _OF_THE_STANZA = frozenset({5})
 _ADVICE = "run `pgbackrest info` there by hand as the user that opscheck is there; it says what it cannot read"
 
 
-def pgbackrest_report(expectation: BackupJobs, observe: Observe, _: Findings) -> ToolReport:
+def pgbackrest_report(expectation: BackupJobs, observe: Observe, findings: Findings) -> ToolReport:
     """The stanzas that the policy names, or all."""
     info = observe(expectation.pgbackrest)
-    report = ToolReport(expectation, info.taken_at, advice=_ADVICE)
+    report = ToolReport(expectation, findings, info.taken_at, advice=_ADVICE)
     stanzas, wanted = info.stanzas, expectation.stanzas
     for stanza in report.named("pgBackRest", "stanza", stanzas, wanted, STANZA_MISSING):
         report.findings += _of_the_stanza(expectation, stanza)

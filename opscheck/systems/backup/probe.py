@@ -1,10 +1,10 @@
 """Readers of pgBackRest and Barman: a host runs their commands that list backups, and no other."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from time import monotonic
-from typing import Protocol, TypeAlias, TypeVar
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -25,9 +25,6 @@ from opscheck.systems.backup.tools import (
 from opscheck.systems.host.probe.commands import KILLED, NOT_FOUND, Finished
 
 T = TypeVar("T")
-
-Run: TypeAlias = Callable[[str, tuple[str, ...], float], Finished]
-"""Runs a script with arguments in the host's shell, within so many seconds."""
 
 
 class Host(Protocol):
@@ -59,25 +56,24 @@ _ANOTHER_USER = "name a user in the uri who may, as with ?sudo=true&sudo_user=po
 _SHOWN = 300
 
 
-class _Loose(msgspec.Struct, frozen=True):
-    """The part of an answer that is read; other fields are ignored."""
+# The parts of the answers that are read; other fields are ignored.
 
 
-class _Times(_Loose, frozen=True):
+class _Times(msgspec.Struct, frozen=True):
     start: int
     stop: int
 
 
-class _Wal(_Loose, frozen=True):
+class _Wal(msgspec.Struct, frozen=True):
     stop: str | None = None
 
 
-class _Database(_Loose, frozen=True):
+class _Database(msgspec.Struct, frozen=True):
     id: int = 1
     number: int = msgspec.field(default=1, name="repo-key")
 
 
-class _Backup(_Loose, frozen=True):
+class _Backup(msgspec.Struct, frozen=True):
     label: str
     type: str
     timestamp: _Times
@@ -87,31 +83,31 @@ class _Backup(_Loose, frozen=True):
     database: _Database = _Database()
 
 
-class _Archive(_Loose, frozen=True):
+class _Archive(msgspec.Struct, frozen=True):
     max: str | None = None
     database: _Database = _Database()
 
 
-class _Held(_Loose, frozen=True):
+class _Held(msgspec.Struct, frozen=True):
     held: bool = False
 
 
-class _Lock(_Loose, frozen=True):
+class _Lock(msgspec.Struct, frozen=True):
     backup: _Held | None = None
 
 
-class _Status(_Loose, frozen=True):
+class _Status(msgspec.Struct, frozen=True):
     code: int
     message: str = ""
     lock: _Lock | None = None
 
 
-class _Repository(_Loose, frozen=True):
+class _Repository(msgspec.Struct, frozen=True):
     status: _Status
     key: int = 1
 
 
-class _Stanza(_Loose, frozen=True):
+class _Stanza(msgspec.Struct, frozen=True):
     name: str
     status: _Status
     archive: tuple[_Archive, ...] = ()
@@ -121,7 +117,7 @@ class _Stanza(_Loose, frozen=True):
 
 def read_pgbackrest(session: Host, query: ReadPgbackrest, timeout_s: float) -> PgbackrestInfo:
     """The stanzas of pgBackRest. Raises ProbeError."""
-    taken_at, output = _answer(session.run, (*query.command, *_INFO), timeout_s)
+    taken_at, output = _answer(session, (*query.command, *_INFO), timeout_s)
     raw = _decoded(output, tuple[_Stanza, ...], query.command)
     return PgbackrestInfo(taken_at=taken_at, stanzas=tuple(map(_stanza, raw)))
 
@@ -166,18 +162,18 @@ def _backup(raw: _Backup) -> PgbackrestBackup:
     )
 
 
-class _Listed(_Loose, frozen=True):
+class _Listed(msgspec.Struct, frozen=True):
     backup_id: str
     status: str
     backup_type: str = ""
     end_time_timestamp: str | None = None
 
 
-class _BaseBackup(_Loose, frozen=True):
+class _BaseBackup(msgspec.Struct, frozen=True):
     begin_time_timestamp: str | None = None
 
 
-class _Shown(_Loose, frozen=True):
+class _Shown(msgspec.Struct, frozen=True):
     backup_id: str = ""
     base_backup_information: _BaseBackup | None = None
 
@@ -188,36 +184,33 @@ def read_barman(session: Host, query: ReadBarman, timeout_s: float) -> BarmanCat
 
     Its lists contain only the ends of backups. Raises ProbeError.
     """
-    time_left = _TimeLeft(timeout_s)
-    command = (*query.command, *_BARMAN)
-    taken_at, output = _answer(session.run, (*command, "list-backup", "all"), time_left.left())
-    listed = _by_server(output, tuple[_Listed, ...], command)
+    command, ends = (*query.command, *_BARMAN), monotonic() + timeout_s
+
+    def answer(*words: str) -> tuple[datetime, bytes]:
+        left = ends - monotonic()
+        if left <= 0:
+            raise ProbeError(ProblemKind.LATE, f"not every backup was told in {timeout_s:g} s", "raise `timeout`")
+        return _answer(session, (*command, *words), left)
+
+    taken_at, output = answer("list-backup", "all")
     servers = []
-    for name, backups in sorted(listed.items()):
+    for name, backups in sorted(_by_server(output, tuple[_Listed, ...], command).items()):
         if query.servers and name not in query.servers:
             continue
-        began = {
-            one: _began(session.run, (*command, "show-backup", name, one), name, time_left)
-            for one in _newest_ids(backups)
-        }
-        made = tuple(_barman_backup(backup, began.get(backup.backup_id)) for backup in backups)
+        shown = {one: answer("show-backup", name, one)[1] for one in _newest_ids(backups)}
+        began = {one: _began(_by_server(output, _Shown, command).get(name)) for one, output in shown.items()}
+        made = tuple(
+            BarmanBackup(
+                id=backup.backup_id,
+                type=backup.backup_type,
+                status=backup.status,
+                began_at=began.get(backup.backup_id),
+                ended_at=_seconds(backup.end_time_timestamp),
+            )
+            for backup in backups
+        )
         servers.append(BarmanServer(name=name, backups=made))
     return BarmanCatalogue(taken_at=taken_at, servers=tuple(servers))
-
-
-class _TimeLeft:
-    """The time left for several commands."""
-
-    def __init__(self, timeout_s: float) -> None:
-        self._ends = monotonic() + timeout_s
-        self._timeout_s = timeout_s
-
-    def left(self) -> float:
-        """The seconds left. Raises ProbeError when there are none."""
-        left = self._ends - monotonic()
-        if left <= 0:
-            raise ProbeError(ProblemKind.LATE, f"not every backup was told in {self._timeout_s:g} s", "raise `timeout`")
-        return left
 
 
 def _newest_ids(backups: Iterable[_Listed]) -> set[str]:
@@ -228,28 +221,15 @@ def _newest_ids(backups: Iterable[_Listed]) -> set[str]:
     return {kind[-1].backup_id for kind in (good, full) if kind}
 
 
-def _began(run: Run, command: tuple[str, ...], server: str, time_left: _TimeLeft) -> datetime | None:
-    _, output = _answer(run, command, time_left.left())
-    shown = _by_server(output, _Shown, command).get(server)
-    if shown is None or shown.base_backup_information is None:
-        return None
-    return _seconds(shown.base_backup_information.begin_time_timestamp)
+def _began(shown: _Shown | None) -> datetime | None:
+    information = shown and shown.base_backup_information
+    return _seconds(information.begin_time_timestamp) if information else None
 
 
-def _barman_backup(raw: _Listed, began: datetime | None) -> BarmanBackup:
-    return BarmanBackup(
-        id=raw.backup_id,
-        type=raw.backup_type,
-        status=raw.status,
-        began_at=began,
-        ended_at=_seconds(raw.end_time_timestamp),
-    )
-
-
-def _answer(run: Run, command: tuple[str, ...], timeout_s: float) -> tuple[datetime, bytes]:
+def _answer(session: Host, command: tuple[str, ...], timeout_s: float) -> tuple[datetime, bytes]:
     """The host's time, and the output of the command. Raises ProbeError."""
     seconds = str(max(1, int(timeout_s * _SHARE)))
-    finished = run(_RUN, (seconds, *command), timeout_s)
+    finished = session.run(_RUN, (seconds, *command), timeout_s)
     clock, _, output = finished.stdout.partition(b"\n")
     if not clock.isdigit():
         raise _unreadable(command, finished.stdout)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
@@ -12,6 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from opscheck.core.expectation import Expectation
 from opscheck.core.field_types import TimeZone
+from opscheck.core.findings import judge_all
 from opscheck.core.query import Query
 from opscheck.core.remedy import Fact, Remedy
 from opscheck.core.units import format_duration
@@ -65,6 +67,14 @@ def list_backups(target: StoreTarget, prefix: str) -> Suggestion:
     if isinstance(target, FolderTarget):
         return Suggestion((LIST_FOLDER,), {"folder": target.address_of(prefix.rpartition("/")[0])})
     return Suggestion((LIST_BUCKET,), {"location": target.address_of(prefix)})
+
+
+def by_place(target: StoreTarget, key: str, *, in_bucket: Remedy, in_folder: Remedy) -> Suggestion:
+    """A remedy for one backup: in a bucket its command names `url`, in a folder `file`."""
+    address = target.address_of(key)
+    if isinstance(target, FolderTarget):
+        return Suggestion((in_folder,), {"file": address})
+    return Suggestion((in_bucket,), {"url": address})
 
 
 def rerun(cronjob: str | None) -> Suggestion:
@@ -190,6 +200,20 @@ Names = Annotated[str, AfterValidator(_template)]
 SeriesName = Annotated[str, AfterValidator(_series_name)]
 
 
+@dataclass(frozen=True)
+class Reach:
+    """How much a listing of backups contains."""
+
+    look_back_s: float | None = 2 * _DAY_S
+    """How far back to list where the newest backup is younger than that; None for all backups."""
+    by_limit: bool = False
+    """Whether a newest backup older than `look_back_s` breaks a limit, whatever its age."""
+    least: int = 1
+    """How many backups of each series it needs, where there are so many."""
+    versions: bool = False
+    """Whether each version of an object is a backup."""
+
+
 class OfSeries(Expectation):
     """An expectation of backups in a store, and of the newest one of each series."""
 
@@ -219,24 +243,9 @@ class OfSeries(Expectation):
         return name_template(self.names)
 
     @property
-    def look_back_s(self) -> float | None:
-        """How far back to list where the newest backup is younger than that; None for all backups."""
-        return 2 * _DAY_S
-
-    @property
-    def looks_back_by_limit(self) -> bool:
-        """Whether a newest backup older than `look_back_s` breaks a limit, whatever its age."""
-        return False
-
-    @property
-    def least(self) -> int:
-        """How many backups of each series it needs, where there are so many."""
-        return 1
-
-    @property
-    def with_versions(self) -> bool:
-        """Whether each version of an object is a backup."""
-        return False
+    def reach(self) -> Reach:
+        """How much its listings contain."""
+        return Reach()
 
     def listings(self) -> list[tuple[str, ListBackups]]:
         """The listings, each with its series; the series is empty for a listing of all of them."""
@@ -281,6 +290,14 @@ class OfSeries(Expectation):
             if not wanted or one in wanted
         ]
 
+    def judge_each(self, observe: Answer, judge: Callable[[Series], None]) -> None:
+        """Judge each series, also where another lacks an answer. Raises the first CouldNotObserve at the end."""
+
+        def judge_listing(name: str, query: ListBackups) -> None:
+            judge_all(*(partial(judge, series) for series in self.series_in(name, query, observe)))
+
+        judge_all(*(partial(judge_listing, name, query) for name, query in self.listings()))
+
     def queries(self) -> Iterable[Query[Any]]:
         """The listings."""
         return [query for _, query in self.listings()]
@@ -295,13 +312,14 @@ class OfSeries(Expectation):
         return self.time_from == "name" and self.template.says_when
 
     def _listing(self, template: str) -> ListBackups:
+        reach = self.reach
         # A key that sorts before a date may have been written since. Among series that are listed together, one that
         # stopped, or is rarer than the others, lies before any time limit.
-        unlimited = self.template.has_series and not (self._lists_each or (self.series and self.looks_back_by_limit))
-        within_s = None if unlimited or not self._by_name else self.look_back_s
-        each = self.least if self._lists_each else self.least * max(1, len(self.series))
+        unlimited = self.template.has_series and not (self._lists_each or (self.series and reach.by_limit))
+        within_s = None if unlimited or not self._by_name else reach.look_back_s
+        each = reach.least if self._lists_each else reach.least * max(1, len(self.series))
         least = each if within_s is not None else 1
-        return ListBackups(self.target.name, template, within_s, least, versions=self.with_versions)
+        return ListBackups(self.target.name, template, within_s, least, versions=reach.versions)
 
     @field_validator("series")
     @classmethod

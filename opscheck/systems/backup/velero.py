@@ -1,6 +1,5 @@
 """Velero's backups, schedules and storage locations, as far as checks read them."""
 
-from dataclasses import dataclass
 from typing import final
 
 from opscheck.core.query import Timestamp
@@ -94,25 +93,21 @@ class BackupStorageLocation(KubernetesObject, frozen=True):
     status: StorageLocationStatus | None = None
 
 
-@dataclass(frozen=True)
-class ListVeleroBackups(
-    ListObjects[Backup], name="velero.backups", resource="backups.v1.velero.io", called="Velero's backups"
-):
+class ListVeleroBackups(ListObjects[Backup], name="velero.backups", resource="backups.v1.velero.io"):
     """Every backup there."""
 
+    called = "Velero's backups"
 
-@dataclass(frozen=True)
-class ListVeleroSchedules(
-    ListObjects[Schedule], name="velero.schedules", resource="schedules.v1.velero.io", called="Velero's schedules"
-):
+
+class ListVeleroSchedules(ListObjects[Schedule], name="velero.schedules", resource="schedules.v1.velero.io"):
     """Every schedule there."""
 
+    called = "Velero's schedules"
 
-@dataclass(frozen=True)
+
 class ListStorageLocations(
-    ListObjects[BackupStorageLocation],
-    name="velero.storage_locations",
-    resource="backupstoragelocations.v1.velero.io",
-    called="Velero's storage locations",
+    ListObjects[BackupStorageLocation], name="velero.storage_locations", resource="backupstoragelocations.v1.velero.io"
 ):
     """Every storage location there."""
+
+    called = "Velero's storage locations"

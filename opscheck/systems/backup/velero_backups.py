@@ -31,6 +31,7 @@ from opscheck.systems.backup.velero import (
     Schedule,
     ScheduleSpec,
     ScheduleStatus,
+    StorageLocationStatus,
 )
 from opscheck.systems.kubernetes.selection import count_matches, listed, matching
 from opscheck.systems.kubernetes.words import message, messages, span
@@ -46,7 +47,7 @@ _SYNCED_AFTER = timedelta(seconds=60)
 
 def velero_report(expectation: BackupJobs, observe: Observe, findings: Findings) -> ToolReport:
     """The selected schedules."""
-    report, of = ToolReport(expectation, observe.now), expectation.schedules
+    report, of = ToolReport(expectation, findings, observe.now), expectation.schedules
     there = listed(observe, of.lists(ListVeleroSchedules))
     backups, locations = listed(observe, of.lists(ListVeleroBackups)), listed(observe, of.lists(ListStorageLocations))
     selected = matching(of, there)
@@ -68,7 +69,8 @@ def _last_backup(expectation: BackupJobs, schedule: Schedule, backups: Sequence[
     option = ("--kubecontext", of.target.context) if of.target.context else ()
     facts = {"namespace": schedule.namespace, "kubecontext_option": option, "schedule": schedule.name}
     subject = Subject(expectation, of.subject(schedule), (SCHEDULE,), facts)
-    there = [one for one in backups if _is_of(one, schedule)]
+    place = (schedule.namespace, schedule.name)
+    there = [one for one in backups if (one.namespace, one.schedule) == place and not one.is_terminating]
     own = [one for one in there if expectation.count_synced or not _is_synced(one)]
     good = [one for one in own if _is_good(one, now)]
     newest = max(good, key=_began, default=None)
@@ -97,10 +99,6 @@ def _is_synced(backup: Backup) -> bool:
         return False
     ended = status.completion_timestamp or status.start_timestamp + _SYNCED_AFTER
     return created > min(ended, status.start_timestamp + _SYNCED_AFTER)
-
-
-def _is_of(backup: Backup, schedule: Schedule) -> bool:
-    return (backup.namespace, backup.schedule) == (schedule.namespace, schedule.name) and not backup.is_terminating
 
 
 def _is_good(backup: Backup, now: datetime) -> bool:
@@ -185,19 +183,14 @@ def _location_finding(
     if location is None:
         observed = "it is not there" if wanted else "it names no storage location, and none is the default"
         return subject.finding(observed, "a storage location that is Available", NO_LOCATION)
-    phase = (location.status and location.status.phase) or "not looked at yet"
-    if phase == _AVAILABLE:
+    status, facts = location.status or StorageLocationStatus(), {"location": location.name}
+    if status.phase == _AVAILABLE:
         return None
-    evidence, facts = tuple(_location_evidence(location, now)), {"location": location.name}
-    return subject.finding(f"it is {phase}", _AVAILABLE, LOCATION, evidence=evidence, facts=facts)
-
-
-def _location_evidence(location: BackupStorageLocation, now: datetime) -> Iterator[str]:
-    status = location.status
-    if status and status.message:
-        yield message(status.message)
-    if status and status.last_validation_time:
-        yield f"Velero looked at it last {span(status.last_validation_time, now)} ago"
+    evidence = [message(status.message)] if status.message else []
+    if status.last_validation_time:
+        evidence.append(f"Velero looked at it last {span(status.last_validation_time, now)} ago")
+    observed = f"it is {status.phase or 'not looked at yet'}"
+    return subject.finding(observed, _AVAILABLE, LOCATION, evidence=evidence, facts=facts)
 
 
 def _is_paused(schedule: Schedule) -> bool:

@@ -1,7 +1,6 @@
 """Horizontal pod autoscalers: what is read of them, and what can be expected of them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, final
 
 from opscheck.core.query import Query, Timestamp
@@ -38,7 +37,6 @@ class HorizontalPodAutoscaler(KubernetesObject, frozen=True):
     status: AutoscalerStatus | None = None
 
 
-@dataclass(frozen=True)
 class ListAutoscalers(
     ListObjects[HorizontalPodAutoscaler],
     name="kubernetes.autoscalers",

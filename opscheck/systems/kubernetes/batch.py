@@ -1,8 +1,7 @@
-"""TODO."""
+"""Jobs and cron jobs, as the API server returns them."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from typing import final
 
@@ -14,6 +13,9 @@ from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, ObjectReference, Part, condition
 from opscheck.systems.kubernetes.scripts import flaws, script_of
 from opscheck.systems.kubernetes.words import span
+
+# Complete and Failed come when the last pod has ended; the other two as soon as that is decided.
+_OUTCOMES = ("Complete", "Failed", "SuccessCriteriaMet", "FailureTarget")
 
 
 @final
@@ -43,6 +45,56 @@ class JobStatus(Part, frozen=True):
 class Job(KubernetesObject, frozen=True):
     spec: JobSpec | None = None
     status: JobStatus | None = None
+
+    @property
+    def is_suspended(self) -> bool:
+        return bool(self.spec and self.spec.suspend)
+
+    @property
+    def started(self) -> datetime | None:
+        """When it was started; when it was made, where that is not known."""
+        return (self.status and self.status.start_time) or self.created
+
+    @property
+    def cronjob(self) -> str:
+        """The name of the cron job that owns it; empty for others."""
+        owner = self.controller
+        return (owner.name or "") if owner and owner.kind == "CronJob" else ""
+
+    @property
+    def outcome(self) -> Condition | None:
+        """The condition that says how it ended for good, however many of its pods failed on the way."""
+        conditions = self.status and self.status.conditions
+        return next((found for kind in _OUTCOMES if (found := condition(conditions, kind, "True"))), None)
+
+    @property
+    def has_succeeded(self) -> bool:
+        return self.outcome is not None and self.outcome.type in {"Complete", "SuccessCriteriaMet"}
+
+    @property
+    def failure(self) -> Condition | None:
+        """The condition that says that it failed for good; None for one that has not."""
+        return None if self.has_succeeded else self.outcome
+
+    def described_failure(self, now: datetime) -> str:
+        """How it failed: `failed 5m ago: BackoffLimitExceeded (7 pods failed, backoffLimit 6)`."""
+        failure = self.failure or Condition()
+        ago = f" {span(failure.last_transition_time, now)} ago" if failure.last_transition_time else ""
+        notes = ", ".join(self._notes(failure.reason))
+        return f"failed{ago}: {failure.reason or 'no reason given'}" + (f" ({notes})" if notes else "")
+
+    def _notes(self, reason: str | None) -> Iterator[str]:
+        spec, status = self.spec or JobSpec(), self.status or JobStatus()
+        if status.failed:
+            yield f"{counted(status.failed, 'pod')} failed"
+        if status.failed_indexes:
+            yield f"indexes {status.failed_indexes}"
+        if reason == "DeadlineExceeded" and spec.active_deadline_seconds is not None:
+            yield f"activeDeadlineSeconds {spec.active_deadline_seconds}"
+        if reason == "BackoffLimitExceeded" and spec.backoff_limit is not None:
+            yield f"backoffLimit {spec.backoff_limit}"
+        if reason in {"FailedIndexes", "MaxFailedIndexesExceeded"} and spec.backoff_limit_per_index is not None:
+            yield f"backoffLimitPerIndex {spec.backoff_limit_per_index}"
 
 
 @final
@@ -122,43 +174,31 @@ class CronJob(KubernetesObject, frozen=True):
     spec: CronJobSpec | None = None
     status: CronJobStatus | None = None
 
+    @property
+    def is_suspended(self) -> bool:
+        return bool(self.specified.suspend)
 
-@dataclass(frozen=True)
+    @property
+    def specified(self) -> CronJobSpec:
+        return self.spec or CronJobSpec()
+
+    @property
+    def reported(self) -> CronJobStatus:
+        return self.status or CronJobStatus()
+
+    @property
+    def last_success(self) -> datetime | None:
+        return self.reported.last_successful_time
+
+
 class ListJobs(ListObjects[Job], name="kubernetes.jobs", resource="jobs.v1.batch"):
     """Every job there."""
 
 
-@dataclass(frozen=True)
-class ListCronJobs(ListObjects[CronJob], name="kubernetes.cronjobs", resource="cronjobs.v1.batch", called="cron jobs"):
+class ListCronJobs(ListObjects[CronJob], name="kubernetes.cronjobs", resource="cronjobs.v1.batch"):
     """Every cron job there."""
 
-
-# Complete and Failed come when the last pod has ended; the other two as soon as that is decided.
-_SUCCEEDED = ("Complete", "SuccessCriteriaMet")
-_FAILED = ("Failed", "FailureTarget")
-
-
-def succeeded(job: Job) -> bool:
-    """True when it is complete, however many of its pods failed on the way."""
-    return _holding(job, ("Complete",)) is not None or (
-        _holding(job, ("Failed",)) is None and _holding(job, _SUCCEEDED) is not None
-    )
-
-
-def failed(job: Job) -> Condition | None:
-    """The condition that says that it failed for good; None for one that has not."""
-    return None if succeeded(job) else _holding(job, _FAILED)
-
-
-def started(job: Job) -> datetime | None:
-    """When it was started; when it was made, where that is not known."""
-    return (job.status and job.status.start_time) or job.created
-
-
-def cronjob_of(job: Job) -> str:
-    """The name of the cron job that owns it; empty for others."""
-    owner = job.controller
-    return (owner.name or "") if owner and owner.kind == "CronJob" else ""
+    called = "cron jobs"
 
 
 def newest_runs(jobs: Iterable[Job]) -> Iterator[Job]:
@@ -169,39 +209,10 @@ def newest_runs(jobs: Iterable[Job]) -> Iterator[Job]:
     """
     runs: dict[tuple[str, str], list[Job]] = defaultdict(list)
     for job in jobs:
-        if cronjob_of(job) and not job.is_terminating and (succeeded(job) or failed(job)):
-            runs[job.namespace, cronjob_of(job)].append(job)
+        if job.cronjob and not job.is_terminating and job.outcome:
+            runs[job.namespace, job.cronjob].append(job)
     for finished in runs.values():
-        yield max(finished, key=lambda job: (moment.timestamp() if (moment := started(job)) else 0.0, job.name))
-
-
-def described_failure(job: Job, now: datetime) -> str:
-    """How it failed: `failed 5m ago: BackoffLimitExceeded (7 pods failed, backoffLimit 6)`."""
-    failure = failed(job) or Condition()
-    ago = f" {span(failure.last_transition_time, now)} ago" if failure.last_transition_time else ""
-    notes = ", ".join(_notes(job, failure.reason))
-    return f"failed{ago}: {failure.reason or 'no reason given'}" + (f" ({notes})" if notes else "")
-
-
-def _notes(job: Job, reason: str | None) -> Iterator[str]:
-    spec, status = job.spec, job.status
-    if status and status.failed:
-        yield f"{counted(status.failed, 'pod')} failed"
-    if status and status.failed_indexes:
-        yield f"indexes {status.failed_indexes}"
-    if spec is None:
-        return
-    if reason == "DeadlineExceeded" and spec.active_deadline_seconds is not None:
-        yield f"activeDeadlineSeconds {spec.active_deadline_seconds}"
-    if reason == "BackoffLimitExceeded" and spec.backoff_limit is not None:
-        yield f"backoffLimit {spec.backoff_limit}"
-    if reason in {"FailedIndexes", "MaxFailedIndexesExceeded"} and spec.backoff_limit_per_index is not None:
-        yield f"backoffLimitPerIndex {spec.backoff_limit_per_index}"
-
-
-def _holding(job: Job, kinds: tuple[str, ...]) -> Condition | None:
-    conditions = job.status and job.status.conditions
-    return next((found for kind in kinds if (found := condition(conditions, kind, "True"))), None)
+        yield max(finished, key=lambda job: (moment.timestamp() if (moment := job.started) else 0.0, job.name))
 
 
 def rerun_name(cronjob: str) -> str:

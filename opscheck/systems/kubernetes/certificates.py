@@ -169,12 +169,11 @@ class ListCertificates(ListObjects[Certificate], name="kubernetes.certificates",
 
 
 class ListCertificateRequests(
-    ListObjects[CertificateRequest],
-    name="kubernetes.certificaterequests",
-    resource=f"certificaterequests.v1.{GROUP}",
-    called="certificate requests",
+    ListObjects[CertificateRequest], name="kubernetes.certificaterequests", resource=f"certificaterequests.v1.{GROUP}"
 ):
     """Every certificate request there."""
+
+    called = "certificate requests"
 
 
 class ListOrders(ListObjects[Order], name="kubernetes.orders", resource=f"orders.v1.acme.{GROUP}"):
@@ -190,23 +189,19 @@ class ListIssuers(ListObjects[Issuer], name="kubernetes.issuers", resource=f"iss
 
 
 class ListClusterIssuers(
-    ListObjects[ClusterIssuer],
-    name="kubernetes.clusterissuers",
-    resource=f"clusterissuers.v1.{GROUP}",
-    called="cluster issuers",
-    of_cluster=True,
+    ListObjects[ClusterIssuer], name="kubernetes.clusterissuers", resource=f"clusterissuers.v1.{GROUP}"
 ):
     """Every issuer of the cluster."""
 
+    called = "cluster issuers"
+    namespaced = False
 
-class ListTlsSecrets(
-    ListObjects[Secret],
-    name="kubernetes.tls_secrets",
-    resource="secrets",
-    called="the certificates in TLS secrets",
-    parameters={"fieldSelector": "type=kubernetes.io/tls"},
-):
+
+class ListTlsSecrets(ListObjects[Secret], name="kubernetes.tls_secrets", resource="secrets"):
     """The certificates in the TLS secrets there. The server sends the keys too; they are never decoded."""
+
+    called = "the certificates in TLS secrets"
+    field_selector = "type=kubernetes.io/tls"
 
 
 _ISSUE = "See which of request, order, challenge or issuer fails, fix that, then have it issued again"

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -11,26 +12,10 @@ from opscheck.core.field_types import TimeZone
 from opscheck.core.query import Query
 from opscheck.core.remedy import Former, Remedy
 from opscheck.core.units import Duration, Graded, Percentage
-from opscheck.systems.kubernetes.batch import (
-    CronJob,
-    CronJobSpec,
-    CronJobStatus,
-    Job,
-    ListCronJobs,
-    ListJobs,
-    cronjob_of,
-    described_failure,
-    failed,
-    newest_runs,
-    rerun_name,
-    started,
-)
+from opscheck.systems.kubernetes.batch import CronJob, Job, ListCronJobs, ListJobs, newest_runs, rerun_name
 from opscheck.systems.kubernetes.schedules import Schedule, UnreadableSchedule, read_schedule
-from opscheck.systems.kubernetes.scope import OfKind, Window, kubectl, missing_remedy
-from opscheck.systems.kubernetes.words import lasting
-
-NamePatterns = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
-
+from opscheck.systems.kubernetes.scope import Glob, OfKind, Window, kubectl, missing_remedy
+from opscheck.systems.kubernetes.words import lasting, longer_than
 
 RUN_FACTS = {
     "cronjob": "the cron job's name",
@@ -74,7 +59,7 @@ class CronJobsOnTime(OfKind, check="kubernetes.cronjobs"):
     """How late a run may be started."""
     time_zone: TimeZone = "UTC"
     """The zone of schedules without a `timeZone`, which is that of the controller manager."""
-    allow_suspended: bool | NamePatterns = False
+    allow_suspended: bool | Annotated[tuple[Glob, ...], Field(min_length=1)] = False
     """
     Whether cron jobs may stay suspended, or the names (with `*` and `?`) of those that may. One that may not is
     judged like any other, so that it may be suspended for as long as no success is overdue. A schedule that no date
@@ -86,114 +71,95 @@ class CronJobsOnTime(OfKind, check="kubernetes.cronjobs"):
 
     def evidence_queries(self) -> Iterable[Query[Any]]:
         """The jobs too: which of its runs failed, and which still runs."""
-        yield from super().evidence_queries()
-        yield from self.lists(ListJobs)
+        return *super().evidence_queries(), *self.lists(ListJobs)
+
+    def schedule_of(self, cronjob: CronJob) -> Schedule:
+        """Its schedule in its zone. Raises UnreadableSchedule."""
+        return read_schedule(cronjob.specified.schedule, cronjob.specified.time_zone, self.time_zone)
 
 
 _POLL = 10
 """The controller may look at a cron job this many seconds after it was due."""
 
 
-def schedule_of(expectation: CronJobsOnTime, cronjob: CronJob) -> Schedule:
-    """Its schedule in its zone. Raises UnreadableSchedule."""
-    spec = spec_of(cronjob)
-    return read_schedule(spec.schedule, spec.time_zone, expectation.time_zone)
-
-
-def is_suspended(cronjob: CronJob) -> bool:
-    return bool(spec_of(cronjob).suspend)
-
-
-def last_success(cronjob: CronJob) -> datetime | None:
-    return status_of(cronjob).last_successful_time
-
-
 @dataclass(frozen=True)
 class Runs:
-    """The jobs of one cron job, as far as they are still there and could be read."""
+    """The runs of one cron job, as far as their jobs are still there and could be read."""
 
-    jobs: Sequence[Job]
-    failure: Job | None
-    """The newest one that has finished, when it failed."""
-    active: str
-    """The oldest one that runs; empty when none does."""
+    expectation: CronJobsOnTime
+    cronjob: CronJob
+    listed: Sequence[Job]
+    """The jobs of every cron job."""
 
+    @cached_property
+    def jobs(self) -> tuple[Job, ...]:
+        mine = (self.cronjob.namespace, self.cronjob.name)
+        return tuple(job for job in self.listed if (job.namespace, job.cronjob) == mine)
 
-def runs_of(cronjob: CronJob, jobs: Iterable[Job]) -> Runs:
-    own = [job for job in jobs if (job.namespace, cronjob_of(job)) == (cronjob.namespace, cronjob.name)]
-    failure = next((job for job in newest_runs(own) if failed(job)), None)
-    return Runs(own, failure, _oldest_active(cronjob, own))
+    @cached_property
+    def failure(self) -> Job | None:
+        """The newest one that has finished, when it failed."""
+        return next((job for job in newest_runs(self.jobs) if job.failure), None)
 
+    @cached_property
+    def active(self) -> str:
+        """The oldest one that runs; empty when none does."""
+        names = {one.name for one in self.cronjob.reported.active or () if one.name}
+        begun = {job.name: moment.timestamp() for job in self.jobs if (moment := job.started)}
+        return min(names, key=lambda name: (begun.get(name, float("inf")), name), default="")
 
-def _oldest_active(cronjob: CronJob, own: Iterable[Job]) -> str:
-    names = {one.name for one in status_of(cronjob).active or () if one.name}
-    begun = {job.name: moment.timestamp() for job in own if (moment := started(job))}
-    return min(names, key=lambda name: (begun.get(name, float("inf")), name), default="")
+    @property
+    def remedies(self) -> list[Remedy]:
+        """What fits their state; the commands name `facts`."""
+        found = [FAILED_RUN] if self.failure else []
+        if self.cronjob.is_suspended:
+            return [*found, RESUME]
+        return [*found, ACTIVE_RUN if self.active else RUN_NOW]
 
+    @property
+    def facts(self) -> dict[str, str]:
+        jobs = {"failed_job": self.failure.name if self.failure else "", "active_job": self.active}
+        known = {name: job for name, job in jobs.items() if job}
+        return {"cronjob": self.cronjob.name, "rerun": rerun_name(self.cronjob.name)} | known
 
-def run_remedies(cronjob: CronJob, runs: Runs) -> list[Remedy]:
-    """What fits the state of its runs; the commands name `run_facts`."""
-    found = [FAILED_RUN] if runs.failure else []
-    if is_suspended(cronjob):
-        return [*found, RESUME]
-    return [*found, ACTIVE_RUN if runs.active else RUN_NOW]
+    def what_keeps(self, now: datetime) -> str:
+        """What keeps it from success, the nearest cause first."""
+        if self.cronjob.is_suspended:
+            return "it is suspended"
+        if self.active:
+            return self.still_active(now)
+        untold = self.missed(now)
+        if self.failure and not untold:
+            return f"its newest run {self.failure.name} {self.failure.described_failure(now)}"
+        return untold or "no run that was started has succeeded"
 
+    def still_active(self, now: datetime) -> str:
+        """Which run has not ended, since when, and whether it keeps others from starting."""
+        began = next((moment for job in self.jobs if job.name == self.active and (moment := job.started)), None)
+        running = lasting(began, now)
+        if self.cronjob.specified.concurrency_policy == "Forbid":
+            return f"{self.active} runs{running}, and concurrencyPolicy Forbid lets no other start"
+        more = len(self.cronjob.reported.active or ()) - 1
+        return f"{self.active} runs{running}" + (f", and {more} more" if more > 0 else "")
 
-def run_facts(cronjob: CronJob, runs: Runs) -> dict[str, str]:
-    """The values that commands about the cron job and its runs name."""
-    jobs = {"failed_job": runs.failure.name if runs.failure else "", "active_job": runs.active}
-    known = {name: job for name, job in jobs.items() if job}
-    return {"cronjob": cronjob.name, "rerun": rerun_name(cronjob.name)} | known
-
-
-def what_keeps(expectation: CronJobsOnTime, cronjob: CronJob, runs: Runs, now: datetime) -> str:
-    """What keeps it from success, the nearest cause first."""
-    if is_suspended(cronjob):
-        return "it is suspended"
-    if runs.active:
-        return still_active(cronjob, runs, now)
-    untold = missed(expectation, cronjob, now)
-    if runs.failure and not untold:
-        return f"its newest run {runs.failure.name} {described_failure(runs.failure, now)}"
-    return untold or "no run that was started has succeeded"
-
-
-def still_active(cronjob: CronJob, runs: Runs, now: datetime) -> str:
-    """Which run has not ended, since when, and whether it keeps others from starting."""
-    began = next((moment for job in runs.jobs if job.name == runs.active and (moment := started(job))), None)
-    running = lasting(began, now)
-    if spec_of(cronjob).concurrency_policy == "Forbid":
-        return f"{runs.active} runs{running}, and concurrencyPolicy Forbid lets no other start"
-    more = len(status_of(cronjob).active or ()) - 1
-    return f"{runs.active} runs{running}" + (f", and {more} more" if more > 0 else "")
-
-
-def missed(expectation: CronJobsOnTime, cronjob: CronJob, now: datetime) -> str:
-    """Told where runs were due and none was started; empty where they were."""
-    try:
-        schedule = schedule_of(expectation, cronjob)
-    except UnreadableSchedule:
-        return ""
-    last = status_of(cronjob).last_schedule_time
-    counted_from = last or cronjob.created
-    due = schedule.after(counted_from) if counted_from else None
-    if due is None or (now - due).total_seconds() <= expectation.grace:
-        return ""
-    told = f"no run was started since {in_utc(last)}" if last else "no run was ever started"
-    deadline = spec_of(cronjob).starting_deadline_seconds
-    if deadline is not None and deadline < _POLL:
-        return f"{told}; startingDeadlineSeconds {deadline} is shorter than the {_POLL}s between two looks at it"
-    allowed = f" within startingDeadlineSeconds {deadline}" if deadline is not None else ""
-    return f"{told}, though one was due{allowed} at {in_utc(due)}"
+    def missed(self, now: datetime) -> str:
+        """Told where runs were due and none was started; empty where they were."""
+        try:
+            schedule = self.expectation.schedule_of(self.cronjob)
+        except UnreadableSchedule:
+            return ""
+        last = self.cronjob.reported.last_schedule_time
+        counted_from = last or self.cronjob.created
+        due = schedule.after(counted_from) if counted_from else None
+        if due is None or not longer_than(self.expectation.grace, due, now):
+            return ""
+        told = f"no run was started since {in_utc(last)}" if last else "no run was ever started"
+        deadline = self.cronjob.specified.starting_deadline_seconds
+        if deadline is not None and deadline < _POLL:
+            return f"{told}; startingDeadlineSeconds {deadline} is shorter than the {_POLL}s between two looks at it"
+        allowed = f" within startingDeadlineSeconds {deadline}" if deadline is not None else ""
+        return f"{told}, though one was due{allowed} at {in_utc(due)}"
 
 
 def in_utc(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M}Z"
-
-
-def spec_of(cronjob: CronJob) -> CronJobSpec:
-    return cronjob.spec or CronJobSpec()
-
-
-def status_of(cronjob: CronJob) -> CronJobStatus:
-    return cronjob.status or CronJobStatus()

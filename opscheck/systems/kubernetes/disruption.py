@@ -1,7 +1,6 @@
 """Disruption budgets: what is read of them, and what can be expected of them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, final
 
 from opscheck.core.field_types import CountLeft
@@ -38,7 +37,6 @@ class PodDisruptionBudget(KubernetesObject, frozen=True):
     status: BudgetStatus | None = None
 
 
-@dataclass(frozen=True)
 class ListDisruptionBudgets(
     ListObjects[PodDisruptionBudget],
     name="kubernetes.disruption_budgets",

@@ -1,6 +1,5 @@
 """Warning events: recent complaints of the cluster's components. Evidence, never a verdict."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import final
 
@@ -40,12 +39,8 @@ class Event(KubernetesObject, frozen=True):
         return (self.series and self.series.count) or self.count or 1
 
 
-@dataclass(frozen=True)
-class ListWarnings(
-    ListObjects[Event],
-    name="kubernetes.warnings",
-    resource="events",
-    called="Warning events",
-    parameters={"fieldSelector": "type=Warning"},
-):
+class ListWarnings(ListObjects[Event], name="kubernetes.warnings", resource="events"):
     """The Warning events there."""
+
+    called = "Warning events"
+    field_selector = "type=Warning"

@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 from opscheck.core.query import Query
 from opscheck.core.remedy import Former
 from opscheck.core.units import Duration
-from opscheck.systems.kubernetes.pods import GROUP_FACTS, MISSING_PODS, ListPods
+from opscheck.systems.kubernetes.pods import MISSING_PODS, POD_FACTS, ListPods
 from opscheck.systems.kubernetes.scope import Glob, OfKind, kubectl
 
 _DOCKER_HUB = "docker.io"
@@ -115,7 +115,7 @@ class ImagesPinned(OfKind, check="kubernetes.images"):
     remedies = (UNPINNED, PIN, OTHER_REGISTRY, OTHER_IMAGE, HISTORY, SET_IMAGE, MIXED, ROLLOUT, MISSING_PODS)
     fact_names = (
         OfKind.fact_names
-        | GROUP_FACTS
+        | POD_FACTS
         | {
             "running_image": "the image that all its pods run now, by its digest",
             "expected_image": "the image that the policy names, where it names one exactly",

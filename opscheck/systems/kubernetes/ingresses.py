@@ -97,23 +97,19 @@ class ListIngresses(ListObjects[Ingress], name="kubernetes.ingresses", resource=
 
 
 class ListIngressClasses(
-    ListObjects[IngressClass],
-    name="kubernetes.ingressclasses",
-    resource="ingressclasses.v1.networking.k8s.io",
-    called="ingress classes",
-    of_cluster=True,
+    ListObjects[IngressClass], name="kubernetes.ingressclasses", resource="ingressclasses.v1.networking.k8s.io"
 ):
     """Every ingress class of the cluster."""
 
+    called = "ingress classes"
+    namespaced = False
 
-class ListSecretNames(
-    ListObjects[SecretName],
-    name="kubernetes.secret_names",
-    resource="secrets",
-    called="the names of secrets",
-    only_metadata=True,
-):
+
+class ListSecretNames(ListObjects[SecretName], name="kubernetes.secret_names", resource="secrets"):
     """The names of the secrets there, and nothing that is in them."""
+
+    called = "the names of secrets"
+    only_metadata = True
 
 
 _DESCRIBE = "describe ingress {{ ingress }}"

@@ -130,8 +130,7 @@ def _revision(request: CertificateRequest) -> int:
 def _denied(status: ConditionsOnly | None) -> str:
     conditions = status and status.conditions
     for kind, told in (("Denied", "was denied"), ("InvalidRequest", "is refused as invalid")):
-        found = condition(conditions, kind)
-        if found is not None and found.status == "True":
+        if found := condition(conditions, kind, "True"):
             return told + _because(found.message)
     if condition(conditions, "Approved") is None and condition(conditions, "Ready") is None:
         return "is approved by nobody: does cert-manager's approver run, or another in its place?"

@@ -66,5 +66,4 @@ class JobsComplete(OfKind, check="kubernetes.jobs"):
 
     def evidence_queries(self) -> Iterable[Query[Any]]:
         """The pods too: how those of a failed job ended."""
-        yield from super().evidence_queries()
-        yield from self.lists(ListPods)
+        return *super().evidence_queries(), *self.lists(ListPods)

@@ -65,29 +65,17 @@ class ListObjects(Query[ObjectList[T]], Generic[T]):
     namespaced: ClassVar[bool] = True
     called: ClassVar[str] = ""
     """Their name in messages; the plural by default."""
-    parameters: ClassVar[dict[str, str]] = {}
-    """Parameters of the request in addition to its paging, such as a field selector."""
+    field_selector: ClassVar[str] = ""
+    """What the server selects by a field, such as `type=Warning`; all by default."""
     only_metadata: ClassVar[bool] = False
     """Request nothing but metadata: that it exists, never its content."""
 
-    def __init_subclass__(  # noqa: PLR0913 - the words of a class, each by its name
-        cls,
-        name: str = "",
-        *,
-        resource: str = "",
-        of_cluster: bool = False,
-        called: str = "",
-        parameters: dict[str, str] | None = None,
-        only_metadata: bool = False,
-        **options: Any,
-    ) -> None:
+    def __init_subclass__(cls, name: str = "", *, resource: str = "", **options: Any) -> None:
         super().__init_subclass__(name, **options)
         if not name:
             return
         cls.plural, version, cls.group = (*resource.split(".", 2), "", "")[:3]
-        cls.version, cls.called = version or "v1", called or cls.plural
-        cls.namespaced = not of_cluster
-        cls.parameters, cls.only_metadata = parameters or {}, only_metadata
+        cls.version, cls.called = version or "v1", cls.called or cls.plural
         cls.item = get_args(cls.__orig_bases__[0])[0]  # type: ignore[attr-defined]  # every generic has it
         cls.answer = ObjectList[cls.item]  # type: ignore[name-defined]  # the type is a value here
 

@@ -1,7 +1,6 @@
 """Nodes, and what a policy expects of them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal, final
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -14,7 +13,7 @@ from opscheck.systems.kubernetes.api_server import ReadVersion
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Part, Quantities, condition
 from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.scope import InCluster, Selector, kubectl
+from opscheck.systems.kubernetes.scope import Glob, InCluster, Selector, kubectl
 
 
 @final
@@ -76,9 +75,10 @@ class Node(KubernetesObject, frozen=True):
         return found if found and found.status else None
 
 
-@dataclass(frozen=True)
-class ListNodes(ListObjects[Node], name="kubernetes.nodes", resource="nodes", of_cluster=True):
+class ListNodes(ListObjects[Node], name="kubernetes.nodes", resource="nodes"):
     """Every node of the cluster."""
+
+    namespaced = False
 
 
 KNOWN_CONDITIONS = ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnavailable")
@@ -190,7 +190,7 @@ class NodesHealthy(InCluster, check="kubernetes.nodes"):
     Counted from the time of the taint `node.kubernetes.io/unschedulable`. A node whose taint has no time, as when it
     joined the cluster cordoned, is meant to be so.
     """
-    removal_taints: tuple[Annotated[str, Field(min_length=1)], ...] = (
+    removal_taints: tuple[Glob, ...] = (
         "ToBeDeletedByClusterAutoscaler",
         "DeletionCandidateOfClusterAutoscaler",
         "cloud.google.com/impending-node-termination",

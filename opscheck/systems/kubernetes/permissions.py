@@ -50,9 +50,16 @@ def _grant(rules: list[KubernetesRule], namespace: str | None, home: str) -> Ite
     """A role with these rules and its binding to the service account; nothing where there are no rules."""
     if not rules:
         return
+    resources: dict[tuple[str, str], list[str]] = {}
+    for rule in rules:
+        resources.setdefault((rule.api_group, rule.verb), []).append(rule.resource)
+    merged = [
+        {"apiGroups": [group], "resources": sorted(names), "verbs": [verb]}
+        for (group, verb), names in sorted(resources.items())
+    ]
     kind = "Role" if namespace else "ClusterRole"
     metadata = {"name": NAME} | ({"namespace": namespace} if namespace else {})
-    yield {"apiVersion": f"{_RBAC}/v1", "kind": kind, "metadata": metadata, "rules": _merged(rules)}
+    yield {"apiVersion": f"{_RBAC}/v1", "kind": kind, "metadata": metadata, "rules": merged}
     yield {
         "apiVersion": f"{_RBAC}/v1",
         "kind": f"{kind}Binding",
@@ -60,13 +67,3 @@ def _grant(rules: list[KubernetesRule], namespace: str | None, home: str) -> Ite
         "roleRef": {"apiGroup": _RBAC, "kind": kind, "name": NAME},
         "subjects": [{"kind": "ServiceAccount", "name": NAME, "namespace": home}],
     }
-
-
-def _merged(rules: list[KubernetesRule]) -> list[_Manifest]:
-    resources: dict[tuple[str, str], list[str]] = {}
-    for rule in rules:
-        resources.setdefault((rule.api_group, rule.verb), []).append(rule.resource)
-    return [
-        {"apiGroups": [group], "resources": sorted(names), "verbs": [verb]}
-        for (group, verb), names in sorted(resources.items())
-    ]

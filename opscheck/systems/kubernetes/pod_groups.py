@@ -1,4 +1,4 @@
-"""TODO."""
+"""Pods grouped by the workload that owns them."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,21 +23,12 @@ class PodGroup:
     pods: tuple[Pod, ...]
 
     @property
-    def namespace(self) -> str:
-        return self.pods[0].namespace
-
-    @property
     def rolled_out(self) -> bool:
         return self.owner.startswith(ROLLED_OUT)
 
     @property
     def is_of_jobs(self) -> bool:
         return self.owner.startswith(("job/", "cronjob/"))
-
-    def facts(self, pod: Pod, container: str) -> dict[str, str]:
-        """The values that commands name: of one of the pods, and of a container in it."""
-        known = {"namespace": self.namespace, "owner": self.owner}
-        return {"pod": pod.name, "container": container} | {name: value for name, value in known.items() if value}
 
     def named(self, pods: Iterable[Pod]) -> str:
         """Which of its pods these are: `in 2 of 5 pods: web-1, web-2`."""
@@ -68,7 +59,4 @@ def judged_containers(pod: Pod, ignored: Sequence[str]) -> Iterator[Reported]:
 
 def nothing_judged() -> Problem:
     """Why an expectation that leaves out every container is not kept."""
-    return cannot_tell(
-        "the selected pods have no container that is judged",
-        "correct `ignore_containers`",
-    )
+    return cannot_tell("the selected pods have no container that is judged", "correct `ignore_containers`")

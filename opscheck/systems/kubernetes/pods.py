@@ -1,7 +1,6 @@
 """Pods: what is read of them, and what can be expected of them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, final
 
@@ -170,9 +169,9 @@ class Pod(KubernetesObject, frozen=True):
 
     @property
     def facts(self) -> dict[str, str]:
-        """The values that commands about it name, as far as it has them."""
-        known = {"namespace": self.namespace, "pod": self.name, "owner": self.top_owner, "node": self.node}
-        return {name: value for name, value in known.items() if value}
+        """The values that commands about it name: its name, and the others as far as it has them."""
+        known = {"namespace": self.namespace, "owner": self.top_owner, "node": self.node}
+        return {"pod": self.name} | {name: value for name, value in known.items() if value}
 
     @property
     def has_restarted(self) -> bool:
@@ -186,7 +185,6 @@ class Pod(KubernetesObject, frozen=True):
         return (*(status.container_statuses or ()), *(status.init_container_statuses or ()))
 
 
-@dataclass(frozen=True)
 class ListPods(ListObjects[Pod], name="kubernetes.pods", resource="pods"):
     """Every pod there."""
 
@@ -196,11 +194,6 @@ POD_FACTS = {
     "container": "the container that is to blame",
     "owner": "what controls the pod, such as deployment/api",
     "node": "the node the pod is on",
-}
-GROUP_FACTS = {
-    "pod": "one of the pods",
-    "owner": "what controls them, such as deployment/api",
-    "container": "the first container that is to blame",
 }
 
 MISSING_PODS = missing_remedy("deployments,statefulsets,daemonsets,pods")

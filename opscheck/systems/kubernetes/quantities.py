@@ -59,10 +59,9 @@ def requested(pod: Pod, resource: str) -> Fraction:
 
 
 def _of_containers(pod: Pod, resource: str) -> Fraction:
-    status = pod.status
-    reports = (*((status and status.container_statuses) or ()), *((status and status.init_container_statuses) or ()))
-    by_name = {report.name: report for report in reports}
-    refused = _resize_is_refused(pod)
+    by_name = {report.name: report for report in pod.reports}
+    resize = pod.condition("PodResizePending")
+    refused = resize is not None and resize.reason == "Infeasible"
 
     def each(containers: Iterable[Container] | None) -> list[tuple[Container, Fraction]]:
         return [(one, _of_container(one, by_name.get(one.name), resource, refused)) for one in containers or ()]
@@ -85,11 +84,6 @@ def _of_container(container: Container, report: ContainerStatus | None, resource
     if refused and in_force is not None:
         return in_force
     return max(asked or _NONE, in_force or _NONE)
-
-
-def _resize_is_refused(pod: Pod) -> bool:
-    resize = pod.condition("PodResizePending")
-    return resize is not None and resize.reason == "Infeasible"
 
 
 def _amount(quantities: Quantities | None, resource: str) -> Fraction | None:

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from opscheck.core.query import Query
 from opscheck.core.remedy import Former
-from opscheck.systems.kubernetes.pods import GROUP_FACTS, MISSING_PODS, ListPods
+from opscheck.systems.kubernetes.pods import MISSING_PODS, POD_FACTS, ListPods
 from opscheck.systems.kubernetes.scope import Glob, Matched, kubectl
 
 Setting = Literal[
@@ -35,7 +35,7 @@ class ResourcesSet(Matched, check="kubernetes.resources"):
 
     reads_events = False
     remedies = (SET_IN_SPEC, SET_IN_CLUSTER, MISSING_PODS)
-    fact_names = Matched.fact_names | GROUP_FACTS
+    fact_names = Matched.fact_names | POD_FACTS
     former_fact_names = Matched.former_fact_names | {
         "unset": Former("owner", SET_IN_CLUSTER),
         "measured": Former("pod"),

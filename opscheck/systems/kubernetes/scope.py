@@ -1,7 +1,7 @@
 """Where an expectation and the commands of its remedies look: the cluster, its namespaces, the selected objects."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import AfterValidator, Field
@@ -131,21 +131,9 @@ class InNamespaces(InCluster):
         about = reference(self.target, kind, one.name, one.namespace)
         return findings.on(self.subject(one), about=about, namespace=one.namespace or self.target.namespace, **facts)
 
-    def finding_on(
-        self, one: KubernetesObject, *, facts: Mapping[str, Fact] | None = None, explains: bool = True, **given: Any
-    ) -> Finding:
-        """
-        A finding about `one`: under its name, with its namespace among the facts.
-
-        It is the cause of findings that name `one` as theirs, unless `explains` is false. For `given` see `finding`.
-        """
-        kind = type(one).__name__.lower()  # classes are called as the kinds are
-        return self.finding(
-            subject=self.subject(one),
-            facts={"namespace": one.namespace or self.target.namespace, **(facts or {})},
-            about=reference(self.target, kind, one.name, one.namespace) if explains else "",
-            **given,
-        )
+    def finding_on(self, one: KubernetesObject, **parts: Any) -> Finding:
+        """A finding about `one` that is not recorded; for `parts` see `Findings.finding`."""
+        return self.on(Findings(self), one).finding(**parts)
 
     def lists(self, *kinds: type[L]) -> tuple[L, ...]:
         """The lists of these kinds, one for each namespace; each is shared with every other expectation there."""

@@ -40,15 +40,14 @@ class Evidence(Generic[T]):
 
 def listed_evidence(observe: Observe, queries: Iterable[ListObjects[T]]) -> Evidence[T]:
     """The objects of several lists, as far as they can be read; no verdict may stand on them."""
-    items: list[T] = []
-    unread: list[str] = []
+    items, unread = list[T](), ""
     for query in queries:
         answer = observe.evidence(query)
         if isinstance(answer, Problem):
-            unread.append(f"{query.called} could not be read: {answer.text}")
+            unread = unread or f"{query.called} could not be read: {answer.text}"
         else:
             items += answer.items
-    return Evidence(tuple(items), next(iter(unread), ""))
+    return Evidence(tuple(items), unread)
 
 
 def matching(expectation: Selecting, objects: Iterable[K]) -> tuple[K, ...]:

@@ -192,12 +192,11 @@ class ListServices(ListObjects[Service], name="kubernetes.services", resource="s
 
 
 class ListEndpointSlices(
-    ListObjects[EndpointSlice],
-    name="kubernetes.endpointslices",
-    resource="endpointslices.v1.discovery.k8s.io",
-    called="endpoint slices",
+    ListObjects[EndpointSlice], name="kubernetes.endpointslices", resource="endpointslices.v1.discovery.k8s.io"
 ):
     """Every endpoint slice there. Endpoints, their predecessor, is never asked: it is cut off at a thousand."""
+
+    called = "endpoint slices"
 
 
 _DESCRIBE = "describe service {{ service }}"

@@ -1,7 +1,6 @@
 """The CPU and memory that nodes and pods use, as metrics-server measures it, and their limits."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, Literal, Self, final
 
 from pydantic import model_validator
@@ -39,22 +38,17 @@ class NodeUsage(KubernetesObject, frozen=True):
     usage: Quantities | None = None
 
 
-@dataclass(frozen=True)
-class ListPodUsage(
-    ListObjects[PodUsage], name="kubernetes.pod_usage", resource="pods.v1beta1.metrics.k8s.io", called="pod metrics"
-):
+class ListPodUsage(ListObjects[PodUsage], name="kubernetes.pod_usage", resource="pods.v1beta1.metrics.k8s.io"):
     """What the pods there use."""
 
+    called = "pod metrics"
 
-@dataclass(frozen=True)
-class ListNodeUsage(
-    ListObjects[NodeUsage],
-    name="kubernetes.node_usage",
-    resource="nodes.v1beta1.metrics.k8s.io",
-    called="node metrics",
-    of_cluster=True,
-):
+
+class ListNodeUsage(ListObjects[NodeUsage], name="kubernetes.node_usage", resource="nodes.v1beta1.metrics.k8s.io"):
     """What every node uses."""
+
+    called = "node metrics"
+    namespaced = False
 
 
 _TOP_POD = "top pod {{ pod }} --containers"

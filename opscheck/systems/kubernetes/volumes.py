@@ -68,10 +68,10 @@ class PersistentVolumeClaim(KubernetesObject, frozen=True):
         return ((resources and resources.requests) or {}).get("storage", "")
 
 
-class ListClaims(
-    ListObjects[PersistentVolumeClaim], name="kubernetes.claims", resource="persistentvolumeclaims", called="claims"
-):
+class ListClaims(ListObjects[PersistentVolumeClaim], name="kubernetes.claims", resource="persistentvolumeclaims"):
     """Every claim there."""
+
+    called = "claims"
 
 
 @final
@@ -84,13 +84,12 @@ class StorageClass(KubernetesObject, frozen=True):
 
 
 class ListStorageClasses(
-    ListObjects[StorageClass],
-    name="kubernetes.storage_classes",
-    resource="storageclasses.v1.storage.k8s.io",
-    called="storage classes",
-    of_cluster=True,
+    ListObjects[StorageClass], name="kubernetes.storage_classes", resource="storageclasses.v1.storage.k8s.io"
 ):
     """Every storage class of the cluster."""
+
+    called = "storage classes"
+    namespaced = False
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Deployments, stateful sets and daemon sets, as the API server returns them."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -151,17 +151,14 @@ class DaemonSet(Workload, frozen=True):
     """A daemon set."""
 
 
-@dataclass(frozen=True)
 class ListDeployments(ListObjects[Deployment], name="kubernetes.deployments", resource="deployments.v1.apps"):
     """Every deployment there."""
 
 
-@dataclass(frozen=True)
 class ListStatefulSets(ListObjects[StatefulSet], name="kubernetes.statefulsets", resource="statefulsets.v1.apps"):
     """Every stateful set there."""
 
 
-@dataclass(frozen=True)
 class ListDaemonSets(ListObjects[DaemonSet], name="kubernetes.daemonsets", resource="daemonsets.v1.apps"):
     """Every daemon set there."""
 

@@ -90,11 +90,9 @@ class Allowed(BaseModel):
 
     @property
     def patterns(self) -> dict[str, str]:
-        """What it matches by."""
         return {name: value for name in ("application", "role", "database") if (value := getattr(self, name))}
 
     def covers(self, session: Session) -> bool:
-        """Whether it means this session."""
         return all(fnmatchcase(getattr(session, name), pattern) for name, pattern in self.patterns.items())
 
     def lets(self, age: float) -> bool:

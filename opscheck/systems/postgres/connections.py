@@ -65,8 +65,6 @@ class Occupancy(msgspec.Struct, frozen=True, kw_only=True):
     role: str
     """The role of the dsn."""
     is_superuser: bool
-    server_version: int
-    """As server_version_num has it: 180004."""
     max_connections: int
     superuser_reserved: int
     reserved: int

@@ -49,6 +49,11 @@ class DatabaseQuery(ServerQuery[A]):
         return self.what
 
 
+def is_pattern(name: str) -> bool:
+    """Whether it may mean several databases, or none."""
+    return bool(_WILD & set(name))
+
+
 DatabasePatterns = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
 
 
@@ -60,8 +65,8 @@ class InDatabases(InServer):
 
     @property
     def patterns(self) -> tuple[str, ...]:
-        """Those of `databases` that may mean several, or none."""
-        return tuple(name for name in self.databases or () if _WILD & set(name))
+        """Those of `databases` that are patterns."""
+        return tuple(filter(is_pattern, self.databases or ()))
 
     def in_database(self, database: str | None) -> Iterable[DatabaseQuery[Any]]:  # noqa: ARG002 - subclasses read it
         """Its queries in one database; None is the one that the dsn names."""
@@ -90,7 +95,7 @@ class InDatabases(InServer):
         found: dict[str, None] = {}
         for name in self.databases or (there.current,):
             matching = [one for one in there.names if fnmatchcase(one, name)]
-            found |= dict.fromkeys(matching if _WILD & set(name) else [name])
+            found |= dict.fromkeys(matching if is_pattern(name) else [name])
         return tuple(found)
 
     def _in(self, databases: Iterable[str | None]) -> list[DatabaseQuery[Any]]:

@@ -11,6 +11,7 @@ from opscheck.core.field_types import ShareUsed
 from opscheck.core.query import Query
 from opscheck.core.remedy import Former, Remedy
 from opscheck.core.units import Count, Duration, Graded
+from opscheck.systems.postgres.databases import psql_command
 from opscheck.systems.postgres.server import READ_SESSIONS, InServer, ServerQuery
 from opscheck.systems.postgres.sessions import Session
 
@@ -121,8 +122,7 @@ SET_IDLE_TIMEOUT = Remedy(
 # It must run in the database where it was prepared.
 ROLL_BACK = Remedy(
     "End the prepared transaction",
-    "printf '%s\\n' '\\connect :\"database\"' \"rollback prepared :'gid'\" "
-    "| psql {{ dsn }} -v database={{ database }} -v gid={{ gid }}  # or commit prepared: what its application meant",
+    psql_command("\"rollback prepared :'gid'\"", "gid") + "  # or commit prepared: what its application meant",
 )
 LOCK_TIMEOUT = Remedy(
     "Change tables with a short lock_timeout, so that a change that has to wait gives up before others queue behind it"

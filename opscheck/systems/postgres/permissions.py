@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from urllib.parse import unquote, urlsplit
 
 from opscheck.core.query import Permission
+from opscheck.systems.postgres.databases import is_pattern
 from opscheck.systems.postgres.server import (
     ConnectGrant,
     MakeDatabases,
@@ -22,7 +23,6 @@ _MONITOR = "pg_monitor"
 _OF_MONITOR = frozenset({"pg_read_all_settings", "pg_read_all_stats", "pg_stat_scan_tables"})
 # A connection limit of -2 marks what an interrupted DROP DATABASE left behind.
 _DATABASES = "SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate AND datconnlimit <> -2"
-_WILD = frozenset("*?[")
 
 COMMENT = "--"
 """What begins a comment in the text that `render` returns."""
@@ -63,18 +63,12 @@ def _connect(home: str, wanted: list[Permission]) -> Iterator[str]:
     else:
         yield f"-- Where PUBLIC may not connect: GRANT CONNECT ON DATABASE … TO {ROLE};"
     for name in dict.fromkeys(one.database for one in wanted if isinstance(one, ConnectGrant)):
-        if _WILD & set(name):
-            yield from _connect_matching(name)
+        if is_pattern(name):
+            yield f"-- Every database that matches {_one_line(name)}; again when one was created since"
+            names = f"{_DATABASES} AND datname ~ {_literal(_expression(name))}"
+            yield from _loop(names, f"GRANT CONNECT ON DATABASE %I TO {ROLE}")
         elif name != home:
             yield f"GRANT CONNECT ON DATABASE {identifier(name)} TO {ROLE};"
-
-
-def _connect_matching(pattern: str) -> list[str]:
-    names = f"{_DATABASES} AND datname ~ {_literal(_expression(pattern))}"
-    return [
-        f"-- Every database that matches {_one_line(pattern)}; again when one was created since",
-        *_loop(names, f"GRANT CONNECT ON DATABASE %I TO {ROLE}"),
-    ]
 
 
 def _roles(wanted: list[Permission]) -> Iterator[str]:
@@ -104,7 +98,7 @@ def _by_database(wanted: list[Permission], home: str) -> dict[str, list[Permissi
 
 def _in_database(database: str, inside: list[Permission]) -> Iterator[str]:
     lines = [line for one in inside for line in _grants(one)]
-    if _WILD & set(database):
+    if is_pattern(database):
         yield f"-- Once in each database that matches {_one_line(database)}:"
         yield from (f"-- {line.removeprefix('-- ')}" for line in lines)
         return

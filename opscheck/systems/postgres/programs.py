@@ -38,7 +38,6 @@ class Installation:
         return self.number[0]
 
     def program(self, name: str) -> Path:
-        """One of its programs."""
         return self.folder / name
 
 
@@ -63,13 +62,9 @@ def _folders() -> Iterator[Path]:
     for pattern in _USUAL:
         yield from Path("/").glob(pattern.lstrip("/"))
     yield from map(Path, filter(None, os.environ.get("PATH", "").split(os.pathsep)))
-    yield from _wheel()
-
-
-def _wheel() -> Iterator[Path]:
     # Not imported: that would start looking for runtime folders, and warn.
-    spec = find_spec(_WHEEL)
-    for place in (spec.submodule_search_locations or ()) if spec is not None else ():
+    wheel = find_spec(_WHEEL)
+    for place in (wheel.submodule_search_locations or ()) if wheel is not None else ():
         yield from Path(place).glob("pginstall*/bin")
 
 

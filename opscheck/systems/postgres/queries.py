@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from typing import Annotated, Any, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, TypeAlias
 
 import msgspec
 from pydantic import Field
@@ -17,12 +17,8 @@ from opscheck.core.units import Count, Duration, Graded, PositiveCount
 from opscheck.systems.postgres.databases import DatabasePatterns, DatabaseQuery
 from opscheck.systems.postgres.server import READ_SESSIONS, InServer, ListDatabases
 
-
-class Place(NamedTuple):
-    """Where the text of a statement is looked up: an id means something in its database alone."""
-
-    database: str
-    queryid: int
+Place: TypeAlias = tuple[str, int]
+"""Where the text of a statement is looked up: its database, and its id, which means something there alone."""
 
 
 class StatementCounts(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
@@ -41,8 +37,7 @@ class StatementCounts(msgspec.Struct, frozen=True, kw_only=True, array_like=True
 
     @property
     def place(self) -> Place:
-        """Where its text is found."""
-        return Place(self.database, self.queryid)
+        return self.database, self.queryid
 
 
 class StatementCounters(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,8 +89,7 @@ class StatementText(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
 
     @property
     def place(self) -> Place:
-        """Where it belongs."""
-        return Place(self.database, self.queryid)
+        return self.database, self.queryid
 
 
 class StatementTexts(msgspec.Struct, frozen=True, kw_only=True):
@@ -196,12 +190,10 @@ class PostgresQueries(OverInterval, InServer, check="postgres.queries"):
 
     @property
     def names(self) -> ListDatabases:
-        """Which databases there are."""
         return ListDatabases(self.target.name)
 
     @property
     def counters(self) -> CountStatements:
-        """How often statements ran."""
         return CountStatements(self.target.name, self.extension_in)
 
     @property
@@ -215,5 +207,4 @@ class PostgresQueries(OverInterval, InServer, check="postgres.queries"):
         return not left_out and self.means_database(database)
 
     def means_database(self, database: str) -> bool:
-        """True when statements in this database are to be judged."""
         return self.databases is None or any(fnmatchcase(database, pattern) for pattern in self.databases)

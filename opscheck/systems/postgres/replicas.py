@@ -73,7 +73,12 @@ def missing_facts(pattern: str) -> dict[str, str]:
 
 def connected(senders: Iterable[Sender]) -> list[str]:
     """Who is connected at all, a line each, for evidence."""
-    return [_line(sender) for sender in senders]
+    lines = []
+    for sender in senders:
+        slot = f", slot {sender.slot}" if sender.slot else ""
+        name, client = sender.application or "without a name", sender.client or "a Unix socket"
+        lines.append(f"{name} from {client}: {sender.state}, {sender.sync_state or 'async'}{slot}")
+    return lines
 
 
 def silence(answer: Replication, replica: Replica, limit: Duration | None) -> tuple[Duration, Duration] | None:
@@ -139,12 +144,6 @@ def _matches(pattern: str, sender: Sender) -> bool:
 
 def _is_no_copy(sender: Sender) -> bool:
     return sender.logical or sender.application in _TOOLS or sender.state in _NO_STREAM
-
-
-def _line(sender: Sender) -> str:
-    slot = f", slot {sender.slot}" if sender.slot else ""
-    name, client = sender.application or "without a name", sender.client or "a Unix socket"
-    return f"{name} from {client}: {sender.state}, {sender.sync_state or 'async'}{slot}"
 
 
 def _subject(sender: Sender, *, alone: bool) -> str:

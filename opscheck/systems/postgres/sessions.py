@@ -6,9 +6,6 @@ import msgspec
 
 from opscheck.core.units import format_duration
 
-IDLE_STATES = frozenset({"idle in transaction", "idle in transaction (aborted)"})
-ACTIVE_STATES = frozenset({"active", "fastpath function call"})
-
 CLIENT = "client backend"
 """The kind of process that a client talks to; the others serve no client, or a standby."""
 
@@ -43,12 +40,12 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def is_idle(self) -> bool:
         """Whether it waits for its client inside a transaction."""
-        return self.state in IDLE_STATES
+        return self.state in {"idle in transaction", "idle in transaction (aborted)"}
 
     @property
     def is_active(self) -> bool:
         """Whether a query of it runs."""
-        return self.state in ACTIVE_STATES
+        return self.state in {"active", "fastpath function call"}
 
 
 def describe(session: Session) -> str:

@@ -54,9 +54,12 @@ _VERSION = re.compile(r"(>=\s*)?[0-9][0-9A-Za-z.+-]*")
 
 def written(value: Any) -> str:
     """A value of a setting as a person would write it."""
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    return str(value) or "an empty text"
+    return _text(value) or "an empty text"
+
+
+def _text(value: Any) -> str:
+    """A value as postgresql.conf has it."""
+    return ("on" if value else "off") if isinstance(value, bool) else str(value)
 
 
 def _amount(value: Any) -> Any:
@@ -188,10 +191,8 @@ def wanted(rule: SettingRule) -> str | None:
     if rule.operator == "other_than":
         return None
     operand = rule.operand[0] if rule.operator == "one_of" else rule.operand
-    if isinstance(operand, bool):
-        return "on" if operand else "off"
     # The server does not know KiB and its like.
-    return _POWER_OF_TWO.sub(lambda unit: f"{unit[1]}{unit[2].replace('K', 'k')}B", str(operand))
+    return _POWER_OF_TWO.sub(lambda unit: f"{unit[1]}{unit[2].replace('K', 'k')}B", _text(operand))
 
 
 def shown(setting: Setting) -> str:
@@ -217,8 +218,7 @@ def _equal(setting: Setting, wanted: Any) -> bool:
         if switch not in _TRUE | _FALSE:
             raise NotComparableError(f"{setting.name} is on or off, and never {wanted}")
         return value == ("on" if switch in _TRUE else "off")
-    text = ("on" if wanted else "off") if isinstance(wanted, bool) else str(wanted)
-    return value.lower() == text.lower() if setting.type == "enum" else value == text
+    return value.lower() == _text(wanted).lower() if setting.type == "enum" else value == _text(wanted)
 
 
 def _lasting(setting: Setting) -> float:

@@ -366,7 +366,7 @@ class PostgresSettings(InDatabases, check="postgres.settings"):
         if self.settings is not None or self.pending_restart is not None:
             yield self.read_settings
         if self.configuration_files is not None:
-            yield self.files
+            yield ListFileErrors(self.target.name)
         if any(getattr(self, name) is not None for name in _OF_STATE):
             yield self.state
         yield from super().queries()
@@ -384,11 +384,6 @@ class PostgresSettings(InDatabases, check="postgres.settings"):
         names = {name.lower() for name in self.settings or ()}
         names |= {FALLBACKS[name] for name in names if name in FALLBACKS}
         return ReadSettings(self.target.name, tuple(sorted(names)))
-
-    @property
-    def files(self) -> ListFileErrors:
-        """Errors in the configuration files."""
-        return ListFileErrors(self.target.name)
 
     @property
     def state(self) -> ReadServerState:

@@ -157,6 +157,7 @@ SHOW_DATABASES = Remedy(
     'order by pg_database_size(oid) desc limit :count" | psql {{ dsn }} -v count={{ database_count }}',
 )
 _OF_SEQUENCE = ("schema", "sequence")
+_OF_COLUMN = (*_OF_SEQUENCE, "table_schema", "table", "column")
 _WIDEN = "Give a sequence that ends, and the column that it feeds, the type bigint before inserts fail"
 SHOW_SEQUENCE = Remedy(
     "See how far the sequence is from its end",
@@ -166,13 +167,7 @@ SHOW_SEQUENCE = Remedy(
 )
 WIDEN_COLUMN = Remedy(
     _WIDEN,
-    psql_command(
-        '\'alter table :"table_schema".:"table" alter column :"column" type bigint\'',
-        *_OF_SEQUENCE,
-        "table_schema",
-        "table",
-        "column",
-    )
+    psql_command('\'alter table :"table_schema".:"table" alter column :"column" type bigint\'', *_OF_COLUMN)
     + "  # rewrites the table under a lock; a large one gets a new bigint column, filled in steps, and is then swapped",
 )
 WIDEN_SEQUENCE = Remedy(
@@ -274,8 +269,10 @@ class PostgresSize(InDatabases, check="postgres.size"):
         if self.patterns and self.judges_databases:
             there: DatabaseNames = answer(ListDatabases(self.target.name))
             matched = self.matched(there)
-            shown = matched if self.judges_growth else set(matched) & self._too_large(answer(self.sizes))
-            yield from self._relations_in(sorted(shown))
+            if not self.judges_growth:
+                large = {one.name for one in answer(self.sizes).databases if self.is_too_large(one.bytes)}
+                matched = tuple(name for name in matched if name in large)
+            yield from self._relations_in(sorted(matched))
 
     def described(self) -> Iterable[Query[Any]]:
         """For people, the queries with the patterns in the place of the databases."""
@@ -286,9 +283,6 @@ class PostgresSize(InDatabases, check="postgres.size"):
     def is_too_large(self, size: int | None) -> bool:
         """Whether a database of this size violates the limit."""
         return self.size is not None and size is not None and self.size.severity(size) is not None
-
-    def _too_large(self, sizes: Sizes) -> set[str]:
-        return {one.name for one in sizes.databases if self.is_too_large(one.bytes)}
 
     def relations(self, database: str) -> LargestRelations:
         """The query for the largest relations of a database."""

@@ -28,17 +28,6 @@ class Value:
         """The severity of the violation; None within the limit, and without one."""
         return None if self.limit is None else self.limit.severity(self.number)
 
-    @property
-    def observed(self) -> str:
-        """`query 15m`."""
-        return f"{self.name} {self.text or format_value(self.number, self.unit)}"
-
-    @property
-    def expected(self) -> str:
-        """`query at most 5m`."""
-        limit = self.limit
-        return f"{self.name} {limit.words} {format_value(float(limit.limit(self.number)), self.unit)}" if limit else ""
-
 
 def violated(*values: Value) -> list[Value]:
     """Those beyond their limit, the worst first."""
@@ -47,10 +36,14 @@ def violated(*values: Value) -> list[Value]:
 
 
 def add_violated(findings: Findings, values: Sequence[Value], **parts: Unpack[FindingParts]) -> None:
-    """One finding about violated values, the worst first."""
+    """One finding about violated values, the worst first: `query 15m, transaction 1h`."""
+    observed = [f"{one.name} {one.text or format_value(one.number, one.unit)}" for one in values]
+    limits = ((one, one.limit) for one in values if one.limit is not None)
+    expected = [
+        f"{one.name} {limit.words} {format_value(float(limit.limit(one.number)), one.unit)}" for one, limit in limits
+    ]
     parts["severity"] = values[0].severity
-    expected = ", ".join(one.expected for one in values)
-    findings.add(observed=", ".join(one.observed for one in values), expected=expected, **parts)
+    findings.add(observed=", ".join(observed), expected=", ".join(expected), **parts)
 
 
 class Case(NamedTuple):

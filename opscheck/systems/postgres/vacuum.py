@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Self
 
 import msgspec
@@ -11,11 +12,10 @@ from pydantic_core import PydanticCustomError
 
 from opscheck.core.field_types import ShareUsed, values
 from opscheck.core.query import Query
-from opscheck.core.remedy import Former, Remedy
+from opscheck.core.remedy import Fact, Former, Remedy
 from opscheck.core.units import Count, Duration, Graded, Percentage
-from opscheck.systems.postgres.databases import DatabaseQuery, InDatabases
-from opscheck.systems.postgres.server import ServerQuery
-from opscheck.systems.postgres.xmin import FORMER_HOLDER_FACTS, HOLDER_FACTS, HOLDER_REMEDIES, ListXminHolders
+from opscheck.systems.postgres.databases import DatabaseQuery, InDatabases, connectable, psql_command
+from opscheck.systems.postgres.server import READ_SESSIONS, ServerQuery
 
 
 class DatabaseAge(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,6 +112,51 @@ class ListTables(DatabaseQuery[Tables], name="postgres.tables"):
         return f"the tables with more than {self.min_rows} dead, written or never analysed rows"
 
 
+class HolderKind(StrEnum):
+    """What keeps old rows from being removed."""
+
+    SESSION = "session"
+    PREPARED = "prepared transaction"
+    SLOT = "replication slot"
+    STANDBY = "standby"
+
+
+class XminHolder(msgspec.Struct, frozen=True, kw_only=True):
+    """Something for whose sake vacuum must keep rows that are dead."""
+
+    kind: HolderKind
+    name: str
+    """application_name of a session or standby, gid of a prepared transaction, name of a slot."""
+    age: int
+    """How many transactions ago it began to look."""
+    database: str = ""
+    """Where it keeps them; empty where it does in every database."""
+    role: str = ""
+    pid: int | None = None
+    state: str = ""
+    """Of a session."""
+    since: datetime | None = None
+    """Since when it holds them, at least; slots and standbys mostly do not show it."""
+    active: bool = True
+    """False for a slot without a consumer."""
+    catalog_only: bool = False
+    """True for a slot that keeps rows of system catalogs only."""
+
+
+class XminHolders(msgspec.Struct, frozen=True, kw_only=True):
+    """Who holds the oldest rows, the oldest first, and the time of the server's clock."""
+
+    holders: tuple[XminHolder, ...]
+    clock: datetime
+
+
+@dataclass(frozen=True)
+class ListXminHolders(ServerQuery[XminHolders], name="postgres.xmin-holders"):
+    what = "which sessions, prepared transactions, slots and standbys keep dead rows from being removed"
+    needs = (READ_SESSIONS,)
+
+
+_MANY = 1_000_000
 _ALL = 100.0
 
 
@@ -124,34 +169,50 @@ def _beyond_all(limit: Graded[Percentage]) -> Graded[Percentage]:
 BeyondTrigger = Annotated[Graded[Percentage], AfterValidator(_beyond_all)]
 """How far something may be beyond the point where autovacuum begins to work on it."""
 
+_END = "End what keeps dead rows from being removed"
+# Should the session have ended since, its pid may be another's.
+END_SESSION = Remedy(
+    _END,
+    "echo \"select pg_terminate_backend(pid) from pg_stat_activity where pid = :'pid' "
+    "and xact_start = :'began'\" | psql {{ dsn }} -v pid={{ pid }} -v began={{ began }}",
+)
 # psql takes a DSN or the name of a database, not both; it knows the rest of the DSN when it connects again.
-_FREEZE = (
-    "printf '%s\\n' '\\connect :\"database\"' \"select format('vacuum (freeze, verbose) %s', c.oid::regclass) "
+ROLL_BACK = Remedy(
+    _END,
+    "printf '%s\\n' '\\connect :\"database\"' \"rollback prepared :'gid'\" "
+    "| psql {{ dsn }} -v ON_ERROR_STOP=1 -v database={{ gid_database }} -v gid={{ gid }}",
+)
+DROP_SLOT = Remedy(
+    _END,
+    "echo \"select pg_drop_replication_slot(:'slot')\" | psql {{ dsn }} -v slot={{ slot }}"
+    "  # only when nobody comes back for it: its reader must then be built anew",
+)
+WAIT_OR_END = Remedy(f"{_END}: a long query on a standby, or the reader of a slot that is behind")
+_STOP = " -v ON_ERROR_STOP=1"
+_FREEZE_OLDEST = (
+    "\"select format('vacuum (freeze, verbose) %s', c.oid::regclass) "
     "from pg_class c left join pg_class t on t.oid = c.reltoastrelid where c.relkind in ('r', 'm') order by "
-    'greatest({age}(c.{frozen}), {age}(t.{frozen})) desc limit 10 \\gexec" '
-    "| psql {{{{ dsn }}}} -v ON_ERROR_STOP=1 -v database={{{{ database }}}}"
+    'greatest({age}(c.{frozen}), {age}(t.{frozen})) desc limit 10 \\gexec"'
 )
-_FREEZE_SUMMARY = (
-    "Freeze the oldest tables; where it happens again, let autovacuum work faster (autovacuum_vacuum_cost_limit)"
-)
-FREEZE_XIDS = Remedy(_FREEZE_SUMMARY, _FREEZE.format(age="age", frozen="relfrozenxid"))
-FREEZE_MULTIXACTS = Remedy(_FREEZE_SUMMARY, _FREEZE.format(age="mxid_age", frozen="relminmxid"))
-_OF_TABLE = (
-    " | psql {{ dsn }} -v ON_ERROR_STOP=1 -v database={{ database }} -v schema={{ schema }} -v table={{ table }}"
+FREEZE_XIDS, FREEZE_MULTIXACTS = (
+    Remedy(
+        "Freeze the oldest tables; where it happens again, let autovacuum work faster (autovacuum_vacuum_cost_limit)",
+        psql_command(_FREEZE_OLDEST.format(age=age, frozen=frozen), options=_STOP),
+    )
+    for age, frozen in (("age", "relfrozenxid"), ("mxid_age", "relminmxid"))
 )
 ENABLE = Remedy(
     "Switch autovacuum on for the table",
-    "printf '%s\\n' '\\connect :\"database\"' 'alter table :\"schema\".:\"table\" reset (autovacuum_enabled)'"
-    + _OF_TABLE,
+    psql_command('\'alter table :"schema".:"table" reset (autovacuum_enabled)\'', "schema", "table", options=_STOP),
 )
 VACUUM = Remedy(
     "Vacuum the table; where it happens again, let autovacuum begin earlier (autovacuum_vacuum_scale_factor of the "
     "table) or work faster (autovacuum_vacuum_cost_limit)",
-    "printf '%s\\n' '\\connect :\"database\"' 'vacuum (analyze, verbose) :\"schema\".:\"table\"'" + _OF_TABLE,
+    psql_command('\'vacuum (analyze, verbose) :"schema".:"table"\'', "schema", "table", options=_STOP),
 )
 ANALYZE = Remedy(
     "Analyse the table; parents of partitions are analysed by hand or by a schedule",
-    "printf '%s\\n' '\\connect :\"database\"' 'analyze verbose :\"schema\".:\"table\"'" + _OF_TABLE,
+    psql_command('\'analyze verbose :"schema".:"table"\'', "schema", "table", options=_STOP),
 )
 
 
@@ -176,12 +237,16 @@ class PostgresVacuum(InDatabases, check="postgres.vacuum"):
         "vacuumed_within",
         "analyzed_within",
     )
-    remedies = (*HOLDER_REMEDIES, FREEZE_XIDS, FREEZE_MULTIXACTS, ENABLE, VACUUM, ANALYZE)
+    remedies = (END_SESSION, ROLL_BACK, DROP_SLOT, WAIT_OR_END, FREEZE_XIDS, FREEZE_MULTIXACTS, ENABLE, VACUUM, ANALYZE)
     fact_names: ClassVar[Mapping[str, str]] = {
         "database": "a database that is old, or that of a table; missing where nobody may connect to it",
         "schema": "the schema of a table",
         "table": "a table that is behind",
-        **HOLDER_FACTS,
+        "pid": "the session that keeps the oldest dead rows from being removed",
+        "began": "when its transaction began",
+        "gid": "the prepared transaction that keeps them",
+        "gid_database": "the database of that transaction",
+        "slot": "the replication slot that keeps them and that nobody reads from",
     }
     former_fact_names: ClassVar = {
         "freeze_database": Former("database", FREEZE_XIDS),
@@ -189,7 +254,11 @@ class PostgresVacuum(InDatabases, check="postgres.vacuum"):
         "vacuum_table": Former("table", VACUUM),
         "analyze_table": Former("table", ANALYZE),
         "disabled_table": Former("table", ENABLE),
-        **FORMER_HOLDER_FACTS,
+        "holder_pid": Former("pid", END_SESSION),
+        "holder_since": Former("began", END_SESSION),
+        "holder_gid": Former("gid", ROLL_BACK),
+        "holder_database": Former("gid_database", ROLL_BACK),
+        "holder_slot": Former("slot", DROP_SLOT),
     }
 
     xid_age: ShareUsed | None = None
@@ -240,23 +309,19 @@ class PostgresVacuum(InDatabases, check="postgres.vacuum"):
 
     @property
     def judges_ages(self) -> bool:
-        """Whether it looks at the ages of databases."""
         return (self.xid_age, self.multixact_age, self.freeze_lag) != (None, None, None)
 
     @property
     def judges_tables(self) -> bool:
-        """Whether it looks into databases."""
         limits = (self.dead_rows, self.stale_statistics, self.vacuumed_within, self.analyzed_within)
         return limits != (None, None, None, None)
 
     @property
     def ages(self) -> ReadAges:
-        """The query for the ages of databases."""
         return ReadAges(self.target.name)
 
     @property
     def holders(self) -> ListXminHolders:
-        """The query for what keeps old rows."""
         return ListXminHolders(self.target.name)
 
     def queries(self) -> Iterable[Query[Any]]:
@@ -274,3 +339,55 @@ class PostgresVacuum(InDatabases, check="postgres.vacuum"):
         yield from super().evidence_queries()
         if self.oldest_xmin is None:
             yield self.holders
+
+
+def ending(holder: XminHolder | None) -> tuple[tuple[Remedy, ...], dict[str, Fact]]:
+    """What ends it, and the values for that: a standby cannot be ended from here, nor may a slot in use be dropped."""
+    if holder is None:
+        return (), {}
+    if holder.kind is HolderKind.SESSION and holder.since is not None and holder.pid is not None:
+        return (END_SESSION,), {"pid": holder.pid, "began": holder.since.isoformat()}
+    if holder.kind is HolderKind.PREPARED and connectable(holder.database):
+        return (ROLL_BACK,), {"gid": holder.name, "gid_database": holder.database}
+    if _is_slot(holder) and not holder.active:
+        return (DROP_SLOT,), {"slot": holder.name}
+    return (WAIT_OR_END,), {}
+
+
+def holder_of_age(holders: tuple[XminHolder, ...], database: str, age: int) -> XminHolder | None:
+    """Who keeps a database from becoming much younger than it is."""
+    meant = [one for one in holders if _concerns(one, database)]
+    return meant[0] if meant and 2 * meant[0].age >= age else None
+
+
+def holder_of_rows(holders: tuple[XminHolder, ...], database: str, last_vacuum: datetime | None) -> XminHolder | None:
+    """For whose sake a vacuum had to leave dead rows in a table: it began before, or is very old."""
+    for one in holders:
+        before = one.since is not None and last_vacuum is not None and one.since < last_vacuum
+        if _concerns(one, database) and not one.catalog_only and (before or one.age >= _MANY):
+            return one
+    return None
+
+
+def describe_holder(holder: XminHolder) -> str:
+    """Who it is, in a line."""
+    who = f" of {holder.name or 'an application without a name'}" if holder.pid and not _is_slot(holder) else ""
+    as_role = f" as {holder.role}" if holder.role else ""
+    where = f" in database {holder.database}" if holder.database else ""
+    state = f", {holder.state}" if holder.state else "" if holder.active else ", nobody reads from it"
+    since = f", since {holder.since:%Y-%m-%d %H:%M:%S %Z}" if holder.since else ""
+    return f"{holder_name(holder)}{who}{as_role}{where}{state}{since}"
+
+
+def holder_name(holder: XminHolder) -> str:
+    """What it is, for a finding."""
+    name = holder.pid if holder.kind is HolderKind.SESSION else holder.name
+    return f"{holder.kind} {name}"
+
+
+def _concerns(holder: XminHolder, database: str) -> bool:
+    return not holder.database or holder.database == database or _is_slot(holder)
+
+
+def _is_slot(holder: XminHolder) -> bool:
+    return holder.kind is HolderKind.SLOT

@@ -7,7 +7,7 @@ SYSTEM = System(
     kinds={
         "s3": Kind(
             target="opscheck.systems.stores.target:S3Target",
-            probe="opscheck.systems.stores.probe.s3",
+            probe="opscheck.systems.stores.probe.s3.session",
             permissions="opscheck.systems.stores.permissions",
             client=Client("opscheck[s3]", "boto3", "urllib3"),
         ),

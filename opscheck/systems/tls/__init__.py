@@ -8,7 +8,7 @@ SYSTEM = System(
     kinds={
         "tls": Kind(
             target="opscheck.systems.tls.target:Endpoint",
-            probe="opscheck.systems.tls.probe",
+            probe="opscheck.systems.tls.probe.session",
             inline=True,
         ),
     },

@@ -103,7 +103,6 @@ class ReadableFiles(Permission):
     paths: str
 
     def text(self) -> str:
-        """The permission in one line."""
         return f"read {self.paths} there, and look into their folders"
 
 
@@ -119,11 +118,9 @@ class ReadCertificateFiles(Query[CertificateFiles], name="host.certificate_files
     paths: tuple[str, ...]
 
     def permissions(self) -> tuple[Permission, ...]:
-        """Read them."""
         return (ReadableFiles(", ".join(self.paths)),)
 
     def text(self) -> str:
-        """The query in one line."""
         return f"read the certificates in {', '.join(self.paths)}"
 
 

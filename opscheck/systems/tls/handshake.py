@@ -129,7 +129,6 @@ class ShakeHands(Query[Handshakes], name="tls.handshake"):
     strict: bool = False
 
     def text(self) -> str:
-        """The query as a person would write it."""
         named = f" for {self.server_name}" if self.server_name else ""
         how = f" after STARTTLS of {self.starttls}" if self.starttls else ""
         which = "every address" if self.addresses is Addresses.ALL else f"every {self.addresses} address"

@@ -16,9 +16,8 @@ from checks.backup.test_content import (
 from checks.backup.test_content import test_the_newest_backup_is_whole as check
 from opscheck.systems.backup.content import BROKEN, BROKEN_PACKED, DUMP, DUMP_DATABASE, PUBLISH, BackupContent
 from opscheck.systems.backup.series import Backup, Series, Suggestion
-from opscheck.systems.stores.content import Content, DumpHeader, Flaw
+from opscheck.systems.stores.content import Checksum, Content, DumpHeader, Flaw, ManifestValue
 from opscheck.systems.stores.listing import ListBackups, Listing, StoredBackup
-from opscheck.systems.stores.sidecar_files import Checksum, ManifestValue
 from opscheck.systems.stores.target import FolderTarget, S3Target
 from opscheck.testing import expect, judge
 

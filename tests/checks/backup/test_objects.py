@@ -10,8 +10,8 @@ from opscheck import Findings, FolderTarget, S3Target
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.units import Severity
 from opscheck.systems.backup.objects import BackupObjects
+from opscheck.systems.stores.content import ManifestValue, ReadManifest
 from opscheck.systems.stores.listing import Listing, ListUploads, Upload, Uploads
-from opscheck.systems.stores.sidecar_files import ManifestValue, ReadManifest
 from opscheck.testing import NOON, Answers, expect, judge
 from tests.checks.backup.stores import (
     DAILY,

@@ -10,8 +10,8 @@ from checks.backup.test_objects import compared, dated, deleted_on_top, empty_si
 from opscheck import S3Target
 from opscheck.systems.backup.objects import BackupObjects
 from opscheck.systems.backup.series import Backup, Series
+from opscheck.systems.stores.content import ManifestValue
 from opscheck.systems.stores.listing import ListBackups, Listing, StoredBackup
-from opscheck.systems.stores.sidecar_files import ManifestValue
 from opscheck.testing import NOON, expect
 
 QUERY = ListBackups("target", "db/*.dump")

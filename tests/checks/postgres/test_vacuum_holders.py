@@ -4,8 +4,15 @@ from datetime import UTC, datetime, timedelta
 
 from checks.postgres.test_vacuum import test_vacuum_keeps_up as check
 from opscheck import PostgresTarget
-from opscheck.systems.postgres.vacuum import FREEZE_XIDS, Ages, DatabaseAge, PostgresVacuum
-from opscheck.systems.postgres.xmin import HolderKind, XminHolder, XminHolders
+from opscheck.systems.postgres.vacuum import (
+    FREEZE_XIDS,
+    Ages,
+    DatabaseAge,
+    HolderKind,
+    PostgresVacuum,
+    XminHolder,
+    XminHolders,
+)
 from opscheck.testing import expect, judge
 from tests.servers.typing_in import commands_of
 

@@ -12,7 +12,7 @@ from opscheck.core.observation import CouldNotObserve, ProbeError
 from opscheck.core.record import Finding
 from opscheck.core.templates import expectation_facts, render
 from opscheck.systems.tls.certificate import TlsCertificate
-from opscheck.systems.tls.probe import open_session
+from opscheck.systems.tls.probe.session import open_session
 from opscheck.testing import Answers, expect
 from tests.servers.tls import HOST
 

@@ -12,7 +12,7 @@ from cryptography import x509
 
 from opscheck import Severity
 from opscheck.core.observation import ProblemKind
-from opscheck.systems.tls.probe import open_session
+from opscheck.systems.tls.probe.session import open_session
 from opscheck.transport.processes import free_port
 from tests.checks.tls.judging import commands, expectation_of, judged, unknown
 from tests.servers.tls import (

@@ -21,7 +21,7 @@ from opscheck.core.record import Finding
 from opscheck.core.templates import expectation_facts, render
 from opscheck.systems.host.probe import open_session
 from opscheck.systems.tls.files import ReadCertificateFiles, TlsFiles
-from opscheck.systems.tls.probe import open_session as open_endpoint
+from opscheck.systems.tls.probe.session import open_session as open_endpoint
 from opscheck.testing import Answers, expect, judge
 from tests.registries import answer as answer_of
 from tests.servers.tls import (

@@ -5,8 +5,7 @@ from pydantic import ValidationError
 
 from opscheck.core.templates import known_names, malformed, placeholders
 from opscheck.systems.backup.content import BackupContent
-from opscheck.systems.stores.content import ReadContent, ReadEnds
-from opscheck.systems.stores.sidecar_files import ReadChecksum, ReadManifest
+from opscheck.systems.stores.content import ReadChecksum, ReadContent, ReadEnds, ReadManifest
 from opscheck.systems.stores.target import FolderTarget, S3Target
 from opscheck.testing import expect
 

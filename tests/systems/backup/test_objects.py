@@ -9,8 +9,8 @@ from opscheck import FolderTarget, S3Target
 from opscheck.core.units import Severity
 from opscheck.systems.backup.bucket import BackupBucket
 from opscheck.systems.backup.objects import BackupObjects
+from opscheck.systems.stores.content import ReadManifest
 from opscheck.systems.stores.listing import ListBackups, Listing, ListUploads
-from opscheck.systems.stores.sidecar_files import ReadManifest
 from opscheck.testing import expect
 
 BUCKET = S3Target(kind="s3", bucket="backups")

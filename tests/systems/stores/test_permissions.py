@@ -16,10 +16,10 @@ from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.core.query import Permission
 from opscheck.demo.s3 import REGION, S3
 from opscheck.systems.stores import bucket as parts
+from opscheck.systems.stores.content import ReadManifest
 from opscheck.systems.stores.listing import ListBackups, ListUploads
 from opscheck.systems.stores.permissions import render
-from opscheck.systems.stores.probe.s3 import open_session
-from opscheck.systems.stores.sidecar_files import ReadManifest
+from opscheck.systems.stores.probe.s3.session import open_session
 from opscheck.systems.stores.target import S3Action
 
 TARGET = S3Target(kind="s3", name="target", bucket="backups")

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from opscheck.systems.stores import bucket
+from opscheck.systems.stores.content import ManifestValue, ReadManifest
 from opscheck.systems.stores.listing import ListBackups, Listing, ListUploads, StoredBackup, Upload, Uploads
-from opscheck.systems.stores.sidecar_files import ManifestValue, ReadManifest
 
 THEN = datetime(2026, 3, 1, 2, tzinfo=UTC)
 BACKUP = StoredBackup(key="a", size=1, modified=THEN, storage_class="GLACIER", version="1", deleted=True, objects=2)

@@ -16,7 +16,7 @@ from opscheck.systems.kubernetes.logs import PodLogs
 from opscheck.systems.kubernetes.pods import ListPods, Pod
 from opscheck.systems.kubernetes.probe.access import find_access
 from opscheck.systems.kubernetes.probe.client import Client, Deadline, Reply, Request
-from opscheck.systems.kubernetes.probe.errors import message_of
+from opscheck.systems.kubernetes.probe.errors import decoded, message_of
 from opscheck.systems.kubernetes.probe.identity import read_identity
 from opscheck.systems.kubernetes.probe.lists import list_items
 from opscheck.systems.kubernetes.probe.logs import read_logs
@@ -39,7 +39,7 @@ def open_session(target: KubernetesTarget, timeout_s: float) -> "KubernetesSessi
 
     A server that denies even that is up: each query will report its own missing permission.
     """
-    deadline = Deadline.after(timeout_s)
+    deadline = Deadline(timeout_s)
     try:
         access = find_access(target, deadline.at)
     except TimeoutError as error:
@@ -59,17 +59,10 @@ def _check_is_kubernetes(client: Client, reply: Reply) -> None:
         text = f"{client.place} answered {reply.status}: {message_of(reply)}"
         advice = "the API server behind it may be down"
         raise ProbeError(ProblemKind.UNREACHABLE, text, advice, target_down=True)
-    if reply.status == HTTPStatus.OK and _version_in(reply.body) is None:
+    if reply.status == HTTPStatus.OK and decoded(_decode_version, reply.body) is None:
         text = f"{client.place} is no Kubernetes API: it answered {message_of(reply)[:80]!r} to {_VERSION.text}"
         advice = "correct the kubeconfig's `server`"
         raise ProbeError(ProblemKind.UNREADABLE, text, advice, target_down=True)
-
-
-def _version_in(body: bytes) -> ServerVersion | None:
-    try:
-        return _decode_version(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return None
 
 
 class KubernetesSession:
@@ -84,7 +77,7 @@ class KubernetesSession:
 
     def ask(self, query: Query[Any], timeout_s: float) -> Any:
         """Answer `query`. Raises ProbeError."""
-        deadline = Deadline.after(timeout_s)
+        deadline = Deadline(timeout_s)
         match query:
             case ListObjects():
                 return ObjectList(self._list(query, deadline))
@@ -111,7 +104,7 @@ class KubernetesSession:
 
     def _version(self) -> ServerVersion:
         # Read when the session was opened.
-        found = _version_in(self._hello.body) if self._hello.status == HTTPStatus.OK else None
+        found = decoded(_decode_version, self._hello.body) if self._hello.status == HTTPStatus.OK else None
         if found is None:
             raise self._client.refusal(_VERSION, self._hello)
         return found

@@ -4,7 +4,7 @@ import http.client
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -41,13 +41,8 @@ Sink = Callable[[bytes], object]
 class Deadline:
     """When a query must be answered, and its timeout from the start."""
 
-    started: float
     timeout_s: float
-
-    @classmethod
-    def after(cls, timeout_s: float) -> "Deadline":
-        """A deadline that many seconds from now."""
-        return cls(time.monotonic(), timeout_s)
+    started: float = field(default_factory=time.monotonic)
 
     @property
     def at(self) -> float:

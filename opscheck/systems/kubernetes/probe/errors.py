@@ -1,6 +1,7 @@
 """Error answers of an API server as problems, with advice."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from opscheck.systems.kubernetes.probe.client import Reply, Request
 
 
+T = TypeVar("T")
 METRICS = "metrics.k8s.io"
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _TOO_MANY, _UNAVAILABLE = 401, 403, 404, 429, 503
 _LONGEST = 300
@@ -34,24 +36,25 @@ class Status(msgspec.Struct, frozen=True):
     kind: str = ""
     message: str | None = None
     metadata: ListMetadata | None = None
+    """Where a list that expired can go on."""
     details: _Details | None = None
-
-    @property
-    def continue_token(self) -> str | None:
-        """Where a list that expired can go on."""
-        return (self.metadata and self.metadata.continue_) or None
 
 
 _decode_status = msgspec.json.Decoder(Status).decode
 
 
+def decoded(decode: Callable[[bytes], T], body: bytes) -> T | None:
+    """The struct in `body`; None for anything else."""
+    try:
+        return decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+
+
 def status_of(reply: "Reply") -> Status:
     """The `Status` in the body; an empty one where there is none, as from a proxy."""
-    try:
-        found = _decode_status(reply.body)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return Status()
-    return found if found.kind == "Status" else Status()
+    found = decoded(_decode_status, reply.body)
+    return found if found and found.kind == "Status" else Status()
 
 
 def message_of(reply: "Reply") -> str:

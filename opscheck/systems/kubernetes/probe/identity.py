@@ -6,6 +6,7 @@ import msgspec
 
 from opscheck.core.query import Identity
 from opscheck.systems.kubernetes.probe.client import Client, Deadline, Request
+from opscheck.systems.kubernetes.probe.errors import decoded
 
 _CREATED, _FORBIDDEN, _NOT_FOUND = 201, 403, 404
 _REVIEW = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
@@ -39,17 +40,11 @@ def read_identity(client: Client, deadline: Deadline) -> Identity:
     reply = client.reply(_REVIEW_REQUEST, deadline)
     if reply.status not in {_CREATED, _FORBIDDEN, _NOT_FOUND}:
         raise client.refusal(_REVIEW_REQUEST, reply)
-    user = _user(reply.body) if reply.status == _CREATED else _User()
+    review = decoded(_decode, reply.body) if reply.status == _CREATED else None
+    user = review.status.user_info if review else _User()
     return Identity(
         place=access.server + (f" (context {access.context})" if access.context else ""),
         user=user.username,
         groups=user.groups or (),
         authenticated_by=access.identity,
     )
-
-
-def _user(body: bytes) -> _User:
-    try:
-        return _decode(body).status.user_info
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return _User()

@@ -46,7 +46,7 @@ def list_items(
         reply = client.reply(request, deadline)
         if reply.status == _GONE and token:
             # The pages are older than etcd's last compaction. The server may offer to continue with the current state.
-            token = status_of(reply).continue_token or ""
+            token = _following(status_of(reply).metadata)
             if not token:
                 restarts, items = restarts + 1, []
             if restarts > _RESTARTS:
@@ -55,7 +55,7 @@ def list_items(
         if reply.status != _OK:
             raise client.refusal(request, reply)
         page = _decoded(decode, reply.body, request, cut=reply.cut)
-        following = (page.metadata and page.metadata.continue_) or ""
+        following = _following(page.metadata)
         if len(items) >= _SHORT:
             interner.intern(page.items or ())
         items += page.items or ()
@@ -73,10 +73,15 @@ def _decoder(item: type[T]) -> Callable[[bytes], _Page[T]]:
         return msgspec.json.Decoder(_Page[item]).decode  # type: ignore[valid-type]  # the type is a value here
 
 
+def _following(metadata: ListMetadata | None) -> str:
+    return (metadata and metadata.continue_) or ""
+
+
 def _page(query: ListObjects[Any], token: str) -> Request:
     group = f"/apis/{query.group}" if query.group else "/api"
     namespace = f"/namespaces/{query.namespace}" if query.namespace else ""
-    parameters: dict[str, str | int] = {"limit": PAGE} | query.parameters | ({"continue": token} if token else {})
+    given = {"fieldSelector": query.field_selector, "continue": token}
+    parameters = {"limit": PAGE} | {name: value for name, value in given.items() if value}
     accept = _METADATA if query.only_metadata else None
     return Request(f"{group}/{query.version}{namespace}/{query.plural}", query.rule, parameters, accept=accept)
 

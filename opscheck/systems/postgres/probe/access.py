@@ -1,10 +1,6 @@
 """Reads what the role of the dsn may do."""
 
-import msgspec
-
-from opscheck.systems.postgres.access import OwnRole, ReadOwnRole
-from opscheck.systems.postgres.probe.libpq import Connection
-from opscheck.systems.postgres.probe.statements import one_row
+from opscheck.systems.postgres.probe.statements import reading
 
 # Who logged in, and not who SET ROLE made of it: whoever has the dsn can RESET ROLE.
 _OWN_ROLE = """
@@ -42,7 +38,4 @@ _ACTING_ROLES = [
     "pg_maintain",
     "pg_create_subscription",
 ]
-
-
-def read_own_role(connection: Connection, query: ReadOwnRole) -> OwnRole:  # noqa: ARG001 - as every reader
-    return msgspec.convert(one_row(connection, _OWN_ROLE, {"acting": _ACTING_ROLES}), OwnRole)
+read_own_role = reading(_OWN_ROLE, acting=_ACTING_ROLES)

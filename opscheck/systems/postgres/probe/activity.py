@@ -7,7 +7,7 @@ import msgspec
 from opscheck.systems.postgres.activity import Activity, ActivityAnswer
 from opscheck.systems.postgres.probe.libpq import Connection
 from opscheck.systems.postgres.probe.query_text import masked
-from opscheck.systems.postgres.probe.statements import Row, Versions, one_row, rows
+from opscheck.systems.postgres.probe.statements import Row, Versions, counted, one_row, rows
 from opscheck.systems.postgres.sessions import Session
 
 _SESSIONS_TOLD = 1000
@@ -58,8 +58,8 @@ def read_activity(connection: Connection, query: Activity) -> ActivityAnswer:  #
     sessions = rows(connection, _SESSIONS_BY_VERSION, {"told": _SESSIONS_TOLD})
     # Enabled last: no session may seem to have begun in the future.
     server = one_row(connection, _SERVER)
-    total = sessions[0]["total"] if sessions else 0
-    return msgspec.convert(server | {"sessions": tuple(map(_session, sessions)), "total": total}, ActivityAnswer)
+    found = {"sessions": tuple(map(_session, sessions)), "total": counted(sessions)}
+    return msgspec.convert(server | found, ActivityAnswer)
 
 
 def _session(row: Row) -> Session:

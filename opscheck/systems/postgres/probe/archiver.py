@@ -1,10 +1,6 @@
 """Reads how a server archives its WAL."""
 
-import msgspec
-
-from opscheck.systems.postgres.archiver import Archiving, ReadArchiver
-from opscheck.systems.postgres.probe.libpq import Connection
-from opscheck.systems.postgres.probe.statements import Versions, one_row
+from opscheck.systems.postgres.probe.statements import Versions, reading
 
 # archive_command may hold a secret, so it is evaluated on the server. `archive_library` came with 15.
 # pg_walfile_name_offset cannot be called on a standby; the place in a segment is the remainder.
@@ -12,7 +8,7 @@ _ARCHIVING = Versions(
     {
         12: r"""
     WITH ready AS MATERIALIZED (
-        SELECT name, modification FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready'
+        SELECT name, modification FROM pg_ls_archive_statusdir() WHERE name LIKE '%%.ready'
     )
     SELECT pg_is_in_recovery() AS standby,
            current_setting('archive_mode') AS archive_mode,
@@ -37,7 +33,4 @@ _ARCHIVING = Versions(
 """
     }
 )
-
-
-def read_archiver(connection: Connection, query: ReadArchiver) -> Archiving:  # noqa: ARG001 - as every reader
-    return msgspec.convert(one_row(connection, _ARCHIVING), Archiving)
+read_archiver = reading(_ARCHIVING)

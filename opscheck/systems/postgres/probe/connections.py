@@ -4,7 +4,7 @@ import msgspec
 
 from opscheck.systems.postgres.connections import Occupancy, Sessions, SessionsAnswer
 from opscheck.systems.postgres.probe.libpq import Connection
-from opscheck.systems.postgres.probe.statements import Versions, one_row
+from opscheck.systems.postgres.probe.statements import one_row
 
 _HOLDERS = 20
 
@@ -22,7 +22,6 @@ _OCCUPANCY = """
     sending AS MATERIALIZED (SELECT * FROM pg_stat_activity WHERE backend_type = 'walsender')
     SELECT current_user::text AS role,
            (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS is_superuser,
-           current_setting('server_version_num')::int AS server_version,
            current_setting('max_connections')::int AS max_connections,
            current_setting('superuser_reserved_connections')::int AS superuser_reserved,
            coalesce(current_setting('reserved_connections', true), '0')::int AS reserved,
@@ -42,7 +41,7 @@ _OCCUPANCY = """
            current_setting('max_wal_senders')::int AS max_wal_senders,
            {sending} AS senders
 """
-_SESSIONS = Versions({12: _OCCUPANCY.format(held=_GROUPS.format(of="held"), sending=_GROUPS.format(of="sending"))})
+_SESSIONS = _OCCUPANCY.format(held=_GROUPS.format(of="held"), sending=_GROUPS.format(of="sending"))
 
 
 def read_sessions(connection: Connection, query: Sessions) -> SessionsAnswer:

@@ -1,17 +1,6 @@
 """Reads which indexes of a database serve nobody."""
 
-import msgspec
-
-from opscheck.systems.postgres.indexes import (
-    DuplicateIndexes,
-    InvalidIndexes,
-    ListDuplicateIndexes,
-    ListInvalidIndexes,
-    ListUnusedIndexes,
-    UnusedIndexes,
-)
-from opscheck.systems.postgres.probe.libpq import Connection
-from opscheck.systems.postgres.probe.statements import COUNTED_SINCE, LOCKED, Versions, one_row
+from opscheck.systems.postgres.probe.statements import COUNTED_SINCE, LOCKED, Versions, reading
 
 _NAMED = 100
 
@@ -49,10 +38,7 @@ _INVALID = """
             FROM (SELECT * FROM found ORDER BY bytes DESC, sql_name LIMIT %(most)s) AS f) AS found
 """
 _INVALID_IN = Versions({12: _INVALID.format(locked=LOCKED, count=_COUNT, bytes=_BYTES.format(c="c"))})
-
-
-def read_invalid_indexes(connection: Connection, query: ListInvalidIndexes) -> InvalidIndexes:  # noqa: ARG001 - as every reader
-    return msgspec.convert(one_row(connection, _INVALID_IN, {"most": _NAMED}), InvalidIndexes)
+read_invalid_indexes = reading(_INVALID_IN, most=_NAMED)
 
 
 # An index that is UNIQUE does all that a plain one does, but neither stands for the other where one is deferrable, or
@@ -113,10 +99,7 @@ _DUPLICATES_BY_VERSION = Versions(
         15: _DUPLICATES.format(locked=LOCKED, count=_COUNT, bytes=_BYTES_IN_ALL, nulls="i.indnullsnotdistinct"),
     }
 )
-
-
-def read_duplicate_indexes(connection: Connection, query: ListDuplicateIndexes) -> DuplicateIndexes:  # noqa: ARG001 - as every reader
-    return msgspec.convert(one_row(connection, _DUPLICATES_BY_VERSION, {"most": _NAMED}), DuplicateIndexes)
+read_duplicate_indexes = reading(_DUPLICATES_BY_VERSION, most=_NAMED)
 
 
 # What makes rows unique, tells replicas which row is meant, or finds the rows that refer to one that is deleted, is
@@ -181,8 +164,4 @@ _UNUSED_BY_VERSION = Versions(
         ),
     }
 )
-
-
-def read_unused_indexes(connection: Connection, query: ListUnusedIndexes) -> UnusedIndexes:
-    parameters = {"unused_for_s": query.unused_for_s, "most": _NAMED}
-    return msgspec.convert(one_row(connection, _UNUSED_BY_VERSION, parameters), UnusedIndexes)
+read_unused_indexes = reading(_UNUSED_BY_VERSION, most=_NAMED)

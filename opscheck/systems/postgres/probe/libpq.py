@@ -184,39 +184,35 @@ def _why_not(pgconn: Any) -> Exception:
     if not fatal:
         return _no_server(message, needs_password=pgconn.needs_password)
     sqlstate, text = fatal[-1]
-    role, database = pgconn.user.decode(errors="replace"), pgconn.db.decode(errors="replace")
     routine = (_ROUTINE.findall(message) or [""])[-1]
     if sqlstate == TOO_MANY_CONNECTIONS:
+        role, database = pgconn.user.decode(errors="replace"), pgconn.db.decode(errors="replace")
         by = _LIMIT_OF_ROUTINE.get(routine, RefusedBy.SERVER)
         return TooManyConnections(Refusal(text=text, by=by, role=role, database=database))
-    encrypted = bool(pgconn.ssl_in_use)
-    return _refused(sqlstate, text, routine=routine, role=role, database=database, encrypted=encrypted)
-
-
-def _refused(  # noqa: PLR0913 - what a server says of it, by name
-    sqlstate: str, text: str, *, routine: str, role: str, database: str, encrypted: bool
-) -> ProbeError:
-    """The server itself refused. `routine` is the place in its source; `encrypted`, whether the connection had TLS."""
     if sqlstate == _POOLER:
         kind, advice = _by_words(_POOLER_SAYS, text, "look into the log of PgBouncer")
         return ProbeError(kind, f"PgBouncer refuses: {text} (SQLSTATE {_POOLER})", advice, target_down=True)
-    kind, advice = ProblemKind.UNREACHABLE, ""
-    if sqlstate == _BAD_PASSWORD:
-        kind, advice = ProblemKind.DENIED, "check user and password of the dsn; the password may also have expired"
-    elif sqlstate == _BAD_IDENTITY:
-        kind, advice = ProblemKind.DENIED, _not_admitted(routine, role, encrypted=encrypted)
-    elif sqlstate == _PERMISSION_DENIED:
-        kind, advice = ProblemKind.DENIED, f"GRANT CONNECT ON DATABASE {identifier(database)} TO {identifier(role)}"
-    elif sqlstate == _NO_SUCH_DATABASE:
-        kind, advice = ProblemKind.UNSUPPORTED, "name an existing database in the dsn"
-    elif sqlstate == _CLOSED_DATABASE:
-        kind, advice = ProblemKind.UNSUPPORTED, f"ALTER DATABASE {identifier(database)} ALLOW_CONNECTIONS true"
-    elif sqlstate == _NOT_NOW:
-        said = (advice for words, advice in _NOT_NOW_SAYS if words in text)
-        advice = next(said, "it starts, recovers or shuts down: its log tells which")
-    elif sqlstate == _ENDED:
-        advice = "an administrator ended the connection: look whether the server is being stopped"
+    kind, advice = _refused(pgconn, sqlstate, text, routine)
     return ProbeError(kind, f"the server refuses: {text} (SQLSTATE {sqlstate})", advice, target_down=True)
+
+
+def _refused(pgconn: Any, sqlstate: str, text: str, routine: str) -> tuple[ProblemKind, str]:
+    """What it means that the server itself refused. `routine` is the place in its source."""
+    role, database = identifier(pgconn.user.decode(errors="replace")), identifier(pgconn.db.decode(errors="replace"))
+    said = (advice for words, advice in _NOT_NOW_SAYS if words in text)
+    not_now = next(said, "it starts, recovers or shuts down: its log tells which")
+    return {
+        _BAD_PASSWORD: (ProblemKind.DENIED, "check user and password of the dsn; the password may also have expired"),
+        _BAD_IDENTITY: (ProblemKind.DENIED, _not_admitted(routine, role, encrypted=bool(pgconn.ssl_in_use))),
+        _PERMISSION_DENIED: (ProblemKind.DENIED, f"GRANT CONNECT ON DATABASE {database} TO {role}"),
+        _NO_SUCH_DATABASE: (ProblemKind.UNSUPPORTED, "name an existing database in the dsn"),
+        _CLOSED_DATABASE: (ProblemKind.UNSUPPORTED, f"ALTER DATABASE {database} ALLOW_CONNECTIONS true"),
+        _NOT_NOW: (ProblemKind.UNREACHABLE, not_now),
+        _ENDED: (
+            ProblemKind.UNREACHABLE,
+            "an administrator ended the connection: look whether the server is being stopped",
+        ),
+    }.get(sqlstate, (ProblemKind.UNREACHABLE, ""))
 
 
 def _no_server(message: str, *, needs_password: bool) -> ProbeError:
@@ -232,7 +228,7 @@ def _no_server(message: str, *, needs_password: bool) -> ProbeError:
 
 def _not_admitted(routine: str, role: str, *, encrypted: bool) -> str:
     if routine == _LOGIN:
-        return f"ALTER ROLE {identifier(role)} LOGIN, or name another role in the dsn"
+        return f"ALTER ROLE {role} LOGIN, or name another role in the dsn"
     if routine != _PG_HBA:
         return "check user and password of the dsn, and pg_hba.conf on the server"
     line = "add a line for this host, user and database to pg_hba.conf on the server"

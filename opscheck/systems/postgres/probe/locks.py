@@ -7,7 +7,7 @@ import msgspec
 from opscheck.systems.postgres.locks import Locks, LocksAnswer
 from opscheck.systems.postgres.probe.activity import sessions_of
 from opscheck.systems.postgres.probe.libpq import Connection
-from opscheck.systems.postgres.probe.statements import Row, Versions, one_row, rows
+from opscheck.systems.postgres.probe.statements import Row, Versions, counted, one_row, rows
 
 _WAITERS_TOLD, _PREPARED_TOLD, _HOLDERS_TOLD = 200, 50, 5
 
@@ -76,18 +76,13 @@ def read_locks(connection: Connection, query: Locks) -> LocksAnswer:  # noqa: AR
     answer = {
         "at": table["at"],
         "waiters": waiters,
-        "waiting": _total(waiters),
+        "waiting": counted(waiters),
         "sessions": sessions_of(connection, _pids(waiters, table["largest"])),
         "prepared": prepared,
-        "prepared_total": _total(prepared),
+        "prepared_total": counted(prepared),
         "table": table,
     }
     return msgspec.convert(answer, LocksAnswer)
-
-
-def _total(found: Sequence[Row]) -> int:
-    total: int = found[0]["total"] if found else 0
-    return total
 
 
 def _pids(waiters: Sequence[Row], holders: Sequence[Row]) -> Iterator[int]:

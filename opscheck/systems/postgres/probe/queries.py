@@ -7,7 +7,7 @@ import msgspec
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.systems.postgres.probe.libpq import Connection
 from opscheck.systems.postgres.probe.query_text import masked
-from opscheck.systems.postgres.probe.statements import Row, Versions, one_row, rows
+from opscheck.systems.postgres.probe.statements import Row, Versions, counted, one_row, rows
 from opscheck.systems.postgres.queries import (
     CountStatements,
     ReadStatements,
@@ -91,8 +91,8 @@ def read_statement_counters(connection: Connection, query: CountStatements) -> S
     found = _ask(connection, extension, _COUNTED)
     (info,) = _ask(connection, extension, _INFO)
     statements = [[row[name] for name in StatementCounts.__struct_fields__] for row in found]
-    counted = {"statements": statements, "found": found[0]["found"] if found else 0}
-    return msgspec.convert(extension | info | counted, StatementCounters)
+    answer = extension | info | {"statements": statements, "found": counted(found, "found")}
+    return msgspec.convert(answer, StatementCounters)
 
 
 def read_statement_texts(connection: Connection, query: ReadStatements) -> StatementTexts:  # noqa: ARG001 - as every reader
@@ -110,29 +110,22 @@ def _ask(connection: Connection, extension: Row, statement: Versions) -> list[Ro
 def _extension(connection: Connection) -> dict[str, Any]:
     """Where it is, and in which version. Raises ProbeError where it counts nothing, or cannot be read."""
     extension = one_row(connection, _EXTENSION)
-    missing = _missing(extension)
-    if missing is not None:
-        raise ProbeError(*missing)
-    return extension
-
-
-def _missing(extension: Row) -> tuple[ProblemKind, str, str] | None:
-    database, schema = extension["database"], extension["extension_schema"]
+    database, schema, kind = extension["database"], extension["extension_schema"], ProblemKind.UNSUPPORTED
     if extension["most"] is None:
         advice = "add pg_stat_statements to shared_preload_libraries and restart the server"
         if extension["version"] is None:
             advice += f"; then CREATE EXTENSION pg_stat_statements in database {database}"
-        return ProblemKind.UNSUPPORTED, "the library pg_stat_statements is not loaded: nothing is counted", advice
+        raise ProbeError(kind, "the library pg_stat_statements is not loaded: nothing is counted", advice)
     if extension["version"] is None:
         advice = "CREATE EXTENSION pg_stat_statements there, or name in `extension_in` the database that has it"
-        return ProblemKind.UNSUPPORTED, f"database {database} has no extension pg_stat_statements", advice
+        raise ProbeError(kind, f"database {database} has no extension pg_stat_statements", advice)
     if not extension["usable"]:
         text = f"the schema {schema} of pg_stat_statements may not be used by role {extension['role']}"
         advice = f"GRANT USAGE ON SCHEMA {identifier(schema)} TO {identifier(extension['role'])}"
-        return ProblemKind.DENIED, text, advice
+        raise ProbeError(ProblemKind.DENIED, text, advice)
     if extension["track"] == "none":
         advice = "set pg_stat_statements.track to top"
-        return ProblemKind.UNSUPPORTED, "pg_stat_statements.track is none: nothing is counted", advice
+        raise ProbeError(kind, "pg_stat_statements.track is none: nothing is counted", advice)
     if extension["compute_query_id"] == "off":
-        return ProblemKind.UNSUPPORTED, "compute_query_id is off: nothing is counted", "set compute_query_id to auto"
-    return None
+        raise ProbeError(kind, "compute_query_id is off: nothing is counted", "set compute_query_id to auto")
+    return extension

@@ -10,7 +10,7 @@ value of a gigabyte ever comes.
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
 
 import psycopg
 from psycopg import errors
@@ -44,19 +44,16 @@ def read_select(connection: Connection, query: Select) -> Selected:
     with _telling(connection, query.sql, _DECLARE):
         columns, types = _described(connection, query.sql)
     _make_sure(connection, query, columns, types)
+    selected = partial(Selected, database=connection.info.dbname, columns=columns)
     if query.number:
         values = tuple(row[0] for row in _run(connection, query, _NUMBER))
-        return _selected(connection, columns, count=len(values), values=values)
+        return selected(count=len(values), values=values)
     if not query.shown:
         ((counted,),) = _run(connection, query, _COUNT)
-        return _selected(connection, columns, count=min(counted, query.most), more=counted > query.most)
+        return selected(count=min(counted, query.most), more=counted > query.most)
     rows = _run(connection, query, _SHOW)
     kept = tuple(rows[: query.most])
-    return _selected(connection, columns, count=len(kept), more=len(rows) > query.most, rows=kept)
-
-
-def _selected(connection: Connection, columns: tuple[str, ...], **found: Any) -> Selected:
-    return Selected(database=connection.info.dbname, columns=columns, **found)
+    return selected(count=len(kept), more=len(rows) > query.most, rows=kept)
 
 
 def _described(connection: Connection, sql: str) -> tuple[tuple[str, ...], list[int]]:

@@ -63,7 +63,8 @@ def masked(query: str, shown: int = _SHOWN) -> str:
     if tokens[-1].kind == "ambiguous":
         return f"{first.upper()} …"
     text = " ".join("".join(map(_as_shown, tokens)).split())
-    return _shortened(_SAME_AGAIN.sub("?, …", text), shown)
+    text = _SAME_AGAIN.sub("?, …", text)
+    return text if len(text) <= shown else text[: shown - 2].rstrip() + " …"
 
 
 def _tokens(query: str) -> Iterator[_Token]:
@@ -109,7 +110,3 @@ def _as_shown(token: _Token) -> str:
     if token.kind == "name" and not _PLAIN_NAME.fullmatch(token.text):
         return '"?"'  # some write values like this by mistake
     return token.text
-
-
-def _shortened(text: str, shown: int) -> str:
-    return text if len(text) <= shown else text[: shown - 2].rstrip() + " …"

@@ -6,16 +6,7 @@ import msgspec
 
 from opscheck.systems.postgres.probe.libpq import Connection
 from opscheck.systems.postgres.probe.statements import Row, Versions, one_row, rows
-from opscheck.systems.postgres.replication import (
-    ReadReplication,
-    ReadSlots,
-    Receiver,
-    Replay,
-    Replication,
-    Sender,
-    Slot,
-    Slots,
-)
+from opscheck.systems.postgres.replication import ReadReplication, ReadSlots, Replication, Slots
 
 # Where this server's WAL ends. What a standby has received may lie before what it has replayed from an archive;
 # greatest() leaves NULL out.
@@ -94,12 +85,8 @@ def read_replication(connection: Connection, query: ReadReplication) -> Replicat
     replay = one_row(connection, _REPLAY) | one_row(connection, _REACHABLE) if server["standby"] else None
     _watch(connection, [*senders, *([replay] if replay else [])])
     receivers = rows(connection, _RECEIVER) if server["standby"] else []
-    return Replication(
-        senders=tuple(msgspec.convert(row, Sender) for row in senders),
-        receiver=msgspec.convert(receivers[0], Receiver) if receivers else None,
-        replay=None if replay is None else msgspec.convert(replay, Replay),
-        **server,
-    )
+    receiver = receivers[0] if receivers else None
+    return msgspec.convert(server | {"senders": senders, "receiver": receiver, "replay": replay}, Replication)
 
 
 def _watch(connection: Connection, followers: list[Row]) -> None:
@@ -107,7 +94,9 @@ def _watch(connection: Connection, followers: list[Row]) -> None:
     began, elapsed = monotonic(), 0.0
     behind = [row for row in followers if row["wal_end"] is not None]
     while True:
-        behind = [row for row in behind if not _has_caught_up(connection, row)]
+        behind = [
+            row for row in behind if not one_row(connection, _REACHED if "pid" in row else _REPLAYED, row)["caught_up"]
+        ]
         for row in followers:
             if row not in behind and row["wal_end"] is not None:
                 row.setdefault("caught_up_s", elapsed)
@@ -115,11 +104,6 @@ def _watch(connection: Connection, followers: list[Row]) -> None:
             return
         connection.execute("SELECT pg_sleep(%s)", (_STEP_S,))
         elapsed = monotonic() - began
-
-
-def _has_caught_up(connection: Connection, row: Row) -> bool:
-    caught_up: bool = one_row(connection, _REACHED if "pid" in row else _REPLAYED, row)["caught_up"]
-    return caught_up
 
 
 _SLOT = f"""
@@ -153,6 +137,4 @@ _KEPT = """
 
 
 def read_slots(connection: Connection, query: ReadSlots) -> Slots:  # noqa: ARG001 - as every reader
-    kept = one_row(connection, _KEPT)
-    slots = tuple(msgspec.convert(row, Slot) for row in rows(connection, _SLOTS))
-    return Slots(slots=slots, **kept)
+    return msgspec.convert(one_row(connection, _KEPT) | {"slots": rows(connection, _SLOTS)}, Slots)

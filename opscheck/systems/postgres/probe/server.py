@@ -1,11 +1,9 @@
 """Reads which server answers, and which databases it has."""
 
-import msgspec
-
 from opscheck.core.query import Identity
 from opscheck.systems.postgres.probe.libpq import Connection
-from opscheck.systems.postgres.probe.statements import major_version, one_row
-from opscheck.systems.postgres.server import NEWEST_KNOWN, DatabaseNames, ListDatabases, ReadIdentity
+from opscheck.systems.postgres.probe.statements import major_version, one_row, reading
+from opscheck.systems.postgres.server import NEWEST_KNOWN, ReadIdentity
 
 _SERVER = """
     SELECT current_user::text AS role, current_setting('server_version') AS version, pg_is_in_recovery() AS standby,
@@ -17,10 +15,7 @@ _DATABASES = """
            (SELECT coalesce(array_agg(datname::text ORDER BY datname), '{}') FROM pg_database
             WHERE datallowconn AND NOT datistemplate AND datconnlimit <> -2) AS names
 """
-
-
-def read_databases(connection: Connection, query: ListDatabases) -> DatabaseNames:  # noqa: ARG001 - as every reader
-    return msgspec.convert(one_row(connection, _DATABASES), DatabaseNames)
+read_databases = reading(_DATABASES)
 
 
 def read_identity(connection: Connection, query: ReadIdentity) -> Identity:  # noqa: ARG001 - as every reader

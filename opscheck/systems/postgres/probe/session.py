@@ -48,9 +48,7 @@ _BEGIN = """
 
 def open_session(target: PostgresTarget, timeout_s: float) -> "PostgresSession":
     """Connect, or learn that the server is full. Raises ProbeError with `target_down` when neither."""
-    session = PostgresSession(target)
-    session.reach(timeout_s)
-    return session
+    return PostgresSession(target, timeout_s)
 
 
 def read_answer(connection: Connection, query: Query[Any]) -> Any:
@@ -82,7 +80,6 @@ class _Line:
     turns: threading.Lock = field(default_factory=threading.Lock)
 
     def close(self) -> None:
-        """Hang up."""
         if self.connection is not None:
             self.connection.close()
             self.connection = None
@@ -91,17 +88,15 @@ class _Line:
 class PostgresSession:
     """A connection to the database of the dsn, made again once when the server has closed it, and some for visits."""
 
-    def __init__(self, target: PostgresTarget) -> None:
+    def __init__(self, target: PostgresTarget, timeout_s: float) -> None:
         self._dsn = target.dsn
         self._guard = threading.Lock()
         self._home = _Line(None)
         self._visits: dict[str, _Line] = {}
         """Those to other databases than that of the dsn: those in use, and the last one."""
         self._refusal: Refusal | None = None
+        """Why the server is full: for one query that is the answer."""
         self._granted: dict[str, bool] = {}
-
-    def reach(self, timeout_s: float) -> None:
-        """Connect for the first time. A server that is full is remembered: for one query that is the answer."""
         try:
             self._connect(self._home, own_deadline(timeout_s), timeout_s)
         except TooManyConnections as full:
@@ -131,7 +126,6 @@ class PostgresSession:
             raise ProbeError(ProblemKind.UNREACHABLE, text, target_down=True)
 
     def close(self) -> None:
-        """Close the connections."""
         for line in (self._home, *self._visits.values()):
             line.close()
 

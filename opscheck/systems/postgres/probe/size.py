@@ -7,17 +7,7 @@ import psycopg
 
 from opscheck.systems.postgres.probe.libpq import Connection
 from opscheck.systems.postgres.probe.statements import Row, Versions, one_row, renew_transaction, rows
-from opscheck.systems.postgres.size import (
-    DatabaseSize,
-    LargestRelations,
-    ReadSizes,
-    Relations,
-    RelationSize,
-    Sequence,
-    Sequences,
-    SequencesAnswer,
-    Sizes,
-)
+from opscheck.systems.postgres.size import LargestRelations, ReadSizes, Relations, Sequences, SequencesAnswer, Sizes
 
 _LARGEST = 10
 _MOST_USED = 50
@@ -146,12 +136,7 @@ def read_sizes(connection: Connection, query: ReadSizes) -> Sizes:
     place = one_row(connection, _PLACE)
     wanted = [place["current"]] if query.databases == () else query.databases
     found = _sizes(connection, None if wanted is None else list(wanted))
-    return Sizes(
-        role=place["role"],
-        current=place["current"],
-        system=place["system"],
-        databases=tuple(msgspec.convert(row, DatabaseSize) for row in found),
-    )
+    return msgspec.convert(place | {"databases": found}, Sizes)
 
 
 def _sizes(connection: Connection, names: list[str] | None) -> list[Row]:
@@ -182,8 +167,7 @@ def _sized(connection: Connection, row: Row) -> Iterator[Row]:
 def read_largest_relations(connection: Connection, query: LargestRelations) -> Relations:  # noqa: ARG001 - as every reader
     place = one_row(connection, _PLACE)
     largest = rows(connection, _RELATIONS, {"largest": _LARGEST})
-    where = f"{place['system']}/{place['database_oid']}"
-    return Relations(place=where, largest=msgspec.convert(largest, tuple[RelationSize, ...]))
+    return msgspec.convert({"place": f"{place['system']}/{place['database_oid']}", "largest": largest}, Relations)
 
 
 def read_sequences(connection: Connection, query: Sequences) -> SequencesAnswer:  # noqa: ARG001 - as every reader
@@ -191,23 +175,23 @@ def read_sequences(connection: Connection, query: Sequences) -> SequencesAnswer:
     found = rows(connection, _FOUND)
     readable = [row["oid"] for row in found if row["readable"]]
     hidden = [row for row in found if row["readable"] is False]  # None: it has gone meanwhile
-    return SequencesAnswer(
-        database=place["current"],
-        role=place["role"],
-        seen=len(readable),
-        most_used=_used(connection, readable),
-        hidden=len(hidden),
-        hidden_names=tuple(row["name"] for row in hidden[:_NAMED]),
-        hidden_schemas=tuple(dict.fromkeys(row["schema"] for row in hidden)),
-    )
+    answer = {
+        "database": place["current"],
+        "role": place["role"],
+        "seen": len(readable),
+        "most_used": _used(connection, readable),
+        "hidden": len(hidden),
+        "hidden_names": [row["name"] for row in hidden[:_NAMED]],
+        "hidden_schemas": list(dict.fromkeys(row["schema"] for row in hidden)),
+    }
+    return msgspec.convert(answer, SequencesAnswer)
 
 
-def _used(connection: Connection, oids: list[int]) -> tuple[Sequence, ...]:
+def _used(connection: Connection, oids: list[int]) -> list[Row]:
     """The most used of some sequences."""
     lasts = {row["oid"]: row["last"] for row in _last_values(connection, oids) if row["last"] is not None}
     parameters = {"oids": list(lasts), "lasts": list(lasts.values()), "most": _MOST_USED}
-    found = rows(connection, _USED, parameters)
-    return tuple(msgspec.convert(row | {"left": int(row["left"])}, Sequence) for row in found)
+    return [row | {"left": int(row["left"])} for row in rows(connection, _USED, parameters)]
 
 
 def _last_values(connection: Connection, oids: list[int]) -> Iterator[Row]:

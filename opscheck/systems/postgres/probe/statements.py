@@ -1,11 +1,13 @@
 """Statements: one table per query where versions differ, and their rows by the names of their columns."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
+import msgspec
 from psycopg.rows import dict_row
 
 from opscheck.core.observation import ProbeError, ProblemKind
+from opscheck.core.query import Query
 from opscheck.systems.postgres.probe.libpq import Connection
 
 Reader: TypeAlias = Callable[[Connection, Any], Any]
@@ -71,6 +73,21 @@ def one_row(connection: Connection, statement: str | Versions, parameters: Mappi
     """The only row of a statement that always has one."""
     (row,) = rows(connection, statement, parameters)
     return row
+
+
+def reading(statement: str | Versions, **parameters: Any) -> Reader:
+    """The reader whose answer is the only row of a statement; the fields of the query are parameters as well."""
+
+    def read(connection: Connection, query: Query[Any]) -> Any:
+        return msgspec.convert(one_row(connection, statement, vars(query) | parameters), query.answer)
+
+    return read
+
+
+def counted(found: Sequence[Row], column: str = "total") -> int:
+    """How many rows there are, also those that LIMIT cut off, by a column with `count(*) OVER ()`."""
+    total: int = found[0][column] if found else 0
+    return total
 
 
 def renew_transaction(connection: Connection) -> None:

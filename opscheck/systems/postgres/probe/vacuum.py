@@ -1,12 +1,13 @@
-"""Reads how far vacuum and analyze are behind."""
+"""Reads how far vacuum and analyze are behind, and what holds them back."""
 
 import msgspec
 
 from opscheck.systems.postgres.probe.libpq import Connection
-from opscheck.systems.postgres.probe.statements import COUNTED_SINCE, LOCKED, Versions, major_version, one_row, rows
-from opscheck.systems.postgres.vacuum import Ages, DatabaseAge, ListTables, ReadAges, Tables
+from opscheck.systems.postgres.probe.statements import COUNTED_SINCE, LOCKED, Versions, one_row, reading, rows
+from opscheck.systems.postgres.vacuum import Ages, ListXminHolders, ReadAges, XminHolders
 
 _DATABASES = 1000
+_HOLDERS = 20
 _NAMED = 100
 # About what a row takes, where only the size of a table is known.
 _ROW_BYTES = 100
@@ -22,11 +23,44 @@ _AGES = """
 
 def read_ages(connection: Connection, query: ReadAges) -> Ages:  # noqa: ARG001 - as every reader
     found = rows(connection, _AGES, {"most": _DATABASES})
-    return Ages(
-        databases=tuple(msgspec.convert(row, DatabaseAge) for row in found),
-        freeze_max_age=found[0]["freeze_max_age"],
-        multixact_freeze_max_age=found[0]["multixact_freeze_max_age"],
-    )
+    return msgspec.convert(found[0] | {"databases": found}, Ages)
+
+
+# A session without a snapshot that has written holds rows by its own number. A lazy vacuum holds none, although it
+# shows an xmin. What a standby or a base backup holds, its walsender shows; with a slot, the slot does.
+_HELD = """
+    SELECT CASE WHEN w.pid IS NULL THEN 'session' ELSE 'standby' END AS kind,
+           coalesce(a.application_name, '') AS name, greatest(age(a.backend_xmin), age(a.backend_xid)) AS age,
+           CASE WHEN w.pid IS NULL THEN coalesce(a.datname::text, '') ELSE '' END AS database,
+           coalesce(a.usename::text, '') AS role, a.pid, coalesce(a.state, '') AS state,
+           a.xact_start AS since, true AS active, false AS catalog_only
+    FROM pg_stat_activity a LEFT JOIN pg_stat_replication w ON w.pid = a.pid
+    WHERE (a.backend_xmin IS NOT NULL OR a.backend_xid IS NOT NULL) AND a.pid <> pg_backend_pid()
+      AND a.pid NOT IN (SELECT pid FROM pg_stat_progress_vacuum)
+    UNION ALL
+    SELECT 'prepared transaction', gid, age(transaction), database::text, owner::text, NULL, '', prepared, true, false
+    FROM pg_prepared_xacts
+    UNION ALL
+    SELECT 'replication slot', slot_name::text, age, coalesce(database::text, ''), '', active_pid, '', {since}, active,
+           catalog_only
+    FROM pg_replication_slots,
+         LATERAL (VALUES (age(xmin), false), (age(catalog_xmin), true)) AS held (age, catalog_only)
+    WHERE held.age IS NOT NULL {alive}
+    ORDER BY 3 DESC, 2 LIMIT %(most)s
+"""
+_KEPT = "AND wal_status IS DISTINCT FROM 'lost'"  # an invalidated slot shows an xmin, and holds nothing
+_XMIN_HOLDERS = Versions(
+    {
+        12: _HELD.format(since="NULL", alive=""),
+        13: _HELD.format(since="NULL", alive=_KEPT),
+        17: _HELD.format(since="inactive_since", alive=_KEPT),
+    }
+)
+
+
+def read_xmin_holders(connection: Connection, query: ListXminHolders) -> XminHolders:  # noqa: ARG001 - as every reader
+    holders = rows(connection, _XMIN_HOLDERS, {"most": _HOLDERS})
+    return msgspec.convert({"holders": holders} | one_row(connection, "SELECT clock_timestamp() AS clock"), XminHolders)
 
 
 # The statistics functions are called once per table, and not through pg_stat_user_tables, which groups all indexes.
@@ -41,7 +75,7 @@ _TABLES = """
                greatest(pg_stat_get_last_vacuum_time(c.oid), pg_stat_get_last_autovacuum_time(c.oid)) AS last_vacuum,
                greatest(pg_stat_get_last_analyze_time(c.oid), pg_stat_get_last_autoanalyze_time(c.oid)) AS last_analyze
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-        WHERE c.relkind = ANY (%(kinds)s) AND c.relpersistence <> 't'
+        WHERE c.relkind IN ({kinds}) AND c.relpersistence <> 't'
           AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
     ), {locked}, uncounted AS (
         SELECT oid, pg_relation_size(oid) / %(row_bytes)s AS live FROM every
@@ -115,17 +149,13 @@ _TABLES = """
            current_setting('track_counts')::bool AS counts
 """
 _PARTS = {"locked": LOCKED, "counted_since": COUNTED_SINCE}
+_INSERTED = "pg_stat_get_ins_since_vacuum(c.oid)"
 # Before 14 nothing shows whether the parent of partitions was ever analysed.
 _BY_VERSION = Versions(
     {
-        12: _TABLES.format(**_PARTS, inserted="0"),
-        13: _TABLES.format(**_PARTS, inserted="pg_stat_get_ins_since_vacuum(c.oid)"),
+        12: _TABLES.format(**_PARTS, kinds="'r', 'm'", inserted="0"),
+        13: _TABLES.format(**_PARTS, kinds="'r', 'm'", inserted=_INSERTED),
+        14: _TABLES.format(**_PARTS, kinds="'r', 'm', 'p'", inserted=_INSERTED),
     }
 )
-_PARENTS_SINCE = 14
-
-
-def read_tables(connection: Connection, query: ListTables) -> Tables:
-    kinds = ["r", "m", "p"] if major_version(connection) >= _PARENTS_SINCE else ["r", "m"]
-    parameters = {"min_rows": query.min_rows, "kinds": kinds, "row_bytes": _ROW_BYTES, "most": _NAMED}
-    return msgspec.convert(one_row(connection, _BY_VERSION, parameters), Tables)
+read_tables = reading(_BY_VERSION, row_bytes=_ROW_BYTES, most=_NAMED)

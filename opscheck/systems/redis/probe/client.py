@@ -8,7 +8,6 @@ import socket
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Self
 
 from msgspec.structs import replace
@@ -27,23 +26,17 @@ _SHOWN = 200
 _STATES = set(Refusal) - {Refusal.MAX_CLIENTS, Refusal.OTHER}
 
 
-@dataclass(frozen=True)
-class Said:
-    """What the server answered; `error` is empty when it is none."""
+class Refused(Exception):  # noqa: N818 - often a state of the server, and the very thing that is judged
+    """The server is there and refuses; `error` is in its own words."""
 
-    value: Any = None
-    error: str = ""
-
-    @property
-    def code(self) -> str:
-        """The first word of an error."""
-        return self.error.partition(" ")[0]
+    def __init__(self, error: str) -> None:
+        super().__init__(error)
+        self.error = error
+        self.code = error.partition(" ")[0]
 
     @property
-    def refusal(self) -> Refusal | None:
-        """The state of the server that this error stands for; None without an error."""
-        if not self.error:
-            return None
+    def refusal(self) -> Refusal:
+        """The state of the server that this error stands for."""
         if self.error.startswith("ERR max number of clients"):
             return Refusal.MAX_CLIENTS
         return Refusal(self.code) if self.code in _STATES else Refusal.OTHER
@@ -142,19 +135,21 @@ class Client:
         self._connection.disconnect()  # type: ignore[no-untyped-call] # redis-py gives it no types
         self._socket.close()
 
-    def log_in(self) -> Said:
+    def log_in(self) -> None:
         """Say AUTH, where the target has a password. Raises as `say`."""
-        return self._reply(self._connection.connect)
+        self._reply(self._connection.connect)
 
-    def ping(self) -> Said:
+    def ping(self) -> None:
         """Say PING. Raises as `say`, and when the reply is neither PONG nor an error."""
-        reply = self.say("PING")
-        if not reply.error and reply.value != b"PONG":
+        if self.say("PING") != b"PONG":
             raise self._not_redis()
-        return reply
 
-    def say(self, *words: str) -> Said:
-        """Send a command and read its reply. Raises ProbeError when that is none, and redis-py's TimeoutError."""
+    def say(self, *words: str) -> Any:
+        """
+        Send a command and return its reply.
+
+        Raises Refused for an error, ProbeError when it is no reply, and redis-py's TimeoutError.
+        """
 
         def turn() -> Any:
             self._connection.send_command(*words)  # type: ignore[no-untyped-call] # redis-py gives it no types
@@ -162,11 +157,11 @@ class Client:
 
         return self._reply(turn)
 
-    def _reply(self, turn: Callable[[], Any]) -> Said:
+    def _reply(self, turn: Callable[[], Any]) -> Any:
         try:
-            return Said(value=turn())
+            return turn()
         except exceptions.ResponseError as error:
-            return Said(error=str(error)[:_SHOWN] or "-")
+            raise Refused(str(error)[:_SHOWN] or "-") from None
         except _GARBLED as error:
             raise self._not_redis() from error
         except exceptions.ConnectionError as error:

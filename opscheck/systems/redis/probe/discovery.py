@@ -7,9 +7,8 @@ from typing import Any
 
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.systems.redis.probe.address import SENTINEL_PORT, Address, addresses
-from opscheck.systems.redis.probe.node import Node
+from opscheck.systems.redis.probe.node import Node, of_each
 from opscheck.systems.redis.probe.readers import read_cluster_nodes, read_info
-from opscheck.systems.redis.probe.requests import of_each
 from opscheck.systems.redis.target import RedisTarget
 from opscheck.transport.connect import trust
 

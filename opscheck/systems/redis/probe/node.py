@@ -1,10 +1,15 @@
-"""Queries one Redis or Valkey server. Every query opens a connection of its own."""
+"""
+Queries one Redis or Valkey server, or several concurrently, so that a silent one delays no other.
+
+Every query opens a connection of its own.
+"""
 
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from msgspec.structs import replace
@@ -14,18 +19,14 @@ from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.core.units import format_duration
 from opscheck.systems.redis.ping import PingAnswer
 from opscheck.systems.redis.probe.address import Address, NoHandshake, connect
-from opscheck.systems.redis.probe.client import Client, Said
-from opscheck.systems.redis.servers import Refusal, acl_rule, typed
-from opscheck.transport.connect import late, unreachable
+from opscheck.systems.redis.probe.client import Client, Refused
+from opscheck.systems.redis.servers import Refusal, Reply, acl_rule, typed
+from opscheck.transport.concurrency import completed
+from opscheck.transport.connect import GRACE_S, late, unreachable
 
-
-class Refused(Exception):  # noqa: N818 - a state of the server, and often the very thing that is judged
-    """The server is there and refuses, because of its own state."""
-
-    def __init__(self, refusal: Refusal, error: str) -> None:
-        super().__init__(error)
-        self.refusal = refusal
-        self.error = error
+# Of several servers, one that is silent must not cost the answers of the others: they are waited for a little less
+# long than the query may take.
+_SHARE = 0.9
 
 
 @dataclass(frozen=True)
@@ -49,18 +50,19 @@ class Node:
 
     def ping(self, samples: int, deadline: float) -> PingAnswer:
         """Log in and PING. Raises ProbeError."""
-        started = time.monotonic()
+        started, connect_s = time.monotonic(), 0.0
         pings: list[float] = []
-        with self._client(deadline) as client:
-            said = self._log_in(client)
-            connect_s = time.monotonic() - started
-            while not said.error and len(pings) < samples:
-                asked = time.monotonic()
-                said = client.ping()
-                if not said.error:
+        try:
+            with self._client("ping", deadline) as client:
+                connect_s = time.monotonic() - started
+                while len(pings) < samples:
+                    asked = time.monotonic()
+                    client.ping()
                     pings.append(time.monotonic() - asked)
-        self._raise_if_denied(said, "ping")
-        return PingAnswer(refusal=said.refusal, error=said.error, connect_s=connect_s, pings_s=tuple(pings))
+        except Refused as refused:
+            connect_s = connect_s or time.monotonic() - started
+            return PingAnswer(refusal=refused.refusal, error=refused.error, connect_s=connect_s, pings_s=tuple(pings))
+        return PingAnswer(connect_s=connect_s, pings_s=tuple(pings))
 
     def say(self, command: str, *arguments: str, deadline: float) -> Any:
         """
@@ -68,14 +70,8 @@ class Node:
 
         Raises ProbeError, and Refused where it is the server's own state that stands in the way.
         """
-        with self._client(deadline) as client:
-            said = self._log_in(client)
-            if not said.error:
-                said = client.say(*typed(command).split(), *arguments)
-        self._raise_if_denied(said, command)
-        if said.refusal is not None:
-            raise Refused(said.refusal, said.error)
-        return said.value
+        with self._client(command, deadline) as client:
+            return client.say(*typed(command).split(), *arguments)
 
     def unreadable(self, command: str) -> ProbeError:
         """The reply to `command` is none that Redis gives."""
@@ -88,11 +84,16 @@ class Node:
         return late(f"no {missing} {self.address} in {format_duration(waited)}", waited, target_down=target_down)
 
     @contextmanager
-    def _client(self, deadline: float) -> Iterator[Client]:
+    def _client(self, command: str, deadline: float) -> Iterator[Client]:
+        """A connection that has logged in, to say `command`. Raises as `say`."""
         started = time.monotonic()
         try:
             with Client(self.address, self.context, deadline) as client:
+                self._log_in(client)
                 yield client
+        except Refused as refused:
+            self._raise_if_denied(refused, command)
+            raise
         except NoHandshake as error:
             problem = self.late("TLS handshake with", started)
             problem.problem = replace(problem.problem, advice="is this a port without TLS?")
@@ -102,29 +103,68 @@ class Node:
         except OSError as error:
             raise unreachable(error, str(self.address)) from error
 
-    def _log_in(self, client: Client) -> Said:
-        said = client.log_in()
-        if said.refusal is not Refusal.OTHER or said.code == "DENIED":
-            return said  # about the server, and not about who logs in
-        # Not in the server's words: "unknown command AUTH, with args beginning with …" quotes the password.
-        raise ProbeError(
-            ProblemKind.DENIED,
-            f"{self.address} does not accept the user and password in {self.credentials} ({said.code})",
-            f"check them, or have an administrator type: {acl_rule(self.address.user or 'opscheck', ['ping', 'info'])}",
-            target_down=True,
-        )
+    def _log_in(self, client: Client) -> None:
+        try:
+            client.log_in()
+        except Refused as refused:
+            if refused.refusal is not Refusal.OTHER or refused.code == "DENIED":
+                raise  # about the server, and not about who logs in
+            # Not in the server's words: "unknown command AUTH, with args beginning with …" quotes the password.
+            text = f"{self.address} does not accept the user and password in {self.credentials} ({refused.code})"
+            rule = acl_rule(self.address.user or "opscheck", ["ping", "info"])
+            advice = f"check them, or have an administrator type: {rule}"
+            raise ProbeError(ProblemKind.DENIED, text, advice, target_down=True) from None
 
-    def _raise_if_denied(self, said: Said, command: str) -> None:
+    def _raise_if_denied(self, refused: Refused, command: str) -> None:
         user = self.address.user or "default"
-        if said.code == "NOPERM":
+        if refused.code == "NOPERM":
             text = f"{self.address} does not let the user {user} run {typed(command)}"
             raise ProbeError(ProblemKind.DENIED, text, f"have an administrator type: ACL SETUSER {user} +{command}")
-        if said.code == "NOAUTH":
+        if refused.code == "NOAUTH":
             text = f"{self.address} wants a password, and {self.credentials} has none"
             rule = acl_rule("opscheck", ["ping", "info"])
             advice = f"write redis://opscheck:password@host; an administrator makes that user with: {rule}"
             raise ProbeError(ProblemKind.DENIED, text, advice, target_down=True)
-        if said.code == "DENIED":
+        if refused.code == "DENIED":
             text = f"{self.address} is in protected mode, which lets nobody in from other machines"
             advice = "give its default user a password, or connect from the machine it runs on"
             raise ProbeError(ProblemKind.DENIED, text, advice, target_down=True)
+
+
+def of_each(nodes: Sequence[Node], ask: Callable[[Node, float], Any], timeout_s: float) -> list[Reply[Any]]:
+    """The reply of each server, in their order. Raises ProbeError when none of them answers."""
+    replies = _replies(nodes, ask, timeout_s)
+    problems = [reply.problem for reply in replies if reply.problem is not None]
+    if len(problems) < len(replies):
+        return replies
+    error = ProbeError(problems[0].kind, problems[0].text)
+    # The target is down when all of its servers are.
+    error.problem = replace(problems[0], target_down=all(problem.target_down for problem in problems))
+    raise error
+
+
+def _replies(nodes: Sequence[Node], ask: Callable[[Node, float], Any], timeout_s: float) -> list[Reply[Any]]:
+    started = time.monotonic()
+    if len(nodes) == 1:
+        return [_reply(nodes[0], ask, started + timeout_s + GRACE_S)]
+    deadline = started + timeout_s * _SHARE
+    jobs = [partial(_reply, node, ask, deadline) for node in nodes]
+    replies: dict[int, Reply[Any]] = {}
+    # A thread that a name server keeps is left behind.
+    for number, reply in completed(jobs, deadline + timeout_s * (1 - _SHARE) / 2, threads=len(nodes)):
+        if isinstance(reply, BaseException):
+            raise reply  # a fault of opscheck
+        replies[number] = reply
+    return [
+        replies.get(number) or Reply(node=str(node.address), problem=node.late("answer from", started).problem)
+        for number, node in enumerate(nodes)
+    ]
+
+
+def _reply(node: Node, ask: Callable[[Node, float], Any], deadline: float) -> Reply[Any]:
+    try:
+        return Reply(node=str(node.address), answer=ask(node, deadline))
+    except Refused as refused:
+        return Reply(node=str(node.address), refusal=refused.refusal, error=refused.error)
+    except ProbeError as error:
+        return Reply(node=str(node.address), problem=error.problem)

@@ -12,8 +12,8 @@ from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.core.query import Identity
 from opscheck.systems.redis.cache import LONGEST_LOG, SLOWER_THAN, SlowCommand, SlowerThan, SlowLog
 from opscheck.systems.redis.info import Database, Replica, ServerInfo
-from opscheck.systems.redis.probe.node import Node, Refused
-from opscheck.systems.redis.probe.requests import of_each
+from opscheck.systems.redis.probe.client import Refused
+from opscheck.systems.redis.probe.node import Node, of_each
 from opscheck.systems.redis.replication import ClusterState
 
 _REPLICA = re.compile(r"slave[0-9]+")

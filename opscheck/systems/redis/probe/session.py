@@ -10,9 +10,8 @@ from opscheck.systems.redis.cache import RedisSlowerThan, RedisSlowLog
 from opscheck.systems.redis.info import RedisIdentity, RedisInfo
 from opscheck.systems.redis.ping import RedisPing
 from opscheck.systems.redis.probe.discovery import find_nodes
-from opscheck.systems.redis.probe.node import Node
+from opscheck.systems.redis.probe.node import Node, of_each
 from opscheck.systems.redis.probe.readers import identity, read_cluster, read_info, read_slow_log, read_slower_than
-from opscheck.systems.redis.probe.requests import of_each
 from opscheck.systems.redis.replication import RedisCluster
 from opscheck.systems.redis.servers import Replies
 from opscheck.systems.redis.target import RedisTarget

@@ -53,8 +53,12 @@ class PlainScan:
         self._rest = b""
 
     def feed(self, piece: bytes) -> None:
-        self._count(piece)
-        self._tail = piece[-TAIL:] if len(piece) >= TAIL else (self._tail + piece)[-TAIL:]
+        text = self._rest + piece
+        # A mark that may continue in the next piece waits for it.
+        sure = max(0, len(text) - _LONGEST_MARK)
+        self._count_in(text, sure)
+        self._rest = text[sure:]
+        self._tail = (self._tail + piece[-TAIL:])[-TAIL:]
 
     def end(self) -> None:
         self._count_in(self._rest + b"\n", len(self._rest) + 1)
@@ -64,15 +68,8 @@ class PlainScan:
             left = self._headers - self._footers
             raise Broken(f"{left} of the {self._headers} dumps in it never ends: the next begins before", cut_off=True)
 
-    def _count(self, piece: bytes) -> None:
-        """Count headers and footers; one that may continue in the next piece waits for it."""
-        text = self._rest + piece
-        sure = max(0, len(text) - _LONGEST_MARK)
-        self._count_in(text, sure)
-        self._rest = text[sure:]
-
     def _count_in(self, text: bytes, to: int) -> None:
-        """Count those that start before `to`."""
+        """Count headers and footers that start before `to`."""
         if b"\n" + _BEGINS not in text:
             return
         for found in _MARK.finditer(text):

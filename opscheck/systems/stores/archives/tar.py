@@ -1,6 +1,6 @@
 """Reading a tar as a stream: whether each file in it is complete, and the end marker is there."""
 
-from dataclasses import dataclass
+import tarfile
 
 from opscheck.systems.stores.archives.stream import Broken
 
@@ -11,30 +11,25 @@ END = bytes(2 * BLOCK)
 """The end marker of a tar."""
 
 _MAGIC, _MAGIC_AT = b"ustar", 257
-_NAME = slice(0, 100)
-_SIZE = slice(124, 136)
-_CHECKSUM = slice(148, 156)
-_BASE_256 = 0x80
-
-
-@dataclass(frozen=True)
-class Member:
-    """One file of a tar."""
-
-    name: str
-    size: int
 
 
 def is_tar(first: bytes) -> bool:
     """Whether these bytes begin with a header of tar or pg_dump."""
-    return first[_MAGIC_AT : _MAGIC_AT + len(_MAGIC)] == _MAGIC and _checksum_fits(first[:BLOCK])
+    try:
+        return first.startswith(_MAGIC, _MAGIC_AT) and bool(member_of(first[:BLOCK]))
+    except Broken:
+        return False
 
 
-def member_of(block: bytes) -> Member:
+def member_of(block: bytes) -> tarfile.TarInfo:
     """The content of a header. Raises Broken."""
-    if not _checksum_fits(block):
+    try:
+        member = tarfile.TarInfo.frombuf(block, "utf-8", "replace")
+    except tarfile.HeaderError:
+        raise Broken("a tar header is damaged") from None
+    if member.size < 0:
         raise Broken("a tar header is damaged")
-    return Member(block[_NAME].partition(b"\0")[0].decode("utf-8", "replace"), _number(block[_SIZE]))
+    return member
 
 
 class TarWalk:
@@ -79,22 +74,3 @@ class TarWalk:
         self.files += 1
         self.has_contents = self.has_contents or member.name.rpartition("/")[2] == CONTENTS
         self._passing = -(-member.size // BLOCK) * BLOCK
-
-
-def _checksum_fits(block: bytes) -> bool:
-    if len(block) < BLOCK:
-        return False
-    total = sum(block[: _CHECKSUM.start]) + 8 * ord(" ") + sum(block[_CHECKSUM.stop :])
-    try:
-        return _number(block[_CHECKSUM]) == total
-    except Broken:
-        return False
-
-
-def _number(field: bytes) -> int:
-    if field[0] & _BASE_256:
-        return int.from_bytes(bytes([field[0] & ~_BASE_256]) + field[1:], "big")
-    try:
-        return int(field.strip(b" \0") or b"0", 8)
-    except ValueError:
-        raise Broken("a tar header is damaged") from None

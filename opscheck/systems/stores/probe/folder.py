@@ -106,12 +106,11 @@ class FolderStore:
                     ((entry.name + ("/" if entry.is_dir(follow_symlinks=False) else ""), entry) for entry in entries),
                     key=lambda found: found[0],
                 )
-        except FileNotFoundError as error:
-            if folder:  # deleted meanwhile, as by rotation
-                return []
-            raise _refused(error, str(path), target_down=True) from error
         except OSError as error:
-            raise _refused(error, str(path)) from error
+            gone = isinstance(error, FileNotFoundError)
+            if gone and folder:  # deleted meanwhile, as by rotation
+                return []
+            raise _refused(error, str(path), target_down=gone) from error
 
     def _entry(self, key: str, entry: "os.DirEntry[str]") -> StoredBackup | None:
         """None for what is no file, is gone by now, or lies outside. Raises ProbeError."""

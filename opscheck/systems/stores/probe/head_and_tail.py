@@ -3,13 +3,7 @@
 from opscheck.systems.stores.archives import plain, tar
 from opscheck.systems.stores.archives.compression import XZ, Compression, decompressed_head
 from opscheck.systems.stores.archives.formats import HEAD, kind_of
-from opscheck.systems.stores.archives.inspection import (
-    MOST_LAYERS,
-    Clock,
-    Inspection,
-    Unjudged,
-    tar_of_directory_dump,
-)
+from opscheck.systems.stores.archives.inspection import MOST_LAYERS, Clock, Inspection, Unjudged, tar_of_directory_dump
 from opscheck.systems.stores.archives.stream import Broken
 from opscheck.systems.stores.content import Content, ReadEnds
 from opscheck.systems.stores.probe.base import Store

@@ -22,7 +22,9 @@ def read(store: Store, query: ListBackups, timeout_s: float) -> Listing:
     template, deadline = name_template(query.template), deadline_in(timeout_s)
     within, now, requests = query.within_s, datetime.now(UTC), 0
     while True:
-        since, seen = _start(template, now, within), _Seen(template)
+        since, seen = "", _Seen(template)
+        if within is not None and within <= _WIDEST_S:
+            since = template.from_moment(now - timedelta(seconds=within))
         for page in store.pages(template.prefix, after=since, versions=query.versions, deadline=deadline):
             requests += 1
             for entry in page:
@@ -40,12 +42,6 @@ def read(store: Store, query: ListBackups, timeout_s: float) -> Listing:
         elsewhere=elsewhere,
         requests=requests + more_requests,
     )
-
-
-def _start(template: NameTemplate, now: datetime, within: float | None) -> str:
-    if within is None or within > _WIDEST_S:
-        return ""
-    return template.from_moment(now - timedelta(seconds=within))
 
 
 @dataclass

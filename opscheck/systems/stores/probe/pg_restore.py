@@ -112,11 +112,6 @@ class PgRestore:
         self._stdin.close()
         self._stderr.close()
 
-    @property
-    def pid(self) -> int:
-        """Its process id."""
-        return self._process.pid
-
     def feed(self, piece: bytes) -> None:
         """Write to its input. Raises Broken or Unjudged where it has failed, ProbeError when late."""
         view = memoryview(piece)
@@ -171,7 +166,8 @@ class PgRestore:
 
 def error_of(name: str, errors: str, status: int) -> Broken | Unjudged:
     """The reason why it failed, in words that quote nothing of the archive."""
-    last = _last_error(errors)
+    reported = [line for line in errors.splitlines() if line.startswith(f"{PROGRAM}: error: ")]
+    last = reported[-1] if reported else errors[-1000:]
     if (found := _TOO_NEW.search(last)) is not None:
         return Unjudged(
             f"its archive format {found[1]} is newer than {name} knows",
@@ -189,11 +185,6 @@ def error_of(name: str, errors: str, status: int) -> Broken | Unjudged:
     if found is None:
         return Broken(f"{name} cannot read it, and says why in words that may quote rows")
     return Broken(f"{name}: {found[0]}", cut_off="end of file" in found[0] or "short" in found[0])
-
-
-def _last_error(text: str) -> str:
-    errors = [line for line in text.splitlines() if line.startswith(f"{PROGRAM}: error: ")]
-    return errors[-1] if errors else text[-1000:]
 
 
 def _kill(process: int, *, alone: bool) -> None:

@@ -6,8 +6,8 @@ import jmespath
 import msgspec
 
 from opscheck.core.observation import ProbeError, ProblemKind
+from opscheck.systems.stores.content import Checksum, ManifestValue, ReadChecksum, ReadManifest
 from opscheck.systems.stores.probe.base import Store, deadline_in
-from opscheck.systems.stores.sidecar_files import Checksum, ManifestValue, ReadChecksum, ReadManifest
 
 # `<sum>  name`, `<sum> *name` in binary mode, and the form of BSD. A sum alone is valid too.
 _LINE = re.compile(r"^\\?(?P<sum>[0-9a-fA-F]{64})(?:[ \t]+\*?(?P<name>\S.*))?$")

@@ -12,6 +12,7 @@ from opscheck.transport.connect import new_trust
 # X509_V_FLAG_NO_CHECK_TIME, which Python has no name for.
 _ANY_TIME = 0x200000
 _EVEN_WEAK = "ALL:!aNULL:@SECLEVEL=0"
+_ENCODING_DER = 2
 
 
 class Verification(Enum):
@@ -37,10 +38,9 @@ def context_for(
     Loading the system's trust store takes 15 ms; a hundred threads that start at once must not each do it.
     """
     environment = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
+    strict = strict and verification is Verification.FULL
     with _lock:
-        return _context(
-            verification, ca_file, client_certificate, strict and verification is Verification.FULL, *environment
-        )
+        return _context(verification, ca_file, client_certificate, strict, *environment)
 
 
 @lru_cache(maxsize=64)
@@ -79,12 +79,6 @@ def chains(connection: ssl.SSLSocket) -> tuple[list[bytes], list[bytes]]:
     if sys.version_info >= (3, 13):
         return connection.get_unverified_chain(), connection.get_verified_chain()
     inside = connection._sslobj  # type: ignore[attr-defined]  # noqa: SLF001 - see above
-    sent, verified = inside.get_unverified_chain(), inside.get_verified_chain()
-    return [_in_der(one) for one in sent or ()], [_in_der(one) for one in verified or ()]
-
-
-_ENCODING_DER = 2
-
-
-def _in_der(certificate: "ssl._ssl.Certificate") -> bytes:  # type: ignore[name-defined]  # typeshed does not know it
-    return bytes(certificate.public_bytes(_ENCODING_DER))
+    both = inside.get_unverified_chain(), inside.get_verified_chain()
+    sent, verified = ([bytes(one.public_bytes(_ENCODING_DER)) for one in chain or ()] for chain in both)
+    return sent, verified

@@ -131,11 +131,6 @@ class _Entry:
     path: str
 
     @property
-    def is_read(self) -> bool:
-        """Whether its kind can be read, and its output fits into one command."""
-        return self.kind in set(Kind) and self.output_size <= _PIECE
-
-    @property
     def output_size(self) -> float:
         """The estimated size of its output in bytes."""
         return self.size * _GROWS[Kind(self.kind)]
@@ -143,7 +138,8 @@ class _Entry:
 
 @dataclass
 class _Listing:
-    entries: list[_Entry] = field(default_factory=list)
+    entries: dict[str, _Entry] = field(default_factory=dict)
+    """Each file once, by its real path: links give it several."""
     unmatched: dict[int, Unmatched] = field(default_factory=dict)
     closed: list[tuple[int, str]] = field(default_factory=list)
     """Numbers of patterns, and folders that may not be searched."""
@@ -155,9 +151,10 @@ def read_certificate_files(session: HostSession, query: ReadCertificateFiles, ti
     """The public part of the files' content. Raises ProbeError."""
     deadline = monotonic() + timeout_s
     listing = _listed(session, query, timeout_s)
-    entries = _each_once(listing.entries)
+    entries = list(listing.entries.values())
     contents: dict[str, Content] = {}
-    for piece in _pieces([entry for entry in entries if entry.is_read]):
+    readable = [entry for entry in entries if entry.kind in set(Kind) and entry.output_size <= _PIECE]
+    for piece in _pieces(readable):
         left = deadline - monotonic()
         if left <= 0:
             raise ProbeError(ProblemKind.LATE, f"only {len(contents)} of {len(entries)} files in {timeout_s:g} s")
@@ -169,14 +166,6 @@ def read_certificate_files(session: HostSession, query: ReadCertificateFiles, ti
         closed=tuple(dict.fromkeys(folder for _, folder in listing.closed)),
         left_out=listing.odd + max(0, listing.count - MOST_FILES),
     )
-
-
-def _each_once(entries: list[_Entry]) -> list[_Entry]:
-    """Each file once, by its first name; links give it several."""
-    known: dict[str, _Entry] = {}
-    for entry in entries:
-        known.setdefault(entry.real or entry.path, entry)
-    return list(known.values())
 
 
 def _listed(session: HostSession, query: ReadCertificateFiles, within_s: float) -> _Listing:
@@ -200,9 +189,10 @@ def _listing(lines: list[str], patterns: tuple[str, ...]) -> _Listing:
         word, _, rest = line.partition(";")
         if word == "file":
             entry = _entry(line, next(rest_of_lines, ""))
-            # A name in another encoding could not be passed back.
-            listing.odd += "\ufffd" in entry.path
-            listing.entries += [] if "\ufffd" in entry.path else [entry]
+            if "\ufffd" in entry.path:  # a name in another encoding could not be passed back
+                listing.odd += 1
+            else:
+                listing.entries.setdefault(entry.real or entry.path, entry)
         elif word == "nothing":
             number, _, near = rest.partition(";")
             listing.unmatched[int(number)] = _unmatched(patterns[int(number)], near, rest_of_lines)
@@ -228,12 +218,9 @@ def _entry(line: str, following: str) -> _Entry:
 
 def _unmatched(pattern: str, near: str, lines: Iterator[str]) -> Unmatched:
     names: list[str] = []
-    for line in lines:
-        word, _, rest = line.partition(";")
-        if word == "count":
-            return Unmatched(pattern=pattern, near=near, there=tuple(names), count=int(rest))
-        names.append(rest)
-    raise ValueError("it does not end")
+    while (line := next(lines, "")).startswith("there;"):
+        names.append(line.removeprefix("there;"))
+    return Unmatched(pattern=pattern, near=near, there=tuple(names), count=int(line.removeprefix("count;")))
 
 
 def _pieces(entries: list[_Entry]) -> Iterator[list[_Entry]]:

@@ -1,7 +1,6 @@
 """Parsing files with certificates in PEM, DER or PKCS#12. Keys in them are discarded here."""
 
 import base64
-import binascii
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -45,14 +44,13 @@ def read_pem(lines: Iterable[str], seen: int, holds: Sequence[str]) -> Content:
     """
     if not seen:
         return Content((), Fault.NONE, f"it holds {', '.join(holds)}" if holds else "no part of it has a beginning")
-    blocks = list(_blocks(lines))
-    read = [(found, whole) for block, whole in blocks for found in [_certificate(block)]]
+    read = [(_certificate(block), whole) for block, whole in _blocks(lines)]
     certificates = tuple(found for found, _ in read if found is not None)
-    cut = next((number for number, (_, whole) in enumerate(blocks, start=1) if not whole), 0)
-    if cut:
-        return Content(certificates, Fault.CUT, f"certificate {cut} of {seen} does not end")
+    ends = [whole for _, whole in read]
+    if not all(ends):
+        return Content(certificates, Fault.CUT, f"certificate {ends.index(False) + 1} of {seen} does not end")
     if len(certificates) < seen:
-        bad = next((number for number, (found, _) in enumerate(read, start=1) if found is None), len(blocks) + 1)
+        bad = [*(found for found, _ in read), None].index(None) + 1
         return Content(certificates, Fault.DAMAGED, f"certificate {bad} of {seen} cannot be read")
     return Content(certificates)
 
@@ -77,7 +75,7 @@ def _blocks(lines: Iterable[str]) -> Iterator[tuple[str, bool]]:
 def _certificate(text: str) -> Certificate | None:
     try:
         return certificate_in_der(base64.b64decode(text, validate=True))
-    except (binascii.Error, ValueError):
+    except ValueError:
         return None
 
 

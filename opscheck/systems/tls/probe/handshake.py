@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from opscheck.core.observation import ProbeError, Problem, ProblemKind
+from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.core.units import format_duration
 from opscheck.systems.tls.handshake import Handshake, LegacyOffer, Protocol, ShakeHands, StartTls
 from opscheck.systems.tls.probe.contexts import Verification, chains, context_for
@@ -48,15 +48,6 @@ _STARTTLS_PORTS: Mapping[int, StartTls] = {
 }
 
 
-class NotReachedError(Exception):
-    """The address could not be reached, so that its certificates are unknown."""
-
-    def __init__(self, problem: Problem, *, no_route: bool = False) -> None:
-        super().__init__(problem.text)
-        self.problem = problem
-        self.no_route = no_route
-
-
 class NoHandshakeError(Exception):
     """The address was reached, and there was no handshake."""
 
@@ -86,15 +77,18 @@ class Peer:
 
     def look(self, deadline: float) -> Handshake:
         """The certificates that it serves, or the failure. Raises ProbeError for unusable files."""
+        self._context(Verification.FULL)
         try:
             return self._shake(Verification.FULL, deadline)
-        except NotReachedError as error:
-            return Handshake(address=str(self.address), problem=error.problem, no_route=error.no_route)
+        except ProbeError as error:
+            missing = isinstance(error.__cause__, OSError) and error.__cause__.errno in _NO_ROUTE
+            no_route = missing and self.address.family == socket.AF_INET6
+            return Handshake(address=str(self.address), problem=error.problem, no_route=no_route)
         except NoHandshakeError as error:
             refused = error
         try:
             seen = self._look_leniently(deadline)
-        except NotReachedError:
+        except ProbeError:
             return self._refusing(refused)
         except NoHandshakeError as error:
             return self._refusing(refused, error)
@@ -106,11 +100,11 @@ class Peer:
         try:
             with self._reached(deadline) as connection:
                 return offer(connection, newest, self.sni, deadline)
-        except (NotReachedError, NoHandshakeError) as error:
+        except (ProbeError, NoHandshakeError) as error:
             return LegacyOffer(unknown=f"{newest} could not be offered: {error}")
 
     def _look_leniently(self, deadline: float) -> Handshake:
-        """The certificates that it serves to lenient clients. Raises NotReachedError and NoHandshakeError."""
+        """The certificates that it serves to lenient clients. Raises ProbeError and NoHandshakeError."""
         try:
             return self._shake(Verification.CHAIN, deadline)
         except NoHandshakeError as untrusted:
@@ -126,20 +120,22 @@ class Peer:
         advice = dict.fromkeys(one.advice for one in errors if one.advice)
         return Handshake(address=str(self.address), failure="; and ".join(failures), advice="; ".join(advice))
 
-    def _shake(self, verification: Verification, deadline: float) -> Handshake:
-        """Raises NotReachedError, NoHandshakeError, and ProbeError for unusable files."""
+    def _context(self, verification: Verification) -> ssl.SSLContext:
         query = self.query
-        context = context_for(verification, query.ca_file, query.client_certificate, strict=query.strict)
+        return context_for(verification, query.ca_file, query.client_certificate, strict=query.strict)
+
+    def _shake(self, verification: Verification, deadline: float) -> Handshake:
+        """Raises ProbeError and NoHandshakeError."""
         address, started, failure, advice = str(self.address), time.monotonic(), "", ""
         with (
             self._reached(deadline) as plain,
             self._translated_errors(),
-            secure(plain, context, self.server_name, deadline) as connection,
+            secure(plain, self._context(verification), self.server_name, deadline) as connection,
         ):
             took_s = time.monotonic() - started
             sent, chain = chains(connection)
             protocol = connection.version() or ""
-            if query.client_certificate is not None and protocol == Protocol.TLSV1_3:
+            if self.query.client_certificate is not None and protocol == Protocol.TLSV1_3:
                 failure, advice = _refusal(connection, address, took_s, deadline)
         return Handshake(
             address=address,
@@ -152,17 +148,15 @@ class Peer:
 
     @contextmanager
     def _reached(self, deadline: float) -> Iterator[socket.socket]:
-        """A connection on which TLS can begin. Raises NotReachedError and NoHandshakeError."""
+        """A connection on which TLS can begin. Raises ProbeError and NoHandshakeError."""
         address, started = str(self.address), time.monotonic()
         try:
             connection = dial_one(self.address, deadline)
         except TimeoutError as error:
             waited = time.monotonic() - started
-            text = f"no connection to {address} in {format_duration(waited)}"
-            raise NotReachedError(late(text, waited).problem) from error
+            raise late(f"no connection to {address} in {format_duration(waited)}", waited) from error
         except OSError as error:
-            no_route = self.address.family == socket.AF_INET6 and error.errno in _NO_ROUTE
-            raise NotReachedError(unreachable(error, address).problem, no_route=no_route) from error
+            raise unreachable(error, address) from error
         with connection:
             if self.query.starttls is not None:
                 with self._translated_errors():
@@ -171,14 +165,15 @@ class Peer:
 
     @contextmanager
     def _translated_errors(self) -> Iterator[None]:
-        """Raise errors of connections as NotReachedError and NoHandshakeError."""
+        """Raise errors of connections as ProbeError and NoHandshakeError."""
         address, started = str(self.address), time.monotonic()
         try:
             yield
         except TimeoutError as error:
             waited = time.monotonic() - started
-            problem = late(f"no TLS handshake with {address} in {format_duration(waited)}", waited).problem
-            raise NotReachedError(replace(problem, advice=self._starttls_advice)) from error
+            silence = late(f"no TLS handshake with {address} in {format_duration(waited)}", waited)
+            silence.problem = replace(silence.problem, advice=self._starttls_advice)
+            raise silence from error
         except NoStartTls as error:
             raise NoHandshakeError(f"{address} {error.text}", error.advice) from error
         except ssl.SSLCertVerificationError as error:
@@ -193,7 +188,7 @@ class Peer:
             return tuple(certificate_in_der(one) for one in chain)
         except ValueError as error:
             text = f"a certificate of {self.address} cannot be read: {error}"
-            raise NotReachedError(ProbeError(ProblemKind.UNREADABLE, text).problem) from error
+            raise ProbeError(ProblemKind.UNREADABLE, text) from error
 
     def _hint(self, error: OSError) -> str:
         """Advice where it closes the connection, or answers without TLS: it may need STARTTLS."""

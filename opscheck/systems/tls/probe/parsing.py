@@ -86,9 +86,7 @@ def _names(certificate: x509.Certificate) -> tuple[str, ...]:
     names = _extension(certificate, x509.SubjectAlternativeName)
     if names is None:
         return ()
-    hosts = names.get_values_for_type(x509.DNSName)
-    addresses = names.get_values_for_type(x509.IPAddress)
-    return (*hosts, *(str(address) for address in addresses))
+    return (*names.get_values_for_type(x509.DNSName), *map(str, names.get_values_for_type(x509.IPAddress)))
 
 
 def _issuer_urls(certificate: x509.Certificate) -> tuple[str, ...]:

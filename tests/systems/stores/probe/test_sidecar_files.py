@@ -6,8 +6,8 @@ import subprocess
 import pytest
 
 from opscheck.core.observation import ProblemKind
+from opscheck.systems.stores.content import Checksum, ManifestValue, ReadChecksum, ReadManifest
 from opscheck.systems.stores.probe.sidecar_files import checksum_in
-from opscheck.systems.stores.sidecar_files import Checksum, ManifestValue, ReadChecksum, ReadManifest
 from tests.servers.dumps import has
 
 SUM = hashlib.sha256(b"backup").hexdigest()

@@ -6,7 +6,7 @@ import pytest
 
 from opscheck.core.observation import ProbeError, Problem
 from opscheck.systems.tls.handshake import Handshake, Handshakes, ShakeHands
-from opscheck.systems.tls.probe import open_session
+from opscheck.systems.tls.probe.session import open_session
 from opscheck.systems.tls.target import Endpoint
 
 

@@ -6,10 +6,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.core.units import format_bytes
 from opscheck.systems.recovery.drill_record import BROKEN, EMPTY
-from opscheck.systems.recovery.probe.drilling.errors import Failed
+from opscheck.systems.recovery.probe.drilling.errors import Failed, unsupported
 from opscheck.systems.stores.archives import pg_dump, plain
 from opscheck.systems.stores.archives.compression import Compression, decompressed
 from opscheck.systems.stores.archives.formats import HEAD, kind_of
@@ -29,7 +28,7 @@ def pieces(path: Path, packing: Compression | None) -> Iterator[bytes]:
         except Broken as error:
             raise Failed(BROKEN, f"it cannot be unpacked to its end: {error}") from None
         except NeedsMore as error:
-            raise ProbeError(ProblemKind.UNSUPPORTED, str(error)) from None
+            raise unsupported(str(error)) from None
 
 
 def head(path: Path, packing: Compression | None, size: int) -> bytes:
@@ -92,7 +91,7 @@ def _folder(path: Path, key: str) -> Dump:
     contents = path / _TABLE_OF_CONTENTS
     if not contents.is_file():
         text = f"{key} is no dump in pg_dump's directory format: it has no {_TABLE_OF_CONTENTS}"
-        raise ProbeError(ProblemKind.UNSUPPORTED, text, "name a template of files, or make it with pg_dump -Fd")
+        raise unsupported(text, "name a template of files, or make it with pg_dump -Fd")
     with contents.open("rb") as file:
         first = file.read(HEAD)
     return Dump(path, DIRECTORY, None, _version(first), _encoding(first))
@@ -108,10 +107,10 @@ def _restorable(first: bytes, key: str) -> str:
         raise Failed(EMPTY, "nothing is in it: whoever made it failed, and nobody noticed")
     if kind.encrypted_by:
         text = f"{key} is encrypted by {kind.encrypted_by}, and a drill has no key"
-        raise ProbeError(ProblemKind.UNSUPPORTED, text, "drill from a copy that is not encrypted")
+        raise unsupported(text, "drill from a copy that is not encrypted")
     if kind.format == "cluster":
-        raise ProbeError(ProblemKind.UNSUPPORTED, f"{key} is a dump of a whole cluster, by pg_dumpall", _MAKE_ONE)
-    raise ProbeError(ProblemKind.UNSUPPORTED, f"{key} is in none of pg_dump's formats", _MAKE_ONE)
+        raise unsupported(f"{key} is a dump of a whole cluster, by pg_dumpall", _MAKE_ONE)
+    raise unsupported(f"{key} is in none of pg_dump's formats", _MAKE_ONE)
 
 
 def _encoding(first: bytes) -> str:

@@ -1,5 +1,7 @@
 """How a drill ends early: every module of it raises these."""
 
+from opscheck.core.observation import ProbeError, ProblemKind
+
 
 class Failed(Exception):  # noqa: N818 - it is the backup that failed
     """The backup cannot be restored; `trouble` is one of `opscheck.systems.recovery.drill_record.TROUBLES`."""
@@ -8,6 +10,11 @@ class Failed(Exception):  # noqa: N818 - it is the backup that failed
         super().__init__(text)
         self.trouble = trouble
         self.text = text
+
+
+def unsupported(text: str, advice: str = "") -> ProbeError:
+    """What to raise where the drill cannot be done, and the backup is not at fault."""
+    return ProbeError(ProblemKind.UNSUPPORTED, text, advice)
 
 
 class Late(Exception):  # noqa: N818 - it is no error

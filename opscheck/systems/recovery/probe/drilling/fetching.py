@@ -11,7 +11,7 @@ from opscheck.core.registry import Registry
 from opscheck.core.units import format_bytes
 from opscheck.systems.recovery.drill_record import ABSENT, BROKEN
 from opscheck.systems.recovery.probe.drilling.dumps import PLAIN, Dump, pieces
-from opscheck.systems.recovery.probe.drilling.errors import Failed
+from opscheck.systems.recovery.probe.drilling.errors import Failed, unsupported
 from opscheck.systems.stores.probe.base import Store, StoreSession
 from opscheck.systems.stores.target import StoreTarget
 from opscheck.transport.processes import give, unprivileged_user
@@ -85,8 +85,7 @@ def require_disk_space(size: int, folder: Path, wanted: float | None, *, own_ser
     free = shutil.disk_usage(folder).free
     needed = wanted if wanted is not None else _estimated(size, own_server=own_server)
     if free < needed:
-        raise ProbeError(
-            ProblemKind.UNSUPPORTED,
+        raise unsupported(
             f"a drill of {format_bytes(size)} needs {format_bytes(needed)} of disk, and {folder.parent} has"
             f" {format_bytes(free)} free",
             "set TMPDIR to a place with more room, or say with `disk` how much it takes",
@@ -112,7 +111,7 @@ def unpack_archive(dump: Dump, advance: Callable[[float], None]) -> Dump:
             advance(size)
             if shutil.disk_usage(to.parent).free < _SPARE:
                 text = f"there is no room to unpack it: {format_bytes(size)} so far"
-                raise ProbeError(ProblemKind.UNSUPPORTED, text, "set TMPDIR to a place with more room")
+                raise unsupported(text, "set TMPDIR to a place with more room")
     dump.path.unlink()
     give(to, unprivileged_user())
     return replace(dump, path=to, packing=None)

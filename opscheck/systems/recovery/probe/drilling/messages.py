@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Any, BinaryIO
 
 import msgspec
-from pydantic import BaseModel, SecretStr
+from pydantic import SecretStr
 
 from opscheck.core.observation import Problem
 from opscheck.core.registry import Registry
@@ -75,7 +75,8 @@ def task(query: PerformDrill, place: DrillPlace, folder: str, database: str) -> 
     stated = place.model_dump(exclude={"store", "scratch", "name"})
     for role in ("store", "scratch"):
         target: Target | None = getattr(place, role)
-        stated[role] = _stated(target) if target is not None else None
+        if target is not None:
+            stated[role] = {**target.model_dump(exclude={"timeout", "concurrency"}), "name": target.name}
     return Task(query=query, place=revealed(stated), folder=folder, database=database)
 
 
@@ -88,11 +89,6 @@ def revealed(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [revealed(one) for one in value]
     return float(value) if isinstance(value, float) else value
-
-
-def _stated(target: BaseModel) -> dict[str, Any]:
-    stated = target.model_dump(exclude={"timeout", "concurrency"})
-    return {**stated, "name": getattr(target, "name", "")}
 
 
 def _target(stated: dict[str, Any]) -> Any:

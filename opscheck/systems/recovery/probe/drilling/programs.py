@@ -26,18 +26,10 @@ class Programs:
     installation: Installation
     folder: Path
 
-    @property
-    def major(self) -> int:
-        """Their major version."""
-        return self.installation.major
-
-    def popen(
-        self, program: str, *words: str | Path, service: str = SERVICE, **options: Any
-    ) -> "subprocess.Popen[bytes]":
+    def popen(self, program: str, *words: str | Path, **options: Any) -> "subprocess.Popen[bytes]":
         """Start one of them."""
-        return subprocess.Popen(  # noqa: S603 - a program of PostgreSQL
-            self.command(program, *words), **self.options(service), **options
-        )
+        command = self.command(program, *words)
+        return subprocess.Popen(command, **self.options(), **options)  # noqa: S603 - a program of PostgreSQL
 
     def run(self, program: str, *words: str | Path, service: str = SERVICE) -> "subprocess.CompletedProcess[str]":
         """Run one of them to its end; the drill's own time limit ends it."""

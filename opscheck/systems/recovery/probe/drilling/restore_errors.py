@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 from psycopg import errors
 
-from opscheck.core.observation import ProbeError, ProblemKind
+from opscheck.core.observation import ProbeError
 from opscheck.systems.recovery.drill_record import BROKEN, NEWER, REFUSED
-from opscheck.systems.recovery.probe.drilling.errors import Failed
+from opscheck.systems.recovery.probe.drilling.errors import Failed, unsupported
 
 # The server may use another language; the SQLSTATE marks errors in each of them.
 _PSQL = re.compile(r"^psql:.*?:\d+: (?P<word>[^\s:]+):  (?!0[012])(?P<sqlstate>[0-9A-Z]{5}): (?P<message>.*)$")
@@ -116,14 +116,14 @@ class RestoreErrors:
 
     def _server_error(self, word: str, message: str, sqlstate: str, where: str = "") -> None:
         if word not in _IN_ENGLISH:
-            self.ending = ProbeError(ProblemKind.UNSUPPORTED, _NOT_UNDERSTOOD, _ENGLISH)
+            self.ending = unsupported(_NOT_UNDERSTOOD, _ENGLISH)
             return
         if missing := _missing(message):
             self._lacks(missing, where)
             return
         text = safe_text(message, sqlstate)
         if sqlstate.startswith(_NO_ROOM) or message.endswith(("No space left on device", "out of memory")):
-            self.ending = ProbeError(ProblemKind.UNSUPPORTED, f"the scratch server has no room: {text}", _MORE_ROOM)
+            self.ending = unsupported(f"the scratch server has no room: {text}", _MORE_ROOM)
             return
         self.ending = Failed(REFUSED, f"{where}: {text}" if where else text)
 
@@ -145,7 +145,7 @@ def _missing(message: str) -> str:
 
 def _rows_refused(where: str) -> ProbeError:
     """The error for lost rows. The object that they name is data, and not reported."""
-    return ProbeError(ProblemKind.UNSUPPORTED, f"{where}rows name a role or a collation that {_ITS_LACK}", _MAKE_IT)
+    return unsupported(f"{where}rows name a role or a collation that {_ITS_LACK}", _MAKE_IT)
 
 
 def safe_text(message: str, sqlstate: str = "") -> str:
@@ -164,8 +164,7 @@ def _condition(sqlstate: str) -> str:
 
 def _psql_error(text: str) -> Exception:
     if any(words in text for words in _NO_COMMANDS):
-        return ProbeError(
-            ProblemKind.UNSUPPORTED,
+        return unsupported(
             "the dump has commands of psql in it, which a drill does not run",
             r"look for lines that begin with \ and where they come from: pg_dump of one database writes none",
         )
@@ -178,8 +177,6 @@ def _archive_error(text: str) -> Exception:
     if (found := _TOO_NEW.match(text)) is not None:
         return Failed(NEWER, f"a newer pg_dump has made it: its archive format {found[1]} is unknown here")
     if _UNPACKS_NOT.search(text):
-        return ProbeError(
-            ProblemKind.UNSUPPORTED, f"pg_restore cannot unpack it: {text[:_LONGEST]}", "install another one"
-        )
+        return unsupported(f"pg_restore cannot unpack it: {text[:_LONGEST]}", "install another one")
     found = _OF_THE_ARCHIVE.match(text)
     return Failed(BROKEN, f"pg_restore: {found[0][:_LONGEST] if found else 'it cannot read the archive'}")

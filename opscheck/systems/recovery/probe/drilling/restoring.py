@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.systems.recovery.drill_record import BROKEN, NEWER, REFUSED
 from opscheck.systems.recovery.probe.drilling.dumps import CUSTOM, DIRECTORY, PLAIN, TAR, Dump, pieces
-from opscheck.systems.recovery.probe.drilling.errors import Failed
+from opscheck.systems.recovery.probe.drilling.errors import Failed, unsupported
 from opscheck.systems.recovery.probe.drilling.programs import SERVICE
 from opscheck.systems.recovery.probe.drilling.restore_errors import RestoreErrors
 from opscheck.systems.recovery.probe.drilling.server import Scratch
@@ -136,7 +135,7 @@ def _of_one_database(head: bytes) -> bytes:
     kept = _RESTRICT.sub(b"", ahead[begins:], count=1)
     if _DATABASE_STATEMENT.search(kept):
         text = "the dump makes or drops a database, and does not connect to it"
-        raise ProbeError(ProblemKind.UNSUPPORTED, text, "make it with pg_dump, without --create and --clean")
+        raise unsupported(text, "make it with pg_dump, without --create and --clean")
     return kept + head[len(ahead) :]
 
 
@@ -182,8 +181,7 @@ def _missing_software(failed: Failed, errors: RestoreErrors) -> Exception:
     wanted = [one for one in errors.missing if one.startswith(("extension ", "collation "))]
     if failed.trouble != REFUSED or not wanted:
         return failed
-    return ProbeError(
-        ProblemKind.UNSUPPORTED,
+    return unsupported(
         f"the scratch server lacks {', '.join(wanted)}, and then: {failed.text}",
         "name a scratch server that has what the backup needs, or install PostgreSQL with its contrib package",
     )

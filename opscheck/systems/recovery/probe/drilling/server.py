@@ -16,6 +16,7 @@ from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.systems.postgres.probe.libpq import Connection, TooManyConnections, connect
 from opscheck.systems.postgres.programs import HOW_TO_GET, Installation, installations
 from opscheck.systems.recovery.probe.drilling.cleanup import drop_database
+from opscheck.systems.recovery.probe.drilling.errors import unsupported
 from opscheck.systems.recovery.probe.drilling.programs import SERVICE, Programs, write_service
 from opscheck.transport.processes import ServerFailed, ServerProcess, free_port, give, unprivileged_user
 
@@ -75,8 +76,7 @@ def newest_with(*programs: str) -> Installation:
     """The newest installation that has these programs. Raises ProbeError where there is none."""
     found = installations(*programs)
     if not found:
-        text = f"no PostgreSQL with {', '.join(programs)} is installed here"
-        raise ProbeError(ProblemKind.UNSUPPORTED, text, HOW_TO_GET)
+        raise unsupported(f"no PostgreSQL with {', '.join(programs)} is installed here", HOW_TO_GET)
     return found[0]
 
 
@@ -97,7 +97,7 @@ def own_server(programs: Programs, settings: Settings) -> Iterator[Scratch]:
             admin = make_conninfo("", **parameters(_ADMIN, "postgres"))
             server.wait_until(lambda: _accepts_connections(admin), within=_STARTS_WITHIN_S)
         except ServerFailed as error:
-            raise ProbeError(ProblemKind.UNSUPPORTED, f"the drill's own server does not start: {error}") from None
+            raise unsupported(f"the drill's own server does not start: {error}") from None
         _make_database(admin, passwords[_RESTORER], settings)
         write_service(folder, parameters(_RESTORER))
         write_service(folder, parameters(_ADMIN), _ADMIN_SERVICE)
@@ -208,15 +208,13 @@ def require_scratch(connection: Connection) -> None:
     """Raise ProbeError unless this database is named scratch, and empty: otherwise it is the wrong server."""
     name = connection.info.dbname
     if "scratch" not in name.lower():
-        raise ProbeError(
-            ProblemKind.UNSUPPORTED,
+        raise unsupported(
             f"the database {name} is not named scratch: nothing is restored on a server that may be somebody's",
             "name a database with `scratch` in its name, which is empty, in the dsn of the scratch server",
         )
     found = _relation(connection)
     if found is not None:
-        raise ProbeError(
-            ProblemKind.UNSUPPORTED,
+        raise unsupported(
             f"the database {name} is not empty: {found} is in it, and nothing is restored on a server that is used",
             "name an empty database in the dsn of the scratch server",
         )

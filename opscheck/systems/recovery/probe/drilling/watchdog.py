@@ -48,7 +48,9 @@ class Watchdog:
         def interrupt(_number: int, _frame: FrameType | None) -> None:
             if not self._stopped:
                 self._stopped = True  # once: what follows is cleaning
-                self._kill_in(_CLEANING_TAKES_AT_MOST_S)
+                timer = threading.Timer(_CLEANING_TAKES_AT_MOST_S, self._remove_all)
+                timer.daemon = True
+                timer.start()
                 raise how
 
         return interrupt
@@ -57,11 +59,6 @@ class Watchdog:
         while os.read(sys.stdin.fileno(), 1):
             pass
         os.kill(os.getpid(), signal.SIGTERM)
-
-    def _kill_in(self, seconds: float) -> None:
-        timer = threading.Timer(seconds, self._remove_all)
-        timer.daemon = True
-        timer.start()
 
     def _remove_all(self) -> None:
         remove_folder(Path(self._task.folder))

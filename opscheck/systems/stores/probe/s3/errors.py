@@ -64,26 +64,16 @@ _CODES: Mapping[str, _Meaning] = {
 }
 # The others concern the whole bucket.
 _OF_ONE_REQUEST = {"AccessDenied", "NoSuchKey", "NoSuchVersion", "InvalidObjectState", "SlowDown", "NotImplemented"}
-_SAME = {
-    "403": "AccessDenied",
-    "Forbidden": "AccessDenied",
-    "401": "AccessDenied",
-    "Unauthorized": "AccessDenied",
-    "404": "NoSuchKey",
-    "301": "PermanentRedirect",
-    "AuthorizationHeaderMalformed": "PermanentRedirect",
-    "IllegalLocationConstraintException": "PermanentRedirect",
-    "501": "NotImplemented",
-    "MethodNotAllowed": "NotImplemented",
-    "405": "NotImplemented",
-    "503": "SlowDown",
-    "ServiceUnavailable": "SlowDown",
-    "RequestLimitExceeded": "SlowDown",
-    "TokenRefreshRequired": "ExpiredToken",
-    "RequestExpired": "ExpiredToken",
-    "UnrecognizedClientException": "InvalidAccessKeyId",
-    "AuthFailure": "InvalidAccessKeyId",
+_OTHER_CODES = {
+    "AccessDenied": ("401", "403", "Forbidden", "Unauthorized"),
+    "NoSuchKey": ("404",),
+    "PermanentRedirect": ("301", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"),
+    "NotImplemented": ("405", "501", "MethodNotAllowed"),
+    "SlowDown": ("503", "ServiceUnavailable", "RequestLimitExceeded"),
+    "ExpiredToken": ("TokenRefreshRequired", "RequestExpired"),
+    "InvalidAccessKeyId": ("UnrecognizedClientException", "AuthFailure"),
 }
+_SAME = {other: code for code, others in _OTHER_CODES.items() for other in others}
 
 
 @dataclass(frozen=True)

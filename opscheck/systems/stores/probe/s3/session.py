@@ -1,5 +1,6 @@
 """Reaching a bucket for the first time."""
 
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -51,23 +52,20 @@ def _store(target: S3Target) -> S3Store:
 
 def _moment(value: Any) -> datetime:
     """What botocore's own parser reads, the usual form of it ten times as fast: a bucket may have 100,000 objects."""
-    try:
-        if isinstance(value, str) and value.endswith("Z"):
+    if isinstance(value, str) and value.endswith("Z"):
+        with suppress(ValueError):
             return datetime.fromisoformat(value)
-    except ValueError:
-        pass
     moment: datetime = parse_timestamp(value)
     return moment
 
 
 def _config(target: S3Target) -> Config:
     styles = {None: "auto", True: "path", False: "virtual"}
-    options: dict[str, Any] = {
+    return Config(
         # Whatever AWS_MAX_ATTEMPTS says: a store that answers the second time only is worth a word.
-        "retries": {"total_max_attempts": 1, "mode": "standard"},
-        "s3": {"addressing_style": styles[target.path_style]},
-        "request_checksum_calculation": "when_required",
-        "response_checksum_validation": "when_required",
-        "user_agent_extra": "opscheck",
-    }
-    return Config(**options)
+        retries={"total_max_attempts": 1, "mode": "standard"},
+        s3={"addressing_style": styles[target.path_style]},
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+        user_agent_extra="opscheck",
+    )

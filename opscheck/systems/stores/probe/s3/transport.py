@@ -38,7 +38,10 @@ class Transport:
     def send(self, request: AWSPreparedRequest, deadline: float) -> AWSResponse:
         """The answer to a request, whose body is still to be read. Raises ProbeError."""
         address, began = host_and_port(request.url), time.monotonic()
-        headers = {name: _text(value) for name, value in request.headers.items()}
+        headers = {
+            name: value.decode("latin-1") if isinstance(value, bytes) else value
+            for name, value in request.headers.items()
+        }
         try:
             pool = self._pool(request.url)
             response = send(pool, request.method, request.url, deadline, headers=headers, decode_content=False)
@@ -118,7 +121,3 @@ def _failed(error: Exception, address: str) -> ProbeError:
         return unreachable(cause, address)
     text = f"{address} cannot be reached: {cause}"
     return ProbeError(ProblemKind.UNREACHABLE, text, "check the target's endpoint_url", target_down=True)
-
-
-def _text(value: str | bytes) -> str:
-    return value.decode("latin-1") if isinstance(value, bytes) else value

@@ -11,7 +11,7 @@ import trustme
 from opscheck.core.observation import ProblemKind
 from opscheck.demo.serving import Exchange, LoopbackServer, Response, Tls
 from opscheck.systems.stores.listing import ListBackups
-from opscheck.systems.stores.probe.s3 import open_session
+from opscheck.systems.stores.probe.s3.session import open_session
 from opscheck.systems.stores.target import S3Target
 from opscheck.transport.processes import free_port
 from tests.servers.web import problem_of

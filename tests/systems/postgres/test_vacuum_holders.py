@@ -1,17 +1,17 @@
-"""Who keeps dead rows, without a server."""
+"""What a server keeps dead rows for, without a server."""
 
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from opscheck.systems.postgres.xmin import (
+from opscheck.systems.postgres.vacuum import (
     DROP_SLOT,
     END_SESSION,
     ROLL_BACK,
     WAIT_OR_END,
     HolderKind,
     XminHolder,
-    describe,
+    describe_holder,
     ending,
     holder_of_age,
     holder_of_rows,
@@ -38,14 +38,14 @@ STANDBY = XminHolder(kind=HolderKind.STANDBY, name="replica", age=40, role="repl
 
 
 def test_who_it_is_stands_in_a_line():
-    assert describe(SESSION) == (
+    assert describe_holder(SESSION) == (
         "session 7 of an application without a name as app in database shop, idle in transaction, "
         "since 2026-03-01 11:00:00 UTC"
     )
-    assert "prepared transaction tx in database shop, since 2026-03-01 11:00:00 UTC" == describe(PREPARED)
-    assert "replication slot s in database stock, nobody reads from it" == describe(SLOT)
-    assert "replication slot s" == describe(USED_SLOT)
-    assert "standby replica of replica as replicator" == describe(STANDBY)
+    assert "prepared transaction tx in database shop, since 2026-03-01 11:00:00 UTC" == describe_holder(PREPARED)
+    assert "replication slot s in database stock, nobody reads from it" == describe_holder(SLOT)
+    assert "replication slot s" == describe_holder(USED_SLOT)
+    assert "standby replica of replica as replicator" == describe_holder(STANDBY)
 
 
 @pytest.mark.parametrize(
