@@ -202,7 +202,6 @@ class PostgresQueries(OverInterval, InServer, check="postgres.queries"):
         return ReadStatements(self.target.name, self.extension_in)
 
     def means(self, database: str, role: str) -> bool:
-        """True when statements of this role in this database are to be judged."""
         left_out = any(fnmatchcase(role, pattern) for pattern in self.except_roles)
         return not left_out and self.means_database(database)
 
