@@ -22,8 +22,7 @@ from opscheck.policy.models import Policy
 from opscheck.running import fixtures
 from opscheck.running.cause_analysis import rehearse
 from opscheck.running.checks import Check
-from opscheck.running.collection import Collector, chosen_by_node, collection_arguments, expectation_of
-from opscheck.running.collection_paths import CollectionPaths
+from opscheck.running.collection import CollectionPaths, Collector, chosen_by_node, collection_arguments, expectation_of
 from opscheck.running.evaluation import conclude
 from opscheck.running.fixtures import EXPECTATION, FINDINGS, OBSERVING
 from opscheck.running.observations import Observations

@@ -13,7 +13,7 @@ from opscheck.bundle import bundled
 from opscheck.core.exit_codes import UserError
 from opscheck.core.registry import Registry
 from opscheck.running.checks import Check, bound_check
-from opscheck.running.collection_paths import CollectionPaths
+from opscheck.running.collection import CollectionPaths
 from opscheck.running.pytest_reports import result_of
 
 _OWN_CONFIG = Path(__file__).with_name("run.ini")

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Jobs and cron jobs, as the API server returns them."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator

@@ -1,4 +1,4 @@
-"""TODO."""
+"""The containers of a pod with their reported states, init containers and sidecars included."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

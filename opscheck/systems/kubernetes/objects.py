@@ -1,4 +1,4 @@
-"""TODO."""
+"""What Kubernetes objects have in common: metadata, owners, references and conditions."""
 
 import re
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Pods grouped by the workload that owns them."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass

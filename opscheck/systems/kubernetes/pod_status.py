@@ -1,4 +1,4 @@
-"""TODO."""
+"""Faults of one pod, by its phase, conditions and containers."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

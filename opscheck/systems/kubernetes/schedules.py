@@ -1,4 +1,4 @@
-"""TODO."""
+"""Schedules of cron jobs in the grammar of the CronJob controller."""
 
 import re
 from dataclasses import dataclass

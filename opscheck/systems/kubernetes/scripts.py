@@ -1,4 +1,4 @@
-"""TODO."""
+"""Flaws in the shell scripts of containers that hide a failed command."""
 
 import re
 import shlex

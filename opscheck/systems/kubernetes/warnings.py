@@ -1,4 +1,4 @@
-"""TODO."""
+"""Warning events as evidence beside findings about an object."""
 
 from collections import defaultdict
 from datetime import datetime

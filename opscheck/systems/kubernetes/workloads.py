@@ -1,4 +1,4 @@
-"""TODO."""
+"""Deployments, stateful sets and daemon sets, as the API server returns them."""
 
 from dataclasses import dataclass
 from datetime import datetime
