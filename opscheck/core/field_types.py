@@ -38,9 +38,7 @@ _ABOVE_NONE = only(
     lambda limit: min(values(limit)) > 0, "limit_unreachable", "more than 0: nothing can have less than that left"
 )
 
-ShareUsed = Annotated[
-    Graded[Percentage], only(lambda limit: max(values(limit)) < _ALL, "limit_unreachable", _BELOW_ALL)
-]
+ShareUsed = Annotated[Graded[Percentage], _BELOW_ALL]
 """How much of something finite may be used."""
 CountLeft = Annotated[GradedMinimum[Count], _ABOVE_NONE]
 """How many must be left."""
