@@ -16,7 +16,6 @@ from opscheck.systems.postgres.queries import (
     RAISE_MAX,
     READ_PLANS,
     SHOW_STATEMENT,
-    Place,
     PostgresQueries,
     StatementCounters,
     StatementCounts,
@@ -161,14 +160,14 @@ def _least_that_violates(expectation: PostgresQueries) -> float:
 def _workload(expectation: PostgresQueries, observe: Observe) -> Workload:
     """What the server executed since the earlier run. Raises CouldNotObserve."""
     over = interval(expectation, expectation.counters, observe)
-    texts = {one.place: one for one in observe(expectation.texts).texts}
+    texts = {_place(one): one for one in observe(expectation.texts).texts}
     took, incomparable = _differences(over)
     _require_databases(expectation, observe)
     total = sum(seconds for counts, _, seconds in took if counts.toplevel)
     statements = (
         Executed(counts, calls, seconds, _share(seconds, total), texts[place].text if place in texts else "")
         for counts, calls, seconds in took
-        for place in [counts.place]
+        for place in [_place(counts)]
         if calls and _is_judged(expectation, counts, texts)
     )
     ordered = tuple(sorted(statements, key=lambda one: -one.seconds))
@@ -199,13 +198,20 @@ def _key(counts: StatementCounts) -> tuple[str, str, int, bool]:
     return counts.role, counts.database, counts.queryid, counts.toplevel
 
 
+def _place(one: StatementCounts | StatementText) -> tuple[str, int]:
+    """Where the text of a statement is looked up: an id means something in its database alone."""
+    return one.database, one.queryid
+
+
 def _was_reset(earlier: StatementCounts, now: StatementCounts) -> bool:
     """It was evicted, or reset, and counted from nothing since."""
     return now.since != earlier.since or now.calls < earlier.calls or now.milliseconds < earlier.milliseconds
 
 
-def _is_judged(expectation: PostgresQueries, counts: StatementCounts, texts: Mapping[Place, StatementText]) -> bool:
-    text = texts.get(counts.place)
+def _is_judged(
+    expectation: PostgresQueries, counts: StatementCounts, texts: Mapping[tuple[str, int], StatementText]
+) -> bool:
+    text = texts.get(_place(counts))
     return expectation.means(counts.database, counts.role) and not (text is not None and text.utility)
 
 

@@ -10,6 +10,7 @@ from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.units import format_duration
 from opscheck.core.words import some
 from opscheck.systems.postgres.databases import connectable, each_database
+from opscheck.systems.postgres.sessions import seconds
 from opscheck.systems.postgres.thresholds import Case, found, graded, report_worst
 from opscheck.systems.postgres.vacuum import (
     ANALYZE,
@@ -73,20 +74,18 @@ def _judge_ages(expectation: PostgresVacuum, observe: Observe, findings: Finding
     ):
         if limit is not None:
             oldest, *others = sorted(ages.databases, key=lambda one: -_age(one, what))
-            also = [f"{one.name} {share}" for one in others if limit.severity(share := _share(one, what, whole))]
+            also = [
+                f"{one.name} {share}" for one in others if limit.severity(share := _percent(_age(one, what), whole))
+            ]
             about = _about_age(oldest, what, holders)
             about["evidence"] += [f"also beyond: {some(also)}"] if also else []
-            share, age = _share(oldest, what, whole), _age(oldest, what)
+            share, age = _percent(_age(oldest, what), whole), _age(oldest, what)
             detail = f"{age}, freezing is forced at {whole}" if against else f"{age} of {whole}"
             findings.grade(f"{what} age{against}", share, limit, detail=detail, **about)
 
 
 def _age(database: DatabaseAge, what: str) -> int:
     return database.xid_age if what == "xid" else database.multixact_age
-
-
-def _share(database: DatabaseAge, what: str, whole: int) -> Percentage:
-    return Percentage(100.0 * _age(database, what) / max(1, whole))
 
 
 def _about_age(database: DatabaseAge, what: str, holders: Holders) -> dict[str, Any]:
@@ -140,7 +139,7 @@ def _about_holder(holder: XminHolder) -> dict[str, Any]:
 
 
 def _held(holder: XminHolder, answer: XminHolders) -> Duration:
-    return Duration(max(0.0, (answer.clock - holder.since).total_seconds()) if holder.since else 0.0)
+    return Duration(seconds(holder.since, answer.clock) if holder.since else 0.0)
 
 
 def _judge_tables(expectation: PostgresVacuum, observe: Observe, findings: Findings) -> None:
@@ -180,7 +179,7 @@ def unproven(expectation: PostgresVacuum, answer: Tables) -> Problem | None:
 
 
 def _too_young(expectation: PostgresVacuum, answer: Tables, counted_since: datetime) -> Problem | None:
-    counted = _since(answer, counted_since)
+    counted = seconds(counted_since, answer.clock)
     begun = f"database {answer.database} has counted for {format_duration(counted)} only, since {counted_since:{_TIME}}"
     if counted < expectation.counted_for and answer.unanalyzed:
         text = f"{begun} (a new server, a crash or a reset): few dead or changed rows prove nothing yet"
@@ -266,19 +265,19 @@ def _overdue(
     if limit is None:
         return
     mildest, longest = limit.steps[0]
-    counts_longer = answer.counted_since is None or _since(answer, answer.counted_since) > longest
+    counts_longer = answer.counted_since is None or seconds(answer.counted_since, answer.clock) > longest
     for last, detail, about in works:
         if last is None and counts_longer:
             observed = f"never {done} ({detail.removesuffix(' since')})"
             yield found(findings, mildest, observed=observed, expected=f"{done} in the last {longest}", **about)
     dated = [(last, detail, about) for last, detail, about in works if last is not None]
     for last, detail, about in sorted(dated, key=lambda work: work[0]):
-        age = Duration(_since(answer, last))
+        age = Duration(seconds(last, answer.clock))
         yield graded(findings, f"last {done}", age, limit, detail=detail, since=last, **about)
 
 
-def _percent(rows: int, trigger: float) -> Percentage:
-    return Percentage(100.0 * rows / max(1.0, trigger))
+def _percent(part: int, whole: float) -> Percentage:
+    return Percentage(100.0 * part / max(1.0, whole))
 
 
 def _written(expectation: PostgresVacuum, answer: Tables) -> list[Table]:
@@ -319,7 +318,3 @@ def _about(
 
 def _autovacuum_off(table: Table) -> list[str]:
     return [] if table.autovacuum or table.partitioned else ["autovacuum is switched off for it"]
-
-
-def _since(answer: Tables, then: datetime) -> float:
-    return max(0.0, (answer.clock - then).total_seconds())

@@ -1,5 +1,6 @@
 """Types of fields that several expectations share: limits that can be reached, and time zones."""
 
+from collections.abc import Callable
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -17,23 +18,31 @@ def values(limit: Graded[Any]) -> list[float]:
     return plain + [float(value) for _, value in limit.steps]
 
 
-def _below_all(limit: Graded[Percentage]) -> Graded[Percentage]:
-    if max(values(limit)) >= _ALL:
-        raise PydanticCustomError("limit_unreachable", "a percentage below 100%: nothing can be used more than that")
-    return limit
+def only(holds: Callable[[Any], object], kind: str, text: str) -> AfterValidator:
+    """Refuses a value for which `holds` is false; `text` says what is expected instead."""
+
+    def check(value: Any) -> Any:
+        if not holds(value):
+            raise PydanticCustomError(kind, text)
+        return value
+
+    return AfterValidator(check)
 
 
-def _above_none(limit: GradedMinimum[Any]) -> GradedMinimum[Any]:
-    if min(values(limit)) <= 0:
-        raise PydanticCustomError("limit_unreachable", "more than 0: nothing can have less than that left")
-    return limit
+_BELOW_ALL = only(
+    lambda limit: max(values(limit)) < _ALL,
+    "limit_unreachable",
+    "a percentage below 100%: nothing can be used more than that",
+)
+_ABOVE_NONE = only(
+    lambda limit: min(values(limit)) > 0, "limit_unreachable", "more than 0: nothing can have less than that left"
+)
 
-
-ShareUsed = Annotated[Graded[Percentage], AfterValidator(_below_all)]
+ShareUsed = Annotated[Graded[Percentage], _BELOW_ALL]
 """How much of something finite may be used."""
-CountLeft = Annotated[GradedMinimum[Count], AfterValidator(_above_none)]
+CountLeft = Annotated[GradedMinimum[Count], _ABOVE_NONE]
 """How many must be left."""
-BytesLeft = Annotated[GradedMinimum[ByteSize], AfterValidator(_above_none)]
+BytesLeft = Annotated[GradedMinimum[ByteSize], _ABOVE_NONE]
 """How many bytes must be left."""
 
 

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterable
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from opscheck.core.field_types import BytesLeft, CountLeft, values
+from opscheck.core.field_types import BytesLeft, CountLeft, only, values
 from opscheck.core.json_paths import JsonPath
 from opscheck.core.observation import Problem, ProblemKind
 from opscheck.core.query import Query
@@ -29,12 +29,9 @@ from opscheck.systems.stores.target import S3Target, former_of_bucket
 
 _MOST_MANIFESTS = 3
 _DAY_S = 86400.0
-
-
-def _above_nothing(limit: GradedMinimum[Percentage]) -> GradedMinimum[Percentage]:
-    if min(values(limit)) <= 0:
-        raise PydanticCustomError("limit_unreachable", "more than 0%: nothing can be smaller than that")
-    return limit
+_ABOVE_NOTHING = only(
+    lambda limit: min(values(limit)) > 0, "limit_unreachable", "more than 0%: nothing can be smaller than that"
+)
 
 
 FAILED = Remedy("Find out why no good backup was written, and fix it")
@@ -111,7 +108,7 @@ class BackupObjects(OfSeries, check="backup.objects"):
     """
     size_floor: BytesLeft | None = None
     """How large the newest must be. One that is no larger than an empty gzip, zstd, xz or bzip2 is always found."""
-    size_share: Annotated[GradedMinimum[Percentage], AfterValidator(_above_nothing)] | None = None
+    size_share: Annotated[GradedMinimum[Percentage], _ABOVE_NOTHING] | None = None
     """How large the newest must be compared with the median of those before it."""
     compared_with: PositiveCount = 7
     """With how many before it; with fewer than three of them nothing is said of the share yet."""

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator, mod
 from pydantic_core import PydanticCustomError
 
 from opscheck.core.expectation import Expectation
-from opscheck.core.field_types import TimeZone
+from opscheck.core.field_types import TimeZone, only
 from opscheck.core.findings import judge_all
 from opscheck.core.query import Query
 from opscheck.core.remedy import Fact, Remedy
@@ -189,15 +189,16 @@ def _template(text: str) -> str:
     return text
 
 
-def _series_name(text: str) -> str:
-    if not text or _NO_SERIES.search(text):
-        raise PydanticCustomError("series_name", "a word as it stands in the names, without / * ? { }")
-    return text
-
-
 Names = Annotated[str, AfterValidator(_template)]
 """A template for keys of backups; see NameTemplate."""
-SeriesName = Annotated[str, AfterValidator(_series_name)]
+SeriesName = Annotated[
+    str,
+    only(
+        lambda text: text and not _NO_SERIES.search(text),
+        "series_name",
+        "a word as it stands in the names, without / * ? { }",
+    ),
+]
 
 
 @dataclass(frozen=True)

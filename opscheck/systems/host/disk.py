@@ -5,11 +5,9 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 import msgspec
-from pydantic import AfterValidator
-from pydantic_core import PydanticCustomError
 
 from opscheck.core.expectation import Expectation
-from opscheck.core.field_types import BytesLeft, ShareUsed
+from opscheck.core.field_types import BytesLeft, ShareUsed, only
 from opscheck.core.query import Query
 from opscheck.core.remedy import Remedy
 from opscheck.systems.host.target import HostTarget
@@ -71,10 +69,11 @@ MAKE_ROOM = Remedy(
 )
 
 
-def _absolute(path: str) -> str:
-    if not path.startswith("/") or "\0" in path:
-        raise PydanticCustomError("path_not_absolute", "an absolute path, such as /var/lib/postgresql")
-    return path
+_ABSOLUTE = only(
+    lambda path: path.startswith("/") and "\0" not in path,
+    "path_not_absolute",
+    "an absolute path, such as /var/lib/postgresql",
+)
 
 
 class HostDisk(Expectation, check="host.disk"):
@@ -95,7 +94,7 @@ class HostDisk(Expectation, check="host.disk"):
     }
 
     target: HostTarget
-    mount: Annotated[str, AfterValidator(_absolute)]
+    mount: Annotated[str, _ABSOLUTE]
     """Where the disk is mounted on the host."""
     used: ShareUsed | None = None
     """How much space may be used, in percent, as df shows it."""

@@ -6,12 +6,13 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from opscheck.core.field_types import only
 from opscheck.core.query import Query
 from opscheck.core.remedy import Former, Remedy
 from opscheck.core.units import Duration, Graded, Timeout
 from opscheck.systems.host.name_resolution import ResolveName
 from opscheck.systems.host.target import HostTarget
-from opscheck.systems.kubernetes.scope import EVERY_NAMESPACE, InCluster, L, Namespace, only
+from opscheck.systems.kubernetes.scope import EVERY_NAMESPACE, InCluster, L, Namespace
 from opscheck.systems.kubernetes.services import ListEndpointSlices, ListServices
 
 _LABEL = r"[A-Za-z0-9_]([-A-Za-z0-9_]{0,61}[A-Za-z0-9_])?"

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
+from opscheck.core.field_types import only
 from opscheck.core.query import Query
 from opscheck.core.remedy import Former
 from opscheck.core.units import Duration
@@ -73,20 +73,15 @@ def is_image(text: str) -> bool:
     return _IMAGE.fullmatch(text) is not None
 
 
-def _image(value: str) -> str:
-    if not is_image(value):
-        raise PydanticCustomError("image", "the name of an image, such as registry.example.com/team/app:1.4.2")
-    return value
-
-
-def _registry(value: str) -> str:
-    if not value or "://" in value or "@" in value or value.endswith("/") or value.startswith("/"):
-        raise PydanticCustomError("registry", "a registry or a folder of one, such as ghcr.io/acme or registry:5000")
-    return value
-
-
-Image = Annotated[str, AfterValidator(_image)]
-Registry = Annotated[str, AfterValidator(_registry)]
+Image = Annotated[str, only(is_image, "image", "the name of an image, such as registry.example.com/team/app:1.4.2")]
+Registry = Annotated[
+    str,
+    only(
+        lambda text: text and text.strip("/") == text and "://" not in text and "@" not in text,
+        "registry",
+        "a registry or a folder of one, such as ghcr.io/acme or registry:5000",
+    ),
+]
 
 
 _IMAGES = (

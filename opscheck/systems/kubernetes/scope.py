@@ -1,13 +1,14 @@
 """Where an expectation and the commands of its remedies look: the cluster, its namespaces, the selected objects."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from opscheck.core.expectation import Expectation
+from opscheck.core.field_types import only
 from opscheck.core.findings import Findings
 from opscheck.core.observation import Problem, ProblemKind
 from opscheck.core.query import Query
@@ -24,17 +25,6 @@ from opscheck.systems.kubernetes.target import KubernetesTarget
 L = TypeVar("L", bound=ListObjects[Any])
 EVERY_NAMESPACE = "*"
 _NAMESPACE = re.compile(r"\*|[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-
-
-def only(holds: Callable[[Any], object], kind: str, text: str) -> AfterValidator:
-    """Refuses a value for which `holds` is false; `text` says what is expected instead."""
-
-    def check(value: Any) -> Any:
-        if not holds(value):
-            raise PydanticCustomError(kind, text)
-        return value
-
-    return AfterValidator(check)
 
 
 def _selector(value: str) -> str:

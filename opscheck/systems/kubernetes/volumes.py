@@ -10,14 +10,14 @@ import msgspec
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from opscheck.core.field_types import ShareUsed
+from opscheck.core.field_types import ShareUsed, only
 from opscheck.core.query import Permission, Query, Timestamp
 from opscheck.core.remedy import Former
 from opscheck.core.units import format_duration
 from opscheck.systems.kubernetes.lists import KubernetesRule, ListObjects
 from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Part, Quantities
 from opscheck.systems.kubernetes.pods import ListPods, Pod, Resources
-from opscheck.systems.kubernetes.scope import OfKind, kubectl, missing_remedy, only
+from opscheck.systems.kubernetes.scope import OfKind, kubectl, missing_remedy
 from opscheck.systems.prometheus.query import PrometheusQuery, fresh, selector
 from opscheck.systems.prometheus.target import PrometheusTarget
 

@@ -41,11 +41,9 @@ class DatabaseQuery(ServerQuery[A]):
         return self.database or super().group
 
     def text(self) -> str:
-        """The query in words, and its database."""
         return f"{self.in_words() or self.name} in {database_in_words(self.database)}"
 
     def in_words(self) -> str:
-        """What is queried there."""
         return self.what
 
 

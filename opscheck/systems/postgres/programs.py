@@ -26,7 +26,6 @@ class Installation:
     """A folder with programs of one version."""
 
     folder: Path
-    """Where the programs are."""
     version: str
     """As they print it: `18.1`."""
     number: tuple[int, int]

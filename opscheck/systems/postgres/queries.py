@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from typing import Annotated, Any, ClassVar, TypeAlias
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 from pydantic import Field
@@ -16,9 +16,6 @@ from opscheck.core.remedy import Former, Remedy
 from opscheck.core.units import Count, Duration, Graded, PositiveCount
 from opscheck.systems.postgres.databases import DatabasePatterns, DatabaseQuery
 from opscheck.systems.postgres.server import READ_SESSIONS, InServer, ListDatabases
-
-Place: TypeAlias = tuple[str, int]
-"""Where the text of a statement is looked up: its database, and its id, which means something there alone."""
 
 
 class StatementCounts(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
@@ -34,10 +31,6 @@ class StatementCounts(msgspec.Struct, frozen=True, kw_only=True, array_like=True
     """All executions together, planning left out."""
     since: float | None
     """When its counters began, in seconds since 1970; None before PostgreSQL 17."""
-
-    @property
-    def place(self) -> Place:
-        return self.database, self.queryid
 
 
 class StatementCounters(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,10 +79,6 @@ class StatementText(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """True for what is no SELECT, INSERT, UPDATE, DELETE or MERGE: COPY, VACUUM, CREATE INDEX."""
     text: str
     """Without the values in it; empty for a utility statement, which may hold a password, and for the rarest."""
-
-    @property
-    def place(self) -> Place:
-        return self.database, self.queryid
 
 
 class StatementTexts(msgspec.Struct, frozen=True, kw_only=True):
@@ -202,7 +191,6 @@ class PostgresQueries(OverInterval, InServer, check="postgres.queries"):
         return ReadStatements(self.target.name, self.extension_in)
 
     def means(self, database: str, role: str) -> bool:
-        """True when statements of this role in this database are to be judged."""
         left_out = any(fnmatchcase(role, pattern) for pattern in self.except_roles)
         return not left_out and self.means_database(database)
 

@@ -7,10 +7,10 @@ from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Self
 
 import msgspec
-from pydantic import AfterValidator, model_validator
+from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
-from opscheck.core.field_types import ShareUsed, values
+from opscheck.core.field_types import ShareUsed, only, values
 from opscheck.core.query import Query
 from opscheck.core.remedy import Fact, Former, Remedy
 from opscheck.core.units import Count, Duration, Graded, Percentage
@@ -160,13 +160,14 @@ _MANY = 1_000_000
 _ALL = 100.0
 
 
-def _beyond_all(limit: Graded[Percentage]) -> Graded[Percentage]:
-    if min(values(limit)) < _ALL:
-        raise PydanticCustomError("limit_normal", "at least 100%: until there, nothing has to be done yet")
-    return limit
-
-
-BeyondTrigger = Annotated[Graded[Percentage], AfterValidator(_beyond_all)]
+BeyondTrigger = Annotated[
+    Graded[Percentage],
+    only(
+        lambda limit: min(values(limit)) >= _ALL,
+        "limit_normal",
+        "at least 100%: until there, nothing has to be done yet",
+    ),
+]
 """How far something may be beyond the point where autovacuum begins to work on it."""
 
 _END = "End what keeps dead rows from being removed"

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Self
 
 import msgspec
-from pydantic import AfterValidator, model_validator
+from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
-from opscheck.core.field_types import values
+from opscheck.core.field_types import only, values
 from opscheck.core.intervals import OverInterval
 from opscheck.core.query import Query
 from opscheck.core.remedy import Former, Remedy
@@ -83,20 +83,16 @@ UNLOGGED = Remedy(
 )
 
 _ALL = 100.0
-
-
-def _within_the_log(limit: Graded[Count]) -> Graded[Count]:
-    if max(values(limit)) >= LONGEST_LOG:
-        raise PydanticCustomError(
-            "limit_unreachable", "fewer than {all}: no more entries of the slow log are read", {"all": LONGEST_LOG}
-        )
-    return limit
-
-
-def _between(limit: GradedMinimum[Percentage]) -> GradedMinimum[Percentage]:
-    if not all(0 < value <= _ALL for value in values(limit)):
-        raise PydanticCustomError("limit_unreachable", "more than 0%, and at most 100%")
-    return limit
+_WITHIN_THE_LOG = only(
+    lambda limit: max(values(limit)) < LONGEST_LOG,
+    "limit_unreachable",
+    f"fewer than {LONGEST_LOG}: no more entries of the slow log are read",
+)
+_BETWEEN = only(
+    lambda limit: all(0 < value <= _ALL for value in values(limit)),
+    "limit_unreachable",
+    "more than 0%, and at most 100%",
+)
 
 
 class RedisCache(OverInterval, OfInfo, check="redis.cache"):
@@ -120,11 +116,11 @@ class RedisCache(OverInterval, OfInfo, check="redis.cache"):
         "unlogged": Former("server", UNLOGGED),
     }
 
-    hits: Annotated[GradedMinimum[Percentage], AfterValidator(_between)] | None = None
+    hits: Annotated[GradedMinimum[Percentage], _BETWEEN] | None = None
     """How many of the lookups must find their key, in percent, over the interval."""
     lookups: PositiveCount = 1000
     """Over fewer lookups `hits` is not judged; they are measured all the same."""
-    slow_commands: Annotated[Graded[Count], AfterValidator(_within_the_log)] | None = None
+    slow_commands: Annotated[Graded[Count], _WITHIN_THE_LOG] | None = None
     """How many commands of the last `within` may stand in the slow log."""
     within: Timeout = Duration(300)
     """How far back slow commands count."""

@@ -5,9 +5,8 @@ from datetime import datetime
 from typing import Annotated
 
 import msgspec
-from pydantic import AfterValidator
-from pydantic_core import PydanticCustomError
 
+from opscheck.core.field_types import only
 from opscheck.core.query import A, Permission, Query
 from opscheck.systems.stores.target import S3Action
 
@@ -135,13 +134,14 @@ KEY = "{key}"
 """What stands for the key of the backup."""
 
 
-def _with_key(text: str) -> str:
-    if text.count(KEY) != 1 or "{" in text.replace(KEY, "") or text == KEY:
-        raise PydanticCustomError("key_beside", "a key with {key} in it once, such as {key}.json", {"key": KEY})
-    return text
-
-
-SidecarKey = Annotated[str, AfterValidator(_with_key)]
+SidecarKey = Annotated[
+    str,
+    only(
+        lambda text: text.count(KEY) == 1 and "{" not in text.replace(KEY, "") and text != KEY,
+        "key_beside",
+        "a key with {key} in it once, such as {key}.json",
+    ),
+]
 """A key in which {key} is that of the backup."""
 
 

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Self, Unpack
 
-from pydantic import AfterValidator, Field
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
 from opscheck.core.expectation import Expectation
-from opscheck.core.field_types import values
+from opscheck.core.field_types import only, values
 from opscheck.core.findings import FindingParts, Findings
 from opscheck.core.units import (
     Duration,
@@ -41,12 +40,6 @@ Automatic renewal happens at a third, or at half where certificates last for day
 """
 
 
-def _below_all(limit: GradedMinimum[Percentage]) -> GradedMinimum[Percentage]:
-    if max(values(limit)) >= _ALL:
-        raise PydanticCustomError("limit_unreachable", "a percentage below 100%: a new certificate has no more left")
-    return limit
-
-
 def share_unless_time(given: dict[str, Any]) -> GradedMinimum[Percentage] | None:
     """The default where no limit is `given` as a length of time."""
     return DEFAULT_SHARE if given.get("remaining") is None else None
@@ -54,7 +47,14 @@ def share_unless_time(given: dict[str, Any]) -> GradedMinimum[Percentage] | None
 
 DurationLeft = GradedMinimum[Duration]
 """How much longer something must be valid; `0s` is broken once it is valid no more."""
-ShareLeft = Annotated[GradedMinimum[Percentage], AfterValidator(_below_all)]
+ShareLeft = Annotated[
+    GradedMinimum[Percentage],
+    only(
+        lambda limit: max(values(limit)) < _ALL,
+        "limit_unreachable",
+        "a percentage below 100%: a new certificate has no more left",
+    ),
+]
 """How much of its lifetime something must have left; `0%` is broken once it is valid no more."""
 
 

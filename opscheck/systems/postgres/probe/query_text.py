@@ -72,7 +72,8 @@ def _tokens(query: str) -> Iterator[_Token]:
     position = 0
     while match := _TOKEN.match(query, position):
         kind, text = str(match.lastgroup), match.group()
-        if _is_ambiguous(kind, text):
+        # Whether `\'` ends a string or is part of it, the server's standard_conforming_strings decides.
+        if (kind == "quoted" and "\\'" in text) or (kind == "other" and text == "\\"):
             yield _Token("ambiguous", text)
             return
         yield _Token(kind, text)
@@ -95,11 +96,6 @@ def _end_of_comment(query: str, position: int) -> int:
         depth += 1 if mark.group() == "/*" else -1
         position = mark.end()
     return len(query) if depth else position
-
-
-def _is_ambiguous(kind: str, text: str) -> bool:
-    r"""Whether `\'` ends a string or is part of it, the server's standard_conforming_strings decides."""
-    return (kind == "quoted" and "\\'" in text) or (kind == "other" and text == "\\")
 
 
 def _as_shown(token: _Token) -> str:

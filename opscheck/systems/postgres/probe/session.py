@@ -249,9 +249,8 @@ def _problem(error: psycopg.Error, timeout_s: float) -> ProbeError:
     sqlstate = error.sqlstate or ""
     text = error.diag.message_primary or " ".join(str(error).split())
     if sqlstate == _CANCELLED:
-        return ProbeError(
-            ProblemKind.LATE, f"the query had no answer in {timeout_s:g} s, so the server ended it: {text}"
-        )
+        why = f"the query had no answer in {timeout_s:g} s, so the server ended it: {text}"
+        return ProbeError(ProblemKind.LATE, why)
     if sqlstate == _LOCK_NOT_AVAILABLE:
         return ProbeError(ProblemKind.LATE, f"the query waited for a lock until it had to give up: {text}")
     if sqlstate == _PERMISSION_DENIED:
