@@ -27,7 +27,7 @@ demo: $(READY) ## Check real servers, healthy and then broken
 	$(BIN)/opscheck demo
 
 # tests/tiers.py derives the tiers from what each test uses.
-PYTEST = $(BIN)/pytest -n 2 --dist worksteal --durations=20
+PYTEST = $(BIN)/pytest -n 3 --dist worksteal --durations=20
 
 .PHONY: test
 test: $(READY) ## Run the tests that need only what is installed here: before every commit

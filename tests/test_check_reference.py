@@ -2,12 +2,13 @@
 
 import json
 from enum import Enum
+from functools import cache
 from typing import Literal
 
 import pytest
 from pydantic import BaseModel
 
-from opscheck.check_reference import check_page, checks_json, checks_text, page_json, page_text, type_text
+from opscheck.check_reference import CheckPage, check_page, checks_json, checks_text, page_json, page_text, type_text
 from opscheck.core.exit_codes import UserError
 from opscheck.core.expectation import Expectation
 from opscheck.core.field_types import CountLeft, ShareUsed
@@ -16,6 +17,11 @@ from opscheck.core.units import ByteSize, Count, Duration, Graded, Severity
 from opscheck.systems.http.target import HttpTarget
 
 REGISTRY = Registry.bundled()
+
+
+@cache
+def page_of(name: str) -> CheckPage:
+    return check_page(name, REGISTRY, {})
 
 
 class Colour(Enum):
@@ -68,7 +74,7 @@ def test_list_has_every_check_with_its_claim_by_system():
 
 @pytest.mark.parametrize("name", REGISTRY.checks)
 def test_every_field_has_a_text_and_a_type(name):
-    page = check_page(name, REGISTRY, {})
+    page = page_of(name)
 
     assert [field.name for field in page.fields if not (field.text or field.name == "target") or not field.type] == []
     assert [field.name for field in page.fields if field.name in Expectation.model_fields] == []
@@ -77,7 +83,7 @@ def test_every_field_has_a_text_and_a_type(name):
 
 
 def test_page_has_all_that_an_expectation_needs():
-    text = page_text(check_page("postgres.connections", REGISTRY, {}))
+    text = page_text(page_of("postgres.connections"))
 
     assert text.startswith("postgres.connections: ")
     for part in (
@@ -94,12 +100,12 @@ def test_page_has_all_that_an_expectation_needs():
 
 
 def test_check_that_writes_says_so():
-    assert "runs only with --drill" in page_text(check_page("recovery.drill", REGISTRY, {}))
-    assert "--drill" not in page_text(check_page("redis.ping", REGISTRY, {}))
+    assert "runs only with --drill" in page_text(page_of("recovery.drill"))
+    assert "--drill" not in page_text(page_of("redis.ping"))
 
 
 def test_page_as_json_has_the_same():
-    page = json.loads(page_json(check_page("backup.objects", REGISTRY, {})))
+    page = json.loads(page_json(page_of("backup.objects")))
 
     assert ("opscheck.checks/v1", "backup.objects") == (page["schema"], page["name"])
     assert ["manifest.key", "manifest.time"] == [

@@ -6,16 +6,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from opscheck.check_reference import check_page
-from opscheck.core.registry import Registry
 from opscheck.inspection import read
+from tests.test_check_reference import REGISTRY, page_of
 from tests.test_docs_paths import PAGES, ROOT
 
 sys.path.insert(0, str(ROOT / "docs" / "_ext"))
 
 from generated_pages import HEADINGS, markdown
 
-CHECKS = Registry.bundled().checks
+CHECKS = REGISTRY.checks
 
 _POLICY = re.compile(r"^```yaml\n((?:#[^\n]*\n)?version:.*?)^```", re.DOTALL | re.MULTILINE)
 _EXTENDED = re.compile(r"\w+\.yaml")
@@ -45,7 +44,7 @@ def test_policy_in_a_page_is_valid(policy, first, tmp_path):
 
 @pytest.mark.parametrize("name", CHECKS)
 def test_page_of_a_check_is_whole_and_its_example_is_valid(name, tmp_path):
-    page = markdown(check_page(name, Registry.bundled(), {}))
+    page = markdown(page_of(name))
     (example,) = _POLICY.findall(page)
     file = tmp_path / "policy.yaml"
     file.write_text(example)
@@ -55,7 +54,7 @@ def test_page_of_a_check_is_whole_and_its_example_is_valid(name, tmp_path):
 
 
 def test_page_without_an_example_is_an_error():
-    page = check_page("redis.ping", Registry.bundled(), {})
+    page = page_of("redis.ping")
     without = type(page)(**{**vars(page), "example": None})
 
     with pytest.raises(ValueError, match=r"redis\.ping has nothing below: Queries and permissions, Example"):

@@ -193,9 +193,9 @@ def test_error_that_is_no_probe_error_comes_through(monkeypatch, tmp_path):
 
 
 def test_probe_that_waits_for_each_byte_is_found(monkeypatch, tmp_path):
-    def read_forever(target, timeout_s):
-        ends = time.monotonic() + 5
-        with socket.create_connection(("127.0.0.1", target.port), timeout_s) as connection:
+    def read_forever(target, _):
+        ends = time.monotonic() + 1.5
+        with socket.create_connection(("127.0.0.1", target.port), timeout=10) as connection:
             while time.monotonic() < ends:
                 connection.recv(1)  # each one comes in time
         return Session(lambda: Answer(1))
@@ -204,7 +204,7 @@ def test_probe_that_waits_for_each_byte_is_found(monkeypatch, tmp_path):
     monkeypatch.setattr("opscheck.testing.contract.SLACK_S", 0.2)
     bad = held(monkeypatch, tmp_path, read_forever)
 
-    with pytest.raises(AssertionError, match=r"it took 5\.. s, and had 0.2 s"):
+    with pytest.raises(AssertionError, match=r"it took \d\.\d s, and had 0.2 s"):
         bad.test_probe_survives_a_server_that(0, DRIPS)
 
 

@@ -119,7 +119,7 @@ def test_run_passes_and_its_record_has_the_version(world):
 
     assert 20 == first.returncode, first.stdout + first.stderr  # there is nothing to compare evictions with
     assert 0 == second.returncode, second.stdout + second.stderr
-    assert "2 expectations: 2 passed" in second.stdout
+    assert "RESULT: PASSED (exit 0): 2 passed in " in second.stdout
     record = json.loads((folder / "run.json").read_text())
     assert record["policy"]["uses"] == [{"name": "opscheck-memcached", "version": "0.1.0"}]
 
@@ -134,7 +134,7 @@ def test_server_that_is_gone_is_a_violation(world):
     assert 1 == done.returncode, done.stdout + done.stderr
     assert "connection refused" in done.stdout
     assert "systemctl status memcached" in done.stdout
-    assert "2 expectations: 1 violated, 1 unknown" in done.stdout
+    assert "RESULT: FAILED (exit 1): 1 violated, 1 unknown in " in done.stdout
 
 
 def test_full_connections_are_a_violation_also_from_a_snapshot(world):

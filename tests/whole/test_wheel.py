@@ -67,7 +67,7 @@ def test_the_daily_policy_runs_from_the_wheel(installed, system):
     )
 
     assert 0 == done.returncode, done.stdout + done.stderr
-    assert f"{EXPECTATIONS} expectations: {EXPECTATIONS} passed" in done.stdout
+    assert f"RESULT: PASSED (exit 0): {EXPECTATIONS} passed in " in done.stdout
 
 
 def test_plain_pytest_finds_the_checks_in_the_wheel(installed, system):

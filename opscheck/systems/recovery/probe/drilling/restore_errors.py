@@ -17,7 +17,8 @@ from opscheck.systems.recovery.probe.drilling.errors import Failed, unsupported
 # The server may use another language; the SQLSTATE marks errors in each of them.
 _PSQL = re.compile(r"^psql:.*?:\d+: (?P<word>[^\s:]+):  (?!0[012])(?P<sqlstate>[0-9A-Z]{5}): (?P<message>.*)$")
 _PSQL_ITSELF = re.compile(r"^psql:(?:.*?:\d+:)? (?:error|fatal): (.*)$")
-_PG_RESTORE = re.compile(r"^pg_restore: error: (.*)$")
+# Its workers write at the same time, so that the begin of one line may stand before another.
+_PG_RESTORE = re.compile(r"^(?:pg_restore: ?)+error: (.*)$")
 _FROM_SERVER = re.compile(r'^(?P<before>.*?)(?P<word>[^\s:"]+):  (?P<message>.*)$')
 _IN_ENGLISH = frozenset({"ERROR", "FATAL", "PANIC"})
 _OF_TABLE = re.compile(r'COPY failed for table "[^"]*"')

@@ -150,3 +150,9 @@ def test_the_first_that_matters_is_told():
     ending = heard(*lines).ending
 
     assert 'relation "a" already exists' == ending.text
+
+
+def test_line_into_which_another_worker_writes_is_read():
+    ending = heard("pg_restore:pg_restore: error: could not read from input file: end of file").ending
+
+    assert "pg_restore: could not read from input file: end of file" == ending.text
