@@ -16,12 +16,12 @@ from opscheck.core.exit_codes import ExitCode, UserError
 
 EXIT_CODES = """\b
 Exit codes:
-   0  the gate is open
-   1  the gate is closed: a violation at or above --fail-on
+   0  passed: nothing at or above --fail-on is violated or unknown
+   1  failed: a violation at or above --fail-on
    2  interrupted
    3  internal error
    4  bad policy or wrong usage; no target was touched
-  20  nothing at the gate is violated, but something there could not be observed
+  20  unknown: nothing at the gate is violated, but something there could not be evaluated
   21  the run cannot be trusted: nothing was checked, or a verdict is missing
 """
 
@@ -82,7 +82,7 @@ def cli() -> None:
     default="P3",
     show_default=True,
     metavar="P0|P1|P2|P3|never",
-    help="The severity from which a violation closes the gate.",
+    help="The severity from which a violation fails the run.",
 )
 @click.option("--json", "run_json", metavar="FILE", help="Write the run record (opscheck.run/v1).")
 @click.option("--junit", "junit_xml", metavar="FILE", help="Write JUnit XML, for Jenkins, GitLab and the like.")
