@@ -40,9 +40,9 @@ def test_the_bucket_keeps_what_is_written_to_it(
     expectation: BackupBucket, observe: Observe, findings: Findings
 ) -> None:
     """
-    The bucket protects backups from mistakes and from stolen keys, and deletes none too early.
+    The bucket protects its backups from deletion and keeps them long enough.
 
-    Whoever breaks in deletes the backups first; and a lifecycle rule deletes them every night, as it was told to.
+    An intruder or a mistake deletes backups first. A lifecycle rule that is too short deletes them every night.
     """
     case = _Case(expectation, observe, findings.on(expectation.target.address))
     judge_all(*(partial(case.judge, query) for query in expectation.queries()))

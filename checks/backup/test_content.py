@@ -41,10 +41,10 @@ _SHA256_LETTERS = 64
 
 def test_the_newest_backup_is_whole(expectation: BackupContent, observe: Observe, findings: Findings) -> None:
     """
-    The newest backup can be read: it is what it should be, not empty, not cut off, not damaged.
+    The newest backup is complete and readable.
 
-    A dump that failed is packed and uploaded as if it were one, and an upload that was cut off has a name and a size
-    too; without being read they are found out on the day on which they are needed.
+    A failed dump can still be compressed and uploaded, and a truncated upload still has a name and a size. Without
+    reading the backup, the fault is found on the day of the restore.
     """
     expectation.judge_each(observe, partial(_judge_series, expectation, observe, findings))
 

@@ -27,10 +27,10 @@ _REPORTS = {
 
 def test_backups_are_made(expectation: BackupJobs, observe: Observe, findings: Findings) -> None:
     """
-    The last good backup began a short enough time ago, whatever makes the backups.
+    The last successful backup began within the maximum age.
 
-    What was written since then is lost with the system. A tool that stops says so to nobody: its jobs fail at night,
-    are suspended for an afternoon and forgotten, or hang and keep the next from starting.
+    Everything written since that backup is lost with the system. Backup tools fail silently: a job fails at night,
+    stays suspended, or hangs and blocks the next one.
     """
     report = _REPORTS[expectation.tool](expectation, observe, findings)
     for last in report.last_backups:

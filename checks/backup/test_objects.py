@@ -34,10 +34,10 @@ def test_there_is_a_backup_that_is_young_and_large_enough(
     expectation: BackupObjects, observe: Observe, findings: Findings
 ) -> None:
     """
-    The newest backup is younger than what may be lost, as large as the ones before, and not the only one.
+    The newest backup is recent, large enough, and not the only one.
 
-    A backup job that ends well may have written nothing, an old dump anew, or to another place; nobody notices before
-    the day on which it is needed.
+    A successful job may have written nothing, an old dump, or to another place. Nobody notices until a restore is
+    needed.
     """
     judge_series = partial(_judge_series, expectation, observe, findings)
     judge_all(

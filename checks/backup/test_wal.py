@@ -21,10 +21,9 @@ _BY_ITS_CLOCK = "replies are dated by the replica's clock: one that is slow look
 
 def test_little_would_be_lost_with_the_server(expectation: BackupWal, observe: Observe, findings: Findings) -> None:
     """
-    Little would be lost with the server: what it writes is soon in an archive or on a replica's disk as well.
+    Recent changes are in the WAL archive or on a replica.
 
-    A base backup is as old as its beginning. Whatever was committed since then, and has not left the server, is lost
-    with it, and nobody notices that before.
+    A base backup is as old as its start. Every commit since then that has not left the server is lost with it.
     """
     outcomes = [_outcome(way, expectation, observe) for way in expectation.ways]
     if expectation.by == "either":

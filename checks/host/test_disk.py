@@ -10,10 +10,10 @@ from opscheck.systems.host.disk import CHECK_MOUNT, MAKE_ROOM, Filesystem, HostD
 
 def test_the_disk_has_room(expectation: HostDisk, observe: Observe, findings: Findings) -> None:
     """
-    The disk has room, for bytes and for files.
+    The mount has free space and free inodes.
 
-    A database that cannot write stops, and often does not start again before somebody makes room; without a free
-    inode not even an empty file can be made. The last part may be root's alone: then it is full for everybody else.
+    A database that cannot write stops, and often does not start again until space is freed. Without a free inode no
+    file can be created. The reserved part is for root alone: for everyone else the disk is then full.
     """
     answer = observe(expectation.disk)
     disk = answer.filesystem

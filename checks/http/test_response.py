@@ -30,10 +30,10 @@ _WORDS = {"not_equals": "is not", "equals": "is", "one_of": "is one of", "at_lea
 
 def test_the_api_answers_as_it_should(expectation: HttpResponse, observe: Observe, findings: Findings) -> None:
     """
-    The API answers as it should, and in time.
+    The API answers with the expected status, headers and body, within the latency limit.
 
-    Whoever uses it gets errors, wrong answers, or none while this is false. A login page or an error page can have
-    status 200 too, so that only headers and body tell whether it was the API that answered.
+    Its clients get errors, wrong answers or none. A login page or an error page can have status 200 too, so headers and
+    body show whether the API itself answered.
     """
     answer = observe(expectation.request())
     here = findings.on(expectation.subject, status=answer.status)

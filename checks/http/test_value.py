@@ -14,10 +14,10 @@ from opscheck.systems.http.value import READ_NUMBER, HttpValue
 
 def test_the_number_stays_within_its_limits(expectation: HttpValue, observe: Observe, findings: Findings) -> None:
     """
-    A number that the API tells of itself stays within its limits.
+    A number in the JSON body stays within its limits.
 
-    What it counts piles up, or has stopped, while this is false: workflows, waiting jobs, errors. When the API does
-    not tell the number any more, nobody would notice either.
+    What it counts piles up or has stopped: workflows, waiting jobs, errors. If the API stops reporting the number, that
+    goes unnoticed as well.
     """
     answer = observe(expectation.request())
     require_complete(expectation, answer, reads_body=True)

@@ -35,10 +35,10 @@ _NO_METRIC = ("FailedGet", "InvalidMetric", "FailedComputeMetrics")
 
 def test_autoscalers_can_scale(expectation: Autoscaling, observe: Observe, findings: Findings) -> None:
     """
-    Every selected autoscaler can read its metrics, can scale, and has room for what it wants.
+    Every selected autoscaler reads its metrics, can scale, and is below its maximum.
 
-    One that cannot leaves a workload at the size it has: the next peak of load meets too few replicas, and nothing
-    says so until requests fail.
+    An autoscaler that cannot scale leaves the workload at its size. The next peak of load meets too few replicas, and
+    requests fail first.
     """
     there = [one for one in listed(observe, expectation.lists(ListAutoscalers)) if not one.is_terminating]
     matched, warnings = matching(expectation, there), Warnings(expectation, observe)

@@ -46,10 +46,10 @@ _THE_SAME = timedelta(seconds=1)  # the status has whole seconds
 
 def test_the_certificates_are_renewed(expectation: CertificatesRenewed, observe: Observe, findings: Findings) -> None:
     """
-    Every selected certificate of cert-manager is there, valid, and renewed when that is due.
+    Every selected cert-manager certificate exists, is valid, and is renewed on time.
 
-    A renewal that fails is seen by nobody until the certificate ends, weeks later and for all clients at once; and
-    cert-manager goes on calling one ready that has ended.
+    A failed renewal goes unnoticed until the certificate expires, weeks later and for all clients at once. cert-manager
+    may still report an expired certificate as Ready.
     """
     there = listed(observe, expectation.lists(ListCertificates))
     certificates = matching(expectation, there)

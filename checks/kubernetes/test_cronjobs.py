@@ -20,9 +20,9 @@ from opscheck.systems.kubernetes.words import cannot_tell
 
 def test_the_cron_jobs_are_on_time(expectation: CronJobsOnTime, observe: Observe, findings: Findings) -> None:
     """
-    Every selected cron job has succeeded lately: within `max_age`, or as its schedule says.
+    Every selected cron job succeeded within `max_age` or since its last schedule.
 
-    A backup or a clean-up that no longer runs is missed by nobody until the day when it is needed.
+    A backup or a cleanup that no longer runs is missed only on the day when it is needed.
     """
     there = listed(observe, expectation.lists(ListCronJobs))
     cronjobs = matching(expectation, there)

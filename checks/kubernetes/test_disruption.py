@@ -45,10 +45,10 @@ def test_budgets_have_the_pods_they_ask_for(
     expectation: DisruptionBudgets, observe: Observe, findings: Findings
 ) -> None:
     """
-    Every selected disruption budget has the healthy pods that it asks for.
+    Every selected disruption budget has the healthy pods that it requires.
 
-    While one lacks them, so many pods are down that nobody may take another: the application is near its end, and
-    every drain of a node that holds its pods waits.
+    Without them no further pod may be evicted: the application is close to an outage, and every drain of its nodes
+    waits.
     """
     there = [one for one in listed(observe, expectation.lists(ListDisruptionBudgets)) if not one.is_terminating]
     pods, warnings = listed(observe, expectation.lists(ListPods)), Warnings(expectation, observe)

@@ -35,10 +35,10 @@ Services = Mapping[tuple[str, str], ServiceEndpoints]
 
 def test_the_names_resolve(expectation: NamesResolve, observe: Observe, findings: Findings) -> None:
     """
-    Names resolve where the clients are, soon, and to the addresses of the services they name.
+    Service names resolve inside the cluster, in time, to the right addresses.
 
-    Every connection begins with a name. When names are resolved late, all is slow; when they are not, all is down,
-    while every pod and service looks well.
+    Every connection starts with a name. Slow resolution slows everything; failed resolution is an outage while every
+    pod and service looks healthy.
     """
     answers = {name: observe(expectation.resolving(name)) for name in expectation.full_names}
     there = listed(observe, expectation.lists(ListServices))

@@ -33,10 +33,10 @@ from opscheck.systems.kubernetes.words import lasting, longer_than
 
 def test_the_images_are_pinned(expectation: ImagesPinned, observe: Observe, findings: Findings) -> None:
     """
-    The selected pods run the images they should: named exactly, from known registries, the same in all replicas.
+    The selected pods run the expected, pinned images, the same in all replicas.
 
-    What `latest` means changes with every push: two replicas of one workload answer differently, a restart is an
-    upgrade that nobody planned, and there is no version to roll back to.
+    The meaning of `latest` changes with every push: two replicas answer differently, a restart is an unplanned upgrade,
+    and there is no version to roll back to.
     """
     queries = expectation.lists(ListPods)
     there = listed(observe, queries)

@@ -57,10 +57,10 @@ class Backend:
 
 def test_the_ingresses_are_served(expectation: IngressesServed, observe: Observe, findings: Findings) -> None:
     """
-    Every selected ingress leads to services that exist and are served, and has an address.
+    Every selected ingress has an address and routes to services with ready endpoints.
 
-    What an ingress names is looked up by its controller and by nobody before: a service or a port that does not
-    exist, or has no ready pods, is an error page for everybody outside, while all inside the cluster looks well.
+    Only the controller looks up the backends of an ingress. A service or port that does not exist, or has no ready pod,
+    is an error page outside while everything inside looks healthy.
     """
     there = listed(observe, expectation.lists(ListIngresses))
     matched = matching(expectation, (one for one in there if not one.is_terminating))

@@ -32,9 +32,9 @@ _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 def test_the_jobs_do_their_work(expectation: JobsComplete, observe: Observe, findings: Findings) -> None:
     """
-    No selected job has failed, and none runs for too long.
+    No selected job has failed, and none runs longer than allowed.
 
-    What a job was there for, a migration, a backup, a report, has not happened, and nothing tries it again.
+    The migration, backup or report of that job did not happen, and nothing retries it.
     """
     there, cronjobs = listed(observe, expectation.lists(ListJobs)), listed(observe, expectation.lists(ListCronJobs))
     jobs = matching(expectation, there)

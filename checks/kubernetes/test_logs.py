@@ -21,10 +21,10 @@ from opscheck.systems.kubernetes.words import cannot_tell
 
 def test_few_lines_match(expectation: LogLines, observe: Observe, findings: Findings) -> None:
     """
-    Few lines of the selected pods' logs match the pattern.
+    The logs of the selected pods contain few lines that match the pattern.
 
-    An application tells its own troubles first, long before somebody complains; a message that comes by the
-    hundred is one cause, and the most frequent one names it.
+    An application logs its problems long before a user complains. Hundreds of the same message have one cause, and the
+    most frequent signature names it.
     """
     queries = expectation.queries()
     logs = merged(observe(query) for query in queries)

@@ -56,10 +56,10 @@ _NAMED = 10
 
 def test_the_nodes_are_well(expectation: NodesHealthy, observe: Observe, findings: Findings) -> None:
     """
-    Every selected node is ready, under no pressure, in service, and of a version that fits the API server.
+    Every selected node is ready, without pressure, schedulable, and of a supported version.
 
-    A node that goes takes its pods with it: they are missing for minutes, until others take their place, and where
-    the other nodes have no room for them, for good.
+    A node that fails takes its pods with it. They are missing for minutes, or for good where the other nodes have no
+    room.
     """
     there = observe(ListNodes(expectation.target.name)).items
     nodes = matching(expectation, there)

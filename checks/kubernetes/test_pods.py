@@ -39,10 +39,9 @@ _INEXACT = "Kubernetes counts restarts since the pod was made and keeps the time
 
 def test_the_pods_are_well(expectation: PodsHealthy, observe: Observe, findings: Findings) -> None:
     """
-    Every selected pod runs and is ready, or is complete by design, and there are enough of them.
+    Enough selected pods are running and ready, or have completed as designed.
 
-    A pod that crashes, cannot start or is not ready serves nobody, and its work falls on the others; when the last
-    one goes, so does the application.
+    A pod that crashes, cannot start or is not ready serves no requests, and its load falls on the others.
     """
     there = listed(observe, expectation.lists(ListPods))
     pods = matching(expectation, there)

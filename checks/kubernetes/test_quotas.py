@@ -37,10 +37,10 @@ _ALL = 100.0
 
 def test_quotas_have_room(expectation: Quotas, observe: Observe, findings: Findings) -> None:
     """
-    Every selected quota has room for more.
+    Every selected resource quota has room for more.
 
-    Where a quota is used up, no pod, volume or service is made any more: rollouts stop half-way, autoscalers add
-    nothing, and a pod that dies does not come back.
+    With a used-up quota no pod, volume or service is created: rollouts stop half-way, autoscalers add nothing, and a
+    failed pod is not replaced.
     """
     there = [one for one in listed(observe, expectation.lists(ListQuotas)) if not one.is_terminating]
     matched, warnings = matching(expectation, there), Warnings(expectation, observe)

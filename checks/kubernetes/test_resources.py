@@ -16,10 +16,10 @@ from opscheck.systems.kubernetes.selection import count_matches, listed, matchin
 
 def test_the_resources_are_set(expectation: ResourcesSet, observe: Observe, findings: Findings) -> None:
     """
-    Every container of the selected pods says what it needs and what it may use.
+    Every container of the selected pods has resource requests and limits.
 
-    A pod without requests is put on a node that may have no room for it, and is evicted first when memory is short;
-    one without a memory limit can take a node down, with everybody else on it.
+    A pod without requests is scheduled to a node that may have no room, and is evicted first. One without a memory
+    limit can take a node down with all of its pods.
     """
     queries = expectation.lists(ListPods)
     there = listed(observe, queries)

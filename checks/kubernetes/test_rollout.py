@@ -43,10 +43,10 @@ _ON_A_NODE = {FaultKind.UNREADY, FaultKind.NODE_LOST, FaultKind.STUCK}
 
 def test_rollouts_are_complete(expectation: RolloutComplete, observe: Observe, findings: Findings) -> None:
     """
-    Deployments, stateful sets and daemon sets are rolled out: all their pods are up to date and available.
+    Every selected workload is rolled out: all pods are updated and available.
 
-    A rollout that hangs leaves the old version running, or none; the next fault, or the next deployment, meets an
-    application that is already one pod short.
+    A stalled rollout leaves the old version running, or none. The next fault or deployment meets an application that is
+    already short of pods.
     """
     every = listed(observe, expectation.workload_lists())
     there = [one for one in every if not one.is_terminating and progress_of(one) is not None]

@@ -26,10 +26,10 @@ from opscheck.systems.kubernetes.words import is_young, lasting, message
 
 def test_the_services_are_served(expectation: ServicesServed, observe: Observe, findings: Findings) -> None:
     """
-    Every selected service has ready endpoints behind each of its ports, and its load balancer an address.
+    Every selected service has ready endpoints for each port, and its load balancer an address.
 
-    A service without a ready endpoint refuses or drops every connection, while its name and address still look
-    well. With a port that leads nowhere the others go on, and only the clients of that port notice.
+    A service without a ready endpoint refuses or drops every connection, while its name and address look healthy. With
+    a wrong target port only the clients of that port notice.
     """
     there = listed(observe, expectation.lists(ListServices))
     matched = matching(expectation, (one for one in there if not one.is_terminating))

@@ -36,10 +36,10 @@ STALE = timedelta(minutes=10)
 
 def test_there_is_room(expectation: UsageWithinLimits, observe: Observe, findings: Findings) -> None:
     """
-    Nodes keep room for more, and pods stay below their limits.
+    Nodes have free CPU and memory, and containers stay below their limits.
 
-    A container that reaches its memory limit is killed, one that reaches its CPU limit is slowed down; on a node
-    without memory the kubelet evicts pods, the heaviest first, whoever is to blame.
+    A container at its memory limit is killed; one at its CPU limit is throttled. On a node without memory the kubelet
+    evicts pods, the heaviest first.
     """
     usage = Usage(expectation, observe.now)
     if expectation.of == "nodes":

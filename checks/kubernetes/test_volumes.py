@@ -68,10 +68,10 @@ _AT_THE_MOUNT = {"FileSystemResizePending", "NodeResizeError"}
 
 def test_the_volumes_are_there_and_have_room(expectation: VolumesHealthy, observe: Observe, findings: Findings) -> None:
     """
-    Every selected claim has its volume, and the mounted ones have room.
+    Every selected volume claim is bound, and mounted volumes have free space.
 
-    A pod does not start without its volume. On a full one a database stops, and often does not come up again before
-    there is room.
+    A pod does not start without its volume. On a full volume a database stops, and often does not start again until
+    space is freed.
     """
     there = listed(observe, expectation.lists(ListClaims))
     claims = matching(expectation, there)

@@ -26,10 +26,10 @@ _RUNNING = "a database that gives connections"
 
 def test_clients_get_a_server_connection(expectation: PgbouncerPools, observe: Observe, findings: Findings) -> None:
     """
-    Clients of PgBouncer get a server connection when they ask for one.
+    PgBouncer gives clients a server connection without a long wait.
 
-    The server looks well while they queue: its connections are all there, and none is too many. Requests then take
-    as long as the queue does, and end with an error at query_wait_timeout.
+    While clients queue, the server looks healthy: it has few connections. Requests take as long as the queue, and fail
+    at query_wait_timeout.
     """
     answer = observe(expectation.pools_query)
     whole = findings.on(expectation.target.address)

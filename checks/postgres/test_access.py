@@ -9,10 +9,10 @@ from opscheck.systems.postgres.access import ALTER_ROLE, CREATE_ROLE, DEMOTE, OW
 
 def test_opscheck_may_only_look(expectation: PostgresAccess, observe: Observe, findings: Findings) -> None:
     """
-    The role that opscheck logs in with may look, and nothing else.
+    The role of opscheck can read, and nothing else.
 
-    Its dsn lies wherever opscheck runs: in a pipeline, on a laptop. Whoever finds it can do all that the role may, and
-    so can a query of a policy by mistake.
+    Its DSN is in a pipeline or on a laptop. An attacker who finds it can do whatever the role can, and so can a mistake
+    in a policy.
     """
     role = observe(expectation.own_role)
     here = findings.on(f"role {role.name}", role=role.name)

@@ -39,10 +39,10 @@ class Took(NamedTuple):
 
 def test_no_client_takes_too_long(expectation: PostgresActivity, observe: Observe, findings: Findings) -> None:
     """
-    No query runs, and no transaction stays open, for longer than it may.
+    No query and no transaction runs longer than allowed.
 
-    A forgotten transaction keeps its locks, so that others wait behind it, and keeps vacuum from removing what was
-    deleted anywhere in the database; a query that never ends takes memory and disk from all others.
+    A forgotten transaction keeps its locks and keeps vacuum from removing dead rows. A query that never ends takes
+    memory and disk from all others.
     """
     answer = observe(expectation.activity)
     clocks = {

@@ -15,10 +15,10 @@ from opscheck.systems.postgres.archiver import (
 
 def test_wal_reaches_the_archive(expectation: PostgresArchiver, observe: Observe, findings: Findings) -> None:
     """
-    The server's WAL reaches its archive, and soon.
+    The WAL archive is complete and up to date.
 
-    What is not archived is lost with the server, whatever base backups there are. WAL that cannot be archived is
-    kept, too: it fills the disk, and then the server stops.
+    WAL that is not archived is lost with the server, whatever base backups exist. WAL that cannot be archived stays on
+    the server until the disk is full and the server stops.
     """
     answer = observe(expectation.archiver)
     must_archive(expectation, answer)

@@ -51,10 +51,10 @@ class Slots:
 
 def test_clients_can_connect(expectation: PostgresConnections, observe: Observe, findings: Findings) -> None:
     """
-    Clients can still connect.
+    Clients can connect: connections stay below the limit.
 
-    At the limit every new connection is refused, and with it each request that needs one; an application that leaks
-    connections takes all others down with it. The server's limit comes before max_connections, as some are reserved.
+    At the limit the server refuses every new connection, and each request that needs one fails. One application that
+    leaks connections takes all others down. The limit is below max_connections, because some are reserved.
     """
     answer = observe(expectation.sessions)
     _judge_refusal(expectation, answer, findings)

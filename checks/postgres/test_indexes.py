@@ -32,10 +32,10 @@ Answer: TypeAlias = InvalidIndexes | DuplicateIndexes | UnusedIndexes
 
 def test_indexes_serve(expectation: PostgresIndexes, observe: Observe, findings: Findings) -> None:
     """
-    Every index is valid, there once, and used.
+    Every index is valid, unique in purpose, and used.
 
-    Each write has to keep every index of its table. One that failed to build serves no query (and a UNIQUE one does
-    not keep duplicates out), and one that is there twice or that nobody uses costs time and space for nothing.
+    Every write maintains every index. An invalid index serves no query, and an invalid UNIQUE index accepts duplicates.
+    Duplicate and unused indexes cost time and space.
     """
     each = partial(each_database, expectation, observe)
     judge_all(

@@ -38,10 +38,10 @@ Node: TypeAlias = int | str
 
 def test_nobody_waits_long_for_a_lock(expectation: PostgresLocks, observe: Observe, findings: Findings) -> None:
     """
-    Nobody waits long for a lock, and none is kept for ever.
+    No session waits long for a lock.
 
-    Whoever waits holds locks of its own, so that more and more sessions queue up behind one that has forgotten to
-    commit, until all connections are taken. A prepared transaction that nobody ends keeps its locks over a restart.
+    A waiting session holds locks of its own, so a queue grows behind one forgotten transaction until all connections
+    are used. A prepared transaction keeps its locks even after a restart.
     """
     answer = observe(expectation.locks)
     here = findings.on(expectation.server)

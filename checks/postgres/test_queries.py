@@ -62,10 +62,10 @@ class Workload:
 
 def test_statements_are_fast(expectation: PostgresQueries, observe: Observe, findings: Findings) -> None:
     """
-    Statements are as fast as they should be.
+    Statements stay within their time limits.
 
-    A statement that became slow, by a deployment or because its table has grown, holds a connection and the
-    processors for longer each time, until everything else waits for it.
+    A statement that became slow, after a deployment or because its table grew, holds a connection and the processors
+    longer each time, until everything else waits.
     """
     done = _workload(expectation, observe)
     findings.measure("statements", len(done.statements))

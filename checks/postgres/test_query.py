@@ -19,10 +19,9 @@ Remedies: TypeAlias = tuple[Remedy, ...]
 
 def test_the_statement_yields_what_it_should(expectation: PostgresQuery, observe: Observe, findings: Findings) -> None:
     """
-    A SELECT of one's own yields what it should.
+    The result of a custom SELECT is within its limits.
 
-    What its team counts there, jobs that failed, orders that nobody sent, rows that belong to nothing, is a trouble
-    that no number of the server shows.
+    Failed jobs, unsent orders and orphaned rows are problems that no metric of the server shows.
     """
     judge = _judge_number if expectation.is_number else _judge_emptiness if expectation.empty else _judge_rows
     missing: CouldNotObserve | None = None

@@ -51,10 +51,10 @@ class Inactive(NamedTuple):
 
 def test_replicas_are_there_and_near(expectation: PostgresReplication, observe: Observe, findings: Findings) -> None:
     """
-    Replicas are connected and near, and no slot makes the server keep WAL until its disk is full.
+    Replicas are connected and within the lag limits, and no slot retains too much WAL.
 
-    A replica that is missing or far behind cannot take over, or takes over and what was committed since is lost;
-    reads from it are old. A slot that nobody uses keeps every byte of WAL until the disk is full and the server stops.
+    A missing or lagging replica cannot take over without losing commits, and serves stale reads. An unused slot retains
+    WAL until the disk is full and the server stops.
     """
     here = findings.on(expectation.server)
     judge_all(

@@ -75,10 +75,10 @@ def test_the_server_is_set_up_as_it_should_be(
     expectation: PostgresSettings, observe: Observe, findings: Findings
 ) -> None:
     """
-    The server is set up as it should be.
+    The server is configured as the policy requires.
 
-    A setting that somebody changed, or that waits for a restart, surprises at the worst moment: commits that were not
-    on disk, an index that misses rows since the last upgrade of the system, a version that nobody fixes any more.
+    A changed setting, or one that waits for a restart, shows at the worst moment: commits that were not on disk, an
+    index that misses rows after an upgrade of the system, a release without fixes.
     """
     groups: tuple[tuple[str, Group], ...] = (
         *(("settings", partial(_setting, name, rule)) for name, rule in (expectation.settings or {}).items()),

@@ -39,10 +39,10 @@ class Sized(NamedTuple):
 
 def test_databases_have_room_to_grow(expectation: PostgresSize, observe: Observe, findings: Findings) -> None:
     """
-    Databases are as large as planned, grow as fast as planned, and their sequences have values left.
+    Databases stay within their size and growth limits, and sequences have values left.
 
-    A database that grows unnoticed fills its disk, and then every write fails. At the end of a sequence every insert
-    into its table fails; an integer column is full after two thousand million rows, whatever was deleted of them.
+    A database that grows unnoticed fills its disk, and every write fails. At the end of a sequence every insert into
+    its table fails.
     """
     judge_all(
         lambda: _judge_total(expectation, observe, findings),

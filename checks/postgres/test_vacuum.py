@@ -42,10 +42,10 @@ Work: TypeAlias = tuple[datetime | None, str, dict[str, Any]]
 
 def test_vacuum_keeps_up(expectation: PostgresVacuum, observe: Observe, findings: Findings) -> None:
     """
-    Vacuum and analyze keep up with what is written.
+    Vacuum and analyze keep up with the writes.
 
-    Dead rows that stay make tables and every scan of them larger; old statistics make plans slow over night; and a
-    server that runs out of transaction numbers stops to write. One forgotten transaction or slot can be behind it all.
+    Dead rows make tables and scans larger, old statistics make plans slow, and a server without transaction IDs stops
+    writing. One forgotten transaction or slot can cause all of it.
     """
     judge_all(
         lambda: _judge_ages(expectation, observe, findings),

@@ -33,10 +33,10 @@ _NOT_ASKED = Asserted(name="", problem="it was not asked")
 
 def test_the_newest_backup_is_restored(expectation: RestoreDrill, observe: Observe, findings: Findings) -> None:
     """
-    The newest backup can be restored in time, and holds what it should.
+    The newest backup can be restored within the RTO, and contains the expected data.
 
-    A backup that nobody has restored is a hope. What breaks it, a dump that is cut off, a newer version, a table that
-    was left out, shows only when it is restored, and that had better not be the first time it is needed.
+    A truncated dump, a newer version or a missing table shows only in a restore. That should not be the first time the
+    backup is needed.
     """
     series = expectation.chosen(observe)
     if series.newest is None:

@@ -16,10 +16,10 @@ _SKEW = timedelta(minutes=5)
 
 def test_a_drill_has_passed_lately(expectation: Drilled, observe: Observe, findings: Findings) -> None:
     """
-    A restore drill has passed not too long ago, and none has failed since.
+    A restore drill passed recently, and none has failed since.
 
-    Backups stop being restorable unnoticed: with a new version, a new extension, a table that grows. How long that has
-    been so is told by the last drill that passed.
+    Backups stop being restorable unnoticed: after an upgrade, with a new extension, as a table grows. The last passed
+    drill shows since when.
     """
     known = history(expectation, observe)
     here, last = findings.on(expectation.drill), known.last

@@ -18,10 +18,10 @@ _SHOWN = 5
 
 def test_lookups_find_their_keys_and_are_fast(expectation: RedisCache, observe: Observe, findings: Findings) -> None:
     """
-    What is looked up is found, and commands are fast.
+    The hit ratio and the slow log are within their limits.
 
-    A cache that is missed sends its load on to the database behind it. One slow command holds up all others, as a
-    server runs one at a time.
+    Cache misses move the load to the database. One slow command blocks all others, because the server runs one at a
+    time.
     """
     judge_log = partial(_judge_log, expectation)
     judge_slow = partial(_judge_slow, expectation, observe)

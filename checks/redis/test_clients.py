@@ -9,10 +9,10 @@ from opscheck.systems.redis.servers import Refusal, Server, each_server
 
 def test_clients_can_connect(expectation: RedisClients, observe: Observe, findings: Findings) -> None:
     """
-    Clients can still connect, and none was turned away.
+    Clients can connect, and none was rejected.
 
-    At its limit the server refuses every new connection, and with it each request that needs one. An application that
-    leaks connections takes all others down with it.
+    At maxclients the server refuses every new connection, and each request that needs one fails. One application that
+    leaks connections takes all others down.
     """
 
     def judge(server: Server[ServerInfo], here: Findings) -> None:

@@ -23,10 +23,10 @@ _EXCEEDED_MS, _EXCEEDED_SHARE = 10_000, 105.0
 
 def test_there_is_memory_for_what_is_written(expectation: RedisMemory, observe: Observe, findings: Findings) -> None:
     """
-    There is memory for what is written, and nothing that is needed is thrown away.
+    Memory stays within its limit, and no needed key is evicted.
 
-    A full server refuses every write, or evicts keys that somebody still needs; one without a limit grows until the
-    kernel kills it, and takes along what was not saved.
+    A full server refuses writes, or evicts keys that are still needed. Without maxmemory it grows until the kernel
+    kills it, and unsaved data is lost.
     """
 
     def judge(server: Server[ServerInfo], here: Findings) -> None:

@@ -24,10 +24,10 @@ def test_what_is_written_survives_a_restart(
     expectation: RedisPersistence, observe: Observe, findings: Findings
 ) -> None:
     """
-    What is written survives a restart.
+    Written data survives a restart: snapshots and the AOF are recent and succeed.
 
-    What is in memory alone is lost when the process ends; and a server whose snapshot or append-only file fails
-    refuses writes soon.
+    Data that is only in memory is lost when the process ends. A server whose snapshot or append-only file fails soon
+    refuses writes.
     """
 
     def judge(server: Server[ServerInfo], here: Findings) -> None:

@@ -10,10 +10,10 @@ from opscheck.systems.redis.servers import STATES, Server, each_server
 
 def test_the_server_says_pong(expectation: RedisPong, observe: Observe, findings: Findings) -> None:
     """
-    The server says PONG, and soon.
+    Redis responds to PING within the latency limit.
 
-    Everything that keeps its sessions, locks, queues or cache there waits or fails while this is false. A server can
-    be up and refuse all the same: while it loads, when its disk is full, when too many clients are connected.
+    Sessions, locks, queues and caches that use it wait or fail. A running server can refuse too: while it loads its
+    data, with a full disk, or with too many clients.
     """
 
     def judge(server: Server[PingAnswer], here: Findings) -> None:

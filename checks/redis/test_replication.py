@@ -27,10 +27,10 @@ _SLOTS = 16384
 
 def test_replicas_follow_one_primary(expectation: RedisReplication, observe: Observe, findings: Findings) -> None:
     """
-    There is one primary, and its replicas follow.
+    There is one primary, and its replicas are connected and in sync.
 
-    Without a replica the data is gone with one machine; a replica that does not follow serves what was true once. Two
-    primaries each take writes that the other never sees, and one of them will lose its own.
+    Without a replica the data is lost with one machine, and a replica out of sync serves stale data. Of two primaries,
+    one loses its writes.
     """
 
     def judge_server(server: Server[ServerInfo], here: Findings) -> None:

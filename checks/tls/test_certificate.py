@@ -41,10 +41,10 @@ def test_the_certificate_that_is_served_is_good(
     expectation: TlsCertificate, observe: Observe, findings: Findings
 ) -> None:
     """
-    Every address serves a certificate that is trusted, is for this name, and lasts long enough.
+    Every address serves a trusted, matching certificate with enough lifetime left.
 
-    When it is not, clients refuse to connect, all of them in the same second. A renewed certificate that no server has
-    loaded helps nobody.
+    When the certificate fails, all clients refuse to connect in the same second. A renewed certificate that the server
+    has not loaded does not help.
     """
     answer = observe(expectation.handshakes)
     for one in served(expectation, answer):

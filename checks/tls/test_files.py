@@ -56,10 +56,10 @@ _UNREAD: Mapping[Fault | None, tuple[str, str]] = {
 
 def test_the_certificates_in_files_are_good(expectation: TlsFiles, observe: Observe, findings: Findings) -> None:
     """
-    The certificates in files are valid, last long enough, and the newest of them is what is served.
+    Certificate files are valid, have enough lifetime left, and the newest is served.
 
-    Services read such files when they start: what has ended in them stops the next one, and a renewed certificate
-    that no server was told of helps nobody.
+    Services read these files when they start: an expired one stops the next start, and a renewed one that is not loaded
+    does not help.
     """
     answer = observe(expectation.files)
     stored = stored_in(answer.files)

@@ -87,7 +87,7 @@ def markdown(page: CheckPage) -> str:
     """The page of a check. Raises ValueError when a heading would have nothing below it."""
     example = page.example
     parts = {
-        "How it is judged": page.judgement or page.claim,
+        "How it is judged": page.judgement,
         "Fields": "\n".join(_table(page.fields)),
         "Severity": page.severities,
         "Queries and permissions": _needs(example.queries, example.permissions) if example else "",

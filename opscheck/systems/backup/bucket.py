@@ -61,7 +61,7 @@ _LIFECYCLE = ("kept_for", "at_hand_for", "noncurrent_kept_for", "noncurrent_gone
 
 class BackupBucket(Expectation, check="backup.bucket"):
     """
-    The bucket keeps what is written to it: from mistakes, from whoever has stolen a key, and for long enough.
+    The bucket protects its backups from deletion and keeps them long enough.
 
     Each part is judged where the policy names it. What the bucket does not say is a violation; what may not be looked
     at, or what the store does not know, is unknown.

@@ -94,7 +94,7 @@ class ChecksumIn(BaseModel):
 
 class BackupContent(OfSeries, check="backup.content"):
     """
-    The newest backup is what it should be: neither empty nor cut off nor damaged.
+    The newest backup is complete and readable.
 
     `depth: ends` reads 64 KiB at either end, and a little more where nothing is unpacked before: that it begins as a
     dump does, is not empty, and, of plain SQL, tar and xz, that it has its end. That a gzip or a custom dump is cut off

@@ -132,12 +132,12 @@ Numbers = Annotated[tuple[PositiveCount, ...], Field(min_length=1)]
 
 class BackupJobs(Expectation, check="backup.jobs"):
     """
-    Backups are made: the last good one is young enough, counted from when it began.
+    The last successful backup began within the maximum age.
 
-    What a backup holds is what was there when it began, so that its age counts from then, and a long one is old when
-    it ends. Only what the tool itself calls good counts, and the newest of it by its time. What no limit grades is as
-    bad as `severity`, or as the worst step of `age`; what has gone wrong while a good backup is still young enough,
-    such as a newest run that failed, is as bad as `severity`, or as the mildest step.
+    What a backup holds is what was there when it began, so that its age counts from then, and a long one is old when it
+    ends. Only what the tool itself calls good counts, and the newest of it by its time. What no limit grades is as bad
+    as `severity`, or as the worst step of `age`; what has gone wrong while a good backup is still young enough, such as
+    a newest run that failed, is as bad as `severity`, or as the mildest step.
     """
 
     remedies = (

@@ -71,7 +71,7 @@ class Manifest(BaseModel):
 
 class BackupObjects(OfSeries, check="backup.objects"):
     """
-    There is a backup, and it is young enough, large enough, and not the only one.
+    The newest backup is recent, large enough, and not the only one.
 
     The age is that of its data: the time in its name, or in its manifest. When an object was written last is compared
     with that, since an old backup that is copied anew looks new, and a name in another zone looks older or newer.

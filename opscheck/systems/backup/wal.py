@@ -39,11 +39,11 @@ STREAM = Remedy(_STREAM)
 
 class BackupWal(InServer, check="backup.wal"):
     """
-    Little would be lost with the server: its WAL is in an archive, or on a replica's disk, soon after it was written.
+    Recent changes are in the WAL archive or on a replica.
 
     A base backup holds what was there when it began; what came after is in the WAL alone. A server that archives
-    nothing has no archive, and one without a connected replica that streams has no copy: neither is a small loss. On
-    a standby this is unknown, since the primary's WAL is what is lost.
+    nothing has no archive, and one without a connected replica that streams has no copy: neither is a small loss. On a
+    standby this is unknown, since the primary's WAL is what is lost.
     """
 
     remedies = (

@@ -78,11 +78,11 @@ _ABSOLUTE = only(
 
 class HostDisk(Expectation, check="host.disk"):
     """
-    The disk has room: space and inodes, as df counts them.
+    The mount has free space and free inodes.
 
     What only root may use counts as used up, because everybody else is refused at that point. A path that does not
-    exist, or that lies on another filesystem where a mount is expected, violates this expectation: numbers of the
-    wrong disk would look healthy. A filesystem that makes inodes as it needs them cannot run out of them.
+    exist, or that lies on another filesystem where a mount is expected, violates this expectation: numbers of the wrong
+    disk would look healthy. A filesystem that makes inodes as it needs them cannot run out of them.
     """
 
     any_limit_of = ("used", "inodes", "free")

@@ -101,7 +101,7 @@ class LatencyOf(StrEnum):
 
 class HttpResponse(HttpExpectation, check="http.response"):
     """
-    The API answers as it should: status, headers, body, and time.
+    The API answers with the expected status, headers and body, within the latency limit.
 
     It is the first answer that is judged; redirects are followed only when that is asked for.
     """

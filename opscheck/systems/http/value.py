@@ -15,7 +15,12 @@ READ_NUMBER = Remedy(
 
 
 class HttpValue(HttpExpectation, check="http.value"):
-    """One number in a JSON body stays within its limits: running workflows, queue depth, error rate."""
+    """
+    A number in the JSON body stays within its limits.
+
+    The value is read from the body of a successful response with a JMESPath expression. A body that is not JSON, a path
+    that does not exist and a value that is not a number are violations, at `severity`.
+    """
 
     any_limit_of = ("at_most", "at_least")
     remedies = (READ_NUMBER,)

@@ -64,7 +64,12 @@ MISSING = missing_remedy("hpa")
 
 
 class Autoscaling(OfKind, check="kubernetes.autoscaling"):
-    """Every selected autoscaler can read its metrics, can scale, and has room for what it wants."""
+    """
+    Every selected autoscaler reads its metrics, can scale, and is below its maximum.
+
+    The conditions AbleToScale and ScalingActive are read with their reason. An autoscaler at its maximum is a finding
+    only while it wants more replicas; one that is limited at its minimum is not.
+    """
 
     remedies = (CONDITIONS, HIGHER_MAXIMUM, METRICS, SAME_TARGET, TARGET, MISSING)
     fact_names = OfKind.fact_names | {

@@ -232,7 +232,7 @@ MISSING = missing_remedy("certificates")
 
 class CertificatesRenewed(OfKind, CertificatesLast, check="kubernetes.certificates"):
     """
-    Every selected certificate of cert-manager is there, valid, and renewed when that is due.
+    Every selected cert-manager certificate exists, is valid, and is renewed on time.
 
     That is judged by the times in its status: cert-manager does not look at a certificate again when it ends, and
     leaves `Ready=True` behind. An issuance that is on its way is no trouble while the certificate before it is valid.

@@ -36,7 +36,13 @@ MISSING = missing_remedy("cronjobs")
 
 
 class CronJobsOnTime(OfKind, check="kubernetes.cronjobs"):
-    """Every selected cron job has succeeded lately: within `max_age`, or as its schedule says."""
+    """
+    Every selected cron job succeeded within `max_age` or since its last schedule.
+
+    The first run that is due after the last success must succeed, or one soon after it, within `slack`, `run_time` and
+    `grace`. Schedules are read in their time zone, with daylight saving. A suspended cron job is judged like any other,
+    unless `allow_suspended` names it.
+    """
 
     explains_others = True
     remedies = (REPORT, FAILED_RUN, ACTIVE_RUN, RESUME, RUN_NOW, MISSING)

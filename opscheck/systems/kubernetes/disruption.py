@@ -60,7 +60,12 @@ MISSING = missing_remedy("pdb")
 
 
 class DisruptionBudgets(OfKind, check="kubernetes.disruption"):
-    """Every selected disruption budget has the healthy pods that it asks for."""
+    """
+    Every selected disruption budget has the healthy pods that it requires.
+
+    The healthy pods are compared with the number that the budget requires, as its controller counts them. A budget
+    whose status is older than its specification is unknown.
+    """
 
     remedies = (REPORT, UNHEALTHY, SELECTED, ROLLOUT, ONE_MORE, MISSING)
     fact_names = OfKind.fact_names | {

@@ -50,7 +50,7 @@ SLOW = Remedy("Repeat the query on that host, and see which of its name servers 
 
 class NamesResolve(InCluster, check="kubernetes.dns"):
     """
-    Names resolve where the clients are, soon, and to the addresses of the services they name.
+    Service names resolve inside the cluster, in time, to the right addresses.
 
     A resolver that does not answer is a violation as much as a name that does not exist; they are told apart by
     `kubernetes.default.svc`, which exists in every cluster.

@@ -103,7 +103,12 @@ ROLLOUT = kubectl(
 
 
 class ImagesPinned(OfKind, check="kubernetes.images"):
-    """The selected pods run the images they should: named exactly, from known registries, the same in all replicas."""
+    """
+    The selected pods run the expected, pinned images, the same in all replicas.
+
+    Each workload is judged for unpinned images, other registries, replicas that differ, and images other than the
+    expected ones.
+    """
 
     any_limit_of = ("latest", "digest", "registries", "mixed", "expected")
     reads_events = False

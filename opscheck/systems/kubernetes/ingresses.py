@@ -143,10 +143,10 @@ MISSING = missing_remedy("ingresses")
 
 class IngressesServed(OfKind, check="kubernetes.ingresses"):
     """
-    Every selected ingress leads to services that exist and are served, and has an address.
+    Every selected ingress has an address and routes to services with ready endpoints.
 
-    A backend that is no service, but a resource of the ingress controller, is not judged; neither is an action of
-    the AWS load balancer controller (`use-annotation`).
+    A backend that is no service, but a resource of the ingress controller, is not judged; neither is an action of the
+    AWS load balancer controller (`use-annotation`).
     """
 
     remedies = (SERVICE_NOT_FOUND, PORT_NOT_FOUND, NOT_SERVED, SECRET_NOT_FOUND, CLASS_NOT_FOUND, NO_ADDRESS, MISSING)

@@ -25,7 +25,12 @@ MISSING = missing_remedy("jobs")
 
 
 class JobsComplete(OfKind, check="kubernetes.jobs"):
-    """No selected job has failed, and none runs for too long."""
+    """
+    No selected job has failed, and none runs longer than allowed.
+
+    A job is failed when its condition says so. A failed run of a cron job counts only while it is the newest finished
+    one and no success came after it; other failures count until `forget_after`.
+    """
 
     explains_others = True
     remedies = (FAILED, FAILED_POD, SLOW, SLOW_POD, RERUN, DELETE, RESUME, MISSING)

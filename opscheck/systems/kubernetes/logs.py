@@ -119,7 +119,12 @@ LAST_ROLLOUTS = kubectl("See whether it began with a rollout", "rollout history 
 
 
 class LogLines(InNamespaces, check="kubernetes.logs"):
-    """Few lines of the selected pods' logs match the pattern."""
+    """
+    The logs of the selected pods contain few lines that match the pattern.
+
+    Lines within the window are counted per container, also from before a restart. The most frequent messages are
+    evidence. Where a log could not be read, few matching lines prove nothing: the result is unknown.
+    """
 
     reads_events = False
     remedies = (MATCHING_LINES, MATCHING_LINES_ANY_CASE, ALL_LINES, LAST_ROLLOUTS)

@@ -144,7 +144,12 @@ MISSING = kubectl(
 
 
 class NodesHealthy(InCluster, check="kubernetes.nodes"):
-    """Every selected node is ready, under no pressure, in service, and of a version that fits the API server."""
+    """
+    Every selected node is ready, without pressure, schedulable, and of a supported version.
+
+    Conditions, cordons and deletion are read from the node. Its version is compared with that of the API server by the
+    version skew policy.
+    """
 
     explains_others = True
     needs_severity = True

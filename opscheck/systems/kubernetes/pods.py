@@ -258,7 +258,12 @@ class RestartLimit(BaseModel):
 
 
 class PodsHealthy(OfKind, check="kubernetes.pods"):
-    """Every selected pod runs and is ready, or is complete by design, and there are enough of them."""
+    """
+    Enough selected pods are running and ready, or have completed as designed.
+
+    The state of each container gives the reason: waiting, exit code, probe, restarts within a window. A pod that is
+    younger than `grace` may still be starting.
+    """
 
     explains_others: ClassVar[bool] = True
     remedies: ClassVar = (*POD_REMEDIES, MORE_MEMORY, ROLL_BACK, RESTART, POD_FAILED, MISSING_PODS)

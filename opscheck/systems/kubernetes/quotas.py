@@ -81,7 +81,12 @@ MISSING = missing_remedy("quota")
 
 
 class Quotas(OfKind, check="kubernetes.quotas"):
-    """Every selected quota has room for more."""
+    """
+    Every selected resource quota has room for more.
+
+    The used amount is compared with the hard limit of each resource, as the quota controller counts them. A quota that
+    was not counted within `grace` is a violation; one with an outdated status is unknown.
+    """
 
     explains_others: ClassVar[bool] = True
     remedies = (COUNTED, CONSUMED, NOT_COUNTED, MISSING)

@@ -31,7 +31,12 @@ SET_IN_CLUSTER = kubectl("Set what they use, with some room, where the workload 
 
 
 class ResourcesSet(Matched, check="kubernetes.resources"):
-    """Every container of the selected pods says what it needs and what it may use."""
+    """
+    Every container of the selected pods has resource requests and limits.
+
+    They are read from the pods as the API server stored them, so the defaults of the namespace count. `require` names
+    what must be set. Static pods of nodes are left out.
+    """
 
     reads_events = False
     remedies = (SET_IN_SPEC, SET_IN_CLUSTER, MISSING_PODS)

@@ -52,7 +52,12 @@ MISSING_WORKLOADS = missing_remedy("deployments,statefulsets,daemonsets")
 
 
 class RolloutComplete(OfKind, check="kubernetes.rollout"):
-    """Deployments, stateful sets and daemon sets are rolled out: all their pods are up to date and available."""
+    """
+    Every selected workload is rolled out: all pods are updated and available.
+
+    The observed generation, updated and available pods and the Progressing condition are compared, by kind and update
+    strategy. A rollout that is younger than `grace` may still be in progress.
+    """
 
     explains_others = True
     remedies = (

@@ -236,10 +236,9 @@ MISSING = missing_remedy("services")
 
 class ServicesServed(OfKind, check="kubernetes.services"):
     """
-    Every selected service has ready endpoints behind each of its ports, and its load balancer has an address.
+    Every selected service has ready endpoints for each port, and its load balancer an address.
 
-    Not judged are services of type ExternalName, and those without a selector that nobody has made endpoint slices
-    for.
+    Not judged are services of type ExternalName, and those without a selector that nobody has made endpoint slices for.
     """
 
     explains_others = True

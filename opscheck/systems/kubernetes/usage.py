@@ -66,7 +66,12 @@ NEAR_MEMORY_LIMIT = kubectl(
 
 
 class UsageWithinLimits(InNamespaces, check="kubernetes.usage"):
-    """Nodes keep room for more, and pods stay below their limits."""
+    """
+    Nodes have free CPU and memory, and containers stay below their limits.
+
+    Usage comes from metrics-server and is compared with the allocatable resources of nodes and with the limits of
+    containers. A node or container without metrics is unknown.
+    """
 
     any_limit_of = ("cpu", "memory")
     reads_events = False

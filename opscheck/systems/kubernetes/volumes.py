@@ -252,7 +252,12 @@ MISSING = missing_remedy("persistentvolumeclaims")
 
 
 class VolumesHealthy(OfKind, check="kubernetes.volumes"):
-    """Every selected claim has its volume, and the mounted ones have room."""
+    """
+    Every selected volume claim is bound, and mounted volumes have free space.
+
+    Claims must be bound. Space and inodes come from Prometheus or, where the policy allows it, from the kubelets; a
+    mounted claim without a measurement is unknown.
+    """
 
     explains_others = True
     remedies = (

@@ -141,13 +141,12 @@ REACH = Remedy("Start PgBouncer, or restore the way to it")
 
 class PgbouncerPools(Expectation, check="pgbouncer.pools"):
     """
-    Clients of PgBouncer get a server connection when they ask for one.
+    PgBouncer gives clients a server connection without a long wait.
 
-    A client that waits for a moment is how a pool works, so waiting is judged by how long the first one has waited,
-    and not by how many do. A pool is full when its server connections in use reach its `pool_size`; those that are
-    idle, `sv_used` among them, are free. A database that is paused or disabled is found at `severity`, unless
-    `may_be_paused` names it. Before 1.20 PgBouncer does not tell that all of it is paused: there only the clients
-    that wait show it.
+    A client that waits for a moment is how a pool works, so waiting is judged by how long the first one has waited, and
+    not by how many do. A pool is full when its server connections in use reach its `pool_size`; those that are idle,
+    `sv_used` among them, are free. A database that is paused or disabled is found at `severity`, unless `may_be_paused`
+    names it. Before 1.20 PgBouncer does not tell that all of it is paused: there only the clients that wait show it.
     """
 
     any_limit_of = ("waited", "servers", "clients")

@@ -61,7 +61,7 @@ ALTER_ROLE = Remedy(
 
 class PostgresAccess(InServer, check="postgres.access"):
     """
-    The role that opscheck logs in with can look, and cannot do anything else.
+    The role of opscheck can read, and nothing else.
 
     Every question is asked in a read-only transaction, but that protects from mistakes alone: a function such as
     `pg_switch_wal()` acts in it too, and the dsn lies where opscheck runs. So the role should be no superuser, own no

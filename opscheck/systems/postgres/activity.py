@@ -114,7 +114,7 @@ class Allowed(BaseModel):
 
 class PostgresActivity(InServer, check="postgres.activity"):
     """
-    No client keeps the server busy, or a transaction open, for longer than it may.
+    No query and no transaction runs longer than allowed.
 
     Clients' sessions and the parallel workers that help them are judged; autovacuum, walsenders and opscheck's own
     sessions are not. A query counts once, however many workers it has. What `allow` leaves out is measured.

@@ -99,11 +99,11 @@ END_SEGMENTS = Remedy(
 
 class PostgresArchiver(InServer, check="postgres.archiver"):
     """
-    The server's WAL reaches its archive, so that it can be restored to any moment.
+    The WAL archive is complete and up to date.
 
-    A server that archives nothing violates this at `severity`, or at the worst severity of its limits: archive_mode
-    is off, there is no archive_command, or it is one that keeps nothing, such as `/bin/true`. One that has failed
-    since its birth waits as one that fails now. That WAL is archived says nothing of base backups.
+    A server that archives nothing violates this at `severity`, or at the worst severity of its limits: archive_mode is
+    off, there is no archive_command, or it is one that keeps nothing, such as `/bin/true`. One that has failed since
+    its birth waits as one that fails now. That WAL is archived says nothing of base backups.
     """
 
     any_limit_of = ("waiting", "backlog", "age")

@@ -163,7 +163,7 @@ REACH = Remedy("Start the server, or restore the way to it")
 
 class PostgresConnections(InServer, check="postgres.connections"):
     """
-    Clients can connect: the connections they hold stay under what the server lets them have.
+    Clients can connect: connections stay below the limit.
 
     Clients are refused before `max_connections` is reached, because the server keeps some for superusers and, from
     PostgreSQL 16, for others; those are taken off first. The session of opscheck is not counted, and walsenders have

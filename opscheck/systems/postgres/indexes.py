@@ -139,12 +139,12 @@ DROP_CONSTRAINT = Remedy(
 
 class PostgresIndexes(InDatabases, check="postgres.indexes"):
     """
-    Every index is valid, there once, and used.
+    Every index is valid, unique in purpose, and used.
 
-    An invalid index serves no query, and every write still has to keep it. One that is being built or dropped right
-    now is no finding, nor is the index of a partitioned table, which is invalid until all partitions have theirs.
-    What makes rows unique, is a replica identity or supports a foreign key counts as used. A server knows neither
-    what its replicas use nor when an index was created: ask there, and let a new index its time, before you drop one.
+    An invalid index serves no query, and every write still has to keep it. One that is being built or dropped right now
+    is no finding, nor is the index of a partitioned table, which is invalid until all partitions have theirs. What
+    makes rows unique, is a replica identity or supports a foreign key counts as used. A server knows neither what its
+    replicas use nor when an index was created: ask there, and let a new index its time, before you drop one.
     """
 
     any_limit_of = ("invalid", "duplicates", "unused")

@@ -141,10 +141,10 @@ RAISE_MAX_LOCKS = Remedy(
 
 class PostgresLocks(InServer, check="postgres.locks"):
     """
-    Nobody waits long for a lock, and locks are given back.
+    No session waits long for a lock.
 
-    A finding names who is at the root of a chain of waiting sessions, and not the one in front, who waits too. How
-    long a session has waited PostgreSQL tells from 14 on; before it, its query's time is the most that it can be.
+    A finding names who is at the root of a chain of waiting sessions, and not the one in front, who waits too. How long
+    a session has waited PostgreSQL tells from 14 on; before it, its query's time is the most that it can be.
     """
 
     any_limit_of = ("waiting", "waiters", "lock_table", "prepared")

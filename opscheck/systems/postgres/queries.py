@@ -131,12 +131,12 @@ RAISE_MAX = Remedy(
 
 class PostgresQueries(OverInterval, InServer, check="postgres.queries"):
     """
-    Statements are as fast as they should be, by what pg_stat_statements counted since an earlier run.
+    Statements stay within their time limits.
 
-    The mean of an interval shows what a deployment made slow, which the mean of a lifetime hides for weeks. There is
-    no percentile: the extension counts calls and their time together. Statements of all databases are judged, those
-    that functions execute too where `pg_stat_statements.track` is `all`; utility statements such as COPY, VACUUM or
-    CREATE INDEX are not. Texts are shown without their values.
+    The mean of an interval shows what a deployment made slow, which the mean of a lifetime hides for weeks. There is no
+    percentile: the extension counts calls and their time together. Statements of all databases are judged, those that
+    functions execute too where `pg_stat_statements.track` is `all`; utility statements such as COPY, VACUUM or CREATE
+    INDEX are not. Texts are shown without their values.
     """
 
     any_limit_of = ("mean", "share", "load", "evictions")

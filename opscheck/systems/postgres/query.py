@@ -118,7 +118,7 @@ RUN = Remedy(
 
 class PostgresQuery(InDatabases, check="postgres.query"):
     """
-    What a SELECT of one's own yields is as it should be: one number within its limits, or so many rows, or none.
+    The result of a custom SELECT is within its limits.
 
     Rows are counted, and no value leaves the server but the number, and the columns that the policy names: a report is
     read by people who may not read the table.

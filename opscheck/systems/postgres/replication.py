@@ -201,14 +201,14 @@ SET_KEEP_SIZE = Remedy(
 
 class PostgresReplication(InServer, check="postgres.replication"):
     """
-    Every replica that should be there is there and near, and nobody makes the server keep WAL for ever.
+    Replicas are connected and within the lag limits, and no slot retains too much WAL.
 
-    On a primary its replicas are judged, on a standby its own receiver and replay as well, by what the server says
-    it is. What proves nothing does not pass: a primary without any replica violates `lag`, and so does a standby
-    that no longer receives, although it has replayed all that it got, or whose replay is paused. An idle primary is
-    no lag: the time since a standby's last transaction counts only while there is something that it has not
-    replayed, and a replica that replayed all has none, though its replay_lag is NULL. What is not graded itself is
-    as bad as `severity`, or as the worst of the limits.
+    On a primary its replicas are judged, on a standby its own receiver and replay as well, by what the server says it
+    is. What proves nothing does not pass: a primary without any replica violates `lag`, and so does a standby that no
+    longer receives, although it has replayed all that it got, or whose replay is paused. An idle primary is no lag: the
+    time since a standby's last transaction counts only while there is something that it has not replayed, and a replica
+    that replayed all has none, though its replay_lag is NULL. What is not graded itself is as bad as `severity`, or as
+    the worst of the limits.
     """
 
     any_limit_of = (*_OF_REPLICATION, *_OF_SLOTS)

@@ -266,7 +266,7 @@ _OF_STATE = (
 
 class PostgresSettings(InDatabases, check="postgres.settings"):
     """
-    The server is set up as it should be: settings, extensions, checksums, collations, and a version that is maintained.
+    The server is configured as the policy requires.
 
     Each group is judged where the policy names it, at `severity` or at one of its own. Settings are judged as clients
     have them: not what opscheck sets for its own transaction. A setting that is not there is never taken for its

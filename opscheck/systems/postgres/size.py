@@ -183,13 +183,13 @@ REMOVE_LIMIT = Remedy(
 
 class PostgresSize(InDatabases, check="postgres.size"):
     """
-    Databases are as large as planned, grow as fast as planned, and their sequences are far from their end.
+    Databases stay within their size and growth limits, and sequences have values left.
 
-    A size is that of the database's files: tables, indexes, TOAST; WAL is not counted. Growth compares with the
-    sample of an earlier run that is nearest to `over` ago, as `--state` keeps it, and is told for the length of
-    `over`; without such a sample it is unknown. A sequence ends at its own last value, or at the last one that the
-    column which it feeds can hold: an integer column is full at 2147483647, whatever its sequence could give. One that
-    CYCLEs never ends. A database whose size may not be known, or a sequence that may not be read, is unknown.
+    A size is that of the database's files: tables, indexes, TOAST; WAL is not counted. Growth compares with the sample
+    of an earlier run that is nearest to `over` ago, as `--state` keeps it, and is told for the length of `over`;
+    without such a sample it is unknown. A sequence ends at its own last value, or at the last one that the column which
+    it feeds can hold: an integer column is full at 2147483647, whatever its sequence could give. One that CYCLEs never
+    ends. A database whose size may not be known, or a sequence that may not be read, is unknown.
     """
 
     any_limit_of = ("size", "total", "growth", "grown", "sequences")

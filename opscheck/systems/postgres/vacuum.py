@@ -219,12 +219,12 @@ ANALYZE = Remedy(
 
 class PostgresVacuum(InDatabases, check="postgres.vacuum"):
     """
-    Dead rows are removed, old rows frozen and statistics renewed before they hurt.
+    Vacuum and analyze keep up with the writes.
 
     Ages are those of every database of the server, template0 too. Tables are held to their own settings: autovacuum
     works on a table when its threshold and scale factor say so, and only what is far beyond that is behind. System
-    schemas, temporary tables and TOAST are left out. What a standby, a server that does not count, or one that began
-    to count less than `counted_for` ago has not counted proves nothing, and is unknown.
+    schemas, temporary tables and TOAST are left out. What a standby, a server that does not count, or one that began to
+    count less than `counted_for` ago has not counted proves nothing, and is unknown.
     """
 
     any_limit_of = (

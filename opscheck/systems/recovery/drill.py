@@ -93,7 +93,7 @@ class DrillAssertion(BaseModel):
 
 class RestoreDrill(OfSeries, check="recovery.drill"):
     """
-    The newest backup is restored, in time, and holds what it should.
+    The newest backup can be restored within the RTO, and contains the expected data.
 
     It is fetched, restored into a scratch server and asked, and nothing of that stays but the numbers of the report.
     """

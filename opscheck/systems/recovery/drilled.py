@@ -25,10 +25,10 @@ FAILED = Remedy(
 
 class Drilled(Expectation, check="recovery.drilled"):
     """
-    A restore drill has passed not too long ago, and none has failed since.
+    A restore drill passed recently, and none has failed since.
 
-    Nothing is restored for it: what is known of drills is in the state file that `--state` names, or in the record
-    that the drill has written.
+    Nothing is restored for it: what is known of drills is in the state file that `--state` names, or in the record that
+    the drill has written.
     """
 
     remedies = (OVERDUE, FAILED)

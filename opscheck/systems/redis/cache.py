@@ -97,7 +97,7 @@ _BETWEEN = only(
 
 class RedisCache(OverInterval, OfInfo, check="redis.cache"):
     """
-    What is looked up is found, and commands are fast.
+    The hit ratio and the slow log are within their limits.
 
     The share of lookups that find their key is taken over the interval, and only where there were enough: counted from
     the start it hides what happens now. Slow commands are those in the slow log; their arguments are never read out.

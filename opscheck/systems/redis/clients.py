@@ -34,11 +34,11 @@ BLOCKED = Remedy(
 
 class RedisClients(OverInterval, OfInfo, check="redis.clients"):
     """
-    Clients can connect: there is a place for one more, and nobody was turned away.
+    Clients can connect, and none was rejected.
 
     The limit is the one in force. A server that may open few files lowers its `maxclients` when it starts, and INFO
-    tells the lower one. Replicas and the connections of a cluster take places too, and so does opscheck's own. A
-    server that turns opscheck itself away because it is full violates this expectation at its worst severity.
+    tells the lower one. Replicas and the connections of a cluster take places too, and so does opscheck's own. A server
+    that turns opscheck itself away because it is full violates this expectation at its worst severity.
     """
 
     any_limit_of = ("used", "free", "rejected", "blocked")

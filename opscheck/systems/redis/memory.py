@@ -56,13 +56,12 @@ Ratio = Annotated[float, Field(ge=1)]
 
 class RedisMemory(OverInterval, OfInfo, check="redis.memory"):
     """
-    There is memory for what is written, and nothing is thrown away that is still needed.
+    Memory stays within its limit, and no needed key is evicted.
 
     What a full server does is its eviction policy's word. With `noeviction` it refuses writes, so `used` is held to
-    `maxmemory`. With `allkeys-…` it is meant to be full, and makes room by evicting: judge `evicted`. With
-    `volatile-…` it can evict keys that have a time to live and no others; how much memory they hold is estimated by
-    their number. A server without `maxmemory` grows until the kernel kills it: that is found unless the policy says
-    `unlimited`.
+    `maxmemory`. With `allkeys-…` it is meant to be full, and makes room by evicting: judge `evicted`. With `volatile-…`
+    it can evict keys that have a time to live and no others; how much memory they hold is estimated by their number. A
+    server without `maxmemory` grows until the kernel kills it: that is found unless the policy says `unlimited`.
     """
 
     any_limit_of = ("used", "evicted", "fragmentation", "swapped")

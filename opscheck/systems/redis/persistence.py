@@ -40,7 +40,7 @@ UNSAVED = Remedy(
 
 class RedisPersistence(OfInfo, check="redis.persistence"):
     """
-    What is written survives a restart: snapshots and the append-only file are written, and not too long ago.
+    Written data survives a restart: snapshots and the AOF are recent and succeed.
 
     A snapshot or append-only file that cannot be written is found in any case. The age of the last snapshot is judged
     only while something has changed since; and the time that a server gives for it is not believed when it is that of

@@ -87,7 +87,12 @@ STATE_REMEDIES: Mapping[Refusal, Remedy] = {
 
 
 class RedisPong(OfServers, check="redis.ping"):
-    """The server says PONG, and soon. One that refuses because of its own state is a violation."""
+    """
+    Redis responds to PING within the latency limit.
+
+    A refusal because of the server's own state, such as LOADING or MISCONF, is a violation. A missing permission is
+    unknown.
+    """
 
     needs_severity = True
     remedies = (UNREACHABLE, *STATE_REMEDIES.values(), SLOW)

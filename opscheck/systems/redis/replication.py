@@ -69,7 +69,7 @@ BROKEN_CLUSTER = Remedy(
 
 class RedisReplication(OfInfo, check="redis.replication"):
     """
-    Every server has the role it should have, and the replicas follow.
+    There is one primary, and its replicas are connected and in sync.
 
     A primary must have the replicas that the policy expects, and a replica must have a link to its primary. Of several
     servers that are no cluster exactly one is the primary; two are a split brain, of which one will lose its writes,

@@ -58,13 +58,13 @@ MinVersion = Annotated[_Version, BeforeValidator(_as_text, json_schema_input_typ
 
 class TlsCertificate(CertificatesLast, check="tls.certificate"):
     """
-    The certificate that a server serves is the right one, is trusted, and lasts long enough.
+    Every address serves a trusted, matching certificate with enough lifetime left.
 
     Every address of the name is asked. All that is wrong is told: an expired certificate of an unknown authority is
     both. What counts for the time left is the certificate of the chain that ends first, and never one that is sent
     along without need. Its share is one of the lifetime of the server's own certificate. A name stands in the
-    subjectAltName; the CN is no name any more. A server that agrees to an old protocol beside newer ones is as
-    bad as `weak` says.
+    subjectAltName; the CN is no name any more. A server that agrees to an old protocol beside newer ones is as bad as
+    `weak` says.
     """
 
     remedies = (LOOK, REPLACE, RENEW, COMPARE_CLOCKS, SERVE_INTERMEDIATE, DISABLE_PROTOCOL)

@@ -164,7 +164,7 @@ Patterns = Annotated[tuple[Pattern, ...], Field(min_length=1)]
 
 class TlsFiles(CertificatesLast, check="tls.files"):
     """
-    The certificates in files are valid, last long enough, and the newest of them is what is served.
+    Certificate files are valid, have enough lifetime left, and the newest is served.
 
     Files are in PEM, PKCS#12 or DER. Each certificate is judged with what signed it in the same file: what counts is
     the one that ends first, and its share is one of the first one's lifetime. Keys in those files are left alone. A
