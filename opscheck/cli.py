@@ -133,8 +133,9 @@ def run(policy: Path | None, keywords: str | None, checks: Sequence[Path], **opt
 @cli.command()
 @click.argument("policies", nargs=-1, required=True, type=FILE_TO_READ, metavar="POLICY...")
 @click.option("--allow-unset", is_flag=True, help="Accept variables that are not set, as in an editor or pre-commit.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
 @CHECKS_OPTION
-def validate(policies: Sequence[Path], allow_unset: bool, checks: Sequence[Path]) -> int:
+def validate(policies: Sequence[Path], allow_unset: bool, as_json: bool, checks: Sequence[Path]) -> int:
     """
     Report every error in policy files; no target is touched.
 
@@ -142,14 +143,16 @@ def validate(policies: Sequence[Path], allow_unset: bool, checks: Sequence[Path]
     `environment` nor `expectations` is a layer for other policies. A waiver that has expired is an error here; in a run
     it is announced, and waives nothing.
     """
-    from opscheck.inspection import validated  # noqa: PLC0415 - loads pydantic
+    from opscheck import inspection  # noqa: PLC0415 - loads pydantic
 
-    worst = ExitCode.OPEN
-    for policy in policies:
-        errors, text = validated(policy, checks, datetime.now(UTC).date(), allow_unset=allow_unset)
-        click.echo(text, err=errors)
-        worst = ExitCode.USAGE if errors else worst
-    return worst
+    today = datetime.now(UTC).date()
+    found = [inspection.validated(policy, checks, today, allow_unset=allow_unset) for policy in policies]
+    if as_json:
+        click.echo(inspection.validated_json(found))
+    else:
+        for one in found:
+            click.echo(one.text(), err=bool(one.errors))
+    return ExitCode.USAGE if any(one.errors for one in found) else ExitCode.OPEN
 
 
 @cli.command("list")
@@ -170,7 +173,11 @@ def list_(policy: Path | None, as_json: bool, checks: Sequence[Path]) -> int:
 @POLICY_OPTION
 @CHECKS_OPTION
 def explain(id_: str, policy: Path | None, checks: Sequence[Path]) -> int:
-    """Show one expectation in full: claim, limits, queries, permissions, remediation, where it stands."""
+    """
+    Describe one expectation of a policy: claim, limits, queries, permissions, remediation, and its line in the policy.
+
+    `opscheck checks NAME` describes a check without a policy.
+    """
     from opscheck import inspection  # noqa: PLC0415 - loads pydantic
 
     click.echo(inspection.explained(inspection.read(_policy(policy), checks), id_))

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from difflib import get_close_matches
 from pathlib import Path
@@ -20,7 +20,7 @@ from opscheck.core.words import counted
 from opscheck.gathering.plan import timeout_of
 from opscheck.policy.distributions import add_distribution
 from opscheck.policy.draft import read_policy
-from opscheck.policy.errors import PolicyError
+from opscheck.policy.errors import Issue, PolicyError
 from opscheck.policy.models import Policy
 from opscheck.running.checks import Check, check_named
 
@@ -54,17 +54,49 @@ def read(path: Path, folders: Sequence[Path]) -> Described:
     return Described(policy, draft.registry, own)
 
 
-def validated(path: Path, folders: Sequence[Path], today: date, *, allow_unset: bool = False) -> tuple[bool, str]:
-    """Whether a policy has errors, and the text that says so. Variables may be unset with `allow_unset`."""
+@dataclass(frozen=True)
+class Validation:
+    """What is wrong with one policy file, and what there is in it."""
+
+    path: Path
+    errors: tuple[Issue, ...] = ()
+    expectations: int = 0
+    is_layer: bool = False
+    notices: tuple[str, ...] = ()
+
+    def text(self) -> str:
+        """A line for each error; else one that says that there is none, and the notices."""
+        if self.errors:
+            return "\n".join(map(str, self.errors))
+        found = "a layer for other policies" if self.is_layer else counted(self.expectations, "expectation")
+        return "\n".join([f"{self.path}: {found}, no errors", *(f"{self.path}: {notice}" for notice in self.notices)])
+
+
+def validated(path: Path, folders: Sequence[Path], today: date, *, allow_unset: bool = False) -> Validation:
+    """Validate a policy without touching a target. Variables may be unset with `allow_unset`."""
     try:
         draft = read_policy(path, keep_unset=allow_unset, layer_allowed=True)
         _own_checks(folders, draft.registry)
         policy = draft.finish(today=today, strict=True)
     except PolicyError as error:
-        return True, str(error)
-    notices = "".join(f"\n{path}: {notice}" for notice in policy.notices)
-    found = "a layer for other policies" if draft.is_layer else counted(len(policy.expectations), "expectation")
-    return False, f"{path}: {found}, no errors{notices}"
+        return Validation(path, error.issues)
+    return Validation(path, (), len(policy.expectations), draft.is_layer, tuple(policy.notices))
+
+
+def validated_json(found: Iterable[Validation]) -> str:
+    """The same as one JSON document."""
+    files = [
+        {
+            "file": str(one.path),
+            "valid": not one.errors,
+            "layer": one.is_layer,
+            "expectations": one.expectations,
+            "errors": [asdict(error) | {"text": str(error)} for error in one.errors],
+            "notices": list(one.notices),
+        }
+        for one in found
+    ]
+    return json.dumps({"schema": "opscheck.validate/v1", "files": files}, indent=2, ensure_ascii=False)
 
 
 def known_checks(folders: Sequence[Path], uses: Sequence[str] = ()) -> tuple[Registry, dict[str, Check]]:
@@ -183,6 +215,8 @@ def _find(policy: Policy, name: str) -> Expectation:
             return expectation
     near = get_close_matches(name, [one.id for one in policy.expectations], n=1)
     suggestion = f"; did you mean {near[0]}?" if near else f"; `opscheck list {policy.path}` shows them"
+    if any(one.check == name for one in policy.expectations):
+        suggestion = f"; it is a check: `opscheck checks {name}` describes it"
     raise UserError(f"{policy.path}: no expectation has the id {name}{suggestion}")
 
 

@@ -53,6 +53,7 @@ def test_the_exit_codes_stand_in_the_help(opscheck):
         (["run", "--nonsense"], "No such option"),
         (["nonsense"], "No such command"),
         (["explain", "conections", "-p", DAILY], "no expectation has the id conections; did you mean connections?"),
+        (["explain", "redis.ping", "-p", DAILY], "it is a check: `opscheck checks redis.ping` describes it"),
         (["permissions", DAILY, "--target", "moon"], "no target is called moon; there are api, backups, cache"),
         (["checks", "redis.pin"], "no check is named redis.pin; did you mean redis.ping?"),
         (["checks", "redis.ping", "--uses", "opscheck-gone"], "opscheck-gone"),
@@ -99,6 +100,20 @@ def test_every_bundled_policy_is_valid_and_the_base_is_a_layer(opscheck):
     assert (0, "") == (code, errors)
     assert len(policies) == out.count(", no errors")
     assert "base.yaml: a layer for other policies, no errors\n" in out
+
+
+def test_validate_as_json_has_each_error_with_its_place(opscheck, tmp_path):
+    (tmp_path / "wrong.yaml").write_text("version: 1\nenvironment: here\nexpectations: [{id: a, check: redis.pin}]\n")
+    code, out, errors = opscheck("validate", "--json", "wrong.yaml", bundled("policies") / "base.yaml")
+
+    document = json.loads(out)
+    wrong, base = document["files"]
+    assert (4, "", "opscheck.validate/v1") == (code, errors, document["schema"])
+    assert ("wrong.yaml", False) == (wrong["file"], wrong["valid"])
+    (error,) = wrong["errors"]
+    assert ("wrong.yaml", 3, "did you mean redis.ping?") == (error["file"], error["line"], error["hint"])
+    assert error["text"].startswith("wrong.yaml:3:")
+    assert (True, True, []) == (base["valid"], base["layer"], base["errors"])
 
 
 def test_layer_cannot_be_run(opscheck):
