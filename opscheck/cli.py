@@ -36,7 +36,7 @@ CHECKS_OPTION = click.option(
     "checks",
     multiple=True,
     type=click.Path(exists=True, path_type=Path),
-    help="A folder with checks of your own; the bundled ones are always known.",
+    help="A folder with your own checks, in addition to the bundled ones.",
 )
 USES_OPTION = click.option(
     "--uses",
@@ -57,16 +57,17 @@ POLICY_OPTION = click.option(
 @click.version_option(__version__, prog_name="opscheck")
 def cli() -> None:
     """
-    Judge a running system by a policy file.
+    Check running systems against a policy file.
 
-    A policy says what should be true of which target, and how bad it is when it is not. opscheck looks, judges,
-    and tells for each violation by when somebody must answer, who is called, and what to type.
+    A policy states what should be true of each target, and the severity of a violation. opscheck queries the targets
+    and prints for each violation the response deadline, the escalation and the commands that fix it.
 
     \b
     Start here:
-      opscheck demo                          a running system, judged healthy and then broken
-      opscheck validate production.yaml      every error in a policy, no target touched
-      opscheck run -p production.yaml        the main job
+      opscheck demo                          check real servers, healthy and then broken
+      opscheck checks                        list what can be checked
+      opscheck validate production.yaml      print every error in a policy; contacts no target
+      opscheck run -p production.yaml        check the targets
     """  # noqa: D301 - \b is click's word for "do not rewrap"
 
 
@@ -87,33 +88,37 @@ def cli() -> None:
 @click.option("--json", "run_json", metavar="FILE", help="Write the run record (opscheck.run/v1).")
 @click.option("--junit", "junit_xml", metavar="FILE", help="Write JUnit XML, for Jenkins, GitLab and the like.")
 @click.option("--save", metavar="FILE", help="Write every observation to a snapshot file.")
-@click.option("--from", metavar="FILE", help="Judge a snapshot file; no target is touched.")
-@click.option("--state", metavar="FILE", help="Keep samples of counters from run to run, to judge what came between.")
-@click.option("--drill", is_flag=True, help="Do the policy's restore drills; without it they are skipped.")
+@click.option("--from", metavar="FILE", help="Judge a snapshot file; contacts no target.")
+@click.option(
+    "--state",
+    metavar="FILE",
+    help="State file: remembers counters so that rates and growth can be computed between runs.",
+)
+@click.option("--drill", is_flag=True, help="Run the restore drills of the policy; they are skipped otherwise.")
 @click.option(
     "--timeout",
     "run_timeout",
-    help="How long gathering may take.  [default: 2m, and what drills and whole backups need]",
+    help="Time limit for gathering.  [default: 2m, plus the time for drills and whole backups]",
 )
 @click.option(
     "--concurrency",
     "run_concurrency",
     default=64,
     show_default=True,
-    help="How many queries are asked at the same time.",
+    help="Maximum number of concurrent queries.",
 )
 @click.option(
-    "-v", "--verbose", "run_verbose", is_flag=True, help="Show what passed too, and every finding and line of evidence."
+    "-v", "--verbose", "run_verbose", is_flag=True, help="Show passed expectations, every finding and all evidence."
 )
 @click.option("-q", "--quiet", "run_quiet", is_flag=True, help="Print the summary and the result only.")
 @CHECKS
 def run(policy: Path | None, keywords: str | None, checks: Sequence[Path], **options: Any) -> int:
     """
-    Judge the targets of a policy; the exit code is the verdict.
+    Check the targets of a policy. The exit code is the result.
 
-    CHECKS are files or folders with checks of your own, beside the bundled ones.
+    CHECKS are files or folders with your own checks, in addition to the bundled ones.
 
-    The same as plain pytest, with all that pytest can do:
+    The same with plain pytest and all of its options:
 
     \b
       pytest --policy=production.yaml --fail-on=P1 --run-json=run.json --junit-xml=junit.xml -k postgres
@@ -137,11 +142,11 @@ def run(policy: Path | None, keywords: str | None, checks: Sequence[Path], **opt
 @CHECKS_OPTION
 def validate(policies: Sequence[Path], allow_unset: bool, as_json: bool, checks: Sequence[Path]) -> int:
     """
-    Report every error in policy files; no target is touched.
+    Print every error in policy files; contacts no target.
 
     Environment variables without a default must be set, unless --allow-unset is given. A file with neither
-    `environment` nor `expectations` is a layer for other policies. A waiver that has expired is an error here; in a run
-    it is announced, and waives nothing.
+    `environment` nor `expectations` is a layer for other policies. An expired waiver is an error here; in a run it is a
+    notice, and has no effect.
     """
     from opscheck import inspection  # noqa: PLC0415 - loads pydantic
 
@@ -160,7 +165,7 @@ def validate(policies: Sequence[Path], allow_unset: bool, as_json: bool, checks:
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
 @CHECKS_OPTION
 def list_(policy: Path | None, as_json: bool, checks: Sequence[Path]) -> int:
-    """Show what a policy expects: id, severities, check, target, title."""
+    """List the expectations of a policy: id, severities, check, target, title."""
     from opscheck import inspection  # noqa: PLC0415 - loads pydantic
 
     described = inspection.read(_policy(policy), checks)
@@ -215,9 +220,9 @@ def checks(name: str | None, as_json: bool, uses: Sequence[str], checks: Sequenc
 @CHECKS
 def schema(of_run: bool, uses: Sequence[str], checks: Sequence[Path]) -> int:
     """
-    Print the JSON Schema of policy files, with every check's fields and texts.
+    Print the JSON Schema of policy files, with the fields of every check.
 
-    CHECKS are folders with checks of your own, whose fields are then part of it. Editors complete from it:
+    CHECKS are folders with your own checks, whose fields are included. Editors use it for completion:
 
     \b
       opscheck schema > opscheck.schema.json
@@ -238,11 +243,13 @@ def schema(of_run: bool, uses: Sequence[str], checks: Sequence[Path]) -> int:
 
 @cli.command()
 @click.argument("policy", required=False, type=FILE_TO_READ)
-@click.option("--target", metavar="NAME", help="Only this target's part, to pipe it to kubectl, psql or redis-cli.")
+@click.option(
+    "--target", metavar="NAME", help="Only the section of this target, to pipe to kubectl, psql or redis-cli."
+)
 @CHECKS_OPTION
 def permissions(policy: Path | None, target: str | None, checks: Sequence[Path]) -> int:
     """
-    Print the least that a policy's queries need, ready to apply.
+    Print the least privileges that a policy needs, ready to apply.
 
     RBAC for Kubernetes, a role and grants for PostgreSQL, an ACL user for Redis.
 
@@ -260,7 +267,7 @@ def permissions(policy: Path | None, target: str | None, checks: Sequence[Path])
 @click.option("--junit", required=True, metavar="FILE", help="The JUnit XML file to write; - for standard output.")
 def report(runs: Sequence[Path], junit: str) -> int:
     """
-    Make one JUnit file of one or several run records, without running anything.
+    Write one JUnit file from one or several run records.
 
     Each environment becomes one test suite; records of the same environment are shards of one run.
     """
@@ -281,19 +288,23 @@ def report(runs: Sequence[Path], junit: str) -> int:
 
 @cli.command()
 @click.option(
-    "--break", "faults", multiple=True, metavar="FAULT", help="What to break; repeatable. Default: everything."
+    "--break", "faults", multiple=True, metavar="FAULT", help="A fault to cause; repeatable. Default: all of them."
 )
-@click.option("--faults", "list_faults", is_flag=True, help="List what can be broken, and end.")
-@click.option("--hold", is_flag=True, help="Keep the environment up until Ctrl-C, to play with.")
+@click.option("--faults", "list_faults", is_flag=True, help="List the faults, and exit.")
+@click.option("--hold", is_flag=True, help="Keep the servers running until Ctrl-C.")
 @click.option(
-    "--output", default="opscheck-demo", show_default=True, type=click.Path(path_type=Path), help="Where results go."
+    "--output",
+    default="opscheck-demo",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="Folder for the results.",
 )
 def demo(faults: Sequence[str], list_faults: bool, hold: bool, output: Path) -> int:
     """
-    Start a small system of real servers, restore its newest backup, and judge it, healthy and then broken.
+    Start real servers, restore their newest backup, and check them, healthy and then broken.
 
     PostgreSQL, Redis, an S3 store, an HTTPS API and a Kubernetes API start on free loopback ports from pip packages
-    alone (opscheck[demo]), and are gone when it ends.
+    alone (opscheck[demo]), and are removed when it ends.
     """
     from opscheck.demo.show import faults_text, show  # noqa: PLC0415 - starts importing servers
 

@@ -27,18 +27,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="P0..P3|never",
     )
     option("tag", "Only expectations with this tag.", action="append", default=[], metavar="TAG")
-    option("only", "Only expectations with such an id.", action="append", default=[], metavar="GLOB")
+    option("only", "Only expectations whose id matches.", action="append", default=[], metavar="GLOB")
     option("run-json", "Write the run record.", metavar="FILE")
-    option("save", "Write every observation to a snapshot.", metavar="FILE")
-    option("from", "Judge a snapshot; no target is touched.", metavar="FILE")
-    counters = "Keep samples of counters and sizes from run to run, and judge what happened in between."
+    option("save", "Write every observation to a snapshot file.", metavar="FILE")
+    option("from", "Judge a snapshot file; contacts no target.", metavar="FILE")
+    counters = "State file: remembers counters so that rates and growth can be computed between runs."
     option("state", counters, metavar="FILE")
-    most = "How long gathering may take (default: 2m, and what drills and whole backups need)."
+    most = "Time limit for gathering (default: 2m, plus the time for drills and whole backups)."
     option("run-timeout", most, metavar="DURATION")
-    at_once = "How many queries are asked at the same time (default: 64)."
+    at_once = "Maximum number of concurrent queries (default: 64)."
     option("run-concurrency", at_once, type=int, default=64, metavar="N")
-    option("drill", "Do the restore drills of the policy; without it they are skipped.", action="store_true")
-    option("run-verbose", "Show the expectations that passed too.", action="store_true")
+    option("drill", "Run the restore drills of the policy; they are skipped otherwise.", action="store_true")
+    option("run-verbose", "Show passed expectations, every finding and all evidence.", action="store_true")
     option("run-quiet", "Print the summary and the result only.", action="store_true")
     parser.addini("opscheck_policy", "Policy file, relative to this file", type="string", default="")
 
