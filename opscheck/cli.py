@@ -243,9 +243,7 @@ def schema(of_run: bool, uses: Sequence[str], checks: Sequence[Path]) -> int:
 
 @cli.command()
 @click.argument("policy", required=False, type=FILE_TO_READ)
-@click.option(
-    "--target", metavar="NAME", help="Only the section of this target, to pipe to kubectl, psql or redis-cli."
-)
+@click.option("--target", metavar="NAME", help="Only the section of this target, for kubectl, psql or redis-cli.")
 @CHECKS_OPTION
 def permissions(policy: Path | None, target: str | None, checks: Sequence[Path]) -> int:
     """
@@ -297,7 +295,7 @@ def report(runs: Sequence[Path], junit: str) -> int:
     default="opscheck-demo",
     show_default=True,
     type=click.Path(path_type=Path),
-    help="Folder for the results.",
+    help="Results folder.",
 )
 def demo(faults: Sequence[str], list_faults: bool, hold: bool, output: Path) -> int:
     """
