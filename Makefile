@@ -40,7 +40,7 @@ test-manners: $(READY) ## Run the tests in new interpreters, on workers, and fro
 .PHONY: coverage
 coverage: $(READY) ## Measure which lines `make test` runs
 	$(BIN)/coverage erase
-	OPSCHECK_THOROUGH=1 $(BIN)/coverage run -m pytest -n 3 --dist worksteal --durations=20 -m basic
+	OPSCHECK_THOROUGH=1 $(BIN)/coverage run -m pytest -n 2 --dist worksteal --durations=20 -m basic
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report --skip-covered --show-missing > .coverage-report.txt; tail -n 1 .coverage-report.txt
 

@@ -1,5 +1,6 @@
 """Clients do what they are called after, and leave nothing."""
 
+from opscheck.transport.processes import wait_until
 from tests.servers.clients import (
     blocked,
     client,
@@ -12,8 +13,10 @@ from tests.servers.clients import (
 
 def test_a_client_may_be_idle_in_a_transaction_good_or_aborted(server, admin):
     with idle_in_transaction(server) as good, idle_in_transaction(server, aborted=True) as aborted:
-        assert ("idle in transaction", "Client") == state(admin, good.pid)
-        assert ("idle in transaction (aborted)", "Client") == state(admin, aborted.pid)
+        # A session sets its state before it waits for its client.
+        for one, expected in ((good, "idle in transaction"), (aborted, "idle in transaction (aborted)")):
+            wait_until(lambda one=one: state(admin, one.pid)[1] == "Client", 20, "the session does not wait")
+            assert (expected, "Client") == state(admin, one.pid)
 
     assert state(admin, good.pid) is state(admin, aborted.pid) is None
 
