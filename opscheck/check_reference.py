@@ -18,6 +18,7 @@ from opscheck.core.exit_codes import UserError
 from opscheck.core.expectation import Expectation
 from opscheck.core.field_docs import field_docs
 from opscheck.core.registry import Registry
+from opscheck.core.remedy import Remedy
 from opscheck.core.target import InlineTarget, Target
 from opscheck.core.units import ByteSize, Duration, Graded, GradedMinimum, Percentage, Severity
 from opscheck.inspection import permission_lines, query_lines, read
@@ -52,14 +53,6 @@ class Example:
 
 
 @dataclass(frozen=True)
-class Remedy:
-    """What the check suggests for one of the things that it may find."""
-
-    summary: str
-    commands: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class CheckPage:
     """All that a person may want to know of a check before writing an expectation."""
 
@@ -78,14 +71,14 @@ class CheckPage:
     source: str
 
 
-def checks_text(registry: Registry) -> str:
-    """Every check with its claim, by system."""
-    return "\n\n".join("\n".join([system, *_aligned(rows)]) for system, rows in _claims(registry).items())
+def checks_text(registry: Registry, own: Mapping[str, Check]) -> str:
+    """Every check with its claim, by system; `own` are those of the folders that the command names."""
+    return "\n\n".join("\n".join([system, *_aligned(rows)]) for system, rows in _claims(registry, own).items())
 
 
-def checks_json(registry: Registry) -> str:
+def checks_json(registry: Registry, own: Mapping[str, Check]) -> str:
     """The same as one JSON document."""
-    listed = [{"check": name, "claim": claim} for rows in _claims(registry).values() for name, claim in rows]
+    listed = [{"check": name, "claim": claim} for rows in _claims(registry, own).values() for name, claim in rows]
     return _json({"checks": listed})
 
 
@@ -114,7 +107,7 @@ def page_text(page: CheckPage) -> str:
     return "\n\n".join(section for section in sections if section)
 
 
-def check_page(name: str, registry: Registry, own: dict[str, Check]) -> CheckPage:
+def check_page(name: str, registry: Registry, own: Mapping[str, Check]) -> CheckPage:
     """The page of one check. Raises UserError when there is no such check."""
     kind, check = registry.expectation_type(name), own.get(name) or check_named(name, registry)
     if kind is None or check is None:
@@ -129,7 +122,7 @@ def check_page(name: str, registry: Registry, own: dict[str, Check]) -> CheckPag
         judgement=judgement,
         fields=tuple(_fields(kind, registry)),
         severities=_severities(kind),
-        remedies=tuple(Remedy(one.summary, one.commands) for one in kind.remedies),
+        remedies=kind.remedies,
         facts=dict(kind.fact_names),
         example=_example(name, registry),
         writes=kind.changes_its_target,
@@ -137,10 +130,10 @@ def check_page(name: str, registry: Registry, own: dict[str, Check]) -> CheckPag
     )
 
 
-def _claims(registry: Registry) -> dict[str, list[tuple[str, str]]]:
+def _claims(registry: Registry, own: Mapping[str, Check]) -> dict[str, list[tuple[str, str]]]:
     claims: dict[str, list[tuple[str, str]]] = {}
     for name in registry.checks:
-        check = check_named(name, registry)
+        check = own.get(name) or check_named(name, registry)
         claims.setdefault(name.partition(".")[0], []).append((name, check.claim if check else ""))
     return claims
 

@@ -207,7 +207,7 @@ def checks(name: str | None, as_json: bool, uses: Sequence[str], checks: Sequenc
     registry, own = inspection.known_checks(checks, uses)
     if name is None:
         show = check_reference.checks_json if as_json else check_reference.checks_text
-        click.echo(show(registry))
+        click.echo(show(registry, own))
     else:
         page = check_reference.check_page(name, registry, own)
         click.echo(check_reference.page_json(page) if as_json else check_reference.page_text(page))

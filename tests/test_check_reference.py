@@ -59,12 +59,12 @@ def test_type_is_in_the_words_of_policies(annotation, text):
 
 
 def test_list_has_every_check_with_its_claim_by_system():
-    text = checks_text(REGISTRY)
+    text = checks_text(REGISTRY, {})
 
     assert [line for line in text.splitlines() if line and not line.startswith(" ")] == sorted(
         {name.partition(".")[0] for name in REGISTRY.checks}
     )
-    listed = json.loads(checks_json(REGISTRY))
+    listed = json.loads(checks_json(REGISTRY, {}))
     assert "opscheck.checks/v1" == listed["schema"]
     assert REGISTRY.checks == [one["check"] for one in listed["checks"]]
     for one in listed["checks"]:

@@ -162,7 +162,7 @@ def test_checks_lists_and_describes_also_those_of_a_folder(opscheck):
 
     assert (0, 0) == (code, described)
     assert "  redis.ping " in listed
-    assert "  acme.queue_depth  " in listed
+    assert "  acme.queue_depth  Jobs are taken from the queue as fast as they come.\n" in listed
     assert page.startswith("acme.queue_depth: ")
     assert "  waiting  (limit (at most): whole number" in page
 

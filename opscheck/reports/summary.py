@@ -132,10 +132,11 @@ def _counted(counts: Counts) -> str:
 
 
 def _due(run: Run, page: Page) -> str:
-    due = [finding.respond_by for one in run.results for finding in one.findings if finding.respond_by]
-    due += [one.respond_by for one in run.results if one.respond_by]
-    waived = all(one.verdict is Verdict.WAIVED for one in run.results if one.findings)
-    return f"first response due {moment(min(due), page.now)}" if due and not (waived or run.gate.open) else ""
+    """The first response deadline of what fails the run; a waived or advisory result needs no response for it."""
+    failing = [one for one in run.results if one.verdict in {Verdict.VIOLATED, Verdict.UNKNOWN} and not one.advisory]
+    deadlines = [by for one in failing for by in (one.respond_by, *(each.respond_by for each in one.findings))]
+    due = min((by for by in deadlines if by), default=None)
+    return f"first response due {moment(due, page.now)}" if due else ""
 
 
 def reason(run: Run) -> str:

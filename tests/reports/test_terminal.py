@@ -277,3 +277,14 @@ def test_count_that_must_be_present_is_not_close_to_a_limit():
 )
 def test_limit_is_printed_with_its_comparator(measurement, text):
     assert text == measured(measurement)
+
+
+def test_deadline_of_what_is_waived_or_advisory_is_not_due():
+    waived = msgspec.structs.replace(sample.PODS, verdict=Verdict.WAIVED)
+    advisory = msgspec.structs.replace(sample.PODS, id="advisory", advisory=True)
+
+    failed = summary(sample.run_of(waived, advisory, sample.BACKUPS, exit_code=1), width=200, colour=False)
+    passed = summary(sample.run_of(waived, advisory, fail_on="P0"), width=200, colour=False)
+
+    assert failed.endswith("; first response due 04:12 UTC\n")
+    assert "first response due" not in passed
