@@ -40,7 +40,7 @@ def add_violated(findings: Findings, values: Sequence[Value], **parts: Unpack[Fi
     observed = [f"{one.name} {one.text or format_value(one.number, one.unit)}" for one in values]
     limits = ((one, one.limit) for one in values if one.limit is not None)
     expected = [
-        f"{one.name} {limit.words} {format_value(float(limit.limit(one.number)), one.unit)}" for one, limit in limits
+        f"{one.name} {limit.comparator} {format_value(float(limit.limit(one.number)), one.unit)}" for one, limit in limits
     ]
     parts["severity"] = values[0].severity
     findings.add(observed=", ".join(observed), expected=", ".join(expected), **parts)
