@@ -127,7 +127,7 @@ class ByteSize(Quantity):
 
 
 def format_duration(seconds: float) -> str:
-    """Seconds as a person says them: `250ms`, `5s`, `1h30m`, `12d`."""
+    """Seconds in at most two adjacent units: `250ms`, `5s`, `1h30m`, `12d`."""
     if seconds < 0:
         return "-" + format_duration(-seconds)
     if math.isinf(seconds):
@@ -138,13 +138,13 @@ def format_duration(seconds: float) -> str:
         return f"{seconds * 1000:.3g}ms"
     if seconds < 60:  # noqa: PLR2004 - a minute
         return f"{seconds:.3g}s"
-    parts: list[str] = []
-    left = round(seconds)
-    for unit in ("d", "h", "m", "s"):
-        count, left = divmod(left, int(Duration.sizes[unit]))
+    whole = round(seconds)
+    for unit, next_unit in pairwise(("d", "h", "m", "s")):
+        count, rest = divmod(whole, int(Duration.sizes[unit]))
         if count:
-            parts.append(f"{count}{unit}")
-    return "".join(parts[:2])
+            smaller = rest // int(Duration.sizes[next_unit])
+            return f"{count}{unit}{smaller}{next_unit}" if smaller else f"{count}{unit}"
+    raise AssertionError(seconds)
 
 
 def format_bytes(size: float) -> str:

@@ -97,11 +97,13 @@ def test_a_duration_without_end_is_refused_for_every_wait_ends():
         (5400, "1h30m"),
         (86_400, "1d"),
         (90_061, "1d1h"),
+        (86_457, "1d"),
+        (3_601, "1h"),
         (-30, "-30s"),
         (math.inf, "endless"),
     ],
 )
-def test_a_duration_is_shown_in_its_two_largest_units(seconds, text):
+def test_duration_has_at_most_two_adjacent_units(seconds, text):
     assert text == format_duration(seconds)
 
 
