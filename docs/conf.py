@@ -12,7 +12,7 @@ author = "the opscheck developers"
 version = release = __version__
 extensions = ["myst_parser", "generated_pages"]
 source_suffix = {".md": "markdown"}
-exclude_patterns = ["_ext"]
+exclude_patterns = ["_ext", "AGENTS.template.md"]
 html_theme = "furo"
 html_title = "opscheck"
 html_extra_path = ["terminal.svg"]

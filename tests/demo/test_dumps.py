@@ -68,7 +68,7 @@ def test_an_archive_says_when_it_is_said_to_be_made_and_is_as_good_as_before(ser
 
 
 def test_what_is_no_archive_of_these_versions_is_not_changed():
-    with pytest.raises(ServerFailed, match="no archive of pg_dump 16 or later"):
+    with pytest.raises(ServerFailed, match="not an archive of pg_dump 16 or later"):
         as_if_made(b"PGDMP\x01\x0e\x00" + bytes(100), NOW)
 
 

@@ -310,7 +310,7 @@ def test_what_was_repaired_is_as_before(environment, name):
 
 
 def test_an_unknown_fault_is_told_with_those_there_are(environment):
-    with pytest.raises(ValueError, match="no fault is called 'disk'; there are api, workflows"):
+    with pytest.raises(ValueError, match="unknown fault 'disk'; known faults: api, workflows"):
         environment.break_("disk")
 
 
