@@ -1,4 +1,4 @@
-"""Pages that are made of the code: one per check, the list of checks, the commands, and llms.txt."""
+"""Pages that are generated from the code: one per check, the list of checks, the commands, and llms.txt."""
 
 import os
 import re
@@ -14,7 +14,7 @@ from opscheck.cli import cli
 from opscheck.core.registry import Registry
 
 HEADINGS = ("How it is judged", "Fields", "Severity", "Queries and permissions", "Remedies", "Example")
-"""What every page of a check has; a check without one of them fails the build."""
+"""Headings of the page of a check. A check without one of them fails the build."""
 
 _LINK = re.compile(r"\[([^\]]*)\]\(([^)#:]+)(#[^)]*)?\)")
 # Files outside of this folder that are pages here.
@@ -153,6 +153,6 @@ def _first_heading(page: Path) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    # Sphinx builds again what is newer, so that an unchanged page stays as it is.
+    # Sphinx rebuilds newer files: do not touch a page that has not changed.
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         path.write_text(text, encoding="utf-8")
