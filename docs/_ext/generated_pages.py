@@ -17,6 +17,8 @@ HEADINGS = ("How it is judged", "Fields", "Severity", "Queries and permissions",
 """Headings of the page of a check. A check without one of them fails the build."""
 
 _LINK = re.compile(r"\[([^\]]*)\]\(([^)#:]+)(#[^)]*)?\)")
+# Text to copy, which is shown in a page.
+_NO_PAGE = "AGENTS.template.md"
 # Files outside of this folder that are pages here.
 _PAGES = {
     "ARCHITECTURE.md": "architecture.md",
@@ -47,7 +49,7 @@ def _link(found: "re.Match[str]", *, docs: Path, folder: Path) -> str:
     if not target.exists():
         return found.group()  # a generated page, or a mistake that Sphinx reports
     page = _PAGES.get(os.path.relpath(target, docs.parent)) or os.path.relpath(target, docs)
-    return words if page.startswith("..") else f"[{words}](/{page}{anchor})"
+    return words if page.startswith("..") or page == _NO_PAGE else f"[{words}](/{page}{anchor})"
 
 
 def write_pages(docs: Path) -> None:
