@@ -209,7 +209,7 @@ def test_script_that_reads_the_clock_twice_uploads_nothing_detected(site):
 
     assert (1, {"fresh": "violated", "readable": "passed"}) == (run.exits_with, run.verdicts)
     (fresh,) = run.findings["fresh"]
-    assert (f"s3://{site.bucket.bucket}/{old}", "P1", "at most 25h") == (
+    assert (f"s3://{site.bucket.bucket}/{old}", "P1", "<= 25h") == (
         fresh["subject"],
         fresh["severity"],
         fresh["expected"].replace("1d1h", "25h"),
