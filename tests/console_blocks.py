@@ -94,4 +94,6 @@ if __name__ == "__main__":  # `make docs` prints these numbers
     every = [block for page in PAGES for block in blocks(page)]
     typed = sum(len(block.commands) for block in every if not block.why_not)
     untyped = [block for block in every if block.why_not]
-    print(f"{len(list(policies()))} policies to validate, {typed} commands to type, {len(untyped)} blocks not run")
+    print(  # noqa: T201 - the output of this program
+        f"{len(list(policies()))} policies to validate, {typed} commands to type, {len(untyped)} blocks not run"
+    )
