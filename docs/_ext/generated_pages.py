@@ -1,4 +1,4 @@
-"""Pages that are made of the code: one per check, the list of checks, the commands, and llms.txt."""
+"""Pages that are generated from the code: one per check, the list of checks, the commands, and llms.txt."""
 
 import os
 import re
@@ -14,9 +14,11 @@ from opscheck.cli import cli
 from opscheck.core.registry import Registry
 
 HEADINGS = ("How it is judged", "Fields", "Severity", "Queries and permissions", "Remedies", "Example")
-"""What every page of a check has; a check without one of them fails the build."""
+"""Headings of the page of a check. A check without one of them fails the build."""
 
 _LINK = re.compile(r"\[([^\]]*)\]\(([^)#:]+)(#[^)]*)?\)")
+# Text to copy, which is shown in a page.
+_NO_PAGE = "AGENTS.template.md"
 # Files outside of this folder that are pages here.
 _PAGES = {
     "ARCHITECTURE.md": "architecture.md",
@@ -47,7 +49,7 @@ def _link(found: "re.Match[str]", *, docs: Path, folder: Path) -> str:
     if not target.exists():
         return found.group()  # a generated page, or a mistake that Sphinx reports
     page = _PAGES.get(os.path.relpath(target, docs.parent)) or os.path.relpath(target, docs)
-    return words if page.startswith("..") else f"[{words}](/{page}{anchor})"
+    return words if page.startswith("..") or page == _NO_PAGE else f"[{words}](/{page}{anchor})"
 
 
 def write_pages(docs: Path) -> None:
@@ -153,6 +155,6 @@ def _first_heading(page: Path) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    # Sphinx builds again what is newer, so that an unchanged page stays as it is.
+    # Sphinx rebuilds newer files: do not touch a page that has not changed.
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         path.write_text(text, encoding="utf-8")
