@@ -14,6 +14,7 @@ import click
 
 from opscheck import __version__
 from opscheck.core.exit_codes import ExitCode, UserError
+from opscheck.discovery.command import init
 from opscheck.policy_arguments import STANDARD_INPUT, divided, policy_layers, standard_streams
 
 _PYTEST_NAMES = {"json": "run-json", "junit": "junit-xml"}
@@ -69,6 +70,7 @@ def cli() -> None:
     \b
     Start here:
       opscheck demo                          check real servers, healthy and then broken
+      opscheck init                          write a first policy from what is found here
       opscheck checks                        list what can be checked
       opscheck validate production.yaml      print every error in a policy; contacts no target
       opscheck run -p production.yaml        check the targets
@@ -348,6 +350,9 @@ def demo(faults: Sequence[str], list_faults: bool, hold: bool, output: Path) -> 
         click.echo(faults_text())
         return ExitCode.OPEN
     return show(faults=faults, hold=hold, output=output, write=click.echo)
+
+
+cli.add_command(init)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -27,7 +27,7 @@ def _opscheck(tmp_path, interpreter: Interpreter):
     return run
 
 
-COMMANDS = ["run", "validate", "list", "explain", "checks", "schema", "permissions", "report", "demo"]
+COMMANDS = ["run", "init", "validate", "list", "explain", "checks", "schema", "permissions", "report", "demo"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
