@@ -48,8 +48,8 @@ def _described(tmp_path) -> Described:
             [
                 "violated (P1): no connection, an invalid answer",
                 (
-                    "unknown (P1): no answer within 5s (without a latency limit), the requested object does not exist, "
-                    "access denied"
+                    "unknown (P1): no answer within 5s (without a latency limit), "
+                    "the requested object does not exist, access denied"
                 ),
             ],
         ),
@@ -58,8 +58,8 @@ def _described(tmp_path) -> Described:
             [
                 "violated (P1): no connection, an invalid answer",
                 (
-                    "unknown (P1): no answer within 1s (within the latency limit), the requested object does not exist, "
-                    "access denied"
+                    "unknown (P1): no answer within 1s (within the latency limit), "
+                    "the requested object does not exist, access denied"
                 ),
             ],
         ),
