@@ -128,7 +128,7 @@ def listed(described: Described, width: int | None = None) -> str:
 
     In at most `width` columns the claim is wrapped. Where that leaves too little room, target and check are left out.
     """
-    rows = [("ID", "SEVERITY", "CHECK", "TARGET", "EXPECTED")]
+    rows: list[tuple[str, ...]] = [("ID", "SEVERITY", "CHECK", "TARGET", "EXPECTED")]
     for one in described.policy.expectations:
         claim = described.claim(one) + (" Only with --drill." if one.changes_its_target else "")
         cells = one.id, _severities(one), one.check, one.system.name if one.system else "-", claim
