@@ -2,6 +2,7 @@
 
 import re
 from typing import Self, cast
+from urllib.parse import urlsplit
 
 from pydantic_core import PydanticCustomError
 
@@ -9,6 +10,7 @@ from opscheck.core.target import REFERENCE, InlineTarget
 
 _HOST_AND_PORT = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^\s:/@\[\]]+):(?P<port>\d{1,5})")
 _LAST_PORT = 65535
+_PORTS = {"https": 443, "ldaps": 636, "imaps": 993, "smtps": 465, "postgresql": 5432, "rediss": 6379}
 
 
 class Endpoint(InlineTarget):
@@ -28,7 +30,7 @@ class Endpoint(InlineTarget):
             return cast("Self", cls.model_construct(name=f"tls://{text}", host=text, port=0))
         found = _HOST_AND_PORT.fullmatch(text.strip())
         if found is None or not 0 < int(found["port"]) <= _LAST_PORT:
-            raise PydanticCustomError("endpoint", cls.noun)
+            raise PydanticCustomError("endpoint", cls.noun, {"meant": _meant(text.strip())})
         # Not validated once more: what a policy writes here is a text, and a mapping is refused.
         name, host = f"tls://{found[0]}", found["host"].strip("[]")
         return cast("Self", cls.model_construct(name=name, host=host, port=int(found["port"])))
@@ -47,3 +49,14 @@ class Endpoint(InlineTarget):
     def facts(self) -> dict[str, str]:
         """Its `endpoint`, as openssl's `-connect` takes it."""
         return {"endpoint": self.address}
+
+
+def _meant(text: str) -> str:
+    """The endpoint that a URL or a name without a port was probably meant to be; empty where nothing is likely."""
+    try:
+        parts = urlsplit(text if "://" in text else f"//{text}")
+        port, host = parts.port or _PORTS.get(parts.scheme, 443), parts.hostname or ""
+    except ValueError:
+        return ""
+    proposed = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return proposed if _HOST_AND_PORT.fullmatch(proposed) else ""
