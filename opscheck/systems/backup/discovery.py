@@ -70,12 +70,12 @@ def _of_velero(place: Place, found: Iterable[Schedule], today: date) -> Iterator
 
 def _proposal(place: Place, tool: str, name: str, pause: timedelta | None) -> Proposal:
     what = f"Cron job {name}" if tool == "cronjob" else f"Velero's schedule {name}"
-    seen = f"{what} is due every {format_duration(pause.total_seconds())} at the longest" if pause else what
+    seen = f"{what} is due at least every {format_duration(pause.total_seconds())}" if pause else what
     interval = pause or _DAY
     margin = max(interval / 12, _HOUR / 2)
     assumed = "" if pause else "; its schedule cannot be read, and once a day is assumed"
     return Proposal(
-        id=f"backup-{slug(name)}-{place.scope}",
+        id="-".join([*([] if "backup" in name else ["backup"]), slug(name), place.scope]),
         check="backup.jobs",
         target=place.target.name,
         selector={"tool": tool, "name": name, "namespace": None, "selector": None},

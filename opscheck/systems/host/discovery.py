@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from opscheck.core.discovery import Discovery, DiscoveryInput, Look, Proposal, ProposedTarget, Value, slug
 from opscheck.core.findings import Observe
 from opscheck.core.observation import CouldNotObserve, Problem
-from opscheck.core.units import Percentage, format_bytes
+from opscheck.core.units import format_bytes
 from opscheck.systems.host.disk import DiskAnswer, DiskUse, Filesystem
 from opscheck.systems.host.mounts import ListMounts, Mount, data_mounts
 
@@ -63,4 +63,4 @@ def _seen(mount: Mount, disk: Filesystem | None) -> Iterator[str]:
     yield f"{mount.source} ({mount.type})"
     total = disk.used + disk.available if disk else 0
     if disk and total:
-        yield f"{Percentage(100.0 * disk.used / total)} of {format_bytes(total)} used"
+        yield f"{100 * disk.used / total:.0f}% of {format_bytes(total)} used"
