@@ -13,6 +13,7 @@ import click
 
 from opscheck import __version__
 from opscheck.core.exit_codes import ExitCode, UserError
+from opscheck.discovery.command import init
 
 EXIT_CODES = """\b
 Exit codes:
@@ -65,6 +66,7 @@ def cli() -> None:
     \b
     Start here:
       opscheck demo                          check real servers, healthy and then broken
+      opscheck init                          write a first policy from what is found here
       opscheck checks                        list what can be checked
       opscheck validate production.yaml      print every error in a policy; contacts no target
       opscheck run -p production.yaml        check the targets
@@ -310,6 +312,9 @@ def demo(faults: Sequence[str], list_faults: bool, hold: bool, output: Path) -> 
         click.echo(faults_text())
         return ExitCode.OPEN
     return show(faults=faults, hold=hold, output=output, write=click.echo)
+
+
+cli.add_command(init)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

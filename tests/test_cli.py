@@ -27,7 +27,7 @@ def _opscheck(tmp_path, interpreter: Interpreter):
     return run
 
 
-COMMANDS = ["run", "validate", "list", "explain", "checks", "schema", "permissions", "report", "demo"]
+COMMANDS = ["run", "init", "validate", "list", "explain", "checks", "schema", "permissions", "report", "demo"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -209,7 +209,7 @@ def test_explain_tells_the_whole_story(opscheck):
         "Claim",
         "Judged by",
         "Target",
-        "P0 at most 90%",
+        "P0 <= 90%",
         "postgres.sessions",
         "pg_read_all_stats",
         "psql",
@@ -229,7 +229,7 @@ def test_explain_tells_rules_by_name_as_a_person_would_write_them(opscheck, tmp_
     code, out, _ = opscheck("explain", "settings", "-p", tmp_path / "policy.yaml")
 
     assert 0 == code
-    assert "settings: fsync (on); work_mem (at least 4MB, P3)" in out
+    assert "settings: fsync (on); work_mem (>= 4MB, P3)" in out
     assert "extensions: postgis (version any)" in out
 
 

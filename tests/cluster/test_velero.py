@@ -103,7 +103,7 @@ def test_a_backup_that_was_made_here_passes_and_grows_old(judged):
     assert [] == judged(*around(), backup).violations
     assert [] == judged(later=24 * HOUR).violations
     (finding,) = judged(later=26 * HOUR).violations
-    assert (Severity.P2, "daily", "at most 1d1h") == (finding.severity, finding.subject, finding.expected)
+    assert (Severity.P2, "daily", "<= 1d1h") == (finding.severity, finding.subject, finding.expected)
     assert finding.observed.startswith("age of the last good backup 1d2h (daily-")
     (finding,) = judged(later=50 * HOUR).violations
     assert Severity.P0 == finding.severity

@@ -51,7 +51,7 @@ def test_one_that_ended_lately_and_began_long_ago_is_old(barman):
 
     (finding,) = judged(barman).violations
 
-    assert (Severity.P2, "server main", "at most 1d1h") == (finding.severity, finding.subject, finding.expected)
+    assert (Severity.P2, "server main", "<= 1d1h") == (finding.severity, finding.subject, finding.expected)
     assert finding.observed.startswith("age of the last good backup 1d6h (")
     assert "main" == finding.facts["server"]
 
@@ -118,7 +118,7 @@ def test_too_few_good_ones_are_found(barman):
 
     (finding,) = judged(barman, copies={"P2": 3, "P1": 2}).violations
 
-    assert (Severity.P1, "good backups 1", "at least 2") == (finding.severity, finding.observed, finding.expected)
+    assert (Severity.P1, "good backups 1", ">= 2") == (finding.severity, finding.observed, finding.expected)
 
 
 def test_one_from_the_future_proves_nothing(barman):

@@ -86,7 +86,7 @@ def test_an_old_backup_is_found_by_when_it_began(backrest):
 
     assert finding.observed.startswith("age of the last good backup ")
     assert "incr)" in finding.observed
-    assert (Severity.P2, "at most 1ms") == (finding.severity, finding.expected)
+    assert (Severity.P2, "<= 1ms") == (finding.severity, finding.expected)
 
 
 def test_a_full_backup_has_a_limit_of_its_own(backrest):

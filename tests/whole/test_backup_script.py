@@ -209,7 +209,7 @@ def test_a_script_that_asks_for_the_time_twice_uploads_nothing_and_that_is_found
 
     assert (1, {"fresh": "violated", "readable": "passed"}) == (run.exits_with, run.verdicts)
     (fresh,) = run.findings["fresh"]
-    assert (f"s3://{site.bucket.bucket}/{old}", "P1", "at most 25h") == (
+    assert (f"s3://{site.bucket.bucket}/{old}", "P1", "<= 25h") == (
         fresh["subject"],
         fresh["severity"],
         fresh["expected"].replace("1d1h", "25h"),

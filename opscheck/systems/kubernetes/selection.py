@@ -78,7 +78,7 @@ def count_matches(  # noqa: PLR0913 - what is counted, and by name what is said 
         findings.add(
             subject=expectation.selected,
             observed=f"{len(matched)} {kind}",
-            expected=f"at least {least}",
+            expected=f">= {least}",
             evidence=there_instead(expectation, there, f"{len(there) or 'no'} {kind}"),
             remedies=(remedy,) if remedy else (),
             facts=missing_facts(expectation, kind) if remedy else {},
