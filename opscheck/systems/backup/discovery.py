@@ -11,7 +11,7 @@ from opscheck.core.observation import CouldNotObserve, ProblemKind
 from opscheck.core.units import format_duration
 from opscheck.systems.backup.velero import ListVeleroSchedules, Schedule
 from opscheck.systems.kubernetes.batch import CronJob, ListCronJobs
-from opscheck.systems.kubernetes.discovery import Place, find_place, not_read
+from opscheck.systems.kubernetes.discovery import Place, find_place, unread
 from opscheck.systems.kubernetes.schedules import UnreadableSchedule, read_schedule
 
 VELERO = "velero"
@@ -42,7 +42,7 @@ def _proposed(place: Place, look: Look, today: date) -> Discovery:
         proposals += _of_velero(place, observe(schedules).items, today)
     except CouldNotObserve as error:
         if error.problem.kind is not ProblemKind.ABSENT and not error.problem.target_down:
-            not_seen.append(not_read(place.target.name, error))
+            not_seen.append(unread(place.target.name, error))
     proposals += _of_cronjobs(place, _cronjobs(observe, cronjobs), today)
     targets = (place.proposed,) if proposals else ()
     return Discovery(targets=targets, proposals=tuple(proposals), not_seen=tuple(not_seen))

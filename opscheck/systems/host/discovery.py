@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from opscheck.core.discovery import Discovery, DiscoveryInput, Look, Proposal, ProposedTarget, Value, slug
+from opscheck.core.discovery import Discovery, DiscoveryInput, Look, Proposal, ProposedTarget, Value, not_read, slug
 from opscheck.core.findings import Observe
 from opscheck.core.observation import CouldNotObserve, Problem
 from opscheck.core.units import format_bytes
@@ -23,7 +23,7 @@ def discover(given: DiscoveryInput, look: Look) -> Discovery:
     try:
         mounts = data_mounts(look(_HERE, [table])(table).mounts)
     except CouldNotObserve as error:
-        return Discovery(not_seen=(f"{_HERE.id}: {error.problem.text}",))
+        return Discovery(not_seen=(not_read(_HERE.id, "the mounts", error),))
     if not mounts:
         return Discovery(not_seen=(f"{_HERE.id}: no disk is mounted, as in a container",))
     return _proposed(mounts, look(_HERE, [DiskUse(_HERE.id, one.place) for one in mounts]))

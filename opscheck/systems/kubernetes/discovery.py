@@ -5,10 +5,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias, TypeVar
 
-from opscheck.core.discovery import Cluster, Discovery, DiscoveryInput, Look, Proposal, ProposedTarget, Value, slug
+from opscheck.core.discovery import (
+    Cluster,
+    Discovery,
+    DiscoveryInput,
+    Look,
+    Proposal,
+    ProposedTarget,
+    Value,
+    not_read,
+    slug,
+)
 from opscheck.core.findings import Observe
-from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
-from opscheck.core.query import Query
+from opscheck.core.observation import CouldNotObserve, ProblemKind
 from opscheck.core.units import Severity
 from opscheck.core.words import counted, some
 from opscheck.systems.kubernetes.api_server import Context, ReadContext
@@ -81,7 +90,7 @@ def discover(given: DiscoveryInput, look: Look) -> Discovery:
     try:
         place = find_place(given.cluster, look)
     except CouldNotObserve as error:
-        return Discovery(not_seen=(not_read("Kubernetes", error),))
+        return Discovery(not_seen=(not_read("kubernetes", "the cluster", error),))
     queries = [one(place.target.name, place.target.namespace) for one in _LISTS]
     return _proposed(_Namespace(place, look(place.target, queries)))
 
@@ -97,12 +106,10 @@ def find_place(cluster: Cluster, look: Look) -> Place:
     return Place(found, context, scope)
 
 
-def not_read(subject: str, error: CouldNotObserve) -> str:
-    """The sentence about a query without an answer: `kubernetes-shop: list pods in namespace shop: …`."""
-    problem: Problem = error.problem
-    query: Query[Any] = error.query
-    request = "" if problem.target_down else f"{query.text()}: "
-    return f"{subject}: {request}{problem.text}" + (f"; {problem.advice}" if problem.advice else "")
+def unread(target: str, error: CouldNotObserve) -> str:
+    """The sentence about a list without an answer, or about the whole cluster."""
+    what = "the cluster" if error.problem.target_down else error.query.called
+    return not_read(target, what, error)
 
 
 @dataclass(frozen=True)
@@ -154,7 +161,7 @@ def _proposed(namespace: _Namespace) -> Discovery:
         except CouldNotObserve as error:
             # A kind of object that the server does not serve, such as cert-manager's, is not missing.
             if error.problem.kind is not ProblemKind.ABSENT:
-                not_seen.append(not_read(place.target.name, error))
+                not_seen.append(unread(place.target.name, error))
     if not proposals and not not_seen:
         empty = f"namespace {place.target.namespace} has no objects to check, or does not exist"
         not_seen.append(f"{place.target.name}: {empty}")

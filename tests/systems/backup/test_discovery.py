@@ -83,7 +83,7 @@ def test_denied_schedules_of_velero_are_reported(find):
 
     assert [one.id for one in found.proposals] == ["db-backup-shop"]
     (sentence,) = found.not_seen
-    assert sentence.startswith("kubernetes-shop: list Velero's schedules in namespace velero: ")
+    assert sentence.startswith("kubernetes-shop: Velero's schedules not read: ")
 
 
 def test_cluster_without_velero_is_not_reported(find):

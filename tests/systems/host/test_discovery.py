@@ -66,7 +66,10 @@ def test_unreadable_table_is_reported():
     problem = Problem(kind=ProblemKind.UNSUPPORTED, text="/proc/mounts cannot be read there")
     result = discover(DiscoveryInput(host=True, today=TODAY), lambda _target, _queries: Answers({HERE: problem}, NOON))
 
-    assert (result.targets, result.not_seen) == ((), ("this-host: /proc/mounts cannot be read there",))
+    assert (result.targets, result.not_seen) == (
+        (),
+        ("this-host: the mounts not read: /proc/mounts cannot be read there",),
+    )
 
 
 def test_nothing_is_looked_at_unless_this_machine_is_chosen():

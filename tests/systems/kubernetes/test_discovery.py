@@ -141,7 +141,7 @@ def test_denied_list_is_reported_with_its_grant(find, api):
 
     assert set(by_check(found)) == {"kubernetes.volumes"}
     (sentence,) = found.not_seen
-    assert sentence.startswith("kubernetes-shop: list pods in namespace shop: ")
+    assert sentence.startswith("kubernetes-shop: pods not read: ")
     assert 'resources: ["pods"], verbs: ["list"]' in sentence
 
 
@@ -192,7 +192,7 @@ def test_missing_kubeconfig_is_reported(monkeypatch, tmp_path):
 
     found = discovered("kubernetes", cluster=Cluster())
 
-    assert found.not_seen[0].startswith("Kubernetes: the kubeconfig ")
+    assert found.not_seen[0].startswith("kubernetes: the cluster not read: the kubeconfig ")
 
 
 def test_nothing_is_looked_at_unless_a_cluster_is_chosen(monkeypatch, tmp_path):
