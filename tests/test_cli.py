@@ -179,7 +179,9 @@ def test_list_shows_each_expectation_with_its_severities(opscheck):
 def test_list_as_json_names_the_source_line(opscheck):
     _, out, _ = opscheck("list", DAILY, "--json")
 
-    first = json.loads(out)[0]
+    document = json.loads(out)
+    first = document["expectations"][0]
+    assert document["schema"] == "opscheck.list/v1"
     assert "api-health" == first["id"]
     assert str(DAILY) == first["source"]["file"]
 

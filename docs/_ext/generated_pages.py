@@ -91,7 +91,7 @@ def markdown(page: CheckPage) -> str:
     parts = {
         "How it is judged": page.judgement,
         "Fields": "\n".join(_table(page.fields)),
-        "Severity": page.severities,
+        "Severity": "\n".join([page.severities, *_no_answer(page)]),
         "Queries and permissions": _needs(example.queries, example.permissions) if example else "",
         "Remedies": "\n\n".join(_remedies(page)),
         "Example": f"```yaml\n{example.policy}\n```" if example else "",
@@ -100,6 +100,17 @@ def markdown(page: CheckPage) -> str:
         raise ValueError(f"the page of {page.name} has nothing below: {', '.join(missing)}")
     sections = [f"## {heading}\n\n{parts[heading]}" for heading in HEADINGS]
     return "\n\n".join([f"# {page.name}", page.claim, page.reason, *_writes(page), *sections, ""])
+
+
+def _no_answer(page: CheckPage) -> list[str]:
+    if page.example is None or not page.example.no_answer:
+        return []
+    return [
+        "",
+        "A missing answer to the queries of the example is:",
+        "",
+        *(f"- {line}" for line in page.example.no_answer),
+    ]
 
 
 def _writes(page: CheckPage) -> list[str]:
