@@ -1,6 +1,7 @@
 """`opscheck init`: look, compare with what the policy has, write, and try what was written."""
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
@@ -19,6 +20,8 @@ from opscheck.discovery.looking import Looking
 from opscheck.discovery.policy_text import new_policy, with_drafted, with_waivers
 from opscheck.discovery.trial import Trial, last_day, tried, waivers
 from opscheck.transport.files import write_whole
+
+_SECRET_NAME = re.compile(r"PASS|PWD|TOKEN|SECRET|KEY|AUTH|CREDENTIAL|SALT", re.IGNORECASE)
 
 
 class Mode(StrEnum):
@@ -133,8 +136,10 @@ def _secrets(given: DiscoveryInput) -> Secrets:
         for part in _places(variable.value):
             secrets.add(part, variable.reference)
     for service in given.services:
-        for value in service.environment.values():
-            secrets.add(value)
+        for name, value in service.environment.items():
+            # The name of a database or a user is an ordinary word, which comments may have.
+            if _SECRET_NAME.search(name) or "://" in value:
+                secrets.add(value)
     return secrets
 
 

@@ -16,23 +16,27 @@ from opscheck.core.discovery import (
     variables,
 )
 from opscheck.core.observation import CouldNotObserve, ProblemKind
+from opscheck.core.published import published
 from opscheck.core.units import Severity, format_duration
 from opscheck.systems.http.request import HttpAnswer, HttpRequest
 
 _SCHEMES = frozenset({"http", "https"})
+_IMAGES = frozenset({"caddy", "haproxy", "httpd", "nginx", "nginx-unprivileged", "openresty", "traefik"})
 _LATENCY_S = 1.0
 _WITHOUT_LOGIN = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
 
 def discover(given: DiscoveryInput, look: Look) -> Discovery:
-    """The endpoints of variables such as API_URL."""
+    """The endpoints of variables such as API_URL, and the web servers of a compose file."""
     found = []
     for one in variables(given.environment):
         if one.scheme in _SCHEMES:
             seen = f"found in {one.name}"
             target = ProposedTarget(id=one.id, fields={"kind": "http", "base_url": one.reference}, seen=seen)
             found.append(propose(target, look, path=path_of(one.value)))
-    return Discovery.together(found)
+    services, unpublished = published(given, _IMAGES, (80, 8080), _SCHEMES)
+    found += [propose(one.target("http", "base_url", f"http://{one.address}"), look) for one in services]
+    return Discovery.together([*found, Discovery(not_seen=tuple(unpublished))])
 
 
 def path_of(url: str) -> str:

@@ -2,19 +2,25 @@
 
 from opscheck.core.discovery import Discovery, DiscoveryInput, Look, Proposal, ProposedTarget, not_read, variables
 from opscheck.core.observation import CouldNotObserve
+from opscheck.core.published import published
 from opscheck.core.units import Severity
 from opscheck.systems.pgbouncer.pools import ListPools
-from opscheck.systems.postgres.discovery import is_postgres, names_console
+from opscheck.systems.postgres.discovery import SCHEMES, is_postgres, names_console
 
 
 def discover(given: DiscoveryInput, look: Look) -> Discovery:
-    """The consoles that variables such as PGBOUNCER_URL name: those with the database `pgbouncer`."""
+    """The consoles, with the database `pgbouncer`, of variables such as PGBOUNCER_URL, and of a compose file."""
     found = (one for one in variables(given.environment) if is_postgres(one) and names_console(one))
-    targets = (
+    targets = [
         ProposedTarget(id=one.id, fields={"kind": "pgbouncer", "dsn": one.reference}, seen=f"found in {one.name}")
         for one in found
-    )
-    return Discovery.together(propose(target, look) for target in targets)
+    ]
+    services, unpublished = published(given, {"pgbouncer"}, (6432, 5432), SCHEMES)
+    for one in services:
+        example = f"postgresql://STATS_USER:PASSWORD@{one.address}/pgbouncer"
+        targets.append(one.target_with_login("pgbouncer", "dsn", example))
+    proposed = [propose(target, look) for target in targets]
+    return Discovery.together([*proposed, Discovery(not_seen=tuple(unpublished))])
 
 
 def propose(target: ProposedTarget, look: Look) -> Discovery:

@@ -18,6 +18,7 @@ from opscheck.core.discovery import (
 )
 from opscheck.core.findings import Observe
 from opscheck.core.observation import CouldNotObserve
+from opscheck.core.published import published
 from opscheck.core.query import Query
 from opscheck.core.units import Severity, format_bytes
 from opscheck.core.words import counted, some
@@ -31,7 +32,8 @@ from opscheck.systems.postgres.size import ReadSizes, Sizes
 
 A = TypeVar("A")
 
-_SCHEMES = frozenset({"postgres", "postgresql"})
+SCHEMES = frozenset({"postgres", "postgresql"})
+_IMAGES = frozenset({"pgvector", "postgis", "postgres", "postgresql", "timescaledb", "timescaledb-ha"})
 _LIBPQ = re.compile(r"(?:^|\s)(?:host|dbname|service)\s*=")
 _CONSOLE = re.compile(r"(?:^|\s)dbname\s*=\s*'?pgbouncer'?(?:\s|$)")
 _POD = re.compile(r"-[a-z0-9]{6,10}-[a-z0-9]{5}$")
@@ -43,7 +45,7 @@ _TELLS_INACTIVE_SINCE = 17
 
 def is_postgres(variable: Variable) -> bool:
     """Whether it is a URL or connection string that libpq takes."""
-    return variable.scheme in _SCHEMES or (not variable.scheme and _LIBPQ.search(variable.value) is not None)
+    return variable.scheme in SCHEMES or (not variable.scheme and _LIBPQ.search(variable.value) is not None)
 
 
 def names_console(variable: Variable) -> bool:
@@ -57,13 +59,18 @@ def names_console(variable: Variable) -> bool:
 
 
 def discover(given: DiscoveryInput, look: Look) -> Discovery:
-    """The servers of variables such as DATABASE_URL."""
+    """The servers of variables such as DATABASE_URL, and of a compose file."""
     found = (one for one in variables(given.environment) if is_postgres(one) and not names_console(one))
-    targets = (
+    targets = [
         ProposedTarget(id=one.id, fields={"kind": "postgres", "dsn": one.reference}, seen=f"found in {one.name}")
         for one in found
-    )
-    return Discovery.together(propose(target, look) for target in targets)
+    ]
+    services, unpublished = published(given, _IMAGES, (5432,), SCHEMES)
+    for one in services:
+        example = f"postgresql://USER:PASSWORD@{one.address}/DATABASE"
+        targets.append(one.target_with_login("postgres", "dsn", example))
+    proposed = [propose(target, look) for target in targets]
+    return Discovery.together([*proposed, Discovery(not_seen=tuple(unpublished))])
 
 
 def propose(target: ProposedTarget, look: Look) -> Discovery:

@@ -101,7 +101,10 @@ def test_host_that_resolves_and_refuses_is_proposed():
     result = proposed(SHOP, refusing, status=REFUSED)
 
     assert [one.check for one in result.proposals] == ["http.response", "tls.certificate"]
-    assert result.not_seen == ("shop-example-com: answer not read: connection refused",)
+    assert result.not_seen == (
+        "shop-example-com: answer not read: connection refused",
+        "shop-example-com: certificate not read: connection refused",
+    )
 
 
 def test_host_that_does_not_resolve_here_is_reported():
