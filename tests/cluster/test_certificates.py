@@ -220,7 +220,7 @@ def test_a_secret_that_holds_another_certificate_than_was_issued_is_told(judged,
     )
 
     assert ["one-tls"] == [one.subject for one in findings.violations]
-    assert findings.violations[0].observed.startswith("another certificate than certificate one says: it ends in")
+    assert findings.violations[0].observed.startswith("not the certificate that was issued for one: it ends in")
 
 
 def test_an_account_with_what_is_printed_may_ask_all_of_it(cluster, api, programs):
