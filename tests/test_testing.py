@@ -18,7 +18,7 @@ class Doors(Expectation, check="hall.doors"):
 
 
 @pytest.mark.parametrize("facts", [{}, {"door": "north"}])
-def test_command_without_its_facts_is_a_mistake_of_the_check(facts):
+def test_command_without_its_facts_is_an_error_of_the_check(facts):
     def check(expectation, observe, findings):
         findings.report(
             expectation.finding(subject="hall", observed="open", expected="closed", remedies=[CLOSE], facts=facts)

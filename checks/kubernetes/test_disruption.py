@@ -183,7 +183,7 @@ class Budget:
         since, workload = latest(self.disallowed_since, self._short_since()) or self.budget.created, self._rolled_out()
         yield self._finding(
             f"{self.counted}{lasting(since, self.now)} ({self.required})",
-            f"at least {self.status.desired_healthy} healthy",
+            f">= {self.status.desired_healthy} healthy",
             *([UNHEALTHY] if as_text(self.selector) else []),
             *([ROLLOUT] if workload else []),
             since=since,
@@ -214,7 +214,7 @@ class Budget:
         if self.seen and expected < self.expectation.min_pods:
             yield self._finding(
                 f"{counted(expected, 'pod')}{'' if self.pods else ': no pod matches its selector'}",
-                f"at least {self.expectation.min_pods}",
+                f">= {self.expectation.min_pods}",
                 *([SELECTED] if as_text(self.selector) else []),
                 since=self.budget.created,
                 evidence=self._about_labels(),
@@ -227,7 +227,7 @@ class Budget:
         since, workload = self.disallowed_since, self._scalable()
         yield self._finding(
             f"{counted(allowed, 'disruption')} allowed{lasting(since, self.now)} ({self.counted}, {self.required})",
-            f"at least {limit.limit(allowed)}",
+            f">= {limit.limit(allowed)}",
             *([ONE_MORE] if workload else []),
             severity=severity,
             since=since,

@@ -270,7 +270,7 @@ def version_findings(
         version = minor_version(text) or server
         expected = "no kubelet newer than the API server"
         if version <= server:
-            expected = f"at most {counted(_most_behind(version, skew), 'minor version')} older than the API server"
+            expected = f"<= {counted(_most_behind(version, skew), 'minor version')} older than the API server"
         observed = f"kubelet {text} with API server {server_text}"
         yield shared_finding(expectation, alike, observed, expected, f"with {text}", VERSION_SKEW)
 

@@ -112,7 +112,7 @@ def _restarts_too_often(pod: Pod, limit: RestartLimit | None, now: datetime) -> 
     window, ended = format_duration(limit.within), worst.last_end
     count = f"{most}" if least == most else f"{least} to {most}"
     observed = f"{count} restarts in {window}: container {worst.name}, {worst.described(ended, now)}"
-    expected = f"at most {limit.at_most} restarts in {window}"
+    expected = f"<= {limit.at_most} restarts in {window}"
     since, evidence = ended and ended.finished_at, () if least == most else (_INEXACT,)
     return PodFault(FaultKind.RESTARTS, pod, observed, expected, since, worst, evidence)
 
@@ -232,7 +232,7 @@ def count_pods(expectation: PodsHealthy, there: Sequence[Pod], matched: Sequence
         pods = counted(len(there), "pod") if there else "no pods"
         here.add(
             observed=counted(count, "pod"),
-            expected=f"at least {least}",
+            expected=f">= {least}",
             evidence=[*why, *there_instead(expectation, there, pods)],
             remedies=[MISSING_PODS],
             facts=missing_facts(expectation, "pods"),

@@ -143,7 +143,7 @@ def shortage(expectation: Quotas, share: Share, findings: Findings, warnings: Wa
     counted = _counted(share.resource)
     return expectation.on(findings, share.quota, quota=share.quota.name).finding(
         observed=f"{share.resource} {format_value(share.percent, '%')} ({share.detail})",
-        expected=f"at most {format_value(named, '%')}",
+        expected=f"<= {format_value(named, '%')}",
         severity=worst(bad),
         evidence=warnings.saying(f"exceeded quota: {share.quota.name},", share.quota.namespace),
         remedies=[COUNTED if counted else CONSUMED],

@@ -74,7 +74,7 @@ def _shortage(
         if shortage is not None:
             return here.finding(
                 observed=shortage.observed,
-                expected=f"at least {counted(least, 'ready endpoint')}",
+                expected=f">= {counted(least, 'ready endpoint')}",
                 severity=severity,
                 since=shortage.since,
                 evidence=shortage.evidence,

@@ -1,4 +1,4 @@
-"""The job queue: what a team expects of its own system, which no bundled check knows."""
+"""The job queue: a team's expectation of its own system, for which no bundled check exists."""
 
 import json
 from datetime import datetime
@@ -28,11 +28,11 @@ class QueueDepth(Expectation, check="acme.queue_depth"):
     """How many jobs may wait."""
 
     def request(self) -> HttpRequest:
-        """What is asked of the API."""
+        """The request to the API."""
         return HttpRequest(self.target.name, path=f"/queues/{self.queue}")
 
     def queries(self) -> list[HttpRequest]:
-        """One request; opscheck makes it before any check runs, together with everybody else's."""
+        """One request. opscheck sends the queries of all expectations before any check runs."""
         return [self.request()]
 
 

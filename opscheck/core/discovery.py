@@ -18,6 +18,7 @@ from math import floor, log10
 from typing import Any, Protocol, TypeAlias
 
 from opscheck.core.findings import Observe
+from opscheck.core.observation import CouldNotObserve
 from opscheck.core.query import Query
 from opscheck.core.target import Target
 from opscheck.core.units import Severity
@@ -38,7 +39,11 @@ class ProposedTarget:
     """A target for the policy."""
 
     id: str
-    """Its name in `targets`: a slug of the name that its source has for it, such as `database` of DATABASE_URL."""
+    """
+    Its name in `targets`: a slug of the name that its source has for it, such as `database` of DATABASE_URL.
+
+    Each target of a discovery has another one. Where the policy has the target under another name, it gets that one.
+    """
     fields: Mapping[str, Value]
     """Its fields, `kind` among them. Secrets are written as `${NAME}`."""
     seen: str = ""
@@ -54,7 +59,7 @@ class Proposal:
     check: str
     """The name of its check, such as `postgres.connections`."""
     target: str = ""
-    """The id of its `ProposedTarget`; empty for a check without `target`, such as `tls.certificate`."""
+    """The id of a target of the same discovery; empty for a check without `target`, such as `tls.certificate`."""
     selector: "Mapping[str, Value | None]" = field(default_factory=dict)
     """
     The fields that say what is judged, such as `{"path": "/health"}`. They are written, but for None.
@@ -79,6 +84,16 @@ class Discovery:
     proposals: tuple[Proposal, ...] = ()
     not_seen: tuple[str, ...] = ()
     """What could not be looked at and why, a sentence each: `database: replicas not read: permission denied`."""
+
+    @classmethod
+    def together(cls, found: "Iterable[Discovery]") -> "Discovery":
+        """Several discoveries as one; each sentence once."""
+        every = list(found)
+        return cls(
+            targets=tuple(one for each in every for one in each.targets),
+            proposals=tuple(one for each in every for one in each.proposals),
+            not_seen=tuple(dict.fromkeys(one for each in every for one in each.not_seen)),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +140,7 @@ class Look(Protocol):
         Send `queries` to a target, all of them together, and return their answers.
 
         The queries name the target by its `id` (its `name`). The result raises CouldNotObserve for a query without
-        an answer; `not_seen` makes a sentence of it. Look once per target where possible: queries are concurrent.
+        an answer; `not_read` makes a sentence of it. Look once per target where possible: queries are concurrent.
         """
         ...
 
@@ -180,6 +195,12 @@ def variables(environment: Mapping[str, str]) -> Iterator[Variable]:
             value = environment[name]
             scheme = _SCHEME.match(value)
             yield Variable(name, scheme[1].lower() if scheme else "", value, short if len(names) == 1 else slug(name))
+
+
+def not_read(target: str, what: str, error: CouldNotObserve) -> str:
+    """A sentence for `not_seen`: `database: replicas not read: permission denied; GRANT …`."""
+    problem = error.problem
+    return f"{target}: {what} not read: {problem.text}" + (f"; {problem.advice}" if problem.advice else "")
 
 
 def headroom(observed: float, default: float) -> float:

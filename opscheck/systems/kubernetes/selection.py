@@ -77,7 +77,7 @@ def count_matches(  # noqa: PLR0913 - the counted objects, and by name the parts
         findings.add(
             subject=expectation.selected,
             observed=f"{len(matched)} {kind}",
-            expected=f"at least {least}",
+            expected=f">= {least}",
             evidence=there_instead(expectation, there, f"{len(there) or 'no'} {kind}"),
             remedies=(remedy,) if remedy else (),
             facts=missing_facts(expectation, kind) if remedy else {},

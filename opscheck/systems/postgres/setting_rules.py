@@ -46,8 +46,8 @@ _WORDS = {
     "equals": "",
     "other_than": "anything but ",
     "one_of": "one of ",
-    "at_least": "at least ",
-    "at_most": "at most ",
+    "at_least": ">= ",
+    "at_most": "<= ",
 }
 _VERSION = re.compile(r"(>=\s*)?[0-9][0-9A-Za-z.+-]*")
 

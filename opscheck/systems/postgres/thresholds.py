@@ -38,10 +38,8 @@ def violated(*values: Value) -> list[Value]:
 def add_violated(findings: Findings, values: Sequence[Value], **parts: Unpack[FindingParts]) -> None:
     """One finding about violated values, the worst first: `query 15m, transaction 1h`."""
     observed = [f"{one.name} {one.text or format_value(one.number, one.unit)}" for one in values]
-    limits = ((one, one.limit) for one in values if one.limit is not None)
-    expected = [
-        f"{one.name} {limit.words} {format_value(float(limit.limit(one.number)), one.unit)}" for one, limit in limits
-    ]
+    limits = ((one, one.limit.comparator, one.limit.limit(one.number)) for one in values if one.limit is not None)
+    expected = [f"{one.name} {sign} {format_value(float(limit), one.unit)}" for one, sign, limit in limits]
     parts["severity"] = values[0].severity
     findings.add(observed=", ".join(observed), expected=", ".join(expected), **parts)
 

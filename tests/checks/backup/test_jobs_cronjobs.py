@@ -26,7 +26,7 @@ def test_a_long_run_that_ended_lately_is_old():
     findings = cronjobs(a_cronjob(succeeded=ended), a_good_run(created=ago(hours=26), completed=ended))
 
     (finding,) = findings.violations
-    assert (Severity.P2, "at most 1d1h", ago(hours=1)) == (finding.severity, finding.expected, finding.since)
+    assert (Severity.P2, "<= 1d1h", ago(hours=1)) == (finding.severity, finding.expected, finding.since)
     assert finding.observed.startswith("age of the last good backup 1d2h (")
 
 
@@ -159,7 +159,7 @@ def test_one_that_never_ran_has_no_backup_however_young_it_is(age, severity):
 def test_a_name_that_matches_nothing_is_found_with_what_is_there():
     (finding,) = cronjobs(a_cronjob(), name="backups").violations
 
-    assert ("0 cron jobs", "at least 1") == (finding.observed, finding.expected)
+    assert ("0 cron jobs", ">= 1") == (finding.observed, finding.expected)
     assert any("existing names: backup (1)" in line for line in finding.evidence)
 
 

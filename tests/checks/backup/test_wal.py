@@ -159,7 +159,7 @@ def test_too_few_replicas_are_found(near):
     with disconnected(near, "standby_2"):
         (finding,) = violations(near.primary, by="replicas", minimum=2)
 
-    assert (subject(near.primary), "1 replica streams", "at least 2") == (
+    assert (subject(near.primary), "1 replica streams", ">= 2") == (
         finding.subject,
         finding.observed,
         finding.expected,

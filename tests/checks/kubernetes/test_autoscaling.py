@@ -48,7 +48,7 @@ def test_one_list_a_namespace():
 def test_popeye_288_no_autoscaler_is_no_pass_unless_the_policy_says_so():
     (violation,) = judged(Autoscaling, autoscaler(), selector="app=web").violations
 
-    assert ("0 autoscalers", "at least 1") == (violation.observed, violation.expected)
+    assert ("0 autoscalers", ">= 1") == (violation.observed, violation.expected)
     assert [] == found(min_matches=0)
 
 

@@ -87,7 +87,7 @@ def test_waifulabs_5655_one_that_is_renewed_in_its_last_tenth_is_no_alarm_before
 def test_a_limit_of_the_policy_holds_whatever_is_planned():
     finding = only(a_certificate(age=80, renewal=NOW + DAY), remaining={"P3": "14d", "P1": "7d"})
 
-    assert ("at least 14d left", Severity.P3) == (finding.expected, finding.severity)
+    assert (">= 14d left", Severity.P3) == (finding.expected, finding.severity)
 
 
 def test_one_of_six_days_is_not_red_for_life():
@@ -98,7 +98,7 @@ def test_one_of_six_days_is_not_red_for_life():
 
 def test_where_no_renewal_is_planned_the_lifetime_decides():
     assert [] == observed(judged(a_certificate(age=60, renewed=False)))
-    assert [(Severity.P3, "at least 25% of its lifetime left")] == [
+    assert [(Severity.P3, ">= 25% of its lifetime left")] == [
         (one.severity, one.expected) for one in judged(a_certificate(age=70, renewed=False)).violations
     ]
 

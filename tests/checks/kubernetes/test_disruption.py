@@ -59,7 +59,7 @@ def test_the_pods_are_asked_by_the_list_that_others_share():
 def test_polaris_1190_where_no_budget_exists_nothing_passes():
     (violation,) = judged(DisruptionBudgets, web(1)).violations
 
-    assert ("0 disruption budgets", "at least 1") == (violation.observed, violation.expected)
+    assert ("0 disruption budgets", ">= 1") == (violation.observed, violation.expected)
     assert [] == found(web(1), min_matches=0)
 
 
@@ -70,7 +70,7 @@ def test_kube_pdb_not_enough_healthy_pods():
     findings = judged(DisruptionBudgets, short(), web(1), down(2, node="node-2"), down(3, node="node-3"))
 
     (violation,) = findings.violations
-    assert ("web", "1 of 3 pods healthy for 1h (minimum 2)", "at least 2 healthy") == (
+    assert ("web", "1 of 3 pods healthy for 1h (minimum 2)", ">= 2 healthy") == (
         violation.subject,
         violation.observed,
         violation.expected,
@@ -223,7 +223,7 @@ def test_a_single_replica_that_may_never_go_is_normal_unless_the_policy_says_oth
     assert [] == found(single(), web(1))
 
     (violation,) = judged(DisruptionBudgets, single(), web(1), allowed={"P3": 1}).violations
-    assert ("0 disruptions allowed for 30d (1 of 1 pod healthy, minimum 1)", "at least 1", Severity.P3) == (
+    assert ("0 disruptions allowed for 30d (1 of 1 pod healthy, minimum 1)", ">= 1", Severity.P3) == (
         violation.observed,
         violation.expected,
         violation.severity,
@@ -244,7 +244,7 @@ def test_k8s_104487_a_budget_of_no_pod_is_normal_unless_the_policy_says_otherwis
 
     assert [] == found(lonely, allowed={"P3": 1})
     (violation,) = judged(DisruptionBudgets, lonely, a_pod(labels={"app": "api"}), min_pods=1).violations
-    assert ("0 pods: no pod matches its selector", "at least 1") == (violation.observed, violation.expected)
+    assert ("0 pods: no pod matches its selector", ">= 1") == (violation.observed, violation.expected)
     assert ("its selector: app=web", "values of label app: api (1)") == violation.evidence[:2]
 
 

@@ -90,7 +90,7 @@ def test_lines_of_all_selected_pods_count_together_and_no_others(world, judged):
 
     (violation,) = judged().violations
 
-    assert ("matching lines 12 (in 1d, 2 pods)", "at most 10") == (violation.observed, violation.expected)
+    assert ("matching lines 12 (in 1d, 2 pods)", "<= 10") == (violation.observed, violation.expected)
     assert ("app=web in namespace shop", Severity.P3) == (violation.subject, violation.severity)
 
 

@@ -285,7 +285,7 @@ def test_kubelets_of_one_version_are_one_finding():
         violation.subject,
         violation.observed,
     )
-    assert ("at most 3 minor versions older than the API server", ("nodes: node-1, node-2, node-3",), "") == (
+    assert ("<= 3 minor versions older than the API server", ("nodes: node-1, node-2, node-3",), "") == (
         violation.expected,
         violation.evidence,
         violation.about,
@@ -322,7 +322,7 @@ def test_a_kubelet_without_a_readable_version_is_counted():
 def test_no_node_is_a_violation_and_says_what_there_is_instead():
     (violation,) = judged(a_node(labels={"pool": "batch"}), selector="pool=web").violations
 
-    assert ("pool=web in the cluster", "0 nodes", "at least 1") == (
+    assert ("pool=web in the cluster", "0 nodes", ">= 1") == (
         violation.subject,
         violation.observed,
         violation.expected,

@@ -29,7 +29,7 @@ def test_the_severity_is_the_expectations_own():
 def test_no_pod_at_all_is_a_violation_that_says_so():
     (violation,) = judged().violations
 
-    assert ("all in namespace default", "0 pods", "at least 1") == (
+    assert ("all in namespace default", "0 pods", ">= 1") == (
         violation.subject,
         violation.observed,
         violation.expected,
@@ -49,7 +49,7 @@ def test_popeye_288_a_selector_that_matches_nothing_is_no_pass():
 def test_polaris_1190_what_should_be_there_and_is_not_is_a_violation():
     (violation,) = judged(a_pod("web-0"), a_pod("db-0", owner="StatefulSet/db"), name="api-*", min_matches=2).violations
 
-    assert ("0 pods", "at least 2") == (violation.observed, violation.expected)
+    assert ("0 pods", ">= 2") == (violation.observed, violation.expected)
     assert ("namespace default has 2 pods", "existing names: db-0 (1), web-0 (1)") == violation.evidence
 
 

@@ -60,7 +60,7 @@ def test_what_a_person_does_about_a_full_quota():
     full = memory("9728Mi")
 
     (violation,) = judged(Quotas, full).violations
-    assert ("compute", "limits.memory 95% (9728Mi of 10Gi)", "at most 90%", Severity.P3) == (
+    assert ("compute", "limits.memory 95% (9728Mi of 10Gi)", "<= 90%", Severity.P3) == (
         violation.subject,
         violation.observed,
         violation.expected,
@@ -115,7 +115,7 @@ def test_kube_quota_exceeded_more_than_all_is_a_violation_of_the_expectations_ow
     assert ("limits.memory 120% (12Gi of 10Gi)", Severity.P1) == (violation.observed, violation.severity)
 
     (violation,) = judged(Quotas, memory("12Gi"), used={"P3": "150%"}, severity="P2").violations
-    assert ("at most 100%", Severity.P2) == (violation.expected, violation.severity)
+    assert ("<= 100%", Severity.P2) == (violation.expected, violation.severity)
 
 
 def test_kube_quota_what_a_quota_forbids_is_never_full():

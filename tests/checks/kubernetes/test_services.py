@@ -37,7 +37,7 @@ def test_a_service_with_a_ready_endpoint_is_served():
 def test_no_service_at_all_is_a_violation_that_says_so():
     (violation,) = judged().violations
 
-    assert ("all in namespace default", "0 services", "at least 1") == (
+    assert ("all in namespace default", "0 services", ">= 1") == (
         violation.subject,
         violation.observed,
         violation.expected,
@@ -53,7 +53,7 @@ def test_popeye_289_a_service_whose_endpoints_are_all_not_ready_is_not_served():
 
     (violation,) = judged(*served(down)).violations
 
-    assert ("api", "0 of 3 pods ready for 20m", "at least 1 ready endpoint", ago(minutes=20)) == (
+    assert ("api", "0 of 3 pods ready for 20m", ">= 1 ready endpoint", ago(minutes=20)) == (
         violation.subject,
         violation.observed,
         violation.expected,
@@ -181,8 +181,8 @@ def test_limits_may_be_graded():
     (milder,) = judged(*served(two), **graded).violations
     (worst,) = judged(*served(pods(3, ready=False)), **graded).violations
 
-    assert (Severity.P2, "at least 3 ready endpoints") == (milder.severity, milder.expected)
-    assert (Severity.P0, "at least 1 ready endpoint") == (worst.severity, worst.expected)
+    assert (Severity.P2, ">= 3 ready endpoints") == (milder.severity, milder.expected)
+    assert (Severity.P0, ">= 1 ready endpoint") == (worst.severity, worst.expected)
 
 
 def test_a_worse_limit_within_its_grace_does_not_hide_a_milder_one_beyond_it():

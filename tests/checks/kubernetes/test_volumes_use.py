@@ -38,7 +38,7 @@ def test_a_full_volume_is_graded_and_told_with_what_makes_room():
 
     assert ("data-db-0", Severity.P0) == (violation.subject, violation.severity)
     assert "used 96% (429MB left of 10.7GB)" == violation.observed
-    assert "at most 95%" == violation.expected
+    assert "<= 95%" == violation.expected
     assert ("target/default/persistentvolumeclaim/data-db-0", ()) == (violation.about, violation.because)
     larger = """'{"spec":{"resources":{"requests":{"storage":"20Gi"}}}}'"""
     assert [

@@ -73,7 +73,7 @@ def test_clients_that_wait_too_long_are_found_with_their_pool(bouncer, judged):
         wait_until(lambda: waits(bouncer) > 0.2, 10, "nobody waits for long")
         (finding,) = judged(waited=WAITED).violations
 
-    assert (Severity.P2, f"pool {DATABASE}/app", "at most 100ms") == (
+    assert (Severity.P2, f"pool {DATABASE}/app", "<= 100ms") == (
         finding.severity,
         finding.subject,
         finding.expected,

@@ -54,7 +54,7 @@ def test_a_session_that_breaks_several_limits_is_told_of_once_the_worst_first():
 
     assert Severity.P1 == one.severity
     assert "query 2h, transaction 2h" == one.observed
-    assert "query at most 1h, transaction at most 30m" == one.expected
+    assert "query <= 1h, transaction <= 30m" == one.expected
     assert ago(hours=2) == one.since
 
 

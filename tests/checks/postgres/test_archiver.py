@@ -92,7 +92,7 @@ def test_one_that_has_failed_since_its_birth_is_no_null_that_passes(born_broken)
     assert (Severity.P1, subject(born_broken.server)) == (finding.severity, finding.subject)
     assert finding.observed.startswith("finished WAL waits for the archive 20m")
     assert "the last attempt failed, and nothing has been archived since its counters began" in finding.observed
-    assert "at most 15m" == finding.expected
+    assert "<= 15m" == finding.expected
     assert "000000010000000000000001" == finding.facts["failed_wal"] == finding.facts["waiting_wal"]
     assert finding.evidence[0].startswith("0 archived and ")
     assert finding.remediation.commands == commands_of(SHOW_ARCHIVER, SHOW_FAILED, SHOW_WAITING)
@@ -104,7 +104,7 @@ def test_one_that_fails_now_is_graded_by_how_long_wal_waits(failing):
     waited(failing, 6)
     (finding,) = judge(failing.server, waiting=CATALOGUE["waiting"]).violations
 
-    assert (Severity.P2, "at most 5m") == (finding.severity, finding.expected)
+    assert (Severity.P2, "<= 5m") == (finding.severity, finding.expected)
     assert finding.observed.startswith("finished WAL waits for the archive 6m")
     assert "the last attempt failed)" in finding.observed
     assert finding.since is not None
@@ -114,7 +114,7 @@ def test_a_backlog_is_counted(failing):
     failing.switch(3)
     (finding,) = judge(failing.server, backlog={"P2": 2, "P1": 100}).violations
 
-    assert (Severity.P2, "at most 2") == (finding.severity, finding.expected)
+    assert (Severity.P2, "<= 2") == (finding.severity, finding.expected)
     assert finding.observed.startswith("WAL files waiting 4 (4 files; the last attempt failed")
 
 
@@ -142,7 +142,7 @@ def test_what_no_archive_timeout_ends_is_as_old_as_the_last_that_was_archived(ar
     write(archive.server)
     (finding,) = judge(archive.server, age={"P2": "0s", "P1": "1h"}).violations
 
-    assert (Severity.P2, "at most 0s") == (finding.severity, finding.expected)
+    assert (Severity.P2, "<= 0s") == (finding.severity, finding.expected)
     assert "in the segment that is being written, which ends when it is full: archive_timeout is 0" in finding.observed
     assert {"archive_timeout": "1"} == finding.facts
     assert finding.remediation.commands == commands_of(SHOW_ARCHIVER, END_SEGMENTS)
@@ -172,7 +172,7 @@ def test_a_library_archives_as_a_command_does(contrib_installation):
         waited(broken, 20)
         (finding,) = judge(server, waiting=CATALOGUE["waiting"]).violations
 
-    assert (Severity.P1, "at most 15m") == (finding.severity, finding.expected)
+    assert (Severity.P1, "<= 15m") == (finding.severity, finding.expected)
     assert "nothing has been archived since its counters began" in finding.observed
 
 

@@ -89,7 +89,7 @@ def test_a_full_server_is_the_worst_and_names_who_holds_it(server, judged, full)
     assert finding.observed == (
         f"connections used 100% (25 of 25, 5 more are reserved; clients are refused, opscheck got in {way})"
     )
-    assert "at most 90%" == finding.expected
+    assert "<= 90%" == finding.expected
     assert ("25 by leaking-worker as app to integration_db from 127.0.0.1, idle",) == finding.evidence
     assert {
         "application": "leaking-worker",
@@ -129,7 +129,7 @@ def test_too_few_free_connections_are_a_violation(judged, clients):
     (finding,) = judged(free={"P2": 5, "P1": 2}).violations
 
     assert (Severity.P2, "connections free 3 (22 of 25, 5 more are reserved)") == (finding.severity, finding.observed)
-    assert "at least 5" == finding.expected
+    assert ">= 5" == finding.expected
 
 
 def test_a_role_is_held_to_its_own_limit(judged, clients, limit):

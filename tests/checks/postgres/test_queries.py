@@ -132,7 +132,7 @@ def test_a_statement_that_takes_most_of_the_time_is_found_by_its_share(server, j
     execute(app, SLOW.format(seconds=0.1), 1)
     (finding,) = judged(before, mean=None, share={"P2": "50%"}, share_above="100ms").violations
 
-    assert (Severity.P2, "at most 50%") == (finding.severity, finding.expected)
+    assert (Severity.P2, "<= 50%") == (finding.severity, finding.expected)
 
 
 def test_sessions_that_execute_on_average_are_held_to_the_load(server, judged, app):
@@ -315,6 +315,6 @@ def test_a_forgotten_statement_is_an_eviction(contrib, server, installation):
         fields = {"evictions": {"P3": 0}, "first_sample": "lifetime"}
         (finding,) = look(check, PostgresQueries, target(small), **fields).violations
 
-        assert (Severity.P3, "at most 0") == (finding.severity, finding.expected)
+        assert (Severity.P3, "<= 0") == (finding.severity, finding.expected)
         assert {"raised_max": "200"} == finding.facts
         assert ["ALTER SYSTEM"] == type_in(PostgresQueries, finding, small, **fields)

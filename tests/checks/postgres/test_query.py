@@ -61,13 +61,13 @@ def test_a_number_over_its_limit_is_found_at_the_severity_of_the_step(judged):
     (finding,) = judged(FAILED).violations
 
     assert (Severity.P1, DATABASE) == (finding.severity, finding.subject)
-    assert ("failed 3", "at most 2") == (finding.observed, finding.expected)
+    assert ("failed 3", "<= 2") == (finding.observed, finding.expected)
 
 
 def test_a_number_may_be_too_small(judged):
     (finding,) = judged("SELECT count(*) FROM jobs WHERE state = 'done'", at_least={"P2": 2}).violations
 
-    assert (Severity.P2, "count 1", "at least 2") == (finding.severity, finding.observed, finding.expected)
+    assert (Severity.P2, "count 1", ">= 2") == (finding.severity, finding.observed, finding.expected)
 
 
 @pytest.mark.parametrize("number", ["3::int2", "3", "3::int8", "3.0::float4", "3.0::float8", "3.00::numeric", "3e0"])
@@ -123,7 +123,7 @@ def test_what_is_no_number_is_missing_with_the_reason(judged, sql, why, advice):
 def test_rows_are_counted_against_their_limits(judged):
     (finding,) = judged("SELECT * FROM jobs", rows_at_most={"P3": 2, "P2": 3}).violations
 
-    assert (Severity.P2, "rows 4", "at most 3") == (finding.severity, finding.observed, finding.expected)
+    assert (Severity.P2, "rows 4", "<= 3") == (finding.severity, finding.observed, finding.expected)
     assert [] == judged("SELECT * FROM jobs", rows_at_most={"P3": 4}, rows_at_least={"P3": 4}).violations
     assert [Severity.P1] == [one.severity for one in judged("TABLE jobs", rows_at_least={"P1": 5}).violations]
 

@@ -48,7 +48,7 @@ def violations(server: PostgreSQL, **fields: Any) -> list[Finding]:
 
 @pytest.fixture(name="keeper", scope="module")
 def _keeper(installation) -> Iterator[PostgreSQL]:
-    """A server that keeps at most 16 MiB for its slots, where nobody checkpoints but the test."""
+    """A server that keeps <= 16 MiB for its slots, where nobody checkpoints but the test."""
     settings = {"max_slot_wal_keep_size": "16MB", "checkpoint_timeout": "1h", "autovacuum": "off"}
     with PostgreSQL(programs=installation, **settings) as server:
         yield server
@@ -79,7 +79,7 @@ def test_wal_that_a_slot_holds_back_is_graded(keeper, slot):
     end_segments(keeper, 1)
     (finding,) = violations(keeper, slot_retained={"P2": "100KB", "P1": "5GB"})
 
-    assert (Severity.P2, "slot forgotten", "at most 100KB") == (finding.severity, finding.subject, finding.expected)
+    assert (Severity.P2, "slot forgotten", "<= 100KB") == (finding.severity, finding.subject, finding.expected)
     assert finding.observed.startswith("WAL held back ")
     assert "physical, inactive, " in finding.observed
     assert {"slot": "forgotten"} == finding.facts
@@ -92,7 +92,7 @@ def test_a_safe_wal_size_of_zero_is_the_worst_and_is_not_skipped(keeper, slot):
     unreserved, safe = violations(keeper, slot_safe={"P2": "1GB", "P0": "1MB"})
 
     assert size <= 0
-    assert (Severity.P0, "slot forgotten", "at least 1MB") == (safe.severity, safe.subject, safe.expected)
+    assert (Severity.P0, "slot forgotten", ">= 1MB") == (safe.severity, safe.subject, safe.expected)
     assert safe.observed.startswith("WAL until lost ")
     assert (Severity.P2, "slot forgotten", "reserved") == (
         unreserved.severity,
@@ -154,7 +154,7 @@ def test_an_inactive_slot_is_graded_by_the_servers_own_word(keeper, slot):
         return
     (finding,) = violations(keeper, slot_inactive={"P2": "0s", "P1": "1h"})
 
-    assert (Severity.P2, "slot forgotten", "at most 0s") == (finding.severity, finding.subject, finding.expected)
+    assert (Severity.P2, "slot forgotten", "<= 0s") == (finding.severity, finding.subject, finding.expected)
     assert finding.observed.startswith("inactive for ")
     assert finding.since is not None
     assert datetime.now(UTC) - finding.since < timedelta(minutes=5)
@@ -172,7 +172,7 @@ def test_an_inactive_slot_is_graded_by_what_earlier_runs_saw(keeper, slot):
         assert [] == found
         return
     (finding,) = found
-    assert (Severity.P1, "slot forgotten", "at most 1h") == (finding.severity, finding.subject, finding.expected)
+    assert (Severity.P1, "slot forgotten", "<= 1h") == (finding.severity, finding.subject, finding.expected)
     assert finding.observed.startswith("inactive for 1h30m")
 
 

@@ -105,9 +105,9 @@ def test_a_setting_that_is_something_else_is_found_with_its_value_and_its_place(
 @pytest.mark.parametrize(
     ("rule", "expected"),
     [
-        ({"at_least": "8MB"}, "at least 8MB"),
-        ({"at_most": "4095kB"}, "at most 4095kB"),
-        ({"at_most": 4095}, "at most 4095"),
+        ({"at_least": "8MB"}, ">= 8MB"),
+        ({"at_most": "4095kB"}, "<= 4095kB"),
+        ({"at_most": 4095}, "<= 4095"),
         ("5MB", "5MB"),
         ({"one_of": ["1GB", "2GB"]}, "one of 1GB, 2GB"),
         ({"other_than": "4096kB"}, "anything but 4096kB"),
@@ -410,7 +410,7 @@ def test_a_version_that_nobody_maintains_any_more_is_found(server, judged):
     now = datetime(2031, 1, 1, tzinfo=UTC)
     (finding,) = judged(end_of_life={"P3": "180d", "P1": "0d"}, now=now).violations
 
-    assert (Severity.P1, "at least 0s") == (finding.severity, finding.expected)
+    assert (Severity.P1, ">= 0s") == (finding.severity, finding.expected)
     assert finding.subject == f"PostgreSQL {server.version}"
 
 

@@ -92,7 +92,7 @@ def test_a_database_that_is_too_large_names_its_largest_tables(judged, shop):
     shop("CREATE TABLE orders AS SELECT repeat(md5(n::text), 20) AS note FROM generate_series(1, 20000) AS n")
     (finding,) = judged(size={"P2": "10MB", "P0": "1GB"}).violations
 
-    assert (Severity.P2, "database shop", "at most 10MB") == (finding.severity, finding.subject, finding.expected)
+    assert (Severity.P2, "database shop", "<= 10MB") == (finding.severity, finding.subject, finding.expected)
     assert finding.observed.startswith("size 2")
     # Nothing was ever vacuumed or analysed there: relpages says 0.
     assert finding.evidence[0].startswith("store.orders 1")
@@ -158,7 +158,7 @@ def test_all_databases_together_are_held_to_the_total(judged, cluster):
 
     (finding,) = judged(total={"P3": "1MB"}).violations
 
-    assert "at most 1MB" == finding.expected
+    assert "<= 1MB" == finding.expected
     assert there >= 6  # postgres, two templates, integration_db, shop, vault; other tests may have made more
     assert str(there) == finding.facts["database_count"]
     assert finding.remediation.commands == commands_of(SHOW_DATABASES)
@@ -205,7 +205,7 @@ def test_growth_is_compared_with_what_was_there_a_day_ago(world, shop):
     findings = grown(world, 3_000_000, timedelta(days=1), grown={"P2": "2MB"}, size={"P2": "1GB"})
     (finding,) = findings.violations
 
-    assert (Severity.P2, "database shop", "at most 2MB") == (finding.severity, finding.subject, finding.expected)
+    assert (Severity.P2, "database shop", "<= 2MB") == (finding.severity, finding.subject, finding.expected)
     assert finding.observed.startswith("grown in 1d 3MB (")
     assert finding.observed.endswith(" 1d ago)")
     assert "; it was " in finding.evidence[0]
@@ -222,7 +222,7 @@ def test_a_small_database_may_grow_by_a_large_part(world, shop):
 def test_a_large_part_is_a_violation_above_the_size_that_the_policy_names(world, shop):
     (finding,) = grown(world, 3_000_000, timedelta(days=1), growth={"P2": "1%"}, growth_above="1MB").violations
 
-    assert "at most 1%" == finding.expected
+    assert "<= 1%" == finding.expected
 
 
 def test_a_database_that_became_smaller_did_not_grow(world, shop):
@@ -345,7 +345,7 @@ def test_a_sequence_near_its_end_is_found(judged, shop, statements, detail, fact
     finding = near_end(judged)
 
     assert (Severity.P2, f"store.{facts['sequence']} in database shop") == (finding.severity, finding.subject)
-    assert "at most 75%" == finding.expected
+    assert "<= 75%" == finding.expected
     assert f"sequence used 80% ({detail})" == finding.observed
     known = {"database": "shop", "schema": "store", "limit": detail.split()[2].rstrip(",")}
     table = {"table_schema": "store"} if "table" in facts else {}

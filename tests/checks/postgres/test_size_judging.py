@@ -94,7 +94,7 @@ def test_what_grew_is_shown_with_what_it_was():
     findings, _ = judged(answers, earlier, growth={"P3": "20%", "P2": "50%"})
     (finding,) = findings.violations
 
-    assert ("growth in 1d 25% (5GB, 4GB 1d ago)", "at most 20%") == (finding.observed, finding.expected)
+    assert ("growth in 1d 25% (5GB, 4GB 1d ago)", "<= 20%") == (finding.observed, finding.expected)
     assert ("orders 3GB, of it indexes 1.5GB; it was 2GB", "notes 1GB, of it indexes 500MB") == finding.evidence
 
 

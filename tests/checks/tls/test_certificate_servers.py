@@ -44,7 +44,7 @@ def test_what_is_left_is_graded_by_duration(chain, ca_file):
     with tls_server(chain.leaf(ends=5 * DAY), chain.middle) as port:
         (finding,) = judged(port, ca_file=ca_file, remaining={"P3": "30d", "P1": "7d", "P0": "1d"}).violations
 
-    assert (Severity.P1, "at least 7d left") == (finding.severity, finding.expected)
+    assert (Severity.P1, ">= 7d left") == (finding.severity, finding.expected)
     assert f"{HOST}:{port}" == finding.subject
 
 

@@ -135,8 +135,8 @@ def test_what_cannot_be_compared_is_said(given, odd):
     [
         ({"equals": True}, "on", "on"),
         ({"equals": "4MB"}, "4MB", "4MB"),
-        ({"at_least": "8KiB"}, "at least 8KiB", "8kB"),
-        ({"at_most": "2GiB"}, "at most 2GiB", "2GB"),
+        ({"at_least": "8KiB"}, ">= 8KiB", "8kB"),
+        ({"at_most": "2GiB"}, "<= 2GiB", "2GB"),
         ({"one_of": ["replica", "logical"]}, "one of replica, logical", "replica"),
         ({"other_than": ""}, "anything but an empty text", None),
         ({"other_than": -1}, "anything but -1", None),

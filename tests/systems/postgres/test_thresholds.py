@@ -28,7 +28,7 @@ def test_finding_has_each_violated_limit_the_worst_first():
 
     assert found.severity == Severity.P1
     assert found.observed == "waiting 1h1m, waiters 6 (2 behind a change)"
-    assert found.expected == "waiting at most 1h, waiters at most 5"
+    assert found.expected == "waiting <= 1h, waiters <= 5"
 
 
 def test_value_can_be_written_as_what_is_known_of_it():

@@ -9,7 +9,7 @@ import msgspec
 
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.core.query import Query
-from opscheck.systems.kubernetes.api_server import ReadIdentity, ReadVersion, ServerVersion
+from opscheck.systems.kubernetes.api_server import Context, ReadContext, ReadIdentity, ReadVersion, ServerVersion
 from opscheck.systems.kubernetes.certificates import ListTlsSecrets
 from opscheck.systems.kubernetes.lists import ListObjects, ObjectList
 from opscheck.systems.kubernetes.logs import PodLogs
@@ -89,6 +89,8 @@ class KubernetesSession:
                 return read_identity(self._client, deadline)
             case ReadVersion():
                 return self._version()
+            case ReadContext():
+                return self._context()
         raise ProbeError(ProblemKind.UNSUPPORTED, f"a Kubernetes cluster does not support this query: {query.text()}")
 
     def close(self) -> None:
@@ -108,6 +110,10 @@ class KubernetesSession:
         if found is None:
             raise self._client.refusal(_VERSION, self._hello)
         return found
+
+    def _context(self) -> Context:
+        access = self._client.access
+        return Context(server=access.server, name=access.context or "", namespace=access.namespace)
 
     def _volume_stats(self, query: ReadVolumeStats, deadline: Deadline) -> VolumeStats:
         def of_node(node: str) -> NodeVolumes:

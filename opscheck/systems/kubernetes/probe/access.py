@@ -29,6 +29,7 @@ from opscheck.transport.proxies import environment_proxy
 _NOT_A_KUBECONFIG = (ConfigException, yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError)
 # Fields with the name of a file; with the suffix `-data`, its content.
 _IN_FILES = ("certificate-authority", "client-certificate", "client-key")
+_SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 Headers = list[tuple[str, str]]
 
 
@@ -49,6 +50,8 @@ class Access:
     proxy: str | None = None
     context: str | None = None
     """The kubeconfig's name for it; None in a pod."""
+    namespace: str = "default"
+    """The namespace of the context, or of the pod."""
 
 
 def find_access(target: KubernetesTarget, deadline: float) -> Access:
@@ -91,7 +94,15 @@ def _from_service_account() -> Access:
     except (ConfigException, OSError) as error:
         raise _misconfigured(f"the pod's service account cannot be used: {error}", "mount its token") from error
     advice = "check that the pod's token is mounted and current, and that its service account exists"
-    return _access(configuration, {}, [], "the token of the pod's service account", advice)
+    access = _access(configuration, {}, [], "the token of the pod's service account", advice)
+    return replace(access, namespace=_namespace_of_pod())
+
+
+def _namespace_of_pod() -> str:
+    try:
+        return (_SERVICE_ACCOUNT / "namespace").read_text(encoding="utf-8").strip() or "default"
+    except OSError:
+        return "default"
 
 
 def _from_kubeconfig(target: KubernetesTarget, place: str, deadline: float) -> Access:
@@ -114,7 +125,8 @@ def _from_kubeconfig(target: KubernetesTarget, place: str, deadline: float) -> A
         raise _misconfigured(f"the kubeconfig {place} cannot be read: {error.strerror}", "check its rights") from error
     except _NOT_A_KUBECONFIG as error:
         raise _misconfigured(f"the kubeconfig {place} cannot be used: {_first_line(error)}", "correct it") from error
-    return replace(access, context=str(loader.current_context["name"]))
+    namespace = str(context.get("namespace") or "default")
+    return replace(access, context=str(loader.current_context["name"]), namespace=namespace)
 
 
 def _context(merged: Mapping[str, Any], target: KubernetesTarget, place: str) -> str:
