@@ -64,7 +64,7 @@ def test_an_old_backup_of_a_suspended_cron_job_is_one_finding():
     findings = cronjobs(a_cronjob(suspend=True, succeeded=ago(days=3), scheduled=ago(days=3)))
 
     (finding,) = findings.violations
-    assert (Severity.P0, "age of the last good backup 3d (it is suspended)") == (finding.severity, finding.observed)
+    assert (Severity.P0, "age of the last good backup 3d (suspended)") == (finding.severity, finding.observed)
     assert ("target/shop/cronjob/backup",) == finding.because
     assert any(command.endswith('"suspend": false}}\'') for command in commands(findings, "cronjob"))
 
@@ -105,7 +105,7 @@ def test_a_newest_run_that_failed_is_told_while_the_last_good_one_is_young():
     (finding,) = cronjobs(a_cronjob(scheduled=ago(hours=1)), a_good_run(), bad).violations
 
     assert Severity.P2 == finding.severity
-    assert finding.observed.startswith("newest run backup-2 failed 30m ago: BackoffLimitExceeded")
+    assert finding.observed.startswith("its newest run backup-2 failed 30m ago: BackoffLimitExceeded")
     assert "backup-2" == finding.facts["failed_job"]
     assert ("target/shop/job/backup-2", "target/shop/cronjob/backup") == finding.because
 
