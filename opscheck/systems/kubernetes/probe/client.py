@@ -199,7 +199,7 @@ class Client:
             return self._no_answer(cause, request)
         if isinstance(cause, OSError):
             problem = unreachable(cause, self.place).problem
-            untrusted = "unknown authority" in problem.text
+            untrusted = "unknown CA" in problem.text
             advice = "add the CA certificate to the kubeconfig as certificate-authority-data"
             return ProbeError(problem.kind, problem.text, advice if untrusted else problem.advice, target_down=True)
         return ProbeError(ProblemKind.UNREACHABLE, f"{self.place} cannot be reached: {cause}", target_down=True)

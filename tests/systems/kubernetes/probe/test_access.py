@@ -223,7 +223,7 @@ def test_an_unknown_authority_says_where_to_name_it(world, config, authority):
         problem = refused(config(server=server, cluster={"certificate-authority-data": other}))
 
         assert (ProblemKind.UNREACHABLE, True) == (problem.kind, problem.target_down)
-        assert f"the certificate of 127.0.0.1:{server.port} is signed by an unknown authority" in problem.text
+        assert f"the certificate of 127.0.0.1:{server.port} is signed by an unknown CA" in problem.text
         assert "add the CA certificate to the kubeconfig as certificate-authority-data" == problem.advice
 
 
