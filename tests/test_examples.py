@@ -96,7 +96,7 @@ def test_plain_pytest_runs_the_example():
 
 def test_schema_has_the_fields_of_a_named_folder():
     assert "acme.queue_depth" not in opscheck("schema").stdout
-    assert "How many jobs may wait." in opscheck("schema", "examples/checks").stdout
+    assert "Maximum number of waiting jobs." in opscheck("schema", "examples/checks").stdout
 
 
 def test_policy_of_the_example_is_valid():

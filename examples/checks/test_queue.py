@@ -25,7 +25,7 @@ class QueueDepth(Expectation, check="acme.queue_depth"):
     queue: str
     """The queue's name."""
     waiting: Graded[Count]
-    """How many jobs may wait."""
+    """Maximum number of waiting jobs."""
 
     def request(self) -> HttpRequest:
         """The request to the API."""
@@ -43,7 +43,7 @@ def test_queue_drains(expectation: QueueDepth, observe: Observe, findings: Findi
     A queue that grows delays every customer behind it; the workers are usually down or blocked.
     """
     answer = observe(expectation.request())
-    assert answer.status == 200, f"the API does not tell of the queue {expectation.queue}: status {answer.status}"
+    assert answer.status == 200, f"the API returns no queue named {expectation.queue}: status {answer.status}"
 
     queue = json.loads(answer.body)
     findings.grade(

@@ -115,10 +115,9 @@ def test_variable_without_braces_is_refused(tmp_path, kind, field, value, name):
 @pytest.mark.parametrize(
     ("value", "meant"),
     [
-        ("https://web.acme.org/health", "web.acme.org:443"),
-        ("ldaps://directory.example.com", "directory.example.com:636"),
         ("web.acme.org", "web.acme.org:443"),
-        ("https://[2001:db8::2]:8443", "[2001:db8::2]:8443"),
+        ("postgresql://db.acme.org/shop", "db.acme.org:5432"),
+        ("imaps://[2001:db8::2]", "[2001:db8::2]:993"),
     ],
 )
 def test_endpoint_without_a_port_is_refused_with_a_proposal(tmp_path, value, meant):

@@ -34,6 +34,6 @@ def test_superuser_is_one_low_finding_and_a_notice(system, policy):
     notice = "opscheck logs in as the superuser postgres"
 
     assert ("access", "P3") == (result["id"], result["severity"])
-    assert "role postgres: it is a superuser, expected a role that may only look" == result["summary"]
+    assert "role postgres: superuser, expected a read-only role" == result["summary"]
     assert notice in " ".join(outcome.run["notices"])
     assert notice in outcome.out

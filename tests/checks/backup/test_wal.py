@@ -127,7 +127,7 @@ def test_a_command_that_keeps_nothing_archives_nothing(installation):
     with archiving(installation, command="/bin/true") as archive:
         (finding,) = violations(archive.server, by="archive")
 
-    assert "archive_command succeeds and keeps nothing" == finding.observed
+    assert "archive_command succeeds without storing anything" == finding.observed
 
 
 # -- Replicas --------------------------------------------------------------------------------------------------------
