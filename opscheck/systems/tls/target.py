@@ -12,6 +12,7 @@ _HOST_AND_PORT = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^\s:/@\[\]]+):(?P<po
 _LAST_PORT = 65535
 URL_PORTS = {"https": 443, "ldaps": 636, "rediss": 6379}
 """Schemes of URLs that begin with TLS, with their usual ports."""
+_MORE_PORTS = {"imaps": 993, "smtps": 465, "postgresql": 5432}
 
 
 class Endpoint(InlineTarget):
@@ -36,7 +37,7 @@ class Endpoint(InlineTarget):
             return cast("Self", cls.model_construct(name=f"tls://{text}", host=text, port=0))
         found = _HOST_AND_PORT.fullmatch(_of_url(text.strip()))
         if found is None or not 0 < int(found["port"]) <= _LAST_PORT:
-            raise PydanticCustomError("endpoint", cls.noun)
+            raise PydanticCustomError("endpoint", cls.noun, {"meant": _meant(text.strip())})
         # Not validated once more: what a policy writes here is a text, and a mapping is refused.
         name, host = f"tls://{found[0]}", found["host"].strip("[]")
         return cast("Self", cls.model_construct(name=name, host=host, port=int(found["port"])))
@@ -67,3 +68,14 @@ def _of_url(text: str) -> str:
         return f"{host}:{url.port or URL_PORTS[url.scheme]}"
     except ValueError:
         return text
+
+
+def _meant(text: str) -> str:
+    """The endpoint that another URL, or a name without a port, was probably meant to be; empty where it is unclear."""
+    try:
+        parts = urlsplit(text if "://" in text else f"//{text}")
+        port, host = parts.port or _MORE_PORTS.get(parts.scheme, 443), parts.hostname or ""
+    except ValueError:
+        return ""
+    proposed = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return proposed if _HOST_AND_PORT.fullmatch(proposed) else ""
