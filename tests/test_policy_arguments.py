@@ -84,6 +84,14 @@ def test_snapshot_goes_from_run_to_run_by_pipe(opscheck, tmp_path):
     assert "Judged from a snapshot" in out
 
 
+def test_report_reads_a_run_record_by_pipe(opscheck, tmp_path):
+    (tmp_path / "opscheck.yaml").write_text(POLICY)
+    _, record, _ = opscheck("run", "--json", "-")
+    code, out, _ = opscheck("report", "-", "--junit", "-", given=record)
+
+    assert (code, out[:5], 'name="root"' in out) == (0, "<?xml", True)
+
+
 @pytest.mark.parametrize(
     ("words", "text"),
     [

@@ -1,5 +1,6 @@
 """Reading a run record back."""
 
+import sys
 from pathlib import Path
 
 import msgspec
@@ -19,7 +20,7 @@ class _Kind(msgspec.Struct):
 
 
 def read_run(path: Path) -> Run:
-    """The run in the file at `path`. Raises ReportError, which names the file and what to do."""
+    """The run in the file at `path`, or on standard input (`-`). Raises ReportError, which names the file and what to do."""
     content = _content(path)
     try:
         kind = msgspec.json.decode(content, type=_Kind).schema
@@ -37,6 +38,8 @@ def read_run(path: Path) -> Run:
 
 
 def _content(path: Path) -> bytes:
+    if str(path) == "-":
+        return sys.stdin.buffer.read()
     try:
         return path.read_bytes()
     except FileNotFoundError:
