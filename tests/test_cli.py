@@ -197,7 +197,7 @@ def test_explain_prints_every_section_for_every_kubernetes_check(opscheck, name)
     sections = {part.splitlines()[0]: part for part in out.split("\n\n")[1:]}
     assert 0 == code
     assert {"Claim", "Limits", "Queries", "Permissions", "Remediation"} <= set(sections)
-    assert "ask who this client is" in sections["Queries"]
+    assert "read the identity of this client" in sections["Queries"]
     assert "list" in sections["Permissions"]
     assert "$ kubectl {{ context_option }}" in sections["Remediation"]
     assert "--context" not in sections["Remediation"]  # this policy pins none

@@ -57,7 +57,7 @@ def as_json(outcome: Outcome) -> str:
 
 
 def _parts(outcome: Outcome) -> Iterator[list[str]]:
-    draft, file = outcome.draft, outcome.file
+    draft, file = outcome.draft, "standard output" if outcome.mode is Mode.PRINT else outcome.file
     if draft.proposals:
         did = "wrote" if outcome.mode in {Mode.NEW, Mode.ADD} else "proposed"
         targets = f"{counted(len(draft.targets), 'target')} and " if draft.targets else ""

@@ -220,7 +220,7 @@ def test_secret_with_another_certificate_is_reported(judged, pair):
     )
 
     assert ["one-tls"] == [one.subject for one in findings.violations]
-    assert findings.violations[0].observed.startswith("another certificate than certificate one says: it ends in")
+    assert findings.violations[0].observed.startswith("not the certificate that was issued for one: it ends in")
 
 
 def test_printed_permissions_allow_every_query(cluster, api, programs):

@@ -114,7 +114,7 @@ def test_pod_that_waits_for_a_claim_is_reported_at_the_claim(world, opscheck):
 
     _, results = opscheck(*RUN, volumes="grace: 15m")
 
-    assert "there is no storage class fsat" in results["volumes"]["findings"][0]["observed"]
+    assert "storage class fsat does not exist" in results["volumes"]["findings"][0]["observed"]
     assert ([], "volumes") == (results["pods"]["findings"], results["pods"]["blocked_by"])
     assert "violated" == results["pods"]["verdict"]
 
@@ -124,7 +124,7 @@ def test_risk_of_the_node_proxy_is_printed_with_its_permission(opscheck):
     granted, _ = opscheck("permissions", "policy.yaml", volumes=BY_KUBELET)
     harmless, _ = opscheck("permissions", "policy.yaml", volumes=BY_PROMETHEUS)
 
-    risk = "whoever has it can run commands in every pod of the cluster, also with `get` alone"
+    risk = "it allows to run commands in every pod of the cluster, even with `get` alone"
     assert f"get nodes/proxy in the cluster; risk: {risk}" in told
     assert f"# get nodes/proxy: {risk}" in granted
     assert "nodes/proxy" not in harmless

@@ -16,11 +16,11 @@ class ServerVersion(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 @dataclass(frozen=True)
 class ReadVersion(Query[ServerVersion], name="kubernetes.version"):
-    """The version of the API server; of several behind one address, of the one that answers."""
+    """The version of the API server. Behind a load balancer it is that of the server that answers."""
 
     def text(self) -> str:
         """For people."""
-        return "ask the API server its version"
+        return "read the version of the API server"
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,7 +31,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     name: str = ""
     """The name of the context; empty in a pod."""
     namespace: str = "default"
-    """The namespace that kubectl uses where none is named."""
+    """The namespace that kubectl uses by default."""
 
 
 @dataclass(frozen=True)
@@ -53,4 +53,4 @@ class ReadIdentity(Query[Identity], name="kubernetes.identity"):
 
     def text(self) -> str:
         """For people."""
-        return "ask who this client is"
+        return "read the identity of this client"

@@ -262,7 +262,7 @@ def test_a_program_that_is_missing_here_is_named(monkeypatch, tmp_path, uri, nam
     assert f"install {name}, or reach the host in another way" == problem.advice
 
 
-@pytest.mark.parametrize("uri", ["gopher://host", "paramiko://host", "host"])
+@pytest.mark.parametrize("uri", ["paramiko://host", "host"])
 def test_unknown_testinfra_backend_is_unsupported(uri):
     problem = unreachable(uri)
 
