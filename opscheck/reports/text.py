@@ -75,6 +75,11 @@ def cut(text: str, width: int) -> str:
     return (words if width_of(words) >= width // 2 else head) + ELLIPSIS
 
 
+def cuts_word(text: str, shown: str) -> bool:
+    """True when `shown`, which `cut` made of `text`, ends inside a word."""
+    return shown != text and text[len(shown) - len(ELLIPSIS) :][:1] not in set(" ,;:")
+
+
 def wrapped(text: str, width: int) -> list[str]:
     """`text` in lines of at most `width` columns, broken between words, and inside one that is wider than a line."""
     lines = [""]

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from opscheck.reports.text import (
     command_lines,
     cut,
+    cuts_word,
     distance,
     for_job_log,
     lines_of,
@@ -109,3 +110,13 @@ def test_no_job_log_reads_a_command_in_captured_text(text):
     assert not re.search(r"^\s*::|##\[|##vso\[|section_(start|end):", shown, re.MULTILINE | re.IGNORECASE)
     assert not set(shown) & {"\r", "\x1b"}
     assert len(shown.split("\n")) == len(text.split("\n"))
+
+
+@given(words=st.lists(st.text("abc", min_size=1, max_size=9), min_size=1), width=st.integers(20, 120))
+def test_short_words_are_never_cut(words, width):
+    text = " ".join(words)
+    shown = cut(text, width)
+
+    assert not cuts_word(text, shown)
+    assert width_of(shown) <= width
+    assert text.startswith(shown.removesuffix("…"))
