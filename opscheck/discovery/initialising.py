@@ -21,6 +21,7 @@ from opscheck.discovery.policy_text import new_policy, with_drafted, with_waiver
 from opscheck.discovery.trial import Trial, last_day, tried, waivers
 from opscheck.transport.files import write_whole
 
+_NEEDED = re.compile(r"(?<!\$)\$\{(\w+)\}")
 _SECRET_NAME = re.compile(r"PASS|PWD|TOKEN|SECRET|KEY|AUTH|CREDENTIAL|SALT", re.IGNORECASE)
 
 
@@ -55,6 +56,8 @@ class Outcome:
     """The policy with what it lacked."""
     trial: Trial | None = None
     """None where the policy was not run."""
+    unset: tuple[str, ...] = ()
+    """Variables that new targets need and that are not set."""
     waived: tuple[str, ...] = ()
     """The ids of expectations that have a waiver now."""
 
@@ -93,6 +96,7 @@ def initialise(  # noqa: PLR0913 - the command's options, by name
         draft=draft,
         not_seen=tuple(secrets.clean(text) for text in (*problems, *_not_seen(given, found, looking))),
         before=known.text,
+        unset=tuple(sorted(_unset(draft, environ))),
         after=with_drafted(head, draft, given.today, str(file)) if draft.proposals else known.text,
     )
     return _written(outcome, known, given.today, waive, secrets) if mode in {Mode.NEW, Mode.ADD} else outcome
@@ -118,6 +122,11 @@ def _written(outcome: Outcome, known: Known, today: date, waive: Waive | None, s
     if new:
         _write(outcome.file, with_waivers(outcome.after, new, str(outcome.file)))
     return replace(outcome, waived=tuple(waiver["id"] for waiver in new))
+
+
+def _unset(draft: Drafted, environ: Mapping[str, str]) -> Iterator[str]:
+    values = (str(value) for target in draft.targets for value in target.fields.values())
+    return (name for value in values for name in _NEEDED.findall(value) if not environ.get(name))
 
 
 def _write(path: Path, text: str) -> None:

@@ -61,6 +61,8 @@ def test_services_of_a_compose_file_become_targets_without_their_passwords(opsch
     assert "  app:" not in text
     assert "sessions: not proposed: the compose file publishes no port for 6379" in done.stderr
     assert "variable DB_URL not set" in done.stderr
+    assert "Not run yet: DB_URL, POOL_URL not set.\n" in done.stdout
+    assert "  export DB_URL=…  # the comment in opscheck.yaml has an example\n" in done.stdout
     assert [one for one in (PLANTED, SECRET) if one in text + done.stdout + done.stderr] == []
 
 

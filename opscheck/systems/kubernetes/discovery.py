@@ -87,7 +87,8 @@ class Place:
 def discover(given: DiscoveryInput, look: Look) -> Discovery:
     """Propose expectations of the kinds of objects that the chosen namespace has."""
     if given.cluster is None:
-        return Discovery()
+        unasked = ("kubernetes: KUBECONFIG is set, but no namespace was chosen; add --namespace NAME",)
+        return Discovery(not_seen=unasked if given.environment.get("KUBECONFIG") else ())
     try:
         place = find_place(given.cluster, look)
     except CouldNotObserve as error:

@@ -203,6 +203,12 @@ def test_nothing_is_looked_at_unless_a_cluster_is_chosen(monkeypatch, tmp_path):
     assert (found.targets, found.proposals, found.not_seen) == ((), (), ())
 
 
+def test_kubeconfig_without_a_chosen_namespace_is_reported():
+    found = discovered("kubernetes", environment={"KUBECONFIG": "/somewhere"})
+
+    assert found.not_seen == ("kubernetes: KUBECONFIG is set, but no namespace was chosen; add --namespace NAME",)
+
+
 def test_host_that_is_a_pattern_is_reported(find):
     found = find(ingress("web", "shop", host="*.example.com"))
 
