@@ -1,4 +1,4 @@
-"""recovery.drill: a backup is restored, in time, and contains what it should."""
+"""recovery.drill: a backup is restored within the RTO, and contains the expected data."""
 
 from collections.abc import Callable, Iterable
 from typing import Annotated, Any, ClassVar, Self
@@ -43,30 +43,30 @@ AGAIN = Remedy(
 
 
 class DrillAssertion(BaseModel):
-    """One question to the restored database, and what its answer must be."""
+    """One query to the restored database, and the limits of its result."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Annotated[str, Field(min_length=1)]
-    """What it is called in reports."""
+    """Its name in reports."""
     sql: SelectStatement
-    """One SELECT that yields one number, or with `newest_within` one time; nothing else of the database is kept."""
+    """One SELECT that returns one number, or one time for `newest_within`; no other data is kept."""
     at_least: Number | None = None
-    """The smallest number that is all right."""
+    """The minimum."""
     at_most: Number | None = None
-    """The largest number that is all right."""
+    """The maximum."""
     equals: Number | None = None
-    """The number that it must be."""
+    """The exact number."""
     newest_within: Duration | None = None
-    """How old the time may be that the statement yields, such as max(created_at)."""
+    """The maximum age of the returned time, such as max(created_at)."""
 
     @property
     def is_time(self) -> bool:
-        """Whether it yields a time."""
+        """True when it returns a time."""
         return self.newest_within is not None
 
     def limits(self) -> AssertionLimits:
-        """What it may yield."""
+        """The limits of its result."""
         if self.newest_within is not None:
             return AssertionLimits(newest_within_s=float(self.newest_within))
         if self.equals is not None:
@@ -74,7 +74,7 @@ class DrillAssertion(BaseModel):
         return AssertionLimits(at_least=self.at_least, at_most=self.at_most)
 
     def __str__(self) -> str:
-        """In words, for people."""
+        """The name and the limits, in words."""
         limits = {"at least": self.at_least, "at most": self.at_most, "equals": self.equals}
         texts = [f"{words} {format_value(limit)}" for words, limit in limits.items() if limit is not None]
         if self.newest_within is not None:
@@ -95,7 +95,8 @@ class RestoreDrill(OfSeries, check="recovery.drill"):
     """
     The newest backup can be restored within the RTO, and contains the expected data.
 
-    It is fetched, restored into a scratch server and asked, and nothing of that stays but the numbers of the report.
+    It is fetched and restored into a scratch server, which runs the assertions. Then everything is removed; only the
+    numbers in the report remain.
     """
 
     changes_its_target = True
@@ -115,45 +116,45 @@ class RestoreDrill(OfSeries, check="recovery.drill"):
 
     scratch: ScratchServer
     """
-    What it is restored into: `embedded`, a PostgreSQL that is started for the drill on this machine, or the name of a
-    target of kind postgres with `scratch: true`, where the drill makes a database of its own and drops it.
+    The server to restore into: `embedded`, a PostgreSQL that the drill starts on this machine, or the name of a target
+    of kind postgres with `scratch: true`, where the drill creates its own database and drops it.
     """
     age: Graded[Duration] | None = None
-    """How old the backup's data may be when the drill begins, and its newest row: the recovery point (RPO)."""
+    """The maximum age of the backup's data, and of its newest row, when the drill begins: the RPO."""
     newest: SelectStatement | None = None
-    """A SELECT that yields the time of the newest row, such as max(created_at); its age is held to `age` as well."""
+    """A SELECT that returns the time of the newest row, such as max(created_at), which `age` limits too."""
     rto: Graded[Duration] | None = None
-    """How long it may take from the first byte that is fetched to the last answer: the recovery time (RTO)."""
+    """The maximum time from the first fetched byte to the last assertion: the recovery time objective (RTO)."""
     assertions: tuple[DrillAssertion, ...] = ()
-    """What is asked of the restored database, in transactions that only read."""
+    """The queries to the restored database, in read-only transactions."""
     amcheck: bool = False
     """
-    Whether tables and indexes are verified with pg_amcheck. The scratch server must have the extension amcheck, which
-    is in PostgreSQL's contrib package; without it the verdict is unknown.
+    True verifies tables and indexes with pg_amcheck. The scratch server must have the extension amcheck, which is in
+    PostgreSQL's contrib package; without it the verdict is unknown.
     """
     within: Timeout | None = None
-    """When the drill is given up; twice the largest `rto` by default."""
+    """The timeout of the drill; twice the largest `rto` by default."""
     disk: ByteSize | None = None
-    """How much must be free on this machine before it begins; estimated from the size of the backup by default."""
+    """The required free disk space on this machine; estimated from the size of the backup by default."""
     record: Annotated[str, Field(min_length=1)] | None = None
-    """Where the record of the drill is written, as a JSON document that `recovery.drilled` reads."""
+    """The file for the record of the drill, a JSON document that `recovery.drilled` reads."""
 
     def follow_up_queries(self, answer: Callable[[Query[Any]], Any]) -> Iterable[Query[Any]]:
-        """The drill itself, of the newest backup; none where there is no backup."""
+        """The drill of the newest backup; empty without a backup."""
         newest = self.chosen(answer).newest
         return [] if newest is None else [self.drill_of(newest)]
 
     def described(self) -> Iterable[Query[Any]]:
-        """The listing, and the drill of whichever backup is the newest."""
+        """The listing, and the drill of the newest backup."""
         return [*self.queries(), self.drill_of(None)]
 
     def chosen(self, answer: Callable[[Query[Any]], Any]) -> Series:
-        """The backups of which the newest is restored. Raises CouldNotObserve."""
+        """The series whose newest backup is restored. Raises CouldNotObserve."""
         (series,) = self.each_series(answer)
         return series
 
     def drill_of(self, backup: Backup | None) -> PerformDrill:
-        """The drill of one backup; for people, that of whichever is the newest where none is given."""
+        """The drill of one backup; without one, the drill of the newest, for reports."""
         return PerformDrill(
             self.place.name,
             drill=self.id,
@@ -171,7 +172,7 @@ class RestoreDrill(OfSeries, check="recovery.drill"):
 
     @property
     def place(self) -> DrillPlace:
-        """Where it is done."""
+        """The target of the drill."""
         return DrillPlace(
             name=f"drill://{self.id}",
             store=self.target,
@@ -187,12 +188,12 @@ class RestoreDrill(OfSeries, check="recovery.drill"):
 
     @property
     def systems(self) -> tuple[Target, ...]:
-        """The store, the place of the drill, and what keeps it."""
+        """The store, the target of the drill, and the records of drills."""
         return (self.target, self.place, DrillRecords(name=DRILLS))
 
     @property
     def within_s(self) -> float:
-        """When it is given up."""
+        """The timeout in seconds."""
         if self.within is not None:
             return float(self.within)
         if self.rto is None:
@@ -201,7 +202,7 @@ class RestoreDrill(OfSeries, check="recovery.drill"):
 
     @property
     def extra_time_s(self) -> float:
-        """All that a drill may take."""
+        """The timeout, and the time for cleaning."""
         return self.within_s + CLEANING_TAKES_AT_MOST_S
 
     @field_validator("assertions")

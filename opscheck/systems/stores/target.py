@@ -1,4 +1,4 @@
-"""Stores of backups: S3 buckets and folders, and the permissions that reading them takes."""
+"""Stores of backups, S3 buckets and folders, and the permissions to read them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from opscheck.core.target import REFERENCE, Target
 
 
 class StoreTarget(Target):
-    """A place where backups are kept: a bucket, or a folder."""
+    """A store of backups: a bucket or a folder."""
 
     def address_of(self, key: str) -> str:
         """The key with its store: `s3://bucket/key`, `/mnt/backups/key`."""
@@ -20,27 +20,27 @@ class StoreTarget(Target):
 
 
 class S3Target(StoreTarget, kind="s3"):
-    """A bucket in S3 or a store that speaks its protocol; credentials come the way boto3 finds them."""
+    """A bucket in S3 or an S3-compatible store; boto3 finds the credentials as usual."""
 
     bucket: str
     """The bucket's name."""
     endpoint_url: str | None = None
-    """Where the store is, when it is not AWS; AWS_ENDPOINT_URL by default."""
+    """The store's endpoint, when it is not AWS; AWS_ENDPOINT_URL by default."""
     region: str | None = None
     """The store's region."""
     profile: str | None = None
-    """The profile of the AWS configuration files; the default one, or AWS_PROFILE, where none is named."""
+    """The profile in the AWS configuration files; AWS_PROFILE or the default profile by default."""
     path_style: bool | None = None
-    """True asks for `endpoint/bucket/key`, false for `bucket.endpoint/key`; boto3 chooses by default."""
+    """True requests `endpoint/bucket/key`, false `bucket.endpoint/key`; boto3 chooses by default."""
     ca_file: str | None = None
-    """PEM file of the authorities to trust instead of the system's."""
+    """PEM file of the CAs to trust instead of the system's."""
 
     @property
     def address(self) -> str:
         return f"s3://{self.bucket}"
 
     def facts(self) -> Mapping[str, Fact]:
-        """Its `bucket`, its `store` as a URL, the `endpoint_url` where it is named, and that as an option of `aws`."""
+        """Its `bucket`, its `store` as a URL, the `endpoint_url` if set, and that as an option of `aws`."""
         named: dict[str, Fact] = {"bucket": self.bucket, "store": self.address, "endpoint_option": ()}
         if self.endpoint_url is not None:
             named |= {"endpoint_url": self.endpoint_url, "endpoint_option": ("--endpoint-url", self.endpoint_url)}
@@ -48,12 +48,12 @@ class S3Target(StoreTarget, kind="s3"):
 
 
 def former_of_bucket(name: str, fact: str, *remedies: Remedy) -> dict[str, Former]:
-    """A former name, and its twin for stores with an `endpoint_url`: commands once named that option themselves."""
+    """A former name, and the one for stores with an `endpoint_url`: commands once contained that option."""
     return {name: Former(fact, *remedies, without="endpoint_url"), f"own_{name}": Former(fact, *remedies)}
 
 
 class FolderTarget(StoreTarget, kind="folder"):
-    """A folder of the machine that opscheck runs on, or one that is mounted there."""
+    """A folder on the machine that opscheck runs on, also a mounted one."""
 
     path: str
     """The folder, as an absolute path."""
@@ -76,12 +76,12 @@ class FolderTarget(StoreTarget, kind="folder"):
 
 @dataclass(frozen=True)
 class S3Action(Permission):
-    """One action of IAM, on the bucket or on the objects under `prefix` of it."""
+    """One IAM action, on the bucket or on the objects under `prefix`."""
 
     action: str
     prefix: str = ""
     on_objects: bool = False
-    """True for an action on objects, as s3:GetObject is; else it is one on the bucket."""
+    """True for an action on objects, such as s3:GetObject; false for one on the bucket."""
 
     def text(self) -> str:
         if self.on_objects:
