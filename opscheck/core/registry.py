@@ -6,13 +6,16 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, distribution
 from pathlib import Path
 from types import ModuleType
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from opscheck.core.exit_codes import UserError
 from opscheck.core.expectation import Expectation
 from opscheck.core.query import Query
 from opscheck.core.system import GROUP, Client, Kind, Probe, System
 from opscheck.core.target import Target, named_classes
+
+if TYPE_CHECKING:
+    from opscheck.core.discovery import Discoverer
 
 Reader = Callable[[Any, Query[Any], float], Any]
 """Answers a query in a session of its target's probe, within so many seconds. Raises ProbeError."""
@@ -97,6 +100,10 @@ class Registry:
         """Every class of targets by its kind."""
         return {kind: found for kind in self.target_kinds if (found := self.target_type(kind)) is not None}
 
+    def kind_of_scheme(self, scheme: str) -> str:
+        """The kind of target whose addresses start with this scheme; empty where there is none."""
+        return next((kind for kind, found in self.target_types().items() if scheme in found.url_schemes), "")
+
     def kinds_of(self, classes: tuple[type[Target], ...]) -> list[str]:
         """The kinds whose targets are of one of `classes`, sorted."""
         return [kind for kind, found in self.target_types().items() if issubclass(found, classes)]
@@ -143,6 +150,11 @@ class Registry:
         """The function that answers a query on a target of another system; None where the probe answers it."""
         at = next((one.readers[query.name] for one in self.systems.values() if query.name in one.readers), None)
         return None if at is None else cast("Reader", self._load(at))
+
+    def discoverers(self) -> dict[str, "Discoverer"]:
+        """The functions that propose a first policy, by the name of their system, sorted."""
+        found = {name: one.discover for name, one in sorted(self.systems.items()) if one.discover}
+        return {name: cast("Discoverer", self._load(at)) for name, at in found.items()}
 
     # -- expectations --------------------------------------------------------------------------------------------
 
@@ -215,4 +227,4 @@ def _names(system: System, at: str) -> bool:
         for kind in system.kinds.values()
         for text in (kind.target, kind.probe, kind.permissions, kind.after_answers)
     )
-    return at in {*kinds, *system.expectations.values(), *system.readers.values()}
+    return at in {*kinds, *system.expectations.values(), *system.readers.values(), system.discover}

@@ -74,6 +74,12 @@ class System:
 
     A system may thus answer its own queries on a target of another system: the session is that target's.
     """
+    discover: str = ""
+    """
+    What it proposes for a first policy: a `Discoverer` of `opscheck.core.discovery`, as `module:function`.
+
+    Empty where `opscheck init` finds nothing of this system.
+    """
 
 
 def _is_installed(module: str) -> bool:

@@ -18,7 +18,9 @@ from opscheck.core.record import Result, Run, encode
 from opscheck.core.redaction import Secrets
 from opscheck.gathering.snapshot import Snapshot, SnapshotError, read_snapshot
 from opscheck.policy.draft import Draft, read_policy
+from opscheck.policy.files import STANDARD_INPUT, standard_input
 from opscheck.policy.models import Policy
+from opscheck.reports.text import for_job_log
 from opscheck.running import fixtures
 from opscheck.running.cause_analysis import rehearse
 from opscheck.running.checks import Check
@@ -26,10 +28,10 @@ from opscheck.running.collection import CollectionPaths, Collector, chosen_by_no
 from opscheck.running.evaluation import conclude
 from opscheck.running.fixtures import EXPECTATION, FINDINGS, OBSERVING
 from opscheck.running.observations import Observations
-from opscheck.running.pytest_reports import clean, present, result_of
+from opscheck.running.pytest_reports import add_allure_labels, clean, make_harmless, present, result_of
 from opscheck.running.results import compose, record
 from opscheck.running.settings import Settings, read_settings
-from opscheck.running.terminal import Terminal
+from opscheck.running.terminal import Terminal, is_job_log
 from opscheck.running.workers import hand_back, hand_over, is_controller, is_worker, receive, take_back
 from opscheck.transport.files import write_whole
 
@@ -41,11 +43,14 @@ _STOPPED: dict[int, ExitCode] = {
 _NO_RETURN = pytest.mark.filterwarnings("error::pytest.PytestReturnNotNoneWarning")
 
 
-def activate(config: pytest.Config, policy: Path) -> None:
-    """Read the policy and take over the run. Raises pytest.UsageError with everything that is wrong."""
+def activate(config: pytest.Config, policies: Sequence[Path]) -> None:
+    """Read the policy, of which each file extends those before it, and take over the run. Raises pytest.UsageError."""
+    *below, policy = policies
     settings = read_settings(config, policy)
+    if STANDARD_INPUT in policies:
+        _read_standard_input(config)
     try:
-        draft = read_policy(policy, keep_unset=settings.snapshot is not None)
+        draft = read_policy(policy, below=below, keep_unset=settings.snapshot is not None)
         snapshot = _snapshot(settings.snapshot, draft) if settings.snapshot else None
         if not draft.unknown_checks():
             draft.finish(today=_today(snapshot))  # nothing is collected for a policy that is wrong
@@ -217,6 +222,8 @@ class RunHooks:
         judged = call.when == "call" or (call.when == "setup" and not report.passed)
         if judged and EXPECTATION in item.stash and not _stops(call):
             self._present(item, call, report)
+        if is_job_log():
+            make_harmless(report)
         return report
 
     @pytest.hookimpl(wrapper=True)
@@ -224,6 +231,8 @@ class RunHooks:
         """Keep secrets out of collection errors too."""
         report = yield
         clean(report, self._secrets)
+        if is_job_log():
+            make_harmless(report)
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -322,6 +331,8 @@ class RunHooks:
             claim=check.claim,
         )
         present(report, item, result, _traceback(call, report))
+        if self._config.pluginmanager.hasplugin("allure_pytest"):
+            add_allure_labels(item, result)
 
     def _clean_log_record(self, *arguments: Any, **options: Any) -> logging.LogRecord:
         made = self._log_records(*arguments, **options)
@@ -329,8 +340,17 @@ class RunHooks:
             message = made.getMessage()
         except (TypeError, ValueError, KeyError):  # it does not fit its arguments; a client library's slip is no news
             message = f"{made.msg} {made.args}"
-        made.msg, made.args = self._secrets.clean(message), ()
+        message = self._secrets.clean(message)
+        made.msg, made.args = for_job_log(message) if is_job_log() else message, ()
         return made
+
+
+def _read_standard_input(config: pytest.Config) -> None:
+    if is_worker(config) or getattr(config.option, "tx", None):
+        raise pytest.UsageError("--policy=-: the workers of pytest-xdist have no standard input; name a file")
+    if (capture := config.pluginmanager.get_plugin("capturemanager")) is not None:
+        capture.suspend_global_capture(in_=True)  # pytest resumes it before it collects
+    standard_input()
 
 
 def _snapshot(path: Path, draft: Draft) -> Snapshot:

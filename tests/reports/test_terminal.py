@@ -172,12 +172,12 @@ def test_an_expectation_that_an_absent_one_blocks_is_shown_itself():
 
 def test_what_was_found_before_an_outage_blocked_the_rest_is_shown():
     """It closes the gate, and nobody else tells it."""
-    found = Finding(subject="replica-lag", severity=Severity.P1, observed="5m", expected="at most 1m")
+    found = Finding(subject="replica-lag", severity=Severity.P1, observed="5m", expected="<= 1m")
     partly = msgspec.structs.replace(sample.BLOCKED[0], findings=(found,))
     text = summary(sample.run_of(sample.REPLICA, partly, sample.BLOCKED[1], exit_code=1), width=100, colour=False)
 
     assert "P1 UNKNOWN  replica-lag: The replica follows\n  reason    blocked by replica-connections:" in text
-    assert "  replica-lag: 5m (expected at most 1m)\n" in text
+    assert "  replica-lag: 5m (expected <= 1m)\n" in text
     assert "  blocks    replica-slots\n" in text
 
 
@@ -186,13 +186,13 @@ def test_what_was_found_stands_behind_why_the_rest_is_unknown():
         sample.REPLICA,
         severity=Severity.P0,
         summary="half of it did not answer",
-        findings=(Finding(subject="replica-1", severity=Severity.P3, observed="90%", expected="at most 80%"),),
+        findings=(Finding(subject="replica-1", severity=Severity.P3, observed="90%", expected="<= 80%"),),
     )
 
     text = summary(sample.run_of(partly, exit_code=1), width=80, colour=False)
 
     assert "P0 UNKNOWN  replica-connections" in text
-    assert text.index("half of it did not answer") < text.index("P3 replica-1: 90% (expected at most 80%)")
+    assert text.index("half of it did not answer") < text.index("P3 replica-1: 90% (expected <= 80%)")
     assert "RESULT: FAILED (exit 1): 1 unknown in 5.32s" in text
 
 
@@ -288,3 +288,19 @@ def test_deadline_of_what_is_waived_or_advisory_is_not_due():
 
     assert failed.endswith("; first response due 04:12 UTC\n")
     assert "first response due" not in passed
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+@pytest.mark.parametrize("run", [sample.EVERYTHING, sample.MANY, sample.ONLY_UNKNOWN])
+def test_table_cuts_no_word(run, width):
+    table = summary(run, width=width, colour=False).partition("SUMMARY\n")[2]
+    whole = summary(run, width=1000, colour=False, verbose=True)
+    words = {word.strip(",;:…") for word in whole.split()}
+
+    assert [word for word in table.split() if word.strip(",;:…") not in words | {"more"}] == []
+
+
+def test_piped_table_is_whole():
+    table = summary(sample.EVERYTHING, width=60, colour=False, whole=True).partition("SUMMARY\n")[2]
+
+    assert "…" not in table

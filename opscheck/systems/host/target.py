@@ -1,15 +1,37 @@
 """Host targets."""
 
+from typing import Annotated
+
 from pydantic import SecretStr
 
+from opscheck.core.addresses import url_with
 from opscheck.core.target import Target, without_credentials
 from opscheck.core.units import PositiveCount
+
+# Those of testinfra's backends that reach one machine. `ssh` twice: it is proposed.
+_SCHEMES = [
+    "ssh",
+    "local",
+    "safe-ssh",
+    "paramiko",
+    "docker",
+    "podman",
+    "kubectl",
+    "openshift",
+    "lxc",
+    "salt",
+    "ansible",
+    "chroot",
+    "winrm",
+]
 
 
 class HostTarget(Target, kind="host"):
     """A machine, container or pod whose commands answer; any testinfra host."""
 
-    uri: SecretStr
+    url_schemes = ("ssh", "docker", "kubectl")
+
+    uri: Annotated[SecretStr, url_with(*_SCHEMES, example="ssh://user@host", also=lambda uri: "://" not in uri)]
     """A testinfra address: local://, ssh://user@host, docker://name, kubectl://pod?namespace=name."""
     concurrency: PositiveCount = 4
     """How many commands run there at the same time."""

@@ -59,8 +59,8 @@ class HttpRequest(Query[HttpAnswer], name="http.request"):
     """
     One request, which only reads. It contains no limits, so that expectations on one path share it.
 
-    `path` is appended to the target's base URL and may hold a query. `headers` are sent with the target's
-    own, which hold the credentials. The first `max_body` bytes of the body are read.
+    `path` is appended to the target's base URL and may hold a query. An empty one requests that URL itself. `headers`
+    are sent with the target's own, which hold the credentials. The first `max_body` bytes of the body are read.
     """
 
     path: str = "/"
@@ -75,12 +75,12 @@ class HttpRequest(Query[HttpAnswer], name="http.request"):
         headers = tuple(sorted((name.lower(), value) for name, value in self.headers))
         # A frozen dataclass has no other way.
         object.__setattr__(self, "headers", headers)
-        object.__setattr__(self, "path", "/" + self.path.removeprefix("/"))
+        object.__setattr__(self, "path", self.path and "/" + self.path.removeprefix("/"))
 
     def text(self) -> str:
         """The first line of the request."""
         times = f", {self.samples} times" if self.samples > 1 else ""
-        return f"{self.method} {self.path}{times}"
+        return f"{self.method} {self.path or 'the base URL'}{times}"
 
 
 def _path(value: str) -> str:
@@ -88,7 +88,7 @@ def _path(value: str) -> str:
         raise PydanticCustomError("http_path", "a path such as /v1/health; the host comes from the target")
     if re.search(r"[\s#\x00-\x1f\x7f]", value):
         raise PydanticCustomError("http_path", "a path such as /v1/health, without spaces and without a `#` part")
-    return "/" + value.removeprefix("/")
+    return value and "/" + value.removeprefix("/")
 
 
 RequestPath = Annotated[str, AfterValidator(_path)]
@@ -100,7 +100,7 @@ class HttpExpectation(Expectation):
     target: HttpTarget
     """The API."""
     path: RequestPath = "/"
-    """The path that is asked for, below the target's base URL."""
+    """The requested path below the target's base URL. An empty text requests the base URL itself."""
     max_body: ByteSize | None = None
     """How large the body may be; 1MiB of it is read where nothing is said."""
 

@@ -14,6 +14,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from opscheck.core.addresses import HostName
 from opscheck.core.json_paths import JsonPath
 from opscheck.core.observation import Problem, refutes_answering
 from opscheck.core.operators import Number, OneOperator, Regex, no_boolean
@@ -129,7 +130,7 @@ class HttpResponse(HttpExpectation, check="http.response"):
     """Which of the samples must be as fast as that. A sample without an answer counts as endless."""
     follow_redirects: bool = False
     """True to judge what redirects lead to. The target's headers are sent to its own origin only."""
-    final_host: str | None = None
+    final_host: Annotated[str, HostName] | None = None
     """The host that must have answered in the end, when redirects are followed."""
 
     def request(self) -> HttpRequest:

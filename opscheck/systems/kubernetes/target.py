@@ -1,7 +1,9 @@
 """Kubernetes targets."""
 
 from collections.abc import Mapping
+from typing import Annotated
 
+from opscheck.core.addresses import FilePath, url_with
 from opscheck.core.remedy import Fact
 from opscheck.core.target import Target
 
@@ -10,12 +12,14 @@ class KubernetesTarget(Target, kind="kubernetes"):
     """A Kubernetes cluster, reached as kubectl reaches it: kubeconfig, or the pod's own service account."""
 
     namespace: str = "default"
-    """The namespace that expectations look at where they name none."""
+    """The namespace of expectations that name none."""
     context: str | None = None
-    """The kubeconfig context that must be used; the current one by default."""
-    server: str | None = None
-    """The API server that must be found there, such as https://prod.example.com:6443; another one is refused."""
-    kubeconfig: str | None = None
+    """The kubeconfig context; the current one by default."""
+    server: (
+        Annotated[str, url_with("https", "http", example="https://prod:6443", also=lambda url: "://" not in url)] | None
+    ) = None
+    """The required API server of that context, such as https://prod.example.com:6443; any other is refused."""
+    kubeconfig: Annotated[str, FilePath] | None = None
     """The kubeconfig file; $KUBECONFIG or ~/.kube/config by default, else the pod's service account."""
 
     @property

@@ -1,8 +1,6 @@
 """Prometheus targets, and what answers the same query API."""
 
-from pydantic import SecretStr
-
-from opscheck.systems.http.target import HttpTarget
+from opscheck.systems.http.target import BaseUrl, HttpTarget
 
 
 class PrometheusTarget(HttpTarget, kind="prometheus"):
@@ -12,5 +10,7 @@ class PrometheusTarget(HttpTarget, kind="prometheus"):
     It is an HTTP API too, so that what is expected of one can be expected of it: `/-/healthy`, a latency.
     """
 
-    base_url: SecretStr
+    url_schemes = ()
+
+    base_url: BaseUrl
     """Where /api/v1/query is below, such as https://prometheus.example.com; with its path prefix, where it has one."""

@@ -1,4 +1,4 @@
-"""recovery.drill: a backup is restored within the RTO, and contains the expected data."""
+"""recovery.drill: a backup is restored, in time, and contains what it should."""
 
 from collections.abc import Callable, Iterable
 from typing import Annotated, Any, ClassVar, Self
@@ -43,30 +43,30 @@ AGAIN = Remedy(
 
 
 class DrillAssertion(BaseModel):
-    """One query to the restored database, and the limits of its result."""
+    """One question to the restored database, and what its answer must be."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Annotated[str, Field(min_length=1)]
-    """Its name in reports."""
+    """What it is called in reports."""
     sql: SelectStatement
-    """One SELECT that returns one number, or one time for `newest_within`; no other data is kept."""
+    """One SELECT that yields one number, or with `newest_within` one time; nothing else of the database is kept."""
     at_least: Number | None = None
-    """The minimum."""
+    """The smallest number that is all right."""
     at_most: Number | None = None
-    """The maximum."""
+    """The largest number that is all right."""
     equals: Number | None = None
-    """The exact number."""
+    """The number that it must be."""
     newest_within: Duration | None = None
-    """The maximum age of the returned time, such as max(created_at)."""
+    """How old the time may be that the statement yields, such as max(created_at)."""
 
     @property
     def is_time(self) -> bool:
-        """True when it returns a time."""
+        """Whether it yields a time."""
         return self.newest_within is not None
 
     def limits(self) -> AssertionLimits:
-        """The limits of its result."""
+        """What it may yield."""
         if self.newest_within is not None:
             return AssertionLimits(newest_within_s=float(self.newest_within))
         if self.equals is not None:
@@ -75,7 +75,7 @@ class DrillAssertion(BaseModel):
 
     def __str__(self) -> str:
         """The name and the limits, in words."""
-        limits = {"at least": self.at_least, "at most": self.at_most, "equals": self.equals}
+        limits = {">=": self.at_least, "<=": self.at_most, "equals": self.equals}
         texts = [f"{words} {format_value(limit)}" for words, limit in limits.items() if limit is not None]
         if self.newest_within is not None:
             texts.append(f"newest within {self.newest_within}")
@@ -95,8 +95,7 @@ class RestoreDrill(OfSeries, check="recovery.drill"):
     """
     The newest backup can be restored within the RTO, and contains the expected data.
 
-    It is fetched and restored into a scratch server, which runs the assertions. Then everything is removed; only the
-    numbers in the report remain.
+    It is fetched, restored into a scratch server and asked, and nothing of that stays but the numbers of the report.
     """
 
     changes_its_target = True
@@ -116,45 +115,45 @@ class RestoreDrill(OfSeries, check="recovery.drill"):
 
     scratch: ScratchServer
     """
-    The server to restore into: `embedded`, a PostgreSQL that the drill starts on this machine, or the name of a target
-    of kind postgres with `scratch: true`, where the drill creates its own database and drops it.
+    What it is restored into: `embedded`, a PostgreSQL that is started for the drill on this machine, or the name of a
+    target of kind postgres with `scratch: true`, where the drill makes a database of its own and drops it.
     """
     age: Graded[Duration] | None = None
-    """The maximum age of the backup's data, and of its newest row, when the drill begins: the RPO."""
+    """How old the backup's data may be when the drill begins, and its newest row: the recovery point (RPO)."""
     newest: SelectStatement | None = None
-    """A SELECT that returns the time of the newest row, such as max(created_at), which `age` limits too."""
+    """A SELECT that yields the time of the newest row, such as max(created_at); its age is held to `age` as well."""
     rto: Graded[Duration] | None = None
-    """The maximum time from the first fetched byte to the last assertion: the recovery time objective (RTO)."""
+    """How long it may take from the first byte that is fetched to the last answer: the recovery time (RTO)."""
     assertions: tuple[DrillAssertion, ...] = ()
-    """The queries to the restored database, in read-only transactions."""
+    """What is asked of the restored database, in transactions that only read."""
     amcheck: bool = False
     """
-    True verifies tables and indexes with pg_amcheck. The scratch server must have the extension amcheck, which is in
-    PostgreSQL's contrib package; without it the verdict is unknown.
+    Whether tables and indexes are verified with pg_amcheck. The scratch server must have the extension amcheck, which
+    is in PostgreSQL's contrib package; without it the verdict is unknown.
     """
     within: Timeout | None = None
-    """The timeout of the drill; twice the largest `rto` by default."""
+    """When the drill is given up; twice the largest `rto` by default."""
     disk: ByteSize | None = None
-    """The required free disk space on this machine; estimated from the size of the backup by default."""
+    """How much must be free on this machine before it begins; estimated from the size of the backup by default."""
     record: Annotated[str, Field(min_length=1)] | None = None
-    """The file for the record of the drill, a JSON document that `recovery.drilled` reads."""
+    """Where the record of the drill is written, as a JSON document that `recovery.drilled` reads."""
 
     def follow_up_queries(self, answer: Callable[[Query[Any]], Any]) -> Iterable[Query[Any]]:
-        """The drill of the newest backup; empty without a backup."""
+        """The drill itself, of the newest backup; none where there is no backup."""
         newest = self.chosen(answer).newest
         return [] if newest is None else [self.drill_of(newest)]
 
     def described(self) -> Iterable[Query[Any]]:
-        """The listing, and the drill of the newest backup."""
+        """The listing, and the drill of whichever backup is the newest."""
         return [*self.queries(), self.drill_of(None)]
 
     def chosen(self, answer: Callable[[Query[Any]], Any]) -> Series:
-        """The series whose newest backup is restored. Raises CouldNotObserve."""
+        """The backups of which the newest is restored. Raises CouldNotObserve."""
         (series,) = self.each_series(answer)
         return series
 
     def drill_of(self, backup: Backup | None) -> PerformDrill:
-        """The drill of one backup; without one, the drill of the newest, for reports."""
+        """The drill of one backup; for people, that of whichever is the newest where none is given."""
         return PerformDrill(
             self.place.name,
             drill=self.id,
@@ -172,7 +171,7 @@ class RestoreDrill(OfSeries, check="recovery.drill"):
 
     @property
     def place(self) -> DrillPlace:
-        """The target of the drill."""
+        """Where it is done."""
         return DrillPlace(
             name=f"drill://{self.id}",
             store=self.target,
@@ -188,12 +187,12 @@ class RestoreDrill(OfSeries, check="recovery.drill"):
 
     @property
     def systems(self) -> tuple[Target, ...]:
-        """The store, the target of the drill, and the records of drills."""
+        """The store, the place of the drill, and what keeps it."""
         return (self.target, self.place, DrillRecords(name=DRILLS))
 
     @property
     def within_s(self) -> float:
-        """The timeout in seconds."""
+        """When it is given up."""
         if self.within is not None:
             return float(self.within)
         if self.rto is None:
@@ -202,7 +201,7 @@ class RestoreDrill(OfSeries, check="recovery.drill"):
 
     @property
     def extra_time_s(self) -> float:
-        """The timeout, and the time for cleaning."""
+        """All that a drill may take."""
         return self.within_s + CLEANING_TAKES_AT_MOST_S
 
     @field_validator("assertions")

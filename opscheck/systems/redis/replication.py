@@ -2,18 +2,24 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import msgspec
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
-from opscheck.core.field_types import CountLeft
+from opscheck.core.field_types import CountLeft, only
 from opscheck.core.query import Query
 from opscheck.core.remedy import Former, Remedy
 from opscheck.core.units import ByteSize, Duration, Graded
 from opscheck.systems.redis.info import OfInfo
 from opscheck.systems.redis.servers import RedisQuery, Replies
+
+_HOST_AND_PORT = only(
+    lambda address: address.rpartition(":")[0] and address.rpartition(":")[2].isdigit() and "://" not in address,
+    "host_and_port",
+    "host:port, such as 10.0.0.2:6379",
+)
 
 
 class ClusterState(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,7 +102,7 @@ class RedisReplication(OfInfo, check="redis.replication"):
     """What each of the servers must be."""
     replicas: CountLeft | None = None
     """How many replicas that are online a primary must have; in a cluster each of its primaries."""
-    replica_addresses: tuple[str, ...] = ()
+    replica_addresses: tuple[Annotated[str, _HOST_AND_PORT], ...] = ()
     """Replicas that a primary must have, as host:port in its INFO, which has numbers for hosts."""
     lag: Graded[Duration] | None = None
     """How long ago a replica may have said what it has, or heard from its primary."""

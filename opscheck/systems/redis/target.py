@@ -5,13 +5,18 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
 
+from opscheck.core.addresses import FilePath, url_with
 from opscheck.core.target import Target, without_credentials
+
+SCHEMES = ("redis", "rediss", "unix", "redis+unix", "valkey", "valkeys")
 
 
 class RedisTarget(Target, kind="redis"):
     """A Redis or Valkey server, or the servers of one set or cluster, each of which is asked and judged."""
 
-    url: SecretStr
+    url_schemes = SCHEMES
+
+    url: Annotated[SecretStr, url_with(*SCHEMES, example="redis://cache.example.com:6379")]
     """
     redis://, rediss:// (TLS) or unix:// with user and password where needed.
 
@@ -31,9 +36,9 @@ class RedisTarget(Target, kind="redis"):
     """
     sentinel_login: SecretStr | None = None
     """What the sentinels want, as `user:password` or `:password`, where they want something."""
-    ca_file: str | None = None
+    ca_file: Annotated[str, FilePath] | None = None
     """PEM file of the authorities to trust instead of the system's."""
-    client_certificate: str | None = None
+    client_certificate: Annotated[str, FilePath] | None = None
     """PEM file with a client certificate and its key."""
 
     @property

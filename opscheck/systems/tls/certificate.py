@@ -84,7 +84,7 @@ class TlsCertificate(CertificatesLast, check="tls.certificate"):
     }
 
     endpoint: Endpoint
-    """The server, as host:port: `api.example.com:443`."""
+    """The server, as host:port such as `api.example.com:443`, or as a URL such as `https://api.example.com`."""
     server_name: ServerName | None = None
     """The name to ask for (SNI), which the certificate must be for; the endpoint's host by default."""
     starttls: StartTls | None = None

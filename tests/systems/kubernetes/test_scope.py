@@ -71,7 +71,7 @@ def test_the_namespace_is_the_targets_unless_the_policy_names_one_or_all():
     assert pods(namespace="*").only_namespace is None
 
 
-def test_what_is_looked_at_is_said_in_words():
+def test_selection_is_described_in_words():
     assert "app=web in namespace shop" == pods(selector="app=web").selected
     assert "all in every namespace" == pods(namespace="*").selected
 
@@ -96,17 +96,17 @@ def test_a_plain_limit_takes_the_severity_of_the_expectation():
             {"selector": "app in web"},
             "a label selector such as `app=api,tier in (web, api)`: expected `(`, got `web`",
         ),
-        (pods, {"selector": ""}, "a selector is empty; leave it out to select everything"),
-        (pods, {"namespace": "No_Such"}, "the name of a namespace, or `*` for every one"),
+        (pods, {"selector": ""}, "the selector is empty; leave it out to select everything"),
+        (pods, {"namespace": "No_Such"}, "the name of a namespace, or `*` for all of them"),
         (pods, {"min_matches": 0}, "greater than or equal to 1"),
         (pods, {"restarts": {"at_most": 5}}, "Field required"),
         (pods, {"restarts": {"at_most": 5, "within": "0s"}}, "a duration of 1s or more"),
         (pods, {"grace": "15"}, "a duration with its unit"),
         (usage, {"of": "deployments"}, "'nodes' or 'pods'"),
-        (usage, {"namespace": "shop"}, "no `namespace` beside `of: nodes`; nodes belong to none"),
+        (usage, {"namespace": "shop"}, "no `namespace` with `of: nodes`; nodes have no namespace"),
         (usage, {"cpu": {"P3": 80}}, "a percentage such as 75%"),
         (logs, {"pattern": "("}, "a regular expression (missing ), unterminated subpattern at position 0)"),
-        (logs, {"pattern": ""}, "a regular expression; the empty one matches every line"),
+        (logs, {"pattern": ""}, "a regular expression that is not empty; an empty one matches every line"),
         (logs, {"window": "100ms"}, "a duration of 1s or more"),
         (logs, {"window": None}, "a duration with its unit"),
         (logs, {"lines": {"P3": 1.5}}, "a whole number"),
