@@ -17,7 +17,7 @@ _MORE_PORTS = {"imaps": 993, "smtps": 465, "postgresql": 5432}
 
 class Endpoint(InlineTarget):
     """
-    A server that answers with TLS, as an expectation writes it: `api.example.com:443`.
+    A TLS server, as an expectation writes it: `api.example.com:443`.
 
     A URL such as `https://api.example.com/v1` names its host and port. So one variable names both the API and its
     certificate.
@@ -33,17 +33,17 @@ class Endpoint(InlineTarget):
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read `host:port`. Raises PydanticCustomError."""
-        if REFERENCE.fullmatch(text):  # unset where no target is read: to explain a policy, to judge a snapshot
+        if REFERENCE.fullmatch(text):  # unset where no target is queried: `explain`, `--from`
             return cast("Self", cls.model_construct(name=f"tls://{text}", host=text, port=0))
         found = _HOST_AND_PORT.fullmatch(_of_url(text.strip()))
         if found is None or not 0 < int(found["port"]) <= _LAST_PORT:
             raise PydanticCustomError("endpoint", cls.noun, {"meant": _meant(text.strip())})
-        # Not validated once more: what a policy writes here is a text, and a mapping is refused.
+        # Not validated again: a policy writes a text here, and a mapping is rejected.
         name, host = f"tls://{found[0]}", found["host"].strip("[]")
         return cast("Self", cls.model_construct(name=name, host=host, port=int(found["port"])))
 
     def as_written(self, text: str) -> Self:
-        """Named by what the policy says: where that is a variable, a snapshot is found again without its value."""
+        """Named by the policy's text: with a variable in it, a snapshot still matches when the value is unset."""
         return self.named(f"tls://{text}")
 
     @property

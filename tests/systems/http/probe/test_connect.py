@@ -17,13 +17,16 @@ from tests.servers.web import OK, problem_of
 @pytest.mark.parametrize(
     ("bytes_sent", "text"),
     [
-        (b"", "closed the connection without answering"),
-        (b"SSH-2.0-OpenSSH_9.2\r\n", "did not answer in whole HTTP"),
-        (b"x" * 90_000 + b"\r\n\r\n", "did not answer in whole HTTP"),
-        (b"\x00" * 100, "did not answer in whole HTTP"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort", "did not answer in whole HTTP: peer closed connection"),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "did not answer in whole HTTP"),
-        (b"HTTP/1.1 200 OK\r\nX: " + b"a" * 200_000, "did not answer in whole HTTP"),
+        (b"", "closed the connection without a response to"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "sent an invalid HTTP response"),
+        (b"x" * 90_000 + b"\r\n\r\n", "sent an invalid HTTP response"),
+        (b"\x00" * 100, "sent an invalid HTTP response"),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort",
+            "sent an invalid HTTP response: peer closed connection",
+        ),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "sent an invalid HTTP response"),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"a" * 200_000, "sent an invalid HTTP response"),
     ],
     ids=["nothing", "ssh", "long line", "zeros", "half a body", "bad chunk", "endless header"],
 )
@@ -100,5 +103,5 @@ def test_malformed_base_url_is_refused_without_its_value(url):
 def test_invalid_header_is_named_without_its_value(session):
     problem = problem_of(lambda: session("http://127.0.0.1", headers={"X-Key": "ge\nheim"}))
 
-    assert "the target's header X-Key holds characters that no header may hold" == problem.text
+    assert "the target's header X-Key contains invalid characters" == problem.text
     assert "heim" not in problem.advice
