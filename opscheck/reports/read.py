@@ -20,7 +20,7 @@ class _Kind(msgspec.Struct):
 
 
 def read_run(path: Path) -> Run:
-    """The run in the file at `path`, `-` for standard input. Raises ReportError, which names the file and what to do."""
+    """The run at `path`, `-` for standard input. Raises ReportError, which names the file and what to do."""
     content = _content(path)
     try:
         kind = msgspec.json.decode(content, type=_Kind).schema
