@@ -24,7 +24,7 @@ from opscheck.policy.errors import Issue, PolicyError
 from opscheck.policy.models import Policy
 from opscheck.running.checks import Check, check_named
 
-_ONLY_WITH_DRILL = "It writes, to a scratch system alone; so it runs only where the command says --drill too."
+_ONLY_WITH_DRILL = "It writes only to a scratch system, and runs only with --drill."
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Described:
         return self.own.get(name) or check_named(name, self.registry)
 
     def claim(self, expectation: Expectation) -> str:
-        """What is expected, in one sentence."""
+        """The expectation in one sentence."""
         check = None if expectation.title else self.check(expectation.check)
         return expectation.title or (check.claim if check else "")
 
@@ -56,7 +56,7 @@ def read(path: Path, folders: Sequence[Path]) -> Described:
 
 @dataclass(frozen=True)
 class Validation:
-    """What is wrong with one policy file, and what there is in it."""
+    """The errors and the content of one policy file."""
 
     path: Path
     errors: tuple[Issue, ...] = ()
@@ -65,7 +65,7 @@ class Validation:
     notices: tuple[str, ...] = ()
 
     def text(self) -> str:
-        """A line for each error; else one that says that there is none, and the notices."""
+        """A line for each error; without errors one line and the notices."""
         if self.errors:
             return "\n".join(map(str, self.errors))
         found = "a layer for other policies" if self.is_layer else counted(self.expectations, "expectation")
@@ -178,16 +178,16 @@ def explained(described: Described, name: str) -> str:
 
 def permissions(described: Described, only: str | None = None) -> str:
     """
-    What every target must allow, ready to apply, a commented section per target.
+    The privileges that every target must grant, ready to apply, a commented section per target.
 
     `only` names one target, whose section can then be piped to kubectl or psql. Raises UserError when there is none.
     """
-    # What an expectation brings itself, such as an endpoint, has nobody who grants anything.
+    # An inline target, such as an endpoint, grants nothing.
     targets = [
         name for name, target in described.policy.targets.items() if not described.registry.is_inline(target.kind)
     ]
     if only is not None and only not in targets:
-        raise UserError(f"{described.policy.path}: no target is called {only}; there are {', '.join(sorted(targets))}")
+        raise UserError(f"{described.policy.path}: no target is named {only}; there are {', '.join(sorted(targets))}")
     needed: dict[str, list[Permission]] = {}
     for expectation in described.policy.expectations:
         for query in expectation.described() if expectation.skip is None else ():
@@ -201,7 +201,7 @@ def permissions(described: Described, only: str | None = None) -> str:
 def _rendered(described: Described, name: str, needed: list[Permission]) -> str:
     target = described.policy.targets[name]
     renderer = described.registry.permissions(target.kind)
-    # psql and pgbouncer.ini have comments of their own; what is not commented out is part of the first statement.
+    # psql and pgbouncer.ini have comments of their own; other text would be part of the first statement.
     comment = getattr(renderer, "COMMENT", "#")
     if not needed or renderer is None:
         return f"{comment} {name} ({target.kind}): nothing to grant"
@@ -228,7 +228,7 @@ def _paragraph(title: str, lines: Iterable[str]) -> str:
 def _limit_lines(expectation: Expectation) -> list[str]:
     lines = [f"{name}: {limit}" for name, limit in expectation.limits().items()]
     if expectation.severity:
-        lines.append(f"what has no grade: {expectation.severity}")
+        lines.append(f"conditions without a threshold: {expectation.severity}")
     base = set(Expectation.model_fields) | {"target"} | set(expectation.limits())
     own = {
         field.alias or name: getattr(expectation, name)
@@ -240,7 +240,7 @@ def _limit_lines(expectation: Expectation) -> list[str]:
 
 
 def _shown(value: object) -> str:
-    """A field's value as a person would write it."""
+    """A field's value as in a policy."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, BaseModel) and type(value).__str__ is BaseModel.__str__:
@@ -261,7 +261,7 @@ def query_lines(expectation: Expectation, policy: Policy) -> Iterator[str]:
 
 
 def permission_lines(expectation: Expectation) -> list[str]:
-    """What its queries need, a line per permission."""
+    """The permissions of its queries, a line each."""
     needed = dict.fromkeys(permission for query in expectation.described() for permission in query.permissions())
     return [f"{one.text()}; risk: {one.risk}" if one.risk else one.text() for one in needed]
 
