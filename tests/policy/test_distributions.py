@@ -102,7 +102,7 @@ def test_name_of_a_distribution_is_normalised(install, load):
     assert [one.name for one in load(policy("Opscheck_Acme")).uses] == ["opscheck-acme"]
 
 
-def test_policy_may_ask_for_a_version_of_opscheck_itself(install, load):
+def test_policy_may_require_a_version_of_opscheck(install, load):
     install()
 
     uses = load(policy(f"opscheck-acme, opscheck>={__version__}")).uses
@@ -120,7 +120,7 @@ def test_policy_may_ask_for_a_version_of_opscheck_itself(install, load):
         ("pytest", "pytest brings no system: it has no entry point in the group opscheck.systems"),
     ],
 )
-def test_use_that_cannot_be_met_is_a_policy_error(install, refusal, uses, told):
+def test_unmet_requirement_is_a_policy_error(install, refusal, uses, told):
     install()
 
     assert f"policy.yaml:3:8: uses[0]: {told}" in refusal(policy(uses)).splitlines()[0]
@@ -243,7 +243,7 @@ def test_run_with_a_broken_system_ends_with_4(install, write, capsys, broken):
     assert "opscheck-acme" in capsys.readouterr().err
 
 
-def test_schema_has_a_system_that_it_is_told_to_use(install, capsys):
+def test_schema_includes_a_used_system(install, capsys):
     install()
 
     assert exit_code(["schema"]) == 0
@@ -290,7 +290,7 @@ def read_agent(session, query, timeout_s):
 '''
 
 
-def test_stranger_adds_a_query_to_a_target_that_exists(install, write):
+def test_other_distribution_adds_a_query_to_an_existing_target(install, write):
     install(descriptor=READER, target=AGENT)
     text = """\
     version: 1
