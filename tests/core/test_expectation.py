@@ -92,7 +92,7 @@ def test_expectation_without_a_limit_is_rejected(tank):
 
 def test_a_plain_limit_needs_a_severity(tank):
     assert refusal(tank, full="75%") == (
-        "`severity` beside the plain limit `full`, or a grade for it, such as {P2: 75%}"
+        "`severity` for the plain limit `full`, or a limit by severity, such as {P2: 75%}"
     )
 
 
@@ -103,7 +103,7 @@ def test_plain_limit_has_the_severity_of_its_expectation(tank):
 
 
 def test_ungraded_condition_needs_a_severity(door):
-    assert "`severity`: how bad a violation is" in refusal(door)
+    assert "`severity` of a violation" in refusal(door)
 
 
 @pytest.mark.parametrize(

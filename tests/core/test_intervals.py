@@ -83,25 +83,25 @@ def test_samples_of_another_epoch_are_ignored():
 @pytest.mark.parametrize(
     ("observe", "text"),
     [
-        (Answers({ASKED: NOW}, NOON), "no state file is kept; run with --state FILE, twice"),
-        (observing(), "nothing earlier is known; counters are compared over 1m at least"),
-        (observing(aged(12)), "its oldest sample is 12s old, and counters are compared over 1m at least"),
+        (Answers({ASKED: NOW}, NOON), "no state file; run twice with --state FILE"),
+        (observing(), "no earlier sample; counters need an interval of 1m"),
+        (observing(aged(12)), "the oldest sample is 12s old; counters need an interval of 1m"),
         (
             observing(aged(90, epoch="wheel 0")),
             (
-                "its counters were reset between 2026-03-01 11:58:30 UTC and 2026-03-01 12:00:00 UTC, "
-                "and are compared over 1m at least"
+                "counters were reset between 2026-03-01 11:58:30 UTC and 2026-03-01 12:00:00 UTC; "
+                "counters need an interval of 1m"
             ),
         ),
         (
             observing(aged(90, epoch="wheel 0"), now=Turns(turns=1, counting_since=NOON - timedelta(seconds=20))),
-            "its counters were reset at 2026-03-01 11:59:40 UTC, and are compared over 1m at least",
+            "counters were reset at 2026-03-01 11:59:40 UTC; counters need an interval of 1m",
         ),
         (
             observing(aged(90, epoch="wheel 0"), aged(12)),
             (
-                "its counters were reset between 2026-03-01 11:58:30 UTC and 2026-03-01 11:59:48 UTC; "
-                "its oldest sample since then is 12s old, and counters are compared over 1m at least"
+                "counters were reset between 2026-03-01 11:58:30 UTC and 2026-03-01 11:59:48 UTC; "
+                "the oldest sample since then is 12s old; counters need an interval of 1m"
             ),
         ),
     ],
@@ -172,12 +172,12 @@ def test_size_is_compared_across_a_reset_of_counters():
 @pytest.mark.parametrize(
     ("observe", "text"),
     [
-        (Answers({ASKED: NOW}, NOON), "no state file is kept; run with --state FILE, twice"),
-        (observing(), "nothing earlier is known; a sample of about 1d is compared with"),
-        (observing(aged(60)), "its earlier samples are 1m old, and one of about 1d is compared with"),
+        (Answers({ASKED: NOW}, NOON), "no state file; run twice with --state FILE"),
+        (observing(), "no earlier sample; one of about 1d is needed"),
+        (observing(aged(60)), "earlier samples are 1m old; one of about 1d is needed"),
         (
             observing(aged(600), aged(60)),
-            "its earlier samples are 1m and 10m old, and one of about 1d is compared with",
+            "earlier samples are 1m and 10m old; one of about 1d is needed",
         ),
     ],
     ids=["no-file", "nothing-yet", "one", "several"],

@@ -43,7 +43,7 @@ def test_invalid_expression_is_rejected_in_one_line(expression):
 @pytest.mark.parametrize("expression", ['status == "ok"', "status == 'ok'", "depth < `20`", "missing == null"])
 def test_a_comparison_is_refused(expression):
     """It gives false for a text in double quotes, true for a field that is missing, and TypeErrors for texts."""
-    assert "the comparison stands beside it, such as {path: status, equals: ok}" in refused(expression)
+    assert "the comparison is a key of its own, such as {path: status, equals: ok}" in refused(expression)
 
 
 def test_double_quotes_are_rejected_because_they_name_a_field():

@@ -150,7 +150,7 @@ def test_kind_with_a_probe_in_its_module_needs_no_descriptor(monkeypatch):
 
 
 def test_undeclared_kind_has_no_probe():
-    with pytest.raises(LookupError, match=r"no probe answers targets of kind tank"):
+    with pytest.raises(LookupError, match=r"no probe for targets of kind tank"):
         Registry().probe("tank")
 
 

@@ -243,7 +243,7 @@ def test_braces_themselves_can_be_written():
 
 
 def test_a_placeholder_that_would_be_the_command_is_a_fault():
-    assert ["`{{ tool }}` would be what is run; only arguments may come from a placeholder"] == malformed(
+    assert ["`{{ tool }}` would be the program that runs; only arguments may come from a placeholder"] == malformed(
         "sudo {{ tool }} restart"
     )
 

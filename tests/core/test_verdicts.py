@@ -240,7 +240,7 @@ def test_check_error_is_unknown():
     judgement = check_broke(USE, KeyError("pods"), "test_pods.py:12", Findings(USE))
 
     assert Verdict.UNKNOWN == judgement.verdict
-    assert "the check itself failed: KeyError: 'pods' (test_pods.py:12)" == judgement.summary
+    assert "check error: KeyError: 'pods' (test_pods.py:12)" == judgement.summary
 
 
 WAIVER = WaiverNote(reason="CHG-1", owner="maria", expires="2999-12-31")

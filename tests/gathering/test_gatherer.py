@@ -219,12 +219,12 @@ def test_slow_import_of_a_client_library_is_not_a_timeout():
 
 def test_probe_that_cannot_be_imported_is_a_problem():
     def probes(kind: str) -> Recorder:
-        raise LookupError(f"no probe answers targets of kind {kind}")
+        raise LookupError(f"no probe for targets of kind {kind}")
 
     (observation,) = gather(Recorder(), [7], registry=ProbesOf(probes))
 
     assert observation.problem is not None
-    assert "no probe answers targets of kind test-place" in observation.problem.text
+    assert "no probe for targets of kind test-place" in observation.problem.text
 
 
 def test_no_more_queries_run_at_once_than_the_target_allows():
@@ -299,7 +299,10 @@ def test_every_query_has_an_observation_at_the_run_deadline(stuck):
     observations = gather(Recorder(lambda query: stuck()), range(40), timeout_s=60, deadline_s=0.3)
 
     texts = {observation.problem.text for observation in observations if observation.problem}
-    assert {"no answer when the run's time of 300ms was over", "not asked: the run's time of 300ms was over"} == texts
+    assert {
+        "no answer when the time limit of the run (300ms) was reached",
+        "not sent: the time limit of the run (300ms) was reached",
+    } == texts
 
 
 def test_answer_after_its_deadline_is_ignored():
@@ -328,4 +331,4 @@ def test_target_without_a_probe_is_reported():
     (observation,) = gatherer.gather([Asked(Number(target="place", number=1), 5)]).values()
 
     assert observation.problem is not None
-    assert "no probe answers targets of kind test-place" in observation.problem.text
+    assert "no probe for targets of kind test-place" in observation.problem.text

@@ -261,7 +261,7 @@ def test_file_of_another_kind_is_not_touched(path):
 
     reading, writing = trouble(memory_of(path))
 
-    reason = "file is not a database; move it away, and the next run begins a new one"
+    reason = "file is not a database; move it away; the next run creates a new one"
     assert f"the state file {path} cannot be read: {reason}" == reading
     assert f"the state file {path} cannot be written: {reason}" == writing
     assert "this is a diary\n" * 100 == path.read_text()
@@ -271,7 +271,7 @@ def test_database_of_another_program_is_not_touched(path):
     in_file(path, "CREATE TABLE diary (day TEXT)", "INSERT INTO diary VALUES ('Monday')")
 
     for text in trouble(memory_of(path)):
-        assert "it is a database of another program; name another file" in text
+        assert "a database of another program; name another file" in text
     assert [("diary",)] == in_file(path, "SELECT name FROM sqlite_master")
 
 
@@ -280,7 +280,7 @@ def test_newer_schema_is_rejected(path):
     in_file(path, f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
 
     for text in trouble(memory_of(path)):
-        assert f"another version of opscheck has written it (schema {SCHEMA_VERSION + 1}, this one knows" in text
+        assert f"it was written by another version of opscheck (schema {SCHEMA_VERSION + 1}, this one knows" in text
     assert [(1,)] == in_file(path, "SELECT count(*) FROM samples")
 
 
@@ -293,7 +293,7 @@ def test_truncated_file_is_reported(path, share):
     path.write_bytes(content[: int(len(content) * share)])
 
     for text in trouble(memory):
-        assert "move it away, and the next run begins a new one" in text
+        assert "move it away; the next run creates a new one" in text
 
 
 def test_missing_tables_are_reported(path):
@@ -324,7 +324,7 @@ def test_unreadable_sample_keeps_the_others(path):
 @pytest.mark.parametrize(
     ("place", "reading", "writing"),
     [
-        ("", "it is no regular file", "Is a directory"),
+        ("", "not a regular file", "Is a directory"),
         ("a-file/state.db", "Not a directory", "its folder is a file"),
     ],
     ids=["a-folder", "below-a-file"],
@@ -340,7 +340,7 @@ def test_impossible_path_is_an_error(tmp_path, place, reading, writing):
 
 def test_device_is_not_a_state_file():
     for text in trouble(memory_of(Path("/dev/full"))):
-        assert text.endswith("it is no regular file")
+        assert text.endswith("not a regular file")
 
 
 # -- several processes, and their ends -------------------------------------------------------------------------------
@@ -440,7 +440,7 @@ def test_locked_file_is_waited_for_until_the_timeout(path, start, monkeypatch):
     monkeypatch.setattr(memory_module, "_BUSY_S", 0.1)
 
     for text in trouble(memory_of(path)):
-        assert text.endswith("another run has held it for 0.1s")
+        assert text.endswith("locked by another run for 0.1s")
 
 
 def test_two_runs_at_once_take_turns(path, start):

@@ -26,7 +26,7 @@ def waived_until(day: date) -> str:
 @pytest.mark.parametrize(
     ("days", "notices"),
     [
-        (-1, ("the waiver of cache expired on 2026-02-28 and does not count any more (maria: moving)",)),
+        (-1, ("the waiver of cache expired on 2026-02-28 and no longer applies (maria: moving)",)),
         (0, ("the waiver of cache expires today, on 2026-03-01 (maria: moving)",)),
         (1, ("the waiver of cache expires tomorrow, on 2026-03-02 (maria: moving)",)),
         (14, ("the waiver of cache expires in 14 days, on 2026-03-15 (maria: moving)",)),
@@ -70,9 +70,9 @@ def test_command_may_name_facts_of_a_finding(load, command):
     ("command", "told"),
     [
         ("echo {{ subjct }}", "no finding of redis.ping knows {{ subjct }}; did you mean {{ subject }}?"),
-        ("echo {{ 7 }}", "is no placeholder"),
-        ("{{ subject }} restart", "would be what is run"),
-        ('echo "{{ subject }}"', "`{{ subject }}` stands inside or behind quotes"),
+        ("echo {{ 7 }}", "is not a placeholder"),
+        ("{{ subject }} restart", "would be the program that runs"),
+        ('echo "{{ subject }}"', "`{{ subject }}` is inside or after quotes"),
         ("psql --command={{ subject }}", "would be read as program text"),
     ],
 )

@@ -117,7 +117,7 @@ def test_policy_may_require_a_version_of_opscheck(install, load):
         ("opscheck-acme>=1", "opscheck-acme 0.3 is installed; pip install 'opscheck-acme>=1'"),
         ("'not a name'", "expected a distribution such as `opscheck-memcached>=0.1`"),
         ("opscheck>=99", f"opscheck {__version__} is installed; pip install 'opscheck>=99'"),
-        ("pytest", "pytest brings no system: it has no entry point in the group opscheck.systems"),
+        ("pytest", "pytest has no system: its metadata has no entry point in the group opscheck.systems"),
     ],
 )
 def test_unmet_requirement_is_a_policy_error(install, refusal, uses, told):
@@ -149,7 +149,10 @@ def test_unmet_requirement_is_a_policy_error(install, refusal, uses, told):
             {"entry_point": "other = {module}:SYSTEM"},
             "opscheck-acme: its entry point other must name a System of that name, got one named acme",
         ),
-        ({"entry_point": ""}, "opscheck-acme brings no system: it has no entry point in the group opscheck.systems"),
+        (
+            {"entry_point": ""},
+            "opscheck-acme has no system: its metadata has no entry point in the group opscheck.systems",
+        ),
         (
             {"entry_point": "acme = {module}:NOTHING"},
             "opscheck-acme: its system acme cannot be imported: AttributeError",

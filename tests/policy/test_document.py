@@ -150,12 +150,12 @@ def test_a_tag_is_an_issue_and_the_rest_is_read(read, text, told):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("? [a]\n: b", "policy.yaml:1:3: expected a key that is text"),
-        ("a: &x b\n*x : c", "policy.yaml:2:1: expected a key that is text, got an alias (*x)"),
+        ("? [a]\n: b", "policy.yaml:1:3: expected text as a key"),
+        ("a: &x b\n*x : c", "policy.yaml:2:1: expected text as a key, got an alias (*x)"),
         ("a: *x", "policy.yaml:1:4: expected the anchor &x to end before this alias of it"),
-        ("a: b: c", "policy.yaml:1:5: this is not YAML: mapping values are not allowed in this context"),
-        ("a: @b", "policy.yaml:1:4: a: this is not YAML: found character that cannot start any token"),
-        ("%YAML 2.0\n---\na: b", "policy.yaml:1:1: this is not YAML: found incompatible YAML document"),
+        ("a: b: c", "policy.yaml:1:5: invalid YAML: mapping values are not allowed in this context"),
+        ("a: @b", "policy.yaml:1:4: a: invalid YAML: found character that cannot start any token"),
+        ("%YAML 2.0\n---\na: b", "policy.yaml:1:1: invalid YAML: found incompatible YAML document"),
         ("- a", "policy.yaml:1:1: expected a mapping with `version: 1`, got a list"),
         ("text", 'policy.yaml:1:1: expected a mapping with `version: 1`, got "text"'),
     ],
@@ -170,7 +170,7 @@ def test_unreadable_yaml_is_rejected_at_its_place(refusal, text, told):
 def test_key_that_is_not_text_is_an_issue(read, key, shown):
     (issue,) = read(f"? {key}\n: x\nb: y\n").issues
 
-    assert (issue.rule, issue.value) == ("expected a key that is text", shown)
+    assert (issue.rule, issue.value) == ("expected text as a key", shown)
 
 
 # -- bounds ----------------------------------------------------------------------------------------------------------
@@ -199,7 +199,7 @@ def test_values_from_aliases_are_limited(read, refusal):
     times = MAX_ALIASED // 100
 
     assert not read(hundred + f"b: [{'*a,' * times}]").issues
-    assert "values that come from aliases" in refusal(hundred + f"b: [{'*a,' * (times + 1)}]")
+    assert "values from aliases" in refusal(hundred + f"b: [{'*a,' * (times + 1)}]")
 
 
 def test_pipe_is_limited_like_a_file(tmp_path):

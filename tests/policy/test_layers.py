@@ -210,4 +210,4 @@ def test_broken_layer_is_reported_with_other_errors(refusal, write):
     told = refusal("environment: production\nextends: broken.yaml\n")
 
     assert "policy.yaml:1:1: the key `version` is missing" in told
-    assert "broken.yaml:3:1: targets: this is not YAML" in told
+    assert "broken.yaml:3:1: targets: invalid YAML" in told

@@ -138,7 +138,7 @@ def test_several_environments_are_several_suites_and_shards_are_one():
 
 
 def test_an_expectation_in_two_shards_of_one_environment_is_an_error():
-    with pytest.raises(ReportError, match="api-health stands in two records of production"):
+    with pytest.raises(ReportError, match="api-health is in two records of production"):
         junit.document([sample.ALL_WELL, sample.run_of(sample.PASSED[0])])
 
 

@@ -32,7 +32,7 @@ def test_a_record_is_read_back_as_it_was_written(tmp_path):
         ),
         (
             b'{"schema": "opscheck.run/v1"}',
-            "run.json: says that it is opscheck.run/v1, and is not: Object missing required field `environment`",
+            "run.json: invalid opscheck.run/v1 document: Object missing required field `environment`",
         ),
     ],
 )

@@ -129,7 +129,7 @@ def test_a_check_that_ends_the_program_is_unknown(project):
     outcome = judge(project, "def test_odd(expectation: Odd): raise SystemExit(0)")
 
     assert 20 == outcome.ret
-    assert "the check itself failed: SystemExit: 0" in outcome.result("odd")["summary"]
+    assert "check error: SystemExit: 0" in outcome.result("odd")["summary"]
 
 
 @pytest.mark.parametrize("code", [0, 7])

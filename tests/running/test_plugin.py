@@ -76,8 +76,8 @@ def test_empty_selection_is_not_success(project):
 @pytest.mark.parametrize(
     ("option", "says"),
     [
-        ("--tag=fire", "--tag fire: no expectation has this tag; there are daily, water"),
-        ("--only=fire*", "--only fire*: no expectation has such an id; there are door, high, low"),
+        ("--tag=fire", "--tag fire: no expectation has this tag; known: daily, water"),
+        ("--only=fire*", "--only fire*: no expectation has this id; known: door, high, low"),
         ("--fail-on=P9", "--fail-on: expected P0, P1, P2, P3 or never, got P9"),
         ("--run-timeout=5", "--run-timeout: expected a duration with its unit"),
         ("--from=gone.json", "gone.json: the snapshot cannot be read"),
@@ -175,7 +175,7 @@ def test_a_check_that_breaks_is_unknown_and_exit_20(project):
 
     assert 20 == outcome.ret
     assert "unknown" == outcome.verdicts["broken"]
-    assert "the check itself failed: KeyError: 'pods' (test_broken.py:9)" in outcome.result("broken")["summary"]
+    assert "check error: KeyError: 'pods' (test_broken.py:9)" in outcome.result("broken")["summary"]
 
 
 def test_expectation_that_does_not_apply_is_skipped_with_its_reason(project):

@@ -101,7 +101,7 @@ def test_second_run_judges_the_interval(project, prepare, counter):
     third = project.judge("--state=state/samples.db")
 
     assert (20, dict.fromkeys(BOTH, "unknown")) == (first.ret, first.verdicts)
-    unknown = "first sample: nothing earlier is known; counters are compared over 1ms at least"
+    unknown = "first sample: no earlier sample; counters need an interval of 1ms"
     assert [unknown, unknown] == summaries(first)
     assert (0, dict.fromkeys(BOTH, "passed")) == (second.ret, second.verdicts)
     assert (1, dict.fromkeys(BOTH, "violated")) == (third.ret, third.verdicts)
@@ -114,7 +114,7 @@ def test_second_run_judges_the_interval(project, prepare, counter):
 def test_run_without_a_state_file_advises_state(project, prepare):
     outcome = prepare(project).judge()
 
-    told = "first sample: no state file is kept; run with --state FILE, twice"
+    told = "first sample: no state file; run twice with --state FILE"
     assert (20, [told, told]) == (outcome.ret, summaries(outcome))
 
 
@@ -138,7 +138,7 @@ def test_reset_counters_start_a_new_interval(plain_project, prepare, counter):
     after = plain_project.judge("--state=state.db")
     again = plain_project.judge("--state=state.db")
 
-    assert all("first sample: its counters were reset between" in summary for summary in summaries(after))
+    assert all("first sample: counters were reset between" in summary for summary in summaries(after))
     assert dict.fromkeys(BOTH, "passed") == again.verdicts
 
 
@@ -201,7 +201,7 @@ def test_directory_as_state_file_is_rejected_before_any_query(plain_project, pre
 
 @pytest.mark.parametrize(
     ("file", "reason"),
-    [("/dev/full", "it is no regular file"), ("policy.yaml/state.db", "its folder is a file")],
+    [("/dev/full", "not a regular file"), ("policy.yaml/state.db", "its folder is a file")],
     ids=["a-device", "below-a-file"],
 )
 def test_unwritable_file_keeps_verdicts_and_exits_3(plain_project, prepare, file, reason):

@@ -28,7 +28,7 @@ def test_any_role_is_no_limit():
 
 @pytest.mark.parametrize("fields", [{"role": "primary"}, {"replicas": ["standby_1"]}, {"slots": ["standby_1"]}])
 def test_what_has_no_grade_needs_a_severity(fields):
-    with pytest.raises(ValidationError, match="`severity`: how bad a violation is"):
+    with pytest.raises(ValidationError, match="`severity` of a violation"):
         made(**fields)
 
 
